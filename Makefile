@@ -1,0 +1,45 @@
+# arpent: everything a newcomer needs is `make demo` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check format lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "arpent needs Python 3.11 or newer; set PYTHON=python3.12, for example"; exit 1; }
+	@echo "Setting up $(VENV) (a minute, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: $(READY) ## Run the whole Sentinel Hub workflow on a made landscape and show the results
+	@$(BIN)/arpent demo
+
+serve: $(READY) ## Start a server on the demo's folder, or with ARPENT_* settings
+	@$(BIN)/arpent serve
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## ruff, mypy (strict) and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: $(READY) ## Pin the dependencies again (no registry host is written)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --all-extras --group dev -o requirements/dev.txt
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Features of a GeoPackage, read by pyogrio in batches."""

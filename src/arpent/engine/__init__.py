@@ -1,0 +1,1 @@
+"""One straight line from a partition to numbers."""

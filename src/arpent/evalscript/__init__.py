@@ -1,0 +1,1 @@
+"""What a script says, and how it is run over flat arrays."""

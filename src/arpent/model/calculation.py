@@ -1,0 +1,65 @@
+"""Calculation: what to report for an output and band beside min, max, mean, stDev and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """Exactly one of `bins`, `bin_count` and `bin_width` is set (FACTS 2.4)."""
+
+    bins: tuple[float, ...] | None = None
+    """Edges, ascending, at least two."""
+    bin_count: int | None = None
+    """Number of equal bins between the edges (wire: nBins)."""
+    bin_width: float | None = None
+    """Width of each bin, from the low edge on."""
+    low_edge: float | None = None
+    """First edge; None: the smallest value."""
+    high_edge: float | None = None
+    """Last edge; None: the largest value."""
+    integer: bool | None = None
+    """Edges were written as JSON integers (True), floats (False), or there are none (None)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calculation:
+    """What one band of one output reports."""
+
+    histogram: Histogram | None = None
+    """The histogram, if one is asked for."""
+    percentiles: tuple[float, ...] = ()
+    """k of each percentile, 0 to 100, in the order asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputCalculations:
+    """One entry of `calculations`: per band, or `default`."""
+
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)
+    """Band name or `default` → histogram."""
+    percentiles: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Band name or `default` → k values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calculations:
+    """The whole `calculations` object."""
+
+    outputs: Mapping[str, OutputCalculations] = field(default_factory=dict)
+    """Output id or `default` → its entry."""
+
+    def of(self, output: str, band: str) -> Calculation:
+        """What this band reports. An output with an entry of its own never falls back to `default`; inside
+        an entry the exact band beats `default` (FACTS 2.4: no deep merge)."""
+        entry = self.outputs.get(output) or self.outputs.get(DEFAULT)
+        if entry is None:
+            return Calculation()
+        return Calculation(
+            histogram=entry.histograms.get(band) or entry.histograms.get(DEFAULT),
+            percentiles=entry.percentiles.get(band) or entry.percentiles.get(DEFAULT) or (),
+        )

@@ -1,0 +1,72 @@
+"""Collection: what a sensor offers; its bands, their units and what counts as no data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """How a stored number becomes a value: `value = digital_number * scale + offset`, in doubles."""
+
+    name: str
+    """REFLECTANCE, DN, PERCENT, OPTICAL_DEPTH, DEGREES …"""
+    scale: float = 1.0
+    """Factor."""
+    offset: float = 0.0
+    """Summand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """One band."""
+
+    name: str
+    """Name in an evalscript: B04."""
+    assets: tuple[str, ...]
+    """STAC asset keys it may have, first match wins: red, B04, B04_10m."""
+    units: tuple[Unit, ...]
+    """What an evalscript may ask for; the first is the default."""
+    no_data: float | None = 0.0
+    """Digital number that means no data."""
+    categorical: bool = False
+    """Classes: never interpolated."""
+    harmonized: bool = False
+    """Subject to the baseline offset (`harmonizeValues`)."""
+    index: int = 0
+    """Band of the asset's file, from 0."""
+
+    def unit(self, name: str | None) -> Unit | None:
+        """The unit of that name, the default for None, None if the band does not offer it."""
+        if name is None:
+            return self.units[0]
+        return next((unit for unit in self.units if unit.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """A data collection by its Sentinel Hub name, and how a STAC catalogue shows it."""
+
+    id: str
+    """sentinel-2-l2a."""
+    aliases: tuple[str, ...]
+    """Old names of the same thing: S2L2A."""
+    stac_collections: tuple[str, ...]
+    """Collection ids in catalogues; empty: any."""
+    bands: Mapping[str, Band]
+    """By name; dataMask is not among them, every collection has it."""
+    no_data_value: float = 0.0
+    """What an evalscript sees where there is no data: 0, NaN for Landsat."""
+    mask_band: str | None = None
+    """Band that decides dataMask when the script asks for no other band."""
+    cloud_cover: str | None = None
+    """Item property with the tile's cloud cover in percent; None: no leastCC, no maxCloudCoverage."""
+    maximum_resolution: float = 1500.0
+    """Metres per pixel, at most."""
+    normalization_factor: float = 1.0
+    """inputMetadata.normalizationFactor."""
+    harmonize: Mapping[str, object] = field(default_factory=dict)
+    """Rule of the baseline offset, see `adapters/collections`."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Further names used by the catalogue adapter."""

@@ -1,0 +1,83 @@
+"""Evalscript: what setup() declares: which bands to read, how to mosaic, which outputs come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DATA_MASK = "dataMask"
+
+
+class Mosaicking(StrEnum):
+    """What a pixel's `samples` are (FACTS 5.2)."""
+
+    SIMPLE = "SIMPLE"
+    ORBIT = "ORBIT"
+    TILE = "TILE"
+
+
+class SampleType(StrEnum):
+    """What an output's numbers become before statistics (FACTS 5.1)."""
+
+    INT8 = "INT8"
+    UINT8 = "UINT8"
+    INT16 = "INT16"
+    UINT16 = "UINT16"
+    FLOAT32 = "FLOAT32"
+    AUTO = "AUTO"
+
+    @property
+    def integer(self) -> bool:
+        """Whether histograms of it use integer edges; AUTO counts as float (FACTS 2.4)."""
+        return self not in (SampleType.FLOAT32, SampleType.AUTO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One entry of setup().input."""
+
+    datasource: str | None
+    """Id of the entry of `input.data` it means; None: the only one."""
+    bands: tuple[str, ...]
+    """Band names in the order asked; dataMask may be among them."""
+    units: tuple[str | None, ...]
+    """Unit of each band; None: the band's default."""
+    mosaicking: Mosaicking
+    """Already resolved: the entry's own, or the script's."""
+    metadata: tuple[str, ...] = ()
+    """Extra scene fields asked for: bounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One entry of setup().output, dataMask outputs excluded."""
+
+    id: str
+    """Its id; `default` if the script names none."""
+    bands: tuple[str, ...]
+    """Band names: the script's own, or B0, B1 …"""
+    sample_type: SampleType
+    """FLOAT32 unless the script says otherwise."""
+    mask: int | None
+    """Which band of the dataMask output masks it; None: it is not masked (FACTS 5.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evalscript:
+    """A script that has been loaded and understood."""
+
+    source: str
+    """The user's text."""
+    inputs: tuple[Input, ...]
+    """At least one."""
+    outputs: tuple[Output, ...]
+    """At least one, in the order declared; without dataMask."""
+    mask_bands: int
+    """Bands of the dataMask output: 1, or one per listed output; 0 if the script declares none."""
+    functions: frozenset[str]
+    """Which of evaluatePixel, preProcessScenes, updateOutput, updateOutputMetadata it defines."""
+
+    @property
+    def width(self) -> int:
+        """Numbers per pixel that evaluatePixel returns, masks included."""
+        return sum(len(output.bands) for output in self.outputs) + self.mask_bands

@@ -1,0 +1,71 @@
+"""Interval: one slice of time; and how a time range is cut into them."""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Interval:
+    """Half-open: an acquisition at `end` belongs to the next interval (FACTS 2.3)."""
+
+    start: datetime
+    """First instant inside; aware, UTC."""
+    end: datetime
+    """First instant after it; aware, UTC."""
+
+    def contains(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def intersection(self, other: Interval) -> Interval | None:
+        """The common part, or None if there is none."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Interval(start=start, end=end) if start < end else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """An ISO 8601 duration, calendar part and clock part kept apart."""
+
+    months: int = 0
+    """Years and months, in months."""
+    span: timedelta = timedelta()
+    """Weeks, days, hours, minutes and seconds."""
+
+    def after(self, start: datetime, count: int) -> datetime:
+        """`start` plus `count` periods; the day of the month is clamped (31 January + P1M = 28 February)."""
+        month = start.month - 1 + self.months * count
+        year, month = start.year + month // 12, month % 12 + 1
+        day = min(start.day, calendar.monthrange(year, month)[1])
+        return start.replace(year=year, month=month, day=day) + self.span * count
+
+
+class LastInterval(StrEnum):
+    """What becomes of a last interval that would pass the end of the range (FACTS 2.3)."""
+
+    SKIP = "SKIP"
+    SHORTEN = "SHORTEN"
+    EXTEND = "EXTEND"
+
+
+def split(whole: Interval, period: Period, last: LastInterval) -> tuple[Interval, ...]:
+    """Cut `whole` into periods counted from its start, so that month ends do not drift.
+
+    An interval fits if its end is not after the end of the range; `…T23:59:59Z` with P1D
+    therefore drops that last day under SKIP, as the real service does (FACTS 2.3).
+    """
+    slices: list[Interval] = []
+    count = 0
+    while (start := period.after(whole.start, count)) < whole.end:
+        count += 1
+        end = period.after(whole.start, count)
+        if end > whole.end:
+            if last is LastInterval.SKIP:
+                break
+            if last is LastInterval.SHORTEN:
+                end = whole.end
+        slices.append(Interval(start=start, end=end))
+    return tuple(slices)

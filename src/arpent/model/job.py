@@ -1,0 +1,94 @@
+"""Job: a stored request with a life: status, last action, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Wire values (FACTS 1.3); PARTIAL is never a job's status."""
+
+    CREATED = "CREATED"
+    ANALYSING = "ANALYSING"
+    ANALYSIS_DONE = "ANALYSIS_DONE"
+    PROCESSING = "PROCESSING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+
+class UserAction(StrEnum):
+    """The last thing the user asked for."""
+
+    NONE = "NONE"
+    ANALYSE = "ANALYSE"
+    START = "START"
+    STOP = "STOP"
+
+
+class StopReason(StrEnum):
+    """Why a job is STOPPED."""
+
+    USER_ACTION = "USER_ACTION"
+    OUT_OF_PU = "OUT_OF_PU"
+    UNHEALTHY = "UNHEALTHY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a job is, in features and partitions."""
+
+    features: int = 0
+    """All of them."""
+    done: int = 0
+    """With statistics."""
+    failed: int = 0
+    """With an error."""
+    partitions: int = 0
+    """All of them."""
+    open: int = 0
+    """Partitions that nobody has finished."""
+    in_hand: int = 0
+    """Partitions under a live lease, counted in `open` too."""
+    processing_units: float = 0.0
+    """Spent so far."""
+
+    @property
+    def percentage(self) -> float:
+        """0 to 100; 100 only when every feature is accounted for."""
+        return 100.0 * (self.done + self.failed) / self.features if self.features else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request with a life. Every save carries the version it was read at."""
+
+    id: str
+    """UUID."""
+    owner: str
+    """Client id of whoever made it."""
+    body: str = field(repr=False)
+    """The request's JSON text as submitted; may hold secrets, never shown as it is."""
+    status: Status = Status.CREATED
+    """Where it stands."""
+    user_action: UserAction = UserAction.NONE
+    """The last action."""
+    user_action_updated: datetime | None = None
+    """When that was; aware, UTC."""
+    created: datetime
+    """Aware, UTC."""
+    last_updated: datetime | None = None
+    """Last change of status or progress; None while CREATED."""
+    error: str | None = None
+    """Why it FAILED, for a person."""
+    stop_reason: StopReason | None = None
+    """Why it is STOPPED."""
+    progress: Progress = Progress()
+    """How far it is; kept by the work store."""
+    estimate: Mapping[str, float] = field(default_factory=dict)
+    """What the analysis expects: features, acquisitions, bytes, minutes, processing units."""
+    version: int = 0
+    """Optimistic lock."""

@@ -1,0 +1,48 @@
+"""Location: an object or a prefix in a bucket, with the credentials that open it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a request says about access; empty means: what the machine has."""
+
+    access_key: str | None = None
+    """S3 access key id."""
+    secret_access_key: str | None = field(default=None, repr=False)
+    """S3 secret; never shown."""
+    region: str | None = None
+    """AWS region name."""
+    iam_role_arn: str | None = None
+    """Role to assume."""
+    service_account: str | None = field(default=None, repr=False)
+    """Google service account JSON, base64; never shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """`scheme://bucket/key`."""
+
+    scheme: str
+    """`s3` or `gs`."""
+    bucket: str
+    """Bucket name."""
+    key: str
+    """Object key or prefix, no leading slash."""
+    credentials: Credentials = Credentials()
+    """What opens it."""
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.key}"
+
+    def at(self, key: str) -> Location:
+        """The same bucket and credentials, another key."""
+        return replace(self, key=key)
+
+    def child(self, name: str) -> Location:
+        """An object below this prefix."""
+        prefix = self.key.rstrip("/")
+        return self.at(f"{prefix}/{name}" if prefix else name)

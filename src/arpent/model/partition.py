@@ -1,0 +1,35 @@
+"""Partition: features that are done, retried and counted together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arpent.model.feature import Features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """One unit of work of a job."""
+
+    number: int
+    """From 0, unique in the job."""
+    features: Features
+    """Neighbours, in an order that follows the imagery's blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a partition; only counts travel back, results are already written."""
+
+    done: int
+    """Features whose file holds statistics."""
+    failed: int
+    """Features whose file holds an error."""
+    reasons: tuple[tuple[int, str], ...] = ()
+    """(feature id, reason) of failed features; a bounded sample of them."""
+    processing_units: float = 0.0
+    """What the partition cost by the formula of FACTS 7."""
+    bytes_read: int = 0
+    """Compressed bytes read from images."""
+    seconds: tuple[tuple[str, float], ...] = ()
+    """(stage, seconds spent), for metrics."""

@@ -1,0 +1,51 @@
+"""Raster: what the header of an image file says, enough to plan reads without touching pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from pyproj import CRS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The full image, or one overview of it."""
+
+    width: int
+    """Pixels along x."""
+    height: int
+    """Pixels along y."""
+    block_width: int
+    """Pixels of a block (internal tile) along x."""
+    block_height: int
+    """Pixels of a block along y."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raster:
+    """Header of one image."""
+
+    href: str
+    """Where it lies."""
+    crs: CRS
+    """Its CRS; x first."""
+    transform: Affine
+    """Pixel corner (column, row) of level 0 → x, y."""
+    dtype: np.dtype[np.generic]
+    """Type of a pixel."""
+    band_count: int
+    """Bands in the file."""
+    no_data: float | None
+    """GDAL_NODATA of the file."""
+    levels: tuple[Level, ...]
+    """Level 0 is the full image; overviews follow, finest first."""
+
+    @property
+    def width(self) -> int:
+        return self.levels[0].width
+
+    @property
+    def height(self) -> int:
+        return self.levels[0].height

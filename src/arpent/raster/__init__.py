@@ -1,0 +1,1 @@
+"""Pixels, without opening a file."""

@@ -1,0 +1,72 @@
+"""Settings: one frozen value, from `ARPENT_*` variables and a TOML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from arpent.jobs.policy import Policy
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Environment beats file; the file is `arpent.toml` or `$ARPENT_CONFIG`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ARPENT_", env_nested_delimiter="__", toml_file="arpent.toml", frozen=True, extra="forbid"
+    )
+
+    database_url: str = "sqlite:///arpent.db"
+    """Where jobs live: sqlite:///file or postgresql://user:password@host/name."""
+    buckets: Path | None = None
+    """A folder that stands for S3: s3://name/key is folder/name/key. Unset: real S3, honouring AWS_*."""
+    catalog: str | None = None
+    """A STAC API URL, `earth-search`, or a folder or file of STAC items."""
+    catalogs: dict[str, str] = Field(default_factory=dict)
+    """Another catalogue for one collection: id → URL or folder."""
+    collections: Path | None = None
+    """A folder of further collection TOML files; they win over the built-in ones."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8000
+    """Port to listen on; 0: any free one."""
+    executor: str = "processes"
+    """processes, processes:N, threads:0 (in this process, for debugging) or dask://host:port."""
+    insecure_transport: bool = False
+    """Hand out tokens over plain http beyond this machine, too."""
+    token_seconds: int = 3600
+    """How long a token is good."""
+    secret_key: SecretStr | None = None
+    """Signs tokens and encrypts stored credentials; unset: made once and kept in the database."""
+    script_seconds: float = 60.0
+    """Longest one call of an evalscript may take."""
+    script_memory: int = 512
+    """Mebibytes an evalscript's heap may grow to."""
+    pixel_budget: int = 4_000_000
+    """Samples a partition may hold; bounds the memory of a worker."""
+    parquet: bool = True
+    """Write one Parquet data set beside the JSON files."""
+    lenient_histograms: bool = False
+    """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses."""
+    log_format: Literal["text", "json"] = "text"
+    """How log lines look."""
+    policy: Policy = Policy()
+    """Limits of a job's life, see docs/settings.md."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

@@ -1,0 +1,1 @@
+"""Composition root: reads Settings, names every adapter, builds the app and the runner."""

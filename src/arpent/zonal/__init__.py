@@ -1,0 +1,1 @@
+"""Numbers, without knowing where pixels came from."""
