@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from arpent.errors import ScriptError
 from arpent.model.collection import Collection
 from arpent.model.evalscript import Evalscript
+from arpent.model.finding import Finding
 from arpent.model.interval import Interval
 from arpent.model.item import Item
 from arpent.model.job import Job, Progress
@@ -50,6 +51,9 @@ class JobStore(Protocol):
     def save(self, job: Job) -> Job:
         """Store the job if its version is still the stored one; returns it with the next version. Raises Conflict."""
 
+    def findings(self, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+        """A page of what is known of the job's features, by feature id; reads no more than it returns."""
+
     def unsettled(self) -> tuple[str, ...]:
         """Ids of the jobs a runner may have to move on: ANALYSIS_DONE with a START, PROCESSING without open work."""
 
@@ -76,11 +80,12 @@ class WorkStore(Protocol):
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
         """Hold it longer. Raises LeaseLost."""
 
-    def add(self, lease: Lease, partitions: Iterable[Partition]) -> None:
-        """Replace the job's partitions: the result of its analysis. Raises LeaseLost."""
+    def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
+        """Replace the job's partitions and findings: the result of its analysis. Raises LeaseLost."""
 
     def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
-        """Close the piece of work (analysis: no outcome) and tell the job's progress. Raises LeaseLost."""
+        """Close the piece of work (analysis: no outcome) and tell the job's progress; the outcome's findings are
+        added to the job's. Raises LeaseLost."""
 
     def release(self, lease: Lease, retry_at: datetime | None) -> None:
         """Give it back unfinished, not to be claimed before `retry_at`. A lost lease is no error."""

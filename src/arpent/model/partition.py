@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arpent.model.feature import Features
+from arpent.model.finding import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +26,8 @@ class Outcome:
     """Features whose file holds statistics."""
     failed: int
     """Features whose file holds an error."""
-    reasons: tuple[tuple[int, str], ...] = ()
-    """(feature id, reason) of failed features; a bounded sample of them."""
+    findings: tuple[Finding, ...] = ()
+    """Why features failed."""
     processing_units: float = 0.0
     """What the partition cost by the formula of FACTS 7."""
     bytes_read: int = 0

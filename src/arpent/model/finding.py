@@ -1,0 +1,31 @@
+"""Finding: what is wrong, or worth knowing, about one feature of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a finding means for the feature's numbers."""
+
+    FAILED = "FAILED"
+    """It has none; its file holds an error."""
+    WARNING = "WARNING"
+    """It has some, but look twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the validation report."""
+
+    feature: int
+    """Primary key of the feature."""
+    identifier: str | None
+    """Its `identifier`, if it has one."""
+    verdict: Verdict
+    """What it means."""
+    kind: str
+    """empty, invalid, not-a-polygon, smaller-than-a-sample, outside-imagery, duplicate-identifier, too-large …"""
+    message: str
+    """A sentence that says what to do."""
