@@ -74,21 +74,29 @@ class Lease:
 class WorkStore(Protocol):
     """Analyses and partitions, handed out by lease."""
 
-    def claim(self, now: datetime, seconds: float) -> Lease | None:
-        """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job; jobs take turns."""
+    def claim(
+        self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True
+    ) -> Lease | None:
+        """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job, if wanted; jobs
+        take turns. A lease that ran out is no failed attempt."""
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
         """Hold it longer. Raises LeaseLost."""
 
     def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
-        """Replace the job's partitions and findings: the result of its analysis. Raises LeaseLost."""
+        """Replace the job's partitions and findings: the result of its analysis. Not atomic, and need not be: nobody
+        works on partitions of an ANALYSING job. Raises LeaseLost, also when the job is no longer ANALYSING."""
 
     def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
         """Close the piece of work (analysis: no outcome) and tell the job's progress; the outcome's findings are
         added to the job's. Raises LeaseLost."""
 
     def release(self, lease: Lease, retry_at: datetime | None) -> None:
-        """Give it back unfinished, not to be claimed before `retry_at`. A lost lease is no error."""
+        """Give it back unfinished, not to be claimed before `retry_at`, which makes it a failed attempt; None: at
+        once, and not counted. A lost lease is no error."""
+
+    def reopen(self, job_id: str) -> None:
+        """Open the finished partitions with failed features again, reduced to those; their findings go."""
 
 
 class ClientStore(Protocol):

@@ -86,6 +86,8 @@ class Job:
     """Why it FAILED, for a person."""
     stop_reason: StopReason | None = None
     """Why it is STOPPED."""
+    retry: bool = False
+    """The next BEGUN opens the partitions with failed features again."""
     progress: Progress = Progress()
     """How far it is; kept by the work store."""
     estimate: Mapping[str, float] = field(default_factory=dict)
