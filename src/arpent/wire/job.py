@@ -1,0 +1,90 @@
+"""Job → the task object and the status object of the real service; Finding → a line of the report (FACTS 1.3)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from arpent.model.finding import Finding
+from arpent.model.job import Job, Status
+from arpent.wire.body import without_secrets
+
+NEARLY = 99.99
+"""The most a job reports before it is DONE: the official client stops watching at 100 (FACTS 1.4)."""
+
+
+def status_object(job: Job, *, failed_reports_full: bool = True) -> dict[str, object]:
+    """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
+
+    `costPu` is how its OpenAPI spells what it sends as `costPU` (FACTS 9). `estimate` and `progress` are ours."""
+    fields: dict[str, object] = {
+        "id": job.id,
+        "status": job.status.value,
+        "completionPercentage": percentage(job, failed_reports_full=failed_reports_full),
+    }
+    if job.last_updated is not None:
+        fields["lastUpdated"] = instant(job.last_updated)
+    fields |= {
+        "costPU": job.progress.processing_units,
+        "created": instant(job.created),
+        "costPu": job.progress.processing_units,
+    }
+    if job.status is Status.FAILED and job.error is not None:
+        fields["error"] = job.error
+    if job.status is Status.STOPPED and job.stop_reason is not None:
+        fields["stoppedStatusReason"] = job.stop_reason.value
+    if job.estimate:
+        fields["estimate"] = {name: _bare(number) for name, number in job.estimate.items()}
+    if job.progress.features or job.progress.partitions:
+        fields["progress"] = _progress(job)
+    return fields
+
+
+def job_object(job: Job, *, failed_reports_full: bool = True) -> dict[str, object]:
+    """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets,
+    and the last action."""
+    fields = status_object(job, failed_reports_full=failed_reports_full)
+    fields["request"] = without_secrets(json.loads(job.body))
+    fields["userAction"] = job.user_action.value
+    if job.user_action_updated is not None:
+        fields["userActionUpdated"] = instant(job.user_action_updated)
+    return fields
+
+
+def finding_object(finding: Finding) -> dict[str, object]:
+    """One line of `GET /{id}/features`; an extension of ours."""
+    return {
+        "id": finding.feature,
+        "identifier": finding.identifier,
+        "verdict": finding.verdict.value,
+        "kind": finding.kind,
+        "message": finding.message,
+    }
+
+
+def percentage(job: Job, *, failed_reports_full: bool) -> int | float:
+    """100 when DONE, and when FAILED if asked so; before that always less (FACTS 1.4)."""
+    if job.status is Status.DONE or (job.status is Status.FAILED and failed_reports_full):
+        return 100
+    return _bare(round(min(job.progress.percentage, NEARLY), 2))
+
+
+def instant(moment: datetime) -> str:
+    """`2022-08-26T08:55:08.962021Z`: always six digits, always UTC (FACTS 1.3)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _progress(job: Job) -> dict[str, int]:
+    progress = job.progress
+    return {
+        "features": progress.features,
+        "done": progress.done,
+        "failed": progress.failed,
+        "partitions": progress.partitions,
+        "open": progress.open,
+    }
+
+
+def _bare(number: float) -> int | float:
+    """Whole numbers without a fraction: 0, not 0.0."""
+    return int(number) if float(number).is_integer() else number

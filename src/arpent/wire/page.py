@@ -1,0 +1,73 @@
+"""Page: `count` and `viewtoken` of a list, and the `links` that lead to its neighbours (FACTS 1.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from arpent.errors import InvalidRequest
+from arpent.ports import SortKey
+
+MAXIMUM_COUNT = 100
+"""Entries of a page, at most and by default; a larger `count` is cut to it (FACTS 1.2)."""
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A window on a list."""
+
+    offset: int = 0
+    """Entries before it; as text, the view token."""
+    count: int = MAXIMUM_COUNT
+    """Entries it holds, at most."""
+
+    @property
+    def reach(self) -> int:
+        """How many entries to fetch: one more than shown tells whether there is a next page."""
+        return self.count + 1
+
+
+def page(count: str | None, token: str | None) -> Page:
+    """From the query. Raises InvalidRequest."""
+    if count is not None and not (re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 0):
+        raise InvalidRequest.at("count", "must be a whole number from 1 on")
+    if token and not re.fullmatch(r"[0-9]{1,12}", token):
+        raise InvalidRequest.at("viewtoken", "is not one of ours; take it from `links` of the page before")
+    return Page(offset=int(token or 0), count=min(int(count), MAXIMUM_COUNT) if count else MAXIMUM_COUNT)
+
+
+def sort_key(text: str | None) -> SortKey:
+    """Order of the job list; newest first by default. Raises InvalidRequest."""
+    try:
+        return SortKey(text or SortKey.CREATED_DESCENDING)
+    except ValueError:
+        raise InvalidRequest.at("sort", f"must be one of {', '.join(SortKey)}") from None
+
+
+def listing(
+    entries: Sequence[Entry],
+    window: Page,
+    show: Callable[[Entry], Mapping[str, object]],
+    url: str,
+    query: Mapping[str, str],
+) -> dict[str, object]:
+    """`{"data": […], "links": {…}}` of up to `window.reach` entries. `url` is the list's, without a query;
+    `query` is what each link repeats beside its token."""
+
+    def link(offset: int) -> str:
+        return f"{url}?{urlencode({**query, 'viewtoken': offset})}"
+
+    tokens: dict[str, object] = {"currentToken": str(window.offset)}
+    uris: dict[str, object] = {"@id": link(window.offset)}
+    if len(entries) > window.count:
+        following = window.offset + window.count
+        tokens["nextToken"], uris["next"] = str(following), link(following)
+    if window.offset > 0:
+        before = max(0, window.offset - window.count)
+        tokens["previousToken"], uris["previous"] = str(before), link(before)
+    return {"data": [show(entry) for entry in entries[: window.count]], "links": tokens | uris}

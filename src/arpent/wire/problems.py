@@ -1,0 +1,88 @@
+"""Problems: the one table from error class to HTTP status and code, and the body of an error (FACTS 1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from arpent import errors
+
+PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
+    errors.CallerError: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.InvalidRequest: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.ResolutionTooCoarse: (HTTPStatus.BAD_REQUEST, "COMMON_EXCEPTION"),
+    errors.ActionNotAllowed: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.JobNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
+    errors.FeatureNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
+    errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "COMMON_UNAUTHORIZED"),
+    errors.UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "COMMON_UNSUPPORTED_MEDIA_TYPE"),
+    errors.FeaturesUnreadable: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.ScriptError: (HTTPStatus.BAD_REQUEST, "RENDERER_EXCEPTION"),
+    # what a caller's own bucket or keys refuse is the caller's to mend; the rest is worth another try
+    errors.StorageDenied: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.StorageNotFound: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
+    errors.StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
+    errors.CatalogUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
+    errors.AssetUnreadable: (HTTPStatus.INTERNAL_SERVER_ERROR, "RENDERER_EXCEPTION"),
+    errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+    errors.Conflict: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
+    errors.LeaseLost: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+}
+"""Error class → (status, code); a class without a row has the one of its nearest base."""
+
+CODES: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "COMMON_BAD_PAYLOAD",
+    HTTPStatus.NOT_FOUND: "COMMON_NOT_FOUND",
+    HTTPStatus.METHOD_NOT_ALLOWED: "COMMON_METHOD_NOT_ALLOWED",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "COMMON_BAD_PAYLOAD",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "COMMON_UNSUPPORTED_MEDIA_TYPE",
+}
+"""Status of what HTTP itself refuses → code; COMMON_EXCEPTION for the rest."""
+
+UNEXPECTED = "Something went wrong on the server's side; its log has the details. Try again, or report it."
+"""What the caller learns of an error that nobody foresaw: nothing of its inside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error, ready to be sent."""
+
+    status: int
+    """HTTP status."""
+    body: Mapping[str, object]
+    """`{"error": {…}}`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers beside it."""
+
+
+def problem(error: BaseException) -> Problem:
+    """How this error looks on the wire; one that is not ours shows nothing of itself."""
+    row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
+    if row is None:
+        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
+    status, code = row
+    violations = error.violations if isinstance(error, errors.InvalidRequest) else ()
+    headers = {"WWW-Authenticate": 'Bearer realm="arpent"'} if status is HTTPStatus.UNAUTHORIZED else {}
+    return Problem(status=status, body=_body(status, code, str(error), violations), headers=headers)
+
+
+def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """What HTTP itself refuses: unknown path, method not allowed, too large a body."""
+    return Problem(
+        status=status, body=_body(status, CODES.get(status, "COMMON_EXCEPTION"), message, ()), headers=headers or {}
+    )
+
+
+def _body(
+    status: int, code: str, message: str, violations: tuple[tuple[str, str], ...]
+) -> dict[str, dict[str, object]]:
+    error: dict[str, object] = {
+        "status": int(status),
+        "reason": HTTPStatus(status).phrase,
+        "message": message,
+        "code": code,
+    }
+    if violations:
+        error["errors"] = [{"parameter": parameter, "violation": violation} for parameter, violation in violations]
+    return {"error": error}

@@ -1,0 +1,42 @@
+"""Fields the real service knows and we do not serve yet: refused, never ignored silently (FACTS 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
+    "dataFilter": {
+        "resolution": (),
+        "acquisitionMode": (),
+        "polarization": (),
+        "orbitDirection": (),
+        "timeliness": (),
+        "tiers": ("ALL_TIERS",),
+        "constellation": (),
+        "demInstance": (),
+    },
+    "processing": {
+        "backCoeff": (),
+        "orthorectify": (False, "false", "False"),
+        "demInstance": (),
+        "radiometricTerrainOversampling": (),
+        "speckleFilter": ({"type": "NONE"},),
+        "egm": (False,),
+        "clampNegative": (False,),
+        "minQa": (),
+        "view": (),
+    },
+}
+"""Section of an entry of `input.data` → field → values that ask for nothing and may therefore stand."""
+
+
+def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Violations (parameter, violation) for the fields of this body that we do not serve."""
+    source_list = body.get("input", {}).get("data") if isinstance(body.get("input"), dict) else None
+    for position, entry in enumerate(source_list if isinstance(source_list, list) else ()):
+        for section, fields in UNSERVED.items():
+            values = entry.get(section) if isinstance(entry, dict) else None
+            for name, value in values.items() if isinstance(values, dict) else ():
+                if name in fields and value is not None and value not in fields[name]:
+                    yield f"input->data->{position}->{section}->{name}", "is not served yet; leave it out"
