@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -69,16 +69,16 @@ class Lease:
     """What to process; None: analyse the job."""
     attempt: int
     """1 for the first try."""
+    body: str = field(default="", repr=False)
+    """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
 
 
 class WorkStore(Protocol):
     """Analyses and partitions, handed out by lease."""
 
-    def claim(
-        self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True
-    ) -> Lease | None:
+    def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
         """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job, if wanted; jobs
-        take turns. A lease that ran out is no failed attempt."""
+        take turns. A lease that ran out is no failed attempt. Claiming an analysis changes the job's version."""
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
         """Hold it longer. Raises LeaseLost."""
@@ -149,10 +149,15 @@ class Block:
     level: int
     row: int
     column: int
+    rows: int | None = field(default=None, compare=False)
+    """How many of its rows, from the top, are enough; None: all. A reader may stop decoding there."""
 
 
 class AssetReader(Protocol):
     """Cloud-optimised GeoTIFFs. Raises AssetUnreadable, naming the image."""
+
+    def prepare(self, hrefs: Sequence[str]) -> None:
+        """Begin to read these headers, all at once, so that describe() need not wait for one after another."""
 
     def describe(self, href: str) -> Raster:
         """The header; cached."""
@@ -161,7 +166,8 @@ class AssetReader(Protocol):
         self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0
     ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
         """Blocks (block_height, block_width) of several images, each decoded once, in the order asked;
-        reading ahead and decoding run concurrently. Edge blocks come padded to full size."""
+        reading ahead and decoding run concurrently. Edge blocks come padded to full size. A block asked for
+        with `rows` may come with so many rows only."""
 
 
 # ---- scripts ---------------------------------------------------------------------------------------------------

@@ -160,9 +160,7 @@ def completion(job: Job, policy: Policy) -> float:
 
 def _refusal(job: Job, event: Event) -> str:
     if event in ACTIONS:
-        return (
-            f"Illegal to change userAction from {job.user_action} to {ACTIONS[event]} with task status {job.status}"
-        )
+        return f"Illegal to change userAction from {job.user_action} to {ACTIONS[event]} with task status {job.status}"
     return f"{event} does not apply to a job with status {job.status}"
 
 

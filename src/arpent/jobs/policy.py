@@ -19,6 +19,8 @@ class Policy:
     """A FAILED job reports completionPercentage 100, so that the official client's monitor ends (FACTS 1.4)."""
     attempts: int = 4
     """Tries of a partition before its features get an error."""
+    retry_seconds: float = 2.0
+    """Pause before the second try; it doubles with each further one, and varies by half."""
     unhealthy_share: float = 0.5
     """Share of failed features at which a job stops as UNHEALTHY …"""
     unhealthy_least: int = 1000

@@ -1,0 +1,84 @@
+"""Executor on this machine's processes: a worker that dies costs its own ticket only."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from threading import Thread
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from arpent.errors import WorldError
+from arpent.model.partition import Outcome
+from arpent.ports import Lease
+
+ORPHAN_CHECK_SECONDS = 0.5
+"""How often a worker looks whether its parent still lives."""
+
+
+class ProcessTicket:
+    """Work in a worker process."""
+
+    def __init__(self, future: ProcessFuture[Outcome]) -> None:
+        self._future = future
+
+    def done(self) -> bool:
+        return bool(self._future.done())
+
+    def result(self) -> Outcome:
+        try:
+            return self._future.result()
+        except ProcessExpired as error:
+            raise WorldError(f"A worker process died (exit code {error.exitcode})", transient=True) from error
+        except CancelledError as error:
+            raise WorldError("The work was cancelled", transient=True) from error
+
+    def cancel(self) -> None:
+        self._future.cancel()  # type: ignore[no-untyped-call]
+
+
+class ProcessExecutor:
+    """A fixed number of workers, started afresh (spawn) so that they share nothing with this process."""
+
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
+        """`prepare` runs first in every worker (logging); picklable."""
+        self._workers = workers
+        self._pool = ProcessPool(
+            max_workers=workers,
+            initializer=_begin_worker,
+            initargs=(os.getpid(), prepare),
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    @property
+    def slots(self) -> int:
+        return self._workers
+
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket:
+        try:
+            return ProcessTicket(self._pool.schedule(function, args=[lease]))
+        except RuntimeError as error:
+            raise WorldError(f"The worker processes are gone: {error}", transient=True) from error
+
+    def close(self) -> None:
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+def _begin_worker(parent: int, prepare: Callable[[], None] | None) -> None:
+    # Ctrl-C reaches the whole group; the parent decides what ends and when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _end_with(parent: int) -> None:
+    """A parent that was killed cannot end its workers; they notice that they have another one now."""
+    while os.getppid() == parent:
+        time.sleep(ORPHAN_CHECK_SECONDS)
+    os._exit(1)

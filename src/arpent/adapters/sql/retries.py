@@ -1,0 +1,45 @@
+"""How failed features get another try: their partitions open again, reduced to them."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import Connection, delete, or_, select, update
+
+from arpent.adapters.sql.payload import pack, unpack
+from arpent.adapters.sql.schema import findings, partitions, payloads
+from arpent.model.finding import Verdict
+
+
+def reopen(connection: Connection, job_id: str) -> None:
+    """Every finished partition with failed features; a second call finds none left."""
+    failed = select(partitions.c.number, partitions.c.failed).where(
+        partitions.c.job_id == job_id, partitions.c.finished.is_(True), partitions.c.failed > 0
+    )
+    for number, count in connection.execute(failed).all():
+        _reopen(connection, job_id, number, count)
+
+
+def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> None:
+    payload = (payloads.c.job_id == job_id, payloads.c.number == number)
+    features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
+    reasons = select(findings.c.feature).where(
+        findings.c.job_id == job_id,
+        findings.c.verdict == Verdict.FAILED,
+        or_(findings.c.partition == number, findings.c.partition.is_(None)),
+    )
+    ids = connection.scalars(reasons).all()
+    rows = np.flatnonzero(np.isin(features.ids, np.array(ids, np.int64)))
+    if len(rows) < failed:  # the reasons are not all known: rather all of them once more than one too few
+        rows = np.arange(len(features))
+    again = features.take(rows)
+    connection.execute(update(payloads).where(*payload).values(features=pack(again)))
+    connection.execute(
+        update(partitions)
+        .where(partitions.c.job_id == job_id, partitions.c.number == number)
+        .values(finished=False, failed=0, done=partitions.c.features - len(again), not_before=None, failures=0)
+    )
+    connection.execute(
+        delete(findings).where(
+            findings.c.job_id == job_id, findings.c.partition == number, findings.c.verdict == Verdict.FAILED
+        )
+    )

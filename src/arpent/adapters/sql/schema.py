@@ -1,0 +1,127 @@
+"""The tables; `migrations` builds them, and a test keeps the two alike."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime as microseconds since 1970: sorts, compares and survives in every database alike."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + value * MICROSECOND
+
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("user_action", String(8), nullable=False),
+    Column("user_action_updated", Instant),
+    Column("created", Instant, nullable=False),
+    Column("last_updated", Instant),
+    Column("stop_reason", String(16)),
+    Column("retry", Boolean, nullable=False),
+    Column("scrubbed", Boolean, nullable=False, default=False),
+    Column("version", Integer, nullable=False),
+    # The lease of the analysis, and whose turn it is.
+    Column("token", String(36)),
+    Column("leased_until", Instant),
+    Column("not_before", Instant),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("served", BigInteger, nullable=False, default=0),
+    Column("error", Text),
+    Column("estimate", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("jobs_by_created", "owner", "created", "id"),
+    Index("jobs_by_status", "owner", "status", "created", "id"),
+    Index("jobs_by_turn", "status", "served"),
+)
+
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("features", Integer, nullable=False),
+    Column("done", Integer, nullable=False, default=0),
+    Column("failed", Integer, nullable=False, default=0),
+    Column("processing_units", Float, nullable=False, default=0.0),
+    Column("finished", Boolean, nullable=False, default=False),
+    Column("token", String(36)),
+    Column("leased_until", Instant),
+    Column("not_before", Instant),
+    Column("failures", Integer, nullable=False, default=0),
+    Index("partitions_open", "job_id", "finished", "number"),
+)
+
+# Apart from the counts, so that summing up a job's progress reads no geometry.
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("features", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["job_id", "number"], ["partitions.job_id", "partitions.number"], ondelete="CASCADE"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("feature", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(64), primary_key=True),
+    Column("verdict", String(8), nullable=False),
+    Column("identifier", Text),
+    Column("message", Text, nullable=False),
+    Column("partition", Integer),  # None: found by the analysis
+    Index("findings_by_partition", "job_id", "partition"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("created", Instant, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,23 @@
+"""INSERT … ON CONFLICT, in the words of the two databases."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Insert, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_missing(connection: Connection, table: Table) -> Insert:
+    """INSERT that leaves a row alone that is there already."""
+    return _insert(connection, table).on_conflict_do_nothing()
+
+
+def insert_or_replace(connection: Connection, table: Table) -> Insert:
+    """INSERT that overwrites everything but the primary key of a row that is there already."""
+    statement = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,0 +1,245 @@
+"""Runner: claims work by lease, feeds the executor, reports back, and moves jobs on; any number may run at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Event as Flag
+
+from arpent.errors import Conflict, JobNotFound, LeaseLost
+from arpent.jobs.analyst import Analyst
+from arpent.jobs.aside import Aside
+from arpent.jobs.duties import Duties, pause_before_retry, transient, unwritten
+from arpent.jobs.machine import Event, advance, due, trouble
+from arpent.jobs.policy import Policy
+from arpent.model.partition import Outcome
+from arpent.ports import Executor, JobStore, Lease, Ticket, WorkStore
+
+log = logging.getLogger(__name__)
+
+ANALYSES_AT_ONCE = 2
+"""Threads for analyses; partitions of other jobs go on meanwhile."""
+GLANCE_SECONDS = 0.02
+"""Pause between looks at work in hand."""
+LONGEST_TROUBLE_SECONDS = 10.0
+"""Longest pause after the database failed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Hand:
+    """A piece of work in hand."""
+
+    lease: Lease
+    """The right to it."""
+    ticket: Ticket | Aside[None] | Aside[Outcome]
+    """Where it is under way."""
+    renew_at: datetime
+    """When to hold the lease longer."""
+    giving_up: bool = False
+    """The ticket writes errors, not results."""
+    outcome: Outcome | None = None
+    """What came of it, until the store has it."""
+
+
+class Runner:
+    """A loop in one thread; nothing that fails in a turn ends it."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        work: WorkStore,
+        executor: Executor,
+        duties: Duties,
+        policy: Policy,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pause: float = 0.5,
+    ) -> None:
+        """`pause`: seconds between looks for new work when there was none."""
+        self._jobs = jobs
+        self._work = work
+        self._executor = executor
+        self._duties = duties
+        self._policy = policy
+        self._now = now
+        self._pause = pause
+        self._analyst = Analyst(jobs, work, duties=duties, policy=policy, now=now)
+        self._hands: list[Hand] = []
+        self._look_at = 0.0
+        self._troubles = 0
+
+    def run(self, stop: Flag) -> None:
+        """Until `stop` is set; then gives back what is in hand, for another runner to take at once."""
+        while not stop.is_set():
+            if not self.turn():
+                stop.wait(self._rest())
+        self.leave()
+
+    def run_until(self, reached: Callable[[], bool]) -> None:
+        """Until the condition holds; it is asked between turns."""
+        while not reached():
+            if not self.turn():
+                time.sleep(self._rest())
+
+    def run_until_idle(self) -> None:
+        """Until nothing is in hand and nothing can be claimed now."""
+        while self.turn() or self._hands or self._troubles:
+            time.sleep(GLANCE_SECONDS)
+            self._look_at = 0.0
+
+    def turn(self) -> bool:
+        """One round; tells whether anything moved."""
+        before = self._troubles
+        moved = False
+        for hand in tuple(self._hands):
+            moved |= self._guarded(partial(self._attend, hand), hand.lease.job_id)
+        if moved or time.monotonic() >= self._look_at:
+            moved |= self._guarded(self._settle_all)
+            moved |= self._guarded(self._claim_all)
+        if self._troubles == before:
+            self._troubles = 0
+        return moved
+
+    def leave(self) -> None:
+        """Give back everything in hand."""
+        for hand in tuple(self._hands):
+            hand.ticket.cancel()
+            self._guarded(partial(self._release, hand, None), hand.lease.job_id)
+
+    def _rest(self) -> float:
+        if self._troubles:
+            return min(LONGEST_TROUBLE_SECONDS, self._policy.lease_seconds / 6, 0.1 * 2.0 ** min(self._troubles, 10))
+        return GLANCE_SECONDS if self._hands else self._pause
+
+    def _guarded(self, step: Callable[[], bool], job_id: str | None = None) -> bool:
+        """A store that fails must not end the loop: the step is done again in a later turn."""
+        about = {"job": job_id}
+        try:
+            return step()
+        except (Conflict, JobNotFound) as error:
+            log.debug("%s", error, extra=about)
+        except Exception as error:
+            self._troubles += 1
+            log.warning("The runner carries on after: %s", error, exc_info=not transient(error), extra=about)
+        return False
+
+    # ---- work in hand ------------------------------------------------------------------------------------------
+
+    def _attend(self, hand: Hand) -> bool:
+        if hand.ticket.done():
+            self._collect(hand)
+            return True
+        now = self._now()
+        if now >= hand.renew_at:
+            try:
+                self._work.renew(hand.lease, now, self._policy.lease_seconds)
+            except LeaseLost as error:
+                self._drop(hand, error)
+            hand.renew_at = self._next_renewal(now)
+        return False
+
+    def _collect(self, hand: Hand) -> None:
+        if hand.lease.partition is None:
+            self._hands.remove(hand)
+            hand.ticket.result()
+            return
+        if hand.outcome is None:
+            try:
+                hand.outcome = hand.ticket.result()
+            except Exception as error:
+                self._failed(hand, error)
+                return
+        assert hand.outcome is not None
+        try:
+            progress = self._work.finish(hand.lease, hand.outcome)
+        except LeaseLost as error:
+            self._drop(hand, error)
+            return
+        self._hands.remove(hand)
+        self._duties.finished(hand.lease, hand.outcome)
+        if progress.open == 0 or trouble(progress, self._policy):
+            self._settle(hand.lease.job_id)
+
+    def _failed(self, hand: Hand, error: Exception) -> None:
+        """Try again later, or write the reason into every feature; if even that fails, keep it in the report."""
+        lease, about = hand.lease, {"job": hand.lease.job_id}
+        tries = self._policy.attempts * (2 if hand.giving_up else 1)
+        if transient(error) and lease.attempt < tries:
+            log.warning("Attempt %d of a partition failed: %s", lease.attempt, error, extra=about)
+            self._release(hand, self._now() + pause_before_retry(lease.attempt, self._policy))
+            self._duties.retried(lease, error)
+        elif hand.giving_up:
+            log.error("The errors of a partition cannot be written: %s", error, extra=about)
+            hand.outcome = unwritten(lease, error)
+        else:
+            log.error("A partition is given up: %s", error, exc_info=error, extra=about)
+            hand.giving_up = True
+            hand.ticket = Aside(lambda: self._duties.give_up(lease, error))
+
+    def _release(self, hand: Hand, retry_at: datetime | None) -> bool:
+        self._work.release(hand.lease, retry_at)
+        self._hands.remove(hand)
+        return True
+
+    def _drop(self, hand: Hand, error: LeaseLost) -> None:
+        log.info("%s", error, extra={"job": hand.lease.job_id})
+        hand.ticket.cancel()
+        self._hands.remove(hand)
+
+    # ---- new work ----------------------------------------------------------------------------------------------
+
+    def _settle_all(self) -> bool:
+        moved = False
+        for job_id in self._jobs.unsettled():
+            moved |= self._guarded(partial(self._settle, job_id), job_id)
+        return moved
+
+    def _settle(self, job_id: str) -> bool:
+        """Move a job on as far as it goes without work."""
+        job = self._jobs.get(job_id)
+        moved = False
+        while (event := due(job, self._policy)) is not None:
+            if event is Event.BEGUN and job.retry:
+                self._work.reopen(job_id)
+            job = self._jobs.save(advance(job, event, self._now(), self._policy))
+            log.info("%s", job.status, extra={"job": job_id})
+            moved = True
+        return moved
+
+    def _claim_all(self) -> bool:
+        moved = False
+        while True:
+            analyses = sum(hand.lease.partition is None for hand in self._hands)
+            room_for_analysis = analyses < ANALYSES_AT_ONCE
+            room_for_partition = len(self._hands) - analyses < self._executor.slots
+            if not room_for_analysis and not room_for_partition:
+                return moved
+            lease = self._work.claim(
+                self._now(), self._policy.lease_seconds, analyses=room_for_analysis, partitions=room_for_partition
+            )
+            if lease is None:
+                self._look_at = time.monotonic() + self._pause
+                return moved
+            self._take(lease)
+            moved = True
+
+    def _take(self, lease: Lease) -> None:
+        ticket: Ticket | Aside[None]
+        if lease.partition is None:
+            ticket = Aside(lambda: self._analyst.perform(lease))
+        else:
+            try:
+                # Workers know no database: the request travels with the lease.
+                lease = replace(lease, body=self._jobs.get(lease.job_id).body)
+                ticket = self._executor.submit(self._duties.process, lease)
+            except Exception:
+                self._work.release(lease, None)
+                raise
+        self._hands.append(Hand(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
+
+    def _next_renewal(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._policy.lease_seconds / 3)

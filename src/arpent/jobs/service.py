@@ -1,0 +1,70 @@
+"""What the routes and the command line call: create, get, list, act, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from arpent.errors import Conflict, JobNotFound
+from arpent.jobs.machine import ACTIONS, Event, advance
+from arpent.jobs.policy import Policy
+from arpent.model.finding import Finding
+from arpent.model.job import Job, UserAction
+from arpent.model.request import Request
+from arpent.ports import JobStore, SortKey
+from arpent.wire.request import parse_batch
+
+EVENTS: Mapping[UserAction, Event] = {action: event for event, action in ACTIONS.items()}
+"""What each action of a user is to the state machine."""
+TRIES = 20
+"""Saves of an action before giving up; each failure means that somebody else succeeded."""
+
+
+class JobService:
+    """The jobs of all clients; each sees only its own."""
+
+    def __init__(
+        self, jobs: JobStore, policy: Policy, check: Callable[[Request], None], now: Callable[[], datetime]
+    ) -> None:
+        """`check` raises InvalidRequest for what only the configuration knows, such as unknown collections."""
+        self._jobs = jobs
+        self._policy = policy
+        self._check = check
+        self._now = now
+
+    def create(self, owner: str, body: str) -> Job:
+        """A new job from a request's JSON text, kept as submitted. Raises InvalidRequest."""
+        self._check(parse_batch(body))
+        job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now())
+        self._jobs.add(job)
+        return job
+
+    def get(self, owner: str, job_id: str) -> Job:
+        """One job. Raises JobNotFound, for somebody else's job too."""
+        try:
+            job = self._jobs.get(str(UUID(job_id)))
+        except ValueError:
+            raise JobNotFound(f"There is no request {job_id!r:.60}: not a UUID") from None
+        if job.owner != owner:
+            raise JobNotFound(f"There is no request {job_id}")
+        return job
+
+    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        """A page of the client's jobs."""
+        return self._jobs.list(owner, sort, offset, count)
+
+    def act(self, owner: str, job_id: str, action: UserAction) -> Job:
+        """ANALYSE, START or STOP (FACTS 1.4). Raises JobNotFound, ActionNotAllowed."""
+        for _ in range(TRIES):
+            job = self.get(owner, job_id)
+            after = advance(job, EVENTS[action], self._now(), self._policy)
+            try:
+                return self._jobs.save(after)
+            except Conflict:
+                continue
+        raise Conflict(f"Request {job_id} changes too often to be changed; try again")
+
+    def findings(self, owner: str, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+        """A page of the validation report. Raises JobNotFound."""
+        return self._jobs.findings(self.get(owner, job_id).id, offset, count)
