@@ -45,6 +45,10 @@ class Grids:
     def __len__(self) -> int:
         return len(self.width)
 
+    def take(self, rows: NDArray[np.intp]) -> Grids:
+        """Some of the grids, in this order."""
+        return Grids(bounds=self.bounds[rows], width=self.width[rows], height=self.height[rows])
+
     @property
     def sample_count(self) -> NDArray[np.int64]:
         """(n,): samples of each grid, inside the polygon or not."""

@@ -89,8 +89,10 @@ class IntervalResult:
     """Row of a feature → why this interval failed for it."""
     items: tuple[str, ...] = ()
     """Ids of the items that were considered."""
-    used: tuple[tuple[int, ...], ...] = ()
-    """Per feature: which of `items` gave samples (provenance)."""
+    band_samples: float = 0.0
+    """Input bands times data samples per pixel, over three: B x S of the processing units (FACTS 7)."""
+    used: NDArray[np.bool_] | None = None
+    """(items, n): which of `items` gave samples to which feature (provenance)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +107,5 @@ class PartitionResult:
     """(n,): samples inside each polygon."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → why it failed as a whole."""
+    processing_units: float = 0.0
+    """What the numbers cost (FACTS 7)."""

@@ -1,0 +1,7 @@
+"""`python -m arpent` is `arpent`."""
+
+from __future__ import annotations
+
+from arpent.cli import app
+
+app()

@@ -1,0 +1,82 @@
+"""Server: `arpent serve` as a process of its own, on a free port, for as long as the demonstration runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_server
+
+import requests
+
+START_SECONDS = 60.0
+
+
+@contextmanager
+def serving(folder: Path, catalog: str, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start a server whose database, buckets and log lie in `folder`; yields (base URL, process)."""
+    port = port or _free_port()
+    environment = environment_of(folder, catalog, port)
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "arpent", "serve"], env=environment, stdout=log, stderr=log, cwd=folder
+        )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        _wait(base, process, folder / "server.log")
+        yield base, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def environment_of(folder: Path, catalog: str, port: int) -> Mapping[str, str]:
+    """The settings that make a server of this folder."""
+    return {
+        **os.environ,
+        "ARPENT_DATABASE_URL": f"sqlite:///{folder / 'arpent.db'}",
+        "ARPENT_BUCKETS": str(folder / "buckets"),
+        "ARPENT_CATALOG": catalog,
+        "ARPENT_HOST": "127.0.0.1",
+        "ARPENT_PORT": str(port),
+    }
+
+
+def register(folder: Path, catalog: str, name: str) -> tuple[str, str]:
+    """`arpent client add NAME --json` → (id, secret)."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "arpent", "client", "add", name, "--json"],
+        env=environment_of(folder, catalog, 0),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    client = json.loads(answer.stdout)
+    return client["client_id"], client["client_secret"]
+
+
+def _free_port() -> int:
+    with create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended at once; its log says:\n{log.read_text()[-2000:]}")
+        try:
+            if requests.get(f"{base}/healthz", timeout=1).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not answer within {START_SECONDS:.0f} s; see {log}")

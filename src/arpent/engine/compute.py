@@ -1,0 +1,90 @@
+"""Compute: all numbers of some features; errors are values here, so that one feature never costs another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.engine.check import as_failures, unusable, usable_rows
+from arpent.engine.cost import processing_units
+from arpent.engine.evaluate import Computation, as_failure, evaluate
+from arpent.engine.feeds import bind
+from arpent.engine.footing import stand
+from arpent.engine.world import World
+from arpent.errors import ScriptError
+from arpent.model.feature import Features
+from arpent.model.grid import Grids
+from arpent.model.request import Request
+from arpent.model.result import Failure, IntervalResult, PartitionResult
+from arpent.ports import ScriptSession
+
+
+def compute(
+    request: Request, features: Features, script: str, world: World, grids: Grids | None = None
+) -> tuple[PartitionResult, ...]:
+    """One result for the features that can have numbers, one for those that cannot (either may be missing).
+
+    `grids` replaces the features' own (a synchronous request with a bbox). Raises WorldError when the catalogue,
+    an image or the store fails: the partition may be tried again.
+    """
+    found = unusable(features, request.sampling)
+    rows = usable_rows(features, found)
+    results = []
+    if found:
+        broken = np.array(sorted(found), np.intp)
+        messages = as_failures(found)
+        results.append(_failed(features.take(broken), {place: messages[int(row)] for place, row in enumerate(broken)}))
+    if len(rows):
+        usable = features.take(rows)
+        own = Grids.over(usable.bounds, request.sampling) if grids is None else grids.take(rows)
+        results.append(_usable(request, usable, own, script, world))
+    return tuple(results)
+
+
+def _usable(request: Request, features: Features, grids: Grids, script: str, world: World) -> PartitionResult:
+    try:
+        with world.runtime.open(script) as session:
+            return _computed(request, features, grids, session, world)
+    except ScriptError as error:
+        return _failed(features, dict.fromkeys(range(len(features)), as_failure(error)))
+
+
+def _computed(
+    request: Request, features: Features, grids: Grids, session: ScriptSession, world: World
+) -> PartitionResult:
+    computation = Computation(
+        feeds=bind(session.evalscript, request, world.collections),
+        footing=stand(features, grids),
+        session=session,
+        calculations=request.calculations,
+        world=world,
+    )
+    intervals: list[IntervalResult] = []
+    for interval in request.intervals:
+        intervals.extend(evaluate(computation, interval))
+    return PartitionResult(
+        features=features,
+        intervals=tuple(intervals),
+        geometry_pixel_count=computation.footing.samples.counts,
+        processing_units=processing_units(grids.sample_count, _weights(intervals, len(features))),
+    )
+
+
+def _weights(intervals: list[IntervalResult], count: int) -> NDArray[np.float64]:
+    """(n,): input bands times data samples, over the intervals with data."""
+    weights = np.zeros(count)
+    for one in intervals:
+        weights += one.present * one.band_samples
+    return weights
+
+
+def _failed(features: Features, failures: Mapping[int, Failure]) -> PartitionResult:
+    """Features without numbers."""
+    return PartitionResult(
+        features=features,
+        intervals=(),
+        geometry_pixel_count=np.zeros(len(features), np.int64),
+        failures=failures,
+    )

@@ -1,0 +1,141 @@
+"""Evaluate: one interval of one partition, from acquisitions through pixels and script to statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.engine.acquisitions import Acquisitions, acquire
+from arpent.engine.cost import band_samples
+from arpent.engine.feeds import Feed
+from arpent.engine.footing import Footing
+from arpent.engine.inputs import Prepared, prepare
+from arpent.engine.spread import spread
+from arpent.engine.world import World
+from arpent.errors import ScriptError, ScriptTimeout
+from arpent.model.calculation import Calculations
+from arpent.model.evalscript import Evalscript, Mosaicking
+from arpent.model.interval import Interval
+from arpent.model.result import BandStatistics, ErrorType, Failure, IntervalResult
+from arpent.ports import ScriptAnswer, ScriptSession
+from arpent.zonal.statistics import Outside, summarise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computation:
+    """What stays the same over all intervals of a partition."""
+
+    feeds: tuple[Feed, ...]
+    """Inputs of the script."""
+    footing: Footing
+    """Geometry."""
+    session: ScriptSession
+    """The loaded script."""
+    calculations: Calculations
+    """What to report."""
+    world: World
+    """Ports."""
+
+
+def evaluate(computation: Computation, interval: Interval) -> Iterator[IntervalResult]:
+    """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
+    footing = computation.footing
+    acquisitions = [acquire(feed, interval, footing, computation.world) for feed in computation.feeds]
+    present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
+    for members in groups(computation.feeds, acquisitions, present):
+        rows = np.flatnonzero(members)
+        if all(feed.input.mosaicking is Mosaicking.SIMPLE for feed in computation.feeds) or len(rows) == len(members):
+            yield _evaluate_group(computation, interval, members, acquisitions)
+            continue
+        part = replace(computation, footing=footing.take(rows))
+        result = _evaluate_group(part, interval, np.ones(len(rows), bool), [one.over(rows) for one in acquisitions])
+        yield spread(result, rows, len(members))
+
+
+def groups(
+    feeds: Sequence[Feed], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
+) -> Iterator[NDArray[np.bool_]]:
+    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes."""
+    scened = [
+        one.reach for feed, one in zip(feeds, acquisitions, strict=True) if feed.input.mosaicking != Mosaicking.SIMPLE
+    ]
+    group = np.zeros(len(present), np.intp)
+    if scened:
+        _, group = np.unique(np.packbits(np.concatenate(scened), axis=0).T, axis=0, return_inverse=True)
+    for number in range(int(group.max(initial=0)) + 1):
+        members = present & (group.ravel() == number)
+        if members.any():
+            yield members
+
+
+def _evaluate_group(
+    computation: Computation, interval: Interval, present: NDArray[np.bool_], acquisitions: Sequence[Acquisitions]
+) -> IntervalResult:
+    prepared = prepare(
+        computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
+    )
+    answer = computation.session.evaluate(prepared.inputs, prepared.offsets)
+    return IntervalResult(
+        interval=interval,
+        present=present,
+        outputs=_summaries(computation, prepared, answer),
+        failures=_failures(computation.footing, prepared, answer),
+        items=prepared.items,
+        band_samples=band_samples(
+            (feed.input.bands, max(1, len(inputs.scenes)))
+            for feed, inputs in zip(computation.feeds, prepared.inputs, strict=True)
+        ),
+        used=prepared.used,
+    )
+
+
+def _summaries(
+    computation: Computation, prepared: Prepared, answer: ScriptAnswer
+) -> dict[str, dict[str, BandStatistics]]:
+    """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
+    evalscript = prepared.evalscript
+    footing, inside = computation.footing, slice(None, -1)
+    row, summaries = 0, {}
+    masks = _masks(evalscript, answer.values)
+    for output in evalscript.outputs:
+        valid = masks[output.mask] if output.mask is not None else np.ones(answer.values.shape[1], bool)
+        bands = {}
+        for band in output.bands:
+            values = answer.values[row]
+            row += 1
+            bands[band] = summarise(
+                values[inside],
+                valid[inside],
+                prepared.segments,
+                footing.grids.sample_count,
+                computation.calculations.of(output.id, band),
+                output.sample_type,
+                Outside(value=np.full(len(footing.features), values[-1]), valid=np.full(len(footing.features), valid[-1])),
+            )
+        summaries[output.id] = bands
+    return summaries
+
+
+def _masks(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """A sample counts where its mask is neither 0 nor NaN (FACTS 3.3)."""
+    first = evalscript.width - evalscript.mask_bands
+    return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
+
+
+def _failures(footing: Footing, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
+    """Row → what the script threw there. If it throws for a sample outside, every feature with such samples failed."""
+    outside = len(footing.features)
+    failures = {row: as_failure(error) for row, error in answer.failures.items() if row != outside}
+    if outside in answer.failures:
+        beyond = np.flatnonzero(footing.grids.sample_count > footing.samples.counts)
+        failures |= {int(row): as_failure(answer.failures[outside]) for row in beyond if int(row) not in failures}
+    return failures
+
+
+def as_failure(error: ScriptError) -> Failure:
+    """A script's fault as a result file tells it."""
+    kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
+    return Failure(type=kind, message=str(error))

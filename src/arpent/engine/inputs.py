@@ -1,0 +1,134 @@
+"""Inputs: acquisitions become the arrays that a script's inputs see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.engine.acquisitions import Acquisitions
+from arpent.engine.feeds import Feed
+from arpent.engine.footing import Footing
+from arpent.engine.world import World
+from arpent.evalscript.scenes import orbit_scene, tile_scene
+from arpent.model.evalscript import DATA_MASK, Evalscript, Mosaicking
+from arpent.model.interval import Interval
+from arpent.model.item import Item
+from arpent.ports import Scene, ScriptInput, ScriptSession
+from arpent.raster.mosaic import simple, stack
+from arpent.raster.order import orbits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything one call of a script needs."""
+
+    inputs: tuple[ScriptInput, ...]
+    """Arrays of N + 1 samples; the last is the sample outside every polygon: no data, mask 0."""
+    offsets: NDArray[np.int64]
+    """(n + 2,): a segment per feature, and one for the sample outside."""
+    evalscript: Evalscript
+    """Outputs, after updateOutput."""
+    items: tuple[str, ...]
+    """Ids of all items considered."""
+    used: NDArray[np.bool_]
+    """(items, n): which of them gave samples to which feature."""
+
+    @property
+    def segments(self) -> NDArray[np.int64]:
+        """(n + 1,): the features' own."""
+        return self.offsets[:-1]
+
+
+def prepare(
+    feeds: Sequence[Feed],
+    acquisitions: Sequence[Acquisitions],
+    footing: Footing,
+    session: ScriptSession,
+    interval: Interval,
+    world: World,
+) -> Prepared:
+    """Ask preProcessScenes and updateOutput, then read only what remains."""
+    groups = [_scene_items(feed, one.items) for feed, one in zip(feeds, acquisitions, strict=True)]
+    scenes = [_scenes(feed, group) for feed, group in zip(feeds, groups, strict=True)]
+    evalscript = session.evalscript
+    if "preProcessScenes" in evalscript.functions:
+        kept = session.preprocess(scenes, interval)
+        groups = [tuple(group[row] for row in rows) for group, rows in zip(groups, kept, strict=True)]
+        scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
+    if "updateOutput" in evalscript.functions:
+        evalscript = session.update_output(scenes)
+    read = [_read(*parts, footing, world) for parts in zip(feeds, acquisitions, groups, scenes, strict=True)]
+    return Prepared(
+        inputs=tuple(inputs for inputs, _ in read),
+        offsets=np.append(footing.samples.offsets, len(footing.samples) + 1),
+        evalscript=evalscript,
+        items=tuple(item.id for one in acquisitions for item in one.items),
+        used=np.concatenate([used for _, used in read]),
+    )
+
+
+def _scene_items(feed: Feed, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], ...]:
+    """The items of each scene; SIMPLE has no scenes."""
+    if feed.input.mosaicking is Mosaicking.ORBIT:
+        return orbits(items)
+    return tuple((item,) for item in items) if feed.input.mosaicking is Mosaicking.TILE else ()
+
+
+def _scenes(feed: Feed, groups: tuple[tuple[Item, ...], ...]) -> tuple[Scene, ...]:
+    """What the script may know of them."""
+    if feed.input.mosaicking is Mosaicking.ORBIT:
+        return tuple(orbit_scene(group, feed.input.metadata) for group in groups)
+    return tuple(tile_scene(item, feed.input.metadata) for (item,) in groups)
+
+
+def _read(
+    feed: Feed,
+    acquisitions: Acquisitions,
+    groups: tuple[tuple[Item, ...], ...],
+    scenes: tuple[Scene, ...],
+    footing: Footing,
+    world: World,
+) -> tuple[ScriptInput, NDArray[np.bool_]]:
+    """The arrays of one input, and (items, n): which item gave samples to which feature."""
+    if feed.input.mosaicking is Mosaicking.SIMPLE:
+        mosaic = simple(
+            acquisitions.items, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection
+        )
+        used = givers(mosaic.used, footing.samples.offsets, len(acquisitions.items))
+        return _script_input(feed, mosaic.values, mosaic.mask, ()), used
+    read = stack(groups, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection)
+    kept = {item.id for group in groups for item in group}
+    used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
+    return _script_input(feed, read.values, read.mask, scenes), used
+
+
+def _script_input(
+    feed: Feed, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
+) -> ScriptInput:
+    """Bands in the input's order, dataMask among them, closed by the sample outside every polygon."""
+    bands = iter(values)
+    no_data = feed.collection.no_data_value
+    arrays = tuple(
+        _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in feed.input.bands
+    )
+    return ScriptInput(values=arrays, scales=feed.scales, scenes=scenes)
+
+
+def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:
+    """One sample more along the last axis."""
+    closed = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
+    closed[..., :-1] = values
+    closed[..., -1] = outside
+    return closed
+
+
+def givers(used: NDArray[np.int16], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """(items, n): whether an item gave at least one sample to a feature; `used` (N,) is an item per sample or -1."""
+    features = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    given = np.zeros((count, len(offsets) - 1), bool)
+    inside = used >= 0
+    given[used[inside], features[inside]] = True
+    return given

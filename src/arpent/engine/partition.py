@@ -1,0 +1,75 @@
+"""Partition: cut features into pieces of work that follow the imagery, so that few blocks are decoded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from arpent.model.feature import Features
+from arpent.model.partition import Partition
+from arpent.model.raster import Raster
+
+PARTITIONS_PER_WORKER = 2
+"""A small job is cut into so many partitions per worker, so that none idles while another ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where features lie among the blocks of the imagery."""
+
+    block: NDArray[np.int64]
+    """(n,): number of the feature's home block; blocks of one image row follow each other."""
+    order: NDArray[np.intp]
+    """(n,): features sorted by block, and by position inside it."""
+
+
+def lay_out(centres: NDArray[np.float64], crs: CRS, rasters: Sequence[Raster]) -> Layout:
+    """`centres` (n, 2) in `crs`. Each belongs to the first of the images (one per source grid) that holds it."""
+    image = np.full(len(centres), len(rasters), np.int64)
+    row = np.zeros(len(centres), np.int64)
+    column = np.zeros(len(centres), np.int64)
+    for number, raster in enumerate(rasters):
+        x, y = Transformer.from_crs(crs, raster.crs, always_xy=True).transform(centres[:, 0], centres[:, 1])
+        across, down = (~raster.transform) * (np.asarray(x), np.asarray(y))
+        inside = (across >= 0) & (across < raster.width) & (down >= 0) & (down < raster.height)
+        mine = inside & (image == len(rasters))
+        level = raster.levels[0]
+        image[mine] = number
+        row[mine] = down[mine] // level.block_height
+        column[mine] = across[mine] // level.block_width
+    keys = (centres[:, 0], -centres[:, 1], column, row, image)
+    order = np.lexsort(keys)
+    place = np.column_stack((image, row, column))
+    _, block = np.unique(place, axis=0, return_inverse=True)
+    return Layout(block=block.ravel().astype(np.int64), order=order)
+
+
+def cut(features: Features, weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int) -> Iterator[Partition]:
+    """Runs of features in layout order, each of at most `budget` samples (one feature may exceed it alone).
+
+    `weight` (n,) counts the samples a feature holds in memory at once. A cut falls between two blocks wherever
+    the budget allows: a block shared by two partitions is decoded twice.
+    """
+    goal = min(budget, -(-int(weight.sum()) // max(1, parallelism * PARTITIONS_PER_WORKER)))
+    for number, rows in enumerate(_runs(weight[layout.order], layout.block[layout.order], max(1, goal))):
+        yield Partition(number=number, features=features.take(layout.order[rows]))
+
+
+def _runs(weight: NDArray[np.int64], block: NDArray[np.int64], goal: int) -> Iterator[slice]:
+    """Slices that end at a block's end once they hold half the goal, and anywhere before they exceed it."""
+    starts_block = np.append(np.flatnonzero(np.diff(block)) + 1, len(block))
+    total = np.concatenate(([0], np.cumsum(weight)))
+    start = 0
+    while start < len(weight):
+        furthest = int(np.searchsorted(total, total[start] + goal, side="right")) - 1
+        furthest = max(start + 1, min(furthest, len(weight)))
+        least = int(np.searchsorted(total, total[start] + goal // 2))
+        position = int(np.searchsorted(starts_block, furthest, side="right")) - 1
+        at_block = int(starts_block[position]) if position >= 0 else 0
+        end = at_block if max(least, start + 1) <= at_block <= furthest else furthest
+        yield slice(start, end)
+        start = end

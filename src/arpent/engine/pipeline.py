@@ -1,0 +1,97 @@
+"""Pipeline: process one partition from features to written results; only counts come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from arpent.engine.compute import compute
+from arpent.engine.destination import own, result_key, template
+from arpent.engine.world import World
+from arpent.errors import ArpentError
+from arpent.model.finding import Finding, Verdict
+from arpent.model.location import Location
+from arpent.model.partition import Outcome, Partition
+from arpent.model.request import Request
+from arpent.model.result import ErrorType, Failure, PartitionResult
+from arpent.wire.result import render
+
+
+def process(job_id: str, request: Request, partition: Partition, world: World) -> Outcome:
+    """Compute and write one partition. Running it twice writes the same bytes to the same keys."""
+    script = script_of(request, world)
+    results = compute(request, partition.features, script, world)
+    return write(job_id, request, partition.number, results, world)
+
+
+def give_up(job_id: str, request: Request, partition: Partition, error: ArpentError, world: World) -> Outcome:
+    """Write why none of the partition's features has numbers."""
+    failure = Failure(type=ErrorType.EXECUTION_ERROR, message=str(error))
+    result = PartitionResult(
+        features=partition.features,
+        intervals=(),
+        geometry_pixel_count=np.zeros(len(partition.features), np.int64),
+        failures=dict.fromkeys(range(len(partition.features)), failure),
+    )
+    return write(job_id, request, partition.number, (result,), world)
+
+
+def script_of(request: Request, world: World) -> str:
+    """The evalscript's text, read from its bucket if it lies there."""
+    if isinstance(request.script, Location):
+        return world.objects.read(request.script).decode("utf-8", errors="replace")
+    return request.script
+
+
+def write(
+    job_id: str, request: Request, number: int, results: Iterable[PartitionResult], world: World
+) -> Outcome:
+    """One file per feature, and the partition's part of the table."""
+    assert request.output is not None, "a batch request has an output"
+    done = failed = 0
+    units = 0.0
+    findings: list[Finding] = []
+    for place, result in enumerate(results):
+        world.objects.write_many(request.output, _files(job_id, request.output, result))
+        if world.table is not None:
+            part = own(request.output, job_id, f"parquet/part-{number:06d}-{place}.parquet")
+            world.objects.write(part, world.table(result))
+        units += result.processing_units
+        reasons = failures(result)
+        findings.extend(_finding(result, row, failure) for row, failure in reasons.items())
+        failed += len(reasons)
+        done += len(result.features) - len(reasons)
+    return Outcome(done=done, failed=failed, findings=tuple(findings), processing_units=units)
+
+
+def failures(result: PartitionResult) -> dict[int, Failure]:
+    """Row → why the feature has no numbers at all: it failed, or each of its intervals did."""
+    reasons = dict(result.failures)
+    present = sum(interval.present.astype(np.int64) for interval in result.intervals)
+    broken: dict[int, int] = {}
+    for interval in result.intervals:
+        for row in interval.failures:
+            broken[row] = broken.get(row, 0) + 1
+    for row, count in broken.items():
+        if row not in reasons and isinstance(present, np.ndarray) and count >= present[row]:
+            reasons[row] = next(one.failures[row] for one in result.intervals if row in one.failures)
+    return reasons
+
+
+def _files(job_id: str, output: Location, result: PartitionResult) -> Iterator[tuple[str, bytes]]:
+    pattern = template(output)
+    features = result.features
+    for row, payload in render(result):
+        yield result_key(pattern, job_id, int(features.ids[row]), features.identifiers[row]), payload
+
+
+def _finding(result: PartitionResult, row: int, failure: Failure) -> Finding:
+    return Finding(
+        feature=int(result.features.ids[row]),
+        identifier=result.features.identifiers[row],
+        verdict=Verdict.FAILED,
+        kind="failed",
+        message=failure.message,
+    )
+

@@ -1,0 +1,46 @@
+"""World: the ports the engine works with, and the limits it works under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from arpent.model.collection import Collection
+from arpent.model.feature import Features
+from arpent.model.result import PartitionResult
+from arpent.ports import AssetReader, Catalog, ObjectStore, ScriptRuntime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a process needs from outside to turn a partition into numbers."""
+
+    objects: ObjectStore
+    """Buckets: the GeoPackage, scripts, results."""
+    catalogs: Callable[[Collection], Catalog]
+    """Collection → where its items are found."""
+    reader: AssetReader
+    """Images."""
+    runtime: ScriptRuntime
+    """Interpreters for evalscripts."""
+    collections: Mapping[str, Collection]
+    """By id and alias."""
+    read_features: Callable[[Path], Iterator[Features]]
+    """A GeoPackage on this machine, in batches."""
+    table: Callable[[PartitionResult], bytes] | None
+    """Renders the table of a partition; None: no table is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the operator allows."""
+
+    pixel_budget: int = 4_000_000
+    """Samples a partition may hold, over all scenes that are in memory at once."""
+    parallelism: int = 1
+    """Partitions that can be worked on at once: a small job is cut into at least so many."""
+    maximum_features: int | None = None
+    """Features per request; None: no limit."""
+    lenient_histograms: bool = False
+    """Integer histogram edges pass for a float output."""

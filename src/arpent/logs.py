@@ -1,0 +1,43 @@
+"""Logs: one line per event, as text or JSON, with the job's id where there is one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Literal
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if job := getattr(record, "job", None):
+            line["job"] = job
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _Text(logging.Formatter):
+    """Time, level, job, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        job = f" [{record.job}]" if getattr(record, "job", None) else ""
+        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:<7}{job} {record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure(form: Literal["text", "json"]) -> None:
+    """Send everything from INFO up to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Json() if form == "json" else _Text())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "alembic", "pyogrio", "rasterio", "numba"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
