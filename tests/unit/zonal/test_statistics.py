@@ -1,0 +1,168 @@
+"""Statistics of one band: every rule of FACTS 3.3 on numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+import statistics as python
+
+import numpy as np
+import pytest
+
+from arpent.model.calculation import Calculation
+from arpent.model.evalscript import SampleType
+from arpent.model.result import BandStatistics
+from arpent.zonal.outside import Outside
+from arpent.zonal.percentiles import ranks
+from arpent.zonal.statistics import summarise
+
+MEDIAN = Calculation(percentiles=(50,))
+
+
+def of(
+    *segments: list[float],
+    valid: list[list[bool]] | None = None,
+    calculation: Calculation = MEDIAN,
+    sample_type: SampleType = SampleType.FLOAT32,
+    sample_count: int | None = None,
+    outside: Outside | None = None,
+) -> BandStatistics:
+    values = np.array([x for segment in segments for x in segment], np.float64)
+    mask = np.ones(len(values), bool) if valid is None else np.array([x for row in valid for x in row], bool)
+    lengths = [len(segment) for segment in segments]
+    return summarise(
+        values,
+        mask,
+        np.cumsum([0, *lengths]),
+        sample_count=np.array([sample_count or length for length in lengths]),
+        calculation=calculation,
+        sample_type=sample_type,
+        outside=outside,
+    )
+
+
+def test_the_plain_case():
+    got = of([1, 2, 3, 4], sample_count=6)
+    assert (got.minimum[0], got.maximum[0], got.mean[0]) == (1, 4, 2.5)
+    assert got.standard_deviation[0] == pytest.approx(python.pstdev([1, 2, 3, 4]), rel=1e-15)
+    assert (got.sample_count[0], got.no_data_count[0]) == (6, 2)
+    assert got.percentiles is not None
+    assert got.percentiles.tolist() == [[3.0]]
+
+
+def test_masked_samples_do_not_count():
+    got = of([1, 99, 3], valid=[[True, False, True]])
+    assert (got.mean[0], got.maximum[0], got.no_data_count[0]) == (2, 3, 1)
+
+
+def test_nothing_valid_is_nan():
+    got = of([1.0], [5.0], [], valid=[[False], [True], []])
+    assert np.isnan(got.mean).tolist() == [True, False, True]
+    for numbers in (got.minimum, got.maximum, got.standard_deviation, got.percentiles):
+        assert numbers is not None
+        assert np.isnan(numbers[0]).all()
+        assert np.isnan(numbers[2]).all()
+    assert got.no_data_count.tolist() == [1, 0, 0]
+
+
+def test_one_sample_deviates_by_zero():
+    assert of([0.1]).standard_deviation[0] == 0.0
+
+
+def test_floats_are_float32_widened():
+    got = of([0.0797])
+    assert got.minimum[0] == 0.07970000058412552
+
+
+def test_nan_under_mask_one_is_no_data_for_floats():
+    got = of([math.nan, 2.0])
+    assert (got.mean[0], got.no_data_count[0]) == (2.0, 1)
+
+
+def test_infinity_is_a_value():
+    got = of([1.0, math.inf, 2.0, 1e300])
+    assert got.maximum[0] == math.inf
+    assert got.mean[0] == math.inf
+    assert math.isnan(got.standard_deviation[0])
+    assert got.no_data_count[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("sample_type", "value", "becomes"),
+    [
+        (SampleType.UINT8, 2.5, 3),
+        (SampleType.UINT8, 2.4999, 2),
+        (SampleType.INT8, -2.5, -2),
+        (SampleType.UINT8, -1, 0),
+        (SampleType.UINT8, 255.5, 255),
+        (SampleType.INT8, -300, -128),
+        (SampleType.INT16, 40000, 32767),
+        (SampleType.UINT16, 70000, 65535),
+        (SampleType.UINT16, math.nan, 0),
+        (SampleType.INT16, -math.inf, -32768),
+        (SampleType.AUTO, 0.5, 0.5),
+    ],
+)
+def test_sample_types(sample_type: SampleType, value: float, becomes: float):
+    got = of([value], sample_type=sample_type)
+    assert (got.minimum[0], got.no_data_count[0]) == (becomes, 0)
+
+
+def test_outside_samples_usually_only_add_to_no_data():
+    outside = Outside(value=np.array([0.0]), valid=np.array([False]))
+    got = of([2.0, 4.0], sample_count=10, outside=outside)
+    assert (got.mean[0], got.no_data_count[0]) == (3.0, 8)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 2.0, 3.0, 9.0])
+def test_valid_outside_samples_count_with_their_weight(value: float):
+    outside = Outside(value=np.array([value, math.nan]), valid=np.array([True, True]))
+    k = tuple(float(k) for k in range(0, 101, 5))
+    got = of([2.0, 4.0, 2.0], [1.0], sample_count=10, outside=outside, calculation=Calculation(percentiles=k))
+    plain = of([2.0, 4.0, 2.0] + [value] * 7, calculation=Calculation(percentiles=k))
+    for name in ("minimum", "maximum", "mean", "no_data_count"):
+        assert getattr(got, name)[0] == getattr(plain, name)[0]
+    assert got.standard_deviation[0] == pytest.approx(plain.standard_deviation[0], rel=1e-14)
+    assert got.percentiles is not None
+    assert plain.percentiles is not None
+    assert got.percentiles[0].tolist() == plain.percentiles[0].tolist()
+    assert got.no_data_count[1] == 9
+
+
+def test_percentiles_come_in_the_order_asked():
+    got = of(list(range(100)), calculation=Calculation(percentiles=(90, 10, 50, 10, 100)))
+    assert got.percentiles is not None
+    assert got.percentiles.tolist() == [[90, 10, 50, 10, 99]]
+    assert got.ranks == (90, 10, 50, 10, 100)
+
+
+@pytest.mark.parametrize(
+    ("count", "k", "rank"),
+    [(48, 50, 24), (100, 33, 33), (1000, 99.9, 999), (1000, 33.3, 333), (1, 50, 0), (10, 100, 9), (10, 0, 0),
+     (3, 33.333333333333336, 1), (7, 1e-9, 0)],
+)  # fmt: skip
+def test_ranks_are_exact(count: int, k: float, rank: int):
+    assert ranks(np.array([count]), [k]).tolist() == [[rank]]
+
+
+def test_large_segments_with_many_equals_and_sorted_ones():
+    generator = np.random.default_rng(5)
+    rows = [
+        generator.integers(0, 3, 5000).astype(float),
+        np.arange(5000.0),
+        np.arange(5000.0)[::-1].copy(),
+        np.full(5000, 7.0),
+        generator.normal(size=5000).astype(np.float32).astype(float),
+    ]
+    k = (0.0, 1.0, 33.3, 50.0, 99.9, 100.0)
+    got = of(*[row.tolist() for row in rows], calculation=Calculation(percentiles=k))
+    assert got.percentiles is not None
+    for row, found in zip(rows, got.percentiles, strict=True):
+        ordered = np.sort(row)
+        assert found.tolist() == [ordered[min(4999, int(5000 * round(x * 10)) // 1000)] for x in k]
+
+
+def test_large_offsets_keep_their_precision():
+    values = np.float32(1e7) + np.arange(64, dtype=np.float32)
+    got = of(values.tolist())
+    assert got.mean[0] == pytest.approx(python.fmean(values.tolist()), rel=1e-15)
+    assert got.standard_deviation[0] == pytest.approx(np.std(np.arange(64)), rel=1e-13)
