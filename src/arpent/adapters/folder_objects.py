@@ -1,0 +1,202 @@
+"""ObjectStore on a folder: s3://name/key is root/name/key, and nothing outside the bucket's folder is reachable."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from arpent.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.model.location import Location
+
+IN_FLIGHT = 16
+"""Files written at once: while one waits for the disk, others prepare."""
+BATCH = 512
+"""Entries taken from the caller's iterator at a time; bounds memory."""
+LEFTOVER_SECONDS = 3600.0
+"""A partial file this old belongs to nobody any more."""
+_PARTIAL = ".arpent-partial-"
+
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_ABSENT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
+
+
+class FolderObjects:
+    """Buckets as sub-folders of `root`; credentials are not looked at.
+
+    Plain files rather than obstore's LocalStore: that one neither syncs to disk (a power cut could leave an
+    object empty that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its
+    target, is synced, and renamed; partial files of a crash are hidden from `list` and swept later.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, location: Location) -> bytes:
+        try:
+            return self._path(location, "read").read_bytes()
+        except OSError as error:
+            raise _explained(error, location, "read") from error
+
+    def download(self, location: Location, path: Path) -> None:
+        source = self._path(location, "read")
+        try:
+            with source.open("rb") as stream:
+                partial = path.with_name(path.name + ".part")
+                with partial.open("wb") as copy:
+                    shutil.copyfileobj(stream, copy, 1 << 20)
+                partial.replace(path)
+        except OSError as error:
+            raise _explained(error, location, "read") from error
+
+    def write(self, location: Location, payload: bytes) -> None:
+        path = self._path(location, "write")
+        try:
+            _place(path, payload)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise _explained(error, location, "write") from error
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        folders: set[Path] = set()
+
+        def write(entry: tuple[str, bytes]) -> Path:
+            location = prefix.at(entry[0])
+            path = self._path(location, "write")
+            try:
+                _place(path, entry[1])
+            except OSError as error:
+                raise _explained(error, location, "write") from error
+            return path.parent
+
+        remaining = iter(entries)
+        with ThreadPoolExecutor(IN_FLIGHT, "folder-objects") as pool:
+            while batch := list(islice(remaining, BATCH)):
+                folders.update(pool.map(write, batch))
+        for folder in folders:
+            _sync_folder(folder)
+            _sweep(folder)
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        bucket = self._bucket(prefix, "list")
+        start = self._path(prefix.at(prefix.key.rstrip("/")), "list") if prefix.key.strip("/") else bucket
+        for folder, subfolders, names in os.walk(start, onerror=None, followlinks=False):
+            subfolders.sort()
+            for name in sorted(names):
+                if not name.startswith(_PARTIAL):
+                    yield Path(folder, name).relative_to(bucket).as_posix()
+
+    def delete(self, location: Location) -> None:
+        """Remove one object; its absence is no error."""
+        try:
+            self._path(location, "delete").unlink(missing_ok=True)
+        except OSError as error:
+            raise _explained(error, location, "delete") from error
+
+    def probe(self, location: Location, action: str) -> None:
+        """Whether an object can be read (`read`) or objects can be written below a prefix (`write`); leaves nothing
+        behind, not even folders. Raises what the action would raise."""
+        path = self._path(location, action)
+        try:
+            if action == "read":
+                with path.open("rb"):
+                    return
+            folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
+            trial = folder / f"{_PARTIAL}{secrets.token_hex(8)}"
+            trial.touch(exist_ok=False)
+            trial.unlink()
+        except OSError as error:
+            raise _explained(error, location, action) from error
+
+    def _bucket(self, location: Location, action: str) -> Path:
+        name = location.bucket
+        if not name or name in (".", "..") or "/" in name or "\0" in name:
+            raise StorageDenied(f"Cannot {action} {location.url}: {name!r} is not a bucket name.")
+        bucket = self._root.resolve() / name
+        if not bucket.is_dir():
+            raise StorageNotFound(
+                f"Cannot {action} {location.url}: there is no bucket {name!r}. "
+                f"Make the folder {name!r} in the folder of buckets (setting `buckets`)."
+            )
+        if bucket.resolve() != bucket:
+            raise StorageDenied(f"Cannot {action} {location.url}: bucket {name!r} is a link, not a folder.")
+        return bucket
+
+    def _path(self, location: Location, action: str) -> Path:
+        """Where the object lies, links followed; raises StorageDenied if that is outside the bucket's folder."""
+        bucket = self._bucket(location, action)
+        parts = location.key.rstrip("/").split("/")
+        if "\0" in location.key or any(part in ("", ".", "..") for part in parts):
+            raise StorageDenied(
+                f"Cannot {action} {location.url}: a key in a folder of buckets has no empty part, no '.' and no '..'."
+            )
+        path = bucket.joinpath(*parts)
+        try:
+            outside = not path.resolve().is_relative_to(bucket)
+        except (OSError, RuntimeError):  # a link to itself
+            outside = True
+        if outside:
+            raise StorageDenied(f"Cannot {action} {location.url}: the key leads out of the bucket through a link.")
+        return path
+
+
+def _place(path: Path, payload: bytes) -> None:
+    """The whole object under its name, on disk, or nothing under it."""
+    partial = path.parent / f"{_PARTIAL}{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        handle = os.open(partial, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(partial, flags, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove partial files that a crash left behind long ago."""
+    before = time.time() - LEFTOVER_SECONDS
+    for partial in folder.glob(f"{_PARTIAL}*"):
+        try:
+            if partial.stat().st_mtime < before:
+                partial.unlink(missing_ok=True)
+        except OSError:
+            continue
+
+
+def _explained(error: OSError, location: Location, action: str) -> WorldError:
+    """The operating system's error in our words."""
+    what = f"Cannot {action} {location.url}"
+    if error.errno in _REFUSED:
+        return StorageDenied(f"{what}: the folder of bucket {location.bucket!r} does not allow it; check its rights.")
+    if error.errno in _ABSENT and action == "read":
+        return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
+    if error.errno in (*_ABSENT, errno.EEXIST):
+        return StorageDenied(f"{what}: an object stands where the key needs a folder, or a folder under its name.")
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageDenied(f"{what}: the file system does not take such a long name.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageUnavailable(f"{what}: the disk is full.", transient=True)
+    return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)

@@ -1,0 +1,229 @@
+"""ObjectStore on obstore: S3 and its compatibles, Google Cloud Storage."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.store import GCSStore, S3Store
+
+from arpent.adapters.obstore_errors import OBSTORE_ERRORS, explained
+from arpent.adapters.sts_role import AssumedRole, Keys
+from arpent.errors import StorageDenied
+from arpent.model.location import Credentials, Location
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+IN_FLIGHT = 32
+"""Requests under way at once."""
+BATCH = 1024
+"""Entries taken from the caller's iterator at a time; bounds memory."""
+CHUNK = 16 << 20
+"""Bytes per range of a download."""
+RETRIES = 6
+"""Tries after the first, of one request, with backoff and jitter …"""
+RETRY_SECONDS = 60
+"""… and within so long."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+class CloudObjects:
+    """Buckets in the cloud, opened with the keys of each location, else with what the machine has.
+
+    `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name a compatible store; its buckets are then part of the path, and
+    http is allowed if the URL says so. Picklable; a copy opens its own connections.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        retries: int = RETRIES,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._environment = dict(os.environ if environment is None else environment)
+        self._retries = retries
+        self._retry_seconds = retry_seconds
+        self._stores: dict[tuple[str, str, Credentials], S3Store | GCSStore] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_reopened, (self._retries, self._retry_seconds))
+
+    def read(self, location: Location) -> bytes:
+        store = self._store(location, "read")
+        try:
+            return bytes(obstore.get(store, location.key).bytes())
+        except OBSTORE_ERRORS as error:
+            raise explained(error, location, "read") from None
+
+    def download(self, location: Location, path: Path) -> None:
+        """By ranges, so that no single request has to last; an object that changes midway is a transient error."""
+        store = self._store(location, "read")
+        partial = path.with_name(path.name + ".part")
+        try:
+            about = obstore.head(store, location.key)
+            tag = about["e_tag"]
+            with partial.open("wb") as copy:
+                for start in range(0, about["size"], CHUNK):
+                    span = (start, min(start + CHUNK, about["size"]))
+                    answer = obstore.get(
+                        store, location.key, options={"range": span, **({"if_match": tag} if tag else {})}
+                    )
+                    copy.write(answer.bytes())
+            partial.replace(path)
+        except OBSTORE_ERRORS as error:
+            partial.unlink(missing_ok=True)
+            raise explained(error, location, "read") from None
+
+    def write(self, location: Location, payload: bytes) -> None:
+        store = self._store(location, "write")
+        try:
+            obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
+        except OBSTORE_ERRORS as error:
+            raise explained(error, location, "write") from None
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        self._store(prefix, "write")
+        remaining = iter(entries)
+        with ThreadPoolExecutor(IN_FLIGHT, "cloud-objects") as pool:
+            while batch := list(islice(remaining, BATCH)):
+                for _ in pool.map(lambda entry: self.write(prefix.at(entry[0]), entry[1]), batch):
+                    pass
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        store = self._store(prefix, "list")
+        try:
+            for page in obstore.list(store, prefix.key.rstrip("/") or None):
+                for entry in page:
+                    yield entry["path"]
+        except OBSTORE_ERRORS as error:
+            raise explained(error, prefix, "list") from None
+
+    def delete(self, location: Location) -> None:
+        """Remove one object; its absence is no error."""
+        store = self._store(location, "delete")
+        try:
+            obstore.delete(store, location.key)
+        except FileNotFoundError:
+            return
+        except OBSTORE_ERRORS as error:
+            raise explained(error, location, "delete") from None
+
+    def probe(self, location: Location, action: str) -> None:
+        """Whether an object can be read (`read`), or objects can be written below a prefix (`write`, which also needs
+        the right to delete, FACTS 2.1); leaves nothing behind. Raises what the action would raise."""
+        if action == "read":
+            store = self._store(location, action)
+            try:
+                obstore.head(store, location.key)
+            except OBSTORE_ERRORS as error:
+                raise explained(error, location, action) from None
+            return
+        trial = location.child(f".arpent-probe-{secrets.token_hex(8)}")
+        self.write(trial, b"")
+        self.delete(trial)
+
+    def _store(self, location: Location, action: str) -> S3Store | GCSStore:
+        key = (location.scheme, location.bucket, location.credentials)
+        with self._lock:
+            store = self._stores.get(key)
+            if store is None:
+                if location.scheme not in ("s3", "gs"):
+                    raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
+                store = self._s3(location) if location.scheme == "s3" else self._gcs(location, action)
+                self._stores[key] = store
+            return store
+
+    def _s3(self, location: Location) -> S3Store:
+        credentials, environment = location.credentials, self._environment
+        endpoint = next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
+        region = (
+            credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        )
+        provider = _provider(credentials, environment, region, location)
+        options: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
+        if endpoint and endpoint.startswith("http://"):
+            options["allow_http"] = True
+        return S3Store(
+            location.bucket,
+            region=region,
+            retry_config=self._retry,
+            client_options=options,
+            **({"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}),  # type: ignore[arg-type]
+            **({"credential_provider": provider} if provider else {}),  # type: ignore[arg-type]
+        )
+
+    def _gcs(self, location: Location, action: str) -> GCSStore:
+        account = location.credentials.service_account
+        if not account:
+            return GCSStore(location.bucket, retry_config=self._retry)
+        try:
+            text = base64.b64decode(account, validate=True).decode("utf-8")
+            return GCSStore(location.bucket, service_account_key=text, retry_config=self._retry)
+        except (binascii.Error, UnicodeDecodeError, *OBSTORE_ERRORS):
+            # Not even the cause is kept: a parser's message may quote the key.
+            raise StorageDenied(
+                f"Cannot {action} {location.url}: `credentials` is not a base64-encoded service account JSON."
+            ) from None
+
+    @property
+    def _retry(self) -> RetryConfig:
+        return {"max_retries": self._retries, "retry_timeout": timedelta(seconds=self._retry_seconds)}
+
+
+def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
+    """A copy in another process takes that process's environment: no keys travel in a pickle."""
+    return CloudObjects(retries=retries, retry_seconds=retry_seconds)
+
+
+class _RequestKeys:
+    """The keys of a request, as a provider: to keys in plain options obstore adds the machine's AWS_SESSION_TOKEN."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def __call__(self) -> dict[str, object]:
+        return {
+            "access_key_id": self._keys.access_key,
+            "secret_access_key": self._keys.secret_access_key,
+            "token": self._keys.token,
+            "expires_at": None,
+        }
+
+
+def _provider(
+    credentials: Credentials, environment: Mapping[str, str], region: str, location: Location
+) -> AssumedRole | _RequestKeys | None:
+    """Whose keys sign: the request's, those of the role it names, or (None) obstore's own AWS_* chain."""
+    keys: Keys | None = None
+    if credentials.access_key and credentials.secret_access_key:
+        keys = Keys(access_key=credentials.access_key, secret_access_key=credentials.secret_access_key)
+    if not credentials.iam_role_arn:
+        return _RequestKeys(keys) if keys else None
+    if keys is None and environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+        keys = Keys(
+            access_key=environment["AWS_ACCESS_KEY_ID"],
+            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            token=environment.get("AWS_SESSION_TOKEN") or None,
+        )
+    if keys is None:
+        raise StorageDenied(
+            f"Cannot open {location.url} as {credentials.iam_role_arn}: arpent has no keys to assume the role with. "
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where arpent runs."
+        )
+    endpoint = environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
+    role = AssumedRole(role=credentials.iam_role_arn, keys=keys, region=region, endpoint=endpoint)
+    role()  # obstore would wrap its error beyond recognition; ask once here
+    return role

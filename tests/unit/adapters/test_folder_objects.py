@@ -1,0 +1,119 @@
+"""What is particular to buckets that are folders."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.folder_objects import FolderObjects
+from arpent.errors import StorageDenied, StorageNotFound, StorageUnavailable
+from arpent.model.location import Location
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderObjects:
+    (tmp_path / "root" / "bucket").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("secret")
+    return FolderObjects(tmp_path / "root")
+
+
+def at(key: str, bucket: str = "bucket") -> Location:
+    return Location(scheme="s3", bucket=bucket, key=key)
+
+
+@pytest.mark.parametrize("key", ["../../outside/secret", "/etc/passwd", "a//b", "", "a/\0b"])
+def test_a_key_that_would_leave_is_refused(store: FolderObjects, key: str) -> None:
+    with pytest.raises(StorageDenied):
+        store.read(at(key))
+    with pytest.raises(StorageDenied):
+        store.write(at(key), b"")
+
+
+@pytest.mark.parametrize("bucket", ["..", ".", "", "a/b", "../root/bucket"])
+def test_a_bucket_is_one_folder(store: FolderObjects, bucket: str) -> None:
+    with pytest.raises(StorageDenied, match="not a bucket name"):
+        store.read(at("x", bucket))
+
+
+def test_links_out_of_the_bucket_are_refused(store: FolderObjects, tmp_path: Path) -> None:
+    bucket = tmp_path / "root" / "bucket"
+    (bucket / "folder").symlink_to(tmp_path / "outside")
+    (bucket / "file").symlink_to(tmp_path / "outside" / "secret")
+    (bucket / "loop").symlink_to(bucket / "loop")
+    (tmp_path / "root" / "linked").symlink_to(tmp_path / "outside")
+    for place in (at("folder/secret"), at("file"), at("loop"), at("secret", "linked")):
+        with pytest.raises(StorageDenied, match="link"):
+            store.read(place)
+        with pytest.raises(StorageDenied, match="link"):
+            store.write(place, b"overwritten")
+    assert (tmp_path / "outside" / "secret").read_text() == "secret"
+    assert not [key for key in store.list(at("")) if key.startswith("folder/")]
+
+
+def test_a_missing_bucket_says_what_to_do(store: FolderObjects) -> None:
+    with pytest.raises(StorageNotFound, match="Make the folder 'other'"):
+        store.write(at("x", "other"), b"")
+
+
+def test_an_object_cannot_be_a_folder(store: FolderObjects) -> None:
+    store.write(at("a"), b"")
+    with pytest.raises(StorageDenied, match="stands where"):
+        store.write(at("a/b"), b"")
+    store.write(at("c/d"), b"")
+    with pytest.raises(StorageDenied, match="stands where"):
+        store.write(at("c"), b"")
+    with pytest.raises(StorageNotFound):
+        store.read(at("c"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_bucket_is_denied(store: FolderObjects, tmp_path: Path) -> None:
+    (tmp_path / "root" / "bucket").chmod(0o500)
+    with pytest.raises(StorageDenied, match="check its rights"):
+        store.write(at("x"), b"")
+    with pytest.raises(StorageDenied, match="check its rights"):
+        store.probe(at("x"), "write")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "transient"),
+    [("EROFS", StorageDenied, False), ("ENOSPC", StorageUnavailable, True), ("EIO", StorageUnavailable, True)],
+)
+def test_a_failing_disk_leaves_no_object(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str, kind: type, transient: bool
+) -> None:
+    import errno
+
+    store.write(at("x"), b"before")
+
+    def fail(_: int) -> None:
+        raise OSError(getattr(errno, number), "disk")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(kind) as caught:
+        store.write_many(at(""), [("x", b"after")])
+    assert caught.value.transient is transient
+    monkeypatch.undo()
+    assert store.read(at("x")) == b"before"
+    assert [path.name for path in (tmp_path / "root" / "bucket").iterdir()] == ["x"]
+
+
+def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_path: Path) -> None:
+    bucket = tmp_path / "root" / "bucket"
+    fresh, stale = bucket / ".arpent-partial-1", bucket / ".arpent-partial-2"
+    fresh.write_bytes(b"x")
+    stale.write_bytes(b"x")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    store.write_many(at(""), [("a", b"")])
+    assert list(store.list(at(""))) == ["a"]
+    assert fresh.exists()
+    assert not stale.exists()
+
+
+def test_a_probe_makes_no_folders(store: FolderObjects, tmp_path: Path) -> None:
+    store.probe(at("not/yet/there"), "write")
+    assert list((tmp_path / "root" / "bucket").iterdir()) == []
