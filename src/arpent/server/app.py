@@ -1,0 +1,80 @@
+"""App: the FastAPI application, put together from its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from arpent.errors import ArpentError
+from arpent.jobs.service import JobService
+from arpent.ports import ClientStore
+from arpent.server.auth import bearer, token_routes
+from arpent.server.batch import BATCH_PATHS, batch_routes
+from arpent.server.boundary import Boundary, answer
+from arpent.server.documentation import document
+from arpent.server.health import health_routes
+from arpent.server.options import Options
+from arpent.server.statistics import STATISTICS_PATHS, Statistics, statistics_routes
+from arpent.server.tokens import Tokens
+from arpent.wire.problems import problem, refused
+
+MESSAGES = {
+    404: "There is nothing at this path; /docs lists what there is.",
+    405: "This path does not take this method; /docs lists what there is.",
+}
+"""In place of the framework's own words."""
+
+
+def create_app(
+    service: JobService,
+    *,
+    clients: ClientStore,
+    tokens: Tokens,
+    statistics: Statistics,
+    options: Options,
+    ready: Callable[[], bool] | None = None,
+    metrics: Callable[[], str] | None = None,
+) -> FastAPI:
+    """The application. `statistics` answers the synchronous API, `ready` and `metrics` the probes; all of them are
+    called in threads."""
+    app = FastAPI(
+        title="arpent",
+        version=options.version,
+        description="Statistics per field and time interval, compatible with Sentinel Hub's Batch Statistical API.",
+        redirect_slashes=False,
+        redoc_url=None,
+    )
+    owner = bearer(tokens)
+    app.include_router(token_routes(clients, tokens, options))
+    for path in BATCH_PATHS:
+        app.include_router(batch_routes(service, owner, options), prefix=path)
+    for path in STATISTICS_PATHS:
+        app.include_router(statistics_routes(statistics, owner, options), prefix=path)
+    app.include_router(health_routes(ready, metrics))
+    app.add_exception_handler(ArpentError, _of_ours)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_middleware(Boundary, maximum_body=options.maximum_body)
+    document(app)
+    return app
+
+
+async def _of_ours(_: Request, error: Exception) -> Response:
+    return answer(problem(error))
+
+
+async def _of_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return answer(refused(error.status_code, MESSAGES.get(error.status_code, error.detail), error.headers))
+
+
+async def _of_parameters(_: Request, error: Exception) -> Response:
+    """Parameters are read as text, so this should not be; the values are not shown in any case."""
+    assert isinstance(error, RequestValidationError)
+    names = sorted({str(entry["loc"][-1]) for entry in error.errors() if entry["loc"]})
+    return answer(refused(400, f"A parameter cannot be read: {', '.join(names)}"))

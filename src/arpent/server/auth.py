@@ -1,0 +1,131 @@
+"""Auth: the token endpoints (OAuth 2 client credentials), and who a request comes from (FACTS 1.6)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs, unquote_plus
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from arpent.errors import Unauthorized
+from arpent.ports import ClientStore
+from arpent.server.boundary import json_response
+from arpent.server.options import Options
+from arpent.server.tokens import WHERE, Tokens
+
+TOKEN_PATHS = (
+    "/oauth/token",
+    "/auth/realms/main/protocol/openid-connect/token",
+    "/auth/realms/CDSE/protocol/openid-connect/token",
+)
+"""Where clients look for tokens: the old, the commercial and the CDSE way (FACTS 1.6)."""
+
+INSECURE = (
+    "Tokens are handed out over https only. Put a TLS proxy in front, or set ARPENT_INSECURE_TRANSPORT=true on the"
+    " server if this network is yours."
+)
+
+
+class OAuthRefusal(Exception):
+    """A token request that gets none: OAuth's `error` and `error_description`, and the HTTP status."""
+
+    def __init__(self, error: str, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.error = error
+        self.status = status
+
+
+def token_routes(clients: ClientStore, tokens: Tokens, options: Options) -> APIRouter:
+    """POST on each of TOKEN_PATHS."""
+    router = APIRouter(tags=["tokens"])
+
+    async def token(request: Request) -> Response:
+        """Exchange client credentials, in the form or as Basic, for an access token."""
+        headers = {"cache-control": "no-store", "pragma": "no-cache"}
+        try:
+            client_id = await _client(request, clients, options)
+        except OAuthRefusal as refusal:
+            if refusal.status == 401 and "authorization" in request.headers:
+                headers["www-authenticate"] = 'Basic realm="arpent"'
+            body = {"error": refusal.error, "error_description": str(refusal)}
+            return json_response(body, refusal.status, headers)
+        granted: dict[str, object] = {
+            "access_token": tokens.issue(client_id),
+            "expires_in": tokens.seconds,
+            "token_type": "Bearer",
+        }
+        return json_response(granted, 200, headers)
+
+    for path in TOKEN_PATHS:
+        router.add_api_route(path, token, methods=["POST"], response_class=Response, operation_id=f"token{path}")
+    return router
+
+
+def bearer(tokens: Tokens) -> Callable[[Request], Awaitable[str]]:
+    """A dependency: the client id of a request's bearer token. Raises Unauthorized."""
+
+    async def owner(request: Request) -> str:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized(f"Send an access token as `Authorization: Bearer …`; {WHERE}.")
+        return tokens.client(token.strip())
+
+    return owner
+
+
+def is_private(request: Request, options: Options) -> bool:
+    """Whether nobody on the way can read along: https, or a client on this machine."""
+    forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
+    if forwarded:
+        return forwarded.rpartition(",")[2].strip().lower() == "https"
+    if request.url.scheme == "https" or request.client is None:  # no address: a socket of this machine
+        return True
+    try:
+        address = ipaddress.ip_address(request.client.host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+async def _client(request: Request, clients: ClientStore, options: Options) -> str:
+    """The client whose credentials the request holds. Raises OAuthRefusal."""
+    if not options.insecure_transport and not is_private(request, options):
+        raise OAuthRefusal("invalid_request", INSECURE)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise OAuthRefusal("invalid_request", "Send the fields as application/x-www-form-urlencoded.")
+    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
+    if _one(form, "grant_type") != "client_credentials":
+        raise OAuthRefusal("unsupported_grant_type", "grant_type must be client_credentials.")
+    client_id, secret = _basic(request) or (_one(form, "client_id"), _one(form, "client_secret"))
+    if not client_id or not secret:
+        raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
+    if not await run_in_threadpool(clients.verify, client_id, secret):
+        raise OAuthRefusal("invalid_client", "Client id or secret is wrong.", 401)
+    return client_id
+
+
+def _one(form: dict[str, list[str]], name: str) -> str:
+    values = form.get(name, [])
+    if len(values) > 1:
+        raise OAuthRefusal("invalid_request", f"{name} is there more than once.")
+    return values[0] if values else ""
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    """Id and secret of a Basic header; None if there is none."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise OAuthRefusal("invalid_client", "The Basic header cannot be read.", 401) from None
+    # RFC 6749 2.3.1 wants both form-encoded, curl sends them as they are
+    return tuple(unquote_plus(part) if "%" in part else part for part in (client_id, secret))  # type: ignore[return-value]

@@ -1,0 +1,115 @@
+"""Batch: the routes of the Batch Statistical API (FACTS 1.2), and the report of a job's features."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from arpent.jobs.service import JobService
+from arpent.model.job import Job, UserAction
+from arpent.server.body import read_text
+from arpent.server.boundary import json_response
+from arpent.server.documentation import request_body
+from arpent.server.options import Options
+from arpent.wire.job import finding_object, job_object, status_object
+from arpent.wire.page import MAXIMUM_COUNT, listing, page, sort_key
+from arpent.wire.schema import BatchBody
+
+BATCH_PATHS = ("/api/v1/statistics/batch", "/statistics/batch/v1")
+"""The documented path, and the newer alias (FACTS 1.1)."""
+
+ACTIONS = {
+    "analyse": UserAction.ANALYSE,
+    "start": UserAction.START,
+    "stop": UserAction.STOP,
+    "cancel": UserAction.STOP,
+}
+"""Last step of the path → action; `cancel` is the old name of stop (FACTS 1.2)."""
+
+Owner = Callable[[Request], Awaitable[str]]
+Count = Annotated[str | None, Query(description=f"Entries of the page, at most {MAXIMUM_COUNT}")]
+Token = Annotated[str | None, Query(description="From `links` of another page")]
+Sort = Annotated[str | None, Query(description="created, created:desc, status or status:desc")]
+
+
+def batch_routes(service: JobService, owner: Owner, options: Options) -> APIRouter:
+    """All routes, relative to one of BATCH_PATHS. Only a client's own jobs exist for it."""
+    router = APIRouter(tags=["batch statistical"])
+    _add_writing(router, service, owner, options)
+    _add_reading(router, service, owner, options)
+    return router
+
+
+def _add_writing(router: APIRouter, service: JobService, owner: Owner, options: Options) -> None:
+    caller = Depends(owner)
+
+    @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
+    async def create(request: Request, client: str = caller) -> Response:
+        """Store a request; nothing runs before `analyse` or `start`."""
+        text = await read_text(request, options.maximum_body)
+        job = await run_in_threadpool(service.create, client, text)
+        return json_response(job_object(job, failed_reports_full=options.failed_reports_full), 201)
+
+    def add_action(name: str, action: UserAction) -> None:
+        @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
+        def act(job_id: str, client: str = caller) -> Response:
+            """No body is needed, and one that is sent is not read."""
+            service.act(client, job_id, action)
+            return Response(status_code=204)
+
+    for name, action in ACTIONS.items():
+        add_action(name, action)
+
+
+def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: Options) -> None:
+    caller = Depends(owner)
+
+    def show(job: Job) -> dict[str, object]:
+        return job_object(job, failed_reports_full=options.failed_reports_full)
+
+    @router.get("", summary="List requests")
+    def jobs(
+        request: Request,
+        count: Count = None,
+        viewtoken: Token = None,
+        sort: Sort = None,
+        client: str = caller,
+    ) -> Response:
+        """A page of the client's requests, newest first unless `sort` says otherwise."""
+        window, order = page(count, viewtoken), sort_key(sort)
+        found = service.list(client, order, window.offset, window.reach)
+        query = {"count": str(window.count), "sort": order.value}
+        return json_response(listing(found, window, show, _address(request), query))
+
+    @router.get("/{job_id}", summary="Get a request")
+    def job(job_id: str, client: str = caller) -> Response:
+        """The whole task object."""
+        return json_response(show(service.get(client, job_id)))
+
+    @router.get("/{job_id}/status", summary="Get a request's status")
+    def status(job_id: str, client: str = caller) -> Response:
+        """The task object without the request."""
+        found = service.get(client, job_id)
+        return json_response(status_object(found, failed_reports_full=options.failed_reports_full))
+
+    @router.get("/{job_id}/features", summary="Report of the features")
+    def features(
+        request: Request,
+        job_id: str,
+        count: Count = None,
+        viewtoken: Token = None,
+        client: str = caller,
+    ) -> Response:
+        """What is wrong with features, or worth knowing, by feature id; an extension of ours."""
+        window = page(count, viewtoken)
+        found = service.findings(client, job_id, window.offset, window.reach)
+        query = {"count": str(window.count)}
+        return json_response(listing(found, window, finding_object, _address(request), query))
+
+
+def _address(request: Request) -> str:
+    return str(request.url.replace(query="", fragment=""))

@@ -1,0 +1,57 @@
+"""Body: the text of a request, from a JSON body or from the parts of a multipart form (FACTS 1.2)."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from arpent.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
+from arpent.wire.body import with_evalscript
+
+PARTS = 16
+"""Parts of a form, at most; two are read."""
+
+
+async def read_text(request: Request, maximum: int) -> str:
+    """The request's JSON text, with the part `evalscript` put in. Raises EmptyBody, InvalidRequest,
+    UnsupportedMediaType."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _read_form(request, maximum)
+    payload = await request.body()
+    if not payload.strip():
+        raise EmptyBody("Request body should be non-empty.")
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMediaType(
+            f"Content-Type is {kind!r}: send application/json, or multipart/form-data with the parts request and"
+            " evalscript (curl: -H 'Content-Type: application/json')."
+        )
+    return _decode(payload, "The request body")
+
+
+async def _read_form(request: Request, maximum: int) -> str:
+    try:
+        async with request.form(max_files=PARTS, max_fields=PARTS, max_part_size=maximum) as form:
+            parts = {
+                name: await _part(value, name) for name, value in form.items() if name in ("request", "evalscript")
+            }
+    except HTTPException as error:
+        if error.status_code == 400:
+            raise InvalidRequest(f"The multipart body cannot be read: {error.detail}") from None
+        raise
+    if not parts.get("request", "").strip():
+        raise InvalidRequest.at("request", "is required: the part of the form that holds the JSON")
+    script = parts.get("evalscript")
+    return parts["request"] if script is None else with_evalscript(parts["request"], script)
+
+
+async def _part(value: UploadFile | str, name: str) -> str:
+    return value if isinstance(value, str) else _decode(await value.read(), f"The part {name}")
+
+
+def _decode(payload: bytes, what: str) -> str:
+    try:
+        return payload.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{what} is not UTF-8.") from None

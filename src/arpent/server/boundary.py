@@ -1,0 +1,92 @@
+"""Boundary: what holds for every request: CORS, a limit on the body, and no error that leaves without a shape."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arpent.wire.problems import Problem, problem, refused
+
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-headers": "origin,content-type,accept,accept-crs,authorization,cache-control",
+    "access-control-allow-credentials": "true",
+    "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS, HEAD, PATCH",
+    "access-control-max-age": "3600",
+}
+"""On every answer, as the real service sends it (FACTS 1.7)."""
+
+JSON = "application/json;charset=utf-8"
+"""Content type of every JSON answer (FACTS 1.7)."""
+
+TOO_LARGE = "The request body is larger than {} bytes; put features and scripts into a bucket."
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Boundary:
+    """ASGI middleware, outermost but for the server's own."""
+
+    def __init__(self, app: ASGIApp, maximum_body: int) -> None:
+        self._app = app
+        self._maximum_body = maximum_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_with_cors(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                MutableHeaders(scope=message).update(CORS)
+            await send(message)
+
+        if scope["method"] == "OPTIONS":
+            await Response(status_code=200)(scope, receive, send_with_cors)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > self._maximum_body:
+            await answer(refused(413, TOO_LARGE.format(self._maximum_body)))(scope, receive, send_with_cors)
+            return
+        try:
+            await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
+        except Exception as error:
+            # the path may be shown, the body and the query may not
+            _LOGGER.exception("%s %s failed", scope["method"], scope["path"])
+            if begun:
+                raise
+            await answer(problem(error))(scope, receive, send_with_cors)
+
+
+def answer(trouble: Problem) -> Response:
+    """A problem as a response."""
+    return json_response(trouble.body, trouble.status, dict(trouble.headers))
+
+
+def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """JSON as the real service sends it; integers of any size pass."""
+    payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(payload, status_code=status, headers={"content-type": JSON} | (headers or {}))
+
+
+def _limited(receive: Receive, maximum: int) -> Receive:
+    """A `receive` that gives up once a body sent without its length is too long."""
+    seen = 0
+
+    async def receive_limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > maximum:
+            raise HTTPException(413, TOO_LARGE.format(maximum))
+        return message
+
+    return receive_limited

@@ -1,0 +1,49 @@
+"""Tokens: signed proof of who a client is; JWTs with `azp`, `iss`, `iat` and `exp` (FACTS 1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from arpent.errors import Unauthorized
+
+ISSUER = "arpent"
+ALGORITHM = "HS256"
+WHERE = "get one with the client credentials at /oauth/token"
+
+
+class Tokens:
+    """Issues and checks access tokens with one secret key; remembers none of them."""
+
+    def __init__(
+        self, key: bytes, seconds: int = 3600, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """`key`: at least 32 bytes; `seconds`: how long a token is good. Raises ValueError for a short key."""
+        if len(key) < 32:
+            raise ValueError("the key that signs tokens needs at least 32 bytes")
+        self._key = OctKey.import_key(key)
+        self._now = now
+        self.seconds = seconds
+
+    def issue(self, client_id: str) -> str:
+        """A token for this client."""
+        issued = int(self._now().timestamp())
+        claims = {"azp": client_id, "sub": client_id, "iss": ISSUER, "iat": issued, "exp": issued + self.seconds}
+        return jwt.encode({"alg": ALGORITHM}, claims, self._key)
+
+    def client(self, token: str) -> str:
+        """The client a token was issued to. Raises Unauthorized if it is not ours or no longer good."""
+        try:
+            claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
+        except (JoseError, ValueError):
+            raise Unauthorized(f"The access token is not one of this server; {WHERE}.") from None
+        client, expires = claims.get("azp"), claims.get("exp")
+        if claims.get("iss") != ISSUER or not isinstance(client, str) or not isinstance(expires, int):
+            raise Unauthorized(f"The access token is not one of this server; {WHERE}.")
+        if expires <= self._now().timestamp():
+            raise Unauthorized(f"The access token has expired; {WHERE}.")
+        return client
