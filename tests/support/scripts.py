@@ -172,9 +172,14 @@ GREENEST_TILE = Script(
 """The same over every tile."""
 
 
+def at_the_head_of_evaluate_pixel(statement: str) -> str:
+    """The seed's script with one more statement."""
+    return SEED_TEXT.replace(
+        "function evaluatePixel(samples) {\n", f"function evaluatePixel(samples) {{\n    {statement}\n"
+    )
+
+
 def slow_script(turns: int) -> str:
     """The seed's script with a loop of so many turns per pixel, whose result does not matter to the numbers."""
     loop = f"let wait = 0; for (let i = 0; i < {turns}; i++) wait = (wait * 31 + i) % 1000003;"
-    return SEED_TEXT.replace("    return {\n        output", f"    {loop}\n    return {{\n        output").replace(
-        "[samples.B04]", "[wait < 0 ? -1 : samples.B04]"
-    )
+    return at_the_head_of_evaluate_pixel(loop).replace("[samples.B04]", "[wait < 0 ? -1 : samples.B04]")

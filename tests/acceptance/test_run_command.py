@@ -1,0 +1,49 @@
+"""`arpent run REQUEST.json`: the same job without a server gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from requests_oauthlib import OAuth2Session
+
+from tests.support import client
+from tests.support.scripts import NDVI
+from tests.support.server import Server
+
+
+def request_file(folder: Path, features: str, output: str) -> Path:
+    body = client.seed_body(features, NDVI.text, output, aggregationInterval={"of": "P10D"})
+    path = folder / "request.json"
+    path.write_text(json.dumps(body))
+    return path
+
+
+def test_the_same_bytes_without_a_server(server: Server, oauth: OAuth2Session, catalog: Path, tmp_path: Path) -> None:
+    features = "s3://fields/parcels-32633.gpkg"
+    served = client.run_job(oauth, server, client.seed_body(features, NDVI.text, aggregationInterval={"of": "P10D"}))
+    alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
+    try:
+        done = alone.run(["run", str(request_file(tmp_path, features, "s3://results/alone"))])
+    finally:
+        alone.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (server.buckets / "results" / "alone").iterdir()
+    assert folder.name in done.stdout
+    files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))}
+    assert files == client.result_bytes(server, served)
+    assert "never-say-this-aloud" not in done.stdout + done.stderr
+
+
+def test_what_is_wrong_is_said_and_the_exit_code_tells(server: Server, catalog: Path, tmp_path: Path) -> None:
+    alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
+    try:
+        missing = alone.run(["run", str(request_file(tmp_path, "s3://fields/is-not-there.gpkg", "s3://results/no"))])
+        (tmp_path / "broken.json").write_text("{")
+        broken = alone.run(["run", str(tmp_path / "broken.json")])
+    finally:
+        alone.close()
+    for done, word in ((missing, "is-not-there.gpkg"), (broken, "JSON")):
+        assert done.returncode != 0
+        assert word in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
