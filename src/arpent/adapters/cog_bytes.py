@@ -1,0 +1,186 @@
+"""Bytes of images: ranges of local files, and of http(s) and s3 objects through obstore."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import HTTPStore, S3Store
+
+from arpent.errors import AssetUnreadable
+
+Range = tuple[int, int]
+"""Offset and length."""
+
+_HEAD = 65536
+"""Bytes of the first read: the header and block tables of a COG of one MGRS tile fit."""
+_GAP = 262144
+"""Ranges this close are fetched as one; what lies between is thrown away."""
+_MOST_STORES = 64
+"""HTTP clients kept; signed URLs make a new one for every signature."""
+
+
+class Origins:
+    """Opens whatever an href names. Thread-safe; counts the bytes it has read."""
+
+    def __init__(self, s3_options: Mapping[str, str] | None = None) -> None:
+        """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables."""
+        self.bytes_read = 0
+        self._s3_options = dict(s3_options or {})
+        self._stores: dict[tuple[str, str, str], HTTPStore | S3Store] = {}
+        self._lock = Lock()
+
+    def ranges(self, href: str, ranges: Sequence[Range]) -> list[memoryview]:
+        """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable."""
+        path = local_path(href)
+        try:
+            found = _local(path, ranges) if path else self._remote(href, ranges)
+        except (OSError, BaseError, ValueError) as error:
+            raise _unreadable(href, error) from None
+        with self._lock:
+            self.bytes_read += sum(len(piece) for piece in found)
+        return found
+
+    def head(self, href: str) -> HeaderBytes:
+        """The file as an object to read a header from. Raises AssetUnreadable."""
+        path = local_path(href)
+        try:
+            if path:
+                first, size = bytes(_local(path, [(0, _HEAD)])[0]), path.stat().st_size
+            else:
+                store, key = self._store(href)
+                answer = obstore.get(store, key, options={"range": (0, _HEAD)})
+                first, size = bytes(answer.bytes()), answer.meta["size"]
+        except (OSError, BaseError, ValueError) as error:
+            raise _unreadable(href, error) from None
+        with self._lock:
+            self.bytes_read += len(first)
+        return HeaderBytes(self, href, first, size)
+
+    def _remote(self, href: str, ranges: Sequence[Range]) -> list[memoryview]:
+        store, key = self._store(href)
+        starts, lengths = [start for start, _ in ranges], [length for _, length in ranges]
+        pieces = obstore.get_ranges(store, key, starts=starts, lengths=lengths, coalesce=_GAP)
+        return [memoryview(piece) for piece in pieces]
+
+    def _store(self, href: str) -> tuple[HTTPStore | S3Store, str]:
+        """A client for the host or bucket, and the path in it. A query (a signature) belongs to the client."""
+        parts = urlsplit(href)
+        site = (parts.scheme, parts.netloc, parts.query)
+        with self._lock:
+            if site not in self._stores:
+                if len(self._stores) >= _MOST_STORES:
+                    self._stores.pop(next(iter(self._stores)))
+                self._stores[site] = self._connect(*site)
+            return self._stores[site], unquote(parts.path).lstrip("/")
+
+    def _connect(self, scheme: str, host: str, query: str) -> HTTPStore | S3Store:
+        if scheme == "s3":
+            endpoint = self._s3_options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
+            options = self._s3_options
+            if endpoint.startswith("http://"):
+                return S3Store(host, client_options={"allow_http": True}, **options)  # type: ignore[arg-type]
+            return S3Store(host, **options)  # type: ignore[arg-type]
+        if scheme in ("http", "https"):
+            address = f"{scheme}://{host}/" + (f"?{query}" if query else "")
+            return HTTPStore.from_url(address, client_options={"allow_http": scheme == "http"})
+        raise ValueError(f"'{scheme}' is not a kind of address that images are read from; use a path, https or s3")
+
+
+class HeaderBytes(io.RawIOBase):
+    """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB, each once."""
+
+    def __init__(self, origins: Origins, href: str, first: bytes, size: int) -> None:
+        super().__init__()
+        self._origins = origins
+        self._href = href
+        self._size = size
+        self._pages = {0: first}
+        self._at = 0
+
+    def readable(self) -> Literal[True]:
+        return True
+
+    def seekable(self) -> Literal[True]:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        wanted = memoryview(buffer).cast("B")
+        end = min(self._at + len(wanted), self._size)
+        done = 0
+        while self._at < end:
+            page, inside = divmod(self._at, _HEAD)
+            piece = self._page(page)[inside : inside + end - self._at]
+            if not piece:
+                break
+            wanted[done : done + len(piece)] = piece
+            done += len(piece)
+            self._at += len(piece)
+        return done
+
+    def _page(self, number: int) -> bytes:
+        if number not in self._pages:
+            length = min(_HEAD, self._size - number * _HEAD)
+            self._pages[number] = bytes(self._origins.ranges(self._href, [(number * _HEAD, length)])[0])
+        return self._pages[number]
+
+
+def local_path(href: str) -> Path | None:
+    """The file an href names, None if it lies elsewhere."""
+    parts = urlsplit(href)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(href) if "://" not in href else None
+
+
+def public_name(href: str) -> str:
+    """The href without what may be secret in it: query (signatures) and user."""
+    if "://" not in href:
+        return href
+    parts = urlsplit(href)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _local(path: Path, ranges: Sequence[Range]) -> list[memoryview]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return [memoryview(os.pread(descriptor, length, offset)) for offset, length in ranges]
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(href: str, error: Exception) -> AssetUnreadable:
+    """What went wrong, without the client's own text: it repeats the signed URL."""
+    name = public_name(href)
+    if isinstance(error, FileNotFoundError):
+        return AssetUnreadable(f"image {name} does not exist")
+    if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
+        return AssetUnreadable(f"image {name} may not be read with the credentials at hand (see AWS_* variables)")
+    if isinstance(error, NotSupportedError):
+        return AssetUnreadable(f"image {name} cannot be read in parts: its server does not answer range requests")
+    if not isinstance(error, BaseError):
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        text = str(error) if isinstance(error, ValueError) and "address" in str(error) else reason
+        return AssetUnreadable(f"image {name} cannot be read: {text}")
+    status = re.search(r"status code: (\d{3})", str(error))
+    code = int(status[1]) if status else 0
+    transient = not 400 <= code < 500 or code in (408, 425, 429)
+    return AssetUnreadable(
+        f"image {name} cannot be read: " + (f"its server answered {code}" if code else "its server does not answer"),
+        transient=transient,
+    )

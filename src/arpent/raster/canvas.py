@@ -1,0 +1,98 @@
+"""Canvas: the samples of all scenes of one input, as they fill up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.raster.target import Target
+from arpent.raster.units import Conversion, wide_enough
+
+
+@dataclass(slots=True)
+class Canvas:
+    """Values of `len(holes)` bands at N samples in some scenes. The one thing in this floor that changes."""
+
+    scenes: int
+    """Scenes; 1 for SIMPLE."""
+    samples: int
+    """N."""
+    holes: tuple[float, ...]
+    """Digital number of each band where there is no data."""
+    mask: NDArray[np.uint8] = field(init=False)
+    """(scenes, N): 1 where the sample has data."""
+    used: NDArray[np.int16] = field(init=False)
+    """(scenes, N): position, among the items of the scene, of the one the sample came from; -1: none."""
+    hits: NDArray[np.uint8] = field(init=False)
+    """(N,): bands of the item at hand that have data."""
+    values: list[NDArray[np.generic] | None] = field(init=False)
+    """Per band (scenes, N); None until the type is known."""
+
+    def __post_init__(self) -> None:
+        self.mask = np.zeros((self.scenes, self.samples), np.uint8)
+        self.used = np.full((self.scenes, self.samples), -1, np.int16)
+        self.hits = np.zeros(self.samples, np.uint8)
+        self.values = [None] * len(self.holes)
+
+    def target(self, scene: int, band: int, conversion: Conversion) -> Target:
+        """Where samples of one band of one scene go. `widen` for the conversion comes first."""
+        values = self.values[band]
+        assert values is not None
+        return Target(values=values[scene], filled=self.mask[scene], hits=self.hits, conversion=conversion)
+
+    def widen(self, band: int, dtype: np.dtype[np.generic]) -> None:
+        """Make room for numbers of this type beside those that are there, and for the band's hole."""
+        values = self.values[band]
+        dtype = wide_enough(dtype, self.holes[band])
+        if values is None:
+            self.values[band] = np.empty((self.scenes, self.samples), dtype)
+        elif np.result_type(values.dtype, dtype) != values.dtype:
+            self.values[band] = values.astype(np.result_type(values.dtype, dtype))
+
+    def commit(self, scene: int, item: int) -> None:
+        """Samples that all bands of the item have given are filled for good."""
+        _commit(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
+
+    def vacant(self, scene: int, offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,): features with a sample that is still to be filled."""
+        return _vacant(self.mask[scene], offsets)  # type: ignore[no-any-return]
+
+    def finish(self) -> tuple[NDArray[np.generic], ...]:
+        """The values, holes in place."""
+        for band, number in enumerate(self.holes):
+            self.widen(band, np.dtype(np.uint8))
+            values = self.values[band]
+            assert values is not None
+            _fill(values, self.mask, values.dtype.type(number))
+        return tuple(values for values in self.values if values is not None)
+
+
+@njit(cache=True, nogil=True)
+def _commit(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
+    for n in range(len(hits)):
+        if hits[n] == bands:
+            mask[n] = 1
+            used[n] = item
+        hits[n] = 0
+
+
+@njit(cache=True, nogil=True)
+def _vacant(mask, offsets):  # type: ignore[no-untyped-def]
+    found = np.zeros(len(offsets) - 1, np.bool_)
+    for feature in range(len(found)):
+        for n in range(offsets[feature], offsets[feature + 1]):
+            if mask[n] == 0:
+                found[feature] = True
+                break
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _fill(values, mask, number):  # type: ignore[no-untyped-def]
+    for scene in range(mask.shape[0]):
+        for n in range(mask.shape[1]):
+            if mask[scene, n] == 0:
+                values[scene, n] = number

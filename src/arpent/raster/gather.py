@@ -1,0 +1,55 @@
+"""Nearest: pixels of one decoded block into the flat array of samples."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.raster.target import Target
+from arpent.raster.units import Conversion
+
+
+def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray[np.int32], target: Target) -> None:
+    """Pixels `pixels` of the block (row by row) become samples `order`, unless they are no data or already filled."""
+    stored = block.reshape(-1)
+    conversion = target.conversion
+    check, no_data = stored_no_data(conversion, block.dtype)
+    number = float if "f" in (block.dtype.kind, target.values.dtype.kind) else int
+    _gather(
+        stored, order, pixels, target.filled, target.values, target.hits, check, no_data,
+        number(conversion.offset), *limits(conversion, target.values.dtype, number),
+    )  # fmt: skip
+
+
+def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[bool, np.generic]:
+    """Whether a number of the file's type can be no data, and which."""
+    no_data = conversion.no_data
+    zero = dtype.type(0)
+    if no_data is None or np.isnan(no_data):
+        return False, zero
+    if dtype.kind == "f":
+        widest = float(np.finfo(dtype).max)  # type: ignore[type-var]
+        return True, dtype.type(np.clip(no_data, -widest, widest))
+    limits = np.iinfo(dtype)  # type: ignore[type-var]
+    possible = no_data == int(no_data) and limits.min <= no_data <= limits.max
+    return possible, dtype.type(int(no_data)) if possible else zero
+
+
+def limits(conversion: Conversion, dtype: np.dtype[np.generic], number: type[int] | type[float]) -> tuple[float, float]:
+    """Smallest and largest result, as numbers the kernel's type can hold."""
+    if number is float or dtype.kind == "f":
+        return float(conversion.low), float(conversion.high)
+    bounds = np.iinfo(dtype)  # type: ignore[type-var]
+    low = max(conversion.low, bounds.min)
+    return int(low), min(int(bounds.max), np.iinfo(np.int64).max)
+
+
+@njit(cache=True, nogil=True)
+def _gather(stored, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    for k in range(len(order)):
+        n = order[k]
+        number = stored[pixels[k]]
+        if filled[n] == 0 and not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
+            values[n] = min(max(number + offset, low), high)
+            hits[n] += 1

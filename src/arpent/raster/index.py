@@ -1,0 +1,98 @@
+"""Samples sorted by the block of an image they lie in, so that every block is decoded once and gathered in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.model.raster import Level
+from arpent.ports import Block
+from arpent.raster.gather import gather
+from arpent.raster.locate import Coordinates
+from arpent.raster.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearestIndex:
+    """For each block of one level: which samples lie in it, and on which of its pixels."""
+
+    level: int
+    """Level of the image."""
+    shape: Level
+    """That level's sides and blocks."""
+    blocks: NDArray[np.int64]
+    """(m,): numbers of the blocks that hold samples, row by row, ascending."""
+    starts: NDArray[np.int64]
+    """(m + 1,): where each block's samples begin in `order` and `pixels`."""
+    order: NDArray[np.int32]
+    """(s,): samples, block by block, ascending within one."""
+    pixels: NDArray[np.int32]
+    """(s,): pixel of each within its block, row by row."""
+
+    def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
+        """(position in `blocks`, block) wherever a sample is still to be filled; the block says how many of its
+        rows are enough."""
+        depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
+        for position in np.flatnonzero(depths):
+            row, column = divmod(int(self.blocks[position]), -(-self.shape.width // self.shape.block_width))
+            yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
+
+    def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
+        """Samples of one block into the target's values, where they are data and not yet filled."""
+        part = slice(self.starts[position], self.starts[position + 1])
+        gather(pixels, self.order[part], self.pixels[part], target)
+
+
+def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
+    """Index of the samples at these columns and rows of the level; those outside the image are left out."""
+    across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
+    counts = np.zeros(across * down + 1, np.int64)
+    sides = (shape.width, shape.height, shape.block_width, shape.block_height)
+    columns, rows = coordinates
+    _count(columns, rows, *sides, across, counts)
+    blocks = np.flatnonzero(counts[1:])
+    starts = np.cumsum(counts)
+    order = np.empty(starts[-1], np.int32)
+    pixels = np.empty(starts[-1], np.int32)
+    _sort(columns, rows, *sides, across, starts[:-1].copy(), order, pixels)
+    return NearestIndex(
+        level=level, shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]),
+        order=order, pixels=pixels,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _count(columns, rows, width, height, block_width, block_height, across, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    for n in range(len(columns)):
+        if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
+            counts[int(rows[n]) // block_height * across + int(columns[n]) // block_width + 1] += 1
+
+
+@njit(cache=True, nogil=True)
+def _sort(columns, rows, width, height, block_width, block_height, across, cursor, order, pixels):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    for n in range(len(columns)):
+        if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
+            column, row = int(columns[n]), int(rows[n])
+            block = row // block_height * across + column // block_width
+            place = cursor[block]
+            cursor[block] = place + 1
+            order[place] = n
+            pixels[place] = row % block_height * block_width + column % block_width
+
+
+@njit(cache=True, nogil=True)
+def _depths(order, pixels, starts, filled, block_width):  # type: ignore[no-untyped-def]
+    """(m,): rows of each block down to the last that an unfilled sample needs; 0: none does."""
+    depths = np.zeros(len(starts) - 1, np.int64)
+    for block in range(len(depths)):
+        deepest = -1
+        for n in range(starts[block], starts[block + 1]):
+            if filled[order[n]] == 0 and pixels[n] > deepest:
+                deepest = pixels[n]
+        if deepest >= 0:
+            depths[block] = deepest // block_width + 1
+    return depths

@@ -1,0 +1,159 @@
+"""BILINEAR and BICUBIC: weighted source pixels, gathered block by block, with no data left out.
+
+A sample has data where the pixel that contains it has data: the mask is the same as with NEAREST. BILINEAR weighs those
+of the 2 x 2 pixels around it that have data; the containing pixel's weight is at least a quarter, so the weights can be
+renormalised. BICUBIC (Catmull-Rom, a = -0.5) needs all 4 x 4; next to no data or the image's edge it becomes BILINEAR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.model.raster import Level
+from arpent.ports import Block
+from arpent.raster.gather import stored_no_data
+from arpent.raster.locate import Coordinates
+from arpent.raster.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpolationIndex:
+    """For each block of one level: which samples need some of its pixels."""
+
+    level: int
+    """Level of the image."""
+    shape: Level
+    """That level's sides and blocks."""
+    cubic: bool
+    """BICUBIC, else BILINEAR."""
+    columns: NDArray[np.float64]
+    """(s,): column of each sample, in the level's pixels."""
+    rows: NDArray[np.float64]
+    """(s,): row of each sample."""
+    samples: NDArray[np.int64]
+    """(s,): which sample it is."""
+    blocks: NDArray[np.int64]
+    """(m,): numbers of the blocks needed, ascending."""
+    starts: NDArray[np.int64]
+    """(m + 1,): where each block's entries begin in `order`."""
+    order: NDArray[np.int64]
+    """Positions in `samples`, block by block; a sample between blocks appears in each."""
+
+    def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
+        """(position in `blocks`, block) wherever a sample is still to be filled."""
+        across = -(-self.shape.width // self.shape.block_width)
+        for position, number in enumerate(self.blocks):
+            entries = self.order[self.starts[position] : self.starts[position + 1]]
+            if not filled[self.samples[entries]].all():
+                row, column = divmod(int(number), across)
+                yield position, Block(level=self.level, row=row, column=column)
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulation:
+    """Sums of one band of one scene, on their way to samples."""
+
+    index: InterpolationIndex
+    """Which pixels go where."""
+    target: Target
+    """Where the samples go."""
+    sums: NDArray[np.float64] = field(init=False)
+    """(s, 4): linear sum, linear weight, cubic sum, count of the pixels with data."""
+    near: NDArray[np.uint8] = field(init=False)
+    """(s,): 1 where the containing pixel has data."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sums", np.zeros((len(self.index.samples), 4)))
+        object.__setattr__(self, "near", np.zeros(len(self.index.samples), np.uint8))
+
+    def take(self, position: int, pixels: NDArray[np.generic]) -> None:
+        """Add the pixels of one block."""
+        index = self.index
+        row, column = divmod(int(index.blocks[position]), -(-index.shape.width // index.shape.block_width))
+        check, no_data = stored_no_data(self.target.conversion, pixels.dtype)
+        _accumulate(
+            pixels, column * index.shape.block_width, row * index.shape.block_height,
+            index.shape.width, index.shape.height,
+            index.order[index.starts[position] : index.starts[position + 1]],
+            index.columns, index.rows, index.cubic, check, no_data, self.sums, self.near,
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """Write the samples, once all blocks have been taken."""
+        conversion = self.target.conversion
+        sums, samples = self.sums, self.index.samples
+        mine = (self.near == 1) & (self.target.filled[samples] == 0)
+        sums, samples = sums[mine], samples[mine]
+        values = np.where(sums[:, 3] == 16, sums[:, 2], sums[:, 0] / sums[:, 1])
+        self.target.values[samples] = np.clip(values + conversion.offset, conversion.low, conversion.high)
+        self.target.hits[samples] += 1
+
+
+def index_neighbours(level: int, shape: Level, coordinates: Coordinates, cubic: bool) -> InterpolationIndex:
+    """Index of the samples at these columns and rows of the level; those outside the image are left out."""
+    columns, rows = coordinates
+    inside = (columns >= 0) & (columns < shape.width) & (rows >= 0) & (rows < shape.height)
+    samples = np.flatnonzero(inside)
+    columns, rows = columns[samples], rows[samples]
+    reach = 1 if cubic else 0
+    left, right = _touched(columns, reach, shape.width, shape.block_width)
+    top, bottom = _touched(rows, reach, shape.height, shape.block_height)
+    across = -(-shape.width // shape.block_width)
+    pairs = []
+    for down in range(int((bottom - top).max(initial=-1)) + 1):
+        for along in range(int((right - left).max(initial=-1)) + 1):
+            entries = np.flatnonzero((top + down <= bottom) & (left + along <= right))
+            pairs.append(((top[entries] + down) * across + left[entries] + along, entries))
+    numbers = np.concatenate([number for number, _ in pairs]) if pairs else np.zeros(0, np.int64)
+    order = np.concatenate([entries for _, entries in pairs]) if pairs else np.zeros(0, np.int64)
+    sorting = np.lexsort((order, numbers))
+    blocks, starts = np.unique(numbers[sorting], return_index=True)
+    return InterpolationIndex(
+        level=level, shape=shape, cubic=cubic, columns=columns, rows=rows, samples=samples, blocks=blocks,
+        starts=np.append(starts, len(sorting)), order=order[sorting],
+    )  # fmt: skip
+
+
+def _touched(
+    place: NDArray[np.float64], reach: int, size: int, block: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last block, along one axis, that hold a pixel of each sample's window."""
+    first = np.floor(place - 0.5).astype(np.int64)
+    return np.maximum(first - reach, 0) // block, np.minimum(first + 1 + reach, size - 1) // block
+
+
+@njit(cache=True, nogil=True)
+def _weight(distance):  # type: ignore[no-untyped-def]
+    d = abs(distance)
+    if d < 1.0:
+        return (1.5 * d - 2.5) * d * d + 1.0
+    return ((-0.5 * d + 2.5) * d - 4.0) * d + 2.0 if d < 2.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(block, left, top, width, height, order, columns, rows, cubic, check, no_data, sums, near):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    reach = 1 if cubic else 0
+    right = min(left + block.shape[1], width)
+    bottom = min(top + block.shape[0], height)
+    for k in range(len(order)):
+        n = order[k]
+        u, v = columns[n] - 0.5, rows[n] - 0.5
+        i, j = int(np.floor(u)), int(np.floor(v))
+        for row in range(max(j - reach, top), min(j + 2 + reach, bottom)):
+            for column in range(max(i - reach, left), min(i + 2 + reach, right)):
+                number = block[row - top, column - left]
+                if (check and number == no_data) or number != number:  # noqa: PLR0124 - NaN
+                    continue
+                linear = max(0.0, 1.0 - abs(u - column)) * max(0.0, 1.0 - abs(v - row))
+                sums[n, 0] += linear * number
+                sums[n, 1] += linear
+                if cubic:
+                    sums[n, 2] += _weight(u - column) * _weight(v - row) * number
+                    sums[n, 3] += 1.0
+                if column == int(columns[n]) and row == int(rows[n]):
+                    near[n] = 1

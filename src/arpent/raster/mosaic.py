@@ -1,0 +1,147 @@
+"""Mosaics: the samples of a site from many items; per sample, the first item in order that has data there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.model.collection import Collection
+from arpent.model.item import Item
+from arpent.model.request import Source
+from arpent.ports import AssetReader
+from arpent.raster.canvas import Canvas
+from arpent.raster.layer import Layer, layers
+from arpent.raster.site import Site
+from arpent.raster.units import hole
+from arpent.raster.want import Want
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mosaic:
+    """The samples of SIMPLE mosaicking."""
+
+    values: tuple[NDArray[np.generic], ...]
+    """Per want (N,): digital numbers; where there is no data, what scales to the collection's no-data value."""
+    mask: NDArray[np.uint8]
+    """(N,): dataMask."""
+    used: NDArray[np.int16]
+    """(N,): position, in the items given, of the one the sample came from; -1: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """The samples of ORBIT and TILE mosaicking."""
+
+    values: tuple[NDArray[np.generic], ...]
+    """Per want (scenes, N): digital numbers."""
+    mask: NDArray[np.uint8]
+    """(scenes, N): dataMask of each scene."""
+    used: NDArray[np.int16]
+    """(scenes, N): position, in the scene's items, of the one the sample came from; -1: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """One item's chance to fill what is still empty in its scene."""
+
+    scene: int
+    """Which scene."""
+    position: int
+    """Place of the item among the scene's."""
+    item: Item
+    """The item."""
+
+
+def simple(
+    items: Sequence[Item],
+    wants: Sequence[Want],
+    site: Site,
+    reader: AssetReader,
+    *,
+    source: Source,
+    collection: Collection,
+) -> Mosaic:
+    """One value per sample and want. The items come in mosaicking order (see `order.arrange`).
+
+    A sample of an item has data where every band asked for has; without any the collection's mask band decides.
+    An item that lacks a band, or whose footprint meets no feature with an empty sample, is never opened; reading
+    stops when all samples are filled. Raises AssetUnreadable.
+    """
+    whole = stack((items,), wants, site, reader, source=source, collection=collection)
+    return Mosaic(values=tuple(values[0] for values in whole.values), mask=whole.mask[0], used=whole.used[0])
+
+
+def stack(
+    groups: Sequence[Sequence[Item]],
+    wants: Sequence[Want],
+    site: Site,
+    reader: AssetReader,
+    *,
+    source: Source,
+    collection: Collection,
+) -> Stack:
+    """One mosaic per group: a day's items for ORBIT, one item for TILE. All groups advance together, so that the
+    reader is never idle between scenes. Raises AssetUnreadable."""
+    read = tuple(wants) or _mask_wants(collection)
+    canvas = Canvas(len(groups), len(site.samples), tuple(hole(want.unit, collection.no_data_value) for want in read))
+    queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
+    while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
+        _play(turns, read, site, reader, canvas, source)
+    return Stack(values=canvas.finish()[: len(wants)], mask=canvas.mask, used=canvas.used)
+
+
+def _mask_wants(collection: Collection) -> tuple[Want, ...]:
+    """What is read when a script asks for dataMask only."""
+    band = collection.bands[collection.mask_band] if collection.mask_band else next(iter(collection.bands.values()))
+    return (Want(band=band, unit=band.units[0]),)
+
+
+def _turns(scene: int, group: Sequence[Item], wants: Sequence[Want], site: Site, canvas: Canvas) -> Iterator[_Turn]:
+    """The items of a scene that can still give something, each asked for when those before it are done."""
+    for position, item in enumerate(group):
+        vacant = canvas.vacant(scene, site.samples.offsets)
+        if not vacant.any():
+            return
+        complete = all(want.band.name in item.assets for want in wants)
+        if complete and (vacant & site.reached(item.footprint)).any():
+            yield _Turn(scene=scene, position=position, item=item)
+
+
+def _play(
+    turns: Sequence[_Turn], wants: Sequence[Want], site: Site, reader: AssetReader, canvas: Canvas, source: Source
+) -> None:
+    """Read what the turns need, in one stream, and fill the canvas."""
+    reader.prepare([turn.item.assets[want.band.name].href for turn in turns for want in wants])
+    plans = [(turn, layers(turn.item, wants, site, reader, source)) for turn in turns]
+    for _, plan in plans:
+        for layer in plan:
+            for band, conversion in layer.feeds:
+                canvas.widen(band, conversion.dtype)
+    bands = {layer.band for _, plan in plans for layer in plan}
+    # A read names one band of the file. Where bands share a file, scenes must not be mixed: see Canvas.hits.
+    for part in [plans] if len(bands) < 2 else [[plan] for plan in plans]:
+        _stream(part, reader, canvas)
+
+
+def _stream(plans: Sequence[tuple[_Turn, tuple[Layer, ...]]], reader: AssetReader, canvas: Canvas) -> None:
+    """Decode every block needed once and hand its pixels on; an item counts when all of its layers have come."""
+    left = {turn.scene: len(plan) for turn, plan in plans}
+    for band in sorted({layer.band for _, plan in plans for layer in plan}):
+        reads = [
+            (turn, layer, layer.read(canvas.mask[turn.scene])) for turn, plan in plans for layer in plan
+            if layer.band == band
+        ]  # fmt: skip
+        blocks = reader.read([(layer.href, [block for _, block in needed]) for _, layer, needed in reads], band)
+        for turn, layer, needed in reads:
+            collectors = layer.collectors(canvas, turn.scene)
+            for (position, _), (_, _, pixels) in zip(needed, blocks, strict=False):
+                for collector in collectors:
+                    collector.take(position, pixels)
+            for collector in collectors:
+                collector.finish()
+            left[turn.scene] -= 1
+            if not left[turn.scene]:
+                canvas.commit(turn.scene, turn.position)

@@ -1,0 +1,58 @@
+"""Which resampling and which level of an image each feature gets (docs/adr/0003-overviews.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from arpent.model.grid import Grids
+from arpent.model.raster import Level
+from arpent.model.request import Resampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How one feature's samples are taken from an image."""
+
+    resampling: Resampling
+    """NEAREST, BILINEAR or BICUBIC."""
+    level: int
+    """Level of the image to read."""
+
+
+def coarseness(corners: NDArray[np.float64], grids: Grids, transform: Affine) -> NDArray[np.float64]:
+    """(n,): side of a sample in pixels of level 0, on the ground: > 1 is downsampling. `corners` (n, 3, 3, 2) are x, y
+    of the bounds in the image's CRS; the steps are those through the grid's middle, where both CRS agree best."""
+    across = np.hypot(*np.moveaxis(corners[:, 1, 2] - corners[:, 1, 0], -1, 0)) / grids.width
+    down = np.hypot(*np.moveaxis(corners[:, 2, 1] - corners[:, 0, 1], -1, 0)) / grids.height
+    ratio: NDArray[np.float64] = np.sqrt(across * down / abs(transform.determinant))
+    return ratio
+
+
+def manners(
+    ratio: NDArray[np.float64], levels: tuple[Level, ...], upsampling: Resampling, downsampling: Resampling
+) -> dict[Manner, NDArray[np.bool_]]:
+    """How → which features (n,). NEAREST reads the full image; the others, when downsampling, read the coarsest
+    overview that is not coarser than the request. A sample of the source's own size counts as upsampling."""
+    coarser = ratio > 1.0 + 1e-9
+    found: dict[Manner, NDArray[np.bool_]] = {}
+    for resampling, members in ((upsampling, ~coarser), (downsampling, coarser)):
+        for level, chosen in _levels(ratio, levels, resampling, members):
+            manner = Manner(resampling=resampling, level=level)
+            found[manner] = found[manner] | chosen if manner in found else chosen
+    return found
+
+
+def _levels(
+    ratio: NDArray[np.float64], levels: tuple[Level, ...], resampling: Resampling, members: NDArray[np.bool_]
+) -> list[tuple[int, NDArray[np.bool_]]]:
+    if resampling is Resampling.NEAREST:
+        return [(0, members)] if members.any() else []
+    scales = [levels[0].width / level.width for level in levels]
+    choice = np.zeros(len(ratio), np.int64)
+    for number, scale in enumerate(scales):
+        choice[ratio >= scale * (1.0 - 1e-9)] = number
+    return [(number, chosen) for number in range(len(levels)) if (chosen := members & (choice == number)).any()]
