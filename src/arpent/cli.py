@@ -69,7 +69,11 @@ def run(
 
     def carry_out() -> None:
         outcome = run_now(_settings(executor), request.read_text(), Console(stderr=True))
-        typer.echo(json.dumps(outcome) if as_json else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}")
+        typer.echo(
+            json.dumps(outcome)
+            if as_json
+            else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
+        )
         if outcome["status"] != "DONE":
             raise typer.Exit(1)
 
@@ -77,7 +81,9 @@ def run(
 
 
 @client_app.command("add")
-def client_add(name: Annotated[str, typer.Argument(help="For your own orientation.")], as_json: JsonOption = False) -> None:
+def client_add(
+    name: Annotated[str, typer.Argument(help="For your own orientation.")], as_json: JsonOption = False
+) -> None:
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
     from arpent import wiring
 

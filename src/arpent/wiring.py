@@ -1,1 +1,214 @@
-"""Composition root: reads Settings, names every adapter, builds the app and the runner."""
+"""Composition root: reads Settings, names every adapter, builds the app, the runner and what workers do."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from arpent import __version__
+from arpent.adapters.cog_reader import CogReader
+from arpent.adapters.collection_files import load_collections
+from arpent.adapters.folder_objects import FolderObjects
+from arpent.adapters.geopackage import read_features
+from arpent.adapters.inline_executor import SerialExecutor
+from arpent.adapters.obstore_objects import CloudObjects
+from arpent.adapters.parquet_table import table
+from arpent.adapters.process_executor import ProcessExecutor
+from arpent.adapters.sql.clients import SqlClientStore
+from arpent.adapters.sql.engine import make_engine
+from arpent.adapters.sql.jobs import SqlJobStore
+from arpent.adapters.sql.keys import body_cipher, stored_key
+from arpent.adapters.sql.migrate import migrate
+from arpent.adapters.sql.work import SqlWorkStore
+from arpent.adapters.stac_catalog import open_catalog
+from arpent.adapters.v8_runtime import V8Runtime
+from arpent.engine.analyse import analyse
+from arpent.engine.feeds import collection_of
+from arpent.engine.pipeline import give_up, process
+from arpent.engine.synchronous import statistics
+from arpent.engine.world import Limits, World
+from arpent.errors import ArpentError, InvalidRequest
+from arpent.jobs.duties import Duties
+from arpent.jobs.runner import Runner
+from arpent.jobs.service import JobService
+from arpent.logs import configure
+from arpent.model.analysis import Analysis
+from arpent.model.collection import Collection
+from arpent.model.job import Job
+from arpent.model.partition import Outcome
+from arpent.model.request import Request
+from arpent.ports import Catalog, Executor, Lease, ObjectStore
+from arpent.server.app import create_app
+from arpent.server.options import Options
+from arpent.server.tokens import Tokens
+from arpent.settings import Settings
+from arpent.wire.request import parse_batch
+
+
+def database(settings: Settings) -> Engine:
+    """An engine on a database that has this version's tables."""
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    return engine
+
+
+def clients(engine: Engine) -> SqlClientStore:
+    """OAuth2 clients."""
+    return SqlClientStore(engine)
+
+
+def collections(settings: Settings) -> Mapping[str, Collection]:
+    """Data collections by id and alias."""
+    return load_collections(settings.collections)
+
+
+def application(settings: Settings) -> FastAPI:
+    """The HTTP API."""
+    engine = database(settings)
+    here = world(settings)
+    key = server_key(settings, engine)
+    return create_app(
+        service=service(settings, engine),
+        clients=clients(engine),
+        tokens=Tokens(key, settings.token_seconds),
+        statistics=lambda _owner, request: statistics(request, here, limits(settings)),
+        options=Options(
+            insecure_transport=settings.insecure_transport,
+            failed_reports_full=settings.policy.failed_reports_full,
+            version=__version__,
+        ),
+    )
+
+
+def service(settings: Settings, engine: Engine) -> JobService:
+    """What the routes and `arpent run` call."""
+    known = collections(settings)
+    return JobService(job_store(settings, engine), settings.policy, partial(check, known), now)
+
+
+def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
+    """Jobs, their bodies encrypted."""
+    return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
+
+
+def runner(settings: Settings, engine: Engine, executor: Executor) -> Runner:
+    """Claims work and feeds the executor."""
+    jobs = job_store(settings, engine)
+    here = world(settings)
+    duties = Duties(
+        analyse=lambda job: analysis(job, here, limits(settings, executor.slots)),
+        process=partial(process_lease, settings),
+        give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id).body, lease, error, here),
+    )
+    return Runner(jobs, SqlWorkStore(engine), executor, duties, settings.policy)
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """Run a runner until `stop`."""
+    configure(settings.log_format)
+    engine = database(settings)
+    executor = executor_of(settings)
+    try:
+        runner(settings, engine, executor).run(stop)
+    finally:
+        executor.close()
+
+
+def executor_of(settings: Settings) -> Executor:
+    """`inline`, `processes`, `processes:N`. Raises InvalidRequest for anything else."""
+    kind, _, rest = settings.executor.partition(":")
+    if kind == "inline":
+        return SerialExecutor()
+    if kind == "processes" and (not rest or rest.isdigit()):
+        count = int(rest) if rest else os.cpu_count() or 1
+        return ProcessExecutor(count, partial(configure, settings.log_format))
+    raise InvalidRequest(f"Setting ARPENT_EXECUTOR: '{settings.executor}' is none of inline, processes, processes:N")
+
+
+def limits(settings: Settings, parallelism: int = 1) -> Limits:
+    """What the operator allows."""
+    return Limits(
+        pixel_budget=settings.pixel_budget,
+        parallelism=parallelism,
+        maximum_features=settings.policy.maximum_features,
+        lenient_histograms=settings.lenient_histograms,
+    )
+
+
+def analysis(job: Job, here: World, allowed: Limits) -> Analysis:
+    """A job's analysis."""
+    return analyse(job.id, parse_batch(job.body), here, allowed)
+
+
+def process_lease(settings: Settings, lease: Lease) -> Outcome:
+    """What a worker does with a partition; it reaches images and buckets, but no database."""
+    assert lease.partition is not None, "an analysis stays with the runner"
+    return process(lease.job_id, parse_batch(lease.body), lease.partition, world(settings))
+
+
+def give_up_lease(body: str, lease: Lease, error: Exception, here: World) -> Outcome:
+    """Write why a partition has no numbers."""
+    assert lease.partition is not None, "an analysis has no files"
+    reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
+    return give_up(lease.job_id, parse_batch(body), lease.partition, reason, here)
+
+
+def world(settings: Settings) -> World:
+    """One per process and settings; images' headers and interpreters are kept."""
+    return _world(settings.model_dump_json(exclude={"database_url", "secret_key"}))
+
+
+@lru_cache(maxsize=4)
+def _world(serialised: str) -> World:
+    settings = Settings.model_validate_json(serialised)
+    return World(
+        objects=objects(settings),
+        catalogs=catalogs(settings),
+        reader=CogReader(),
+        runtime=V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory),
+        collections=collections(settings),
+        read_features=read_features,
+        table=table if settings.parquet else None,
+    )
+
+
+def objects(settings: Settings) -> ObjectStore:
+    """A folder, or real buckets."""
+    return CloudObjects() if settings.buckets is None else FolderObjects(settings.buckets)
+
+
+def catalogs(settings: Settings) -> Callable[[Collection], Catalog]:
+    """Collection → its catalogue; one catalogue is opened once."""
+    opened = lru_cache(open_catalog)
+
+    def catalog_of(collection: Collection) -> Catalog:
+        where = settings.catalogs.get(collection.id, settings.catalog)
+        if where is None:
+            raise InvalidRequest(
+                f"This server has no catalogue for {collection.id}: set ARPENT_CATALOG to a STAC API or folder of items"
+            )
+        return opened(where)
+
+    return catalog_of
+
+
+def check(known: Mapping[str, Collection], request: Request) -> None:
+    """What creating a job checks beyond the shape of the body. Raises InvalidRequest."""
+    for ordinal, source in enumerate(request.sources):
+        collection_of(source, known, ordinal)
+
+
+def server_key(settings: Settings, engine: Engine) -> bytes:
+    """The operator's key, or the one kept in the database."""
+    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)

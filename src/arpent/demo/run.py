@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from arpent.bar import bar_of
 from arpent.demo.scenery import Scenery, brought, made
 from arpent.demo.seed import Wish, Workflow, connect
 from arpent.demo.server import register, serving
@@ -71,7 +71,7 @@ def run(scenery: Scenery, options: Options, console: Console) -> Path:
     with serving(options.folder, scenery.catalog, options.port) as (base, process):
         console.print(f"[bold]4[/] A server: [cyan]arpent serve[/] at {base} (docs at {base}/docs)")
         workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}"))
-        console.print("[bold]5[/] The workflow of the real service's documentation, with requests and requests_oauthlib:")
+        console.print("[bold]5[/] The real service's documented workflow, with requests and requests_oauthlib:")
         request_id, status = _carry_out(workflow, scenery, console)
         folder = bucket / "results" / request_id
         if status != "DONE":
@@ -98,12 +98,12 @@ def _carry_out(workflow: Workflow, scenery: Scenery, console: Console) -> tuple[
         resolution=scenery.resolution,
     )
     request_id = workflow.create(wish)
-    columns = (TextColumn("  {task.description:<14}"), BarColumn(), TextColumn("{task.percentage:>5.1f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with bar_of(console) as progress:
         bar = progress.add_task("CREATED", total=100)
 
         def seen(status: Mapping[str, object]) -> None:
-            progress.update(bar, description=str(status["status"]), completed=float(str(status["completionPercentage"])))
+            percentage = float(str(status["completionPercentage"]))
+            progress.update(bar, description=str(status["status"]), completed=percentage)
 
         workflow.act(request_id, "analyse")
         status = workflow.wait(request_id, ("ANALYSIS_DONE",), seen)

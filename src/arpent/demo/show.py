@@ -36,7 +36,9 @@ def read(folder: Path) -> list[Line]:
 def table(lines: Sequence[Line], planted: Mapping[str, str], most: int) -> Table:
     """The first parcels; `planted` says what grows where, if it is known."""
     starts = sorted({start for line in lines for start in line.means})
-    seen = Table(title=f"Mean red reflectance (B04), {min(most, len(lines))} of {len(lines)} parcels", title_style="bold")
+    seen = Table(
+        title=f"Mean red reflectance (B04), {min(most, len(lines))} of {len(lines)} parcels", title_style="bold"
+    )
     seen.add_column("id", justify="right")
     seen.add_column("identifier")
     if planted:

@@ -25,8 +25,8 @@ KINDS: Mapping[str, str] = {
 """Kind of a finding → what to tell the user."""
 
 
-def unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple[str, str]]:
-    """Row → (kind, message) of each feature that cannot have numbers."""
+def unusable(features: Features, sampling: Resolution | Size, given: Grids | None = None) -> dict[int, tuple[str, str]]:
+    """Row → (kind, message) of each feature that cannot have numbers; `given` replaces the features' own grids."""
     geometries = features.geometries
     absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
@@ -38,7 +38,7 @@ def unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple
     for row in np.flatnonzero(invalid):
         found[int(row)] = ("invalid", KINDS["invalid"].format(reason=shapely.is_valid_reason(geometries[row])))
     usable = np.flatnonzero(~(absent | other | invalid))
-    grids = Grids.over(features.bounds[usable], sampling)
+    grids = Grids.over(features.bounds[usable], sampling) if given is None else given.take(usable)
     for position in np.flatnonzero(np.maximum(grids.width, grids.height) > MAXIMUM_SIDE):
         width, height = int(grids.width[position]), int(grids.height[position])
         message = KINDS["too-large"].format(width=width, height=height, limit=MAXIMUM_SIDE)

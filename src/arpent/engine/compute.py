@@ -29,7 +29,7 @@ def compute(
     `grids` replaces the features' own (a synchronous request with a bbox). Raises WorldError when the catalogue,
     an image or the store fails: the partition may be tried again.
     """
-    found = unusable(features, request.sampling)
+    found = unusable(features, request.sampling, grids)
     rows = usable_rows(features, found)
     results = []
     if found:

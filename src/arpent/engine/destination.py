@@ -20,7 +20,11 @@ def template(output: Location) -> str:
 
 def result_key(pattern: str, job_id: str, feature: int, identifier: str | None) -> str:
     """One feature's key. An identifier is percent-encoded where it could leave its folder or break a URL."""
-    values = {REQUEST_ID: job_id, ID: str(feature), IDENTIFIER: safe(identifier if identifier is not None else str(feature))}
+    values = {
+        REQUEST_ID: job_id,
+        ID: str(feature),
+        IDENTIFIER: safe(identifier if identifier is not None else str(feature)),
+    }
     return _PLACEHOLDER.sub(lambda match: values[match.group()], pattern)
 
 

@@ -21,7 +21,8 @@ from arpent.model.evalscript import Evalscript, Mosaicking
 from arpent.model.interval import Interval
 from arpent.model.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.ports import ScriptAnswer, ScriptSession
-from arpent.zonal.statistics import Outside, summarise
+from arpent.zonal.outside import Outside
+from arpent.zonal.statistics import summarise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def _summaries(
     """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
     evalscript = prepared.evalscript
     footing, inside = computation.footing, slice(None, -1)
-    row, summaries = 0, {}
+    count, row, summaries = len(footing.features), 0, {}
     masks = _masks(evalscript, answer.values)
     for output in evalscript.outputs:
         valid = masks[output.mask] if output.mask is not None else np.ones(answer.values.shape[1], bool)
@@ -110,10 +111,10 @@ def _summaries(
                 values[inside],
                 valid[inside],
                 prepared.segments,
-                footing.grids.sample_count,
-                computation.calculations.of(output.id, band),
-                output.sample_type,
-                Outside(value=np.full(len(footing.features), values[-1]), valid=np.full(len(footing.features), valid[-1])),
+                sample_count=footing.grids.sample_count,
+                calculation=computation.calculations.of(output.id, band),
+                sample_type=output.sample_type,
+                outside=Outside(value=np.full(count, values[-1]), valid=np.full(count, valid[-1])),
             )
         summaries[output.id] = bands
     return summaries

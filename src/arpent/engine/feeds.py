@@ -38,7 +38,9 @@ class Feed:
 
 def bind(evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]) -> tuple[Feed, ...]:
     """Feeds in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
-    return tuple(_feed(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs))
+    return tuple(
+        _feed(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
+    )
 
 
 def collection_of(source: Source, collections: Mapping[str, Collection], ordinal: int = 0) -> Collection:
@@ -90,4 +92,3 @@ def _want(collection: Collection, name: str, unit_name: str | None) -> Want:
         offered = ", ".join(unit.name for unit in band.units)
         raise ScriptSetupError(f"setup() asks for band '{name}' in '{unit_name}', but it comes in {offered}")
     return Want(band=band, unit=unit)
-

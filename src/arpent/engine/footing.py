@@ -72,8 +72,7 @@ class Footing:
 
     @cached_property
     def _outlines(self) -> NDArray[np.object_]:
-        outlines: NDArray[np.object_] = shapely.box(*self.boxes.T)
-        return outlines
+        return np.asarray(shapely.box(*self.boxes.T), object)
 
 
 def stand(features: Features, grids: Grids) -> Footing:

@@ -48,7 +48,9 @@ def lay_out(centres: NDArray[np.float64], crs: CRS, rasters: Sequence[Raster]) -
     return Layout(block=block.ravel().astype(np.int64), order=order)
 
 
-def cut(features: Features, weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int) -> Iterator[Partition]:
+def cut(
+    features: Features, weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int
+) -> Iterator[Partition]:
     """Runs of features in layout order, each of at most `budget` samples (one feature may exceed it alone).
 
     `weight` (n,) counts the samples a feature holds in memory at once. A cut falls between two blocks wherever

@@ -44,9 +44,7 @@ def script_of(request: Request, world: World) -> str:
     return request.script
 
 
-def write(
-    job_id: str, request: Request, number: int, results: Iterable[PartitionResult], world: World
-) -> Outcome:
+def write(job_id: str, request: Request, number: int, results: Iterable[PartitionResult], world: World) -> Outcome:
     """One file per feature, and the partition's part of the table."""
     assert request.output is not None, "a batch request has an output"
     done = failed = 0
@@ -94,4 +92,3 @@ def _finding(result: PartitionResult, row: int, failure: Failure) -> Finding:
         kind="failed",
         message=failure.message,
     )
-

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from arpent.model.result import BandStatistics, HistogramCounts, IntervalResult
 
-
 T = TypeVar("T", bound=np.generic)
 
 

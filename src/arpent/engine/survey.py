@@ -45,6 +45,10 @@ class Survey:
     """One header per source grid, of the first band asked for."""
 
 
+NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
+"""What a job without usable features meets."""
+
+
 def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footing, world: World) -> Survey:
     """Search every interval once. Raises CatalogUnavailable."""
     count = len(footing.features)
@@ -60,7 +64,9 @@ def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footin
             weights += present * each * band_samples([(feed.input.bands, 1)])
         reached |= present
         acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
-        items |= {item.id: _href(feed, item.assets) for feed, one in zip(feeds, found, strict=True) for item in one.items}
+        items |= {
+            item.id: _href(feed, item.assets) for feed, one in zip(feeds, found, strict=True) for item in one.items
+        }
     return Survey(
         depth=depth,
         reached=reached,
@@ -71,7 +77,15 @@ def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footin
     )
 
 
-def estimate(found: Survey, feeds: Sequence[Feed], blocks: int, sample_count: NDArray[np.int64], intervals: int, parallelism: int) -> Mapping[str, float]:
+def estimate(
+    found: Survey,
+    feeds: Sequence[Feed],
+    *,
+    blocks: int,
+    sample_count: NDArray[np.int64],
+    intervals: int,
+    parallelism: int,
+) -> Mapping[str, float]:
     """What the job will take; `blocks` counts the home blocks of the features on one date."""
     features = len(sample_count)
     dates = found.items / max(1, len(found.rasters))
@@ -94,7 +108,8 @@ def _scenes(feed: Feed, found: Acquisitions) -> NDArray[np.int64]:
     if feed.input.mosaicking is Mosaicking.SIMPLE:
         return np.ones(found.reach.shape[1], np.int64)
     if feed.input.mosaicking is Mosaicking.TILE:
-        return found.reach.sum(axis=0)
+        counts: NDArray[np.int64] = np.sum(found.reach, axis=0, dtype=np.int64)
+        return counts
     place = {item.id: row for row, item in enumerate(found.items)}
     days = [found.reach[[place[item.id] for item in day]].any(axis=0) for day in orbits(found.items)]
     return np.sum(days, axis=0, dtype=np.int64) if days else np.zeros(found.reach.shape[1], np.int64)

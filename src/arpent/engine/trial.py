@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS
 
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import geographic
@@ -18,7 +21,16 @@ from arpent.zonal.histogram import check
 
 TRIAL_NUMBERS = (0, 1200, 3400)
 """Digital numbers the script is tried on: no data, dark, bright."""
+TRIAL_CLASSES = 12
+"""Class bands see numbers below this one."""
 TRIAL_SCENES = 2
+TRIAL_SCENE: Mapping[str, object] = {
+    "date": "2020-06-01T10:00:00Z",
+    "dateFrom": "2020-06-01T00:00:00Z",
+    "dateTo": "2020-06-01T23:59:59Z",
+    "tiles": [],
+}
+"""An orbit and a tile in one; a script reads what its mosaicking gives it."""
 METRES_PER_DEGREE = 111_319.49
 
 
@@ -43,14 +55,15 @@ def try_out(session: ScriptSession, feeds: Sequence[Feed]) -> None:
 def _trial_input(feed: Feed) -> ScriptInput:
     scened = feed.input.mosaicking is not Mosaicking.SIMPLE
     shape = (TRIAL_SCENES, len(TRIAL_NUMBERS)) if scened else (len(TRIAL_NUMBERS),)
-    numbers = np.broadcast_to(np.array(TRIAL_NUMBERS, np.uint16), shape)
+    numbers = np.ascontiguousarray(np.broadcast_to(np.array(TRIAL_NUMBERS, np.uint16), shape))
     categorical = {want.band.name for want in feed.wants if want.band.categorical}
     values = tuple(
-        (numbers > 0).astype(np.uint8) if name == DATA_MASK else np.ascontiguousarray(numbers % 12 if name in categorical else numbers)
+        (numbers > 0).astype(np.uint8)
+        if name == DATA_MASK
+        else numbers % (TRIAL_CLASSES if name in categorical else 65535)
         for name in feed.input.bands
     )
-    fields = {"dateFrom": "2020-06-01T00:00:00Z", "dateTo": "2020-06-01T23:59:59Z", "tiles": [], "date": "2020-06-01T10:00:00Z"}
-    scenes = tuple(Scene(fields=fields) for _ in range(TRIAL_SCENES)) if scened else ()
+    scenes = (Scene(fields=TRIAL_SCENE),) * TRIAL_SCENES if scened else ()
     return ScriptInput(values=values, scales=feed.scales, scenes=scenes)
 
 
@@ -62,24 +75,22 @@ def check_resolution(features: Features, sampling: Resolution | Size, feeds: Seq
     bounds = bounds[np.isfinite(bounds).all(axis=1)]
     if not len(bounds):
         return
-    metres = _metres(bounds, features, sampling)
+    metres = _metres(bounds, features.crs, sampling)
+    note = " Note that resx and resy are in degrees here." if features.crs.is_geographic else ""
     for feed in feeds:
         limit = feed.collection.maximum_resolution
+        name = next(iter(feed.collection.aliases), feed.collection.id)
         if metres > limit:
             raise ResolutionTooCoarse(
                 f"Your request of {metres:.2f} meters per pixel exceeds the limit {limit:.2f} meters per pixel of the "
-                f"collection {feed.collection.aliases[0] if feed.collection.aliases else feed.collection.id}. Please revise "
-                "the resolution (or corresponding width/height) to make sure it is in supported range."
-                + (" Note that resx and resy are in degrees here." if features.crs.is_geographic else "")
+                f"collection {name}. Please revise the resolution (or corresponding width/height) to make sure it is "
+                f"in supported range.{note}"
             )
 
 
-def _metres(bounds: np.ndarray[tuple[int, ...], np.dtype[np.float64]], features: Features, sampling: Resolution) -> float:
+def _metres(bounds: NDArray[np.float64], crs: CRS, sampling: Resolution) -> float:
     """Coarser side of a sample in metres, where the features are."""
-    if not features.crs.is_geographic:
-        factor = features.crs.axis_info[0].unit_conversion_factor
-        return max(sampling.x, sampling.y) * factor
-    latitude = float(np.median(geographic(bounds, features.crs)[:, [1, 3]]))
-    return max(sampling.x * np.cos(np.radians(latitude)), sampling.y) * METRES_PER_DEGREE
-
-
+    if not crs.is_geographic:
+        return max(sampling.x, sampling.y) * float(crs.axis_info[0].unit_conversion_factor)
+    latitude = float(np.median(geographic(bounds, crs)[:, [1, 3]]))
+    return max(sampling.x * math.cos(math.radians(latitude)), sampling.y) * METRES_PER_DEGREE
