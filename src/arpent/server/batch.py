@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from arpent.jobs.machine import completion
 from arpent.jobs.service import JobService
 from arpent.model.job import Job, UserAction
 from arpent.server.body import read_text
@@ -52,7 +53,7 @@ def _add_writing(router: APIRouter, service: JobService, owner: Owner, options: 
         """Store a request; nothing runs before `analyse` or `start`."""
         text = await read_text(request, options.maximum_body)
         job = await run_in_threadpool(service.create, client, text)
-        return json_response(job_object(job, failed_reports_full=options.failed_reports_full), 201)
+        return json_response(job_object(job, completion(job, options.policy)), 201)
 
     def add_action(name: str, action: UserAction) -> None:
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
@@ -69,7 +70,7 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
     caller = Depends(owner)
 
     def show(job: Job) -> dict[str, object]:
-        return job_object(job, failed_reports_full=options.failed_reports_full)
+        return job_object(job, completion(job, options.policy))
 
     @router.get("", summary="List requests")
     def jobs(
@@ -94,7 +95,7 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
     def status(job_id: str, client: str = caller) -> Response:
         """The task object without the request."""
         found = service.get(client, job_id)
-        return json_response(status_object(found, failed_reports_full=options.failed_reports_full))
+        return json_response(status_object(found, completion(found, options.policy)))
 
     @router.get("/{job_id}/features", summary="Report of the features")
     def features(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from arpent.jobs.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +15,8 @@ class Options:
     """Hand out tokens over plain http beyond this machine, too."""
     trust_forwarded: bool = False
     """A proxy in front sets X-Forwarded-Proto and lets no client set it: believe it."""
-    failed_reports_full: bool = True
-    """A FAILED job reports completionPercentage 100 (FACTS 1.4)."""
+    policy: Policy = field(default_factory=Policy)
+    """Limits of a job's life; here: what a FAILED job reports as completionPercentage."""
     maximum_body: int = 10_000_000
     """Bytes of a request body, at most."""
     version: str = "0"

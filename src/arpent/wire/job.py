@@ -9,18 +9,16 @@ from arpent.model.finding import Finding
 from arpent.model.job import Job, Status
 from arpent.wire.body import without_secrets
 
-NEARLY = 99.99
-"""The most a job reports before it is DONE: the official client stops watching at 100 (FACTS 1.4)."""
 
-
-def status_object(job: Job, *, failed_reports_full: bool = True) -> dict[str, object]:
+def status_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
 
+    `completion` is the completionPercentage, 0 to 100 (see `jobs.machine.completion`).
     `costPu` is how its OpenAPI spells what it sends as `costPU` (FACTS 9). `estimate` and `progress` are ours."""
     fields: dict[str, object] = {
         "id": job.id,
         "status": job.status.value,
-        "completionPercentage": percentage(job, failed_reports_full=failed_reports_full),
+        "completionPercentage": _bare(round(completion, 2)),
     }
     if job.last_updated is not None:
         fields["lastUpdated"] = instant(job.last_updated)
@@ -40,10 +38,10 @@ def status_object(job: Job, *, failed_reports_full: bool = True) -> dict[str, ob
     return fields
 
 
-def job_object(job: Job, *, failed_reports_full: bool = True) -> dict[str, object]:
+def job_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets,
     and the last action."""
-    fields = status_object(job, failed_reports_full=failed_reports_full)
+    fields = status_object(job, completion)
     fields["request"] = without_secrets(json.loads(job.body))
     fields["userAction"] = job.user_action.value
     if job.user_action_updated is not None:
@@ -60,13 +58,6 @@ def finding_object(finding: Finding) -> dict[str, object]:
         "kind": finding.kind,
         "message": finding.message,
     }
-
-
-def percentage(job: Job, *, failed_reports_full: bool) -> int | float:
-    """100 when DONE, and when FAILED if asked so; before that always less (FACTS 1.4)."""
-    if job.status is Status.DONE or (job.status is Status.FAILED and failed_reports_full):
-        return 100
-    return _bare(round(min(job.progress.percentage, NEARLY), 2))
 
 
 def instant(moment: datetime) -> str:

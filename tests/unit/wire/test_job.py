@@ -1,0 +1,113 @@
+"""Task and status objects look as the real service's, and show no secret (FACTS 1.3)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from arpent.errors import InvalidRequest
+from arpent.model.finding import Finding, Verdict
+from arpent.model.job import Job, Progress, Status, StopReason, UserAction
+from arpent.ports import SortKey
+from arpent.wire.job import finding_object, job_object, status_object
+from arpent.wire.page import Page, listing, page, sort_key
+from tests.unit.wire.bodies import BATCH, SECRET, text
+
+CREATED = datetime(2022, 8, 26, 8, 40, 36, tzinfo=UTC)
+JOB = Job(id="1b2c", owner="me", body=text(BATCH), created=CREATED)
+
+
+def test_a_new_job() -> None:
+    fields = job_object(JOB, 0.0)
+    assert list(fields) == [
+        "id", "status", "completionPercentage", "costPU", "created", "costPu", "request", "userAction",
+    ]  # fmt: skip
+    assert json.dumps(fields["completionPercentage"]) == "0"
+    assert json.dumps(fields["costPU"]) == "0.0"
+    assert fields["created"] == "2022-08-26T08:40:36.000000Z"
+
+
+def test_the_order_of_the_status() -> None:
+    job = replace(
+        JOB,
+        status=Status.PROCESSING,
+        last_updated=datetime(2022, 8, 26, 8, 55, 8, 962021, tzinfo=UTC),
+        user_action=UserAction.START,
+        user_action_updated=CREATED,
+        progress=Progress(features=10, done=4, failed=1, partitions=2, open=1, processing_units=0.5),
+        estimate={"features": 10.0, "minutes": 1.5},
+        error="not yet shown",
+        stop_reason=StopReason.UNHEALTHY,
+    )
+    fields = status_object(job, 50.004)
+    assert list(fields)[:6] == ["id", "status", "completionPercentage", "lastUpdated", "costPU", "created"]
+    assert fields["lastUpdated"] == "2022-08-26T08:55:08.962021Z"
+    assert json.dumps(fields["completionPercentage"]) == "50"
+    assert fields["progress"] == {"features": 10, "done": 4, "failed": 1, "partitions": 2, "open": 1}
+    assert json.dumps(fields["estimate"]) == '{"features": 10, "minutes": 1.5}'
+    assert not {"error", "stoppedStatusReason", "request"} & set(fields)
+    assert job_object(job, 50)["userActionUpdated"] == "2022-08-26T08:40:36.000000Z"
+
+
+def test_reasons_are_shown_with_their_status_only() -> None:
+    ended = replace(JOB, error="the script", stop_reason=StopReason.OUT_OF_PU)
+    assert status_object(replace(ended, status=Status.FAILED), 100.0)["error"] == "the script"
+    stopped = status_object(replace(ended, status=Status.STOPPED), 99.99)
+    assert stopped["stoppedStatusReason"] == "OUT_OF_PU"
+    assert "error" not in stopped
+
+
+def test_the_request_comes_back_without_its_secrets() -> None:
+    body = json.loads(JOB.body)
+    body["extra"] = [{"deep": {"SecretAccessKey": SECRET, "credentials": SECRET, "kept": 1.0}}]
+    echo = job_object(replace(JOB, body=json.dumps(body)), 0.0)["request"]
+    assert SECRET not in json.dumps(echo)
+    assert isinstance(echo, dict)
+    assert echo["extra"] == [{"deep": {"kept": 1.0}}]
+    assert echo["output"]["s3"] == {"url": "s3://bucket/results/", "accessKey": "AKIA"}
+    assert echo["aggregation"] == body["aggregation"]
+
+
+def test_a_line_of_the_report() -> None:
+    finding = Finding(feature=3, identifier=None, verdict=Verdict.FAILED, kind="empty", message="It is empty.")
+    assert finding_object(finding) == {
+        "id": 3, "identifier": None, "verdict": "FAILED", "kind": "empty", "message": "It is empty.",
+    }  # fmt: skip
+
+
+def test_pages_lead_to_their_neighbours() -> None:
+    window = page("2", "2")
+    found = listing([1, 2, 3], window, lambda entry: {"n": entry}, "http://h/jobs", {"sort": "created:desc"})
+    assert found["data"] == [{"n": 1}, {"n": 2}]
+    assert found["links"] == {
+        "currentToken": "2",
+        "nextToken": "4",
+        "previousToken": "0",
+        "@id": "http://h/jobs?sort=created%3Adesc&viewtoken=2",
+        "next": "http://h/jobs?sort=created%3Adesc&viewtoken=4",
+        "previous": "http://h/jobs?sort=created%3Adesc&viewtoken=0",
+    }
+
+
+def test_the_last_page_has_no_next_token() -> None:
+    links = listing([1, 2], Page(count=2), lambda entry: {}, "u", {})["links"]
+    assert isinstance(links, dict)
+    assert set(links) == {"currentToken", "@id"}
+
+
+def test_counts_are_cut_and_tokens_checked() -> None:
+    assert page(None, None) == page("100000", "") == Page(offset=0, count=100)
+    for count, token, parameter in [("0", None, "count"), ("x", None, "count"), (None, "-1", "viewtoken")]:
+        with pytest.raises(InvalidRequest) as caught:
+            page(count, token)
+        assert caught.value.violations[0][0] == parameter
+
+
+def test_orders() -> None:
+    assert sort_key(None) is SortKey.CREATED_DESCENDING
+    assert sort_key("status") is SortKey.STATUS
+    with pytest.raises(InvalidRequest, match="status:desc"):
+        sort_key("name")
