@@ -111,7 +111,7 @@ def _features(rows: pa.RecordBatch, crs: CRS, about: Mapping[str, str]) -> Featu
 
 def _identifiers(rows: pa.RecordBatch) -> tuple[str | None, ...]:
     if IDENTIFIER not in rows.schema.names:
-        return (None,) * rows.num_rows
+        return (None,) * int(rows.num_rows)
     column = rows.column(IDENTIFIER)
     try:
         texts: list[str | None] = column.cast(pa.string()).to_pylist()
