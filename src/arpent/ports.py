@@ -191,6 +191,8 @@ class ScriptInput:
     """(scale, offset) per band, applied in doubles when the script sees it."""
     scenes: tuple[Scene, ...] = ()
     """The scenes, in the order of the samples; none for SIMPLE."""
+    normalization_factor: float = 0.0001
+    """The collection's, for `inputMetadata` (FACTS 5.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

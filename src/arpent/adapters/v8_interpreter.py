@@ -1,0 +1,197 @@
+"""V8 interpreter: the disposable process that one script runs in; forked from a zygote, locked in."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import py_mini_racer
+
+from arpent.adapters import v8_seccomp
+from arpent.adapters.v8_channel import Channel, ChannelClosed, Message
+
+_MEBIBYTE = 1 << 20
+_SPARE_MEBIBYTES = 192
+_DESCRIPTORS = 64
+_PARENT_DEATH_SIGNAL = 1
+
+
+def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
+    """Serve one runtime until it hangs up; never returns."""
+    try:
+        _tie_to(zygote)
+        _forget_descriptors(link.fileno())
+        interpreter = py_mini_racer.MiniRacer()
+        interpreter.set_hard_memory_limit(memory_mib * _MEBIBYTE)
+        _limit(memory_mib)
+        confined = v8_seccomp.confine()
+        _serve(Channel(link), Interpreter(interpreter), confined)
+    finally:
+        os._exit(0)
+
+
+def _tie_to(zygote: int) -> None:
+    """Die with the zygote."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != zygote:
+        os._exit(0)
+
+
+def _forget_descriptors(kept: int) -> None:
+    """Nothing stays open but the link; what V8 prints when it dies goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1024)
+
+
+def _limit(memory_mib: int) -> None:
+    """Bounds beside V8's own: ArrayBuffers are not in its heap, only RLIMIT_DATA stops them."""
+    data = _data_bytes() + (memory_mib + _SPARE_MEBIBYTES) * _MEBIBYTE
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, _DESCRIPTORS)]
+    if sys.platform == "linux":
+        limits += [(resource.RLIMIT_DATA, data), (resource.RLIMIT_NPROC, 0)]
+    for which, value in limits:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(which, (value, value))
+
+
+def _data_bytes() -> int:
+    """Private writable memory now."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 512 * _MEBIBYTE
+
+
+class Interpreter:
+    """V8 with our engine in it. What is asked of it are the methods below; answers are plain JSON."""
+
+    def __init__(self, interpreter: py_mini_racer.MiniRacer) -> None:
+        self._v8 = interpreter
+        self._engine: Any = None
+        self._harnesses: dict[int, Any] = {}
+        self._shared = memoryview(b"")
+        self._arena = memoryview(b"")
+
+    def load(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """engine, source, parsing, program → check, then functions and what setup() says."""
+        self._engine = self._v8.eval(str(message["engine"]), timeout_sec=seconds)
+        checked = self._engine["check"](str(message["source"]), timeout_sec=seconds)
+        if checked.startswith('{"fault"'):
+            return {"checked": checked, "report": self._parse_report(str(message["parsing"]), seconds)}
+        program = self._v8.eval(str(message["program"]), timeout_sec=seconds)
+        return {"answer": self._engine["load"](program, timeout_sec=seconds)}
+
+    def _parse_report(self, text: str, seconds: float) -> str:
+        try:
+            self._v8.eval(text, timeout_sec=seconds)
+        except py_mini_racer.JSParseException as error:
+            return str(error)[:4000]
+        except py_mini_racer.JSEvalException:
+            pass
+        return ""
+
+    def call(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """One of the engine's functions, with one argument or none."""
+        arguments = message.get("arguments", ())
+        assert isinstance(arguments, (list, tuple))
+        return {"answer": self._engine[str(message["function"])](*arguments, timeout_sec=seconds)}
+
+    def arena(self, message: Message, seconds: float, descriptor: int | None) -> Message:
+        """New shared memory and an arena of the same size; harnesses over the old one are gone."""
+        assert descriptor is not None
+        size = int(str(message["size"]))
+        self._harnesses.clear()
+        self._arena.release()
+        self._v8.low_memory_notification()
+        self._arena = self._engine["allocate"](size, timeout_sec=seconds)
+        self._shared = memoryview(mmap.mmap(descriptor, size))
+        os.close(descriptor)
+        return {}
+
+    def attach(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """Keep a harness under a number; `clear` forgets the others."""
+        if message.get("clear"):
+            self._harnesses.clear()
+        build = self._v8.eval(str(message["harness"]), timeout_sec=seconds)
+        self._harnesses[int(str(message["number"]))] = self._engine["attach"](build, timeout_sec=seconds)
+        return {}
+
+    def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """Copy `into` (pieces of bytes) to the arena, run a harness, copy `out` back."""
+        into, out = message["into"], message["out"]
+        assert isinstance(into, list)
+        assert isinstance(out, list)
+        arena, shared = self._arena, self._shared
+        for start, end in into:
+            arena[start:end] = shared[start:end]
+        harness = self._harnesses[int(str(message["number"]))]
+        answer = self._engine["run"](harness, int(str(message["segments"])), timeout_sec=seconds)
+        for start, end in out:
+            shared[start:end] = arena[start:end]
+        return {"answer": answer}
+
+    def probe(self, _message: Message, _seconds: float, _descriptor: int | None) -> Message:
+        """Try what must not be possible; for the tests."""
+        attempts: dict[str, Callable[[], object]] = {
+            "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
+            "socket": socket.socket,
+            "fork": os.fork,
+            "exec": lambda: os.execv("/bin/true", ["true"]),
+            "kill": lambda: os.kill(os.getppid(), 0),
+            "truncate": lambda: os.ftruncate(3, 0),
+        }
+        found = {}
+        for name, attempt in attempts.items():
+            try:
+                attempt()
+                found[name] = "possible"
+            except OSError as error:
+                found[name] = f"refused {error.errno}"
+        return {"answer": found}
+
+
+def _serve(channel: Channel, interpreter: Interpreter, confined: bool) -> None:
+    actions = {name: getattr(interpreter, name) for name in ("load", "call", "arena", "attach", "run", "probe")}
+    channel.send({"confined": confined})
+    while True:
+        try:
+            message, descriptor = channel.receive_with_descriptor()
+        except ChannelClosed:
+            return
+        seconds = float(str(message["seconds"]))
+        _limit_processor(seconds)
+        channel.send(_answer(actions[str(message["action"])], message, seconds, descriptor))
+
+
+def _answer(
+    action: Callable[[Message, float, int | None], Message], message: Message, seconds: float, descriptor: int | None
+) -> Message:
+    try:
+        return action(message, seconds, descriptor)
+    except py_mini_racer.JSTimeoutException:
+        return {"end": "time"}
+    except py_mini_racer.JSOOMException:
+        return {"end": "memory"}
+    except (py_mini_racer.JSEvalException, AttributeError, TypeError) as error:
+        return {"end": "fault", "message": str(error)[:1000]}
+
+
+def _limit_processor(seconds: float) -> None:
+    """Processor time this call may use; the parent's deadline comes first."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 2 * seconds) + 10, resource.RLIM_INFINITY))

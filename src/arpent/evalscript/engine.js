@@ -1,0 +1,251 @@
+// Our side of an interpreter: runs before any user text, keeps the intrinsics it needs, takes away what no script needs.
+(function (SEGMENTS) {
+  'use strict';
+  const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000;
+  const stringify = JSON.stringify, parse = JSON.parse, apply = Reflect.apply, slice = String.prototype.slice;
+  const define = Object.defineProperty, create = Object.create, push = Array.prototype.push, arrays = Array.prototype;
+  const isArray = Array.isArray, whole = Number.isInteger, text = String, number = Number, list = Array;
+  const Day = Date, Pledge = Promise, Wrong = TypeError, Text = Function, Shared = SharedArrayBuffer, Mirror = Proxy;
+  const kinds = {
+    u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array,
+    f4: Float32Array, f8: Float64Array,
+  };
+  for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'setTimeout', 'clearTimeout', '__timer_manager',
+    'console', 'WeakRef', 'FinalizationRegistry', 'eval']) {
+    if (!Reflect.deleteProperty(globalThis, name)) globalThis[name] = undefined;
+  }
+  const cut = (words, length) => apply(slice, words, [0, length]);
+
+  // ---- what a script says, and what goes wrong in it; JSON is put together from strings and numbers only, because a
+  // script may give every object a toJSON
+  let lines = [], said = 0;
+  function say(...parts) {
+    said += 1;
+    if (said > LINES) return;
+    let line = '';
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i];
+      let shown;
+      try { shown = typeof part === 'object' && part !== null ? stringify(part) : text(part); } catch { shown = '?'; }
+      line += (i ? ' ' : '') + cut(text(shown), WIDTH);
+    }
+    define(lines, lines.length, { value: cut(line, WIDTH), enumerable: true, configurable: true, writable: true });
+  }
+  const console = { log: say, info: say, warn: say, error: say, debug: say };
+  function drain() {
+    let joined = '';
+    for (let i = 0; i < lines.length; i++) joined += (i ? ',' : '') + stringify(lines[i]);
+    if (said > LINES) joined += ',' + stringify('… and ' + (said - LINES) + ' more lines');
+    lines = []; said = 0;
+    return '[' + joined + ']';
+  }
+  function faultOf(error) {
+    let message = 'the script threw a value that cannot be shown', stack = '';
+    try { message = cut(text(error), WIDTH); } catch { /* its toString throws, too */ }
+    try { if (typeof error === 'object' && typeof error.stack === 'string') stack = cut(error.stack, STACK); } catch {
+      /* a getter that throws */
+    }
+    return '[' + stringify(message) + ',' + stringify(stack) + ']';
+  }
+  function guarded(action) {
+    let body;
+    try { body = '"value":' + action(); } catch (error) { body = '"fault":' + faultOf(error); }
+    return '{' + body + ',"log":' + drain() + '}';
+  }
+
+  // ---- enums whose misspelt members are noticed
+  let misspelt = [];
+  function members(name, known) {
+    const table = create(null);
+    for (let i = 0; i < known.length; i++) table[known[i]] = known[i];
+    return new Mirror(table, {
+      get(target, key) {
+        if (typeof key === 'string' && !(key in target) && key !== 'toJSON' && misspelt.length < 10) {
+          misspelt = [...misspelt, name + '.' + cut(key, 60)];
+        }
+        return target[key];
+      },
+    });
+  }
+  const enums = {
+    SampleType: members('SampleType', ['INT8', 'UINT8', 'INT16', 'UINT16', 'FLOAT32', 'AUTO']),
+    Mosaicking: members('Mosaicking', ['SIMPLE', 'ORBIT', 'TILE']),
+  };
+
+  // ---- loading
+  let script = create(null);
+  const NAMES = ['setup', 'evaluatePixel', 'preProcessScenes', 'updateOutput', 'updateOutputMetadata'];
+  const check = (source) => guarded(() => { new Text(source); return 'null'; });
+  const load = (program) => guarded(() => {
+    script = program(console, enums.SampleType, enums.Mosaicking);
+    let found = '';
+    for (let i = 0; i < NAMES.length; i++) {
+      if (typeof script[NAMES[i]] === 'function') found += (found ? ',' : '') + stringify(NAMES[i]);
+    }
+    return '[' + found + ']';
+  });
+  const setup = () => guarded(() => {
+    const user = script.setup, declared = user();
+    if (declared instanceof Pledge) throw new Wrong('setup() returned a Promise; it must not be async');
+    const answer = stringify(declared);
+    if (typeof answer === 'string' && answer.length > ANSWER) throw new Wrong('setup() returned a very large object');
+    let names = '';
+    for (let i = 0; i < misspelt.length; i++) names += (i ? ',' : '') + stringify(misspelt[i]);
+    return '{"declared":' + (answer === undefined ? 'null' : answer) + ',"misspelt":[' + names + ']}';
+  });
+
+  // ---- scenes: `given` is a list of [key, "orbits" | "tiles" | null, fields]; one source stands alone, several by key
+  const instant = (fields) => new Day(fields.date === undefined ? fields.dateFrom : fields.date);
+  function hidden(target, name, value) {
+    define(target, name, { value, enumerable: false, configurable: true, writable: true });
+  }
+  function scened(kind, fields) {
+    if (kind === null) return {};
+    const scenes = create(arrays); // the old array form: scenes[i].date, scenes.length
+    scenes[kind] = fields;
+    for (let i = 0; i < fields.length; i++) hidden(scenes, i, { ...fields[i], date: instant(fields[i]) });
+    hidden(scenes, 'length', fields.length);
+    return scenes;
+  }
+  function scenesOf(given, fusion) {
+    if (!fusion) return scened(given[0][1], given[0][2]);
+    const all = {};
+    for (let i = 0; i < given.length; i++) {
+      const one = scened(given[i][1], given[i][2]);
+      hidden(one, 'scenes', one);
+      all[given[i][0]] = one;
+    }
+    return all;
+  }
+  function kept(scenes, kind, before, key) {
+    const after = scenes === undefined || scenes === null ? undefined : scenes[kind];
+    if (!isArray(after)) throw new Wrong('preProcessScenes must return collections with an array scenes.' + kind);
+    let rows = '';
+    for (let i = 0; i < after.length; i++) {
+      let row = -1;
+      for (let k = 0; k < before.length; k++) if (before[k] === after[i]) row = k;
+      if (row < 0 && typeof after[i] === 'object' && after[i] !== null) row = after[i].__idx;
+      if (!whole(row) || row < 0 || row >= before.length) {
+        throw new Wrong('preProcessScenes returned a scene that was not among scenes.' + kind + key);
+      }
+      rows += (i ? ',' : '') + row;
+    }
+    return '[' + rows + ']';
+  }
+  const preprocess = (json) => guarded(() => {
+    const { given, fusion, from, to } = parse(json), user = script.preProcessScenes;
+    const collections = { from: new Day(from), to: new Day(to) }, before = [];
+    for (let i = 0; i < given.length; i++) {
+      const [key, kind, fields] = [given[i][0], given[i][1], given[i][2]];
+      before[i] = [...fields];
+      const scenes = kind === null ? {} : { [kind]: fields };
+      if (fusion) collections[key] = { from: new Day(from), to: new Day(to), scenes }; else collections.scenes = scenes;
+    }
+    const after = user(collections);
+    if (typeof after !== 'object' || after === null) throw new Wrong('preProcessScenes must return collections');
+    let rows = '';
+    for (let i = 0; i < given.length; i++) {
+      const key = given[i][0], kind = given[i][1], source = fusion ? after[key] : after;
+      rows += (i ? ',' : '') + (kind === null ? '[]' : kept(source && source.scenes, kind, before[i], fusion ? ' of ' + key : ''));
+    }
+    return '[' + rows + ']';
+  });
+  const updateOutput = (json) => guarded(() => {
+    const { output, given, fusion } = parse(json), user = script.updateOutput, collection = {};
+    for (let i = 0; i < given.length; i++) {
+      const scenes = [], fields = given[i][2];
+      for (let k = 0; k < fields.length; k++) scenes[k] = { ...fields[k], date: instant(fields[k]) };
+      if (fusion) collection[given[i][0]] = { scenes }; else collection.scenes = scenes;
+    }
+    const ids = Object.keys(output);
+    user(output, collection);
+    let counts = '';
+    for (let i = 0; i < ids.length; i++) {
+      const entry = output[ids[i]], bands = number(entry && entry.bands);
+      counts += (i ? ',' : '') + stringify(ids[i]) + ':' + (whole(bands) ? bands : 'null');
+    }
+    return '{' + counts + '}';
+  });
+
+  // ---- pixels: one arena of shared memory, views of it, and the loop over segments
+  const room = { arena: null, bounds: null };
+  function allocate(bytes) {
+    room.arena = new Shared(bytes);
+    room.bounds = new kinds.i4(room.arena, 0, 2 * SEGMENTS);
+    return room.arena;
+  }
+  const view = (kind, offset, length) => new kinds[kind](room.arena, offset, length);
+
+  // Whatever evaluatePixel returned that is not plain numbers where they belong.
+  function odd(outputs, images, columns) {
+    const missing = new list(outputs.length + 1);
+    const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = 0; };
+    clear();
+    function settle(result, i) {
+      const nothing = result === undefined || result === null;
+      if (nothing) missing[outputs.length] += 1;
+      if (result instanceof Pledge) throw new Wrong('evaluatePixel returned a Promise; it must not be async');
+      if (!nothing && typeof result !== 'object' && !(images === 1 && typeof result !== 'function')) {
+        throw new Wrong('evaluatePixel returned a ' + typeof result + '; return an object of arrays');
+      }
+      for (let q = 0, column = 0; q < outputs.length; q++) {
+        const id = outputs[q][0], count = outputs[q][1];
+        let bands = nothing ? undefined : typeof result === 'object' ? result[id] : undefined;
+        if (bands === undefined && !nothing && images === 1 && q === 0 && (typeof result !== 'object' || isArray(result))) {
+          bands = result;
+        }
+        if (bands === undefined || bands === null) {
+          if (!nothing) missing[q] += 1;
+          bands = [];
+        } else if (typeof bands !== 'object') bands = [bands];
+        for (let j = 0; j < count; j++, column++) columns[column][i] = numeric(bands[j], id);
+      }
+    }
+    function notes() {
+      for (let q = 0; q < outputs.length; q++) {
+        if (missing[q]) say('output ' + outputs[q][0] + ' was missing in what evaluatePixel returned for ' + missing[q] + ' samples');
+      }
+      if (missing[outputs.length]) say('evaluatePixel returned nothing for ' + missing[outputs.length] + ' samples');
+      clear();
+    }
+    return { settle, notes };
+  }
+  function numeric(value, id) {
+    const type = typeof value;
+    if (type === 'number') return value;
+    if (value === undefined || value === null) return NaN;
+    if (type === 'boolean' || type === 'string') return number(value);
+    throw new Wrong('a value of output ' + id + ' is ' + (type === 'object' ? 'an object or array' : 'a ' + type) + ', not a number');
+  }
+
+  let call = { scenes: {}, input: {}, custom: {}, output: {} };
+  const begin = (json) => guarded(() => {
+    const { given, fusion, input } = parse(json);
+    call = { scenes: scenesOf(given, fusion), input, custom: {}, output: { userData: undefined } };
+    return 'null';
+  });
+  // Runs the harness over segments; the answer lists [segment, message, stack] of those that threw.
+  const run = (harness, segments) => guarded(() => {
+    const { scenes, input, custom, output } = call, bounds = room.bounds, span = harness.span;
+    let faults = '', last = '', size = 0;
+    for (let k = 0; k < segments; k++) {
+      try { span(bounds[2 * k], bounds[2 * k + 1], scenes, input, custom, output); } catch (error) {
+        let fault = faultOf(error);
+        if (size > ANSWER) fault = last === '' ? fault : last;
+        last = fault; size += fault.length;
+        faults += (faults ? ',' : '') + '[' + k + ',' + fault + ']';
+      }
+    }
+    harness.notes();
+    return '[' + faults + ']';
+  });
+  const finish = () => guarded(() => {
+    const user = script.updateOutputMetadata;
+    if (typeof user === 'function') {
+      try { user(call.scenes, call.input, call.output); } catch (error) { say('updateOutputMetadata: ' + text(error)); }
+    }
+    return 'null';
+  });
+  const attach = (build) => build(view, odd, list, script.evaluatePixel);
+  return { check, load, setup, preprocess, updateOutput, allocate, attach, begin, run, finish };
+})

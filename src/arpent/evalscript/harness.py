@@ -1,0 +1,121 @@
+"""Harness: JavaScript generated for one script and one layout; the loop that calls evaluatePixel for every sample.
+
+Its shape is measured: a fresh object literal per sample inside a strict closure over typed arrays, and `typeof` as the
+only check of what comes back; everything else goes to the slow path in engine.js.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from arpent.evalscript.layout import Column, Layout
+from arpent.evalscript.scenes import is_fusion, source_keys
+from arpent.model.evalscript import DATA_MASK, Evalscript
+
+_UNROLLED_SCENES = 32
+_UNROLLED_VALUES = 1024
+
+
+def harness(evalscript: Evalscript, layout: Layout) -> str:
+    """An expression: a function of (view, odd, list, evaluatePixel) that gives { span, notes }."""
+    outputs = _outputs(evalscript)
+    before, samples = _samples(evalscript, layout)
+    return f"""(function (view, odd, list, evaluatePixel) {{ 'use strict';
+{_views(layout)}
+const {{ settle, notes }} = odd({json.dumps(outputs)}, {len(evalscript.outputs)}, [{_columns(layout.width)}]);
+function span(low, high, scenes, inputMetadata, customData, outputMetadata) {{
+for (let i = low; i < high; i++) {{
+{before}const r = evaluatePixel({samples}, scenes, inputMetadata, customData, outputMetadata);
+if (r === undefined || r === null) {{ settle(r, i); continue; }}
+{_store(outputs)}
+}} }}
+return {{ span, notes }}; }})"""
+
+
+def _outputs(evalscript: Evalscript) -> list[tuple[str, int]]:
+    masks = [(DATA_MASK, evalscript.mask_bands)] if evalscript.mask_bands else []
+    return [(output.id, len(output.bands)) for output in evalscript.outputs] + masks
+
+
+def _columns(width: int) -> str:
+    return ", ".join(f"o{row}" for row in range(width))
+
+
+def _views(layout: Layout) -> str:
+    lines = [
+        f"const c{number} = view({json.dumps(column.kind)}, {offset}, {column.rows * layout.capacity});"
+        for number, (column, offset) in enumerate(zip(layout.columns, layout.offsets, strict=False))
+    ]
+    start = layout.offsets[-1]
+    lines += [
+        f"const o{row} = view('f8', {start + row * layout.capacity * 8}, {layout.capacity});"
+        for row in range(layout.width)
+    ]
+    return "\n".join(lines)
+
+
+# ---- samples
+
+
+def _samples(evalscript: Evalscript, layout: Layout) -> tuple[str, str]:
+    """Statements to run before, and the expression of evaluatePixel's first argument."""
+    before, values, first = "", [], 0
+    for number, (entry, columns) in enumerate(zip(evalscript.inputs, layout.inputs, strict=True)):
+        loop, value = _source(entry.bands, columns, first, layout.capacity, f"s{number}")
+        listed = value if not columns[0].simple or not is_fusion(evalscript) else f"[{value}]" * columns[0].rows or "[]"
+        before += loop
+        values.append(listed)
+        first += len(columns)
+    if not is_fusion(evalscript):
+        return before, values[0]
+    keyed = zip(source_keys(evalscript), values, strict=True)
+    return before, "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in keyed) + "}"
+
+
+def _source(bands: Sequence[str], columns: Sequence[Column], first: int, capacity: int, name: str) -> tuple[str, str]:
+    rows = columns[0].rows
+    if columns[0].simple:
+        return "", _literal(bands, columns, first, "i")
+    if rows <= _UNROLLED_SCENES and rows * len(bands) <= _UNROLLED_VALUES:
+        places = (f"i + {row * capacity}" if row else "i" for row in range(rows))
+        return "", "[" + ", ".join(_literal(bands, columns, first, place) for place in places) + "]"
+    loop = (
+        f"const {name} = new list({rows}); for (let s = 0, k = i; s < {rows}; s++, k += {capacity}) "
+        f"{name}[s] = {_literal(bands, columns, first, 'k')};\n"
+    )
+    return loop, name
+
+
+def _literal(bands: Sequence[str], columns: Sequence[Column], first: int, place: str) -> str:
+    values = (
+        f"{json.dumps(band)}: {_value(f'c{first + number}[{place}]', column.scale)}"
+        for number, (band, column) in enumerate(zip(bands, columns, strict=True))
+    )
+    return "{" + ", ".join(values) + "}"
+
+
+def _value(stored: str, scale: tuple[float, float]) -> str:
+    """In doubles: `stored * factor + summand`, written without what changes nothing."""
+    factor, summand = scale
+    product = stored if factor == 1 else f"{stored} * {float(factor)!r}"
+    return product if summand == 0 else f"{product} + {float(summand)!r}".replace("+ -", "- ")
+
+
+# ---- outputs
+
+
+def _store(outputs: Sequence[tuple[str, int]]) -> str:
+    lines, values = [], []
+    alone = len(outputs) == 1
+    for number, (name, count) in enumerate(outputs):
+        array = "r" if alone else f"q{number}"
+        if not alone:
+            lines.append(f"const {array} = r[{json.dumps(name)}];")
+            lines.append(f"if ({array} === undefined || {array} === null) {{ settle(r, i); continue; }}")
+        values += [f"{array}[{band}]" for band in range(count)]
+    lines += [f"const v{row} = {value};" for row, value in enumerate(values)]
+    checks = " || ".join(f"typeof v{row} !== 'number'" for row in range(len(values)))
+    lines.append(f"if ({checks}) {{ settle(r, i); continue; }}")
+    lines += [f"o{row}[i] = v{row};" for row in range(len(values))]
+    return "\n".join(lines)

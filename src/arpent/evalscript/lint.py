@@ -1,0 +1,138 @@
+"""Lint: what a person would want to know of a script before it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+from arpent.errors import ScriptSetupError
+from arpent.evalscript.masks import mask_lines
+from arpent.evalscript.scenes import source_keys
+from arpent.model.collection import Band, Collection
+from arpent.model.evalscript import DATA_MASK, Evalscript, Input
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_MASK_IN_USE = re.compile(rf"\.\s*{DATA_MASK}\b|\[\s*['\"]{DATA_MASK}['\"]\s*\]|\b{DATA_MASK}\b(?!\s*:)")
+_CONSTANT_MASK = re.compile(rf"\b{DATA_MASK}\s*:\s*\[\s*(?:1|true)\s*\]")
+
+
+class Gravity(StrEnum):
+    """What comes of it."""
+
+    ERROR = "error"
+    """The script will be refused."""
+    WARNING = "warning"
+    """It runs, but probably not as meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """One finding in a script."""
+
+    gravity: Gravity
+    """Whether the script will run."""
+    message: str
+    """What is wrong, and the fix."""
+    line: int | None = None
+    """In the user's text, from 1."""
+
+
+def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple[Remark, ...]:
+    """All findings, errors first. `collections`: key of an input (its datasource, else its number) → its collection;
+    an input whose key is missing is not checked against bands."""
+    remarks = (*_unknown(evalscript, collections), *_masks(evalscript))
+    return tuple(sorted(remarks, key=lambda remark: list(Gravity).index(remark.gravity)))
+
+
+def check(evalscript: Evalscript, collections: Mapping[str, Collection]) -> None:
+    """Refuse what cannot run. Raises ScriptSetupError with the first error of `lint`."""
+    for remark in lint(evalscript, collections):
+        if remark.gravity is Gravity.ERROR:
+            raise ScriptSetupError(remark.message, remark.line)
+
+
+def _unknown(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Iterator[Remark]:
+    for key, entry in zip(source_keys(evalscript), evalscript.inputs, strict=True):
+        if key in collections:
+            yield from _unknown_of(evalscript, entry, collections[key])
+
+
+def _unknown_of(evalscript: Evalscript, entry: Input, collection: Collection) -> Iterator[Remark]:
+    for name, unit in zip(entry.bands, entry.units, strict=True):
+        if name == DATA_MASK:
+            continue
+        band = collection.bands.get(name)
+        if band is None:
+            known = [*collection.bands, DATA_MASK]
+            message = f"{collection.id} has no band '{name}'{_near(name, known)} It has {', '.join(known)}"
+            yield Remark(gravity=Gravity.ERROR, message=message, line=_line_of(evalscript.source, name))
+        elif band.unit(unit) is None:
+            yield Remark(
+                gravity=Gravity.ERROR,
+                message=_wrong_unit(collection, band, str(unit)),
+                line=_line_of(evalscript.source, str(unit)),
+            )
+
+
+def _wrong_unit(collection: Collection, band: Band, unit: str) -> str:
+    known = [each.name for each in band.units]
+    return f"{collection.id} does not offer {band.name} in '{unit}'{_near(unit, known)} There is {', '.join(known)}"
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    folded = {each.upper(): each for each in known}
+    found = get_close_matches(word.upper(), list(folded), n=1, cutoff=0.6)
+    return f"; did you mean '{folded[found[0]]}'?" if found else "."
+
+
+def _masks(evalscript: Evalscript) -> Iterator[Remark]:
+    code = _COMMENT.sub("", evalscript.source)
+    if evalscript.mask_bands == 0:
+        ids = [output.id for output in evalscript.outputs]
+        yield Remark(gravity=Gravity.ERROR, message=mask_lines(ids))
+    unmasked = [output.id for output in evalscript.outputs if output.mask is None and evalscript.mask_bands]
+    for name in unmasked:
+        message = f"output '{name}' is not masked: samples without data and outside the polygon count, too"
+        yield Remark(gravity=Gravity.WARNING, message=message)
+    asked = any(DATA_MASK in entry.bands for entry in evalscript.inputs)
+    used = _MASK_IN_USE.search(_without_declarations(code)) is not None
+    if asked and not used:
+        yield Remark(
+            gravity=Gravity.WARNING,
+            message="the input dataMask is read but never used: return dataMask: [samples.dataMask]",
+            line=_line_of(evalscript.source, DATA_MASK),
+        )
+    if not asked and evalscript.mask_bands:
+        yield Remark(
+            gravity=Gravity.WARNING,
+            message="dataMask is not among the bands of input, so samples without data and outside the polygon "
+            'may count; add "dataMask" there and multiply it into the mask you return',
+        )
+    elif _CONSTANT_MASK.search(code):
+        yield Remark(
+            gravity=Gravity.WARNING,
+            message="the mask is always 1, so samples outside the polygon count; return dataMask: [samples.dataMask]",
+            line=_line_of(evalscript.source, DATA_MASK),
+        )
+
+
+def _without_declarations(code: str) -> str:
+    """The code without words in quotes, except where they are keys: samples["dataMask"]."""
+    return _STRING.sub(lambda found: found[0] if _is_key(code, found.start()) else "''", code)
+
+
+def _is_key(code: str, start: int) -> bool:
+    """Whether the word there is in a bracket that follows a name: `sample[`, not `bands: [`."""
+    bracket = code[:start].rstrip()
+    name = bracket[:-1].rstrip()
+    return bracket.endswith("[") and name != "" and (name[-1].isalnum() or name[-1] in "_)]")
+
+
+def _line_of(source: str, word: str) -> int | None:
+    """Where the word stands for the first time."""
+    pattern = re.compile(rf"(?<![\w]){re.escape(word)}(?![\w])", re.IGNORECASE)
+    return next((number for number, line in enumerate(source.splitlines(), start=1) if pattern.search(line)), None)

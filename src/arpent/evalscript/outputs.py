@@ -1,0 +1,32 @@
+"""Outputs: how many bands each has once updateOutput has seen the scenes (FACTS 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from arpent.errors import ScriptExecutionError, ScriptSetupError
+from arpent.evalscript.setup import numbered
+from arpent.model.evalscript import DATA_MASK, Evalscript, Output
+
+
+def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:
+    """What updateOutput gets: id → its number of bands, dataMask among them."""
+    counts = {output.id: {"bands": len(output.bands)} for output in evalscript.outputs}
+    return counts | ({DATA_MASK: {"bands": evalscript.mask_bands}} if evalscript.mask_bands else {})
+
+
+def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
+    """The script with the numbers of bands that updateOutput left. Raises ScriptExecutionError."""
+    return replace(evalscript, outputs=tuple(_counted(output, counts.get(output.id)) for output in evalscript.outputs))
+
+
+def _counted(output: Output, count: object) -> Output:
+    if count == len(output.bands):
+        return output
+    if not isinstance(count, int) or count < 1:
+        raise ScriptExecutionError(f"updateOutput must leave a whole number of at least 1 in output.{output.id}.bands")
+    try:
+        return replace(output, bands=numbered(count, output.id))
+    except ScriptSetupError as error:
+        raise ScriptExecutionError(str(error)) from None

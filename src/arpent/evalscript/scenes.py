@@ -1,0 +1,95 @@
+"""Scenes: items become what a script may read of its orbits and tiles (FACTS 5.2, 5.3); plain JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from zlib import crc32
+
+import shapely
+
+from arpent.model.evalscript import Evalscript, Input, Mosaicking
+from arpent.model.interval import Interval
+from arpent.model.item import Item
+from arpent.ports import Scene
+
+BOUNDS = "bounds"
+_KINDS: Mapping[Mosaicking, str | None] = {
+    Mosaicking.SIMPLE: None,
+    Mosaicking.ORBIT: "orbits",
+    Mosaicking.TILE: "tiles",
+}
+_BOUNDS_FIELDS = ("dataGeometry", "dataEnvelope")
+
+Given = list[list[object]]
+"""Per input: its key, "orbits" or "tiles" or None, and the fields of its scenes."""
+
+
+def iso(instant: datetime) -> str:
+    """`2020-12-06T10:08:08Z`, seconds only, as the real service writes it."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def tile_scene(item: Item, metadata: Sequence[str] = ()) -> Scene:
+    """One acquisition as `scenes.tiles[i]` tells it; dataGeometry and dataEnvelope only when `metadata` asks."""
+    fields: dict[str, object] = {"date": iso(item.instant), "shId": crc32(item.id.encode()), "dataPath": item.href}
+    if item.cloud_cover is not None:
+        fields["cloudCoverage"] = item.cloud_cover
+    if BOUNDS in metadata:
+        fields["dataGeometry"] = json.loads(shapely.to_geojson(item.footprint))
+        fields["dataEnvelope"] = json.loads(shapely.to_geojson(shapely.envelope(item.footprint)))
+    return Scene(fields=fields)
+
+
+def orbit_scene(items: Sequence[Item], metadata: Sequence[str] = ()) -> Scene:
+    """The acquisitions of one UTC day as `scenes.orbits[i]` tells it."""
+    day = items[0].instant.astimezone(UTC).strftime("%Y-%m-%d")
+    return Scene(
+        fields={
+            "dateFrom": f"{day}T00:00:00Z",
+            "dateTo": f"{day}T23:59:59Z",
+            "tiles": [dict(tile_scene(item, metadata).fields) for item in items],
+        }
+    )
+
+
+def source_keys(evalscript: Evalscript) -> tuple[str, ...]:
+    """By which name a script finds each of several inputs: its datasource, else its number (FACTS 5.2)."""
+    return tuple(
+        str(number) if entry.datasource is None else entry.datasource for number, entry in enumerate(evalscript.inputs)
+    )
+
+
+def is_fusion(evalscript: Evalscript) -> bool:
+    """Whether samples are keyed by source."""
+    return len(evalscript.inputs) > 1
+
+
+def given(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, tiles: bool = True) -> Given:
+    """What the interpreter turns into `scenes`; without `tiles` orbits do not list theirs (preProcessScenes)."""
+    return [
+        [key, _KINDS[entry.mosaicking], [_fields(scene, entry, row, tiles) for row, scene in enumerate(group)]]
+        for key, entry, group in zip(source_keys(evalscript), evalscript.inputs, scenes, strict=True)
+    ]
+
+
+def preprocessing(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], interval: Interval) -> dict[str, object]:
+    """What preProcessScenes is called with."""
+    return {
+        "given": given(evalscript, scenes, tiles=False),
+        "fusion": is_fusion(evalscript),
+        "from": iso(interval.start),
+        "to": iso(interval.end),
+    }
+
+
+def _fields(scene: Scene, entry: Input, row: int, tiles: bool) -> dict[str, object]:
+    bounds = BOUNDS in entry.metadata
+    fields = {
+        name: value
+        for name, value in scene.fields.items()
+        if (tiles or name != "tiles" or entry.mosaicking is not Mosaicking.ORBIT)
+        and (bounds or name not in _BOUNDS_FIELDS)
+    }
+    return {**fields, "__idx": row}

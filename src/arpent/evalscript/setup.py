@@ -1,0 +1,191 @@
+"""Setup: the value that setup() returned becomes an Evalscript, or a message that says the fix (FACTS 5.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import TypeVar
+
+from arpent.errors import ScriptSetupError
+from arpent.evalscript.masks import mask_lines, mask_of
+from arpent.model.evalscript import DATA_MASK, Evalscript, Input, Mosaicking, Output, SampleType
+
+_VERSION = re.compile(r"//\s*VERSION\s*=\s*(\w+)", re.IGNORECASE)
+_MOST_BANDS = 4096
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def check_version(source: str) -> None:
+    """The first line that is not blank (or not a comment) declares version 3. Raises ScriptSetupError."""
+    for number, line in enumerate(source.lstrip("\ufeff").splitlines(), start=1):
+        text = line.strip()
+        declared = _VERSION.match(text)
+        if declared and declared[1] == "3":
+            return
+        if declared:
+            raise ScriptSetupError(
+                f"the script declares version {declared[1]}; only //VERSION=3 with setup() and evaluatePixel() is run",
+                number,
+            )
+        if text and not text.startswith("//"):
+            break
+    raise ScriptSetupError("the first line must be //VERSION=3", 1)
+
+
+def interpret(
+    source: str,
+    declared: object,
+    functions: frozenset[str],
+    *,
+    misspelt: Sequence[str] = (),
+    require_mask: bool = True,
+) -> Evalscript:
+    """The Evalscript that setup()'s answer `declared` (plain JSON) describes.
+
+    `functions`: which functions the script defines; `misspelt`: members of SampleType and Mosaicking it asked for that
+    do not exist. Raises ScriptSetupError.
+    """
+    if misspelt:
+        raise ScriptSetupError(_misspelt(misspelt[0]))
+    if "evaluatePixel" not in functions:
+        raise ScriptSetupError("the script defines no function evaluatePixel(samples)")
+    if not isinstance(declared, dict):
+        raise ScriptSetupError("setup() must return an object { input: [...], output: {...} }")
+    overall = _choice(Mosaicking, declared.get("mosaicking"), "mosaicking", Mosaicking.SIMPLE)
+    inputs = _inputs(declared.get("input"), overall)
+    outputs, mask_bands = _outputs(declared.get("output"), require_mask)
+    return Evalscript(source=source, inputs=inputs, outputs=outputs, mask_bands=mask_bands, functions=functions)
+
+
+def _misspelt(member: str) -> str:
+    name, _, word = member.partition(".")
+    known = [each.value for each in (SampleType if name == "SampleType" else Mosaicking)]
+    return f"{member} does not exist; {_suggestion(word, known, name + '.')}"
+
+
+def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:
+    near = get_close_matches(word.upper(), known, n=1, cutoff=0.6)
+    listed = ", ".join(prefix + each for each in known)
+    return (f"did you mean {prefix}{near[0]}? " if near else "") + f"There are {listed}"
+
+
+def _choice(kind: type[_Choice], given: object, field: str, default: _Choice) -> _Choice:
+    if given is None:
+        return default
+    try:
+        return kind(str(given).upper())
+    except ValueError:
+        raise ScriptSetupError(f"{field}: '{given}' is unknown; {_suggestion(str(given), list(kind))}") from None
+
+
+# ---- inputs
+
+
+def _inputs(given: object, overall: Mosaicking) -> tuple[Input, ...]:
+    if isinstance(given, (str, dict)):
+        given = [given]
+    if not isinstance(given, list) or not given:
+        raise ScriptSetupError('setup().input must list bands, e.g. input: ["B04", "B08", "dataMask"]')
+    if all(isinstance(band, str) for band in given):
+        given = [{"bands": given}]
+    inputs = tuple(_input(entry, overall, f"input[{number}]") for number, entry in enumerate(given))
+    named = [entry.datasource for entry in inputs if entry.datasource is not None]
+    if len(named) != len(set(named)):
+        raise ScriptSetupError("setup().input: two entries name the same datasource; put their bands into one entry")
+    return inputs
+
+
+def _input(given: object, overall: Mosaicking, place: str) -> Input:
+    if not isinstance(given, dict):
+        raise ScriptSetupError(f'setup().{place} must be an object {{ bands: ["B04", …] }}, like its neighbours')
+    bands = [given["bands"]] if isinstance(given.get("bands"), str) else given.get("bands")
+    if not isinstance(bands, list) or not bands or not all(isinstance(band, str) and band for band in bands):
+        raise ScriptSetupError(f'setup().{place}.bands must list band names, e.g. ["B04", "dataMask"]')
+    if "__proto__" in bands:
+        raise ScriptSetupError(f"setup().{place}.bands: '__proto__' cannot be a band")
+    units = dict(zip(bands, _units(given.get("units"), len(bands), place), strict=True))
+    datasource = given.get("datasource")
+    return Input(
+        datasource=None if datasource is None else str(datasource),
+        bands=tuple(units),
+        units=tuple(units.values()),
+        mosaicking=_choice(Mosaicking, given.get("mosaicking"), f"{place}.mosaicking", overall),
+        metadata=_names(given.get("metadata"), f"{place}.metadata"),
+    )
+
+
+def _units(given: object, count: int, place: str) -> tuple[str | None, ...]:
+    if given is None or isinstance(given, str):
+        return (given.upper() if given else None,) * count
+    if not isinstance(given, list) or not all(unit is None or isinstance(unit, str) for unit in given):
+        raise ScriptSetupError(f"setup().{place}.units must be one unit, or a list with one unit per band")
+    if len(given) == 1:
+        given = given * count
+    if len(given) != count:
+        raise ScriptSetupError(f"setup().{place}.units lists {len(given)} units for {count} bands; give one per band")
+    return tuple(unit.upper() if unit else None for unit in given)
+
+
+def _names(given: object, place: str) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    listed = [given] if isinstance(given, str) else given
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise ScriptSetupError(f"setup().{place} must be a list of words")
+    return tuple(listed)
+
+
+# ---- outputs
+
+
+def _outputs(given: object, require_mask: bool) -> tuple[tuple[Output, ...], int]:
+    entries = [given] if isinstance(given, dict) else given
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise ScriptSetupError('setup().output must be an object or a list, e.g. [{ id: "ndvi", bands: 1 }, …]')
+    ids = [_identifier(entry) for entry in entries]
+    twice = next((name for number, name in enumerate(ids) if name in ids[:number]), None)
+    if twice is not None:
+        raise ScriptSetupError(f"setup().output: two outputs have the id '{twice}'; give each its own")
+    images = {name: entry for name, entry in zip(ids, entries, strict=True) if name != DATA_MASK}
+    if not images:
+        raise ScriptSetupError('setup().output declares only dataMask; add an output such as { id: "ndvi", bands: 1 }')
+    if require_mask and DATA_MASK not in ids:
+        raise ScriptSetupError(mask_lines(list(images)))
+    masks, mask_bands = mask_of(entries[ids.index(DATA_MASK)] if DATA_MASK in ids else None, list(images))
+    outputs = tuple(
+        Output(
+            id=name,
+            bands=_bands(entry.get("bands"), name),
+            sample_type=_choice(SampleType, entry.get("sampleType"), f"{name}.sampleType", SampleType.FLOAT32),
+            mask=masks[name],
+        )
+        for name, entry in images.items()
+    )
+    return outputs, mask_bands
+
+
+def _identifier(entry: Mapping[str, object]) -> str:
+    given = entry.get("id", "default")
+    if isinstance(given, str) and given and given != "__proto__":
+        return given
+    raise ScriptSetupError(f"setup().output: the id {given!r} is not a word")
+
+
+def _bands(given: object, name: str) -> tuple[str, ...]:
+    if isinstance(given, list):
+        if given and all(isinstance(band, str) and band for band in given) and len(set(given)) == len(given):
+            return tuple(given)
+        raise ScriptSetupError(f"output '{name}': bands must be a number, or a list of different names")
+    count = int(given) if isinstance(given, str) and given.isdecimal() else given
+    if isinstance(count, (int, float)) and not isinstance(count, bool) and count == int(count) and count >= 1:
+        return numbered(int(count), name)
+    raise ScriptSetupError(f"output '{name}': bands must be a whole number of at least 1, or a list of names")
+
+
+def numbered(count: int, name: str) -> tuple[str, ...]:
+    """B0, B1 …: what bands are called that have no name (FACTS 3.2). Raises ScriptSetupError if there are too many."""
+    if count > _MOST_BANDS:
+        raise ScriptSetupError(f"output '{name}': {count} bands are too many, at most {_MOST_BANDS} are possible")
+    return tuple(f"B{band}" for band in range(count))
