@@ -153,7 +153,7 @@ FAILING = {
     "no evaluatePixel": (swapped("evaluatePixel", "evaluate"), "evaluatePixel"),
     "setup throws": (swapped("  return {\n    input", "  throw Error('ouch');\n  return {\n    input"), "ouch"),
     "unknown band": (swapped('"B04"', '"B44"'), "B44"),
-    "no dataMask": (swapped(',\n      {\n        id: "dataMask",\n        bands: 1\n      }', ""), "dataMask"),
+    "no dataMask": (swapped(',\n      { id: "dataMask", bands: 1 }', ""), "dataMask"),
     "misspelt mosaicking": (swapped("output: [", "mosaicking: Mosaicking.TILES, output: ["), "osaicking"),
     "endless loop": (evaluating(LOOP), TOO_LONG),
     "endless setup": (swapped("setup() {", f"setup() {{ {LOOP}"), TOO_LONG),

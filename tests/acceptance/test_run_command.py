@@ -24,12 +24,13 @@ def test_the_same_bytes_without_a_server(server: Server, oauth: OAuth2Session, c
     served = client.run_job(oauth, server, client.seed_body(features, NDVI.text, aggregationInterval={"of": "P10D"}))
     alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
     try:
-        done = alone.run(["run", str(request_file(tmp_path, features, "s3://results/alone"))])
+        done = alone.run(["run", "--json", str(request_file(tmp_path, features, "s3://results/alone"))])
     finally:
         alone.close()
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = (server.buckets / "results" / "alone").iterdir()
-    assert folder.name in done.stdout
+    outcome = json.loads(done.stdout)
+    assert (outcome["id"], outcome["status"], outcome["failed"]) == (folder.name, "DONE", 0)
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))}
     assert files == client.result_bytes(server, served)
     assert "never-say-this-aloud" not in done.stdout + done.stderr

@@ -38,29 +38,15 @@ SEED_TEXT = """
 //VERSION=3
 function setup() {
   return {
-    input: [{
-      bands: [
-        "B04",
-        "dataMask"
-      ]
-    }],
+    input: [{ bands: ["B04", "dataMask"] }],
     output: [
-      {
-        id: "output_B04",
-        bands: 1,
-        sampleType: "FLOAT32"
-      },
-      {
-        id: "dataMask",
-        bands: 1
-      }]
-  }
+      { id: "output_B04", bands: 1, sampleType: "FLOAT32" },
+      { id: "dataMask", bands: 1 }
+    ]
+  };
 }
 function evaluatePixel(samples) {
-    return {
-        output_B04: [samples.B04],
-        dataMask: [samples.dataMask]
-        }
+  return { output_B04: [samples.B04], dataMask: [samples.dataMask] };
 }
 """
 
@@ -70,7 +56,7 @@ SEED = Script(
     outputs={"output_B04": ("B0",)},
     pixel=lambda sample: {"output_B04": [sample["B04"]], "dataMask": [sample["dataMask"]]},
 )
-"""The script of the documentation's batch example, in our own layout."""
+"""What the documentation's batch example computes."""
 
 
 def _index(first: float, second: float) -> float:
@@ -174,9 +160,8 @@ GREENEST_TILE = Script(
 
 def at_the_head_of_evaluate_pixel(statement: str) -> str:
     """The seed's script with one more statement."""
-    return SEED_TEXT.replace(
-        "function evaluatePixel(samples) {\n", f"function evaluatePixel(samples) {{\n    {statement}\n"
-    )
+    head = "function evaluatePixel(samples) {\n"
+    return SEED_TEXT.replace(head, f"{head}  {statement}\n")
 
 
 def slow_script(turns: int) -> str:
