@@ -157,7 +157,7 @@ def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
         column, row, _, x, y, _ = np.asarray(tie, np.float64).ravel().tolist()
         transform = Affine(step_x, 0.0, x - column * step_x, 0.0, -step_y, y + row * step_y)
     if int(cast(int, keys.get("GTRasterTypeGeoKey", 1))) == _PIXEL_IS_POINT:
-        transform = transform * Affine.translation(-0.5, -0.5)
+        transform = transform @ Affine.translation(-0.5, -0.5)
     return transform
 
 

@@ -1,0 +1,189 @@
+"""First item that has data wins; nothing is read twice, and nothing that is not needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+
+from arpent.model.item import Item
+from arpent.raster.mosaic import Mosaic, simple, stack
+from arpent.raster.site import Site
+from tests.support.cogs import (
+    DN,
+    REFLECTANCE,
+    TRANSFORM,
+    MemoryReader,
+    band,
+    boxes_site,
+    centres,
+    collection,
+    formula,
+    item,
+    source,
+    wants,
+)  # fmt: skip
+
+RED, NIR, SCL = band("B04"), band("B08"), band("SCL", categorical=True, units=(DN,))
+BOXES = [[500003, 5099395, 500217, 5099611], [500120, 5099500, 500400, 5099705], [500555, 5099205, 500577, 5099222]]
+
+
+def image(seed: int, *holes: tuple[slice, slice]) -> np.ndarray:
+    pixels = formula(80, 64, seed=seed)
+    for place in holes:
+        pixels[place] = 0
+    return pixels
+
+
+def mosaic(items: list[Item], reader: MemoryReader, site: Site, *bands: object) -> Mosaic:
+    return simple(items, wants(*bands), site, reader, source=source(), collection=collection(RED, NIR, SCL))
+
+
+def oracle(scenes: list[list[np.ndarray]], site: Site) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sample by sample, item by item: values (bands, N), mask, used."""
+    x, y = centres(site)
+    values = np.zeros((len(scenes[0]), len(x)), np.int64)
+    used = np.full(len(x), -1)
+    for n in range(len(x)):
+        column, row = int((x[n] - TRANSFORM.c) // 10), int((TRANSFORM.f - y[n]) // 10)
+        for number, bands in enumerate(scenes):
+            pixels = [
+                one[row, column] if 0 <= row < one.shape[0] and 0 <= column < one.shape[1] else 0 for one in bands
+            ]
+            if all(pixels):
+                values[:, n], used[n] = pixels, number
+                break
+    return values, (used >= 0).astype(int), used
+
+
+def test_a_mosaic_of_holes_equals_the_slow_oracle() -> None:
+    site = boxes_site([*BOXES, [500600, 5099300, 500700, 5099400]])
+    left, top, hole = (slice(None), slice(0, 20)), (slice(0, 45), slice(None)), (slice(40, 60), slice(5, 30))
+    scenes = [[image(1, left), image(2, hole)], [image(3, top), image(4)], [image(5), image(6, hole)]]
+    images = {
+        f"{band}{number}": one for number, pair in enumerate(scenes) for band, one in zip("rn", pair, strict=True)
+    }
+    items = [item(str(number), {"B04": f"r{number}", "B08": f"n{number}"}) for number in range(3)]
+    reader = MemoryReader(images)
+    result = mosaic(items, reader, site, RED, NIR)
+    values, mask, used = oracle(scenes, site)
+    np.testing.assert_array_equal(result.used, used)
+    np.testing.assert_array_equal(result.mask, mask)
+    np.testing.assert_array_equal(np.stack(result.values), values)
+    assert set(used.tolist()) == {-1, 0, 1, 2}, "the case must exercise every item, and samples outside"
+    assert max(reader.blocks.values()) == 1, "a block was decoded twice"
+
+
+def test_only_blocks_with_samples_are_read_and_only_down_to_the_last_row() -> None:
+    reader = MemoryReader({"r": image(1)})
+    mosaic([item("i", {"B04": "r"})], reader, boxes_site([[500000, 5099900, 500050, 5099980]]), RED)
+    ((href, _, block),) = reader.blocks
+    assert (href, block.row, block.column, block.rows) == ("r", 0, 0, 10)
+
+
+def test_reading_stops_when_every_sample_is_filled() -> None:
+    reader = MemoryReader({"r0": image(1), "r1": image(2)})
+    result = mosaic([item("0", {"B04": "r0"}), item("1", {"B04": "r1"})], reader, boxes_site(BOXES[:2]), RED)
+    assert result.mask.all()
+    assert reader.described == {"r0"}
+
+
+def test_the_next_item_gives_only_the_blocks_that_are_still_empty() -> None:
+    site = boxes_site([[500000, 5099200, 500640, 5100000]])
+    reader = MemoryReader({"r0": image(1, (slice(0, 16), slice(16, 32))), "r1": image(2)})
+    mosaic([item("0", {"B04": "r0"}), item("1", {"B04": "r1"})], reader, site, RED)
+    assert [(block.row, block.column) for href, _, block in reader.blocks if href == "r1"] == [(0, 1)]
+
+
+def test_an_item_that_does_not_reach_an_empty_feature_is_never_opened() -> None:
+    elsewhere = shapely.box(-10, -10, -9, -9)
+    reader = MemoryReader({"r0": image(1), "r1": image(2)})
+    items = [item("0", {"B04": "r0"}, footprint=elsewhere), item("1", {"B04": "r1"})]
+    result = mosaic(items, reader, boxes_site(BOXES[:1]), RED)
+    assert reader.described == {"r1"}
+    assert set(result.used.tolist()) == {1}
+
+
+def test_an_item_without_one_of_the_bands_gives_nothing() -> None:
+    reader = MemoryReader({"r0": image(1), "r1": image(2), "n1": image(3)})
+    items = [item("0", {"B04": "r0"}), item("1", {"B04": "r1", "B08": "n1"})]
+    assert set(mosaic(items, reader, boxes_site(BOXES[:1]), RED, NIR).used.tolist()) == {1}
+
+
+def test_one_band_in_two_units_is_read_once() -> None:
+    reader = MemoryReader({"r": image(1)})
+    both = (*wants(RED, unit=REFLECTANCE), *wants(RED, unit=DN))
+    result = simple(
+        [item("i", {"B04": "r"})], both, boxes_site(BOXES), reader, source=source(), collection=collection(RED)
+    )
+    np.testing.assert_array_equal(*result.values)
+    assert max(reader.blocks.values()) == 1
+    assert result.mask.any()
+
+
+def test_a_script_of_nothing_but_the_mask_asks_the_mask_band() -> None:
+    classes = image(1, (slice(0, 50), slice(None))).astype(np.uint8)
+    reader = MemoryReader({"s": classes, "r": image(2)})
+    only = simple(
+        [item("i", {"SCL": "s", "B04": "r"})], (), boxes_site(BOXES), reader,
+        source=source(), collection=collection(RED, SCL, mask_band="SCL"),
+    )  # fmt: skip
+    assert only.values == ()
+    assert 0 < only.mask.mean() < 1
+    assert reader.described == {"s"}
+
+
+def test_types_widen_when_items_differ() -> None:
+    reader = MemoryReader({"a": image(1, (slice(0, 60), slice(None))), "b": image(2).astype(np.float32)})
+    result = mosaic([item("0", {"B04": "a"}), item("1", {"B04": "b"})], reader, boxes_site(BOXES[:1]), RED)
+    assert result.values[0].dtype == np.float32
+    assert result.mask.all()
+
+
+def test_no_items_give_holes() -> None:
+    result = mosaic([], MemoryReader({}), boxes_site(BOXES), RED, NIR)
+    assert not result.mask.any()
+    assert [values.any() for values in result.values] == [False, False]
+
+
+def test_a_stack_is_one_mosaic_per_group() -> None:
+    site = boxes_site(BOXES)
+    images = {f"r{n}": image(n, (slice(0, 30 + 10 * n), slice(None))) for n in range(4)}
+    items = [item(str(n), {"B04": f"r{n}"}) for n in range(4)]
+    groups = [[items[2], items[0]], [items[1]], [items[3], items[1], items[0]]]
+    reader = MemoryReader(images)
+    whole = stack(groups, wants(RED), site, reader, source=source(), collection=collection(RED))
+    assert whole.values[0].shape == whole.mask.shape == (3, len(site.samples))
+    for number, group in enumerate(groups):
+        one = mosaic(group, MemoryReader(images), site, RED)
+        np.testing.assert_array_equal(whole.values[0][number], one.values[0])
+        np.testing.assert_array_equal(whole.mask[number], one.mask)
+        np.testing.assert_array_equal(whole.used[number], one.used)
+    assert whole.mask.mean() > 0.2
+
+
+def test_bands_of_another_resolution_use_their_own_grid() -> None:
+    class TwoGrids(MemoryReader):
+        def describe(self, href: str) -> object:  # type: ignore[override]
+            self.transform = TRANSFORM if href == "r" else TRANSFORM @ Affine.scale(2.0)
+            return super().describe(href)
+
+    classes = formula(40, 32, "uint8")
+    result = mosaic(
+        [item("i", {"B04": "r", "SCL": "s"})], TwoGrids({"r": image(1), "s": classes}), boxes_site(BOXES[:2]), RED, SCL
+    )
+    x, y = centres(boxes_site(BOXES[:2]))
+    expected = classes[((TRANSFORM.f - y) // 20).astype(int), ((x - TRANSFORM.c) // 20).astype(int)]
+    np.testing.assert_array_equal(result.values[1], expected)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_a_features_samples_do_not_depend_on_its_neighbours(order: list[int]) -> None:
+    reader = MemoryReader({"r": image(1)})
+    together = boxes_site([BOXES[k] for k in order])
+    whole = mosaic([item("i", {"B04": "r"})], reader, together, RED).values[0]
+    for place, k in enumerate(order):
+        alone = mosaic([item("i", {"B04": "r"})], reader, boxes_site([BOXES[k]]), RED).values[0]
+        part = slice(together.samples.offsets[place], together.samples.offsets[place + 1])
+        np.testing.assert_array_equal(whole[part], alone)
