@@ -1,0 +1,390 @@
+"""The runner over real stores and a scripted engine: retries, giving up, stopping, crashing, carrying on."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+from sqlalchemy import Engine
+
+from arpent.adapters.inline_executor import SerialExecutor
+from arpent.adapters.sql.jobs import SqlJobStore
+from arpent.adapters.sql.work import SqlWorkStore
+from arpent.errors import (
+    AssetUnreadable,
+    CatalogUnavailable,
+    FeaturesUnreadable,
+    ScriptSyntaxError,
+    StorageDenied,
+    StorageUnavailable,
+    WorldError,
+)
+from arpent.jobs.duties import Duties, pause_before_retry
+from arpent.jobs.machine import Event, advance, completion
+from arpent.jobs.policy import Policy
+from arpent.jobs.runner import Runner
+from arpent.model.analysis import Analysis
+from arpent.model.job import Job, Progress, Status, StopReason
+from arpent.model.partition import Outcome, Partition
+from arpent.ports import Lease
+from tests.support.databases import database
+from tests.support.jobs import Clock, all_done, cut, failure, make_job
+
+POLICY = Policy(retry_seconds=0.0, attempts=3)
+DENIED = StorageDenied("s3://results refuses PutObject")
+BUSY = StorageUnavailable("s3://results answers 503", transient=True)
+
+
+def of(lease: Lease) -> Partition:
+    assert lease.partition is not None
+    return lease.partition
+
+
+@dataclass
+class Engineer:
+    """A scripted engine: what it is to raise, by partition number, first come first served."""
+
+    partitions: list[Partition]
+    faults: dict[int, list[Exception]] = field(default_factory=dict)
+    give_up_faults: list[Exception] = field(default_factory=list)
+    analysis_faults: list[Exception] = field(default_factory=list)
+    processed: list[tuple[int, ...]] = field(default_factory=list)
+    bodies: set[str] = field(default_factory=set)
+    given_up: list[str] = field(default_factory=list)
+    retried: list[str] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
+
+    def analyse(self, job: Job) -> Analysis:
+        if self.analysis_faults:
+            raise self.analysis_faults.pop(0)
+        self.during()
+        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0})
+
+    def process(self, lease: Lease) -> Outcome:
+        faults = self.faults.get(of(lease).number)
+        if faults:
+            raise faults.pop(0)
+        self.during()
+        self.processed.append(tuple(of(lease).features.ids.tolist()))
+        self.bodies.add(lease.body)
+        return replace(all_done(lease), processing_units=1.0)
+
+    def give_up(self, lease: Lease, error: Exception) -> Outcome:
+        if self.give_up_faults:
+            raise self.give_up_faults.pop(0)
+        self.given_up.append(str(error))
+        ids = of(lease).features.ids.tolist()
+        return Outcome(done=0, failed=len(ids), findings=tuple(failure(each) for each in ids))
+
+    def duties(self) -> Duties:
+        return Duties(
+            analyse=self.analyse,
+            process=self.process,
+            give_up=self.give_up,
+            retried=lambda lease, error: self.retried.append(str(error)),
+        )
+
+
+@dataclass
+class Site:
+    """Stores, a clock and one job."""
+
+    jobs: SqlJobStore
+    work: SqlWorkStore
+    clock: Clock
+    policy: Policy = POLICY
+    job_id: str = ""
+
+    def begin(self, action: Event = Event.START) -> str:
+        job = make_job(body='{"a": 1}')
+        self.jobs.add(job)
+        self.job_id = job.id
+        self.act(action)
+        return job.id
+
+    def act(self, action: Event) -> None:
+        self.jobs.save(advance(self.job, action, self.clock(), self.policy))
+
+    @property
+    def job(self) -> Job:
+        return self.jobs.get(self.job_id)
+
+    def runner(self, engineer: Engineer, work: SqlWorkStore | None = None) -> Runner:
+        store = work or self.work
+        return Runner(self.jobs, store, SerialExecutor(), engineer.duties(), self.policy, now=self.clock, pause=0.001)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    folder: Path = tmp_path_factory.mktemp("runner")
+    with database("sqlite", folder) as engine:
+        yield engine
+
+
+@pytest.fixture
+def site(engine: Engine) -> Iterator[Site]:
+    clock = Clock()
+    site = Site(SqlJobStore(engine, now=clock), SqlWorkStore(engine, now=clock), clock)
+    yield site
+    if site.job_id and site.job.status in (Status.ANALYSING, Status.PROCESSING, Status.ANALYSIS_DONE):
+        site.jobs.save(replace(site.job, status=Status.FAILED))  # leave no work to the next test
+
+
+def test_a_job_runs_to_its_end(site: Site) -> None:
+    engineer = Engineer(cut(6, 2))
+    site.begin()
+    site.runner(engineer).run_until_idle()
+    assert site.job.status is Status.DONE
+    assert site.job.progress == Progress(features=6, done=6, partitions=3, processing_units=3.0)
+    assert site.job.estimate == {"features": 6.0}
+    assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
+    assert engineer.bodies == {'{"a": 1}'}
+
+
+def test_a_job_without_features_is_done(site: Site) -> None:
+    site.begin()
+    site.runner(Engineer([])).run_until_idle()
+    assert site.job.status is Status.DONE
+
+
+def test_analyse_stops_before_processing(site: Site) -> None:
+    engineer = Engineer(cut(2, 1))
+    site.begin(Event.ANALYSE)
+    site.runner(engineer).run_until_idle()
+    assert (site.job.status, engineer.processed) == (Status.ANALYSIS_DONE, [])
+
+
+@pytest.mark.parametrize("action", [Event.START, Event.STOP])
+def test_an_action_during_the_analysis_is_remembered(site: Site, action: Event) -> None:
+    engineer = Engineer(cut(2, 1))
+    site.begin(Event.ANALYSE)
+    asked = iter([action])
+    engineer.during = lambda: [site.act(each) for each in asked] and None
+    site.runner(engineer).run_until_idle()
+    assert site.job.status is (Status.DONE if action is Event.START else Status.STOPPED)
+
+
+class TestAnalysisFaults:
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (FeaturesUnreadable("no such table"), "no such table"),
+            (ScriptSyntaxError("unexpected )", 3, 4), r"unexpected \) \(line 3, column 4\)"),
+            (DENIED, "refuses PutObject"),
+            (KeyError("hunter2"), r"\(KeyError\); the server's log"),
+        ],
+    )
+    def test_permanent_ones_fail_the_job(self, site: Site, error: Exception, text: str) -> None:
+        site.begin()
+        site.runner(Engineer(cut(2, 1), analysis_faults=[error])).run_until_idle()
+        assert site.job.status is Status.FAILED
+        assert re.search(text, site.job.error or "")
+        assert "hunter2" not in (site.job.error or "")
+        assert completion(site.job, site.policy) == 100
+
+    def test_transient_ones_are_tried_again(self, site: Site) -> None:
+        engineer = Engineer(cut(2, 1), analysis_faults=[BUSY, BUSY])
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert site.job.status is Status.DONE
+        assert len(engineer.retried) == 2
+
+    def test_but_not_for_ever(self, site: Site) -> None:
+        site.begin()
+        site.runner(Engineer([], analysis_faults=[BUSY] * 3)).run_until_idle()
+        assert (site.job.status, site.job.error) == (Status.FAILED, str(BUSY))
+
+
+class TestPartitionFaults:
+    def test_transient_ones_are_tried_again(self, site: Site) -> None:
+        engineer = Engineer(cut(4, 2), faults={1: [BUSY, CatalogUnavailable("504", transient=True)]})
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert site.job.progress.done == 4
+        assert engineer.retried == [str(BUSY), "504"]
+
+    def test_after_the_last_attempt_features_get_the_reason(self, site: Site) -> None:
+        engineer = Engineer(cut(4, 2), faults={1: [BUSY] * 3})
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert site.job.status is Status.DONE
+        assert (site.job.progress.done, site.job.progress.failed) == (2, 2)
+        assert engineer.given_up == [str(BUSY)]
+
+    @pytest.mark.parametrize("error", [AssetUnreadable("truncated"), ZeroDivisionError("bug")])
+    def test_permanent_ones_are_not_tried_again(self, site: Site, error: Exception) -> None:
+        engineer = Engineer(cut(4, 2), faults={0: [error]})
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert (engineer.given_up, engineer.retried) == ([str(error)], [])
+
+    def test_errors_that_cannot_be_written_are_reported(self, site: Site) -> None:
+        engineer = Engineer(cut(2, 2), faults={0: [DENIED]}, give_up_faults=[DENIED])
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert (site.job.status, site.job.progress.failed) == (Status.DONE, 2)
+        assert {each.kind for each in site.jobs.findings(site.job_id, 0, 9)} == {"not-written"}
+
+    def test_a_retry_waits_longer_each_time(self) -> None:
+        policy = Policy(retry_seconds=2)
+        for attempt, middle in ((1, 2), (2, 4), (3, 8), (30, 60)):
+            pauses = [pause_before_retry(attempt, policy).total_seconds() for _ in range(50)]
+            assert middle * 0.5 <= min(pauses) < max(pauses) <= middle * 1.5
+
+
+class TestStopping:
+    def test_stop_and_start_lose_nothing_and_do_nothing_twice(self, site: Site) -> None:
+        engineer = Engineer(cut(6, 2))
+        site.begin()
+        asked = iter([Event.STOP])
+        runner = site.runner(engineer)
+
+        def stop_once() -> None:
+            if engineer.processed:
+                for action in asked:
+                    site.act(action)
+
+        engineer.during = stop_once
+        runner.run_until_idle()
+        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.USER_ACTION)
+        assert site.job.progress.done == 4, "what was in hand is finished"
+        reached = completion(site.job, site.policy)
+        site.act(Event.START)
+        assert completion(site.job, site.policy) == reached
+        runner.run_until_idle()
+        assert site.job.status is Status.DONE
+        assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
+
+    def test_unhealthy_jobs_stop_and_start_again_with_what_failed(self, site: Site) -> None:
+        site.policy = replace(POLICY, unhealthy_least=2)
+        engineer = Engineer(cut(6, 2), faults={0: [DENIED]})
+        site.begin()
+        runner = site.runner(engineer)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.UNHEALTHY)
+        site.act(Event.START)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.done, site.job.progress.failed) == (Status.DONE, 6, 0)
+
+    def test_a_spent_budget_stops(self, site: Site) -> None:
+        site.policy = replace(POLICY, processing_unit_budget=2.0)
+        site.begin()
+        site.runner(Engineer(cut(6, 2))).run_until_idle()
+        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.OUT_OF_PU)
+        assert site.job.progress.done == 4
+
+    def test_done_with_failures_starts_again_for_these(self, site: Site) -> None:
+        engineer = Engineer(cut(6, 2), faults={1: [DENIED]})
+        site.begin()
+        runner = site.runner(engineer)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.failed) == (Status.DONE, 2)
+        site.act(Event.START)
+        engineer.processed.clear()
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 6)
+        assert engineer.processed == [(3, 4)]
+        assert site.jobs.findings(site.job_id, 0, 9) == ()
+
+
+class Flaky(SqlWorkStore):
+    """A database that fails every third time."""
+
+    calls = 0
+
+    def _maybe(self) -> None:
+        self.calls += 1
+        if self.calls % 3 == 0:
+            raise WorldError("The database does not answer as it should: gone", transient=True)
+
+    def claim(self, *args: object, **named: object) -> Lease | None:
+        self._maybe()
+        return super().claim(*args, **named)  # type: ignore[arg-type]
+
+    def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
+        self._maybe()
+        return super().finish(lease, outcome)
+
+
+def test_a_database_that_fails_now_and_then_ends_nothing(site: Site, engine: Engine) -> None:
+    engineer = Engineer(cut(12, 1))
+    site.begin()
+    site.runner(engineer, Flaky(engine, now=site.clock)).run_until_idle()
+    assert site.job.status is Status.DONE
+    assert sorted(engineer.processed) == [(k,) for k in range(1, 13)]
+
+
+def test_a_dead_runner_is_succeeded(site: Site) -> None:
+    site.begin()
+    first = Engineer(cut(6, 2))
+
+    def die() -> None:
+        if len(first.processed) == 1:
+            raise SystemExit  # what the loop does not catch
+
+    runner = site.runner(first)
+    runner.run_until(lambda: site.job.status is Status.PROCESSING)
+    first.during = die
+    with pytest.raises(SystemExit):
+        runner.run_until_idle()
+    site.clock.tick(61)
+    second = Engineer([])
+    site.runner(second).run_until_idle()
+    assert site.job.status is Status.DONE
+    assert sorted(second.processed) == [(3, 4), (5, 6)]
+
+
+class TestRunning:
+    def test_leases_are_renewed_and_given_back(self, engine: Engine, site: Site) -> None:
+        site.policy = replace(POLICY, lease_seconds=0.3)
+        jobs, work = SqlJobStore(engine), SqlWorkStore(engine)
+        slow = SlowExecutor()
+        site.begin()
+        runner = Runner(jobs, work, slow, Engineer(cut(2, 1)).duties(), site.policy, pause=0.01)
+        stop = Flag()
+        thread = Thread(target=runner.run, args=(stop,))
+        thread.start()
+        while len(slow.submitted) < 2:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert site.jobs.get(site.job_id).progress.open == 2
+        assert len(slow.submitted) == 2, "renewed in time, nothing was claimed again"
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+        with engine.connect() as connection:
+            held = connection.exec_driver_sql("SELECT count(*) FROM partitions WHERE token IS NOT NULL").scalar_one()
+        assert held == 0
+        assert slow.cancelled == 2
+
+
+class SlowExecutor:
+    """Two slots in which nothing ever ends."""
+
+    slots = 2
+
+    def __init__(self) -> None:
+        self.submitted: list[Lease] = []
+        self.cancelled = 0
+
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> SlowExecutor:
+        self.submitted.append(lease)
+        return self
+
+    def done(self) -> bool:
+        return False
+
+    def result(self) -> Outcome:
+        raise AssertionError
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def close(self) -> None:
+        pass
