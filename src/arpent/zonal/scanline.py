@@ -156,7 +156,8 @@ def scan(
     """Samples inside each feature (FACTS 4.2), even-odd over all of its rings.
 
     `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
-    are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height; `most`: samples to make room for at first.
+    are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height.
+    `most`: samples to make room for at first.
     Returns offsets (n + 1,), columns (N,), rows (N,).
     """
     n = len(polygons) - 1

@@ -1,0 +1,51 @@
+"""Text of single values as the real service writes them: numbers, percentile keys, instants (FACTS 3.2, 3.3)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+QUOTED = {math.inf: b'"Infinity"', -math.inf: b'"-Infinity"'}
+"""Values that JSON has no number for; NaN is the third."""
+
+
+def numbers(column: NDArray[np.float64] | NDArray[np.int64]) -> list[bytes]:
+    """Shortest text of each number (n,) that reads back as the same double: `8.0`; NaN and infinities as strings.
+
+    One call renders the column: a `repr` per number costs ten times as much.
+    """
+    if not len(column):
+        return []
+    texts = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+    if column.dtype.kind == "f":
+        for row in np.flatnonzero(~np.isfinite(column)).tolist():
+            texts[row] = QUOTED.get(float(column[row]), b'"NaN"')
+    return texts
+
+
+def percentile_key(k: float) -> str:
+    """k as Java's Double.toString writes it: 33 → `33.0`, 99.9 → `99.9`, 0.0005 → `5.0E-4`."""
+    if k == 0 or k >= 1e-3:
+        return repr(float(k))
+    shortest = next(text for text in (f"{k:.{places}e}" for places in range(1, 18)) if float(text) == k)
+    digits, _, exponent = shortest.partition("e")
+    return f"{digits}E{int(exponent)}"
+
+
+def instant(moment: datetime) -> str:
+    """UTC, seconds only: 2020-06-01T00:00:00Z."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def join(columns: Sequence[Sequence[bytes] | bytes], count: int) -> list[bytes]:
+    """Row by row, the texts of `columns` put together; a single text stands for a column of it."""
+    width = len(columns)
+    woven: list[bytes] = [b""] * (width * count)
+    for place, column in enumerate(columns):
+        woven[place::width] = [column] * count if isinstance(column, bytes) else column
+    return [b"".join(woven[start : start + width]) for start in range(0, width * count, width)]
