@@ -1,0 +1,24 @@
+"""One server for all tests of a module; each test gets it without jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from arpent.server.options import Options
+from tests.unit.server.fakes import World, world
+
+
+@pytest.fixture(scope="package")
+def running() -> Iterator[World]:
+    with world(Options(maximum_body=100_000)) as here:
+        yield here
+
+
+@pytest.fixture
+def here(running: World) -> World:
+    running.service.jobs.clear()
+    running.asked.clear()
+    running.ready = True
+    return running

@@ -1,0 +1,145 @@
+"""A service and clients in memory, and a real server on a free port of this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import uvicorn
+from fastapi import FastAPI
+
+from arpent.errors import ActionNotAllowed, JobNotFound
+from arpent.model.finding import Finding, Verdict
+from arpent.model.job import Job, Status, UserAction
+from arpent.model.request import Request
+from arpent.ports import SortKey
+from arpent.server.app import create_app
+from arpent.server.options import Options
+from arpent.server.tokens import Tokens
+from arpent.wire.request import parse_batch
+
+CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
+KEY = b"0123456789abcdef0123456789abcdef"
+
+
+class FakeClients:
+    def add(self, name: str) -> tuple[str, str]:
+        raise NotImplementedError
+
+    def verify(self, client_id: str, secret: str) -> bool:
+        return CLIENTS.get(client_id) == secret
+
+
+class FakeService:
+    """START makes a job PROCESSING, STOP makes it STOPPED; anything else is refused."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+
+    def create(self, owner: str, body: str) -> Job:
+        parse_batch(body)
+        job = Job(id=str(uuid4()), owner=owner, body=body, created=datetime.now(UTC))
+        self.jobs[job.id] = job
+        return job
+
+    def get(self, owner: str, job_id: str) -> Job:
+        job = self.jobs.get(job_id)
+        if job is None or job.owner != owner:
+            raise JobNotFound(f"There is no request {job_id}")
+        return job
+
+    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        own = [job for job in self.jobs.values() if job.owner == owner]
+        own.sort(key=lambda job: job.created, reverse=sort is SortKey.CREATED_DESCENDING)
+        return tuple(own[offset : offset + count])
+
+    def act(self, owner: str, job_id: str, action: UserAction) -> Job:
+        job = self.get(owner, job_id)
+        table = {
+            (Status.CREATED, UserAction.ANALYSE): Status.ANALYSIS_DONE,
+            (Status.CREATED, UserAction.START): Status.PROCESSING,
+            (Status.ANALYSIS_DONE, UserAction.START): Status.PROCESSING,
+            (Status.PROCESSING, UserAction.STOP): Status.STOPPED,
+        }
+        if (job.status, action) not in table:
+            raise ActionNotAllowed(
+                f"Illegal to change userAction from {job.user_action} to {action} with task status {job.status}"
+            )
+        after = replace(
+            job,
+            status=table[job.status, action],
+            user_action=action,
+            user_action_updated=datetime.now(UTC),
+            last_updated=datetime.now(UTC),
+        )
+        self.jobs[job_id] = after
+        return after
+
+    def findings(self, owner: str, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+        self.get(owner, job_id)
+        every = [
+            Finding(feature=row, identifier=f"p{row}", verdict=Verdict.WARNING, kind="too-small", message="Look twice.")
+            for row in range(5)
+        ]
+        return tuple(every[offset : offset + count])
+
+
+@dataclass
+class World:
+    """What the fixtures hand out."""
+
+    url: str
+    service: FakeService
+    tokens: Tokens
+    asked: list[tuple[str, Request]] = field(default_factory=list)
+    ready: bool = True
+
+    def bearer(self, client: str = "me") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens.issue(client)}"}
+
+
+@contextmanager
+def world(options: Options) -> Iterator[World]:
+    """The app on a free port, served by uvicorn in a thread."""
+    here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600))
+
+    def statistics(owner: str, request: Request) -> tuple[bytes, float]:
+        here.asked.append((owner, request))
+        if isinstance(request.script, str) and "boom" in request.script:
+            raise RuntimeError("an inner thing broke: hunter2")
+        return b'{"data":[],"status":"OK"}', 5.040412902832031
+
+    app = create_app(
+        here.service,  # type: ignore[arg-type]
+        clients=FakeClients(),
+        tokens=here.tokens,
+        statistics=statistics,
+        options=options,
+        ready=lambda: here.ready,
+        metrics=lambda: "arpent_jobs 1\n",
+    )
+    with serving(app) as url:
+        here.url = url
+        yield here
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, ws="none", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            assert time.monotonic() < deadline, "the server did not start in ten seconds"
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
