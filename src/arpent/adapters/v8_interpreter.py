@@ -23,6 +23,7 @@ _MEBIBYTE = 1 << 20
 _SPARE_MEBIBYTES = 192
 _DESCRIPTORS = 64
 _PARENT_DEATH_SIGNAL = 1
+_FUNCTIONS = ("check", "load", "setup", "preprocess", "updateOutput", "allocate", "attach", "begin", "run", "finish")
 
 
 def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
@@ -82,19 +83,30 @@ class Interpreter:
 
     def __init__(self, interpreter: py_mini_racer.MiniRacer) -> None:
         self._v8 = interpreter
-        self._engine: Any = None
-        self._harnesses: dict[int, Any] = {}
+        self._post: Any = None
+        self._functions: dict[str, Any] = {}
         self._shared = memoryview(b"")
         self._arena = memoryview(b"")
 
+    def out_of_memory(self) -> bool:
+        """Whether V8's heap has been full."""
+        return bool(self._v8.was_hard_memory_limit_reached())
+
     def load(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """engine, source, parsing, program → check, then functions and what setup() says."""
-        self._engine = self._v8.eval(str(message["engine"]), timeout_sec=seconds)
-        checked = self._engine["check"](str(message["source"]), timeout_sec=seconds)
-        if checked.startswith('{"fault"'):
+        """engine, source, parsing, program → check, then which functions there are."""
+        engine: Any = self._v8.eval(str(message["engine"]), timeout_sec=seconds)
+        self._post = engine["post"]
+        self._functions = {name: engine[name] for name in _FUNCTIONS}
+        checked = self._ask("check", seconds, message["source"])
+        if str(checked).startswith('{"fault"'):
             return {"checked": checked, "report": self._parse_report(str(message["parsing"]), seconds)}
         program = self._v8.eval(str(message["program"]), timeout_sec=seconds)
-        return {"answer": self._engine["load"](program, timeout_sec=seconds)}
+        return {"answer": self._ask("load", seconds, program)}
+
+    def _ask(self, function: str, seconds: float, first: object = None, second: object = None) -> Any:
+        self._post["first"] = first
+        self._post["second"] = second
+        return self._functions[function](timeout_sec=seconds)
 
     def _parse_report(self, text: str, seconds: float) -> str:
         try:
@@ -106,29 +118,24 @@ class Interpreter:
         return ""
 
     def call(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """One of the engine's functions, with one argument or none."""
-        arguments = message.get("arguments", ())
-        assert isinstance(arguments, (list, tuple))
-        return {"answer": self._engine[str(message["function"])](*arguments, timeout_sec=seconds)}
+        """One of the engine's functions, with a text or nothing."""
+        return {"answer": self._ask(str(message["function"]), seconds, message.get("question"))}
 
     def arena(self, message: Message, seconds: float, descriptor: int | None) -> Message:
-        """New shared memory and an arena of the same size; harnesses over the old one are gone."""
+        """New shared memory and an arena of the same size; harnesses over the old one must not be used again."""
         assert descriptor is not None
         size = int(str(message["size"]))
-        self._harnesses.clear()
         self._arena.release()
         self._v8.low_memory_notification()
-        self._arena = self._engine["allocate"](size, timeout_sec=seconds)
+        self._arena = self._ask("allocate", seconds, size)
         self._shared = memoryview(mmap.mmap(descriptor, size))
         os.close(descriptor)
         return {}
 
     def attach(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Keep a harness under a number; `clear` forgets the others."""
-        if message.get("clear"):
-            self._harnesses.clear()
+        """Keep a harness under a number, in place of the one that was there."""
         build = self._v8.eval(str(message["harness"]), timeout_sec=seconds)
-        self._harnesses[int(str(message["number"]))] = self._engine["attach"](build, timeout_sec=seconds)
+        self._ask("attach", seconds, message["number"], build)
         return {}
 
     def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
@@ -139,8 +146,7 @@ class Interpreter:
         arena, shared = self._arena, self._shared
         for start, end in into:
             arena[start:end] = shared[start:end]
-        harness = self._harnesses[int(str(message["number"]))]
-        answer = self._engine["run"](harness, int(str(message["segments"])), timeout_sec=seconds)
+        answer = self._ask("run", seconds, message["number"], message["segments"])
         for start, end in out:
             shared[start:end] = arena[start:end]
         return {"answer": answer}
@@ -175,7 +181,8 @@ def _serve(channel: Channel, interpreter: Interpreter, confined: bool) -> None:
             return
         seconds = float(str(message["seconds"]))
         _limit_processor(seconds)
-        channel.send(_answer(actions[str(message["action"])], message, seconds, descriptor))
+        answer = _answer(actions[str(message["action"])], message, seconds, descriptor)
+        channel.send({"end": "memory"} if "end" in answer and interpreter.out_of_memory() else answer)
 
 
 def _answer(

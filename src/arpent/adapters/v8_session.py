@@ -134,12 +134,10 @@ class V8Session:
     def _attach(self, evalscript: Evalscript, layout: Layout) -> int:
         key = (evalscript, layout)
         if key not in self._harnesses:
-            full = len(self._harnesses) >= _HARNESSES
-            if full:
+            if len(self._harnesses) >= _HARNESSES:
                 self._harnesses.clear()
             number = len(self._harnesses)
-            text = harness(evalscript, layout)
-            self._dialogue.action("attach", {"harness": text, "number": number, "clear": full})
+            self._dialogue.action("attach", {"harness": harness(evalscript, layout), "number": number})
             self._harnesses[key] = number
         return self._harnesses[key]
 
@@ -176,8 +174,8 @@ class V8Session:
     # ---- answers
 
     def _ask(self, function: str, question: object = None, kind: type[ScriptError] = ScriptExecutionError) -> object:
-        arguments = [] if question is None else [json.dumps(question)]
-        answer = self._dialogue.action("call", {"function": function, "arguments": arguments})
+        text = None if question is None else json.dumps(question)
+        answer = self._dialogue.action("call", {"function": function, "question": text})
         return self._value(answer, kind)
 
     def _value(self, answer: Mapping[str, object], kind: type[ScriptError]) -> object:

@@ -3,7 +3,7 @@
   'use strict';
   const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000;
   const stringify = JSON.stringify, parse = JSON.parse, apply = Reflect.apply, slice = String.prototype.slice;
-  const define = Object.defineProperty, create = Object.create, push = Array.prototype.push, arrays = Array.prototype;
+  const define = Object.defineProperty, create = Object.create, keys = Object.keys, arrays = Array.prototype;
   const isArray = Array.isArray, whole = Number.isInteger, text = String, number = Number, list = Array;
   const Day = Date, Pledge = Promise, Wrong = TypeError, Text = Function, Shared = SharedArrayBuffer, Mirror = Proxy;
   const kinds = {
@@ -15,6 +15,9 @@
     if (!Reflect.deleteProperty(globalThis, name)) globalThis[name] = undefined;
   }
   const cut = (words, length) => apply(slice, words, [0, length]);
+  const put = (target, key, value) => define(target, key, { value, enumerable: true, configurable: true, writable: true });
+  // Arguments come in here, not as arguments: the binding would push them onto an array, and a script may own `push`.
+  const post = create(null);
 
   // ---- what a script says, and what goes wrong in it; JSON is put together from strings and numbers only, because a
   // script may give every object a toJSON
@@ -29,7 +32,7 @@
       try { shown = typeof part === 'object' && part !== null ? stringify(part) : text(part); } catch { shown = '?'; }
       line += (i ? ' ' : '') + cut(text(shown), WIDTH);
     }
-    define(lines, lines.length, { value: cut(line, WIDTH), enumerable: true, configurable: true, writable: true });
+    put(lines, lines.length, cut(line, WIDTH));
   }
   const console = { log: say, info: say, warn: say, error: say, debug: say };
   function drain() {
@@ -54,14 +57,14 @@
   }
 
   // ---- enums whose misspelt members are noticed
-  let misspelt = [];
+  const misspelt = [];
   function members(name, known) {
     const table = create(null);
     for (let i = 0; i < known.length; i++) table[known[i]] = known[i];
     return new Mirror(table, {
       get(target, key) {
         if (typeof key === 'string' && !(key in target) && key !== 'toJSON' && misspelt.length < 10) {
-          misspelt = [...misspelt, name + '.' + cut(key, 60)];
+          put(misspelt, misspelt.length, name + '.' + cut(key, 60));
         }
         return target[key];
       },
@@ -75,8 +78,9 @@
   // ---- loading
   let script = create(null);
   const NAMES = ['setup', 'evaluatePixel', 'preProcessScenes', 'updateOutput', 'updateOutputMetadata'];
-  const check = (source) => guarded(() => { new Text(source); return 'null'; });
-  const load = (program) => guarded(() => {
+  const check = () => guarded(() => { new Text(post.first); return 'null'; });
+  const load = () => guarded(() => {
+    const program = post.first;
     script = program(console, enums.SampleType, enums.Mosaicking);
     let found = '';
     for (let i = 0; i < NAMES.length; i++) {
@@ -132,12 +136,13 @@
     }
     return '[' + rows + ']';
   }
-  const preprocess = (json) => guarded(() => {
-    const { given, fusion, from, to } = parse(json), user = script.preProcessScenes;
+  const preprocess = () => guarded(() => {
+    const { given, fusion, from, to } = parse(post.first), user = script.preProcessScenes;
     const collections = { from: new Day(from), to: new Day(to) }, before = [];
     for (let i = 0; i < given.length; i++) {
-      const [key, kind, fields] = [given[i][0], given[i][1], given[i][2]];
-      before[i] = [...fields];
+      const key = given[i][0], kind = given[i][1], fields = given[i][2], copy = [];
+      for (let k = 0; k < fields.length; k++) put(copy, k, fields[k]);
+      put(before, i, copy);
       const scenes = kind === null ? {} : { [kind]: fields };
       if (fusion) collections[key] = { from: new Day(from), to: new Day(to), scenes }; else collections.scenes = scenes;
     }
@@ -150,14 +155,14 @@
     }
     return '[' + rows + ']';
   });
-  const updateOutput = (json) => guarded(() => {
-    const { output, given, fusion } = parse(json), user = script.updateOutput, collection = {};
+  const updateOutput = () => guarded(() => {
+    const { output, given, fusion } = parse(post.first), user = script.updateOutput, collection = {};
     for (let i = 0; i < given.length; i++) {
       const scenes = [], fields = given[i][2];
-      for (let k = 0; k < fields.length; k++) scenes[k] = { ...fields[k], date: instant(fields[k]) };
+      for (let k = 0; k < fields.length; k++) put(scenes, k, { ...fields[k], date: instant(fields[k]) });
       if (fusion) collection[given[i][0]] = { scenes }; else collection.scenes = scenes;
     }
-    const ids = Object.keys(output);
+    const ids = keys(output);
     user(output, collection);
     let counts = '';
     for (let i = 0; i < ids.length; i++) {
@@ -169,8 +174,9 @@
 
   // ---- pixels: one arena of shared memory, views of it, and the loop over segments
   const room = { arena: null, bounds: null };
-  function allocate(bytes) {
-    room.arena = new Shared(bytes);
+  const harnesses = create(null);
+  function allocate() {
+    room.arena = new Shared(post.first);
     room.bounds = new kinds.i4(room.arena, 0, 2 * SEGMENTS);
     return room.arena;
   }
@@ -178,7 +184,7 @@
 
   // Whatever evaluatePixel returned that is not plain numbers where they belong.
   function odd(outputs, images, columns) {
-    const missing = new list(outputs.length + 1);
+    const missing = new kinds.f8(outputs.length + 1);
     const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = 0; };
     clear();
     function settle(result, i) {
@@ -219,13 +225,14 @@
   }
 
   let call = { scenes: {}, input: {}, custom: {}, output: {} };
-  const begin = (json) => guarded(() => {
-    const { given, fusion, input } = parse(json);
+  const begin = () => guarded(() => {
+    const { given, fusion, input } = parse(post.first);
     call = { scenes: scenesOf(given, fusion), input, custom: {}, output: { userData: undefined } };
     return 'null';
   });
   // Runs the harness over segments; the answer lists [segment, message, stack] of those that threw.
-  const run = (harness, segments) => guarded(() => {
+  const run = () => guarded(() => {
+    const harness = harnesses[post.first], segments = post.second;
     const { scenes, input, custom, output } = call, bounds = room.bounds, span = harness.span;
     let faults = '', last = '', size = 0;
     for (let k = 0; k < segments; k++) {
@@ -246,6 +253,9 @@
     }
     return 'null';
   });
-  const attach = (build) => build(view, odd, list, script.evaluatePixel);
-  return { check, load, setup, preprocess, updateOutput, allocate, attach, begin, run, finish };
+  function attach() {
+    const build = post.second;
+    harnesses[post.first] = build(view, odd, list, script.evaluatePixel);
+  }
+  return { post, check, load, setup, preprocess, updateOutput, allocate, attach, begin, run, finish };
 })
