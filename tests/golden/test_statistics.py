@@ -1,0 +1,61 @@
+"""Published statistics of the real service (FACTS 3.2, 3.3)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from arpent.model.calculation import Calculation, Histogram
+from arpent.model.evalscript import SampleType
+from arpent.model.interval import Interval
+from arpent.model.result import BandStatistics, IntervalResult, PartitionResult
+from arpent.wire.result import render
+from arpent.zonal.statistics import summarise
+from tests.support.published import cases
+from tests.support.results import features
+
+NAMES = {"min": "minimum", "max": "maximum", "mean": "mean", "stDev": "standard_deviation"}
+
+
+def of(values: list[float], valid: bool = True, calculation: Calculation = Calculation()) -> BandStatistics:  # noqa: B008
+    return summarise(
+        np.array(values),
+        np.full(len(values), valid),
+        np.array([0, len(values)]),
+        sample_count=np.array([len(values)]),
+        calculation=calculation,
+        sample_type=SampleType.FLOAT32,
+    )
+
+
+def test_statistics(shared_reference: Path):
+    for case in cases(shared_reference, "stats"):
+        counts = case["input"].get("values", {"7": case["input"].get("nValid")})
+        found = of([float(value) for value, count in counts.items() for _ in range(count)])
+        for name, attribute in NAMES.items():
+            if name in case["expected"]:
+                assert getattr(found, attribute)[0] == pytest.approx(case["expected"][name], rel=1e-13), case["id"]
+
+
+def test_nothing_valid(shared_reference: Path):
+    for case in cases(shared_reference, "stats_json"):
+        wish = Calculation(
+            percentiles=tuple(case["input"]["percentilesRequested"]),
+            histogram=Histogram(bin_count=2, low_edge=-1.0, high_edge=1.0),
+        )
+        band = of([0.0] * case["input"]["sampleCount"], valid=False, calculation=wish)
+        interval = IntervalResult(
+            interval=Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 6, 2, tzinfo=UTC)),
+            present=np.array([True]),
+            outputs={"default": {"B0": band}},
+        )
+        result = PartitionResult(features=features(1), intervals=(interval,), geometry_pixel_count=np.array([1]))
+        ((_, payload),) = render(result)
+        entry = json.loads(payload)["response"]["data"][0]["outputs"]["default"]["bands"]["B0"]
+        assert entry["stats"] == case["expected"]["stats"]
+        assert [one["count"] for one in entry["histogram"]["bins"]] == [0, 0]
+        assert (entry["histogram"]["overflowCount"], entry["histogram"]["underflowCount"]) == (0, 0)
