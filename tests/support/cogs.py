@@ -47,7 +47,7 @@ def write(path: Path, pixels: NDArray[np.generic], transform: Affine = TRANSFORM
     bands = pixels.reshape(-1, *pixels.shape[-2:])
     profile = {"driver": "GTiff", "crs": "EPSG:32633", "transform": transform, "dtype": bands.dtype.name}
     shape = {"count": bands.shape[0], "height": bands.shape[1], "width": bands.shape[2]}
-    with rasterio.open(path, "w", **profile, **shape, **options) as image:
+    with rasterio.open(path, "w", **(profile | shape | options)) as image:
         image.write(bands)
     return str(path)
 

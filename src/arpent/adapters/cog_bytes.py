@@ -6,9 +6,10 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -16,6 +17,9 @@ from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedErr
 from obstore.store import HTTPStore, S3Store
 
 from arpent.errors import AssetUnreadable
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 Range = tuple[int, int]
 """Offset and length."""
@@ -31,8 +35,9 @@ _MOST_STORES = 64
 class Origins:
     """Opens whatever an href names. Thread-safe; counts the bytes it has read."""
 
-    def __init__(self, s3_options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, s3_options: Mapping[str, str] | None = None, retry_seconds: float = 60.0) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables."""
+        self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
         self.bytes_read = 0
         self._s3_options = dict(s3_options or {})
         self._stores: dict[tuple[str, str, str], HTTPStore | S3Store] = {}
@@ -87,11 +92,13 @@ class Origins:
             endpoint = self._s3_options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
             options = self._s3_options
             if endpoint.startswith("http://"):
-                return S3Store(host, client_options={"allow_http": True}, **options)  # type: ignore[arg-type]
-            return S3Store(host, **options)  # type: ignore[arg-type]
+                return S3Store(host, retry_config=self._retry, client_options={"allow_http": True}, **options)  # type: ignore[arg-type]
+            return S3Store(host, retry_config=self._retry, **options)  # type: ignore[arg-type]
         if scheme in ("http", "https"):
             address = f"{scheme}://{host}/" + (f"?{query}" if query else "")
-            return HTTPStore.from_url(address, client_options={"allow_http": scheme == "http"})
+            return HTTPStore.from_url(
+                address, retry_config=self._retry, client_options={"allow_http": scheme == "http"}
+            )
         raise ValueError(f"'{scheme}' is not a kind of address that images are read from; use a path, https or s3")
 
 
@@ -102,7 +109,7 @@ class HeaderBytes(io.RawIOBase):
         super().__init__()
         self._origins = origins
         self._href = href
-        self._size = size
+        self.size = size
         self._pages = {0: first}
         self._at = 0
 
@@ -116,12 +123,12 @@ class HeaderBytes(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         return self._at
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
         wanted = memoryview(buffer).cast("B")
-        end = min(self._at + len(wanted), self._size)
+        end = min(self._at + len(wanted), self.size)
         done = 0
         while self._at < end:
             page, inside = divmod(self._at, _HEAD)
@@ -135,7 +142,7 @@ class HeaderBytes(io.RawIOBase):
 
     def _page(self, number: int) -> bytes:
         if number not in self._pages:
-            length = min(_HEAD, self._size - number * _HEAD)
+            length = min(_HEAD, self.size - number * _HEAD)
             self._pages[number] = bytes(self._origins.ranges(self._href, [(number * _HEAD, length)])[0])
         return self._pages[number]
 

@@ -72,6 +72,8 @@ class Header:
     """What the domain knows of it."""
     tables: tuple[Table, ...]
     """Per level."""
+    size: int
+    """Bytes of the file."""
 
 
 def parse(href: str, file: HeaderBytes) -> Header:
@@ -93,7 +95,7 @@ def parse(href: str, file: HeaderBytes) -> Header:
             no_data=_no_data(first),
             levels=tuple(table.shape for table in tables),
         )
-    return Header(raster=raster, tables=tables)
+    return Header(raster=raster, tables=tables, size=file.size)
 
 
 def _overview_of(first: TiffPage, page: TiffPage) -> bool:

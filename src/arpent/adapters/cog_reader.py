@@ -65,9 +65,16 @@ class _Parcel:
 class CogReader:
     """Reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order asked. Thread-safe."""
 
-    def __init__(self, threads: int = 1, requests: int = 12, s3_options: Mapping[str, str] | None = None) -> None:
-        """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables."""
-        self._origins = Origins(s3_options)
+    def __init__(
+        self,
+        threads: int = 1,
+        requests: int = 12,
+        s3_options: Mapping[str, str] | None = None,
+        retry_seconds: float = 60.0,
+    ) -> None:
+        """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
+        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised."""
+        self._origins = Origins(s3_options, retry_seconds)
         self._threads = threads
         self._requests = requests
         self._images: OrderedDict[str, Future[Image]] = OrderedDict()
@@ -182,9 +189,11 @@ class CogReader:
     def _fetch(self, load: _Load, band: int) -> tuple[_Load, list[Buffer | None]]:
         assert isinstance(load.image, Header)
         entries = [load.image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks]
-        written = [entry for entry in entries if entry[0] and entry[1]]
-        pieces = iter(self._origins.ranges(load.href, written) if written else [])
-        return load, [next(pieces) if offset and length else None for offset, length in entries]
+        size = load.image.size
+        there = [offset > 0 and length > 0 and offset + length <= size for offset, length in entries]
+        wanted = [entry for entry, present in zip(entries, there, strict=True) if present]
+        pieces = iter(self._origins.ranges(load.href, wanted) if wanted else [])
+        return load, [next(pieces) if present else None for present in there]
 
     def _decode(self, parcel: _Parcel, band: int) -> Piece:
         image, block = parcel.image, parcel.block
@@ -198,11 +207,11 @@ class CogReader:
         offset, length = table.entry(block.row, block.column, band)
         if not (offset and length):
             return parcel.href, block, np.full(full, _empty(image), image.raster.dtype)
-        if payload is None:
-            payload = self._origins.ranges(parcel.href, [(offset, length)])[0]
         try:
-            if len(payload) < length:
+            if offset + length > image.size:
                 raise ValueError("the file ends before it does")
+            if payload is None:
+                payload = self._origins.ranges(parcel.href, [(offset, length)])[0]
             pixels = decode(payload, table, shape, rows, band)
         except ValueError as error:
             place = f"block (row {block.row}, column {block.column}) of level {block.level}"

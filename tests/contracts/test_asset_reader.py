@@ -1,0 +1,222 @@
+"""The behaviour of every AssetReader: one class, over local files with one and three threads, and over http."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arpent.adapters.cog_reader import CogReader
+from arpent.errors import AssetUnreadable
+from arpent.model.raster import Level
+from arpent.ports import Block
+from tests.support.cogs import TRANSFORM, UTM, formula, write
+from tests.support.web import Web, serve
+
+TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64}
+DEFLATE = {**TILED, "compress": "deflate", "predictor": 2}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A reader, and how it names the files of a folder."""
+
+    reader: CogReader
+    folder: Path
+    name: Callable[[str], str]
+    web: Web | None = None
+
+    def make(self, name: str, pixels: np.ndarray, **options: Any) -> str:
+        write(self.folder / name, pixels, **options)
+        return self.name(name)
+
+
+@pytest.fixture(params=["one thread", "three threads", "http"])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    reader = CogReader(threads=3 if request.param == "three threads" else 1)
+    if request.param == "http":
+        with serve(tmp_path) as web:
+            yield Case(reader, tmp_path, lambda name: f"{web.url}/{name}?signature=secret", web)
+    else:
+        yield Case(reader, tmp_path, lambda name: str(tmp_path / name))
+    reader.close()
+
+
+def every_block(level: Level, number: int = 0) -> list[Block]:
+    across, down = -(-level.width // level.block_width), -(-level.height // level.block_height)
+    return [Block(level=number, row=row, column=column) for row in range(down) for column in range(across)]
+
+
+def whole(reader: CogReader, href: str, level: int = 0, band: int = 0) -> np.ndarray:
+    """The image, put together from its blocks."""
+    shape = reader.describe(href).levels[level]
+    blocks = every_block(shape, level)
+    size = (shape.block_height, shape.block_width)
+    pixels = np.zeros((blocks[-1].row * size[0] + size[0], blocks[-1].column * size[1] + size[1]), "f8")
+    for (named, block, part), asked in zip(reader.read([(href, blocks)], band), blocks, strict=True):
+        assert (named, block) == (href, asked)
+        assert part.shape == size
+        pixels[
+            block.row * size[0] : (block.row + 1) * size[0], block.column * size[1] : (block.column + 1) * size[1]
+        ] = part
+    return pixels[: shape.height, : shape.width]
+
+
+def test_a_header_says_what_is_needed_to_plan(case: Case) -> None:
+    raster = case.reader.describe(case.make("a.tif", formula(150, 100), nodata=0, **DEFLATE))
+    assert raster.crs == UTM
+    assert raster.transform == TRANSFORM
+    assert raster.dtype == np.uint16
+    assert (raster.band_count, raster.no_data) == (1, 0.0)
+    assert raster.levels == (Level(width=100, height=150, block_width=64, block_height=64),)
+
+
+def test_overviews_are_levels(case: Case) -> None:
+    pixels = formula(600, 520)
+    href = case.make("a.tif", pixels, driver="COG", blocksize=128, compress="deflate", overview_resampling="nearest")
+    levels = case.reader.describe(href).levels
+    assert [level.width for level in levels] == [520, 260, 130, 65]
+    np.testing.assert_array_equal(whole(case.reader, href), pixels)
+    assert whole(case.reader, href, 2).shape == (150, 130)
+
+
+def test_blocks_of_several_images_come_in_the_order_asked_and_padded(case: Case) -> None:
+    images = {case.make(f"{n}.tif", formula(150, 100, seed=n), **DEFLATE): formula(150, 100, seed=n) for n in range(3)}
+    blocks = [Block(level=0, row=row, column=column) for row, column in ((2, 1), (0, 0), (1, 1), (0, 1))]
+    requests = [(href, blocks[: 4 - n]) for n, href in enumerate(images)] + [(next(iter(images)), [])]
+    answers = list(case.reader.read(requests))
+    assert [(href, block) for href, block, _ in answers] == [(href, block) for href, part in requests for block in part]
+    for href, block, part in answers:
+        place = slice(block.row * 64, block.row * 64 + 64), slice(block.column * 64, block.column * 64 + 64)
+        expected = images[href][place]
+        assert part.shape == (64, 64)
+        np.testing.assert_array_equal(part[: expected.shape[0], : expected.shape[1]], expected)
+
+
+@pytest.mark.parametrize("rows", [1, 10, 63, 64])
+def test_a_block_may_be_read_down_to_a_row(case: Case, rows: int) -> None:
+    pixels = formula(128, 64)
+    href = case.make("a.tif", pixels, **DEFLATE)
+    ((_, _, part),) = case.reader.read([(href, [Block(level=0, row=1, column=0, rows=rows)])])
+    assert len(part) >= rows
+    np.testing.assert_array_equal(part[:rows], pixels[64 : 64 + rows])
+
+
+def test_a_block_never_written_is_no_data(case: Case) -> None:
+    pixels = np.zeros((128, 128), np.uint16)
+    pixels[:64, :64] = 5
+    href = case.make("a.tif", pixels, nodata=0, sparse_ok=True, **DEFLATE)
+    np.testing.assert_array_equal(whole(case.reader, href), pixels)
+
+
+def test_bytes_are_counted(case: Case) -> None:
+    href = case.make("a.tif", np.random.default_rng(1).integers(0, 9999, (512, 512)).astype("u2"), **TILED)
+    case.reader.describe(href)
+    before = case.reader.bytes_read
+    list(case.reader.read([(href, [Block(level=0, row=7, column=7), Block(level=0, row=0, column=0)])]))
+    assert case.reader.bytes_read - before == 2 * 64 * 64 * 2
+
+
+def test_a_missing_file_is_named_and_not_worth_another_try(case: Case) -> None:
+    with pytest.raises(AssetUnreadable, match=r"nowhere\.tif does not exist") as caught:
+        case.reader.describe(case.name("nowhere.tif"))
+    assert not caught.value.transient
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_appears_later_is_read(case: Case) -> None:
+    case.reader.prepare([case.name("a.tif")])
+    with pytest.raises(AssetUnreadable):
+        case.reader.describe(case.name("a.tif"))
+    assert case.reader.describe(case.make("a.tif", formula(64, 64))).width == 64
+
+
+def test_rubbish_is_named_and_not_worth_another_try(case: Case) -> None:
+    (case.folder / "a.tif").write_bytes(b"II*\0" + b"rubbish" * 30)
+    with pytest.raises(AssetUnreadable, match=r"a\.tif") as caught:
+        case.reader.describe(case.name("a.tif"))
+    assert not caught.value.transient
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("harm", ["truncated", "damaged"])
+def test_a_broken_block_is_named_and_not_worth_another_try(case: Case, harm: str) -> None:
+    href = case.make("a.tif", np.random.default_rng(1).integers(0, 9999, (512, 512)).astype("u2"), **DEFLATE)
+    path = case.folder / "a.tif"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - 9000] + (b"" if harm == "truncated" else b"\xff" * 9000))
+    with pytest.raises(AssetUnreadable, match=r"a\.tif: block \(row 7, column 7\).*cannot be decoded") as caught:
+        list(case.reader.read([(href, [Block(level=0, row=7, column=7)])]))
+    assert not caught.value.transient
+    assert "secret" not in str(caught.value)
+
+
+def test_a_band_too_many_is_refused(case: Case) -> None:
+    href = case.make("a.tif", formula(64, 64))
+    with pytest.raises(AssetUnreadable, match="has 1 bands, but band 2 is asked for"):
+        list(case.reader.read([(href, [Block(level=0, row=0, column=0)])], band=1))
+
+
+def test_what_only_gdal_knows_is_read_all_the_same(case: Case) -> None:
+    if case.web:
+        pytest.skip("GDAL's own network access is not ours to check")
+    pixels = formula(100, 80, "uint8")
+    href = case.make("a.tif", pixels, compress="lerc", **TILED)
+    assert case.reader.describe(href).transform == TRANSFORM
+    np.testing.assert_array_equal(whole(case.reader, href), pixels)
+
+
+@pytest.mark.parametrize(("status", "transient"), [(403, False), (404, False), (400, False)])
+def test_a_refusal_is_permanent(tmp_path: Path, status: int, transient: bool) -> None:
+    write(tmp_path / "a.tif", formula(64, 64))
+    with serve(tmp_path) as web:
+        reader, web.status = CogReader(), status
+        with pytest.raises(AssetUnreadable, match=r"/a\.tif") as caught:
+            reader.describe(f"{web.url}/a.tif?signature=secret")
+        assert caught.value.transient is transient
+        assert "secret" not in str(caught.value)
+        reader.close()
+
+
+def test_a_server_that_is_gone_may_come_back(tmp_path: Path) -> None:
+    with serve(tmp_path) as web:
+        pass
+    reader = CogReader(retry_seconds=0.2)
+    with pytest.raises(AssetUnreadable, match="does not answer") as caught:
+        reader.describe(f"{web.url}/a.tif")
+    assert caught.value.transient
+    reader.close()
+
+
+def test_headers_and_blocks_from_afar_are_fetched_at_once(tmp_path: Path) -> None:
+    """40 requests of 0.1 s each, one after another, would take 4 s."""
+    from time import monotonic
+
+    pixels = np.random.default_rng(1).integers(0, 9999, (512, 512)).astype("u2")
+    for number in range(10):
+        write(tmp_path / f"{number}.tif", pixels, **TILED)
+    with serve(tmp_path) as web:
+        web.seconds = 0.1
+        reader = CogReader(requests=12)
+        hrefs = [f"{web.url}/{number}.tif" for number in range(10)]
+        start = monotonic()
+        reader.prepare(hrefs)
+        blocks = [Block(level=0, row=0, column=0), Block(level=0, row=7, column=7)]
+        assert len(list(reader.read([(href, blocks) for href in hrefs]))) == 20
+        assert monotonic() - start < 1.5
+        assert len(web.asked) == 30, "one request per header and per far-apart block"
+        reader.close()
+
+
+def test_neighbouring_blocks_come_in_one_request(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", formula(256, 256), **TILED)
+    with serve(tmp_path) as web:
+        reader = CogReader()
+        level = reader.describe(f"{web.url}/a.tif").levels[0]
+        list(reader.read([(f"{web.url}/a.tif", every_block(level))]))
+        assert len(web.asked) == 2
+        reader.close()

@@ -1,0 +1,200 @@
+"""Reading against rasterio: every layout, block by block; and sampling of real imagery against PROJ at every sample."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import tifffile
+from pyproj import CRS, Transformer
+
+from arpent.adapters.cog_reader import CogReader
+from arpent.model.grid import Grids, Resolution
+from arpent.model.request import MosaickingOrder
+from arpent.ports import Block
+from arpent.raster.mosaic import simple
+from arpent.raster.order import arrange
+from arpent.raster.site import Site
+from tests.support.cogs import DN, all_inside, band, centres, collection, formula, item, source, wants, write
+from tests.support.imagery import scenes_of
+
+TILES = {"tiled": True, "blockxsize": 48, "blockysize": 32}
+STRIPS = {"tiled": False, "blockysize": 7}
+
+
+@pytest.fixture
+def reader() -> Iterator[CogReader]:
+    reader = CogReader(threads=2)
+    yield reader
+    reader.close()
+
+
+def same_as_rasterio(reader: CogReader, path: str, levels: bool = True) -> None:
+    """Header, and every pixel of every band and level; `levels` False: what is read by GDAL has only the full image."""
+    raster = reader.describe(path)
+    with rasterio.open(path) as image:
+        assert raster.transform == image.transform
+        assert raster.crs == CRS.from_user_input(image.crs.to_wkt())
+        assert raster.no_data == image.nodata or (np.isnan(raster.no_data or 0) and np.isnan(image.nodata))
+        assert (raster.width, raster.height, raster.band_count) == (image.width, image.height, image.count)
+        factors = [1, *image.overviews(1)]
+    assert len(raster.levels) == (len(factors) if levels else 1)
+    for number, level in enumerate(raster.levels):
+        options = {"overview_level": number - 1} if number else {}
+        with rasterio.open(path, **options) as image:
+            expected = image.read()
+        places = itertools.product(
+            range(-(-level.height // level.block_height)), range(-(-level.width // level.block_width))
+        )
+        blocks = [Block(level=number, row=row, column=column) for row, column in places]
+        for index in range(raster.band_count):
+            for _, block, pixels in reader.read([(path, blocks)], index):
+                top, left = block.row * level.block_height, block.column * level.block_width
+                part = expected[index, top : top + level.block_height, left : left + level.block_width]
+                assert pixels.dtype == part.dtype == raster.dtype
+                np.testing.assert_array_equal(pixels[: part.shape[0], : part.shape[1]], part)
+
+
+@pytest.mark.parametrize("layout", [TILES, STRIPS], ids=["tiles", "strips"])
+@pytest.mark.parametrize("compress", [None, "deflate", "lzw", "zstd", "packbits", "lzma", "lerc"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"])
+def test_compressions_and_types(
+    tmp_path: Path, reader: CogReader, layout: dict[str, Any], compress: str | None, dtype: str
+) -> None:
+    for predictor in (1, 2, 3):
+        if predictor > 1 and compress not in ("deflate", "lzw", "zstd"):
+            continue
+        if predictor == 3 and not dtype.startswith("float"):
+            continue
+        options = {**layout, "predictor": predictor} if predictor > 1 else dict(layout)
+        if compress:
+            options["compress"] = compress
+        same_as_rasterio(reader, write(tmp_path / f"{predictor}.tif", formula(75, 101, dtype), nodata=1, **options))
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize(("dtype", "predictor"), [("uint8", 1), ("uint16", 2), ("float32", 3), ("float32", 2)])
+@pytest.mark.parametrize("layout", [TILES, STRIPS], ids=["tiles", "strips"])
+def test_bands_together_and_apart(
+    tmp_path: Path, reader: CogReader, interleave: str, dtype: str, predictor: int, layout: dict[str, Any]
+) -> None:
+    bands = np.stack([formula(75, 101, dtype, seed) for seed in range(3)])
+    options = {"compress": "deflate", "predictor": predictor, "interleave": interleave, "photometric": "minisblack"}
+    same_as_rasterio(reader, write(tmp_path / "a.tif", bands, **layout, **options))
+
+
+@pytest.mark.parametrize(
+    "options", [{"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"BIGTIFF": "YES", "ENDIANNESS": "BIG"}]
+)
+@pytest.mark.parametrize(("dtype", "predictor"), [("uint16", 1), ("uint16", 2), ("float32", 3), ("float64", 2)])
+def test_byte_orders_and_big_files(
+    tmp_path: Path, reader: CogReader, options: dict[str, str], dtype: str, predictor: int
+) -> None:
+    path = write(
+        tmp_path / "a.tif", formula(75, 101, dtype), compress="deflate", predictor=predictor, **TILES, **options
+    )
+    same_as_rasterio(reader, path)
+
+
+def test_overviews(tmp_path: Path, reader: CogReader) -> None:
+    path = write(tmp_path / "a.tif", formula(611, 530), driver="COG", blocksize=128, compress="zstd", predictor=2)
+    same_as_rasterio(reader, path)
+
+
+@pytest.mark.parametrize("code", [4326, 3857, 3035, 2154, 32733])
+def test_reference_systems(tmp_path: Path, reader: CogReader, code: int) -> None:
+    same_as_rasterio(reader, write(tmp_path / "a.tif", formula(40, 40), crs=f"EPSG:{code}"))
+
+
+def test_a_reference_system_without_a_code(tmp_path: Path, reader: CogReader) -> None:
+    laea = "+proj=laea +lat_0=50 +lon_0=11 +x_0=0 +y_0=0 +ellps=GRS80 +units=m +no_defs"
+    same_as_rasterio(reader, write(tmp_path / "a.tif", formula(40, 40), crs=laea))
+
+
+def test_pixels_that_are_points(tmp_path: Path, reader: CogReader) -> None:
+    path = write(tmp_path / "a.tif", formula(40, 40))
+    with rasterio.open(path, "r+") as image:
+        image.update_tags(AREA_OR_POINT="Point")
+    same_as_rasterio(reader, path)
+
+
+def test_bits_that_fill_no_byte(tmp_path: Path, reader: CogReader) -> None:
+    same_as_rasterio(reader, write(tmp_path / "a.tif", formula(40, 40) % 4000, NBITS=12, **TILES))
+
+
+def test_not_a_number_as_no_data(tmp_path: Path, reader: CogReader) -> None:
+    same_as_rasterio(reader, write(tmp_path / "a.tif", formula(40, 40, "float32"), nodata=float("nan")))
+
+
+def test_jpeg_2000(tmp_path: Path, reader: CogReader) -> None:
+    options = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"}
+    same_as_rasterio(reader, write(tmp_path / "a.jp2", formula(300, 200) % 4000, **options), levels=False)
+
+
+def test_a_file_that_is_not_georeferenced_says_so(tmp_path: Path, reader: CogReader) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", formula(40, 40))
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        pytest.raises(Exception, match=r"a\.tif has no coordinate reference system"),
+    ):
+        reader.describe(str(tmp_path / "a.tif"))
+
+
+def test_real_images_equal_rasterio(shared_data: Path, reader: CogReader) -> None:
+    images = sorted(shared_data.glob("stac/*/*/*.tif"))[::7]
+    assert images
+    for path in images:
+        same_as_rasterio(reader, str(path))
+
+
+@pytest.mark.parametrize("parcels", ["si_fiboa_100_4326.gpkg", "si_fiboa_100_3794.gpkg", "geopackage-example.gpkg"])
+@pytest.mark.parametrize("order", list(MosaickingOrder))
+def test_a_mosaic_of_real_scenes_equals_the_slow_way(
+    shared_data: Path, reader: CogReader, parcels: str, order: MosaickingOrder
+) -> None:
+    """Two tiles that overlap, five dates, two bands: per sample the first item that has data in both."""
+    crs = CRS.from_user_input(pyogrio.read_info(shared_data / "parcels" / parcels)["crs"])
+    bounds = pyogrio.read_bounds(shared_data / "parcels" / parcels)[1].T
+    resolution = 0.0004 if crs.is_geographic else 40.0
+    grids = Grids.over(np.ascontiguousarray(bounds), Resolution(x=resolution, y=resolution))
+    site = Site(crs=crs, grids=grids, samples=all_inside(grids))
+    found = scenes_of(shared_data / "stac" / "s2-l2a-33t-120m")
+    items = arrange(
+        [
+            item(one.id, {key: str(one.images[key]) for key in ("B04", "SCL")}, cloud_cover=one.cloud_cover,
+                 day=(one.when.date() - found[0].when.date()).days, footprint=one.footprint)
+            for one in found
+        ],
+        order,
+    )  # fmt: skip
+    bands = (band("B04"), band("SCL", categorical=True, units=(DN,)))
+    result = simple(items, wants(*bands, unit=DN), site, reader, source=source(), collection=collection(*bands))
+    values, used = slow_mosaic([[one.assets[key].href for key in ("B04", "SCL")] for one in items], site)
+    np.testing.assert_array_equal(np.stack(result.values), values)
+    np.testing.assert_array_equal(result.used, used)
+    assert result.mask.any()
+
+
+def slow_mosaic(scenes: list[list[str]], site: Site) -> tuple[np.ndarray, np.ndarray]:
+    """Whole images by rasterio, PROJ at every sample; ignores footprints."""
+    x, y = centres(site)
+    values, used = np.zeros((len(scenes[0]), len(x)), np.int64), np.full(len(x), -1)
+    for number, paths in enumerate(scenes):
+        layers = []
+        for path in paths:
+            with rasterio.open(path) as image:
+                across, down = Transformer.from_crs(site.crs, image.crs, always_xy=True).transform(x, y)
+                column = np.floor((across - image.transform.c) / image.transform.a).astype(int)
+                row = np.floor((down - image.transform.f) / image.transform.e).astype(int)
+                inside = (column >= 0) & (column < image.width) & (row >= 0) & (row < image.height)
+                pixels = image.read(1)[np.where(inside, row, 0), np.where(inside, column, 0)]
+                layers.append(np.where(inside, pixels, 0))
+        here = (used < 0) & np.all(layers, axis=0)
+        values[:, here], used[here] = np.stack(layers)[:, here], number
+    return values, used

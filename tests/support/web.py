@@ -1,0 +1,72 @@
+"""A web server on loopback that answers range requests for the files of a folder, and can be told to misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass
+class Web:
+    """A running server."""
+
+    url: str
+    seconds: float = 0.0
+    """Time to the first byte."""
+    status: int = 0
+    """What it answers to everything; 0: what is right."""
+    asked: list[str] = field(default_factory=list)
+    """Paths with queries, one per request."""
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[Web]:
+    web = Web(url="")
+
+    class Files(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            web.asked.append(self.path)
+            sleep(web.seconds)
+            path = folder / unquote(urlsplit(self.path).path).lstrip("/")
+            if web.status or not path.is_file():
+                return self._answer(web.status or 404, b"", "")
+            content = path.read_bytes()
+            first, _, last = self.headers.get("Range", "bytes=0-").partition("=")[2].partition("-")
+            start, end = int(first), min(int(last or len(content)), len(content) - 1)
+            if start > end:
+                return self._answer(416, b"", f"bytes */{len(content)}")
+            return self._answer(206, content[start : end + 1], f"bytes {start}-{end}/{len(content)}")
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def _answer(self, status: int, content: bytes, span: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            if span:
+                self.send_header("Content-Range", span)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    server.daemon_threads = True
+    web.url = f"http://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield web
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
