@@ -1,0 +1,1 @@
+"""A made landscape for the demo, tests and benchmarks: parcels, crops, a season of scenes. Start at `make`."""
