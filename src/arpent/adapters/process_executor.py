@@ -47,6 +47,7 @@ class ProcessExecutor:
     def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
         """`prepare` runs first in every worker (logging); picklable."""
         self._workers = workers
+        self._running: set[ProcessFuture[Outcome]] = set()
         self._pool = ProcessPool(
             max_workers=workers,
             initializer=_begin_worker,
@@ -60,11 +61,16 @@ class ProcessExecutor:
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket:
         try:
-            return ProcessTicket(self._pool.schedule(function, args=[lease]))
+            future = self._pool.schedule(function, args=[lease])
         except RuntimeError as error:
             raise WorldError(f"The worker processes are gone: {error}", transient=True) from error
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return ProcessTicket(future)
 
     def close(self) -> None:
+        for future in tuple(self._running):  # the pool would leave those that wait for them waiting
+            future.cancel()  # type: ignore[no-untyped-call]
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 

@@ -1,0 +1,174 @@
+"""A job's life in any order of clients' wishes, runners' turns, faults and deaths, beside a tiny model of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from arpent.adapters.sql.engine import make_engine
+from arpent.adapters.sql.jobs import SqlJobStore
+from arpent.adapters.sql.schema import metadata
+from arpent.adapters.sql.work import SqlWorkStore
+from arpent.errors import ActionNotAllowed, LeaseLost
+from arpent.jobs.analyst import Analyst
+from arpent.jobs.duties import Duties
+from arpent.jobs.machine import advance, completion, due
+from arpent.jobs.policy import Policy
+from arpent.jobs.service import JobService
+from arpent.model.analysis import Analysis
+from arpent.model.job import Status, UserAction
+from arpent.model.partition import Outcome
+from arpent.ports import Lease
+from tests.support.jobs import Clock, cut, failure, make_job
+
+FEATURES, SIZE = 7, 3
+POLICY = Policy(unhealthy_least=10**6)
+
+
+class JobLife(RuleBasedStateMachine):
+    """The model: `status` and `action` as FACTS 1.4 has them, and the set of features that have numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.engine = make_engine(f"sqlite:///{self.folder / 'jobs.db'}")
+        metadata.create_all(self.engine)
+        self.clock = Clock()
+        self.jobs = SqlJobStore(self.engine, now=self.clock)
+        self.work = SqlWorkStore(self.engine, now=self.clock)
+        self.service = JobService(self.jobs, POLICY, lambda request: None, self.clock)
+        duties = Duties(
+            analyse=lambda job: Analysis(partitions=cut(FEATURES, SIZE)),
+            process=lambda lease: Outcome(done=0, failed=0),
+            give_up=lambda lease, error: Outcome(done=0, failed=0),
+        )
+        self.analyst = Analyst(self.jobs, self.work, duties=duties, policy=POLICY, now=self.clock)
+        self.leases: list[Lease] = []
+        self.status, self.action = "CREATED", "NONE"
+        self.good: set[int] = set()
+        self.bad: set[int] = set()
+        self.percentage = 0.0
+
+    @initialize()
+    def create(self) -> None:
+        job = make_job()
+        self.jobs.add(job)
+        self.job_id = job.id
+
+    def teardown(self) -> None:
+        self.engine.dispose()
+        shutil.rmtree(self.folder)
+
+    # ---- what the user asks for ----------------------------------------------------------------------------------
+
+    @rule(action=st.sampled_from(["ANALYSE", "START", "STOP"]))
+    def ask(self, action: str) -> None:
+        if action == "ANALYSE":
+            follows = {"CREATED": "ANALYSING"}.get(self.status)
+        elif action == "START":
+            follows = {"CREATED": "ANALYSING", "ANALYSING": "ANALYSING", "ANALYSIS_DONE": "ANALYSIS_DONE"}.get(
+                self.status
+            )
+            if self.status == "STOPPED" or (self.status == "DONE" and self.bad):
+                follows = "ANALYSIS_DONE"
+        else:
+            follows = {"ANALYSING": "ANALYSING", "ANALYSIS_DONE": "STOPPED", "PROCESSING": "STOPPED"}.get(self.status)
+        try:
+            self.service.act("anna", self.job_id, UserAction(action))
+        except ActionNotAllowed:
+            assert follows is None
+            return
+        assert follows is not None
+        if self.status == "DONE":  # the one place where what has been reached is taken back
+            self.percentage = 0.0
+        self.status, self.action = follows, action
+
+    # ---- what runners do -----------------------------------------------------------------------------------------
+
+    @rule()
+    def claim(self) -> None:
+        lease = self.work.claim(self.clock(), 60)
+        if lease is None:
+            return
+        assert self.status == ("ANALYSING" if lease.partition is None else "PROCESSING")
+        if lease.partition is not None:
+            assert not self.good & set(lease.partition.features.ids.tolist()), "nothing good is done again"
+        self.leases.append(lease)
+
+    @precondition(lambda self: self.leases)
+    @rule(pick=st.integers(0, 99), broken=st.integers(0, SIZE))
+    def finish(self, pick: int, broken: int) -> None:
+        lease = self.leases.pop(pick % len(self.leases))
+        if lease.partition is None:
+            was = self.jobs.get(self.job_id).status
+            self.analyst.perform(lease)
+            if was is Status.ANALYSING and self.jobs.get(self.job_id).status is not Status.ANALYSING:
+                self.status = "STOPPED" if self.action == "STOP" else "ANALYSIS_DONE"
+            return
+        ids = lease.partition.features.ids.tolist()
+        bad = ids[:broken]
+        outcome = Outcome(done=len(ids) - len(bad), failed=len(bad), findings=tuple(map(failure, bad)))
+        try:
+            self.work.finish(lease, outcome)
+        except LeaseLost:
+            return
+        self.bad = (self.bad - set(ids)) | set(bad)
+        self.good |= set(ids) - set(bad)
+
+    @precondition(lambda self: self.leases)
+    @rule(pick=st.integers(0, 99), counted=st.booleans())
+    def release(self, pick: int, counted: bool) -> None:
+        self.work.release(self.leases.pop(pick % len(self.leases)), self.clock() if counted else None)
+
+    @rule(seconds=st.sampled_from([1, 61]))
+    def time_passes(self, seconds: int) -> None:
+        """After a minute every lease is lost, but its holder does not know."""
+        self.clock.tick(seconds)
+
+    @precondition(lambda self: self.leases)
+    @rule()
+    def all_runners_die(self) -> None:
+        self.leases.clear()
+
+    @rule()
+    def settle(self) -> None:
+        for job_id in self.jobs.unsettled():
+            job = self.jobs.get(job_id)
+            event = due(job, POLICY)
+            assert event is not None, "unsettled and due agree"
+            if job.retry:
+                self.work.reopen(job_id)
+                self.bad.clear()
+            self.jobs.save(advance(job, event, self.clock(), POLICY))
+            self.status = {"ANALYSIS_DONE": "PROCESSING", "PROCESSING": "DONE"}[self.status]
+
+    # ---- what always holds ---------------------------------------------------------------------------------------
+
+    @invariant()
+    def agrees(self) -> None:
+        job = self.jobs.get(self.job_id)
+        assert (job.status, job.user_action) == (self.status, self.action)
+        assert (job.progress.done, job.progress.failed) == (len(self.good), len(self.bad))
+        assert sorted(each.feature for each in self.jobs.findings(job.id, 0, 99)) == sorted(self.bad)
+
+    @invariant()
+    def never_runs_backwards(self) -> None:
+        job = self.jobs.get(self.job_id)
+        percentage = completion(job, POLICY)
+        if not job.retry and self.percentage:
+            assert percentage >= self.percentage
+        assert (percentage == 100) == (job.status is Status.DONE)
+        if job.status is Status.DONE:
+            assert self.good | self.bad == set(range(1, FEATURES + 1))
+        self.percentage = percentage if not job.retry else 0.0
+
+
+JobLife.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestJobLife = JobLife.TestCase

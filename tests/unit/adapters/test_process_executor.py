@@ -1,0 +1,161 @@
+"""Workers: outcomes and errors come back, a dead one costs its own ticket, and none outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.inline_executor import SerialExecutor
+from arpent.adapters.process_executor import ProcessExecutor
+from arpent.errors import AssetUnreadable, WorldError
+from arpent.model.partition import Outcome
+from arpent.ports import Executor, Lease, Ticket
+from tests.support.jobs import make_partition
+
+PATIENCE_SECONDS = 30
+
+
+def count(lease: Lease) -> Outcome:
+    assert lease.partition is not None
+    return Outcome(done=len(lease.partition.features), failed=0)
+
+
+def worker_id(_: Lease) -> Outcome:
+    return Outcome(done=os.getpid(), failed=0)
+
+
+def ignores_interrupts(_: Lease) -> Outcome:
+    return Outcome(done=int(signal.getsignal(signal.SIGINT) is signal.SIG_IGN), failed=0)
+
+
+def sleep_long(_: Lease) -> Outcome:
+    time.sleep(600)
+    raise AssertionError
+
+
+def die(_: Lease) -> Outcome:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def fail(_: Lease) -> Outcome:
+    raise AssetUnreadable("B04.tif is truncated", transient=True)
+
+
+def lease(number: int = 0) -> Lease:
+    return Lease(job_id="j", token="t", partition=make_partition(number, range(1, 4)), attempt=1)
+
+
+def wait_for(ticket: Ticket) -> Outcome:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not ticket.done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return ticket.result()
+
+
+def lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(processes: set[int]) -> set[int]:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (left := {each for each in processes if lives(each)}) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+class TestSerial:
+    def test_answers_at_once(self) -> None:
+        executor: Executor = SerialExecutor()
+        ticket = executor.submit(count, lease())
+        assert ticket.done()
+        assert ticket.result().done == 3
+        with pytest.raises(AssetUnreadable):
+            executor.submit(fail, lease()).result()
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(2)
+    yield executor
+    executor.close()
+
+
+class TestProcesses:
+    def test_bring_outcomes_back(self, executor: ProcessExecutor) -> None:
+        assert executor.slots == 2
+        assert wait_for(executor.submit(count, lease())).done == 3
+
+    def test_bring_errors_back(self, executor: ProcessExecutor) -> None:
+        with pytest.raises(AssetUnreadable, match=r"B04\.tif is truncated") as caught:
+            wait_for(executor.submit(fail, lease()))
+        assert caught.value.transient
+
+    def test_a_death_costs_one_ticket(self, executor: ProcessExecutor) -> None:
+        tickets = [executor.submit(die if k == 1 else count, lease(k)) for k in range(6)]
+        with pytest.raises(WorldError, match="worker process died") as caught:
+            wait_for(tickets.pop(1))
+        assert caught.value.transient
+        assert [wait_for(ticket).done for ticket in tickets] == [3] * 5
+
+    def test_ignore_interrupts(self, executor: ProcessExecutor) -> None:
+        assert wait_for(executor.submit(ignores_interrupts, lease())).done == 1
+
+    def test_can_be_cancelled_midway(self, executor: ProcessExecutor) -> None:
+        ticket = executor.submit(sleep_long, lease())
+        time.sleep(0.3)
+        ticket.cancel()
+        with pytest.raises(WorldError, match="cancelled"):
+            wait_for(ticket)
+        assert wait_for(executor.submit(count, lease())).done == 3
+
+
+def test_closing_leaves_nothing_behind() -> None:
+    executor = ProcessExecutor(2)
+    worker = wait_for(executor.submit(worker_id, lease())).done
+    running = [executor.submit(sleep_long, lease()) for _ in range(3)]
+    assert lives(worker)
+    executor.close()
+    assert wait_until_gone({worker}) == set()
+    assert all(ticket.done() for ticket in running)
+    with pytest.raises(WorldError):
+        executor.submit(count, lease())
+
+
+PARENT = """
+import sys, time
+from arpent.adapters.process_executor import ProcessExecutor
+from tests.unit.adapters.test_process_executor import lease, sleep_long, wait_for, worker_id
+if __name__ == "__main__":
+    executor = ProcessExecutor(2)
+    ids = {wait_for(executor.submit(worker_id, lease())).done}
+    for _ in range(2):
+        executor.submit(sleep_long, lease())
+    time.sleep(0.5)
+    import multiprocessing
+    print(*(ids | {child.pid for child in multiprocessing.active_children()}), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path, repository: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=-1, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        workers = {int(each) for each in parent.stdout.readline().split()}
+        parent.kill()
+    assert len(workers) >= 2
+    assert wait_until_gone(workers) == set()
