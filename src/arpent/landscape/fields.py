@@ -113,7 +113,9 @@ def _special(random: np.random.Generator, shapes: NDArray[np.object_], parcels: 
     shapes = shapes.copy()
     fate = random.random(parcels)
     for row in np.flatnonzero(fate < _HOLES):
-        shapes[row] = shapely.difference(shapes[row], shapely.buffer(shapely.point_on_surface(shapes[row]), 12, quad_segs=4))
+        shapes[row] = shapely.difference(
+            shapes[row], shapely.buffer(shapely.point_on_surface(shapes[row]), 12, quad_segs=4)
+        )
     spare = len(shapes) - parcels
     wanted = np.flatnonzero(fate > 1 - _MULTIPART)[:spare]
     for number, row in enumerate(wanted):
