@@ -74,9 +74,9 @@ def histogram(values: list[float], wish: dict[str, Any]) -> dict[str, Any] | Non
         {
             "lowEdge": low,
             "highEdge": high,
-            "count": sum(low <= value < high or (value == high == edges[-1]) for value in values),
+            "count": sum(low <= value < high or (place == len(edges) - 2 and value == high) for value in values),
         }
-        for low, high in pairwise(edges)
+        for place, (low, high) in enumerate(pairwise(edges))
     ]
     return {
         "bins": bins,
@@ -95,5 +95,5 @@ def _edges(values: list[float], wish: dict[str, Any]) -> list[float] | None:
     if "nBins" in wish:
         count = wish["nBins"]
         return [low + step * ((high - low) / count) for step in range(count)] + [high]
-    count = math.ceil((high - low) / wish["binWidth"])
+    count = max(1, math.ceil((high - low) / wish["binWidth"]))
     return [low + step * wish["binWidth"] for step in range(count + 1)]

@@ -58,6 +58,14 @@ def test_bins_are_half_open_but_for_the_last() -> None:
     assert (answer["overflowCount"], answer["underflowCount"]) == (1, 1)
 
 
+def test_one_value_alone_lies_in_the_last_bin() -> None:
+    by_count, by_width = histogram([0.5], {"nBins": 3}), histogram([0.5], {"binWidth": 0.1})
+    assert by_count is not None
+    assert by_width is not None
+    assert [entry["count"] for entry in by_count["bins"]] == [0, 0, 1]
+    assert by_width["bins"] == [{"lowEdge": 0.5, "highEdge": 0.6, "count": 1}]
+
+
 def test_published_edges(shared_reference: Path) -> None:
     cases = json.loads((shared_reference / "golden.json").read_text())
     for case in (case for case in cases if case["kind"] == "histogram"):
