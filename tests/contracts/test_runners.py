@@ -1,0 +1,59 @@
+"""Several runners on one database: nothing is processed to the end twice, nothing is left."""
+
+from __future__ import annotations
+
+import time
+from threading import Event as Flag
+from threading import Thread
+
+from sqlalchemy import Engine
+
+from arpent.adapters.inline_executor import SerialExecutor
+from arpent.adapters.sql.jobs import SqlJobStore
+from arpent.adapters.sql.work import SqlWorkStore
+from arpent.jobs.duties import Duties
+from arpent.jobs.policy import Policy
+from arpent.jobs.runner import Runner
+from arpent.model.analysis import Analysis
+from arpent.model.job import Progress, Status, UserAction
+from arpent.model.partition import Outcome
+from arpent.ports import Lease
+from tests.support.jobs import all_done, cut, make_job
+
+PATIENCE_SECONDS = 60
+
+
+def test_runners_share_jobs(engine: Engine) -> None:
+    jobs = SqlJobStore(engine)
+    ended: list[tuple[str, int]] = []
+
+    def finished(lease: Lease, _: Outcome) -> None:
+        assert lease.partition is not None
+        ended.append((lease.job_id, lease.partition.number))
+
+    duties = Duties(
+        analyse=lambda job: Analysis(partitions=iter(cut(40, 2))),
+        process=all_done,
+        give_up=lambda lease, error: Outcome(done=0, failed=2),
+        finished=finished,
+    )
+    made = [make_job(status=Status.ANALYSING, user_action=UserAction.START) for _ in range(3)]
+    for job in made:
+        jobs.add(job)
+    stop = Flag()
+    runners = [
+        Runner(SqlJobStore(engine), SqlWorkStore(engine), SerialExecutor(), duties, Policy(), pause=0.02)
+        for _ in range(3)
+    ]
+    threads = [Thread(target=runner.run, args=(stop,)) for runner in runners]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + PATIENCE_SECONDS
+    while any(jobs.get(job.id).status is not Status.DONE for job in made) and time.monotonic() < end:
+        time.sleep(0.05)
+    stop.set()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert [jobs.get(job.id).status for job in made] == [Status.DONE] * 3
+    assert [jobs.get(job.id).progress for job in made] == [Progress(features=40, done=40, partitions=20)] * 3
+    assert len(ended) == len(set(ended)) == 60
