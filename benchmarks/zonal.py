@@ -101,7 +101,7 @@ def naive_table(result: PartitionResult) -> None:
     for one in result.intervals:
         band = one.outputs["ndvi"]["B0"]
         rows.extend(
-            (
+
                 {"id": int(result.features.ids[k]), "identifier": result.features.identifiers[k],
                  "from": one.interval.start, "to": one.interval.end, "min": float(band.minimum[k]),
                  "max": float(band.maximum[k]), "mean": float(band.mean[k]),
@@ -109,7 +109,7 @@ def naive_table(result: PartitionResult) -> None:
                  "no_data_count": int(band.no_data_count[k]),
                  "geometry": shapely.to_wkb(result.features.geometries[k])}
                 for k in range(NAIVE)
-            )
+
         )  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), pa.BufferOutputStream(), compression="zstd")
 
