@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from arpent.ports import ScriptAnswer, ScriptInput, ScriptSession
 
 SECONDS = 1.0
 SETUP = """//VERSION=3
-function setup() { return { input: ["B04", "dataMask"], output: [{ id: "x", bands: 1 }, { id: "dataMask", bands: 1 }] } }
+function setup() { return {
+  input: ["B04", "dataMask"], output: [{ id: "x", bands: 1 }, { id: "dataMask", bands: 1 }] } }
 """
 HONEST = SETUP + "function evaluatePixel(s) { return { x: [s.B04 * 2], dataMask: [s.dataMask] } }"
 
@@ -69,7 +71,7 @@ def body(text: str) -> str:
         ("return new Float64Array(5e6).map(Math.random).sort((a, b) => a - b)", ScriptTimeout),
         ("let n = 3n; for (;;) n = n * n", ScriptError),
         ("throw { toString() { for (;;) {} } }", ScriptTimeout),
-        ("const e = new Error('x'); Object.defineProperty(e, 'stack', { get() { for (;;) {} } }); throw e", ScriptTimeout),
+        ("const e = new Error(); Object.defineProperty(e, 'stack', { get() { for (;;) {} } }); throw e", ScriptTimeout),
         ("return { get x() { for (;;) {} } }", ScriptTimeout),
         ("return { x: [{ valueOf() { for (;;) {} } }], dataMask: [1] }", ScriptError),
         ("const a = []; for (;;) a.push(new Array(1000).fill(a.length))", ScriptOutOfMemory),
@@ -139,10 +141,8 @@ def test_endless_promises_end_with_the_session(runtime: V8Runtime) -> None:
     text = "(function f() { return Promise.resolve().then(f) })(); return { x: [1], dataMask: [1] }"
     with runtime.open(body(text)) as session:
         for _ in range(2):
-            try:
+            with suppress(ScriptTimeout, ScriptExecutionError):
                 call(session)
-            except ScriptError as error:
-                assert isinstance(error, (ScriptTimeout, ScriptExecutionError)), error
     assert_unharmed(runtime)
 
 
@@ -209,7 +209,7 @@ def test_huge_output_is_cut(runtime: V8Runtime, text: str) -> None:
 
 
 def test_huge_setup_is_refused(runtime: V8Runtime) -> None:
-    script = HONEST.replace("return { input", "return { more: 'a'.repeat(1e7), input", 1)
+    script = HONEST.replace("return {", "return { more: 'a'.repeat(1e7),", 1)
     with pytest.raises(ScriptSetupError, match="very large"), runtime.open(script):
         pass
 
@@ -231,7 +231,7 @@ def test_promises_are_refused(runtime: V8Runtime, word: str) -> None:
     with (
         pytest.raises(ScriptSetupError, match="must not be async"),
         runtime.open("//VERSION=3\nasync function setup() {}\nfunction evaluatePixel() {}"),
-    ):  # noqa: E501
+    ):
         pass
 
 

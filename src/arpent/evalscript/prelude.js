@@ -178,6 +178,26 @@ class HighlightCompressVisualizer {
   }
 }
 
+// Not in the documentation's list, but in its examples: a plain stretch to 0 … 1.
+class DefaultVisualizer {
+  constructor(minimum = 0, maximum = 1, gain = 1, offset = 0, gamma = 1) {
+    this.minimum = minimum;
+    this.extent = maximum - minimum;
+    this.gain = gain;
+    this.offset = offset;
+    this.gamma = gamma;
+  }
+
+  process(value) {
+    const level = Math.min(1, Math.max(0, (value * this.gain + this.offset - this.minimum) / this.extent));
+    return this.gamma === 1 ? level : Math.pow(level, this.gamma);
+  }
+
+  processList(values) {
+    return values.map((value) => this.process(value));
+  }
+}
+
 function decodeS3OLCIQualityFlags(value) {
   const names = ['land', 'coastline', 'fresh_inland_water', 'tidal_region', 'bright', 'straylight_risk', 'invalid',
     'cosmetic', 'duplicated', 'sun_glint_risk', 'dubious'];

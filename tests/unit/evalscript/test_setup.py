@@ -1,0 +1,159 @@
+"""Every form of setup() that FACTS 5.1 knows, and a helpful message for every other."""
+
+from __future__ import annotations
+
+import pytest
+
+from arpent.errors import ScriptSetupError
+from arpent.evalscript.outputs import counted, declared
+from arpent.evalscript.setup import check_version, interpret
+from arpent.model.evalscript import Evalscript, Input, Mosaicking, SampleType
+
+PIXEL = frozenset({"setup", "evaluatePixel"})
+MASK = {"id": "dataMask", "bands": 1}
+
+
+def understood(
+    given: object = ("B04", "dataMask"), output: object = ({"id": "x", "bands": 1}, MASK), **more: object
+) -> Evalscript:
+    given = list(given) if isinstance(given, tuple) else given
+    output = list(output) if isinstance(output, tuple) else output
+    return interpret("//VERSION=3", {"input": given, "output": output, **more}, PIXEL)
+
+
+@pytest.mark.parametrize(
+    "source", ["//VERSION=3", "\n \n//VERSION=3", "// VERSION = 3 (converted)\nx", "// mine\n//VERSION=3"]
+)
+def test_version(source: str) -> None:
+    check_version(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "must be //VERSION=3"),
+        ("return [B04]", "must be"),
+        ("x\n//VERSION=3", "must be"),
+        ("//VERSION=2", "declares version 2"),
+    ],
+)
+def test_no_version(source: str, message: str) -> None:
+    with pytest.raises(ScriptSetupError, match=message):
+        check_version(source)
+
+
+class TestInput:
+    def test_names_only(self) -> None:
+        assert understood(("B04", "dataMask")).inputs == (
+            Input(datasource=None, bands=("B04", "dataMask"), units=(None, None), mosaicking=Mosaicking.SIMPLE),
+        )
+
+    @pytest.mark.parametrize(
+        "given",
+        [{"bands": ["B04"], "units": "dn"}, ({"bands": ["B04"], "units": ["DN"]},), ({"bands": "B04", "units": "DN"},)],
+    )
+    def test_an_object_or_a_list_of_one(self, given: object) -> None:
+        assert understood(given).inputs == (
+            Input(datasource=None, bands=("B04",), units=("DN",), mosaicking=Mosaicking.SIMPLE),
+        )
+
+    def test_own_mosaicking_wins(self) -> None:
+        given = ({"datasource": "a", "bands": ["B04"], "mosaicking": "TILE"}, {"bands": ["VV"], "metadata": ["bounds"]})
+        first, second = understood(given, mosaicking="ORBIT").inputs
+        assert (first.datasource, first.mosaicking) == ("a", Mosaicking.TILE)
+        assert (second.datasource, second.mosaicking, second.metadata) == (None, Mosaicking.ORBIT, ("bounds",))
+
+    def test_units_per_band(self) -> None:
+        given = {"bands": ["B02", "B08", "SCL"], "units": ["reflectance", "DN", None]}
+        assert understood(given).inputs[0].units == ("REFLECTANCE", "DN", None)
+
+    def test_a_band_twice_is_read_once(self) -> None:
+        assert understood(("B04", "B04")).inputs[0].bands == ("B04",)
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (None, "must list bands"),
+            ((), "must list bands"),
+            (5, "must list bands"),
+            (("B04", {"bands": ["B08"]}), r"input\[0\] must be an object"),
+            ({"bands": []}, r"input\[0\].bands must list"),
+            ({"bands": [4]}, r"input\[0\].bands must list"),
+            ({"units": "DN"}, r"input\[0\].bands must list"),
+            ({"bands": ["B04", "B08"], "units": ["DN", "DN", "DN"]}, "3 units for 2 bands"),
+            ({"bands": ["B04"], "units": 7}, "units must be"),
+            ({"bands": ["B04"], "mosaicking": "TILES"}, "did you mean TILE"),
+            ({"bands": ["__proto__"]}, "cannot be a band"),
+            (({"datasource": "a", "bands": ["B04"]}, {"datasource": "a", "bands": ["B08"]}), "same datasource"),
+        ],
+    )
+    def test_refused(self, given: object, message: str) -> None:
+        with pytest.raises(ScriptSetupError, match=message):
+            understood(given)
+
+
+class TestOutput:
+    def test_defaults(self) -> None:
+        (output,) = interpret("", {"input": ["B"], "output": {"bands": 2}}, PIXEL, require_mask=False).outputs
+        assert (output.id, output.bands, output.sample_type, output.mask) == (
+            "default",
+            ("B0", "B1"),
+            SampleType.FLOAT32,
+            None,
+        )
+
+    def test_named_bands(self) -> None:
+        evalscript = understood(output=({"id": "x", "bands": ["one", "two"], "sampleType": "uint8"}, MASK))
+        assert evalscript.outputs[0].bands == ("one", "two")
+        assert evalscript.outputs[0].sample_type is SampleType.UINT8
+        assert (evalscript.mask_bands, evalscript.width) == (1, 3)
+
+    def test_a_mask_per_output(self) -> None:
+        outputs = tuple({"id": name, "bands": 1} for name in "abc")
+        evalscript = understood(output=({"id": "dataMask", "bands": ["c", "a"]}, *outputs))
+        assert [(output.id, output.mask) for output in evalscript.outputs] == [("a", 1), ("b", None), ("c", 0)]
+        assert evalscript.mask_bands == 2
+
+    @pytest.mark.parametrize(
+        ("output", "message"),
+        [
+            (None, "must be an object or a list"),
+            ((), "must be an object or a list"),
+            ((3,), "must be an object or a list"),
+            ((MASK,), "declares only dataMask"),
+            (({"id": "x", "bands": 1}, {"id": "x", "bands": 2}, MASK), "two outputs have the id 'x'"),
+            (({"bands": 1}, {"bands": 2}, MASK), "two outputs have the id 'default'"),
+            (({"id": 5, "bands": 1}, MASK), "is not a word"),
+            (({"id": "x"}, MASK), "bands must be a whole number"),
+            (({"id": "x", "bands": 0}, MASK), "bands must be a whole number"),
+            (({"id": "x", "bands": 1.5}, MASK), "bands must be a whole number"),
+            (({"id": "x", "bands": True}, MASK), "bands must be a whole number"),
+            (({"id": "x", "bands": 10**9}, MASK), "too many"),
+            (({"id": "x", "bands": ["a", "a"]}, MASK), "different names"),
+            (({"id": "x", "bands": 1, "sampleType": "FLOAT"}, MASK), "did you mean FLOAT32"),
+            (({"id": "x", "bands": 1}, {"id": "dataMask", "bands": ["y"]}), "'y' is not one of them"),
+            (({"id": "x", "bands": 1}, {"id": "dataMask", "bands": ["x", "x"]}), "list each once"),
+            (({"id": "x", "bands": 1}, {"id": "dataMask", "bands": 2}), "bands is 2"),
+        ],
+    )
+    def test_refused(self, output: object, message: str) -> None:
+        with pytest.raises(ScriptSetupError, match=message):
+            understood(output=output)
+
+    def test_missing_mask_shows_the_lines_to_add(self) -> None:
+        with pytest.raises(ScriptSetupError) as raised:
+            understood(output={"id": "ndvi", "bands": 1})
+        assert '{ id: "dataMask", bands: 1 }' in str(raised.value)
+        assert "return { ndvi: [value], dataMask: [samples.dataMask] }" in str(raised.value)
+
+    def test_no_pixel_function(self) -> None:
+        with pytest.raises(ScriptSetupError, match="evaluatePixel"):
+            interpret("", {}, frozenset({"setup"}))
+
+
+class TestCounted:
+    def test_new_number_of_bands(self) -> None:
+        evalscript = understood(output=({"id": "x", "bands": ["only"]}, MASK))
+        assert declared(evalscript) == {"x": {"bands": 1}, "dataMask": {"bands": 1}}
+        assert counted(evalscript, {"x": 1, "dataMask": 1}) == evalscript
+        assert counted(evalscript, {"x": 3}).outputs[0].bands == ("B0", "B1", "B2")
