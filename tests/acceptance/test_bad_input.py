@@ -160,7 +160,7 @@ FAILING = {
     "memory eater": (evaluating("const all = []; while (true) all.push(new Array(1e5).fill(7));"), "memory"),
     "buffer eater": (
         evaluating("const all = []; while (true) all.push(new Uint8Array(1e7).fill(7));"),
-        "memory|length",
+        "memory|allocation",
     ),
     "missing output bucket": (into("s3://no-such-bucket/out"), "no-such-bucket"),
     "output below a file": (into("s3://results/a-file/out"), "results"),

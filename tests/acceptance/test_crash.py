@@ -37,6 +37,14 @@ def session(fragile: Server) -> Iterator[OAuth2Session]:
         yield session
 
 
+@pytest.fixture(autouse=True)
+def up(fragile: Server) -> None:
+    """Whatever the test before did to it."""
+    if fragile.process is None or fragile.process.poll() is not None:
+        fragile.close()
+        fragile.start()
+
+
 @pytest.fixture(scope="module")
 def undisturbed(fragile: Server, session: OAuth2Session) -> dict[str, bytes]:
     """File name → bytes of a run that nobody disturbs."""
