@@ -38,8 +38,8 @@ def compact(
     """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
     says how many.
 
-    Integer types round half up (`floor(x + 0.5)`), clamp, and turn NaN into 0; float types go to float32, where NaN
-    is no data (FACTS 3.3) and infinity a value. Every type fits float32. A negative zero becomes 0.0, so that a
+    Integer types round half up (`floor(x + 0.5)`) and clamp; float types go to float32, where infinity is a value.
+    NaN is no data for both (FACTS 3.3). Every type fits float32. A negative zero becomes 0.0, so that a
     minimum does not depend on the order of equal samples.
     """
     low, high, integer = target
@@ -50,9 +50,8 @@ def compact(
         if integer:
             for i in range(begin, end):
                 x = values[i]
-                x = math.floor(x + 0.5) if x == x else 0.0  # noqa: PLR0124 - NaN is not itself
-                out[cursor] = np.float32(min(max(x, low), high))
-                cursor += np.uint64(valid[i] != 0)
+                out[cursor] = np.float32(min(max(math.floor(x + 0.5), low), high))
+                cursor += np.uint64((valid[i] != 0) & (x == x))  # noqa: PLR0124 - NaN is not itself
         else:
             for i in range(begin, end):
                 narrow = np.float32(values[i]) + np.float32(0.0)
