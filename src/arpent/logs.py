@@ -29,7 +29,7 @@ class _Text(logging.Formatter):
     """Time, level, job, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        job = f" [{record.job}]" if getattr(record, "job", None) else ""
+        job = f" [{job}]" if (job := getattr(record, "job", None)) else ""
         line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:<7}{job} {record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

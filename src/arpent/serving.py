@@ -28,7 +28,13 @@ def serve(settings: Settings) -> None:
     keeper.start()
     try:
         uvicorn.run(
-            application, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False
+            application,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
         )
     finally:
         stop.set()

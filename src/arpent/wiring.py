@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -26,10 +26,9 @@ from arpent.adapters.sql.jobs import SqlJobStore
 from arpent.adapters.sql.keys import body_cipher, stored_key
 from arpent.adapters.sql.migrate import migrate
 from arpent.adapters.sql.work import SqlWorkStore
-from arpent.adapters.stac_catalog import open_catalog
+from arpent.adapters.stac_catalog.routing import open_catalog
 from arpent.adapters.v8_runtime import V8Runtime
 from arpent.engine.analyse import analyse
-from arpent.engine.feeds import collection_of
 from arpent.engine.pipeline import give_up, process
 from arpent.engine.synchronous import statistics
 from arpent.engine.world import Limits, World
@@ -43,12 +42,12 @@ from arpent.model.collection import Collection
 from arpent.model.job import Job
 from arpent.model.partition import Outcome
 from arpent.model.request import Request
-from arpent.ports import Catalog, Executor, Lease, ObjectStore
+from arpent.ports import Executor, Lease, ObjectStore
 from arpent.server.app import create_app
 from arpent.server.options import Options
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
-from arpent.wire.request import parse_batch
+from arpent.wire.request import check_collections, parse_batch
 
 
 def database(settings: Settings) -> Engine:
@@ -77,10 +76,10 @@ def application(settings: Settings) -> FastAPI:
         service=service(settings, engine),
         clients=clients(engine),
         tokens=Tokens(key, settings.token_seconds),
-        statistics=lambda _owner, request: statistics(request, here, limits(settings)),
+        statistics=lambda _owner, request: answer(request, settings, here),
         options=Options(
             insecure_transport=settings.insecure_transport,
-            failed_reports_full=settings.policy.failed_reports_full,
+            policy=settings.policy,
             version=__version__,
         ),
     )
@@ -169,7 +168,7 @@ def _world(serialised: str) -> World:
     settings = Settings.model_validate_json(serialised)
     return World(
         objects=objects(settings),
-        catalogs=catalogs(settings),
+        catalog=open_catalog(settings.catalog, settings.catalogs),
         reader=CogReader(),
         runtime=V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory),
         collections=collections(settings),
@@ -183,25 +182,15 @@ def objects(settings: Settings) -> ObjectStore:
     return CloudObjects() if settings.buckets is None else FolderObjects(settings.buckets)
 
 
-def catalogs(settings: Settings) -> Callable[[Collection], Catalog]:
-    """Collection → its catalogue; one catalogue is opened once."""
-    opened = lru_cache(open_catalog)
-
-    def catalog_of(collection: Collection) -> Catalog:
-        where = settings.catalogs.get(collection.id, settings.catalog)
-        if where is None:
-            raise InvalidRequest(
-                f"This server has no catalogue for {collection.id}: set ARPENT_CATALOG to a STAC API or folder of items"
-            )
-        return opened(where)
-
-    return catalog_of
-
-
 def check(known: Mapping[str, Collection], request: Request) -> None:
     """What creating a job checks beyond the shape of the body. Raises InvalidRequest."""
-    for ordinal, source in enumerate(request.sources):
-        collection_of(source, known, ordinal)
+    check_collections(request, known.get)
+
+
+def answer(request: Request, settings: Settings, here: World) -> tuple[bytes, float]:
+    """The synchronous API: response and processing units. Raises CallerError, ScriptError or WorldError."""
+    check(here.collections, request)
+    return statistics(request, here, limits(settings))
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

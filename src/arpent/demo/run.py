@@ -70,7 +70,7 @@ def run(scenery: Scenery, options: Options, console: Console) -> Path:
     began = time.monotonic()
     with serving(options.folder, scenery.catalog, options.port) as (base, process):
         console.print(f"[bold]4[/] A server: [cyan]arpent serve[/] at {base} (docs at {base}/docs)")
-        workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}"))
+        workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}", soft_wrap=True))
         console.print("[bold]5[/] The real service's documented workflow, with requests and requests_oauthlib:")
         request_id, status = _carry_out(workflow, scenery, console)
         folder = bucket / "results" / request_id

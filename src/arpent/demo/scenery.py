@@ -48,7 +48,7 @@ def made(folder: Path) -> Scenery:
         start=SEED_RANGE[0],
         end=SEED_RANGE[1],
         resolution=RESOLUTION,
-        planted=landscape.crops,
+        planted=dict(zip(landscape.identifiers, landscape.crops, strict=True)),
     )
 
 

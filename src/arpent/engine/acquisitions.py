@@ -34,7 +34,7 @@ class Acquisitions:
 def acquire(feed: Feed, interval: Interval, footing: Footing, world: World) -> Acquisitions:
     """Search, filter by cloud cover, put in order. Raises CatalogUnavailable."""
     window = interval if feed.source.time_range is None else interval.intersection(feed.source.time_range)
-    found = () if window is None else world.catalogs(feed.collection).search(feed.collection, window, footing.box)
+    found = () if window is None else world.catalog.search(feed.collection, window, footing.box)
     items, reach = [], []
     for item in arrange([item for item in found if _clear(item, feed)], feed.source.mosaicking_order):
         reached = footing.reached(item.footprint)

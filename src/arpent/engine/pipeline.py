@@ -54,7 +54,7 @@ def write(job_id: str, request: Request, number: int, results: Iterable[Partitio
         world.objects.write_many(request.output, _files(job_id, request.output, result))
         if world.table is not None:
             part = own(request.output, job_id, f"parquet/part-{number:06d}-{place}.parquet")
-            world.objects.write(part, world.table(result))
+            world.objects.write(part, world.table(result, request.calculations))
         units += result.processing_units
         reasons = failures(result)
         findings.extend(_finding(result, row, failure) for row, failure in reasons.items())

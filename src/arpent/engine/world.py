@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from arpent.model.calculation import Calculations
 from arpent.model.collection import Collection
 from arpent.model.feature import Features
 from arpent.model.result import PartitionResult
@@ -18,8 +19,8 @@ class World:
 
     objects: ObjectStore
     """Buckets: the GeoPackage, scripts, results."""
-    catalogs: Callable[[Collection], Catalog]
-    """Collection → where its items are found."""
+    catalog: Catalog
+    """Where items are found."""
     reader: AssetReader
     """Images."""
     runtime: ScriptRuntime
@@ -28,7 +29,7 @@ class World:
     """By id and alias."""
     read_features: Callable[[Path], Iterator[Features]]
     """A GeoPackage on this machine, in batches."""
-    table: Callable[[PartitionResult], bytes] | None
+    table: Callable[[PartitionResult, Calculations], bytes] | None
     """Renders the table of a partition; None: no table is written."""
 
 
