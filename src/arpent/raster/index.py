@@ -32,11 +32,15 @@ class NearestIndex:
     """(s,): samples, block by block, ascending within one."""
     pixels: NDArray[np.int32]
     """(s,): pixel of each within its block, row by row."""
+    depths: NDArray[np.int64]
+    """(m,): rows of each block down to the last that a sample needs."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
         """(position in `blocks`, block) wherever a sample is still to be filled; the block says how many of its
         rows are enough."""
-        depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
+        depths = self.depths
+        if filled.any():
+            depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
         for position in np.flatnonzero(depths):
             row, column = divmod(int(self.blocks[position]), -(-self.shape.width // self.shape.block_width))
             yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
@@ -50,38 +54,50 @@ class NearestIndex:
 def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
     """Index of the samples at these columns and rows of the level; those outside the image are left out."""
     across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
+    columns, rows = np.arange(shape.width), np.arange(shape.height)
+    # Which block, and where in it, by table: four divisions per sample would cost more than everything else here.
+    tables = (
+        (columns // shape.block_width).astype(np.int32),
+        (columns % shape.block_width).astype(np.int32),
+        (rows // shape.block_height * across).astype(np.int32),
+        (rows % shape.block_height * shape.block_width).astype(np.int32),
+    )
     counts = np.zeros(across * down + 1, np.int64)
-    sides = (shape.width, shape.height, shape.block_width, shape.block_height)
-    columns, rows = coordinates
-    _count(columns, rows, *sides, across, counts)
+    _count(*coordinates, tables, counts)
     blocks = np.flatnonzero(counts[1:])
     starts = np.cumsum(counts)
     order = np.empty(starts[-1], np.int32)
     pixels = np.empty(starts[-1], np.int32)
-    _sort(columns, rows, *sides, across, starts[:-1].copy(), order, pixels)
+    _sort(*coordinates, tables, starts[:-1].copy(), order, pixels)
+    starts = np.append(starts[blocks], starts[-1])
+    nothing = np.zeros(len(coordinates[0]), np.uint8)
     return NearestIndex(
-        level=level, shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]),
-        order=order, pixels=pixels,
+        level=level, shape=shape, blocks=blocks, starts=starts, order=order, pixels=pixels,
+        depths=_depths(order, pixels, starts, nothing, shape.block_width),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def _count(columns, rows, width, height, block_width, block_height, across, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def _count(columns, rows, tables, counts):  # type: ignore[no-untyped-def]
+    block_columns, _, block_rows, _ = tables
+    width, height = len(block_columns), len(block_rows)
     for n in range(len(columns)):
         if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
-            counts[int(rows[n]) // block_height * across + int(columns[n]) // block_width + 1] += 1
+            counts[block_rows[int(rows[n])] + block_columns[int(columns[n])] + 1] += 1
 
 
 @njit(cache=True, nogil=True)
-def _sort(columns, rows, width, height, block_width, block_height, across, cursor, order, pixels):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def _sort(columns, rows, tables, cursor, order, pixels):  # type: ignore[no-untyped-def]
+    block_columns, pixel_columns, block_rows, pixel_rows = tables
+    width, height = len(block_columns), len(block_rows)
     for n in range(len(columns)):
         if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
             column, row = int(columns[n]), int(rows[n])
-            block = row // block_height * across + column // block_width
+            block = block_rows[row] + block_columns[column]
             place = cursor[block]
             cursor[block] = place + 1
             order[place] = n
-            pixels[place] = row % block_height * block_width + column % block_width
+            pixels[place] = pixel_rows[row] + pixel_columns[column]
 
 
 @njit(cache=True, nogil=True)

@@ -128,10 +128,13 @@ class Warp:
 
 def to_pixels(transform: Affine, coordinates: Coordinates) -> Coordinates:
     """(N,) columns and rows, fractional, pixel 0 from 0 to 1. A plain division where the image is not rotated:
-    correctly rounded, so that a sample exactly on a pixel's edge stays on it."""
+    correctly rounded, so that a sample exactly on a pixel's edge stays on it. May reuse the arrays given."""
     x, y = coordinates
     if transform.b == 0.0 and transform.d == 0.0:
-        return (x - transform.c) / transform.a, (y - transform.f) / transform.e
+        for values, origin, step in ((x, transform.c, transform.a), (y, transform.f, transform.e)):
+            np.subtract(values, origin, out=values)
+            np.divide(values, step, out=values)
+        return x, y
     inverse = ~transform
     return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
 
