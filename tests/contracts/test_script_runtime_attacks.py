@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from arpent.adapters import v8_seccomp
 from arpent.adapters.v8_runtime import V8Runtime
 from arpent.errors import (
     ScriptError,
@@ -256,9 +259,31 @@ def test_globals_are_not_shared_between_sessions(runtime: V8Runtime) -> None:
             assert call(session).values[0].tolist() == [1, 1, 1]
 
 
-def test_a_script_cannot_make_system_calls(runtime: V8Runtime) -> None:
+@pytest.mark.skipif(not v8_seccomp.available(), reason="no system-call filter on this machine")
+def test_an_interpreter_is_filtered_and_limited(runtime: V8Runtime) -> None:
+    with runtime.open(HONEST):
+        (process,) = interpreters()
+        status = Path(f"/proc/{process}/status").read_text()
+        assert "Seccomp:\t2\n" in status
+        assert "NoNewPrivs:\t1\n" in status
+        limits = Path(f"/proc/{process}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits)
+        assert re.search(r"Max file size +0 +0 ", limits)
+        assert re.search(r"Max data size +\d+ +\d+ ", limits)
+        names = {number.readlink().as_posix() for number in Path(f"/proc/{process}/fd").iterdir()}
+        assert not any(name.startswith("/") and name != "/dev/null" for name in names), names
+        assert b"ARPENT" not in Path(f"/proc/{process}/environ").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"), [(signal.SIGSEGV, ScriptExecutionError), (signal.SIGTRAP, ScriptOutOfMemory)]
+)
+def test_an_interpreter_that_dies_is_an_error_of_its_script(
+    runtime: V8Runtime, end: signal.Signals, expected: type[ScriptError]
+) -> None:
+    """SIGTRAP is how V8 ends itself when its heap is full and no garbage collection helps."""
     with runtime.open(HONEST) as session:
-        probe = session._dialogue.action("probe", {})["value"]  # type: ignore[attr-defined]
-    if probe["socket"] == "possible":
-        pytest.skip("no system-call filter on this machine")
-    assert set(probe.values()) == {"refused 1"}
+        os.kill(interpreters()[0], end)
+        with pytest.raises(expected):
+            call(session)
+    assert_unharmed(runtime)

@@ -54,8 +54,9 @@ class Dialogue:
         }
         answer = self._exchange({**question, "action": "load"}, None)
         if "report" in answer:
-            checked = json.loads(str(answer["checked"]))
-            raise syntax_error(source, str(answer["report"]), str(checked["fault"][0]))
+            match self._parsed({"answer": answer.get("checked")}):
+                case {"fault": [str() as message, *_]}:
+                    raise syntax_error(source, str(answer["report"]), message)
         return self.value(self._parsed(answer), ScriptSetupError)
 
     def action(self, name: str, question: Mapping[str, object], descriptor: int | None = None) -> Message:

@@ -151,28 +151,9 @@ class Interpreter:
             shared[start:end] = arena[start:end]
         return {"answer": answer}
 
-    def probe(self, _message: Message, _seconds: float, _descriptor: int | None) -> Message:
-        """Try what must not be possible; for the tests."""
-        attempts: dict[str, Callable[[], object]] = {
-            "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
-            "socket": socket.socket,
-            "fork": os.fork,
-            "exec": lambda: os.execv("/bin/true", ["true"]),
-            "kill": lambda: os.kill(os.getppid(), 0),
-            "truncate": lambda: os.ftruncate(3, 0),
-        }
-        found = {}
-        for name, attempt in attempts.items():
-            try:
-                attempt()
-                found[name] = "possible"
-            except OSError as error:
-                found[name] = f"refused {error.errno}"
-        return {"answer": found}
-
 
 def _serve(channel: Channel, interpreter: Interpreter, confined: bool) -> None:
-    actions = {name: getattr(interpreter, name) for name in ("load", "call", "arena", "attach", "run", "probe")}
+    actions = {name: getattr(interpreter, name) for name in ("load", "call", "arena", "attach", "run")}
     channel.send({"confined": confined})
     while True:
         try:

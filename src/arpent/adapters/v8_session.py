@@ -64,6 +64,8 @@ class V8Session:
             self._ask("preprocess", preprocessing(self._evalscript, scenes, interval)), "preProcessScenes"
         )
         kept = []
+        if len(answer) != len(scenes):
+            raise ScriptExecutionError("the interpreter answered nonsense (preProcessScenes)")
         for rows, group in zip(answer, scenes, strict=True):
             listed = self._listed(rows, "preProcessScenes")
             if not all(isinstance(row, int) and 0 <= row < len(group) for row in listed):
