@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,16 @@ class Case:
         return self.name(name)
 
 
-@pytest.fixture(params=["one thread", "three threads", "http"])
+@pytest.fixture(params=["one thread", "three threads", "http", "s3"])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     reader = CogReader(threads=3 if request.param == "three threads" else 1)
-    if request.param == "http":
+    if request.param == "s3":
+        (tmp_path / "imagery").mkdir()
+        with serve(tmp_path) as web:
+            keys = {"access_key_id": "AKIATEST", "secret_access_key": "secret", "region": "eu-central-1"}
+            reader = CogReader(s3_options={"endpoint": web.url, **keys})
+            yield Case(reader, tmp_path / "imagery", lambda name: f"s3://imagery/{name}", web)
+    elif request.param == "http":
         with serve(tmp_path) as web:
             yield Case(reader, tmp_path, lambda name: f"{web.url}/{name}?signature=secret", web)
     else:
@@ -170,15 +177,38 @@ def test_what_only_gdal_knows_is_read_all_the_same(case: Case) -> None:
     np.testing.assert_array_equal(whole(case.reader, href), pixels)
 
 
-@pytest.mark.parametrize(("status", "transient"), [(403, False), (404, False), (400, False)])
-def test_a_refusal_is_permanent(tmp_path: Path, status: int, transient: bool) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_is_permanent(tmp_path: Path, status: int) -> None:
     write(tmp_path / "a.tif", formula(64, 64))
     with serve(tmp_path) as web:
         reader, web.status = CogReader(), status
         with pytest.raises(AssetUnreadable, match=r"/a\.tif") as caught:
             reader.describe(f"{web.url}/a.tif?signature=secret")
-        assert caught.value.transient is transient
+        assert not caught.value.transient
         assert "secret" not in str(caught.value)
+        reader.close()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_failing_server_is_asked_again_and_is_worth_another_try(tmp_path: Path, status: int) -> None:
+    write(tmp_path / "a.tif", formula(64, 64))
+    with serve(tmp_path) as web:
+        reader, web.status = CogReader(retry_seconds=0.3), status
+        with pytest.raises(AssetUnreadable, match=f"answered {status}") as caught:
+            reader.describe(f"{web.url}/a.tif")
+        assert caught.value.transient
+        assert len(web.asked) > 1
+        web.status = 0
+        assert reader.describe(f"{web.url}/a.tif").width == 64
+        reader.close()
+
+
+def test_many_threads_share_one_reader(tmp_path: Path) -> None:
+    images = {write(tmp_path / f"{n}.tif", formula(200, 200, seed=n), **DEFLATE): n for n in range(4)}
+    with ThreadPoolExecutor(4) as pool:
+        reader = CogReader(threads=2)
+        for href, pixels in zip(images, pool.map(lambda href: whole(reader, href), images), strict=True):
+            np.testing.assert_array_equal(pixels, formula(200, 200, seed=images[href]))
         reader.close()
 
 
