@@ -98,10 +98,10 @@ class _Zygote:
 
     def bear(self) -> Newborn:
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._channel.send({}, (theirs.fileno(),), _PATIENCE)
         channel = Channel(ours)
         try:
+            with theirs:
+                self._channel.send({}, (theirs.fileno(),), _PATIENCE)
             process = int(str(self._channel.receive(_PATIENCE)["process"]))
             confined = channel.receive(_PATIENCE)["confined"] is True
         except BaseException:
