@@ -76,7 +76,9 @@ def check_the_same(server: Server, session: OAuth2Session, job: str, expected: d
     assert (done["status"], done["completionPercentage"]) == ("DONE", 100), done
     assert client.result_bytes(server, done) == expected
     folder = client.result_folder(server, done)
-    leftovers = [path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".json"]
+    others = [path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".json"]
+    # a file that was being written when the power went may lie there under its hidden name, and under no other
+    leftovers = [name for name in others if not name.startswith(".arpent-partial-")]
     assert leftovers == []
 
 
@@ -120,6 +122,7 @@ def test_a_polite_end_and_a_restart(fragile: Server, session: OAuth2Session, und
 def test_stop_and_go_on(fragile: Server, session: OAuth2Session, undisturbed: dict[str, bytes]) -> None:
     """STOP finishes what is in hand and keeps the percentage; START does only what is left."""
     job = catch_in_the_middle(fragile, session)
+    wait_for(lambda: client.status(session, fragile, job)["completionPercentage"] > 0, 30, "the first whole partition")
     assert client.act(session, fragile, job, "stop") == 204
     stopped = client.wait_until(session, fragile, job, ("STOPPED",))
     assert stopped["stoppedStatusReason"] == "USER_ACTION"
