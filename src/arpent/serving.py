@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ def serve(settings: Settings) -> None:
     configure(settings.log_format)
     application = wiring.application(settings)
     stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it caught, when it has ended
+        signal.signal(number, lambda *_: stop.set())
     keeper = threading.Thread(target=_keep_runner, args=(settings, stop), name="runner-keeper")
     keeper.start()
     try:
