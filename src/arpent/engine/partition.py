@@ -34,7 +34,7 @@ def lay_out(centres: NDArray[np.float64], crs: CRS, rasters: Sequence[Raster]) -
     column = np.zeros(len(centres), np.int64)
     for number, raster in enumerate(rasters):
         x, y = Transformer.from_crs(crs, raster.crs, always_xy=True).transform(centres[:, 0], centres[:, 1])
-        across, down = (~raster.transform) * (np.asarray(x), np.asarray(y))
+        across, down = (~raster.transform) @ (np.asarray(x), np.asarray(y))
         inside = (across >= 0) & (across < raster.width) & (down >= 0) & (down < raster.height)
         mine = inside & (image == len(rasters))
         level = raster.levels[0]
