@@ -48,15 +48,22 @@ class Acquisition:
 
 
 def write_acquisition(
-    folder: Path, acquisition: Acquisition, numbers: Mapping[str, NDArray[np.uint16]], classes: NDArray[np.uint8]
+    folder: Path,
+    acquisition: Acquisition,
+    numbers: Mapping[str, NDArray[np.uint16]],
+    classes: NDArray[np.uint8],
+    blocks: tuple[int, int] | None = None,
 ) -> None:
-    """Five COGs and their item in a folder of their own."""
+    """A COG per band of `numbers`, one of the classes, and their item, in a folder of their own.
+
+    `blocks`: pixels per side of a block of the bands, and of the classes; None: 512, or 256 for small images.
+    """
     place = folder / acquisition.name
     place.mkdir(parents=True, exist_ok=True)
     for band, pixels in numbers.items():
-        _write_cog(place / f"{band}.tif", pixels, acquisition.transform, "AVERAGE")
-    _write_cog(place / "SCL.tif", classes, acquisition.transform @ Affine.scale(2), "NEAREST")
-    item = _item(acquisition, classes)
+        _write_cog(place / f"{band}.tif", pixels, acquisition.transform, "AVERAGE", blocks and blocks[0])
+    _write_cog(place / "SCL.tif", classes, acquisition.transform @ Affine.scale(2), "NEAREST", blocks and blocks[1])
+    item = _item(acquisition, classes, (*numbers, "SCL"))
     (place / f"{acquisition.name}.json").write_text(json.dumps(item, indent=1) + "\n", encoding="utf-8")
 
 
@@ -84,7 +91,7 @@ def write_parcels(path: Path, fields: Fields) -> tuple[str, ...]:
     return identifiers
 
 
-def _write_cog(path: Path, pixels: NDArray[np.generic], transform: Affine, resampling: str) -> None:
+def _write_cog(path: Path, pixels: NDArray[np.generic], transform: Affine, resampling: str, block: int | None) -> None:
     with rasterio.open(
         path,
         "w",
@@ -98,13 +105,13 @@ def _write_cog(path: Path, pixels: NDArray[np.generic], transform: Affine, resam
         nodata=0,
         compress="DEFLATE",
         predictor="STANDARD",
-        blocksize=512 if max(pixels.shape) > 1024 else 256,
+        blocksize=block or (512 if max(pixels.shape) > 1024 else 256),
         overview_resampling=resampling,
     ) as image:
         image.write(pixels, 1)
 
 
-def _item(acquisition: Acquisition, classes: NDArray[np.uint8]) -> dict[str, object]:
+def _item(acquisition: Acquisition, classes: NDArray[np.uint8], bands: tuple[str, ...]) -> dict[str, object]:
     """As Earth Search writes it, the misleading offset of -0.1 included: the flag says that it is applied already."""
     seen = int(np.count_nonzero(classes))
     cloudy = int(np.count_nonzero((classes == 8) | (classes == 9)))
@@ -136,7 +143,7 @@ def _item(acquisition: Acquisition, classes: NDArray[np.uint8]) -> dict[str, obj
             "s2:nodata_pixel_percentage": round(100 * (1 - seen / classes.size), 6),
             "earthsearch:boa_offset_applied": True,
         },
-        "assets": {ASSETS[band]: _asset(band) for band in ASSETS},
+        "assets": {ASSETS[band]: _asset(band) for band in ASSETS if band in bands},
     }
 
 

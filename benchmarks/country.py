@@ -1,0 +1,246 @@
+"""A made country for the benchmarks: one MGRS-like tile, several dates, and parcels; same seed, same bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from arpent.landscape.archive import EPSG, Acquisition, write_acquisition
+
+SEED = 20240612
+WEST, NORTH, PIXEL = 499_980.0, 5_200_020.0, 10.0
+VERSION = 4
+"""Counts up when the same size means other bytes."""
+START = datetime(2024, 4, 2, 10, 0, 31, tzinfo=UTC)
+REVISIT = timedelta(days=5)
+COMMUNE = 500
+"""Pixels per side of the squares that hold a village's parcels each."""
+CLOUDS = (0.01, 0.25, 0.05, 0.59, 0.12, 0.02)
+"""Cloud cover of one date after the other, over and over."""
+EDGES = (None, 0.76, None, None, 0.7, None)
+"""Where the swath ends, as a share of the tile's width, on one date after the other."""
+MEDIAN_HECTARES, SPREAD = 1.7, 0.47
+"""Parcel areas are log-normal: 1 % lie below 0.35 ha, 1 % above 8 ha."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything."""
+
+    side: int
+    """Pixels of the tile per side."""
+    dates: int
+    """Acquisitions."""
+    sparse: int
+    """Parcels that lie in some of the blocks."""
+    dense: int
+    """Parcels that lie in all of them."""
+    dense_dates: int
+    """Acquisitions the dense parcels are computed for."""
+    small: int
+    """Features of the case of many small ones."""
+
+
+SIZES = {
+    "S": Size(side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, small=50_000),
+    "M": Size(side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, small=200_000),
+    "L": Size(side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, small=700_000),
+}
+
+
+def make(out: Path, name: str) -> Path:
+    """The folder of a size, made if it is not there: `catalog/` and `buckets/results/`."""
+    size = SIZES[name]
+    folder = out / name
+    stamp = folder / "made.json"
+    wanted = {"version": VERSION, "seed": SEED, "side": size.side, "dates": size.dates}
+    if stamp.exists() and json.loads(stamp.read_text()) == wanted:
+        return folder
+    (folder / "catalog").mkdir(parents=True, exist_ok=True)
+    (folder / "buckets" / "results").mkdir(parents=True, exist_ok=True)
+    ground = _ground(np.random.default_rng((SEED, 0)), size.side)
+    for number in range(size.dates):
+        print(f"  making date {number + 1} of {size.dates} ...", flush=True)
+        _date(folder / "catalog", ground, number)
+    stamp.write_text(json.dumps(wanted) + "\n")
+    return folder
+
+
+def day(number: int) -> datetime:
+    """When the date is."""
+    return START + REVISIT * number
+
+
+# ---- images
+
+
+def _noise(random: np.random.Generator, side: int, cell: int) -> NDArray[np.float32]:
+    """(side, side), about 0, deviation 1: random numbers every `cell` pixels, linear between them."""
+    count = side // cell + 2
+    coarse = random.standard_normal((count, count), dtype=np.float32)
+    place = np.arange(side, dtype=np.float32) / cell
+    index = place.astype(np.intp)
+    share = (place - index).astype(np.float32)
+    wide = coarse[:, index] + (coarse[:, index + 1] - coarse[:, index]) * share
+    smooth = wide[index + 1] - wide[index]
+    smooth *= share[:, None]
+    smooth += wide[index]
+    return smooth
+
+
+def _ground(random: np.random.Generator, side: int) -> NDArray[np.float32]:
+    """How green it is, 0 to 1: regions, and fields of some 130 m that differ from their neighbours."""
+    field = random.random((side // 13 + 2, side // 13 + 2), dtype=np.float32)
+    rows = np.clip(np.arange(side) // 13 + (np.arange(side) // 170) % 2, 0, len(field) - 1)
+    green = field[rows][:, rows]
+    green *= np.float32(0.6)
+    green += np.float32(0.2) + np.float32(0.1) * _noise(random, side, 400)
+    return np.clip(green, 0, 1, out=green)
+
+
+def _date(catalog: Path, ground: NDArray[np.float32], number: int) -> None:
+    random = np.random.default_rng((SEED, 1, number))
+    side = len(ground)
+    share, edge = CLOUDS[number % len(CLOUDS)], EDGES[number % len(EDGES)]
+    sky = _noise(random, side, 300) + np.float32(0.5) * _noise(random, side, 70)
+    threshold = np.quantile(sky[::16, ::16], 1 - share)
+    cloud = np.clip((sky - np.float32(threshold)) * np.float32(3), 0, 1)
+    del sky
+    season = np.float32(0.5 + 0.5 * np.sin(number / 3))
+    texture = _noise(random, side, 6)
+    outside = np.zeros((side, side), bool)
+    if edge is not None:
+        ends = side * (edge + 0.08 * np.arange(side) / side)
+        outside = np.arange(side)[None, :] >= ends[:, None]
+    numbers = {}
+    for band, (bare, lush, fine, grain) in {"B04": (1900, 450, 40, 16), "B08": (2300, 4300, 120, 70)}.items():
+        seen = np.float32(bare) + np.float32(lush - bare) * season * ground
+        seen += np.float32(fine) * texture
+        seen += cloud * (np.float32(7600) - seen)
+        seen += np.float32(grain) * random.standard_normal((side, side), dtype=np.float32)
+        pixels = np.clip(seen, 1, 15000).astype(np.uint16)
+        pixels[outside] = 0
+        numbers[band] = pixels
+    classes = _classes(random, ground, cloud, outside)
+    transform = Affine(PIXEL, 0, WEST, 0, -PIXEL, NORTH)
+    acquisition = Acquisition(
+        tile="33TWM", instant=day(number), orbit=122, platform="sentinel-2a", transform=transform,
+        footprint=_footprint(side, edge),
+    )  # fmt: skip
+    write_acquisition(catalog, acquisition, numbers, classes, blocks=(1024, 512))
+
+
+def _classes(
+    random: np.random.Generator, ground: NDArray[np.float32], cloud: NDArray[np.float32], outside: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Scene classification at 20 m: vegetation, bare, thin and thick cloud, shadow, and some speckle."""
+    sky = cloud[::2, ::2]
+    classes = np.where(ground[::2, ::2] > 0.45, 4, 5).astype(np.uint8)
+    speckle = random.random(classes.shape, dtype=np.float32)
+    classes[speckle < 0.02] = 7
+    classes[np.roll(sky, (9, -14), (0, 1)) > 0.4] = 3
+    classes[sky > 0.05] = 8
+    classes[sky > 0.5] = 9
+    classes[outside[::2, ::2]] = 0
+    return classes
+
+
+def _footprint(side: int, edge: float | None) -> shapely.Polygon:
+    top, bottom = (1.0, 1.0) if edge is None else (edge, edge + 0.08)
+    extent = side * PIXEL
+    south = NORTH - extent
+    return shapely.Polygon(
+        [(WEST, NORTH), (WEST + top * extent, NORTH), (WEST + bottom * extent, south), (WEST, south)]
+    )
+
+
+# ---- parcels
+
+
+def parcels(folder: Path, name: str, count: int, side: int, crs: str, communes: int | None = None) -> Path:
+    """A GeoPackage of `count` touching parcels in `communes` squares (None: all of the tile)."""
+    path = folder / "buckets" / "results" / f"{name}.gpkg"
+    note = path.with_suffix(".json")
+    wanted = {"version": VERSION, "seed": SEED, "count": count, "side": side, "crs": crs, "communes": communes}
+    if path.exists() and note.exists() and json.loads(note.read_text()) == wanted:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    shapes = _shapes(count, side, communes)
+    if crs != f"EPSG:{EPSG}":
+        x, y = Transformer.from_crs(EPSG, crs, always_xy=True).transform(*shapely.get_coordinates(shapes).T)
+        shapes = shapely.set_coordinates(shapes, np.column_stack((x, y)))
+    pyogrio.raw.write(
+        path, geometry=shapely.to_wkb(shapes), field_data=[np.array([f"parcel-{k}" for k in range(count)], object)],
+        fields=["identifier"], layer="parcels", crs=crs, geometry_type="MultiPolygon", promote_to_multi=True,
+        driver="GPKG", layer_options={"FID": "id"},
+    )  # fmt: skip
+    note.write_text(json.dumps(wanted) + "\n")
+    return path
+
+
+def small_parcels(folder: Path, count: int, side: int) -> Path:
+    """`count` squares of 30 to 60 m all over the tile."""
+    path = folder / "buckets" / "results" / f"small-{count}.gpkg"
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng((SEED, 3))
+    extent = side * PIXEL
+    corner = np.array([WEST, NORTH - extent]) + random.uniform(0, extent - 60, (count, 2))
+    reach = random.uniform(30, 60, (count, 2))
+    shapes = shapely.box(*corner.T, *(corner + reach).T)
+    pyogrio.raw.write(
+        path, geometry=shapely.to_wkb(shapes), field_data=[np.array([f"s{k}" for k in range(count)], object)],
+        fields=["identifier"], layer="parcels", crs=f"EPSG:{EPSG}", geometry_type="Polygon", driver="GPKG",
+        layer_options={"FID": "id"},
+    )  # fmt: skip
+    return path
+
+
+def _shapes(count: int, side: int, communes: int | None) -> NDArray[np.object_]:
+    """Villages: lattices of lines at log-normal distances, sides bent; neighbours share every vertex."""
+    random = np.random.default_rng((SEED, 2))
+    across = side // COMMUNE
+    places = random.permutation(across * across)[: communes or across * across]
+    per = -(-count // len(places))
+    cells = int(np.ceil(np.sqrt(per)))
+    room = COMMUNE * PIXEL * 0.98
+    found = []
+    for place in sorted(places.tolist()):
+        row, column = divmod(place, across)
+        corner = np.array([WEST + column * COMMUNE * PIXEL, NORTH - (row + 1) * COMMUNE * PIXEL])
+        found.append(_village(random, corner, cells, room)[:per])
+    return np.concatenate(found)[:count]
+
+
+def _village(random: np.random.Generator, corner: NDArray[np.float64], cells: int, room: float) -> NDArray[np.object_]:
+    """(cells²,): 16 corners each."""
+    step = np.sqrt(MEDIAN_HECTARES * 10_000) * np.exp(random.normal(0, SPREAD, (2, cells)))
+    lines = np.concatenate((np.zeros((2, 1)), np.cumsum(step, axis=1)), axis=1)
+    lines *= np.minimum(1.0, room / lines[:, -1:])
+    # Four vertices per side: a fine lattice of which only the lines are used, every point moved a little.
+    fine = np.stack([np.interp(np.arange(4 * cells + 1) / 4, np.arange(cells + 1), line) for line in lines])
+    x, y = np.meshgrid(fine[0], fine[1])
+    least = np.minimum(np.gradient(fine[0])[None, :], np.gradient(fine[1])[:, None])
+    x = corner[0] + x + random.uniform(-0.3, 0.3, x.shape) * least
+    y = corner[1] + y + random.uniform(-0.3, 0.3, y.shape) * least
+    i, j = (4 * index for index in np.divmod(np.arange(cells * cells), cells))
+    along = np.concatenate((np.arange(4), np.full(4, 4), np.arange(4, 0, -1), np.zeros(4), [0])).astype(int)
+    down = np.concatenate((np.zeros(4), np.arange(4), np.full(4, 4), np.arange(4, 0, -1), [0])).astype(int)
+    ring = np.stack((x[i[:, None] + down, j[:, None] + along], y[i[:, None] + down, j[:, None] + along]), axis=-1)
+    return np.asarray(shapely.polygons(ring), object)
+
+
+def about(size: Size) -> dict[str, object]:
+    """For the report."""
+    return asdict(size)
