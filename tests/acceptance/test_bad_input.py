@@ -75,6 +75,10 @@ def percentiles(k: Any) -> Body:
 
 
 REFUSED = {
+    "neither size nor resolution": (
+        changed(lambda body: [body["aggregation"].pop(name) for name in ("resx", "resy")]),
+        "resx",
+    ),
     "unknown collection": (changed(lambda body: body["input"]["data"][0].update(type="sentinel-9")), "sentinel-9"),
     "no input": (changed(lambda body: body.pop("input")), "input"),
     "no data": (changed(lambda body: body["input"].update(data=[])), "data"),
@@ -123,17 +127,6 @@ def test_create_refuses_what_is_no_object(server: Server, oauth: OAuth2Session, 
     answer = oauth.request("POST", server.batch, headers=client.JSON, data=payload)
     assert answer.status_code == 400, answer.text
     assert word in answer.json()["error"]["message"]
-
-
-def test_neither_pair_is_256_by_256(server: Server, oauth: OAuth2Session) -> None:
-    """The real service's default (FACTS 2.3): no error, but it must show in the counts."""
-    write_geopackage(server.buckets / "fields" / "one.gpkg", good_parcels(0)[:1])
-    body = client.seed_body("s3://fields/one.gpkg", SEED_TEXT)
-    del body["aggregation"]["resx"], body["aggregation"]["resy"]
-    job = client.run_job(oauth, server, body)
-    (answer,) = client.results(server, job).values()
-    stats = answer["response"]["data"][0]["outputs"]["output_B04"]["bands"]["B0"]["stats"]
-    assert stats["sampleCount"] == 256 * 256
 
 
 LOOP = "while (true) {}"

@@ -39,6 +39,7 @@ DEFAULT_SIDE = 256
 """Samples per side without any wish (FACTS 2.3)."""
 BOTH_PAIRS = "Only width and height or resx and resy can be set at the same time."
 """The real service's words (FACTS 1.5)."""
+NEITHER_PAIR = "is missing: give resx and resy, in units of the features' CRS, or width and height"
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
 
@@ -163,12 +164,15 @@ def _written(script: str) -> str:
 
 
 def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
-    """Resolution or size: one pair, whole, or neither (FACTS 2.3)."""
+    """Resolution or size: one pair, whole. Neither means 256 x 256 (FACTS 2.3), but only for one box or polygon: over
+    a batch that would give every parcel, however small, the same 65,536 samples, so a batch must say what it wants."""
     resolution = {"resx": aggregation.resx, "resy": aggregation.resy}
     size = {"width": aggregation.width, "height": aggregation.height}
     given = [pair for pair in (resolution, size) if any(number is not None for number in pair.values())]
     if len(given) == 2:
         raise InvalidRequest(BOTH_PAIRS, (("aggregation->resx", BOTH_PAIRS),))
+    if not given and isinstance(aggregation, BatchAggregation):
+        raise InvalidRequest.at("aggregation->resx", NEITHER_PAIR)
     if not given:
         return Size(width=DEFAULT_SIDE, height=DEFAULT_SIDE)
     for name, number in given[0].items():

@@ -140,7 +140,7 @@ class AggregationInterval(Shape):
 
 
 class StatisticalAggregation(Shape):
-    """Time, sampling and script; either resx and resy, or width and height; neither: 256 x 256 (FACTS 2.3)."""
+    """Time, sampling and script; either resx and resy, or width and height; neither, and no batch: 256 x 256."""
 
     time_range: TimeRange
     aggregation_interval: AggregationInterval

@@ -53,7 +53,6 @@ def test_the_seed_request() -> None:
 @pytest.mark.parametrize(
     ("changes", "sampling"),
     [
-        ({"resx": REMOVE, "resy": REMOVE}, Size(width=256, height=256)),
         ({"resx": None, "resy": None, "width": 368.043, "height": 834.9}, Size(width=368, height=834)),
         ({"resx": 0.0001, "resy": 0.0002}, Resolution(x=0.0001, y=0.0002)),
     ],
@@ -67,6 +66,7 @@ def test_sampling(changes: dict[str, Any], sampling: Resolution | Size) -> None:
     ("changes", "parameter"),
     [
         ({"aggregation.resy": REMOVE}, "aggregation->resy"),
+        ({"aggregation.resx": REMOVE, "aggregation.resy": REMOVE}, "aggregation->resx"),
         ({"aggregation.resx": 0}, "aggregation->resx"),
         ({"aggregation.resx": "10"}, "aggregation->resx"),
         ({"aggregation.resx": REMOVE, "aggregation.resy": REMOVE, "aggregation.width": 20}, "aggregation->height"),
@@ -259,6 +259,11 @@ def test_a_synchronous_request_has_bounds_and_an_inline_script() -> None:
     assert parameters(refused({"aggregation.evalscript": REMOVE}, STATISTICAL)) == ["aggregation->evalscript"]
     reference = {"aggregation.evalscriptReference": {"s3": {"url": "s3://bucket/script.js"}}}
     assert parameters(refused(reference, STATISTICAL)) == ["aggregation->evalscriptReference"]
+
+
+def test_without_size_a_synchronous_request_gets_256_by_256() -> None:
+    changes = dict.fromkeys(("aggregation.resx", "aggregation.resy"), REMOVE)
+    assert parse_statistical(text(STATISTICAL, changes)).sampling == Size(width=256, height=256)
 
 
 def test_a_resolution_too_fine_in_the_real_services_words() -> None:
