@@ -43,7 +43,7 @@ class OutputCalculations:
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     """Band name or `default` → histogram."""
     percentiles: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Band name or `default` → k values."""
+    """Band name or `default` → k values; none: the band asks for no percentiles, whatever the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,5 +61,5 @@ class Calculations:
             return Calculation()
         return Calculation(
             histogram=entry.histograms.get(band) or entry.histograms.get(DEFAULT),
-            percentiles=entry.percentiles.get(band) or entry.percentiles.get(DEFAULT) or (),
+            percentiles=entry.percentiles.get(band, entry.percentiles.get(DEFAULT, ())),
         )

@@ -20,9 +20,8 @@ def calculations(entries: Mapping[str, CalculationsEntry] | None) -> Calculation
 def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
     histograms = {band: histogram(wish, f"{at}->histograms->{band}") for band, wish in (entry.histograms or {}).items()}
     percentiles = {
-        band: tuple(float(k) for k in wish.percentiles.k)
+        band: tuple(float(k) for k in wish.percentiles.k) if wish.percentiles else ()
         for band, wish in (entry.statistics or {}).items()
-        if wish.percentiles is not None
     }
     return OutputCalculations(histograms=histograms, percentiles=percentiles)
 

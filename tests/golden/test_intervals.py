@@ -1,0 +1,32 @@
+"""Published intervals of the real service (FACTS 2.3), through the body as a user writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from arpent.wire.request import parse_statistical
+from arpent.wire.result_text import instant
+from tests.support.published import cases
+from tests.unit.wire.bodies import STATISTICAL, text
+
+
+def cut(wish: dict[str, Any]) -> list[list[str]]:
+    changes = {
+        "aggregation.timeRange": {"from": wish["from"], "to": wish["to"]},
+        "aggregation.aggregationInterval": {"of": wish["of"]},
+    }
+    request = parse_statistical(text(STATISTICAL, changes))
+    return [[instant(slice_.start), instant(slice_.end)] for slice_ in request.intervals]
+
+
+def test_intervals(shared_reference: Path):
+    for case in cases(shared_reference, "intervals"):
+        found, expected = cut(case["input"]), case["expected"]
+        if isinstance(expected, list):
+            assert found == expected, case["id"]
+            continue
+        assert len(found) == expected["count"], case["id"]
+        for name, place in (("first", 0), ("second", 1), ("last", -1)):
+            if name in expected:
+                assert found[place] == expected[name], case["id"]
