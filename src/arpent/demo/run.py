@@ -47,6 +47,7 @@ def demonstrate(
         shutil.rmtree(options.folder)
     options.folder.mkdir(parents=True)
     (options.folder / MARKER).touch()
+    console.soft_wrap = True
     console.print("[bold]arpent demo[/]: what did each of these fields look like, over time?\n")
     if catalog is None or features is None:
         console.print("[bold]1[/] A landscape: made here, seeded, so that everybody sees the same …")
@@ -70,7 +71,7 @@ def run(scenery: Scenery, options: Options, console: Console) -> Path:
     began = time.monotonic()
     with serving(options.folder, scenery.catalog, options.port) as (base, process):
         console.print(f"[bold]4[/] A server: [cyan]arpent serve[/] at {base} (docs at {base}/docs)")
-        workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}", soft_wrap=True))
+        workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}"))
         console.print("[bold]5[/] The real service's documented workflow, with requests and requests_oauthlib:")
         request_id, status = _carry_out(workflow, scenery, console)
         folder = bucket / "results" / request_id
