@@ -149,7 +149,25 @@ class CatalogUnavailable(WorldError):
 
 
 class AssetUnreadable(WorldError):
-    """An image of an item cannot be read."""
+    """An image of an item cannot be read.
+
+    `href` is the image's address as the catalogue gives it, signature included: for comparing, never for showing.
+    `block`: (level, row, column) if only that part of the image is broken; None: all of it, or who knows.
+    """
+
+    def __init__(
+        self, message: str, *, transient: bool = False, href: str = "", block: tuple[int, int, int] | None = None
+    ) -> None:
+        super().__init__(message, transient=transient)
+        self.href = href
+        self.block = block
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_revive_asset, (self.args[0], self.transient, self.href, self.block))
+
+
+def _revive_asset(message: str, transient: bool, href: str, block: tuple[int, int, int] | None) -> AssetUnreadable:
+    return AssetUnreadable(message, transient=transient, href=href, block=block)
 
 
 class StorageDenied(WorldError):

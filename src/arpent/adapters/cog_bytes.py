@@ -175,19 +175,24 @@ def _unreadable(href: str, error: Exception) -> AssetUnreadable:
     """What went wrong, without the client's own text: it repeats the signed URL."""
     name = public_name(href)
     if isinstance(error, FileNotFoundError):
-        return AssetUnreadable(f"image {name} does not exist")
+        return AssetUnreadable(f"image {name} does not exist", href=href)
     if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
-        return AssetUnreadable(f"image {name} may not be read with the credentials at hand (see AWS_* variables)")
+        return AssetUnreadable(
+            f"image {name} may not be read with the credentials at hand (see AWS_* variables)", href=href
+        )
     if isinstance(error, NotSupportedError):
-        return AssetUnreadable(f"image {name} cannot be read in parts: its server does not answer range requests")
+        return AssetUnreadable(
+            f"image {name} cannot be read in parts: its server does not answer range requests", href=href
+        )
     if not isinstance(error, BaseError):
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         text = str(error) if isinstance(error, ValueError) and "address" in str(error) else reason
-        return AssetUnreadable(f"image {name} cannot be read: {text}")
+        return AssetUnreadable(f"image {name} cannot be read: {text}", href=href)
     status = re.search(r"status code: (\d{3})", str(error))
     code = int(status[1]) if status else 0
     transient = not 400 <= code < 500 or code in (408, 425, 429)
     return AssetUnreadable(
         f"image {name} cannot be read: " + (f"its server answered {code}" if code else "its server does not answer"),
         transient=transient,
+        href=href,
     )

@@ -174,7 +174,8 @@ class CogReader:
                 continue
             if not 0 <= band < image.raster.band_count:
                 raise AssetUnreadable(
-                    f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is asked for"
+                    f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is asked for",
+                    href=href,
                 )
             for part in _portions(blocks, image, band):
                 yield _Load(href=href, image=image, blocks=part)
@@ -215,7 +216,11 @@ class CogReader:
             pixels = decode(payload, table, shape, rows, band)
         except ValueError as error:
             place = f"block (row {block.row}, column {block.column}) of level {block.level}"
-            raise AssetUnreadable(f"image {public_name(parcel.href)}: {place} cannot be decoded: {error}") from None
+            raise AssetUnreadable(
+                f"image {public_name(parcel.href)}: {place} cannot be decoded: {error}",
+                href=parcel.href,
+                block=(block.level, block.row, block.column),
+            ) from None
         if pixels.shape != full:
             pixels = np.pad(pixels, ((0, full[0] - pixels.shape[0]), (0, 0)))
         return parcel.href, block, pixels

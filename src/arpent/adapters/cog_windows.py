@@ -28,8 +28,8 @@ class GdalImage:
         self._lock = Lock()
         try:
             self._dataset: Any = rasterio.open(_gdal_name(href))
-        except RasterioError as error:
-            raise AssetUnreadable(f"image {public_name(href)} is not an image that can be read") from error
+        except RasterioError:  # its text may repeat a signed URL
+            raise AssetUnreadable(f"image {public_name(href)} is not an image that can be read", href=href) from None
         self.raster = self._describe()
 
     def read(self, block: Block, band: int) -> NDArray[np.generic]:
@@ -42,10 +42,12 @@ class GdalImage:
         try:
             with self._lock:
                 pixels = self._dataset.read(band + 1, window=inside)
-        except RasterioError as error:
+        except RasterioError:
             raise AssetUnreadable(
-                f"image {public_name(self._href)}: block (row {block.row}, column {block.column}) cannot be decoded"
-            ) from error
+                f"image {public_name(self._href)}: block (row {block.row}, column {block.column}) cannot be decoded",
+                href=self._href,
+                block=(block.level, block.row, block.column),
+            ) from None
         padded = np.zeros((shape.block_height, shape.block_width), pixels.dtype)
         padded[: pixels.shape[0], : pixels.shape[1]] = pixels
         return padded
@@ -57,7 +59,9 @@ class GdalImage:
     def _describe(self) -> Raster:
         dataset = self._dataset
         if dataset.crs is None:
-            raise AssetUnreadable(f"image {public_name(self._href)} has no coordinate reference system")
+            raise AssetUnreadable(
+                f"image {public_name(self._href)} has no coordinate reference system", href=self._href
+            )
         height, width = dataset.block_shapes[0]
         level = Level(width=dataset.width, height=dataset.height, block_width=width, block_height=height)
         return Raster(

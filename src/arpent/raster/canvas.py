@@ -56,12 +56,22 @@ class Canvas:
         """Samples that all bands of the item have given are filled for good."""
         _commit(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
 
+    def forget(self) -> None:
+        """Whatever the item at hand has given so far; to be called when reading it broke off."""
+        self.hits[:] = 0
+
+    def abandon(self, samples: NDArray[np.bool_]) -> None:
+        """Samples (N,) that nothing shall be read for any more, in any scene."""
+        self.mask[:, samples] = 1
+
     def vacant(self, scene: int, offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,): features with a sample that is still to be filled."""
         return _vacant(self.mask[scene], offsets)  # type: ignore[no-any-return]
 
-    def finish(self) -> tuple[NDArray[np.generic], ...]:
-        """The values, holes in place."""
+    def finish(self, abandoned: NDArray[np.bool_]) -> tuple[NDArray[np.generic], ...]:
+        """The values, holes in place, and wherever samples (N,) were abandoned."""
+        self.mask[:, abandoned] = 0
+        self.used[:, abandoned] = -1
         for band, number in enumerate(self.holes):
             self.widen(band, np.dtype(np.uint8))
             values = self.values[band]

@@ -45,6 +45,10 @@ class NearestIndex:
             row, column = divmod(int(self.blocks[position]), -(-self.shape.width // self.shape.block_width))
             yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
 
+    def samples_of(self, position: int) -> NDArray[np.int32]:
+        """The samples that lie in one block."""
+        return self.order[self.starts[position] : self.starts[position + 1]]
+
     def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
         """Samples of one block into the target's values, where they are data and not yet filled."""
         part = slice(self.starts[position], self.starts[position + 1])

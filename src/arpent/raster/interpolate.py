@@ -53,6 +53,10 @@ class InterpolationIndex:
                 row, column = divmod(int(number), across)
                 yield position, Block(level=self.level, row=row, column=column)
 
+    def samples_of(self, position: int) -> NDArray[np.int64]:
+        """The samples that need some pixel of one block."""
+        return self.samples[self.order[self.starts[position] : self.starts[position + 1]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Accumulation:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.errors import AssetUnreadable
 from arpent.model.collection import Collection
 from arpent.model.item import Item
 from arpent.model.request import Source
-from arpent.ports import AssetReader
+from arpent.ports import AssetReader, Block
 from arpent.raster.canvas import Canvas
+from arpent.raster.faults import Fault, Losses
 from arpent.raster.layer import Layer, layers
 from arpent.raster.site import Site
 from arpent.raster.units import hole
@@ -29,6 +31,8 @@ class Mosaic:
     """(N,): dataMask."""
     used: NDArray[np.int16]
     """(N,): position, in the items given, of the one the sample came from; -1: none."""
+    faults: tuple[Fault, ...] = ()
+    """Broken images; the features they name have no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,8 @@ class Stack:
     """(scenes, N): dataMask of each scene."""
     used: NDArray[np.int16]
     """(scenes, N): position, in the scene's items, of the one the sample came from; -1: none."""
+    faults: tuple[Fault, ...] = ()
+    """Broken images; the features they name have no data in any scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,10 @@ class _Turn:
     """Place of the item among the scene's."""
     item: Item
     """The item."""
+
+
+_Plan = tuple[_Turn, tuple[Layer, ...]]
+"""A turn, and what its item's images give."""
 
 
 def simple(
@@ -68,10 +78,17 @@ def simple(
 
     A sample of an item has data where every band asked for has; without any the collection's mask band decides.
     An item that lacks a band, or whose footprint meets no feature with an empty sample, is never opened; reading
-    stops when all samples are filled. Raises AssetUnreadable.
+    stops when all samples are filled. An image that is broken for good is never replaced by the next item's: it
+    costs the features with a sample that it would have been asked for (`faults`), and no others. Raises
+    AssetUnreadable if it is transient.
     """
     whole = stack((items,), wants, site, reader, source=source, collection=collection)
-    return Mosaic(values=tuple(values[0] for values in whole.values), mask=whole.mask[0], used=whole.used[0])
+    return Mosaic(
+        values=tuple(values[0] for values in whole.values),
+        mask=whole.mask[0],
+        used=whole.used[0],
+        faults=whole.faults,
+    )
 
 
 def stack(
@@ -84,13 +101,15 @@ def stack(
     collection: Collection,
 ) -> Stack:
     """One mosaic per group: a day's items for ORBIT, one item for TILE. All groups advance together, so that the
-    reader is never idle between scenes. Raises AssetUnreadable."""
+    reader is never idle between scenes. Broken images and errors as for `simple`."""
     read = tuple(wants) or _mask_wants(collection)
     canvas = Canvas(len(groups), len(site.samples), tuple(hole(want.unit, collection.no_data_value) for want in read))
+    losses = Losses(samples=site.samples)
     queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
-        _play(turns, read, site, reader, canvas, source)
-    return Stack(values=canvas.finish()[: len(wants)], mask=canvas.mask, used=canvas.used)
+        _play(turns, read, site, reader, source, canvas=canvas, losses=losses)
+    values = canvas.finish(losses.lost)[: len(wants)]
+    return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(losses.faults))
 
 
 def _mask_wants(collection: Collection) -> tuple[Want, ...]:
@@ -111,11 +130,27 @@ def _turns(scene: int, group: Sequence[Item], wants: Sequence[Want], site: Site,
 
 
 def _play(
-    turns: Sequence[_Turn], wants: Sequence[Want], site: Site, reader: AssetReader, canvas: Canvas, source: Source
+    turns: Sequence[_Turn],
+    wants: Sequence[Want],
+    site: Site,
+    reader: AssetReader,
+    source: Source,
+    *,
+    canvas: Canvas,
+    losses: Losses,
 ) -> None:
     """Read what the turns need, in one stream, and fill the canvas."""
     reader.prepare([turn.item.assets[want.band.name].href for turn in turns for want in wants])
-    plans = [(turn, layers(turn.item, wants, site, reader, source)) for turn in turns]
+    plans: list[_Plan] = []
+    for turn in turns:
+        try:
+            plans.append((turn, layers(turn.item, wants, site, reader, source)))
+        except AssetUnreadable as error:
+            if error.transient:
+                raise
+            # Where its pixels lie is not known: whoever the footprint reaches, and who lacks samples, needed it.
+            needy = canvas.vacant(turn.scene, site.samples.offsets) & site.reached(turn.item.footprint)
+            canvas.abandon(losses.add(needy, turn.item, error))
     for _, plan in plans:
         for layer in plan:
             for band, conversion in layer.feeds:
@@ -123,11 +158,52 @@ def _play(
     bands = {layer.band for _, plan in plans for layer in plan}
     # A read names one band of the file. Where bands share a file, scenes must not be mixed: see Canvas.hits.
     for part in [plans] if len(bands) < 2 else [[plan] for plan in plans]:
-        _stream(part, reader, canvas)
+        _persist(part, reader, canvas, losses)
 
 
-def _stream(plans: Sequence[tuple[_Turn, tuple[Layer, ...]]], reader: AssetReader, canvas: Canvas) -> None:
-    """Decode every block needed once and hand its pixels on; an item counts when all of its layers have come."""
+def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, losses: Losses) -> None:
+    """Stream to the end, around broken images: each costs the features that need it, then the rest goes on."""
+    pending = list(plans)
+    while pending:
+        try:
+            _stream(pending, reader, canvas)
+        except AssetUnreadable as error:
+            canvas.forget()
+            if error.transient or not _blame(error, pending, reader, canvas, losses):
+                raise
+        else:
+            return
+
+
+def _blame(error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, losses: Losses) -> bool:
+    """Note who loses samples to a broken image; False: nobody, so that going on would not help."""
+    found = False
+    for turn, layer in [(turn, layer) for turn, plan in plans for layer in plan if layer.href == error.href]:
+        filled = canvas.mask[turn.scene]
+        needed = layer.read(filled)
+        # If a single block is at fault, others may be, too: all are tried now, rather than one per new beginning.
+        broken = needed if error.block is None else [one for one in needed if _fails(one[1], layer, reader)]
+        owners = losses.owners([layer.index.samples_of(position) for position, _ in broken], filled)
+        found |= bool(owners.any())
+        canvas.abandon(losses.add(owners, turn.item, error))
+    return found
+
+
+def _fails(block: Block, layer: Layer, reader: AssetReader) -> bool:
+    """Whether one block cannot be read for good. Raises AssetUnreadable if that may pass."""
+    try:
+        for _ in reader.read([(layer.href, [block])], layer.band):
+            pass
+    except AssetUnreadable as error:
+        if error.transient:
+            raise
+        return True
+    return False
+
+
+def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
+    """Decode every block needed once and hand its pixels on; an item counts, and its plan goes, when all of its
+    layers have come."""
     left = {turn.scene: len(plan) for turn, plan in plans}
     for band in sorted({layer.band for _, plan in plans for layer in plan}):
         reads = [
@@ -145,3 +221,4 @@ def _stream(plans: Sequence[tuple[_Turn, tuple[Layer, ...]]], reader: AssetReade
             left[turn.scene] -= 1
             if not left[turn.scene]:
                 canvas.commit(turn.scene, turn.position)
+                plans[:] = [plan for plan in plans if plan[0] is not turn]
