@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from arpent.errors import InvalidRequest, ScriptSetupError
+from arpent.evalscript.lint import band_fault
 from arpent.model.collection import Collection, Unit
 from arpent.model.evalscript import DATA_MASK, Evalscript, Input
 from arpent.model.request import Request, Source
@@ -81,14 +82,8 @@ def _source(input_: Input, ordinal: int, sources: tuple[Source, ...]) -> Source:
 
 
 def _want(collection: Collection, name: str, unit_name: str | None) -> Want:
-    band = collection.bands.get(name)
-    if band is None:
-        raise ScriptSetupError(
-            f"setup() asks for band '{name}', which {collection.id} does not have; it has "
-            f"{', '.join(collection.bands)} and {DATA_MASK}"
-        )
-    unit = band.unit(unit_name)
-    if unit is None:
-        offered = ", ".join(unit.name for unit in band.units)
-        raise ScriptSetupError(f"setup() asks for band '{name}' in '{unit_name}', but it comes in {offered}")
-    return Want(band=band, unit=unit)
+    fault = band_fault(collection, name, unit_name)
+    if fault is not None:
+        raise ScriptSetupError(f"setup().input: {fault}")
+    band = collection.bands[name]
+    return Want(band=band, unit=next(unit for unit in band.units if unit_name in (None, unit.name)))

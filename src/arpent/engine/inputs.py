@@ -114,7 +114,9 @@ def _script_input(
     arrays = tuple(
         _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in feed.input.bands
     )
-    return ScriptInput(values=arrays, scales=feed.scales, scenes=scenes)
+    return ScriptInput(
+        values=arrays, scales=feed.scales, scenes=scenes, normalization_factor=feed.collection.normalization_factor
+    )
 
 
 def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:

@@ -61,21 +61,21 @@ def _unknown(evalscript: Evalscript, collections: Mapping[str, Collection]) -> I
             yield from _unknown_of(evalscript, entry, collections[key])
 
 
+def band_fault(collection: Collection, name: str, unit: str | None) -> str | None:
+    """Why a collection cannot give a band in a unit (None: its default), with a suggestion; None: it can."""
+    band = collection.bands.get(name)
+    if band is None:
+        known = [*collection.bands, DATA_MASK]
+        return f"{collection.id} has no band '{name}'{_near(name, known)} It has {', '.join(known)}"
+    return None if band.unit(unit) is not None else _wrong_unit(collection, band, str(unit))
+
+
 def _unknown_of(evalscript: Evalscript, entry: Input, collection: Collection) -> Iterator[Remark]:
     for name, unit in zip(entry.bands, entry.units, strict=True):
-        if name == DATA_MASK:
-            continue
-        band = collection.bands.get(name)
-        if band is None:
-            known = [*collection.bands, DATA_MASK]
-            message = f"{collection.id} has no band '{name}'{_near(name, known)} It has {', '.join(known)}"
-            yield Remark(gravity=Gravity.ERROR, message=message, line=_line_of(evalscript.source, name))
-        elif band.unit(unit) is None:
-            yield Remark(
-                gravity=Gravity.ERROR,
-                message=_wrong_unit(collection, band, str(unit)),
-                line=_line_of(evalscript.source, str(unit)),
-            )
+        fault = None if name == DATA_MASK else band_fault(collection, name, unit)
+        if fault is not None:
+            word = name if name not in collection.bands else str(unit)
+            yield Remark(gravity=Gravity.ERROR, message=fault, line=_line_of(evalscript.source, word))
 
 
 def _wrong_unit(collection: Collection, band: Band, unit: str) -> str:
