@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,10 +128,17 @@ def _farewell(base: str, client_id: str, secret: str, folder: Path, options: Opt
         highlight=False,
         markup=False,
     )
+    program = _program()
     if not options.keep:
-        console.print("The server ends now; [cyan]arpent demo --keep[/] leaves it running.")
+        console.print(f"The server ends now; [cyan]{program} demo --keep[/] leaves it running.")
     console.print("\n[bold]Look next[/]")
     console.print(f"  one result     {next(iter(sorted(folder.glob('*.json'))), folder)}")
-    console.print(f"  one table      python -c \"import pandas; print(pandas.read_parquet('{folder / 'parquet'}'))\"")
+    console.print(f"  one table      {program} results {folder} --csv table.csv")
     console.print(f"  what was odd   {folder / 'report' / 'features.json'}")
     console.print(f"  server's log   {options.folder / 'server.log'}")
+
+
+def _program() -> str:
+    """How this was called, as the reader can type it again."""
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "arpent" and shutil.which("arpent") is None else "arpent"

@@ -65,14 +65,8 @@ class Footing:
         return float(west), float(south), float(east), float(north)
 
     def reached(self, footprint: shapely.Geometry) -> NDArray[np.bool_]:
-        """(n,): whose box the footprint (EPSG:4326) meets."""
-        shapely.prepare(footprint)
-        reached: NDArray[np.bool_] = shapely.intersects(footprint, self._outlines)
-        return reached
-
-    @cached_property
-    def _outlines(self) -> NDArray[np.object_]:
-        return np.asarray(shapely.box(*self.boxes.T), object)
+        """(n,): whose grid the footprint (EPSG:4326) meets; the same answer that the mosaic goes by."""
+        return self.site.reached(footprint)
 
 
 def stand(features: Features, grids: Grids) -> Footing:
