@@ -15,6 +15,8 @@ LEAST_AREA = 0.01
 """Floor of the area factor; it sits on the area, not on the product (FACTS 7)."""
 REFERENCE_BANDS = 3
 """Bands that cost one unit."""
+LEAST_REQUEST = 0.01
+"""Least price of a synchronous request (FACTS 7)."""
 
 
 def area(sample_count: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -25,6 +27,11 @@ def area(sample_count: NDArray[np.int64]) -> NDArray[np.float64]:
 def band_samples(inputs: Iterable[tuple[Sequence[str], int]]) -> float:
     """B x S of one interval: (bands, samples per pixel) of each input. dataMask does not count unless it is alone."""
     return sum(_counted(bands) * samples for bands, samples in inputs) / REFERENCE_BANDS
+
+
+def fusion(collections: Iterable[str]) -> int:
+    """Factor of data fusion: one per collection (FACTS 7). All of them are as local as any here."""
+    return len(set(collections))
 
 
 def _counted(bands: Sequence[str]) -> int:

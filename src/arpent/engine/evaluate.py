@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.engine.acquisitions import Acquisitions, acquire
-from arpent.engine.cost import band_samples
+from arpent.engine.cost import band_samples, fusion
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
 from arpent.engine.inputs import Prepared, prepare
@@ -20,7 +20,7 @@ from arpent.model.calculation import Calculations
 from arpent.model.evalscript import Evalscript, Mosaicking
 from arpent.model.interval import Interval
 from arpent.model.result import BandStatistics, ErrorType, Failure, IntervalResult
-from arpent.ports import ScriptAnswer, ScriptSession
+from arpent.ports import ScriptAnswer, ScriptInput, ScriptSession
 from arpent.zonal.outside import Outside
 from arpent.zonal.statistics import summarise
 
@@ -48,7 +48,8 @@ def evaluate(computation: Computation, interval: Interval) -> Iterator[IntervalR
     present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
     for members in groups(computation.feeds, acquisitions, present):
         rows = np.flatnonzero(members)
-        if all(feed.input.mosaicking is Mosaicking.SIMPLE for feed in computation.feeds) or len(rows) == len(members):
+        alone = len(computation.feeds) == 1 and computation.feeds[0].input.mosaicking is Mosaicking.SIMPLE
+        if alone or len(rows) == len(members):
             yield _evaluate_group(computation, interval, members, acquisitions)
             continue
         part = replace(computation, footing=footing.take(rows))
@@ -59,9 +60,12 @@ def evaluate(computation: Computation, interval: Interval) -> Iterator[IntervalR
 def groups(
     feeds: Sequence[Feed], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.bool_]]:
-    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes."""
+    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
+    several sources those of SIMPLE have length 0 or 1 (FACTS 5.2)."""
     scened = [
-        one.reach for feed, one in zip(feeds, acquisitions, strict=True) if feed.input.mosaicking != Mosaicking.SIMPLE
+        one.reach.any(axis=0, keepdims=True) if feed.input.mosaicking is Mosaicking.SIMPLE else one.reach
+        for feed, one in zip(feeds, acquisitions, strict=True)
+        if len(feeds) > 1 or feed.input.mosaicking is not Mosaicking.SIMPLE
     ]
     group = np.zeros(len(present), np.intp)
     if scened:
@@ -75,22 +79,46 @@ def groups(
 def _evaluate_group(
     computation: Computation, interval: Interval, present: NDArray[np.bool_], acquisitions: Sequence[Acquisitions]
 ) -> IntervalResult:
+    prepared, answer = ask(computation, interval, acquisitions)
+    return conclude(computation, interval, present, prepared, answer)
+
+
+def ask(
+    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
+) -> tuple[Prepared, ScriptAnswer]:
+    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises ScriptError."""
     prepared = prepare(
         computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
     )
-    answer = computation.session.evaluate(prepared.inputs, prepared.offsets)
+    return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets)
+
+
+def conclude(
+    computation: Computation,
+    interval: Interval,
+    present: NDArray[np.bool_],
+    prepared: Prepared,
+    answer: ScriptAnswer,
+) -> IntervalResult:
+    """What the script returned, as statistics; `present` (n,): which features the interval's items reach."""
     return IntervalResult(
         interval=interval,
         present=present,
         outputs=_summaries(computation, prepared, answer),
         failures=_failures(computation.footing, prepared, answer),
         items=prepared.items,
-        band_samples=band_samples(
-            (feed.input.bands, max(1, len(inputs.scenes)))
-            for feed, inputs in zip(computation.feeds, prepared.inputs, strict=True)
+        band_samples=fusion(feed.collection.id for feed in computation.feeds)
+        * band_samples(
+            (feed.input.bands, _depth(inputs)) for feed, inputs in zip(computation.feeds, prepared.inputs, strict=True)
         ),
         used=prepared.used,
     )
+
+
+def _depth(inputs: ScriptInput) -> int:
+    """Samples per pixel."""
+    values = inputs.values[0]
+    return 1 if values.ndim == 1 else values.shape[0]
 
 
 def _summaries(
@@ -100,7 +128,7 @@ def _summaries(
     evalscript = prepared.evalscript
     footing, inside = computation.footing, slice(None, -1)
     count, row, summaries = len(footing.features), 0, {}
-    masks = _masks(evalscript, answer.values)
+    masks = masks_of(evalscript, answer.values)
     for output in evalscript.outputs:
         valid = masks[output.mask] if output.mask is not None else np.ones(answer.values.shape[1], bool)
         bands = {}
@@ -120,7 +148,7 @@ def _summaries(
     return summaries
 
 
-def _masks(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
     """A sample counts where its mask is neither 0 nor NaN (FACTS 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]

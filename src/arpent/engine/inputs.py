@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,23 @@ from arpent.raster.order import orbits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Which item each sample of one input came from."""
+
+    scenes: tuple[tuple[int, ...], ...]
+    """Per scene its items, as rows of the input's acquisitions; one scene for SIMPLE."""
+    used: NDArray[np.int16]
+    """(scenes, N): position among the scene's items; -1: no data."""
+
+    def rows(self) -> NDArray[np.int64]:
+        """(scenes, N): row of the input's acquisitions; -1: no data."""
+        found = np.full(self.used.shape, -1, np.int64)
+        for scene, items in enumerate(self.scenes):
+            found[scene] = np.array([*items, -1], np.int64)[self.used[scene]]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Everything one call of a script needs."""
 
@@ -35,6 +52,8 @@ class Prepared:
     """Ids of all items considered."""
     used: NDArray[np.bool_]
     """(items, n): which of them gave samples to which feature."""
+    origins: tuple[Origin, ...]
+    """Per input."""
 
     @property
     def segments(self) -> NDArray[np.int64]:
@@ -61,12 +80,16 @@ def prepare(
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
     read = [_read(*parts, footing, world) for parts in zip(feeds, acquisitions, groups, scenes, strict=True)]
+    inputs = [inputs for inputs, _, _ in read]
+    if len(feeds) > 1:
+        inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
     return Prepared(
-        inputs=tuple(inputs for inputs, _ in read),
+        inputs=tuple(inputs),
         offsets=np.append(footing.samples.offsets, len(footing.samples) + 1),
         evalscript=evalscript,
         items=tuple(item.id for one in acquisitions for item in one.items),
-        used=np.concatenate([used for _, used in read]),
+        used=np.concatenate([used for _, used, _ in read]),
+        origins=tuple(origin for _, _, origin in read),
     )
 
 
@@ -91,18 +114,21 @@ def _read(
     scenes: tuple[Scene, ...],
     footing: Footing,
     world: World,
-) -> tuple[ScriptInput, NDArray[np.bool_]]:
-    """The arrays of one input, and (items, n): which item gave samples to which feature."""
+) -> tuple[ScriptInput, NDArray[np.bool_], Origin]:
+    """The arrays of one input, (items, n): which item gave samples to which feature, and the same by sample."""
     if feed.input.mosaicking is Mosaicking.SIMPLE:
         mosaic = simple(
             acquisitions.items, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection
         )
         used = givers(mosaic.used, footing.samples.offsets, len(acquisitions.items))
-        return _script_input(feed, mosaic.values, mosaic.mask, ()), used
+        origin = Origin(scenes=(tuple(range(len(acquisitions.items))),), used=mosaic.used[np.newaxis])
+        return _script_input(feed, mosaic.values, mosaic.mask, ()), used, origin
     read = stack(groups, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection)
     kept = {item.id for group in groups for item in group}
     used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
-    return _script_input(feed, read.values, read.mask, scenes), used
+    place = {item.id: row for row, item in enumerate(acquisitions.items)}
+    origin = Origin(scenes=tuple(tuple(place[item.id] for item in group) for group in groups), used=read.used)
+    return _script_input(feed, read.values, read.mask, scenes), used, origin
 
 
 def _script_input(
@@ -117,6 +143,11 @@ def _script_input(
     return ScriptInput(
         values=arrays, scales=feed.scales, scenes=scenes, normalization_factor=feed.collection.normalization_factor
     )
+
+
+def _absent(source: ScriptInput) -> ScriptInput:
+    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not (FACTS 5.2)."""
+    return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
 
 
 def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:

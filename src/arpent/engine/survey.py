@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.engine.acquisitions import Acquisitions, acquire
-from arpent.engine.cost import area, band_samples
+from arpent.engine.cost import area, band_samples, fusion
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
 from arpent.engine.world import World
@@ -55,13 +55,14 @@ def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footin
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0
     items: dict[str, str] = {}
+    factor = fusion(feed.collection.id for feed in feeds)
     for interval in intervals:
         found = [acquire(feed, interval, footing, world) for feed in feeds]
         present = np.any([one.reach.any(axis=0) for one in found], axis=0)
         scenes = [_scenes(feed, one) for feed, one in zip(feeds, found, strict=True)]
         depth = max(depth, *(int(each.max(initial=1)) for each in scenes))
         for feed, each in zip(feeds, scenes, strict=True):
-            weights += present * each * band_samples([(feed.input.bands, 1)])
+            weights += present * each * band_samples([(feed.input.bands, 1)]) * factor
         reached |= present
         acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
         items |= {

@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 
 from arpent.engine.compute import compute
+from arpent.engine.cost import LEAST_REQUEST
 from arpent.engine.feeds import bind
 from arpent.engine.pipeline import script_of
 from arpent.engine.trial import check_calculations, check_resolution
@@ -29,7 +30,7 @@ def statistics(request: Request, world: World, limits: Limits) -> tuple[bytes, f
     (result,) = compute(request, features, script, world, grids)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
-    return render_response(result, 0), result.processing_units
+    return render_response(result, 0), max(LEAST_REQUEST, result.processing_units)
 
 
 def _ground(bounds: Bounds, request: Request) -> tuple[Features, Grids]:

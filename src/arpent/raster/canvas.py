@@ -52,8 +52,10 @@ class Canvas:
         elif np.result_type(values.dtype, dtype) != values.dtype:
             self.values[band] = values.astype(np.result_type(values.dtype, dtype))
 
-    def commit(self, scene: int, item: int) -> None:
-        """Samples that all bands of the item have given are filled for good."""
+    def commit(self, scene: int, item: int, barred: NDArray[np.bool_] | None) -> None:
+        """Samples that all bands of the item have given are filled for good, unless `barred` (N,)."""
+        if barred is not None:
+            self.hits[barred] = 0
         _commit(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
 
     def forget(self) -> None:

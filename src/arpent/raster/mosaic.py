@@ -59,6 +59,9 @@ class _Turn:
     """Place of the item among the scene's."""
     item: Item
     """The item."""
+    barred: NDArray[np.bool_] | None
+    """(N,): samples of features that its footprint does not meet; None: there are none. It may well have pixels there,
+    but it is only read because of neighbours, and a feature's numbers must not depend on them."""
 
 
 _Plan = tuple[_Turn, tuple[Layer, ...]]
@@ -125,8 +128,10 @@ def _turns(scene: int, group: Sequence[Item], wants: Sequence[Want], site: Site,
         if not vacant.any():
             return
         complete = all(want.band.name in item.assets for want in wants)
-        if complete and (vacant & site.reached(item.footprint)).any():
-            yield _Turn(scene=scene, position=position, item=item)
+        reached = site.reached(item.footprint)
+        if complete and (vacant & reached).any():
+            barred = None if reached.all() else np.repeat(~reached, site.samples.counts)
+            yield _Turn(scene=scene, position=position, item=item, barred=barred)
 
 
 def _play(
@@ -220,5 +225,5 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
                 collector.finish()
             left[turn.scene] -= 1
             if not left[turn.scene]:
-                canvas.commit(turn.scene, turn.position)
+                canvas.commit(turn.scene, turn.position, turn.barred)
                 plans[:] = [plan for plan in plans if plan[0] is not turn]

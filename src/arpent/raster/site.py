@@ -8,7 +8,7 @@ from threading import RLock
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
 from arpent.model.grid import Grids
 from arpent.model.raster import Raster
@@ -24,8 +24,8 @@ Index = NearestIndex | InterpolationIndex
 _WGS84 = CRS.from_epsg(4326)
 _TOLERANCE = 2.5e-7
 """How far from PROJ a sample may land, in pixels of the source."""
-_BOX_MARGIN = 0.01
-"""Share by which a feature's box in degrees is widened: its sides are curves, known at three points."""
+_EDGE_POINTS = 9
+"""Points per side of a grid's outline in degrees, where its sides are curves."""
 _MOST_INDICES = 64
 """Source grids remembered; a partition meets a few, a job of odd images must not fill the memory."""
 
@@ -41,7 +41,7 @@ class Site:
         self._lock = RLock()
         self._warps: dict[tuple[str, float], Warp] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
-        self._boxes: NDArray[np.object_] | None = None
+        self._outlines: NDArray[np.object_] | None = None
 
     def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
         """How each sample is taken from images on this raster's grid; a sample appears in at most one of them."""
@@ -55,18 +55,18 @@ class Site:
             return self._indices[key]
 
     def reached(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
-        """(n,): whether the footprint (EPSG:4326) meets the box of each feature; everything, if it is not known."""
+        """(n,): whether the footprint (EPSG:4326) meets the grid of each feature; everything, if it is not known."""
         count = len(self.grids)
         if footprint is None or shapely.is_empty(footprint) or not count:
             return np.ones(count, np.bool_)
         with self._lock:
-            if self._boxes is None:
-                self._boxes = self._geographic_boxes()
-            whole = shapely.box(*shapely.total_bounds(self._boxes))
+            if self._outlines is None:
+                self._outlines = self._geographic_outlines()
+            whole = shapely.box(*shapely.total_bounds(self._outlines))
         shapely.prepare(footprint)
         if shapely.covers(footprint, whole):
             return np.ones(count, np.bool_)
-        reached: NDArray[np.bool_] = shapely.intersects(footprint, self._boxes)
+        reached: NDArray[np.bool_] = shapely.intersects(footprint, self._outlines)
         return reached
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
@@ -98,12 +98,16 @@ class Site:
             self._warps[key] = Warp(self.crs, self.grids, target, decade * _TOLERANCE)
         return self._warps[key]
 
-    def _geographic_boxes(self) -> NDArray[np.object_]:
-        corners = Warp(self.crs, self.grids, _WGS84, math.inf).corners.reshape(-1, 9, 2)
-        low, high = corners.min(axis=1), corners.max(axis=1)
-        margin = (high - low) * _BOX_MARGIN
-        low, high = low - margin, high + margin
-        known = np.isfinite(low).all(axis=1) & np.isfinite(high).all(axis=1) & (high[:, 0] - low[:, 0] < 180.0)
-        low[~known], high[~known] = (-180.0, -90.0), (180.0, 90.0)
-        boxes: NDArray[np.object_] = shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1])
-        return boxes
+    def _geographic_outlines(self) -> NDArray[np.object_]:
+        """(n,): the grids' bounds in degrees; the whole world for one that PROJ cannot place."""
+        step, ones = np.linspace(0.0, 1.0, _EDGE_POINTS)[:-1], np.ones(_EDGE_POINTS - 1)
+        along = np.concatenate((step, ones, 1.0 - step, 0.0 * ones))
+        across = np.concatenate((0.0 * ones, step, ones, 1.0 - step))
+        low, extent = self.grids.bounds[:, None, :2], np.diff(self.grids.bounds.reshape(-1, 2, 2), axis=1)
+        x, y = low[..., 0] + along * extent[..., 0], low[..., 1] + across * extent[..., 1]
+        if not self.crs.equals(_WGS84, ignore_axis_order=True):
+            x, y = Transformer.from_crs(self.crs, _WGS84, always_xy=True).transform(x, y)
+        known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1) & (np.ptp(x, axis=1) < 180.0)
+        outlines = np.full(len(x), shapely.box(-180.0, -90.0, 180.0, 90.0), object)
+        outlines[known] = shapely.polygons(np.stack((x[known], y[known]), axis=-1))
+        return outlines
