@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 from arpent import __version__
 from arpent.adapters.cog_reader import CogReader
 from arpent.adapters.collection_files import load_collections
+from arpent.adapters.explanation_picture import picture
 from arpent.adapters.folder_objects import FolderObjects
-from arpent.adapters.geopackage import read_features
+from arpent.adapters.geopackage import read_feature, read_features
 from arpent.adapters.inline_executor import SerialExecutor
 from arpent.adapters.obstore_objects import CloudObjects
 from arpent.adapters.parquet_table import table
@@ -29,6 +30,7 @@ from arpent.adapters.sql.work import SqlWorkStore
 from arpent.adapters.stac_catalog.routing import open_catalog
 from arpent.adapters.v8_runtime import V8Runtime
 from arpent.engine.analyse import analyse
+from arpent.engine.explain import explain_feature
 from arpent.engine.pipeline import give_up, process
 from arpent.engine.synchronous import statistics
 from arpent.engine.world import Limits, World
@@ -39,11 +41,13 @@ from arpent.jobs.service import JobService
 from arpent.logs import configure
 from arpent.model.analysis import Analysis
 from arpent.model.collection import Collection
+from arpent.model.explanation import Explanation
 from arpent.model.job import Job
 from arpent.model.partition import Outcome
 from arpent.model.request import Request
 from arpent.ports import Executor, Lease, ObjectStore
 from arpent.server.app import create_app
+from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import Options
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
@@ -71,11 +75,11 @@ def application(settings: Settings) -> FastAPI:
     """The HTTP API."""
     engine = database(settings)
     here = world(settings)
-    key = server_key(settings, engine)
-    return create_app(
-        service=service(settings, engine),
+    jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
+    app = create_app(
+        service=jobs,
         clients=clients(engine),
-        tokens=Tokens(key, settings.token_seconds),
+        tokens=tokens,
         statistics=lambda _owner, request: answer(request, settings, here),
         options=Options(
             insecure_transport=settings.insecure_transport,
@@ -83,6 +87,8 @@ def application(settings: Settings) -> FastAPI:
             version=__version__,
         ),
     )
+    add_explaining(app, jobs, tokens, Explaining(explain=partial(explained, here), draw=picture))
+    return app
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
@@ -173,6 +179,7 @@ def _world(serialised: str) -> World:
         runtime=V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory),
         collections=collections(settings),
         read_features=read_features,
+        read_feature=read_feature,
         table=table if settings.parquet else None,
     )
 
@@ -191,6 +198,11 @@ def answer(request: Request, settings: Settings, here: World) -> tuple[bytes, fl
     """The synchronous API: response and processing units. Raises CallerError, ScriptError or WorldError."""
     check(here.collections, request)
     return statistics(request, here, limits(settings))
+
+
+def explained(here: World, job: Job, feature: int, start: datetime | None) -> Explanation:
+    """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
+    return explain_feature(parse_batch(job.body), feature, start, here)
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

@@ -37,26 +37,45 @@ def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:
     list of FACTS 2.1, a damaged file.
     """
     layer = _only_layer(path)
+    empty = True
+    for features in _read(path, layer, batch):
+        if len(features):
+            empty = False
+            yield features
+    if empty:
+        raise FeaturesUnreadable(f"The GeoPackage has no features: table {layer!r} is empty.")
+
+
+def read_feature(path: Path, feature: int) -> Features | None:
+    """The one feature whose primary key is this, found by the table's index; None if there is no such feature.
+
+    Raises FeaturesUnreadable as `read_features` does, but does not look at the other features."""
+    layer = _only_layer(path)
+    try:
+        key = pyogrio.read_info(path, layer=layer)["fid_column"] or "fid"
+    except _READ_ERRORS as error:
+        raise FeaturesUnreadable(f"The GeoPackage is damaged: table {layer!r} cannot be read.") from error
+    quoted = str(key).replace('"', '""')
+    return next(_read(path, layer, 1, f'"{quoted}" = {int(feature)}'), None)
+
+
+def _read(path: Path, layer: str, batch: int, where: str | None = None) -> Iterator[Features]:
     try:
         with open_arrow(
             path,
             layer=layer,
             columns=[IDENTIFIER],
+            where=where,
             batch_size=batch,
             return_fids=True,
             use_pyarrow=True,
             IMMUTABLE="YES",
         ) as (about, reader):
             crs = _crs(layer, about["crs"])
-            empty = True
             for rows in reader:
-                if rows.num_rows:
-                    empty = False
-                    yield _features(rows, crs, about)
+                yield _features(rows, crs, about)
     except _READ_ERRORS as error:
         raise FeaturesUnreadable(f"The GeoPackage is damaged: table {layer!r} cannot be read to its end.") from error
-    if empty:
-        raise FeaturesUnreadable(f"The GeoPackage has no features: table {layer!r} is empty.")
 
 
 def _only_layer(path: Path) -> str:

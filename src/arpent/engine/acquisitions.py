@@ -33,10 +33,10 @@ class Acquisitions:
 
 def acquire(feed: Feed, interval: Interval, footing: Footing, world: World) -> Acquisitions:
     """Search, filter by cloud cover, put in order. Raises CatalogUnavailable."""
-    window = interval if feed.source.time_range is None else interval.intersection(feed.source.time_range)
-    found = () if window is None else world.catalog.search(feed.collection, window, footing.box)
     items, reach = [], []
-    for item in arrange([item for item in found if _clear(item, feed)], feed.source.mosaicking_order):
+    for item in candidates(feed, interval, footing, world):
+        if not clear(item, feed):
+            continue
         reached = footing.reached(item.footprint)
         if reached.any():
             items.append(item)
@@ -44,7 +44,14 @@ def acquire(feed: Feed, interval: Interval, footing: Footing, world: World) -> A
     return Acquisitions(items=tuple(items), reach=np.array(reach, bool).reshape(len(items), len(footing.features)))
 
 
-def _clear(item: Item, feed: Feed) -> bool:
+def candidates(feed: Feed, interval: Interval, footing: Footing, world: World) -> tuple[Item, ...]:
+    """What the catalogue has, in mosaicking order. Raises CatalogUnavailable."""
+    window = interval if feed.source.time_range is None else interval.intersection(feed.source.time_range)
+    found = () if window is None else world.catalog.search(feed.collection, window, footing.box)
+    return arrange(found, feed.source.mosaicking_order)
+
+
+def clear(item: Item, feed: Feed) -> bool:
     """At most `maxCloudCoverage` percent, inclusive; an item that does not tell passes only if nothing is asked."""
     if feed.collection.cloud_cover is None or feed.source.max_cloud_coverage >= 100:
         return True

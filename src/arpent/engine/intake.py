@@ -9,7 +9,7 @@ import numpy as np
 
 from arpent.engine.destination import ID, IDENTIFIER, result_key, template
 from arpent.engine.world import Limits, World
-from arpent.errors import FeaturesUnreadable
+from arpent.errors import FeatureNotFound, FeaturesUnreadable
 from arpent.model.feature import Features
 from arpent.model.location import Location
 
@@ -37,6 +37,17 @@ def take_in(location: Location, world: World, limits: Limits) -> Features:
         identifiers=tuple(identifier for batch in batches for identifier in batch.identifiers),
         geometries=np.concatenate([batch.geometries for batch in batches]),
     )
+
+
+def take_one(location: Location, feature: int, world: World) -> Features:
+    """One feature of the GeoPackage. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
+    with TemporaryDirectory(prefix="arpent-") as folder:
+        path = Path(folder) / "features.gpkg"
+        world.objects.download(location, path)
+        found = world.read_feature(path, feature)
+    if found is None:
+        raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
+    return found
 
 
 def check_keys(job_id: str, output: Location, features: Features) -> None:

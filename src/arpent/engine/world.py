@@ -29,6 +29,8 @@ class World:
     """By id and alias."""
     read_features: Callable[[Path], Iterator[Features]]
     """A GeoPackage on this machine, in batches."""
+    read_feature: Callable[[Path, int], Features | None]
+    """The one feature of a GeoPackage with this id; None if there is no such feature."""
     table: Callable[[PartitionResult, Calculations], bytes] | None
     """Renders the table of a partition; None: no table is written."""
 

@@ -26,6 +26,13 @@ def limits(sample_type: SampleType) -> tuple[float, float, bool]:
     return low, high, sample_type in LIMITS
 
 
+def converted(values: NDArray[np.float64], sample_type: SampleType) -> NDArray[np.float64]:
+    """(N,): each number as the statistics take it, widened to double; NaN: it is no data."""
+    out, counts = np.empty(len(values), np.float32), np.empty(len(values), np.int64)
+    compact(values, np.ones(len(values), np.uint8), np.arange(len(values) + 1), limits(sample_type), out, counts)
+    return np.where(counts > 0, out.astype(np.float64), math.nan)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def compact(
     values: NDArray[np.float64],

@@ -1,0 +1,227 @@
+"""Explain: one feature in one interval, by the same steps as the pipeline, with everything on the way kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.engine.acquisitions import Acquisitions, acquire, candidates, clear
+from arpent.engine.check import as_failures, unusable
+from arpent.engine.evaluate import Computation, as_failure, ask, conclude, masks_of
+from arpent.engine.feeds import Feed, bind
+from arpent.engine.footing import stand
+from arpent.engine.inputs import Prepared
+from arpent.engine.intake import take_one
+from arpent.engine.pipeline import script_of
+from arpent.engine.world import World
+from arpent.errors import InvalidRequest, ScriptError
+from arpent.model.evalscript import DATA_MASK
+from arpent.model.explanation import Explanation, SeenInput, SeenItem, SeenOutput
+from arpent.model.feature import Features
+from arpent.model.grid import Grids
+from arpent.model.interval import Interval
+from arpent.model.location import Location
+from arpent.model.request import Request
+from arpent.model.result import Failure, IntervalResult, PartitionResult
+from arpent.ports import ScriptAnswer
+from arpent.zonal.conversion import converted
+
+NAMED = 6
+"""Starts of intervals that a refusal names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What is known before a pixel is read."""
+
+    computation: Computation
+    interval: Interval
+    acquisitions: tuple[Acquisitions, ...]
+    """Per input."""
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(1,): some item reaches the feature."""
+        present: NDArray[np.bool_] = np.any([one.reach.any(axis=0) for one in self.acquisitions], axis=0)
+        return present
+
+
+def explain_feature(request: Request, feature: int, start: datetime | None, world: World) -> Explanation:
+    """A feature of a batch request's GeoPackage. Raises FeatureNotFound, InvalidRequest if no interval begins at
+    `start` (None: the first with data), ScriptError if the script cannot be loaded, WorldError."""
+    assert isinstance(request.features, Location), "a batch request names a GeoPackage"
+    return explain(request, take_one(request.features, feature, world), start, world)
+
+
+def explain(request: Request, features: Features, start: datetime | None, world: World) -> Explanation:
+    """The same for a feature at hand; `features` holds it alone."""
+    intervals = _wanted(request.intervals, start)
+    found = unusable(features, request.sampling)
+    if found:
+        return _hopeless(features, intervals[0], as_failures(found)[0])
+    with world.runtime.open(script_of(request, world)) as session:
+        computation = Computation(
+            feeds=bind(session.evalscript, request, world.collections),
+            footing=stand(features, Grids.over(features.bounds, request.sampling)),
+            session=session,
+            calculations=request.calculations,
+            world=world,
+        )
+        return _explained(_choose(computation, intervals))
+
+
+def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[Interval]:
+    """The interval that begins then, or all of them."""
+    if not intervals:
+        raise InvalidRequest("The time range of the request holds no whole interval")
+    if start is None:
+        return intervals
+    chosen = [interval for interval in intervals if interval.start == start]
+    if not chosen:
+        starts = ", ".join(f"{interval.start:%Y-%m-%dT%H:%M:%SZ}" for interval in intervals[:NAMED])
+        more = ", …" if len(intervals) > NAMED else ""
+        raise InvalidRequest.at("from", f"no interval of the request begins then; they begin at {starts}{more}")
+    return chosen
+
+
+def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
+    """The first interval with data, or the first of all if none has any."""
+    cases = (
+        _Case(
+            computation=computation,
+            interval=interval,
+            acquisitions=tuple(
+                acquire(feed, interval, computation.footing, computation.world) for feed in computation.feeds
+            ),
+        )
+        for interval in intervals
+    )
+    first = next(cases)
+    if first.present.any():
+        return first
+    return next((case for case in cases if case.present.any()), first)
+
+
+def _explained(case: _Case) -> Explanation:
+    if not case.present.any():
+        return _told(case, _result(case), None, None)
+    try:
+        prepared, answer = ask(case.computation, case.interval, case.acquisitions)
+    except ScriptError as error:
+        return _told(case, _result(case, failure=as_failure(error)), None, None, error)
+    result = _result(case, conclude(case.computation, case.interval, case.present, prepared, answer))
+    broken = 0 in result.intervals[0].failures
+    return _told(case, result, prepared, answer, (answer.failures.get(0) or answer.failures.get(1)) if broken else None)
+
+
+def _result(case: _Case, interval: IntervalResult | None = None, *, failure: Failure | None = None) -> PartitionResult:
+    footing = case.computation.footing
+    return PartitionResult(
+        features=footing.features,
+        intervals=() if interval is None else (interval,),
+        geometry_pixel_count=footing.samples.counts,
+        failures={} if failure is None else {0: failure},
+    )
+
+
+def _told(
+    case: _Case,
+    result: PartitionResult,
+    prepared: Prepared | None,
+    answer: ScriptAnswer | None,
+    error: ScriptError | None = None,
+) -> Explanation:
+    footing = case.computation.footing
+    return Explanation(
+        features=footing.features,
+        interval=case.interval,
+        grids=footing.grids,
+        samples=footing.samples,
+        inputs=tuple(_input(case, ordinal, prepared) for ordinal in range(len(case.acquisitions))),
+        outputs=() if prepared is None or answer is None else _outputs(prepared, answer),
+        result=result,
+        error=error,
+        log=() if answer is None else answer.log,
+    )
+
+
+def _hopeless(features: Features, interval: Interval, failure: Failure) -> Explanation:
+    """A feature whose geometry cannot have numbers."""
+    result = PartitionResult(
+        features=features, intervals=(), geometry_pixel_count=np.zeros(1, np.int64), failures={0: failure}
+    )
+    return Explanation(
+        features=features, interval=interval, grids=None, samples=None, inputs=(), outputs=(), result=result
+    )
+
+
+def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
+    feed, acquisitions = case.computation.feeds[ordinal], case.acquisitions[ordinal]
+    origin = np.full((0, len(case.computation.footing.samples)), -1, np.int64)
+    kept: frozenset[str] = frozenset()
+    if prepared is not None:
+        taken = prepared.origins[ordinal]
+        origin = taken.rows()
+        kept = frozenset(acquisitions.items[row].id for scene in taken.scenes for row in scene)
+    given = {item.id: int(np.sum(origin == row)) for row, item in enumerate(acquisitions.items)}
+    items = tuple(
+        SeenItem(
+            item=item,
+            clear=clear(item, feed),
+            reached=bool(case.computation.footing.reached(item.footprint)[0]),
+            kept=item.id in kept,
+            samples=given.get(item.id, 0),
+        )
+        for item in candidates(feed, case.interval, case.computation.footing, case.computation.world)
+    )
+    place = {seen.item.id: row for row, seen in enumerate(items)}
+    places = np.array([*(place[item.id] for item in acquisitions.items), -1], np.int64)
+    return SeenInput(
+        name=feed.input.datasource if feed.input.datasource is not None else str(ordinal),
+        collection=feed.collection.id,
+        mosaicking=feed.input.mosaicking,
+        items=items,
+        bands=tuple(want.band.name for want in feed.wants),
+        units=tuple(want.unit.name for want in feed.wants),
+        values=() if prepared is None else _seen(feed, prepared, ordinal),
+        origin=places[origin],
+        scenes=() if prepared is None else tuple(scene.fields for scene in prepared.inputs[ordinal].scenes),
+    )
+
+
+def _seen(feed: Feed, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
+    """Per band but dataMask (s, N): stored number times scale plus offset in doubles, as the script's loop does it."""
+    inputs = prepared.inputs[ordinal]
+    count = int(prepared.segments[-1])
+    return tuple(
+        np.atleast_2d(values)[:, :count].astype(np.float64) * scale + offset
+        for band, values, (scale, offset) in zip(feed.input.bands, inputs.values, inputs.scales, strict=True)
+        if band != DATA_MASK
+    )
+
+
+def _outputs(prepared: Prepared, answer: ScriptAnswer) -> tuple[SeenOutput, ...]:
+    evalscript, outputs, row = prepared.evalscript, [], 0
+    masks = masks_of(evalscript, answer.values)
+    first = evalscript.width - evalscript.mask_bands
+    for output in evalscript.outputs:
+        returned = answer.values[row : row + len(output.bands)]
+        row += len(output.bands)
+        values = np.array([converted(band, output.sample_type) for band in returned]).reshape(returned.shape)
+        counts = np.ones(answer.values.shape[1], bool) if output.mask is None else masks[output.mask]
+        outputs.append(
+            SeenOutput(
+                id=output.id,
+                bands=output.bands,
+                sample_type=output.sample_type,
+                returned=returned,
+                values=values,
+                mask=None if output.mask is None else answer.values[first + output.mask],
+                valid=counts & ~np.isnan(values),
+            )
+        )
+    return tuple(outputs)
