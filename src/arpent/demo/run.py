@@ -54,6 +54,7 @@ def demonstrate(
         console.print("[bold]1[/] A landscape: made here, seeded, so that everybody sees the same …")
         scenery = made(options.folder / "landscape")
     else:
+        console.print("[bold]1[/] Imagery and parcels of yours")
         source = str(Path(catalog).resolve()) if Path(catalog).exists() else catalog
         scenery = brought(source, features, start, end)
     console.print(f"  imagery {scenery.catalog}\n  parcels {scenery.features}", highlight=False)
