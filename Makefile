@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format lock clean
+.PHONY: help demo serve test test-services check format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,10 @@ serve: $(READY) ## Start a server on the demo's folder, or with ARPENT_* setting
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
+
+test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
+	@tests/services/ensure.sh $(BIN)/python
+	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services
 
 check: $(READY) ## ruff, mypy (strict) and the import contracts
 	@$(BIN)/ruff check .

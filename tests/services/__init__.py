@@ -1,0 +1,1 @@
+"""Services for tests: PostgreSQL and Ceph, started on loopback and ended again."""

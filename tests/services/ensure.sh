@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs what the service tests need and this machine does not have yet: PostgreSQL, Ceph's gateway, Dask's client.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${1:-.venv/bin/python}
+
+missing=()
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+if ((${#missing[@]})); then
+    as_root=()
+    if ((EUID != 0)); then
+        sudo -n true 2>/dev/null || {
+            echo "The service tests need these Debian packages, and only root may install them: ${missing[*]}" >&2
+            echo "Run as root or where sudo asks no password: apt-get install --no-install-recommends ${missing[*]}" >&2
+            exit 1
+        }
+        as_root=(sudo -n)
+    fi
+    command -v apt-get >/dev/null || { echo "Install by hand: ${missing[*]} (there is no apt-get here)" >&2; exit 1; }
+    echo "Installing ${missing[*]} ..."
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+"$python" -c 'import psycopg, distributed' 2>/dev/null ||
+    "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
