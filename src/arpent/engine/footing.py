@@ -37,7 +37,7 @@ class Footing:
     @cached_property
     def site(self) -> Site:
         """Where the samples lie on each source grid; remembers what it has worked out."""
-        return Site(crs=self.features.crs, grids=self.grids, samples=self.samples)
+        return Site(crs=self.features.crs, grids=self.grids, samples=self.samples, geometries=self.features.geometries)
 
     def take(self, rows: NDArray[np.intp]) -> Footing:
         """The same for some of the features; remembered, because the same groups come back every interval."""
@@ -65,7 +65,7 @@ class Footing:
         return float(west), float(south), float(east), float(north)
 
     def reached(self, footprint: shapely.Geometry) -> NDArray[np.bool_]:
-        """(n,): whose grid the footprint (EPSG:4326) meets; the same answer that the mosaic goes by."""
+        """(n,): whose polygon the footprint (EPSG:4326) meets; the same answer that the mosaic goes by."""
         return self.site.reached(footprint)
 
 

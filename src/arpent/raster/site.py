@@ -24,8 +24,6 @@ Index = NearestIndex | InterpolationIndex
 _WGS84 = CRS.from_epsg(4326)
 _TOLERANCE = 2.5e-7
 """How far from PROJ a sample may land, in pixels of the source."""
-_EDGE_POINTS = 9
-"""Points per side of a grid's outline in degrees, where its sides are curves."""
 _MOST_INDICES = 64
 """Source grids remembered; a partition meets a few, a job of odd images must not fill the memory."""
 
@@ -33,15 +31,17 @@ _MOST_INDICES = 64
 class Site:
     """The samples of one partition. Thread-safe."""
 
-    def __init__(self, crs: CRS, grids: Grids, samples: Samples) -> None:
-        """`samples`: those inside the polygons, in each feature's own grid of `grids`; `crs`: that of the grids."""
+    def __init__(self, crs: CRS, grids: Grids, samples: Samples, geometries: NDArray[np.object_] | None = None) -> None:
+        """`samples`: those inside the polygons, in each feature's own grid of `grids`; `crs`: that of the grids and of
+        the polygons `geometries` (n,), which decide what is in reach; without them the grids do."""
         self.crs = crs
         self.grids = grids
         self.samples = samples
+        self._geometries = geometries
         self._lock = RLock()
         self._warps: dict[tuple[str, float], Warp] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
-        self._outlines: NDArray[np.object_] | None = None
+        self._shapes: NDArray[np.object_] | None = None
 
     def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
         """How each sample is taken from images on this raster's grid; a sample appears in at most one of them."""
@@ -55,18 +55,18 @@ class Site:
             return self._indices[key]
 
     def reached(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
-        """(n,): whether the footprint (EPSG:4326) meets the grid of each feature; everything, if it is not known."""
+        """(n,): whether the footprint (EPSG:4326) meets each polygon, or its grid; everything, if it is not known."""
         count = len(self.grids)
         if footprint is None or shapely.is_empty(footprint) or not count:
             return np.ones(count, np.bool_)
         with self._lock:
-            if self._outlines is None:
-                self._outlines = self._geographic_outlines()
-            whole = shapely.box(*shapely.total_bounds(self._outlines))
+            if self._shapes is None:
+                self._shapes = self._geographic_shapes()
+            whole = shapely.box(*shapely.total_bounds(self._shapes))
         shapely.prepare(footprint)
         if shapely.covers(footprint, whole):
             return np.ones(count, np.bool_)
-        reached: NDArray[np.bool_] = shapely.intersects(footprint, self._outlines)
+        reached: NDArray[np.bool_] = shapely.intersects(footprint, self._shapes)
         return reached
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
@@ -98,16 +98,16 @@ class Site:
             self._warps[key] = Warp(self.crs, self.grids, target, decade * _TOLERANCE)
         return self._warps[key]
 
-    def _geographic_outlines(self) -> NDArray[np.object_]:
-        """(n,): the grids' bounds in degrees; the whole world for one that PROJ cannot place."""
-        step, ones = np.linspace(0.0, 1.0, _EDGE_POINTS)[:-1], np.ones(_EDGE_POINTS - 1)
-        along = np.concatenate((step, ones, 1.0 - step, 0.0 * ones))
-        across = np.concatenate((0.0 * ones, step, ones, 1.0 - step))
-        low, extent = self.grids.bounds[:, None, :2], np.diff(self.grids.bounds.reshape(-1, 2, 2), axis=1)
-        x, y = low[..., 0] + along * extent[..., 0], low[..., 1] + across * extent[..., 1]
+    def _geographic_shapes(self) -> NDArray[np.object_]:
+        """(n,): polygons, or bounds where there are none, in degrees; the whole world where PROJ has no answer."""
+        shapes = shapely.box(*self.grids.bounds.T) if self._geometries is None else self._geometries
+        shapes = np.asarray(shapes, object)
         if not self.crs.equals(_WGS84, ignore_axis_order=True):
-            x, y = Transformer.from_crs(self.crs, _WGS84, always_xy=True).transform(x, y)
-        known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1) & (np.ptp(x, axis=1) < 180.0)
-        outlines = np.full(len(x), shapely.box(-180.0, -90.0, 180.0, 90.0), object)
-        outlines[known] = shapely.polygons(np.stack((x[known], y[known]), axis=-1))
-        return outlines
+            change = Transformer.from_crs(self.crs, _WGS84, always_xy=True).transform
+            shapes = shapely.transform(shapes, lambda xy: np.column_stack(change(xy[:, 0], xy[:, 1])))
+        bounds = shapely.bounds(shapes)
+        known = np.isfinite(bounds).all(axis=1) & (bounds[:, 2] - bounds[:, 0] < 180.0)
+        if not known.all():
+            shapes = shapes.copy()
+            shapes[~known] = shapely.box(-180.0, -90.0, 180.0, 90.0)
+        return shapes
