@@ -28,6 +28,8 @@ _HEAD = 65536
 """Bytes of the first read: the header and block tables of a COG of one MGRS tile fit."""
 _GAP = 262144
 """Ranges this close are fetched as one; what lies between is thrown away."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables that name an S3-compatible store, the first that is set counts."""
 _MOST_STORES = 64
 """HTTP clients kept; signed URLs make a new one for every signature."""
 
@@ -89,17 +91,25 @@ class Origins:
 
     def _connect(self, scheme: str, host: str, query: str) -> HTTPStore | S3Store:
         if scheme == "s3":
-            endpoint = self._s3_options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
-            options = self._s3_options
-            if endpoint.startswith("http://"):
-                return S3Store(host, retry_config=self._retry, client_options={"allow_http": True}, **options)  # type: ignore[arg-type]
-            return S3Store(host, retry_config=self._retry, **options)  # type: ignore[arg-type]
+            return self._bucket(host)
         if scheme in ("http", "https"):
             address = f"{scheme}://{host}/" + (f"?{query}" if query else "")
             return HTTPStore.from_url(
                 address, retry_config=self._retry, client_options={"allow_http": scheme == "http"}
             )
         raise ValueError(f"'{scheme}' is not a kind of address that images are read from; use a path, https or s3")
+
+    def _bucket(self, name: str) -> S3Store:
+        """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there it is a part of the path."""
+        options: dict[str, object] = dict(self._s3_options)
+        named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
+        if endpoint := options.setdefault("endpoint", named):
+            options.setdefault("virtual_hosted_style_request", False)
+            if str(endpoint).startswith("http://"):
+                options["client_options"] = {"allow_http": True}
+        else:
+            del options["endpoint"]
+        return S3Store(name, retry_config=self._retry, **options)  # type: ignore[arg-type]
 
 
 class HeaderBytes(io.RawIOBase):
