@@ -45,8 +45,9 @@ class JobStore(Protocol):
     def get(self, job_id: str) -> Job:
         """The job, with progress. Raises JobNotFound."""
 
-    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of one client's jobs; reads no more than it returns."""
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        """A page of one client's jobs, of which it reads no more than it returns; None: of everybody's, for the
+        operator."""
 
     def save(self, job: Job) -> Job:
         """Store the job if its version is still the stored one; returns it with the next version. Raises Conflict."""
@@ -220,13 +221,20 @@ class ScriptSession(Protocol):
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
         """updateOutput: the outputs once the scenes are known. Raises ScriptError."""
 
-    def evaluate(self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64]) -> ScriptAnswer:
+    def evaluate(
+        self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
+    ) -> ScriptAnswer:
         """Run evaluatePixel over all samples in one call. `offsets` (segments + 1,) cuts them so that an exception
-        costs one segment only. Raises ScriptTimeout or ScriptOutOfMemory; the session is then dead."""
+        costs one segment only; `seconds`: a shorter time than the runtime's own. Raises ScriptTimeout,
+        ScriptOutOfMemory, or ScriptExecutionError when its process died otherwise; the session is then dead."""
 
 
 class ScriptRuntime(Protocol):
     """Interpreters for evalscripts; nothing a script does reaches beyond its session."""
+
+    @property
+    def seconds(self) -> float:
+        """Longest one call may take."""
 
     def open(self, script: str) -> AbstractContextManager[ScriptSession]:
         """Load a script and call setup(). Raises ScriptSyntaxError, ScriptSetupError, ScriptTimeout."""

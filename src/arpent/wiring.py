@@ -154,7 +154,8 @@ def analysis(job: Job, here: World, allowed: Limits) -> Analysis:
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """What a worker does with a partition; it reaches images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
-    return process(lease.job_id, parse_batch(lease.body), lease.partition, world(settings))
+    final = lease.attempt >= settings.policy.attempts
+    return process(lease.job_id, parse_batch(lease.body), lease.partition, world(settings), final=final)
 
 
 def give_up_lease(body: str, lease: Lease, error: Exception, here: World) -> Outcome:

@@ -29,13 +29,15 @@ class Dialogue:
         self._memory_mib = memory_mib
         self._alive = True
         self._until: float = 0
+        self._allowed = seconds
         self._offset = line_offset()
         self._lines = 0
         self.start_clock()
 
-    def start_clock(self) -> None:
-        """From here on the script has its full time."""
-        self._until = time.monotonic() + self._seconds
+    def start_clock(self, seconds: float | None = None) -> None:
+        """From here on the script has its full time, or less."""
+        self._allowed = self._seconds if seconds is None else min(seconds, self._seconds)
+        self._until = time.monotonic() + self._allowed
 
     def close(self) -> None:
         """End the interpreter."""
@@ -112,7 +114,7 @@ class Dialogue:
         self._alive = False
         status = self._end(self._newborn)
         if end == "time" or (end is None and status in _OUT_OF_TIME):
-            return ScriptTimeout(f"the script ran longer than {self._seconds:g} s; it must do less per sample")
+            return ScriptTimeout(f"the script ran longer than {self._allowed:.3g} s; it must do less per sample")
         if end == "memory" or (end is None and status in _OUT_OF_MEMORY):
             return ScriptOutOfMemory(f"the script wanted more than the {self._memory_mib} MiB of memory it may have")
         return ScriptExecutionError(message or "the interpreter of this script died")

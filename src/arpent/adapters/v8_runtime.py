@@ -38,6 +38,10 @@ class V8Runtime:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def seconds(self) -> float:
+        return self._seconds
+
     def close(self) -> None:
         """End all interpreters. The runtime may still be used: it starts anew."""
         self._nursery.close()

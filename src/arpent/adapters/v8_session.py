@@ -89,8 +89,10 @@ class V8Session:
 
     # ---- pixels
 
-    def evaluate(self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64]) -> ScriptAnswer:
-        self._dialogue.start_clock()
+    def evaluate(
+        self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
+    ) -> ScriptAnswer:
+        self._dialogue.start_clock(seconds)
         evalscript = self._current
         mosaickings = [entry.mosaicking for entry in evalscript.inputs]
         arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, mosaickings, strict=True)]

@@ -12,13 +12,13 @@ from arpent.engine.cost import processing_units
 from arpent.engine.evaluate import Computation, as_failure, evaluate
 from arpent.engine.feeds import bind
 from arpent.engine.footing import stand
+from arpent.engine.interpreter import Interpreter
 from arpent.engine.world import World
 from arpent.errors import ScriptError
 from arpent.model.feature import Features
 from arpent.model.grid import Grids
 from arpent.model.request import Request
 from arpent.model.result import Failure, IntervalResult, PartitionResult
-from arpent.ports import ScriptSession
 
 
 def compute(
@@ -26,8 +26,9 @@ def compute(
 ) -> tuple[PartitionResult, ...]:
     """One result for the features that can have numbers, one for those that cannot (either may be missing).
 
-    `grids` replaces the features' own (a synchronous request with a bbox). Raises WorldError when the catalogue,
-    an image or the store fails: the partition may be tried again.
+    `grids` replaces the features' own (a synchronous request with a bbox). An image that is broken for good, or a
+    script that does not come to an end, costs only the features and intervals that need the one or cause the other.
+    Raises WorldError when the catalogue, the store or a server of images fails: the partition may be tried again.
     """
     found = unusable(features, request.sampling, grids)
     rows = usable_rows(features, found)
@@ -45,19 +46,19 @@ def compute(
 
 def _usable(request: Request, features: Features, grids: Grids, script: str, world: World) -> PartitionResult:
     try:
-        with world.runtime.open(script) as session:
-            return _computed(request, features, grids, session, world)
+        with Interpreter(world.runtime, script) as interpreter:
+            return _computed(request, features, grids, interpreter, world)
     except ScriptError as error:
         return _failed(features, dict.fromkeys(range(len(features)), as_failure(error)))
 
 
 def _computed(
-    request: Request, features: Features, grids: Grids, session: ScriptSession, world: World
+    request: Request, features: Features, grids: Grids, interpreter: Interpreter, world: World
 ) -> PartitionResult:
     computation = Computation(
-        feeds=bind(session.evalscript, request, world.collections),
+        feeds=bind(interpreter.evalscript, request, world.collections),
         footing=stand(features, grids),
-        session=session,
+        session=interpreter,
         calculations=request.calculations,
         world=world,
     )

@@ -13,6 +13,7 @@ from arpent.engine.cost import band_samples, fusion
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
 from arpent.engine.inputs import Prepared, prepare
+from arpent.engine.interpreter import Interpreter
 from arpent.engine.spread import spread
 from arpent.engine.world import World
 from arpent.errors import ScriptError, ScriptTimeout
@@ -20,9 +21,12 @@ from arpent.model.calculation import Calculations
 from arpent.model.evalscript import Evalscript, Mosaicking
 from arpent.model.interval import Interval
 from arpent.model.result import BandStatistics, ErrorType, Failure, IntervalResult
-from arpent.ports import ScriptAnswer, ScriptInput, ScriptSession
+from arpent.ports import ScriptAnswer, ScriptInput
 from arpent.zonal.outside import Outside
 from arpent.zonal.statistics import summarise
+
+OUTSIDE = np.iinfo(np.int64).min
+"""Stands for the sample outside every polygon, where features are named by their ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,7 @@ class Computation:
     """Inputs of the script."""
     footing: Footing
     """Geometry."""
-    session: ScriptSession
+    session: Interpreter
     """The loaded script."""
     calculations: Calculations
     """What to report."""
@@ -79,18 +83,24 @@ def groups(
 def _evaluate_group(
     computation: Computation, interval: Interval, present: NDArray[np.bool_], acquisitions: Sequence[Acquisitions]
 ) -> IntervalResult:
-    prepared, answer = ask(computation, interval, acquisitions)
+    try:
+        prepared, answer = ask(computation, interval, acquisitions)
+    except ScriptError as error:
+        failures = dict.fromkeys(np.flatnonzero(present).tolist(), as_failure(error))
+        return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
     return conclude(computation, interval, present, prepared, answer)
 
 
 def ask(
     computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
 ) -> tuple[Prepared, ScriptAnswer]:
-    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises ScriptError."""
+    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
+    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
     prepared = prepare(
         computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
     )
-    return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets)
+    owners = np.append(computation.footing.features.ids, OUTSIDE)
+    return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
 
 
 def conclude(
@@ -105,7 +115,7 @@ def conclude(
         interval=interval,
         present=present,
         outputs=_summaries(computation, prepared, answer),
-        failures=_failures(computation.footing, prepared, answer),
+        failures=_failures(computation.footing, prepared, answer) | dict(prepared.failures),
         items=prepared.items,
         band_samples=fusion(feed.collection.id for feed in computation.feeds)
         * band_samples(

@@ -16,6 +16,7 @@ from arpent.engine.feeds import Feed, bind
 from arpent.engine.footing import stand
 from arpent.engine.inputs import Prepared
 from arpent.engine.intake import take_one
+from arpent.engine.interpreter import Interpreter
 from arpent.engine.pipeline import script_of
 from arpent.engine.world import World
 from arpent.errors import InvalidRequest, ScriptError
@@ -63,7 +64,7 @@ def explain(request: Request, features: Features, start: datetime | None, world:
     found = unusable(features, request.sampling)
     if found:
         return _hopeless(features, intervals[0], as_failures(found)[0])
-    with world.runtime.open(script_of(request, world)) as session:
+    with Interpreter(world.runtime, script_of(request, world)) as session:
         computation = Computation(
             feeds=bind(session.evalscript, request, world.collections),
             footing=stand(features, Grids.over(features.bounds, request.sampling)),

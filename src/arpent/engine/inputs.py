@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from arpent.engine.acquisitions import Acquisitions
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
+from arpent.engine.interpreter import Interpreter
 from arpent.engine.world import World
 from arpent.evalscript.scenes import orbit_scene, tile_scene
 from arpent.model.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.model.interval import Interval
 from arpent.model.item import Item
-from arpent.ports import Scene, ScriptInput, ScriptSession
+from arpent.model.result import ErrorType, Failure
+from arpent.ports import Scene, ScriptInput
+from arpent.raster.faults import Fault
 from arpent.raster.mosaic import simple, stack
 from arpent.raster.order import orbits
 
@@ -54,6 +57,8 @@ class Prepared:
     """(items, n): which of them gave samples to which feature."""
     origins: tuple[Origin, ...]
     """Per input."""
+    failures: Mapping[int, Failure] = field(default_factory=dict)
+    """Row of a feature → which image it could not have."""
 
     @property
     def segments(self) -> NDArray[np.int64]:
@@ -61,11 +66,25 @@ class Prepared:
         return self.offsets[:-1]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """One input, read."""
+
+    inputs: ScriptInput
+    """Its arrays."""
+    used: NDArray[np.bool_]
+    """(items, n): which item gave samples to which feature."""
+    origin: Origin
+    """The same by sample."""
+    faults: tuple[Fault, ...]
+    """Images that could not be read."""
+
+
 def prepare(
     feeds: Sequence[Feed],
     acquisitions: Sequence[Acquisitions],
     footing: Footing,
-    session: ScriptSession,
+    session: Interpreter,
     interval: Interval,
     world: World,
 ) -> Prepared:
@@ -79,8 +98,10 @@ def prepare(
         scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
-    read = [_read(*parts, footing, world) for parts in zip(feeds, acquisitions, groups, scenes, strict=True)]
-    inputs = [inputs for inputs, _, _ in read]
+    read = [
+        _read(*parts, footing=footing, world=world) for parts in zip(feeds, acquisitions, groups, scenes, strict=True)
+    ]
+    inputs = [one.inputs for one in read]
     if len(feeds) > 1:
         inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
     return Prepared(
@@ -88,8 +109,9 @@ def prepare(
         offsets=np.append(footing.samples.offsets, len(footing.samples) + 1),
         evalscript=evalscript,
         items=tuple(item.id for one in acquisitions for item in one.items),
-        used=np.concatenate([used for _, used, _ in read]),
-        origins=tuple(origin for _, _, origin in read),
+        used=np.concatenate([one.used for one in read]),
+        origins=tuple(one.origin for one in read),
+        failures=_failures(fault for one in read for fault in one.faults),
     )
 
 
@@ -112,23 +134,36 @@ def _read(
     acquisitions: Acquisitions,
     groups: tuple[tuple[Item, ...], ...],
     scenes: tuple[Scene, ...],
+    *,
     footing: Footing,
     world: World,
-) -> tuple[ScriptInput, NDArray[np.bool_], Origin]:
-    """The arrays of one input, (items, n): which item gave samples to which feature, and the same by sample."""
+) -> _Read:
+    """Open what is needed of the images. Raises AssetUnreadable if one that cannot be had now may come later."""
     if feed.input.mosaicking is Mosaicking.SIMPLE:
         mosaic = simple(
             acquisitions.items, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection
         )
         used = givers(mosaic.used, footing.samples.offsets, len(acquisitions.items))
         origin = Origin(scenes=(tuple(range(len(acquisitions.items))),), used=mosaic.used[np.newaxis])
-        return _script_input(feed, mosaic.values, mosaic.mask, ()), used, origin
+        inputs = _script_input(feed, mosaic.values, mosaic.mask, ())
+        return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
     read = stack(groups, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection)
     kept = {item.id for group in groups for item in group}
     used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
     place = {item.id: row for row, item in enumerate(acquisitions.items)}
     origin = Origin(scenes=tuple(tuple(place[item.id] for item in group) for group in groups), used=read.used)
-    return _script_input(feed, read.values, read.mask, scenes), used, origin
+    inputs = _script_input(feed, read.values, read.mask, scenes)
+    return _Read(inputs=inputs, used=used, origin=origin, faults=read.faults)
+
+
+def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
+    """Row of a feature → the first image that it misses."""
+    failures: dict[int, Failure] = {}
+    for fault in faults:
+        failure = Failure(type=ErrorType.EXECUTION_ERROR, message=fault.message)
+        for row in np.flatnonzero(fault.features).tolist():
+            failures.setdefault(row, failure)
+    return failures
 
 
 def _script_input(

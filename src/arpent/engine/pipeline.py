@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from arpent.engine.compute import compute
 from arpent.engine.destination import own, result_key, template
+from arpent.engine.last_try import LastTry
 from arpent.engine.world import World
-from arpent.errors import ArpentError
+from arpent.errors import ArpentError, WorldError
 from arpent.model.finding import Finding, Verdict
 from arpent.model.location import Location
 from arpent.model.partition import Outcome, Partition
@@ -18,11 +20,22 @@ from arpent.model.result import ErrorType, Failure, PartitionResult
 from arpent.wire.result import render
 
 
-def process(job_id: str, request: Request, partition: Partition, world: World) -> Outcome:
-    """Compute and write one partition. Running it twice writes the same bytes to the same keys."""
-    script = script_of(request, world)
-    results = compute(request, partition.features, script, world)
-    return write(job_id, request, partition.number, results, world)
+def process(job_id: str, request: Request, partition: Partition, world: World, *, final: bool = False) -> Outcome:
+    """Compute and write one partition. Running it twice writes the same bytes to the same keys.
+
+    `final`: there will be no further attempt, so an image that cannot be had now costs the features that need it.
+    Raises WorldError, transient whatever it was: the analysis has read this GeoPackage, searched this catalogue and
+    written to this bucket, so what fails now worked a while ago, and may do so again.
+    """
+    if final:
+        world = replace(world, reader=LastTry(world.reader))
+    try:
+        script = script_of(request, world)
+        results = compute(request, partition.features, script, world)
+        return write(job_id, request, partition.number, results, world)
+    except WorldError as error:
+        error.transient = True
+        raise
 
 
 def give_up(job_id: str, request: Request, partition: Partition, error: ArpentError, world: World) -> Outcome:
