@@ -1,4 +1,4 @@
-"""The command line: serve | work | run | client | demo | migrate | jobs | status | collections."""
+"""The command line: serve | work | run | explain | results | jobs | status | client | demo | migrate | collections."""
 
 from __future__ import annotations
 
@@ -78,6 +78,81 @@ def run(
             raise typer.Exit(1)
 
     _guarded(carry_out)
+
+
+@app.command()
+def explain(
+    request: Annotated[Path, typer.Argument(help="The request's JSON, as for the API.", exists=True, dir_okay=False)],
+    feature: Annotated[int, typer.Option(help="Primary key of the feature.")],
+    start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw imagery, mask and outputs into this file.")] = None,
+) -> None:
+    """Why a feature's number is what it is: grid, images, every sample; as JSON, or as a picture."""
+    from arpent.explaining import explained
+
+    found = _guarded(lambda: explained(_settings(), request.read_text(), feature, start, draw=png is not None))
+    if png is None:
+        typer.echo(found)
+    else:
+        png.write_bytes(found)
+        typer.echo(str(png))
+
+
+@app.command()
+def results(
+    url: Annotated[str, typer.Argument(help="The job's output: a folder, s3://bucket/prefix or gs://bucket/prefix.")],
+    parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
+) -> None:
+    """One long table from the files of a job, ours or the real service's; CSV on standard output unless told."""
+    from arpent.adapters.parquet_rows import write_csv, write_parquet
+    from arpent.collecting import collect
+
+    table = _guarded(lambda: collect(_settings(), url))
+    if parquet is not None:
+        write_parquet(table, parquet)
+    if csv is not None:
+        with csv.open("wb") as file:
+            write_csv(table, file)
+    if parquet is None and csv is None:
+        write_csv(table, sys.stdout.buffer)
+        return
+    typer.echo(f"{len(table)} rows: {', '.join(str(path) for path in (parquet, csv) if path is not None)}")
+
+
+@app.command()
+def jobs(
+    owner: Annotated[str | None, typer.Option(help="Only those of this client id.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Requests in the database, newest first."""
+    from arpent import watching, wiring
+
+    if as_json:
+        typer.echo(json.dumps(_guarded(lambda: {"data": list(watching.entries(_settings(), owner, count))})))
+    else:
+        Console().print(_guarded(lambda: watching.listing(_settings(), owner, count, wiring.now())))
+
+
+@app.command()
+def status(
+    job: Annotated[str, typer.Argument(help="The request's id.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
+) -> None:
+    """How far a request is."""
+    from arpent import watching
+
+    def look() -> None:
+        lines = watching.observe(_settings(), job, watch=watch)
+        if not as_json:
+            watching.show(lines, Console())
+        else:
+            for line in lines:
+                typer.echo(json.dumps(line))
+
+    _guarded(look)
 
 
 @client_app.command("add")

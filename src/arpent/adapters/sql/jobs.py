@@ -49,8 +49,10 @@ class SqlJobStore:
             raise JobNotFound(f"There is no request {job_id}")
         return found[job_id]
 
-    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        page = select(jobs.c.id).where(jobs.c.owner == owner).order_by(*ORDERS[sort]).offset(offset).limit(count)
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        page = select(jobs.c.id).order_by(*ORDERS[sort]).offset(offset).limit(count)
+        if owner is not None:
+            page = page.where(jobs.c.owner == owner)
         with reading(self._engine) as connection:
             ids = connection.scalars(page).all()
             found = self._read(connection, ids)

@@ -1,0 +1,20 @@
+"""Explaining: `arpent explain`, why a feature's number is what it is, without a server."""
+
+from __future__ import annotations
+
+from arpent import wiring
+from arpent.adapters.explanation_picture import picture
+from arpent.engine.explain import explain_feature
+from arpent.settings import Settings
+from arpent.wire.explanation import render
+from arpent.wire.request import parse_batch
+from arpent.wire.time import instant
+
+
+def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
+    """JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    here = wiring.world(settings)
+    request = parse_batch(body)
+    wiring.check(here.collections, request)
+    explanation = explain_feature(request, feature, instant(start, "--from") if start else None, here)
+    return picture(explanation) if draw else render(explanation)

@@ -1,0 +1,79 @@
+"""Reading: a result file, ours or the real service's, as rows of the table (FACTS 3.1 to 3.3, docs/numbers.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+Row = dict[str, Any]
+"""Column of the table → value; what is missing is null. Percentiles: `p` and the key of the file, as in `p33.0`."""
+
+TEXTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
+"""Numbers that files write as text."""
+TAILS = (("underflow", ("underflowCount", "underflow")), ("overflow", ("overflowCount", "overflow")))
+"""Column → its names, as answers and as the OpenAPI document spell it (FACTS 9)."""
+
+
+def rows_of(payload: bytes) -> list[Row]:
+    """The rows of one file; none if it is no result, such as our report. Raises ValueError if it is no JSON."""
+    content = orjson.loads(payload)
+    if not isinstance(content, dict) or "id" not in content or not {"response", "error"} & content.keys():
+        return []
+    feature = {"id": int(content["id"]), "identifier": content.get("identifier")}
+    response = content.get("response") or {}
+    inside = response.get("geometryPixelCount")
+    feature["geometry_pixel_count"] = inside
+    if content.get("error") is not None:
+        return [{**feature, **_failed(content["error"])}]
+    entries = response.get("data")
+    if not entries and response.get("status") == "FAILED":
+        return [{**feature, **_failed(response.get("error") or "FAILED")}]
+    return [{**feature, **row} for entry in entries or () for row in _entry(entry, inside)]
+
+
+def _entry(entry: Mapping[str, Any], inside: int | None) -> Iterator[Row]:
+    slot = {name: datetime.fromisoformat(entry["interval"][name]) for name in ("from", "to")}
+    if entry.get("error") is not None:
+        yield {**slot, **_failed(entry["error"])}
+        return
+    for output, found in (entry.get("outputs") or {}).items():
+        for band, numbers in found["bands"].items():
+            yield {**slot, "output": output, "band": band, "status": "OK", **_numbers(numbers, inside)}
+
+
+def _failed(error: Any) -> Row:
+    """`{"type", "message"}`, `{"type"}` or, in one published file, a bare text."""
+    parts = [error] if isinstance(error, str) else [error.get("type"), error.get("message")]
+    return {"status": "FAILED", "reason": ": ".join(str(part) for part in parts if part)}
+
+
+def _numbers(found: Mapping[str, Any], inside: int | None) -> Row:
+    stats = found["stats"]
+    valid = stats["sampleCount"] - stats["noDataCount"]
+    row: Row = {name: _number(stats.get(name)) if valid else None for name in ("min", "max", "mean", "stDev")}
+    row |= {"sample_count": stats["sampleCount"], "no_data_count": stats["noDataCount"]}
+    if inside is not None and (inside or valid):
+        row["valid_share"] = valid / max(inside, 1)
+    row |= {f"p{key}": _number(value) for key, value in (stats.get("percentiles") or {}).items()}
+    histogram = found.get("histogram")
+    return row if histogram is None else row | _histogram(histogram)
+
+
+def _histogram(found: Mapping[str, Any]) -> Row:
+    bins = found["bins"]
+    row: Row = {
+        "histogram_edges": [
+            *(_number(one["lowEdge"]) for one in bins),
+            *(_number(one["highEdge"]) for one in bins[-1:]),
+        ],
+        "histogram_counts": [one["count"] for one in bins],
+    }
+    return row | {column: next((found[name] for name in names if name in found), None) for column, names in TAILS}
+
+
+def _number(value: Any) -> float | None:
+    return TEXTS.get(value) if isinstance(value, str) else None if value is None else float(value)
