@@ -188,12 +188,22 @@ def test_wrapper_cannot_be_closed(runtime: V8Runtime, source: str) -> None:
 
 
 def test_nothing_of_the_host_is_in_reach(runtime: V8Runtime) -> None:
-    names = ["WebAssembly", "SharedArrayBuffer", "Atomics", "setTimeout", "clearTimeout", "__timer_manager", "eval",
+    names = ["WebAssembly", "SharedArrayBuffer", "Atomics", "setTimeout", "clearTimeout", "__timer_manager",
              "WeakRef", "FinalizationRegistry", "require", "process", "fetch", "Deno"]  # fmt: skip
     tests = " + ".join(f"(typeof globalThis.{name} !== 'undefined')" for name in names)
     with runtime.open(body(f"return {{ x: [{tests}], dataMask: [typeof process === 'undefined'] }}")) as session:
         answer = call(session)
     assert answer.values[0].tolist() == [0, 0, 0]
+    assert answer.values[1].tolist() == [1, 1, 1]
+
+
+def test_eval_gives_a_script_no_more_than_it_has(runtime: V8Runtime) -> None:
+    """Published scripts use it, and Function is there anyway; what it sees is the script's own scope."""
+    names = ("post", "harnesses", "room", "view", "settle", "c0", "o0")
+    unseen = " && ".join(f"eval(\"typeof {name} === 'undefined'\")" for name in names)
+    with runtime.open(body(f'return {{ x: [eval("s.B04 * 2")], dataMask: [{unseen}] }}')) as session:
+        answer = call(session)
+    assert answer.values[0].tolist() == [2, 4, 6]
     assert answer.values[1].tolist() == [1, 1, 1]
 
 

@@ -11,7 +11,7 @@
     f4: Float32Array, f8: Float64Array,
   };
   for (const name of ['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'setTimeout', 'clearTimeout', '__timer_manager',
-    'console', 'WeakRef', 'FinalizationRegistry', 'eval']) {
+    'console', 'WeakRef', 'FinalizationRegistry']) {
     if (!Reflect.deleteProperty(globalThis, name)) globalThis[name] = undefined;
   }
   const cut = (words, length) => apply(slice, words, [0, length]);

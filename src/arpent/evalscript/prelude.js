@@ -198,6 +198,13 @@ class DefaultVisualizer {
   }
 }
 
+// Undocumented too, but published scripts make one: the value as it is.
+class Identity {
+  process(value) { return value; }
+
+  processList(values) { return [...values]; }
+}
+
 function decodeS3OLCIQualityFlags(value) {
   const names = ['land', 'coastline', 'fresh_inland_water', 'tidal_region', 'bright', 'straylight_risk', 'invalid',
     'cosmetic', 'duplicated', 'sun_glint_risk', 'dubious'];
