@@ -58,7 +58,7 @@ class FolderObjects:
     def write(self, location: Location, payload: bytes) -> None:
         path = self._path(location, "write")
         try:
-            _place(path, payload)
+            self._place(location, path, payload)
             _sync_folder(path.parent)
         except OSError as error:
             raise _explained(error, location, "write") from error
@@ -70,7 +70,7 @@ class FolderObjects:
             location = prefix.at(entry[0])
             path = self._path(location, "write")
             try:
-                _place(path, entry[1])
+                self._place(location, path, entry[1])
             except OSError as error:
                 raise _explained(error, location, "write") from error
             return path.parent
@@ -80,7 +80,10 @@ class FolderObjects:
             while batch := list(islice(remaining, BATCH)):
                 folders.update(pool.map(write, batch))
         for folder in folders:
-            _sync_folder(folder)
+            try:
+                _sync_folder(folder)
+            except OSError as error:
+                raise _explained(error, prefix, "write") from error
             _sweep(folder)
 
     def list(self, prefix: Location) -> Iterator[str]:
@@ -145,16 +148,22 @@ class FolderObjects:
             raise StorageDenied(f"Cannot {action} {location.url}: the key leads out of the bucket through a link.")
         return path
 
+    def _place(self, location: Location, path: Path, payload: bytes) -> None:
+        """The object with the folders it needs. The bucket itself is never made: where a disk was taken away,
+        results would land beneath its mount point."""
+        try:
+            _place(path, payload)
+        except FileNotFoundError:
+            bucket = self._bucket(location, "write")
+            for folder in reversed([parent for parent in path.parents if bucket in parent.parents]):
+                folder.mkdir(exist_ok=True)
+            _place(path, payload)
+
 
 def _place(path: Path, payload: bytes) -> None:
     """The whole object under its name, on disk, or nothing under it."""
     partial = path.parent / f"{_PARTIAL}{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        handle = os.open(partial, flags, 0o666)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(partial, flags, 0o666)
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(payload)

@@ -110,14 +110,16 @@ class Interpreter:
     when it is used up the rest of the call fails, and says so. Features that once failed are run apart from then on.
     """
 
-    def __init__(self, runtime: ScriptRuntime, script: str) -> None:
+    def __init__(self, runtime: ScriptRuntime, script: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._runtime = runtime
         self._script = script
+        self._clock = clock
         self._stack = ExitStack()
         self._session: ScriptSession | None = None
         self._prelude: dict[str, Callable[[ScriptSession], object]] = {}
         self._suspects: set[int] = set()
         self._wasted = 0.0
+        self._last: ScriptError | None = None
         self._hopeless: ScriptError | None = None
         self._width = 0
 
@@ -169,12 +171,12 @@ class Interpreter:
         if self._hopeless or (impatient and (suspect or not root)) or self._exhausted(call):
             call.fail(part, self._untried(call))
             return ()
-        began = time.monotonic()
+        began = self._clock()
         try:
             call.settle(part, self._run(call, part, whole=root and not suspect))
             return ()
         except ScriptError as error:
-            seconds = max(time.monotonic() - began, 1e-6)
+            seconds = max(self._clock() - began, 1e-6)
             call.wasted += seconds
             self._wasted += seconds
             self._last = error
@@ -213,8 +215,6 @@ class Interpreter:
         )
 
     # ---- the session
-
-    _last: ScriptError | None = None
 
     def _opened(self) -> ScriptSession:
         """The session, opened if there is none, in the state that the interval's calls have left."""
