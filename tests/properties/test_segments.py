@@ -101,10 +101,7 @@ def test_segments_equal_a_loop(seed: int, sample_type: SampleType):
     assert got.percentiles is not None
     for k, (row, mask) in enumerate(zip(values, valid, strict=True)):
         if sample_type is SampleType.INT16:
-            kept = [
-                min(32767.0, max(-32768.0, math.floor(x + 0.5))) if not math.isnan(x) else 0.0
-                for x in row[mask].tolist()
-            ]
+            kept = [min(32767.0, max(-32768.0, math.floor(x + 0.5))) for x in row[mask].tolist() if not math.isnan(x)]
         else:
             kept = [float(np.float32(x)) for x in row[mask].tolist() if not math.isnan(x)]
         assert got.no_data_count[k] == lengths[k] + 1 - len(kept)

@@ -32,6 +32,8 @@ class Scene:
     """In EPSG:4326."""
     images: dict[str, Path]
     """Band → file."""
+    offset: float
+    """Added to a reflectance band's number so that 10 000 means 1."""
 
 
 def scenes_of(folder: Path) -> list[Scene]:
@@ -66,6 +68,7 @@ def _scene(content: dict[str, Any], path: Path) -> Scene:
             for band, key in ASSETS.items()
             if key in content["assets"]
         },
+        offset=0.0 if properties.get("earthsearch:boa_offset_applied", True) else -1000.0,
     )
 
 

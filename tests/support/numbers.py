@@ -6,6 +6,7 @@ import calendar
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -60,7 +61,8 @@ def statistics(values: list[float], sample_count: int, percentiles: list[float])
     if percentiles:
         ranked = sorted(values)
         answer["percentiles"] = {
-            str(float(k)): ranked[min(len(values) - 1, math.floor(len(values) * k / 100))] for k in percentiles
+            str(float(k)): ranked[min(len(values) - 1, math.floor(len(values) * Fraction(str(k)) / 100))]
+            for k in percentiles
         }
     return answer
 
@@ -95,5 +97,7 @@ def _edges(values: list[float], wish: dict[str, Any]) -> list[float] | None:
     if "nBins" in wish:
         count = wish["nBins"]
         return [low + step * ((high - low) / count) for step in range(count)] + [high]
+    if isinstance(wish["binWidth"], int):  # an integer histogram: its edges are written as integers
+        low, high = int(low), int(high)
     count = max(1, math.ceil((high - low) / wish["binWidth"]))
     return [low + step * wish["binWidth"] for step in range(count + 1)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from tests.support.imagery import Scene, change_of, pixels_under, scenes_of
 from tests.support.mask import Box, grid_of, inside
 from tests.support.numbers import as_sample_type, histogram, instant, intervals_of, statistics
-from tests.support.scripts import Script
+from tests.support.scripts import REFLECTANCE, Part, Script
 
 Pixel = Mapping[str, float]
 
@@ -72,10 +71,15 @@ def answer(
     place = place_of(geometry, box, crs, body["aggregation"])
     entries = []
     for start, end in intervals_of(body["aggregation"]):
-        chosen = choose(scenes, body["input"]["data"][0], start, end, place)
-        if not chosen:
+        views = [
+            _view(part, body["input"]["data"][part.source], scenes, (start, end), place=place, script=script)
+            for part in script.parts.values()
+        ]
+        if not any(view.reached for view in views):
             continue
-        outputs = _outputs(_evaluate(chosen, place, script), place, script, body.get("calculations", {}))
+        outputs = _outputs(
+            _evaluate(views, len(place.xs), script), place, _updated(script, views), body.get("calculations", {})
+        )
         interval = {"from": f"{start:%Y-%m-%dT%H:%M:%SZ}", "to": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
         entries.append({"interval": interval, "outputs": outputs})
     return {"data": entries, "status": "OK", "geometryPixelCount": int(place.inside.sum())}
@@ -101,7 +105,8 @@ def choose(
     """The scenes of an interval that reach the polygon, in mosaicking order."""
     wish = source.get("dataFilter", {})
     if "timeRange" in wish:
-        start, end = max(start, instant(wish["timeRange"]["from"])), min(end, instant(wish["timeRange"]["to"]))
+        last = instant(wish["timeRange"]["to"]) + timedelta(microseconds=1)  # both ends count (FACTS 2.2)
+        start, end = max(start, instant(wish["timeRange"]["from"])), min(end, last)
     found = [
         scene
         for scene in scenes
@@ -115,38 +120,108 @@ def choose(
     return found
 
 
-def _evaluate(scenes: Sequence[Scene], place: Place, script: Script) -> list[Mapping[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a script sees of one source in one interval."""
+
+    reached: bool
+    """Whether any scene reaches the polygon."""
+    simple: bool
+    scenes: list[dict[str, Any]]
+    """What `scenes` tells of each; none for SIMPLE."""
+    layers: list[list[Pixel]]
+    """Per scene (SIMPLE: one) the sample at each place of the grid."""
+
+
+def _view(
+    part: Part,
+    source: Mapping[str, Any],
+    scenes: Sequence[Scene],
+    interval: tuple[datetime, datetime],
+    *,
+    place: Place,
+    script: Script,
+) -> View:
+    chosen = choose(scenes, source, *interval, place)
+    harmonize = source.get("processing", {}).get("harmonizeValues", True)
+    layers = {scene.id: _layer(scene, place, part, harmonize) for scene in chosen}
+    groups: list[list[Scene]] = [[scene] for scene in chosen] if part.mosaicking == "TILE" else [chosen]
+    if part.mosaicking == "ORBIT":
+        days = dict.fromkeys(scene.when.date() for scene in chosen)
+        groups = [[scene for scene in chosen if scene.when.date() == day] for day in days]
+    told = [] if part.mosaicking == "SIMPLE" else [_told(group, part) for group in groups]
+    if script.keep is not None:
+        order = script.keep(told)
+        told, groups = [told[row] for row in order], [groups[row] for row in order]
+    return View(
+        reached=bool(chosen),
+        simple=part.mosaicking == "SIMPLE",
+        scenes=told,
+        layers=[_first_valid([layers[scene.id] for scene in group], part, place) for group in groups],
+    )
+
+
+def _told(group: Sequence[Scene], part: Part) -> dict[str, Any]:
+    """What `scenes.orbits[i]` or `scenes.tiles[i]` says, as far as tests use it."""
+    first = group[0]
+    if part.mosaicking == "ORBIT":
+        return {"dateFrom": f"{first.when:%Y-%m-%dT00:00:00Z}", "dateTo": f"{first.when:%Y-%m-%dT23:59:59Z}"}
+    return {"date": f"{first.when:%Y-%m-%dT%H:%M:%SZ}", "cloudCoverage": first.cloud_cover}
+
+
+def _evaluate(views: Sequence[View], count: int, script: Script) -> list[Mapping[str, Any]]:
     """What evaluatePixel returns for each sample of the grid."""
-    layers = [_layer(scene, place, script) for scene in scenes]
-    if script.mosaicking == "SIMPLE":
-        return [script.pixel(sample) for sample in _first_valid(layers, script)]
-    if script.mosaicking == "ORBIT":
-        days = groupby(zip(scenes, layers, strict=True), key=lambda pair: pair[0].when.date())
-        layers = [_first_valid([layer for _, layer in members], script) for _, members in days]
-    return [script.pixel(list(samples)) for samples in zip(*layers, strict=True)]
+    returned = []
+    for index in range(count):
+        lists = [[layer[index] for layer in view.layers] if view.reached else [] for view in views]
+        samples: Any = dict(zip(script.fusion, lists, strict=True)) if script.fusion else lists[0]
+        if not script.fusion and views[0].simple:
+            samples = lists[0][0]
+        returned.append(script.pixel(samples, views[0].scenes) if script.sees_scenes else script.pixel(samples))
+    return returned
 
 
-def _layer(scene: Scene, place: Place, script: Script) -> list[Pixel]:
+def _updated(script: Script, views: Sequence[View]) -> Script:
+    """With the outputs as updateOutput leaves them."""
+    if script.widths is None:
+        return script
+    widths = script.widths(len(views[0].scenes))
+    outputs = {
+        output: tuple(f"B{band}" for band in range(widths[output])) if output in widths else bands
+        for output, bands in script.outputs.items()
+    }
+    return replace(script, outputs=outputs)
+
+
+def _layer(scene: Scene, place: Place, part: Part, harmonize: bool) -> list[Pixel]:
     """One scene's samples: values and dataMask; all zero outside the polygon and where any band has no data."""
-    numbers = {band: pixels_under(scene.images[band], place.xs, place.ys, place.crs) for band in script.bands}
+    numbers = {band: pixels_under(scene.images[band], place.xs, place.ys, place.crs) for band in part.bands}
     samples: list[Pixel] = []
     for index, within in enumerate(place.inside):
-        found = {band: float(numbers[band][index]) for band in script.bands}
+        found = {band: float(numbers[band][index]) for band in part.bands}
         valid = bool(within) and all(number != 0 for number in found.values())
-        sample = {band: number * script.scale(band) for band, number in found.items()} | {"dataMask": 1.0}
-        samples.append(sample if valid else nothing(script))
+        sample = {band: _value(band, number, scene, part, harmonize) for band, number in found.items()}
+        samples.append(sample | {"dataMask": 1.0} if valid else nothing(part))
     return samples
 
 
-def nothing(script: Script) -> dict[str, float]:
+def _value(band: str, number: float, scene: Scene, part: Part, harmonize: bool) -> float:
+    """A stored number in the unit asked for (FACTS 6, harmonizeValues)."""
+    scale = part.scales.get(band, 1.0 if band == "SCL" else REFLECTANCE)
+    if band != "SCL" and (harmonize or scale == REFLECTANCE):
+        number += scene.offset
+    return (max(0.0, number) if harmonize else number) * scale
+
+
+def nothing(part: Part) -> dict[str, float]:
     """What a script sees where there is no data."""
-    return dict.fromkeys((*script.bands, "dataMask"), 0.0)
+    return dict.fromkeys((*part.bands, "dataMask"), 0.0)
 
 
-def _first_valid(layers: Sequence[list[Pixel]], script: Script) -> list[Pixel]:
+def _first_valid(layers: Sequence[list[Pixel]], part: Part, place: Place) -> list[Pixel]:
     return [
-        next((sample for sample in candidates if sample["dataMask"]), nothing(script))
-        for candidates in zip(*layers, strict=True)
+        next((layer[index] for layer in layers if layer[index]["dataMask"]), nothing(part))
+        for index in range(len(place.xs))
     ]
 
 

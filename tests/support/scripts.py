@@ -11,6 +11,18 @@ REFLECTANCE = 0.0001
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """One of several sources of a data fusion."""
+
+    source: int
+    """Which entry of `input.data`."""
+    bands: tuple[str, ...]
+    mosaicking: str = "SIMPLE"
+    scales: Mapping[str, float] = field(default_factory=dict)
+    """As in Script."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Script:
     """One evalscript."""
 
@@ -30,8 +42,20 @@ class Script:
     scales: Mapping[str, float] = field(default_factory=dict)
     """Band → factor from digital number to value; absent: reflectance, and 1 for SCL."""
 
-    def scale(self, band: str) -> float:
-        return self.scales.get(band, 1.0 if band == "SCL" else REFLECTANCE)
+    fusion: Mapping[str, Part] = field(default_factory=dict)
+    """Name of a source → what it gives; `pixel` then gets a dict of lists by these names. Empty: one source."""
+    sees_scenes: bool = False
+    """Whether `pixel` takes the scenes as its second argument: dicts with ISO instants, as long as the samples."""
+    keep: Callable[[list[dict[str, Any]]], list[int]] | None = None
+    """preProcessScenes: which scenes stay, in which order."""
+    widths: Callable[[int], Mapping[str, int]] | None = None
+    """updateOutput: number of scenes → output id → number of its bands, which are then B0, B1 …"""
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """All sources; without fusion the first entry of `input.data`."""
+        alone = Part(source=0, bands=self.bands, mosaicking=self.mosaicking, scales=self.scales)
+        return self.fusion or {"": alone}
 
 
 SEED_TEXT = """
