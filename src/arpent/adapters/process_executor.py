@@ -7,7 +7,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import suppress
 from threading import Thread
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -34,6 +35,8 @@ class ProcessTicket:
             return self._future.result()
         except ProcessExpired as error:
             raise WorldError(f"A worker process died (exit code {error.exitcode})", transient=True) from error
+        except BrokenExecutor as error:
+            raise WorldError("The worker processes died", transient=True) from error
         except CancelledError as error:
             raise WorldError("The work was cancelled", transient=True) from error
 
@@ -47,11 +50,16 @@ class ProcessExecutor:
     def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
         """`prepare` runs first in every worker (logging); picklable."""
         self._workers = workers
+        self._prepare = prepare
         self._running: set[ProcessFuture[Outcome]] = set()
-        self._pool = ProcessPool(
-            max_workers=workers,
+        self._pool = self._fresh_pool()
+        self._closed = False
+
+    def _fresh_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._workers,
             initializer=_begin_worker,
-            initargs=(os.getpid(), prepare),
+            initargs=(os.getpid(), self._prepare),
             context=multiprocessing.get_context("spawn"),
         )
 
@@ -60,19 +68,33 @@ class ProcessExecutor:
         return self._workers
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket:
+        if self._closed:
+            raise WorldError("The worker processes have ended", transient=True)
         try:
             future = self._pool.schedule(function, args=[lease])
-        except RuntimeError as error:
-            raise WorldError(f"The worker processes are gone: {error}", transient=True) from error
+        except RuntimeError:
+            # The pool does not survive it when a worker dies that has not begun anything; what it had in hand has
+            # failed with it. Another takes its place.
+            self._end_pool()
+            self._pool = self._fresh_pool()
+            try:
+                future = self._pool.schedule(function, args=[lease])
+            except RuntimeError as error:
+                raise WorldError(f"No worker processes can be had: {error}", transient=True) from error
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return ProcessTicket(future)
 
     def close(self) -> None:
+        self._closed = True
         for future in tuple(self._running):  # the pool would leave those that wait for them waiting
             future.cancel()  # type: ignore[no-untyped-call]
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        self._end_pool()
+
+    def _end_pool(self) -> None:
+        with suppress(RuntimeError):  # what is broken already
+            self._pool.stop()  # type: ignore[no-untyped-call]
+            self._pool.join()
 
 
 def _begin_worker(parent: int, prepare: Callable[[], None] | None) -> None:

@@ -121,6 +121,20 @@ class TestProcesses:
         assert wait_for(executor.submit(count, lease())).done == 3
 
 
+def test_the_death_of_idle_workers_is_survived() -> None:
+    """A pool of pebble's is broken for good when a worker dies that has nothing in hand."""
+    executor = ProcessExecutor(1)
+    try:
+        for _ in range(2):
+            worker = wait_for(executor.submit(worker_id, lease())).done
+            os.kill(worker, signal.SIGKILL)
+            assert wait_until_gone({worker}) == set()
+            time.sleep(0.5)
+        assert wait_for(executor.submit(count, lease())).done == 3
+    finally:
+        executor.close()
+
+
 def test_closing_leaves_nothing_behind() -> None:
     executor = ProcessExecutor(2)
     worker = wait_for(executor.submit(worker_id, lease())).done
