@@ -107,6 +107,65 @@ def test_too_many_samples_in_the_real_services_words(server: Server, oauth: OAut
     assert "calculated from resx, is larger than allowed 2500" in error["message"]
 
 
+def test_too_many_samples_of_the_box_though_the_polygon_is_small(server: Server, oauth: OAuth2Session) -> None:
+    """The grid is the box's: 26,240 m by 10 m."""
+    wide = [WEST, NORTH - 2_000, WEST + 26_240, NORTH]
+    geometry = json.loads(shapely.to_geojson(TRIANGLE))
+    answer = post(oauth, server, wish({"bbox": wide, "geometry": geometry, "properties": {"crs": UTM}}))
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        {
+            "status": 400,
+            "reason": "Bad Request",
+            "message": "`width = 2624`, calculated from resx, is larger than allowed 2500.\n",
+            "code": "COMMON_BAD_PAYLOAD",
+            "errors": [
+                {
+                    "parameter": "aggregation->resx",
+                    "violation": "`width = 2624`, calculated from resx, is larger than allowed 2500.",
+                }
+            ],
+        },
+    )
+
+
+@pytest.mark.parametrize("sampling", [{"resx": 1_600, "resy": 1_600}, {"width": 2, "height": 2}], ids=str)
+def test_too_coarse_in_the_real_services_words(server: Server, oauth: OAuth2Session, sampling: dict[str, int]) -> None:
+    body = wish({"bbox": [WEST, NORTH - 3_200, WEST + 3_200, NORTH], "properties": {"crs": UTM}})
+    body["aggregation"] = {name: body["aggregation"][name] for name in body["aggregation"] if name[:3] != "res"}
+    body["aggregation"] |= sampling
+    answer = post(oauth, server, body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "COMMON_EXCEPTION"
+    assert answer.json()["error"]["message"] == (
+        "Your request of 1600.00 meters per pixel exceeds the limit 1500.00 meters per pixel of the collection S2L2A. "
+        "Please revise the resolution (or corresponding width/height) to make sure it is in supported range."
+    )
+
+
+def test_a_box_in_web_mercator(server: Server, oauth: OAuth2Session) -> None:
+    box = reproject(shapely.box(*BOX), 3857).bounds
+    body = wish({"bbox": list(box), "properties": {"crs": "http://www.opengis.net/def/crs/EPSG/0/3857"}}, NDVI)
+    answer = post(oauth, server, body)
+    assert answer.status_code == 200, answer.text
+    assert differences(answer.json(), expected(server, body, NDVI, shapely.box(*box), box, 3857)) == []
+
+
+def test_the_price(server: Server, oauth: OAuth2Session) -> None:
+    """Area times bands, dataMask left out, times samples and intervals; never less than a hundredth (FACTS 7)."""
+    body = wish({"bbox": [WEST, NORTH - 2_500, WEST + 4_000, NORTH], "properties": {"crs": UTM}}, NDVI)
+    answer = post(oauth, server, body)
+    intervals = len(answer.json()["data"])
+    assert intervals > 3
+    price = float(answer.headers["x-processingunits-spent"])
+    assert price == pytest.approx(400 * 250 / 512**2 * 4 / 3 * intervals, rel=1e-12)
+    small = post(oauth, server, wish({"bbox": list(BOX), "properties": {"crs": UTM}}))
+    assert float(small.headers["x-processingunits-spent"]) == pytest.approx(0.01 / 3 * len(small.json()["data"]))
+    body = wish({"bbox": list(BOX), "properties": {"crs": UTM}})
+    body["aggregation"]["timeRange"] = {"from": "2023-06-01T00:00:00Z", "to": "2023-06-11T00:00:00Z"}
+    assert post(oauth, server, body).headers["x-processingunits-spent"] == "0.01"
+
+
 def test_a_script_that_throws_fails_its_intervals_only(server: Server, oauth: OAuth2Session) -> None:
     body = wish({"bbox": list(BOX), "properties": {"crs": UTM}})
     throwing = "if (samples.B04 > 0) throw new Error('ouch');"

@@ -13,7 +13,7 @@ from arpent.engine.trial import check_calculations, check_resolution
 from arpent.engine.world import Limits, World
 from arpent.errors import InvalidRequest
 from arpent.model.feature import Features
-from arpent.model.grid import MAXIMUM_SIDE, Grids
+from arpent.model.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.model.request import Bounds, Request
 from arpent.wire.result import render_response
 
@@ -26,11 +26,19 @@ def statistics(request: Request, world: World, limits: Limits) -> tuple[bytes, f
         feeds = bind(session.evalscript, request, world.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
     features, grids = _ground(request.features, request)
-    check_resolution(features, request.sampling, feeds)
+    check_resolution(features, _resolution(request.sampling, grids), feeds)
     (result,) = compute(request, features, script, world, grids)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
     return render_response(result, 0), max(LEAST_REQUEST, result.processing_units)
+
+
+def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
+    """What is asked for, or what the sides asked for amount to."""
+    if isinstance(sampling, Resolution):
+        return sampling
+    across, down = grids.pixel_size[0]
+    return Resolution(x=float(across), y=float(down))
 
 
 def _ground(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
