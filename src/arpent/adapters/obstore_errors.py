@@ -10,6 +10,16 @@ from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionErr
 from arpent.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.model.location import Location
 
+RIGHTS = {
+    "s3": {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket", "delete": "s3:DeleteObject"},
+    "gs": {
+        "read": "storage.objects.get",
+        "write": "storage.objects.create",
+        "list": "storage.objects.list",
+        "delete": "storage.objects.delete",
+    },
+}
+"""Scheme → action → the right it takes, as policies of buckets call it."""
 OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is Python's own FileNotFoundError."""
 
@@ -33,7 +43,8 @@ def explained(error: Exception, location: Location, action: str) -> WorldError:
             # Deleting is one request for many keys: it succeeds, and its answer says what was refused.
             isinstance(error, PermissionDeniedError | UnauthenticatedError) or answer == "AccessDenied",
             StorageDenied(
-                f"{what}: the store refuses ({answer}). Check the keys and the right to {action} in {bucket}."
+                f"{what}: the store refuses ({answer}). Check the keys, and that they have "
+                f"{RIGHTS[location.scheme][action]} for {_folder(location)} in {bucket}."
             ),
         ),
         (
@@ -60,6 +71,12 @@ def explained(error: Exception, location: Location, action: str) -> WorldError:
     )
     fallback = StorageUnavailable(f"{what}: the store does not answer as it should ({answer}).", transient=True)
     return next((explanation for applies, explanation in rows if applies), fallback)
+
+
+def _folder(location: Location) -> str:
+    """What a policy would name."""
+    folder, slash, _ = location.key.rpartition("/")
+    return f"'{folder}{slash}*'"
 
 
 def _local(error: Exception) -> str:

@@ -72,6 +72,15 @@ def test_a_long_fault_is_transient(server: LoopbackS3) -> None:
     assert caught.value.transient
 
 
+@pytest.mark.parametrize(("method", "right"), [("GET", "s3:GetObject"), ("PUT", "s3:PutObject")])
+def test_a_refusal_names_bucket_prefix_and_right(server: LoopbackS3, method: str, right: str) -> None:
+    server.denied = {method}
+    store = opened(server)
+    with pytest.raises(StorageDenied, match=rf"{right} for 'a/\*' in bucket 'bucket'") as caught:
+        store.read(PLACE) if method == "GET" else store.write(PLACE, b"x")
+    assert not caught.value.transient
+
+
 def test_no_answer_is_transient() -> None:
     silent = CloudObjects({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, retries=0)
     with pytest.raises(StorageUnavailable) as caught:

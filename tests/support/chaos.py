@@ -1,0 +1,215 @@
+"""Chaos: kills, stops and takes things away from a running server, one mishap a round, all by one seed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.support.server import Server, arpent
+
+ZYGOTE = "arpent.adapters.v8_zygote"
+SPAWNED = "multiprocessing.spawn"
+
+
+@dataclass(kw_only=True)
+class Chaos:
+    """A server, a second runner on its database, and what happens to them."""
+
+    server: Server
+    catalog: Path
+    """The file of items, which may vanish for a while; not the images."""
+    lease_seconds: float
+    seed: int
+    runner: subprocess.Popen[bytes] | None = None
+    """`arpent work`, a second runner."""
+    done: list[str] = field(default_factory=list)
+    """What has happened so far."""
+    seen: set[psutil.Process] = field(default_factory=set)
+    """Every process that was there when something happened."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._pending: list[Callable[[], str]] = []
+
+    def start(self) -> None:
+        """The server and the second runner."""
+        self.server.start()
+        self._start_runner()
+
+    def round(self) -> None:
+        """One mishap, unless there is nobody to meet with it; all kinds happen before one happens again."""
+        if not self._pending:
+            self._pending = [
+                self.kill_server, self.kill_servers_runner, self.kill_runner, self.kill_worker, self.kill_worker,
+                self.kill_interpreter, self.kill_zygote, self.freeze_runner, self.freeze_worker,
+                self.freeze_interpreter, self.lose_bucket, self.lose_catalog,
+            ]  # fmt: skip
+            self._random.shuffle(self._pending)
+        self.seen.update(self.processes())
+        happened = self._pending.pop()()
+        if happened:
+            self.done.append(happened)
+        time.sleep(self._random.uniform(0.1, 1.0))
+
+    # ---- mishaps
+
+    def kill_server(self) -> str:
+        self.server.kill()
+        time.sleep(self._random.uniform(0, 1))
+        self.server.start()
+        return "the server was killed"
+
+    def kill_servers_runner(self) -> str:
+        return self._kill("the server's runner", self._servers_runners)
+
+    def kill_runner(self) -> str:
+        assert self.runner is not None
+        self.runner.kill()
+        self.runner.wait(10)
+        self._start_runner()
+        return "the second runner was killed"
+
+    def kill_worker(self) -> str:
+        return self._kill("a worker", self._workers)
+
+    def kill_interpreter(self) -> str:
+        return self._kill("an interpreter", self._interpreters)
+
+    def kill_zygote(self) -> str:
+        return self._kill("a zygote", self._zygotes)
+
+    def freeze_runner(self) -> str:
+        assert self.runner is not None
+        second = psutil.Process(self.runner.pid)
+        return self._freeze("a runner", lambda: [*self._servers_runners(), second], self.lease_seconds + 1.0)
+
+    def freeze_worker(self) -> str:
+        return self._freeze("a worker", self._workers, self.lease_seconds + 1.0)
+
+    def freeze_interpreter(self) -> str:
+        return self._freeze("an interpreter", self._interpreters, 1.0)
+
+    def lose_bucket(self) -> str:
+        return self._hide(self.server.buckets / "results")
+
+    def lose_catalog(self) -> str:
+        """A worker that lives looks again every two seconds, a new one at once."""
+        for worker in self._workers()[:1]:
+            _signal(worker, signal.SIGKILL)
+        return self._hide(self.catalog)
+
+    # ---- means
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that belongs to the server and the second runner; interpreters do not inherit the mark."""
+        found: dict[int, psutil.Process] = {}
+        for member in self.server.members():
+            found[member.pid] = member
+            try:
+                found |= {child.pid: child for child in member.children(recursive=True)}
+            except psutil.NoSuchProcess:
+                continue
+        return list(found.values())
+
+    def survivors(self) -> list[psutil.Process]:
+        """Of all that were ever seen, those that live."""
+        return [process for process in {*self.seen, *self.processes()} if _alive(process)]
+
+    def close(self) -> None:
+        """End everything."""
+        self.seen.update(self.processes())
+        self.server.close()
+        if self.runner is not None:
+            self.runner.wait(10)
+        for process in self.survivors():
+            _signal(process, signal.SIGKILL)
+
+    def _start_runner(self) -> None:
+        with (self.server.folder / "server.log").open("ab") as log:
+            self.runner = subprocess.Popen(
+                [*arpent(), "work", "--executor", "processes:1"], env=self.server.environment, cwd=self.server.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def _running(self, word: str) -> list[psutil.Process]:
+        return [process for process in self.processes() if word in _command(process)]
+
+    def _workers(self) -> list[psutil.Process]:
+        return self._running(SPAWNED)
+
+    def _servers_runners(self) -> list[psutil.Process]:
+        return self._running("--attached")
+
+    def _zygotes(self) -> list[psutil.Process]:
+        """Those that something of ours but a zygote started."""
+        return [process for process in self._running(ZYGOTE) if ZYGOTE not in _command(_parent(process))]
+
+    def _interpreters(self) -> list[psutil.Process]:
+        """Forks of zygotes."""
+        return [process for process in self._running(ZYGOTE) if ZYGOTE in _command(_parent(process))]
+
+    def _victim(self, among: Callable[[], list[psutil.Process]]) -> psutil.Process | None:
+        """One of them; they come and go, so it is waited for a little."""
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end:
+            if found := among():
+                return self._random.choice(sorted(found, key=lambda process: process.pid))
+            time.sleep(0.02)
+        return None
+
+    def _kill(self, name: str, among: Callable[[], list[psutil.Process]]) -> str:
+        victim = self._victim(among)
+        if victim is None:
+            return ""
+        _signal(victim, signal.SIGKILL)
+        return f"{name} was killed"
+
+    def _freeze(self, name: str, among: Callable[[], list[psutil.Process]], seconds: float) -> str:
+        victim = self._victim(among)
+        if victim is None:
+            return ""
+        _signal(victim, signal.SIGSTOP)
+        time.sleep(seconds)
+        _signal(victim, signal.SIGCONT)
+        return f"{name} slept for {seconds:g} s"
+
+    def _hide(self, path: Path) -> str:
+        elsewhere = path.with_name(f"{path.name}.away")
+        path.rename(elsewhere)
+        time.sleep(self._random.uniform(0.3, 1.0))
+        elsewhere.rename(path)
+        return f"{path.name} was away"
+
+
+def _command(process: psutil.Process | None) -> str:
+    try:
+        return "" if process is None else " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _parent(process: psutil.Process) -> psutil.Process | None:
+    try:
+        return process.parent()
+    except psutil.Error:
+        return None
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
