@@ -53,6 +53,11 @@ class Table:
         number = (plane * down + row) * across + column
         return int(self.offsets[number]), int(self.lengths[number])
 
+    def mean_length(self) -> float | None:
+        """Bytes of a block that was written, on average; None if none was."""
+        written = self.lengths[self.offsets > 0]
+        return float(written.mean()) if len(written) else None
+
     def rows(self, row: int) -> int:
         """Rows that a block of this block row holds: strips end with the image, tiles are always whole."""
         shape = self.shape
@@ -94,6 +99,7 @@ def parse(href: str, file: HeaderBytes) -> Header:
             band_count=first.samplesperpixel,
             no_data=_no_data(first),
             levels=tuple(table.shape for table in tables),
+            block_bytes=tables[0].mean_length(),
         )
     return Header(raster=raster, tables=tables, size=file.size)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +13,9 @@ from arpent.engine.destination import own
 from arpent.engine.feeds import Feed, bind
 from arpent.engine.footing import stand
 from arpent.engine.intake import check_keys, take_in
-from arpent.engine.partition import cut, lay_out
+from arpent.engine.partition import cut, lay_out, runs
 from arpent.engine.pipeline import script_of
-from arpent.engine.survey import NOTHING, Survey, estimate, survey
+from arpent.engine.survey import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.trial import check_calculations, check_resolution, try_out
 from arpent.engine.world import Limits, World
 from arpent.model.analysis import Analysis
@@ -52,16 +54,17 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     layout = lay_out(_centres(features), features.crs, seen.rasters)
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count * seen.depth
+    parts = runs(weight, layout, limits.pixel_budget, limits.parallelism)
+    size = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(
-        partitions=cut(features, weight, layout, limits.pixel_budget, limits.parallelism),
+        partitions=cut(features, parts),
         findings=findings,
         estimate=estimate(
             seen,
-            feeds,
-            blocks=len(np.unique(layout.block)),
+            sample=sample,
             sample_count=grids.sample_count,
-            intervals=len(request.intervals),
-            parallelism=limits.parallelism,
+            size=size,
+            seconds=seconds_of(size, len(usable) * len(request.intervals), len(parts), limits.parallelism),
         ),
     )
 
@@ -83,6 +86,14 @@ def _survey(feeds: tuple[Feed, ...], request: Request, sample: Features, grids: 
 def _evenly(count: int) -> NDArray[np.intp]:
     """Rows of the features to survey, spread over all of them."""
     return np.unique(np.linspace(0, count - 1, min(SURVEYED, count)).astype(np.intp))
+
+
+def _numbers(parts: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.int64]:
+    """(n,): which partition each feature belongs to."""
+    numbers = np.zeros(count, np.int64)
+    for number, rows in enumerate(parts):
+        numbers[rows] = number
+    return numbers
 
 
 def _centres(features: Features) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ class Layout:
     """(n,): number of the feature's home block; blocks of one image row follow each other."""
     order: NDArray[np.intp]
     """(n,): features sorted by block, and by position inside it."""
+    inside: NDArray[np.bool_]
+    """(n,): whether any image holds the feature at all."""
 
 
 def lay_out(centres: NDArray[np.float64], crs: CRS, rasters: Sequence[Raster]) -> Layout:
@@ -45,20 +47,25 @@ def lay_out(centres: NDArray[np.float64], crs: CRS, rasters: Sequence[Raster]) -
     order = np.lexsort(keys)
     place = np.column_stack((image, row, column))
     _, block = np.unique(place, axis=0, return_inverse=True)
-    return Layout(block=block.ravel().astype(np.int64), order=order)
+    return Layout(block=block.ravel().astype(np.int64), order=order, inside=image < len(rasters))
 
 
-def cut(
-    features: Features, weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int
-) -> Iterator[Partition]:
-    """Runs of features in layout order, each of at most `budget` samples (one feature may exceed it alone).
+def runs(weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int) -> tuple[NDArray[np.intp], ...]:
+    """Rows of the features of each partition, in layout order, each of at most `budget` samples (one feature may
+    exceed it alone).
 
     `weight` (n,) counts the samples a feature holds in memory at once. A cut falls between two blocks wherever
     the budget allows: a block shared by two partitions is decoded twice.
     """
     goal = min(budget, -(-int(weight.sum()) // max(1, parallelism * PARTITIONS_PER_WORKER)))
-    for number, rows in enumerate(_runs(weight[layout.order], layout.block[layout.order], max(1, goal))):
-        yield Partition(number=number, features=features.take(layout.order[rows]))
+    slices = _runs(weight[layout.order], layout.block[layout.order], max(1, goal))
+    return tuple(layout.order[rows] for rows in slices)
+
+
+def cut(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
+    """The features of each of `runs`."""
+    for number, rows in enumerate(parts):
+        yield Partition(number=number, features=features.take(rows))
 
 
 def _runs(weight: NDArray[np.int64], block: NDArray[np.int64], goal: int) -> Iterator[slice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,19 +12,36 @@ from arpent.engine.acquisitions import Acquisitions, acquire
 from arpent.engine.cost import area, band_samples, fusion
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
+from arpent.engine.partition import lay_out
 from arpent.engine.world import World
 from arpent.errors import AssetUnreadable
 from arpent.model.evalscript import Mosaicking
+from arpent.model.feature import Features
 from arpent.model.interval import Interval
+from arpent.model.item import Item
 from arpent.model.raster import Raster
 from arpent.raster.order import orbits
 
 COMPRESSED_SHARE = 0.6
-"""Compressed bytes per decoded byte of Sentinel-2 imagery, about."""
+"""Stored bytes per decoded byte of Sentinel-2 imagery, about; for images whose header does not tell."""
+HEADERS = 64
+"""Images whose headers are read for the survey, at most, per band."""
 BYTES_PER_SECOND = 120e6
 """Compressed bytes one core reads, decodes and evaluates in a second, about (benchmarks/README.md)."""
 SECONDS_PER_RESULT = 40e-6
 """What a feature costs per interval on top: statistics, rendering, writing."""
+SECONDS_PER_PARTITION = 0.1
+"""What a partition costs whatever it holds: an interpreter, files to open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one band of one input will have to be read from."""
+
+    passes: float
+    """Scenes read per feature, over all intervals, on average. SIMPLE stops at the first that fills the feature."""
+    rasters: tuple[Raster, ...]
+    """One header per source grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,8 @@ class Survey:
     """Different items."""
     rasters: tuple[Raster, ...]
     """One header per source grid, of the first band asked for."""
+    readings: tuple[Reading, ...] = ()
+    """Per input and band."""
 
 
 NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
@@ -54,7 +73,8 @@ def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footin
     count = len(footing.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0
-    items: dict[str, str] = {}
+    passes = np.zeros(len(feeds))
+    items: list[dict[str, Item]] = [{} for _ in feeds]
     factor = fusion(feed.collection.id for feed in feeds)
     for interval in intervals:
         found = [acquire(feed, interval, footing, world) for feed in feeds]
@@ -65,49 +85,73 @@ def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footin
             weights += present * each * band_samples([(feed.input.bands, 1)]) * factor
         reached |= present
         acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
-        items |= {
-            item.id: _href(feed, item.assets) for feed, one in zip(feeds, found, strict=True) for item in one.items
-        }
+        passes += [float(each.mean()) for each in scenes]
+        for known, one in zip(items, found, strict=True):
+            known |= {item.id: item for item in one.items}
+    readings = _readings(feeds, passes.tolist(), items, world)
     return Survey(
         depth=depth,
         reached=reached,
         acquisitions=acquisitions,
         band_samples=weights,
-        items=len(items),
-        rasters=_rasters([href for href in items.values() if href], world),
+        items=len(set().union(*items)),
+        rasters=_different([raster for reading in _first_bands(feeds, readings) for raster in reading.rasters]),
+        readings=readings,
     )
 
 
 def estimate(
     found: Survey,
-    feeds: Sequence[Feed],
     *,
-    blocks: int,
+    sample: NDArray[np.intp],
     sample_count: NDArray[np.int64],
-    intervals: int,
-    parallelism: int,
+    size: float,
+    seconds: float,
 ) -> Mapping[str, float]:
-    """What the job will take; `blocks` counts the home blocks of the features on one date."""
+    """What the job will take: `size` bytes, `seconds`, and what follows from the n features, of which the survey saw
+    those in the rows `sample`. With all of them seen, the units are what the job will cost, unless preProcessScenes
+    drops scenes."""
     features = len(sample_count)
-    dates = found.items / max(1, len(found.rasters))
-    bytes_per_block = sum(_block_bytes(found.rasters) for feed in feeds for _ in feed.wants) * COMPRESSED_SHARE
-    size = blocks * dates * bytes_per_block
-    seconds = (size / BYTES_PER_SECOND + features * intervals * SECONDS_PER_RESULT) / max(1, parallelism)
-    weight = float(found.band_samples.mean()) if len(found.band_samples) else 0.0
+    areas = area(sample_count)
+    seen = float(np.sum(areas[sample]))
+    share = float(np.sum(areas)) / seen if seen else 0.0
     return {
         "features": features,
         "acquisitions": round(found.acquisitions * features),
         "items": found.items,
         "bytes": round(size),
         "minutes": round(seconds / 60, 3),
-        "processingUnits": float(np.sum(area(sample_count)) * weight),
+        "processingUnits": float(np.sum(areas[sample] * found.band_samples)) * share,
     }
+
+
+def seconds_of(size: float, results: int, partitions: int, parallelism: int) -> float:
+    """How long it takes to read so many bytes and write so many results (features times intervals)."""
+    whole = size / BYTES_PER_SECOND + results * SECONDS_PER_RESULT + partitions * SECONDS_PER_PARTITION
+    return whole / max(1, min(parallelism, partitions))
+
+
+def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64]) -> float:
+    """Stored bytes of the blocks under two corners of each feature, every block once a scene and `partition` (n,)."""
+    corners = features.bounds.reshape(-1, 2)
+    owner = np.repeat(partition, 2)
+    blocks: dict[tuple[object, ...], int] = {}
+    size = 0.0
+    for reading in found.readings:
+        key = tuple(_grid(raster) for raster in reading.rasters)
+        if key not in blocks:
+            layout = lay_out(corners, features.crs, reading.rasters)
+            blocks[key] = len(np.unique(np.column_stack((owner, layout.block))[layout.inside], axis=0))
+        sizes = [_block_bytes(raster) for raster in reading.rasters]
+        size += blocks[key] * reading.passes * (float(np.mean(sizes)) if sizes else 0.0)
+    return size
 
 
 def _scenes(feed: Feed, found: Acquisitions) -> NDArray[np.int64]:
     """(n,): samples per pixel of one input."""
     if feed.input.mosaicking is Mosaicking.SIMPLE:
-        return np.ones(found.reach.shape[1], np.int64)
+        reached = np.logical_or.reduce(found.reach, axis=0)
+        return np.asarray(reached, np.int64)
     if feed.input.mosaicking is Mosaicking.TILE:
         counts: NDArray[np.int64] = np.sum(found.reach, axis=0, dtype=np.int64)
         return counts
@@ -116,27 +160,52 @@ def _scenes(feed: Feed, found: Acquisitions) -> NDArray[np.int64]:
     return np.sum(days, axis=0, dtype=np.int64) if days else np.zeros(found.reach.shape[1], np.int64)
 
 
-def _href(feed: Feed, assets: Mapping[str, object]) -> str:
-    for want in feed.wants:
-        if want.band.name in assets:
-            return str(getattr(assets[want.band.name], "href", ""))
-    return ""
+def _readings(
+    feeds: Sequence[Feed], passes: Sequence[float], items: Sequence[Mapping[str, Item]], world: World
+) -> tuple[Reading, ...]:
+    return tuple(
+        Reading(passes=each, rasters=_rasters(want.band.name, tuple(known.values()), world))
+        for feed, each, known in zip(feeds, passes, items, strict=True)
+        for want in feed.wants
+    )
 
 
-def _rasters(hrefs: Sequence[str], world: World) -> tuple[Raster, ...]:
+def _first_bands(feeds: Sequence[Feed], readings: Sequence[Reading]) -> Iterator[Reading]:
+    """The reading of each input's first band."""
+    place = 0
+    for feed in feeds:
+        yield from readings[place : place + 1] if feed.wants else ()
+        place += len(feed.wants)
+
+
+def _rasters(band: str, items: Sequence[Item], world: World) -> tuple[Raster, ...]:
     """One header per source grid. An image that cannot be read now is no reason to fail: it only guides the cut."""
-    grids: dict[tuple[object, ...], Raster] = {}
-    for href in hrefs[:64]:
+    hrefs = [item.assets[band].href for item in items if band in item.assets][:HEADERS]
+    world.reader.prepare(hrefs)
+    rasters = []
+    for href in hrefs:
         try:
-            raster = world.reader.describe(href)
+            rasters.append(world.reader.describe(href))
         except AssetUnreadable:
             continue
-        grids.setdefault((raster.crs.to_wkt(), tuple(raster.transform), raster.width, raster.height), raster)
+    return _different(rasters)
+
+
+def _different(rasters: Sequence[Raster]) -> tuple[Raster, ...]:
+    """The first of each source grid."""
+    grids: dict[tuple[object, ...], Raster] = {}
+    for raster in rasters:
+        grids.setdefault(_grid(raster), raster)
     return tuple(grids.values())
 
 
-def _block_bytes(rasters: Sequence[Raster]) -> float:
-    if not rasters:
-        return 0.0
-    sizes = [raster.levels[0].block_width * raster.levels[0].block_height * raster.dtype.itemsize for raster in rasters]
-    return float(np.mean(sizes))
+def _grid(raster: Raster) -> tuple[object, ...]:
+    level = raster.levels[0]
+    return raster.crs.srs, tuple(raster.transform), raster.width, raster.height, level.block_width, level.block_height
+
+
+def _block_bytes(raster: Raster) -> float:
+    if raster.block_bytes is not None:
+        return raster.block_bytes
+    level = raster.levels[0]
+    return level.block_width * level.block_height * raster.dtype.itemsize * COMPRESSED_SHARE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from affine import Affine
@@ -41,6 +41,8 @@ class Raster:
     """GDAL_NODATA of the file."""
     levels: tuple[Level, ...]
     """Level 0 is the full image; overviews follow, finest first."""
+    block_bytes: float | None = field(default=None, compare=False)
+    """Stored bytes of a block of level 0, on average; None if the reader cannot tell."""
 
     @property
     def width(self) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from arpent.engine.partition import cut, lay_out
+from arpent.engine.partition import cut, lay_out, runs
 from arpent.model.feature import Features
 from arpent.model.raster import Level, Raster
 
@@ -59,14 +59,14 @@ def test_the_first_image_that_holds_a_feature_is_its_home():
 def test_a_cut_falls_between_two_blocks_where_the_budget_allows():
     points = np.array([[100.0, 900.0]] * 3 + [[900.0, 900.0]] * 3)
     layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), np.full(6, 10), layout, budget=40, parallelism=1))
+    partitions = list(cut(features_at(points), runs(np.full(6, 10), layout, budget=40, parallelism=1)))
     assert [len(partition.features) for partition in partitions] == [3, 3]
 
 
 def test_a_feature_larger_than_the_budget_is_a_partition_of_its_own():
     points = np.array([[100.0, 900.0], [110.0, 900.0], [120.0, 900.0]])
     layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), np.array([1, 100, 1]), layout, budget=10, parallelism=1))
+    partitions = list(cut(features_at(points), runs(np.array([1, 100, 1]), layout, budget=10, parallelism=1)))
     assert [partition.features.ids.tolist() for partition in partitions] == [[0], [1], [2]]
 
 
@@ -74,7 +74,7 @@ def test_a_feature_larger_than_the_budget_is_a_partition_of_its_own():
 def test_a_small_job_keeps_every_worker_busy(parallelism: int):
     points = np.column_stack((np.linspace(0, 990, 100), np.full(100, 500.0)))
     layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), np.full(100, 10), layout, budget=10**9, parallelism=parallelism))
+    partitions = list(cut(features_at(points), runs(np.full(100, 10), layout, budget=10**9, parallelism=parallelism)))
     assert len(partitions) >= parallelism
 
 
@@ -89,7 +89,7 @@ def test_every_feature_is_in_exactly_one_partition(
     points = np.array([entry[:2] for entry in entries])
     weight = np.array([entry[2] for entry in entries])
     layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), weight, layout, budget=budget, parallelism=parallelism))
+    partitions = list(cut(features_at(points), runs(weight, layout, budget=budget, parallelism=parallelism)))
     ids = [int(feature) for partition in partitions for feature in partition.features.ids]
     assert sorted(ids) == list(range(len(entries)))
     assert [partition.number for partition in partitions] == list(range(len(partitions)))
