@@ -8,20 +8,16 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
+from arpent.adapters.folder_batch import PARTIAL, Batch
 from arpent.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.model.location import Location
 
-IN_FLIGHT = 16
-"""Files written at once: while one waits for the disk, others prepare."""
-BATCH = 512
-"""Entries taken from the caller's iterator at a time; bounds memory."""
+_MOST_FOLDERS = 64
+"""Folders of one call that are remembered as looked at."""
 LEFTOVER_SECONDS = 3600.0
 """A partial file this old belongs to nobody any more."""
-_PARTIAL = ".arpent-partial-"
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _ABSENT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
@@ -32,7 +28,8 @@ class FolderObjects:
 
     Plain files rather than obstore's LocalStore: that one neither syncs to disk (a power cut could leave an
     object empty that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its
-    target, is synced, and renamed; partial files of a crash are hidden from `list` and swept later.
+    target, is synced, and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and
+    swept later.
     """
 
     def __init__(self, root: Path) -> None:
@@ -64,27 +61,26 @@ class FolderObjects:
             raise _explained(error, location, "write") from error
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        folders: set[Path] = set()
-
-        def write(entry: tuple[str, bytes]) -> Path:
-            location = prefix.at(entry[0])
-            path = self._path(location, "write")
-            try:
-                self._place(location, path, entry[1])
-            except OSError as error:
-                raise _explained(error, location, "write") from error
-            return path.parent
-
-        remaining = iter(entries)
-        with ThreadPoolExecutor(IN_FLIGHT, "folder-objects") as pool:
-            while batch := list(islice(remaining, BATCH)):
-                folders.update(pool.map(write, batch))
+        root = self._bucket(prefix, "write")
+        try:
+            folders = Batch().place(self._files(prefix, entries))
+        except OSError as error:
+            key = Path(error.filename).relative_to(root).as_posix() if error.filename else prefix.key
+            raise _explained(error, prefix.at(key), "write") from error
         for folder in folders:
-            try:
-                _sync_folder(folder)
-            except OSError as error:
-                raise _explained(error, prefix, "write") from error
-            _sweep(folder)
+            _sync_folder(Path(folder))
+            _sweep(Path(folder))
+
+    def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Path and content of each entry. Where a folder leads is looked at once; links in it are replaced."""
+        known: dict[str, str] = {}
+        for key, payload in entries:
+            above, _, name = key.rpartition("/")
+            folder = known.get(above)
+            if folder is None or name in ("", ".", "..") or "\0" in name:
+                folder = str(self._path(prefix.at(key), "write").parent)
+                known = {**known, above: folder} if len(known) < _MOST_FOLDERS else {above: folder}
+            yield f"{folder}/{name}", payload
 
     def list(self, prefix: Location) -> Iterator[str]:
         bucket = self._bucket(prefix, "list")
@@ -92,7 +88,7 @@ class FolderObjects:
         for folder, subfolders, names in os.walk(start, onerror=None, followlinks=False):
             subfolders.sort()
             for name in sorted(names):
-                if not name.startswith(_PARTIAL):
+                if not name.startswith(PARTIAL):
                     yield Path(folder, name).relative_to(bucket).as_posix()
 
     def delete(self, location: Location) -> None:
@@ -111,7 +107,7 @@ class FolderObjects:
                 with path.open("rb"):
                     return
             folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
-            trial = folder / f"{_PARTIAL}{secrets.token_hex(8)}"
+            trial = folder / f"{PARTIAL}{secrets.token_hex(8)}"
             trial.touch(exist_ok=False)
             trial.unlink()
         except OSError as error:
@@ -162,7 +158,7 @@ class FolderObjects:
 
 def _place(path: Path, payload: bytes) -> None:
     """The whole object under its name, on disk, or nothing under it."""
-    partial = path.parent / f"{_PARTIAL}{secrets.token_hex(8)}"
+    partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -187,7 +183,7 @@ def _sync_folder(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove partial files that a crash left behind long ago."""
     before = time.time() - LEFTOVER_SECONDS
-    for partial in folder.glob(f"{_PARTIAL}*"):
+    for partial in folder.glob(f"{PARTIAL}*"):
         try:
             if partial.stat().st_mtime < before:
                 partial.unlink(missing_ok=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from arpent.adapters.folder_batch import PARTIAL, Batch
 from arpent.adapters.folder_objects import FolderObjects
 from arpent.errors import StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.model.location import Location
@@ -117,3 +119,38 @@ def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_pat
 def test_a_probe_makes_no_folders(store: FolderObjects, tmp_path: Path) -> None:
     store.probe(at("not/yet/there"), "write")
     assert list((tmp_path / "root" / "bucket").iterdir()) == []
+
+
+def test_many_files_are_there_together_or_not_at_all(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(at("r/7.json"), b"before")
+
+    def entries() -> Iterator[tuple[str, bytes]]:
+        for number in range(500):
+            yield f"r/{number}.json", b"after"
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        store.write_many(at("r"), entries())
+    assert [path.name for path in (tmp_path / "root" / "bucket" / "r").iterdir()] == ["7.json"]
+    assert store.read(at("r/7.json")) == b"before"
+
+
+def test_many_files_are_on_disk_before_they_have_their_names(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+    batch = Batch(sync=lambda _: seen.append(sorted(path.name for path in tmp_path.iterdir())))
+    batch.place((f"{tmp_path}/{number}", b"x") for number in range(100))
+    assert len(seen) == 1
+    assert len(seen[0]) == 100
+    assert all(name.startswith(PARTIAL) for name in seen[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(str(number) for number in range(100))
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(store: FolderObjects, tmp_path: Path) -> None:
+    folder = tmp_path / "root" / "bucket" / "r"
+    folder.mkdir()
+    (folder / "1").symlink_to(tmp_path / "outside" / "secret")
+    store.write_many(at("r"), [("r/0", b"0"), ("r/1", b"1")])
+    assert (tmp_path / "outside" / "secret").read_text() == "secret"
+    assert store.read(at("r/1")) == b"1"
