@@ -20,6 +20,7 @@ from arpent.model.item import Item
 from arpent.model.result import ErrorType, Failure
 from arpent.ports import Scene, ScriptInput
 from arpent.raster.faults import Fault
+from arpent.raster.givers import givers
 from arpent.raster.mosaic import simple, stack
 from arpent.raster.order import orbits
 
@@ -191,12 +192,3 @@ def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:
     closed[..., :-1] = values
     closed[..., -1] = outside
     return closed
-
-
-def givers(used: NDArray[np.int16], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """(items, n): whether an item gave at least one sample to a feature; `used` (N,) is an item per sample or -1."""
-    features = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    given = np.zeros((count, len(offsets) - 1), bool)
-    inside = used >= 0
-    given[used[inside], features[inside]] = True
-    return given
