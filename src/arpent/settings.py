@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     port: int = 8000
     """Port to listen on; 0: any free one."""
     executor: str = "processes"
-    """processes, processes:N, threads:0 (in this process, for debugging) or dask://host:port."""
+    """processes, processes:N, inline (in this process, for debugging) or dask://host:port."""
     insecure_transport: bool = False
     """Hand out tokens over plain http beyond this machine, too."""
     token_seconds: int = 3600

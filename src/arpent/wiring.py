@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -52,6 +52,9 @@ from arpent.server.options import Options
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request import check_collections, parse_batch
+
+CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
+"""How a Dask cluster is named, and how it is reached."""
 
 
 def database(settings: Settings) -> Engine:
@@ -107,8 +110,8 @@ def runner(settings: Settings, engine: Engine, executor: Executor) -> Runner:
     jobs = job_store(settings, engine)
     here = world(settings)
     duties = Duties(
-        analyse=lambda job: analysis(job, here, limits(settings, executor.slots)),
-        process=partial(process_lease, settings),
+        analyse=lambda job: analysis(job, here, limits(settings, max(1, executor.slots))),
+        process=partial(process_lease, for_workers(settings)),
         give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id).body, lease, error, here),
     )
     return Runner(jobs, SqlWorkStore(engine), executor, duties, settings.policy)
@@ -126,14 +129,34 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 
 def executor_of(settings: Settings) -> Executor:
-    """`inline`, `processes`, `processes:N`. Raises InvalidRequest for anything else."""
+    """`inline`, `processes`, `processes:N`, `dask://host:port`, `dask+tls://host:port`. Raises InvalidRequest for
+    anything else, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
+    prepare = partial(configure, settings.log_format)
     if kind == "inline":
         return SerialExecutor()
     if kind == "processes" and (not rest or rest.isdigit()):
         count = int(rest) if rest else os.cpu_count() or 1
-        return ProcessExecutor(count, partial(configure, settings.log_format))
-    raise InvalidRequest(f"Setting ARPENT_EXECUTOR: '{settings.executor}' is none of inline, processes, processes:N")
+        return ProcessExecutor(count, prepare)
+    if kind in CLUSTERS and rest.startswith("//"):
+        return cluster(f"{CLUSTERS[kind]}:{rest}", prepare)
+    raise InvalidRequest(
+        f"Setting ARPENT_EXECUTOR: '{settings.executor}' is none of inline, processes, processes:N, dask://host:port"
+    )
+
+
+def cluster(address: str, prepare: Callable[[], None]) -> Executor:
+    """A Dask cluster; its library is an extra. Raises InvalidRequest where it is not installed."""
+    try:
+        from arpent.adapters.dask_executor import DaskExecutor
+    except ImportError:
+        raise InvalidRequest("Setting ARPENT_EXECUTOR: a Dask cluster needs `pip install arpent[dask]`") from None
+    return DaskExecutor(address, prepare)
+
+
+def for_workers(settings: Settings) -> Settings:
+    """What workers need to know; the database's password and the server's key stay here."""
+    return settings.model_copy(update={"database_url": "", "secret_key": None})
 
 
 def limits(settings: Settings, parallelism: int = 1) -> Limits:

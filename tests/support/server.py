@@ -51,8 +51,10 @@ class Server:
 
     folder: Path
     catalog: Path
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Further ARPENT_* variables, without the prefix."""
+    settings: Mapping[str, str | None] = field(default_factory=dict)
+    """Further ARPENT_* variables, without the prefix; None takes one of ours away."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of any name."""
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     process: subprocess.Popen[bytes] | None = None
@@ -92,7 +94,8 @@ class Server:
         }
         return (
             inherited
-            | {f"ARPENT_{name}": value for name, value in {**own, **self.settings}.items()}
+            | {f"ARPENT_{name}": value for name, value in {**own, **self.settings}.items() if value is not None}
+            | self.variables
             | {MARK: self.mark}
         )
 

@@ -1,1 +1,0 @@
-"""Services for tests: PostgreSQL and Ceph, started on loopback and ended again."""
