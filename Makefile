@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-services check format lock clean
+.PHONY: help demo serve test test-services chaos check format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -30,6 +30,9 @@ test: $(READY) ## Run the tests
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python
 	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services
+
+chaos: $(READY) ## Kill, freeze and take away for some minutes (CHAOS_ROUNDS, CHAOS_SEED)
+	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -s tests/acceptance/test_chaos.py
 
 check: $(READY) ## ruff, mypy (strict) and the import contracts
 	@$(BIN)/ruff check .
