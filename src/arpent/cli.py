@@ -1,4 +1,4 @@
-"""The command line: serve | work | run | explain | results | jobs | status | client | demo | migrate | collections."""
+"""The command line: what `arpent` followed by a verb does; `script` has its own in `bench`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from arpent import __version__
+from arpent.bench.commands import app as script_app
 from arpent.errors import ArpentError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
+app.add_typer(script_app, name="script")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -57,7 +57,11 @@ def collection_of(source: Source, collections: Mapping[str, Collection], ordinal
 
 def _feed(input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]) -> Feed:
     source = _source(input_, ordinal, sources)
-    collection = collection_of(source, collections, sources.index(source))
+    return feed_of(input_, source, collection_of(source, collections, sources.index(source)))
+
+
+def feed_of(input_: Input, source: Source, collection: Collection) -> Feed:
+    """An input bound to one collection. Raises ScriptSetupError if that lacks a band or unit."""
     wants = tuple(
         _want(collection, band, unit)
         for band, unit in zip(input_.bands, input_.units, strict=True)

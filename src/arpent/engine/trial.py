@@ -16,7 +16,7 @@ from arpent.model.calculation import Calculations
 from arpent.model.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.model.feature import Features
 from arpent.model.grid import Resolution, Size
-from arpent.ports import Scene, ScriptInput, ScriptSession
+from arpent.ports import Scene, ScriptAnswer, ScriptInput, ScriptSession
 from arpent.zonal.histogram import check
 
 TRIAL_NUMBERS = (0, 1200, 3400)
@@ -28,7 +28,10 @@ TRIAL_SCENE: Mapping[str, object] = {
     "date": "2020-06-01T10:00:00Z",
     "dateFrom": "2020-06-01T00:00:00Z",
     "dateTo": "2020-06-01T23:59:59Z",
-    "tiles": [],
+    "cloudCoverage": 10.0,
+    "dataPath": "s3://trial/tile",
+    "shId": 1,
+    "tiles": [{"date": "2020-06-01T10:00:00Z", "cloudCoverage": 10.0, "dataPath": "s3://trial/tile", "shId": 1}],
 }
 """An orbit and a tile in one; a script reads what its mosaicking gives it."""
 METRES_PER_DEGREE = 111_319.49
@@ -46,10 +49,14 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
 def try_out(session: ScriptSession, feeds: Sequence[Feed]) -> None:
     """Run the script on a few made-up samples. Raises ScriptTimeout or ScriptOutOfMemory, and ScriptExecutionError
     if it throws for every one of them; a script may well throw for some."""
-    offsets = np.arange(len(TRIAL_NUMBERS) + 1)
-    answer = session.evaluate([_trial_input(feed) for feed in feeds], offsets)
+    answer = trial(session, feeds)
     if len(answer.failures) == len(TRIAL_NUMBERS):
         raise answer.failures.get(1) or ScriptExecutionError("evaluatePixel throws for every sample")
+
+
+def trial(session: ScriptSession, feeds: Sequence[Feed]) -> ScriptAnswer:
+    """What the script makes of the made-up samples, each a segment. Raises ScriptTimeout or ScriptOutOfMemory."""
+    return session.evaluate([_trial_input(feed) for feed in feeds], np.arange(len(TRIAL_NUMBERS) + 1))
 
 
 def _trial_input(feed: Feed) -> ScriptInput:

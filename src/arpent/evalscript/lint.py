@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 
 from arpent.errors import ScriptSetupError
 from arpent.evalscript.masks import mask_lines
+from arpent.evalscript.names import built_in, own_functions, suggestion, unasked_bands, unknown_calls
 from arpent.evalscript.scenes import source_keys
 from arpent.model.collection import Band, Collection
 from arpent.model.evalscript import DATA_MASK, Evalscript, Input
@@ -39,12 +39,14 @@ class Remark:
     """What is wrong, and the fix."""
     line: int | None = None
     """In the user's text, from 1."""
+    column: int | None = None
+    """Likewise."""
 
 
 def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple[Remark, ...]:
     """All findings, errors first. `collections`: key of an input (its datasource, else its number) → its collection;
     an input whose key is missing is not checked against bands."""
-    remarks = (*_unknown(evalscript, collections), *_masks(evalscript))
+    remarks = (*_unknown(evalscript, collections), *_masks(evalscript), *_names(evalscript, collections))
     return tuple(sorted(remarks, key=lambda remark: list(Gravity).index(remark.gravity)))
 
 
@@ -84,16 +86,32 @@ def _wrong_unit(collection: Collection, band: Band, unit: str) -> str:
 
 
 def _near(word: str, known: Sequence[str]) -> str:
-    folded = {each.upper(): each for each in known}
-    found = get_close_matches(word.upper(), list(folded), n=1, cutoff=0.6)
-    return f"; did you mean '{folded[found[0]]}'?" if found else "."
+    return suggestion(word, known) or "."
+
+
+def undefined(name: str, source: str) -> str:
+    """What to say of a name that is neither a built-in nor the script's own."""
+    near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
+    return f"{name} is defined neither by the script nor as a built-in function{near}"
+
+
+def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Iterator[Remark]:
+    source = evalscript.source
+    for place in unknown_calls(source):
+        message = undefined(place.word, source)
+        yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
+    asked = [band for entry in evalscript.inputs for band in entry.bands]
+    offered = [band for key in source_keys(evalscript) if key in collections for band in collections[key].bands]
+    for place in unasked_bands(source, asked, [*offered, DATA_MASK]):
+        message = f'{place.word} is read, but input does not list it, so it is undefined; add "{place.word}" to bands'
+        yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
 
 
 def _masks(evalscript: Evalscript) -> Iterator[Remark]:
     code = _COMMENT.sub("", evalscript.source)
     if evalscript.mask_bands == 0:
         ids = [output.id for output in evalscript.outputs]
-        yield Remark(gravity=Gravity.ERROR, message=mask_lines(ids))
+        yield Remark(gravity=Gravity.ERROR, message=mask_lines(ids), line=_line_of(evalscript.source, "output"))
     unmasked = [output.id for output in evalscript.outputs if output.mask is None and evalscript.mask_bands]
     for name in unmasked:
         message = f"output '{name}' is not masked: samples without data and outside the polygon count, too"

@@ -48,7 +48,7 @@ def interpret(
     do not exist. Raises ScriptSetupError.
     """
     if misspelt:
-        raise ScriptSetupError(_misspelt(misspelt[0]))
+        raise ScriptSetupError(_misspelt(misspelt[0]), *_place(misspelt[0], source))
     if "evaluatePixel" not in functions:
         raise ScriptSetupError("the script defines no function evaluatePixel(samples)")
     if not isinstance(declared, dict):
@@ -63,6 +63,14 @@ def _misspelt(member: str) -> str:
     name, _, word = member.partition(".")
     known = [each.value for each in (SampleType if name == "SampleType" else Mosaicking)]
     return f"{member} does not exist; {_suggestion(word, known, name + '.')}"
+
+
+def _place(text: str, source: str) -> tuple[int | None, int | None]:
+    """Line and column where it stands first."""
+    for number, line in enumerate(source.splitlines(), start=1):
+        if (found := line.find(text)) >= 0:
+            return number, found + 1
+    return None, None
 
 
 def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:

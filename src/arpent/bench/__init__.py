@@ -1,0 +1,1 @@
+"""The bench for evalscripts: `arpent script check` and `arpent script run`."""

@@ -1,0 +1,119 @@
+"""Names: which functions a script calls that nobody defines, and which bands it reads that it never asked for.
+
+A cheap scan without a parser, which would rather miss something than blame a good script; what it finds are warnings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import resources
+
+_BLANKED = re.compile(
+    r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`|(?<=[=(,:])\s*/(?:\\.|[^/\\\n])+/",
+    re.DOTALL,
+)
+_CALL = re.compile(r"(?<![\w$.#])([A-Za-z_$][\w$]*)\s*\(")
+_DEFINED = re.compile(r"^(?:function|class|const)\s+(\w+)", re.MULTILINE)
+_MEMBER = re.compile(r"\b[A-Za-z_$][\w$]*(?:\[[^\]\n]*\])?\.([A-Za-z_]\w*)\b(?!\s*(?:\(|=[^=]))")
+_KEYWORDS = (
+    "if for while switch catch return typeof function new await with super import do else in of void delete throw case "
+    "yield async instanceof constructor get set static"
+)
+_LANGUAGE = (
+    "Array ArrayBuffer BigInt Boolean DataView Date Error EvalError Float32Array Float64Array Function Int16Array "
+    "Int32Array Int8Array Intl Iterator JSON Map Math Number Object Promise Proxy RangeError ReferenceError Reflect "
+    "RegExp Set String Symbol SyntaxError TypeError URIError Uint16Array Uint32Array Uint8Array Uint8ClampedArray "
+    "WeakMap WeakSet decodeURI decodeURIComponent encodeURI encodeURIComponent escape eval globalThis isFinite isNaN "
+    "parseFloat parseInt unescape console SampleType Mosaicking BigInt64Array BigUint64Array AggregateError"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A word in a script."""
+
+    word: str
+    """The word."""
+    line: int
+    """From 1."""
+    column: int
+    """From 1."""
+
+
+def built_in() -> frozenset[str]:
+    """The functions and classes that every script finds."""
+    prelude = resources.files("arpent.evalscript").joinpath("prelude.js").read_text(encoding="utf-8")
+    return frozenset(_DEFINED.findall(prelude))
+
+
+def unknown_calls(source: str) -> Iterator[Place]:
+    """Names that are called and are nothing else anywhere in the script, each once."""
+    code = _blank(source)
+    known = {*_KEYWORDS.split(), *_LANGUAGE.split(), *built_in()}
+    for found in _CALL.finditer(code):
+        name = found[1]
+        if name not in known:
+            known.add(name)
+            if not _defined(name, code):
+                yield _place(name, code, found.start())
+
+
+def unasked_bands(source: str, asked: Sequence[str], offered: Sequence[str]) -> Iterator[Place]:
+    """Bands the collections offer that the script reads as `….NAME` without having asked for them, each once."""
+    code = _blank(source)
+    wanted = {*offered} - {*asked}
+    for found in _MEMBER.finditer(code):
+        if found[1] in wanted and not re.search(rf"(?<![\w$.]){re.escape(found[1])}\s*[:=]", code):
+            wanted.discard(found[1])
+            yield _place(found[1], code, found.start(1))
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """`; did you mean 'index'?` or nothing."""
+    folded = {_folded(each): each for each in known}
+    near = get_close_matches(_folded(word), list(folded), n=1, cutoff=0.6)
+    return f"; did you mean '{folded[near[0]]}'?" if near else ""
+
+
+def _folded(word: str) -> str:
+    """Without what people mix up: case, and the zero of B08."""
+    return re.sub(r"(?<!\d)0(?=\d)", "", word.upper())
+
+
+def own_functions(source: str) -> tuple[str, ...]:
+    """Functions that the script itself names."""
+    return tuple(re.findall(r"\bfunction\s+([A-Za-z_$][\w$]*)", _blank(source)))
+
+
+def _blank(source: str) -> str:
+    """The script with comments, strings, templates and patterns made blank, at the same places."""
+    return _BLANKED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
+
+
+def _defined(name: str, code: str) -> bool:
+    """Whether the name stands anywhere but as the callee of a call: a declaration, a parameter, a method."""
+    for found in re.finditer(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", code):
+        before, after = code[: found.start()].rstrip(), code[found.end() :].lstrip()
+        if not after.startswith("(") or re.search(r"\bfunction\s*\*?$", before):
+            return True
+        if _beyond(after).startswith("{"):
+            return True
+    return False
+
+
+def _beyond(text: str) -> str:
+    """What follows the parenthesis that closes the first one."""
+    depth = 0
+    for position, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return text[position + 1 :].lstrip()
+    return ""
+
+
+def _place(word: str, code: str, start: int) -> Place:
+    line = code.count("\n", 0, start) + 1
+    return Place(word=word, line=line, column=start - code.rfind("\n", 0, start))

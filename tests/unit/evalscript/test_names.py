@@ -1,0 +1,55 @@
+"""The cheap scan: what it must find, and whom it must not blame."""
+
+from __future__ import annotations
+
+import pytest
+
+from arpent.evalscript.names import built_in, own_functions, suggestion, unasked_bands, unknown_calls
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("let n = indx(1, 2);", [("indx", 1, 9)]),
+        ("\n  new Vizualizer([])", [("Vizualizer", 2, 7)]),
+        ("f(1); f(2);", [("f", 1, 1)]),
+        ("index(1, 2); new ColorRampVisualizer([]); Math.max(1); isFinite(2); [].map(Number)", []),
+        ("function f() {} f(); const g = (x) => x; g(1); let h; h = f; h();", []),
+        ("function a(call) { return call(1) }", []),
+        ("const o = { area(x) { return x } }; class K { size(a, b) { return a } }", []),
+        ("s.filter(o => o.good()).map((o) => o.x)", []),
+        ('// gone(1)\n/* gone(2) */ "gone(3)"; `gone(4)`; const p = /gone(5)/', []),
+        ("if (a) { while (b) {} } switch (c) {} return (d)", []),
+        ("const { run } = tools; run(1)", []),
+    ],
+)
+def test_unknown_calls(source: str, found: list[tuple[str, int, int]]) -> None:
+    assert [(one.word, one.line, one.column) for one in unknown_calls(source)] == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("s.B04 + s.B08", ["B08"]),
+        ("samples[0].B08", ["B08"]),
+        ("s.B08; s.B08", ["B08"]),
+        ("s.nonsense + x.B04", []),
+        ("const o = { B08: 1 }; o.B08", []),
+        ("s.B08 = 3; s.B04", []),
+    ],
+)
+def test_unasked_bands(source: str, found: list[str]) -> None:
+    assert [one.word for one in unasked_bands(source, ["B04"], ["B04", "B08"])] == found
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "near"),
+    [("B8", ["B8A", "B08"], "B08"), ("b8a", ["B08", "B8A"], "B8A"), ("B1", ["B01", "B11"], "B01"), ("QQ", ["B01"], "")],
+)
+def test_suggestion(word: str, known: list[str], near: str) -> None:
+    assert suggestion(word, known) == (f"; did you mean '{near}'?" if near else "")
+
+
+def test_what_is_built_in() -> None:
+    assert {"index", "valueInterpolate", "ColorMapVisualizer", "blueRed"} <= built_in()
+    assert own_functions("function one() {}\nconst two = function three() {} // function four") == ("one", "three")
