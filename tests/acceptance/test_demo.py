@@ -46,6 +46,14 @@ def check(answers: Answers, features: Path, catalog: Path, step: float, season: 
     assert len(expected) > 20
 
 
+def jobs_of(folder: Path) -> list[dict[str, Any]]:
+    """What the demonstration's database says of its jobs."""
+    environment = {**os.environ, "ARPENT_DATABASE_URL": f"sqlite:///{folder / 'arpent.db'}"}
+    command = [*arpent(), "jobs", "--json"]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    return list(json.loads(done.stdout)["data"])
+
+
 def test_on_its_own_landscape(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     said, answers = demonstrate(folder)
@@ -55,6 +63,9 @@ def test_on_its_own_landscape(tmp_path: Path) -> None:
     check(answers, folder / "buckets" / "demo" / "parcels.gpkg", folder / "landscape", 10, season)
     assert len(answers) >= 200
     assert {len(answer["response"]["data"]) for answer in answers.values()} == {2}
+    (job,) = jobs_of(folder)
+    assert job["costPU"] == pytest.approx(job["estimate"]["processingUnits"], rel=1e-12)
+    assert 200_000 < job["estimate"]["bytes"] < 10_000_000
 
 
 @pytest.mark.parametrize(("name", "count"), [("geopackage-example.gpkg", 364)])

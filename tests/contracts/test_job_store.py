@@ -56,6 +56,13 @@ class TestJobStore:
         listed = [job.id for offset in (0, 2, 4) for job in jobs.list("anna", sort, offset, 2)]
         assert listed == [job.id for job in expected]
 
+    def test_lists_everybodys_for_the_operator(self, jobs: JobStore) -> None:
+        every = [make_job(owner=owner, created=START + timedelta(hours=k)) for k, owner in enumerate(("anna", "bert"))]
+        for job in every:
+            jobs.add(job)
+        listed = jobs.list(None, SortKey.CREATED_DESCENDING, 0, 9)
+        assert [job.id for job in listed] == [job.id for job in reversed(every)]
+
     def test_carries_progress(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(25, 10))
         lease = work.claim(clock(), 60)

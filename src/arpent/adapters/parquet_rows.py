@@ -26,7 +26,7 @@ def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
     layout = schema(tuple(every))
     whole = pa.concat_tables([layout.empty_table(), *parts], promote_options="default").select(layout.names)
     keys = ("id", "from", "output", "band")
-    return whole.take(pc.sort_indices(whole, [(key, "ascending") for key in keys], null_placement="at_start"))
+    return whole.take(pc.sort_indices(whole, [(key, "ascending") for key in keys]))
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:

@@ -11,7 +11,7 @@ import pyogrio
 import pytest
 import shapely
 
-from arpent.adapters.geopackage import read_features
+from arpent.adapters.geopackage import read_feature, read_features
 from arpent.errors import FeaturesUnreadable
 from arpent.model.feature import Features
 
@@ -180,3 +180,33 @@ def test_a_national_grid(shared_data: Path) -> None:
     features = whole(shared_data / "parcels" / "si_fiboa_100_3794.gpkg")
     assert features.crs.to_epsg() == 3794
     assert len(features) == 100
+
+
+def test_one_feature_by_its_key(tmp_path: Path) -> None:
+    path = write(tmp_path / "few.gpkg", [SQUARE, shapely.Point(1, 2), None], identifier=["a", "b", "c"])
+    every = next(read_features(path))
+    for row, feature in enumerate(every.ids.tolist()):
+        found = read_feature(path, feature)
+        assert found is not None
+        assert (found.ids.tolist(), found.identifiers) == ([feature], (every.identifiers[row],))
+        assert found.geometries[0] == every.geometries[row]
+        assert found.crs == every.crs
+    assert read_feature(path, 4711) is None
+    assert read_feature(path, -1) is None
+
+
+def test_one_feature_whose_key_has_an_odd_name(tmp_path: Path) -> None:
+    path = tmp_path / "odd.gpkg"
+    pyogrio.raw.write(
+        path, geometry=shapely.to_wkb(np.array([SQUARE], object)), field_data=[], fields=[], geometry_type="Polygon",
+        crs="EPSG:4326", layer="parcels", driver="GPKG", layer_options={"FID": 'my "key'},
+    )  # fmt: skip
+    found = read_feature(path, 1)
+    assert found is not None
+    assert found.ids.tolist() == [1]
+
+
+def test_one_feature_of_no_geopackage(tmp_path: Path) -> None:
+    (tmp_path / "not.gpkg").write_text("hello")
+    with pytest.raises(FeaturesUnreadable, match="not a GeoPackage"):
+        read_feature(tmp_path / "not.gpkg", 1)
