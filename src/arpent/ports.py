@@ -157,6 +157,10 @@ class Block:
 class AssetReader(Protocol):
     """Cloud-optimised GeoTIFFs. Raises AssetUnreadable, naming the image."""
 
+    @property
+    def bytes_read(self) -> int:
+        """Compressed bytes read so far, for metrics; of two partitions at once in one process both count both."""
+
     def prepare(self, hrefs: Sequence[str]) -> None:
         """Begin to read these headers, all at once, so that describe() need not wait for one after another."""
 

@@ -121,6 +121,7 @@ class MemoryReader:
     no_data: float | None = None
     described: set[str] = field(default_factory=set)
     blocks: Counter[tuple[str, int, Block]] = field(default_factory=Counter)
+    bytes_read: int = 0
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         self.described.update(hrefs)

@@ -15,6 +15,7 @@ from arpent.engine.footing import Footing
 from arpent.engine.inputs import Prepared, prepare
 from arpent.engine.interpreter import Interpreter
 from arpent.engine.spread import spread
+from arpent.engine.stopwatch import READ, REDUCE, SCRIPT, SEARCH
 from arpent.engine.world import World
 from arpent.errors import ScriptError, ScriptTimeout
 from arpent.model.calculation import Calculations
@@ -48,7 +49,8 @@ class Computation:
 def evaluate(computation: Computation, interval: Interval) -> Iterator[IntervalResult]:
     """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
     footing = computation.footing
-    acquisitions = [acquire(feed, interval, footing, computation.world) for feed in computation.feeds]
+    with computation.world.stopwatch.stage(SEARCH):
+        acquisitions = [acquire(feed, interval, footing, computation.world) for feed in computation.feeds]
     present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
     for members in groups(computation.feeds, acquisitions, present):
         rows = np.flatnonzero(members)
@@ -88,7 +90,8 @@ def _evaluate_group(
     except ScriptError as error:
         failures = dict.fromkeys(np.flatnonzero(present).tolist(), as_failure(error))
         return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
-    return conclude(computation, interval, present, prepared, answer)
+    with computation.world.stopwatch.stage(REDUCE):
+        return conclude(computation, interval, present, prepared, answer)
 
 
 def ask(
@@ -96,11 +99,14 @@ def ask(
 ) -> tuple[Prepared, ScriptAnswer]:
     """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
     ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
-    prepared = prepare(
-        computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
-    )
+    stopwatch = computation.world.stopwatch
+    with stopwatch.stage(READ):
+        prepared = prepare(
+            computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
+        )
     owners = np.append(computation.footing.features.ids, OUTSIDE)
-    return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
+    with stopwatch.stage(SCRIPT):
+        return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
 
 
 def conclude(

@@ -24,6 +24,10 @@ class LastTry:
         self._reader = reader
         self._failed: Counter[str] = Counter()
 
+    @property
+    def bytes_read(self) -> int:
+        return self._reader.bytes_read
+
     def prepare(self, hrefs: Sequence[str]) -> None:
         self._reader.prepare([href for href in hrefs if not self._given_up(href)])
 

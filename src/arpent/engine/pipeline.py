@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from arpent.engine.compute import compute
 from arpent.engine.destination import own, result_key, template
 from arpent.engine.last_try import LastTry
+from arpent.engine.stopwatch import RENDER, WRITE, Stopwatch
 from arpent.engine.world import World
 from arpent.errors import ArpentError, WorldError
 from arpent.model.finding import Finding, Verdict
@@ -27,12 +28,14 @@ def process(job_id: str, request: Request, partition: Partition, world: World, *
     Raises WorldError, transient whatever it was: the analysis has read this GeoPackage, searched this catalogue and
     written to this bucket, so what fails now worked a while ago, and may do so again.
     """
-    if final:
-        world = replace(world, reader=LastTry(world.reader))
+    reader, before = world.reader, world.reader.bytes_read
+    world = replace(world, reader=LastTry(reader) if final else reader, stopwatch=Stopwatch())
     try:
         script = script_of(request, world)
         results = compute(request, partition.features, script, world)
-        return write(job_id, request, partition.number, results, world)
+        with world.stopwatch.stage(WRITE):
+            outcome = write(job_id, request, partition.number, results, world)
+        return replace(outcome, bytes_read=reader.bytes_read - before, seconds=world.stopwatch.seconds)
     except WorldError as error:
         error.transient = True
         raise
@@ -64,13 +67,17 @@ def write(job_id: str, request: Request, number: int, results: Iterable[Partitio
     units = 0.0
     findings: list[Finding] = []
     for place, result in enumerate(results):
-        world.objects.write_many(request.output, _files(job_id, request.output, result))
+        files = _files(job_id, request.output, result)
+        world.objects.write_many(request.output, world.stopwatch.each(RENDER, files))
         if world.table is not None:
             part = own(request.output, job_id, f"parquet/part-{number:06d}-{place}.parquet")
-            world.objects.write(part, world.table(result, request.calculations))
+            with world.stopwatch.stage(RENDER):
+                table = world.table(result, request.calculations)
+            world.objects.write(part, table)
         units += result.processing_units
         reasons = failures(result)
         findings.extend(_finding(result, row, failure) for row, failure in reasons.items())
+        findings.extend(_partly(result, reasons))
         failed += len(reasons)
         done += len(result.features) - len(reasons)
     return Outcome(done=done, failed=failed, findings=tuple(findings), processing_units=units)
@@ -88,6 +95,23 @@ def failures(result: PartitionResult) -> dict[int, Failure]:
         if row not in reasons and isinstance(present, np.ndarray) and count >= present[row]:
             reasons[row] = next(one.failures[row] for one in result.intervals if row in one.failures)
     return reasons
+
+
+def _partly(result: PartitionResult, reasons: Mapping[int, Failure]) -> Iterator[Finding]:
+    """A warning for each feature that lacks some of its intervals."""
+    missing: dict[int, list[Failure]] = {}
+    for interval in result.intervals:
+        for row, failure in interval.failures.items():
+            missing.setdefault(row, []).append(failure)
+    for row, failures_ in missing.items():
+        if row not in reasons:
+            yield Finding(
+                feature=int(result.features.ids[row]),
+                identifier=result.features.identifiers[row],
+                verdict=Verdict.WARNING,
+                kind="intervals-failed",
+                message=f"{len(failures_)} of its intervals have an error; the first: {failures_[0].message}",
+            )
 
 
 def _files(job_id: str, output: Location, result: PartitionResult) -> Iterator[tuple[str, bytes]]:

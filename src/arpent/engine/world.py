@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from arpent.engine.stopwatch import Stopwatch
 from arpent.model.calculation import Calculations
 from arpent.model.collection import Collection
 from arpent.model.feature import Features
@@ -33,6 +34,8 @@ class World:
     """The one feature of a GeoPackage with this id; None if there is no such feature."""
     table: Callable[[PartitionResult, Calculations], bytes] | None
     """Renders the table of a partition; None: no table is written."""
+    stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
+    """Times the stages; each partition has its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

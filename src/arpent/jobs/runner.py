@@ -160,6 +160,7 @@ class Runner:
             self._drop(hand, error)
             return
         self._hands.remove(hand)
+        _tell(hand.lease, hand.outcome)
         self._duties.finished(hand.lease, hand.outcome)
         if progress.open == 0 or trouble(progress, self._policy):
             self._settle(hand.lease.job_id)
@@ -243,3 +244,17 @@ class Runner:
 
     def _next_renewal(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._policy.lease_seconds / 3)
+
+
+def _tell(lease: Lease, outcome: Outcome) -> None:
+    """One line per partition."""
+    assert lease.partition is not None, "an analysis has no outcome"
+    log.info(
+        "Partition %d is finished: %d features done, %d failed, %.1f MB read, %.1f s",
+        lease.partition.number,
+        outcome.done,
+        outcome.failed,
+        outcome.bytes_read / 1e6,
+        sum(seconds for _, seconds in outcome.seconds),
+        extra={"job": lease.job_id},
+    )

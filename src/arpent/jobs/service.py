@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -14,6 +15,8 @@ from arpent.model.job import Job, UserAction
 from arpent.model.request import Request
 from arpent.ports import JobStore, SortKey
 from arpent.wire.request import parse_batch
+
+log = logging.getLogger(__name__)
 
 EVENTS: Mapping[UserAction, Event] = {action: event for event, action in ACTIONS.items()}
 """What each action of a user is to the state machine."""
@@ -38,6 +41,7 @@ class JobService:
         self._check(parse_batch(body))
         job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now())
         self._jobs.add(job)
+        log.info("%s by client %s", job.status, owner, extra={"job": job.id})
         return job
 
     def get(self, owner: str, job_id: str) -> Job:
@@ -60,7 +64,9 @@ class JobService:
             job = self.get(owner, job_id)
             after = advance(job, EVENTS[action], self._now(), self._policy)
             try:
-                return self._jobs.save(after)
+                saved = self._jobs.save(after)
+                log.info("%s asked of %s, now %s", action, job.status, saved.status, extra={"job": job_id})
+                return saved
             except Conflict:
                 continue
         raise Conflict(f"Request {job_id} changes too often to be changed; try again")

@@ -45,6 +45,10 @@ class FaultyReader:
     transient: bool
     asked: list[str] = field(default_factory=list)
 
+    @property
+    def bytes_read(self) -> int:
+        return self.inner.bytes_read
+
     def prepare(self, hrefs: Sequence[str]) -> None:
         self.inner.prepare([href for href in hrefs if self.broken not in href])
 

@@ -1,0 +1,59 @@
+"""Stopwatch: how long each stage of a partition took; stages may lie in one another, time counts for the inner one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
+
+SEARCH, READ, SCRIPT, REDUCE, RENDER, WRITE, OTHER = "search", "read", "script", "reduce", "render", "write", "other"
+"""Catalogue; image bytes to samples; the evalscript; samples to statistics; statistics to JSON; objects; the rest."""
+
+
+class Stopwatch:
+    """One per partition, used by one thread; one that does not run may be shared."""
+
+    def __init__(self, *, running: bool = True) -> None:
+        self._running = running
+        self._spent: dict[str, float] = {}
+        self._stages = [OTHER]
+        self._since = perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time within counts for this stage."""
+        if not self._running:
+            yield
+            return
+        self._account()
+        self._stages.append(name)
+        try:
+            yield
+        finally:
+            self._account()
+            self._stages.pop()
+
+    def each(self, name: str, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """The same entries; the time it takes to make them counts for this stage."""
+        remaining = iter(entries)
+        while True:
+            with self.stage(name):
+                try:
+                    entry = next(remaining)
+                except StopIteration:
+                    return
+            yield entry
+
+    @property
+    def seconds(self) -> tuple[tuple[str, float], ...]:
+        """(stage, seconds) so far, by name."""
+        self._account()
+        return tuple(sorted(self._spent.items()))
+
+    def _account(self) -> None:
+        now = perf_counter()
+        self._spent[self._stages[-1]] = self._spent.get(self._stages[-1], 0.0) + now - self._since
+        self._since = now
