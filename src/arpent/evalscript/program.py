@@ -20,6 +20,11 @@ def _text(name: str) -> str:
     return resources.files("arpent.evalscript").joinpath(name).read_text(encoding="utf-8")
 
 
+def prelude() -> str:
+    """The built-in functions."""
+    return _text("prelude.js")
+
+
 def engine() -> str:
     """Our own side; an expression that gives its functions. Evaluated before any user text."""
     return f"{_text('engine.js').rstrip()}({SEGMENTS})"
@@ -34,14 +39,14 @@ def program(source: str) -> str:
     """
     found = ", ".join(f"{name}: typeof {name} === 'undefined' ? undefined : {name}" for name in _NAMES)
     return (
-        f"(function (console, SampleType, Mosaicking) {{\n{_text('prelude.js')}\nreturn (function () {{\n"
+        f"(function (console, SampleType, Mosaicking) {{\n{prelude()}\nreturn (function () {{\n"
         f"{source}\n;return {{ {found} }};\n}})(); }})\n//# sourceURL={SOURCE_NAME}"
     )
 
 
 def line_offset() -> int:
     """Lines of a program before the user's first."""
-    return _text("prelude.js").count("\n") + 3
+    return prelude().count("\n") + 3
 
 
 def parsing(source: str) -> str:
