@@ -51,6 +51,7 @@ from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import Options
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
+from arpent.wire.body import without_forgotten
 from arpent.wire.request import check_collections, parse_batch
 
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
@@ -226,7 +227,7 @@ def answer(request: Request, settings: Settings, here: World) -> tuple[bytes, fl
 
 def explained(here: World, job: Job, feature: int, start: datetime | None) -> Explanation:
     """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
-    return explain_feature(parse_batch(job.body), feature, start, here)
+    return explain_feature(parse_batch(without_forgotten(job.body)), feature, start, here)
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

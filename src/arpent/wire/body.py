@@ -11,6 +11,12 @@ SECRETS = frozenset({"secretaccesskey", "credentials"})
 """Names, in lower case, of fields that never come back, at whatever depth (FACTS 1.3)."""
 
 
+FORGOTTEN = "***"
+"""What stands in a stored body for a secret once the job has ended."""
+KEYS = SECRETS | {"accesskey"}
+"""Names of fields that are worth nothing without each other."""
+
+
 def read_json(text: str) -> dict[str, Any]:
     """The JSON object of a body. Integers stay integers and floats floats. Raises EmptyBody, InvalidRequest."""
     if not text.strip():
@@ -55,6 +61,19 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [without_secrets(inner) for inner in value]
     return value
+
+
+def without_forgotten(text: str) -> str:
+    """A stored body; where a secret has been forgotten, its key goes too, and the machine's own access holds."""
+    return json.dumps(_remembered(json.loads(text)), ensure_ascii=False) if f'"{FORGOTTEN}"' in text else text
+
+
+def _remembered(value: Any) -> Any:
+    if isinstance(value, dict):
+        lost = any(name.lower() in SECRETS and inner == FORGOTTEN for name, inner in value.items())
+        kept = {name: inner for name, inner in value.items() if not (lost and name.lower() in KEYS)}
+        return {name: _remembered(inner) for name, inner in kept.items()}
+    return [_remembered(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refuse_constant(name: str) -> NoReturn:
