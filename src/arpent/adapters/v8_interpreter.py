@@ -18,12 +18,15 @@ import py_mini_racer
 
 from arpent.adapters import v8_seccomp
 from arpent.adapters.v8_channel import Channel, ChannelClosed, Message
+from arpent.adapters.v8_mapping import SharedArena
 
 _MEBIBYTE = 1 << 20
 _SPARE_MEBIBYTES = 192
 _DESCRIPTORS = 64
 _PARENT_DEATH_SIGNAL = 1
-_FUNCTIONS = ("check", "load", "setup", "preprocess", "updateOutput", "allocate", "attach", "begin", "run", "finish")
+_FUNCTIONS = (
+    "check", "load", "setup", "preprocess", "updateOutput", "allocate", "anchor", "attach", "begin", "run", "finish",
+)  # fmt: skip
 
 
 def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
@@ -85,8 +88,7 @@ class Interpreter:
         self._v8 = interpreter
         self._post: Any = None
         self._functions: dict[str, Any] = {}
-        self._shared = memoryview(b"")
-        self._arena = memoryview(b"")
+        self._arena: SharedArena | None = None
 
     def out_of_memory(self) -> bool:
         """Whether V8's heap has been full."""
@@ -122,14 +124,16 @@ class Interpreter:
         return {"answer": self._ask(str(message["function"]), seconds, message.get("question"))}
 
     def arena(self, message: Message, seconds: float, descriptor: int | None) -> Message:
-        """New shared memory and an arena of the same size; harnesses over the old one must not be used again."""
+        """Shared memory for samples and values; harnesses over an older one must not be used again."""
         assert descriptor is not None
         size = int(str(message["size"]))
-        self._arena.release()
+        if self._arena is not None:
+            self._arena.leave()
         self._v8.low_memory_notification()
-        self._arena = self._ask("allocate", seconds, size)
-        self._shared = memoryview(mmap.mmap(descriptor, size))
+        room = self._ask("allocate", seconds, size + mmap.PAGESIZE)
+        self._arena = SharedArena(room, descriptor, size)
         os.close(descriptor)
+        self._ask("anchor", seconds, self._arena.start)
         return {}
 
     def attach(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
@@ -139,16 +143,14 @@ class Interpreter:
         return {}
 
     def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Copy `into` (pieces of bytes) to the arena, run a harness, copy `out` back."""
+        """Run a harness over what lies in the arena; `into` and `out` are the pieces of bytes that matter."""
         into, out = message["into"], message["out"]
         assert isinstance(into, list)
         assert isinstance(out, list)
-        arena, shared = self._arena, self._shared
-        for start, end in into:
-            arena[start:end] = shared[start:end]
+        assert self._arena is not None
+        self._arena.take(into)
         answer = self._ask("run", seconds, message["number"], message["segments"])
-        for start, end in out:
-            shared[start:end] = arena[start:end]
+        self._arena.give(out)
         return {"answer": answer}
 
 

@@ -101,7 +101,8 @@ class V8Session:
         layout = self._prepare(Layout(inputs=columns, width=evalscript.width), count)
         number = self._attach(evalscript, layout)
         self._ask("begin", self._call_of(inputs))
-        values = np.full((evalscript.width, count), np.nan)
+        values = np.empty((evalscript.width, count))
+        values[:, : offsets[0]] = values[:, offsets[-1] :] = np.nan
         failures = self._passes(arrays, layout, number, offsets, values)
         for segment in failures:
             values[:, offsets[segment] : offsets[segment + 1]] = np.nan

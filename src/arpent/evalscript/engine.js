@@ -173,14 +173,17 @@
   });
 
   // ---- pixels: one arena of shared memory, views of it, and the loop over segments
-  const room = { arena: null, bounds: null };
+  const room = { arena: null, start: 0, bounds: null };
   const harnesses = create(null);
   function allocate() {
     room.arena = new Shared(post.first);
-    room.bounds = new kinds.i4(room.arena, 0, 2 * SEGMENTS);
     return room.arena;
   }
-  const view = (kind, offset, length) => new kinds[kind](room.arena, offset, length);
+  function anchor() {
+    room.start = post.first;
+    room.bounds = new kinds.i4(room.arena, room.start, 2 * SEGMENTS);
+  }
+  const view = (kind, offset, length) => new kinds[kind](room.arena, room.start + offset, length);
 
   // Whatever evaluatePixel returned that is not plain numbers where they belong.
   function odd(outputs, images, columns) {
@@ -257,5 +260,5 @@
     const build = post.second;
     harnesses[post.first] = build(view, odd, list, script.evaluatePixel);
   }
-  return { post, check, load, setup, preprocess, updateOutput, allocate, attach, begin, run, finish };
+  return { post, check, load, setup, preprocess, updateOutput, allocate, anchor, attach, begin, run, finish };
 })

@@ -1,0 +1,58 @@
+"""V8 mapping: V8's own buffer, laid over the memory that the other side writes into; no byte is copied.
+
+V8 does not take foreign memory, but its buffer is a piece of address space like any other: the kernel puts the shared
+pages there. Where that is not possible, pieces are copied instead.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+_FIXED, _ANONYMOUS = 0x10, 0x20
+_FAILED = ctypes.c_void_p(-1).value
+_READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+
+
+class SharedArena:
+    """An arena of `size` bytes inside a buffer of V8 that is a page longer."""
+
+    def __init__(self, room: Any, descriptor: int, size: int) -> None:
+        """`room`: a writable buffer object of V8, kept alive by the script's engine until `leave`."""
+        self._room = memoryview(room).cast("B")
+        self._size = size
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._room))
+        self.start = -address % mmap.PAGESIZE
+        """Byte of the buffer where the arena begins."""
+        self._address = address + self.start
+        mapped = sys.platform == "linux" and _map(self._address, size, mmap.MAP_SHARED, descriptor)
+        self._copies = None if mapped else memoryview(mmap.mmap(descriptor, size))
+
+    def take(self, pieces: Sequence[Sequence[int]]) -> None:
+        """Let V8 see what the other side wrote."""
+        if self._copies is not None:
+            for start, end in pieces:
+                self._room[self.start + start : self.start + end] = self._copies[start:end]
+
+    def give(self, pieces: Sequence[Sequence[int]]) -> None:
+        """Let the other side see what V8 wrote."""
+        if self._copies is not None:
+            for start, end in pieces:
+                self._copies[start:end] = self._room[self.start + start : self.start + end]
+
+    def leave(self) -> None:
+        """Give V8 memory of its own again, for it will free the buffer."""
+        if self._copies is None:
+            _map(self._address, self._size, mmap.MAP_PRIVATE | _ANONYMOUS, -1)
+        self._room.release()
+
+
+def _map(address: int, size: int, flags: int, descriptor: int) -> bool:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    found = libc.mmap(address, size, _READ_WRITE, flags | _FIXED, descriptor, 0)
+    return bool(found != _FAILED)
