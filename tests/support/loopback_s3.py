@@ -22,7 +22,7 @@ class LoopbackS3:
     denied: set[str] = field(default_factory=set)
     """Methods that are refused."""
     faults: list[int] = field(default_factory=list)
-    """Statuses to answer with, first come first served, before working again."""
+    """Statuses to answer with, first come first served, before working again; 0: the connection is cut midway."""
     tokens: list[str | None] = field(default_factory=list)
     """Session tokens seen."""
     in_flight: int = 0
@@ -90,6 +90,13 @@ def _handler(state: LoopbackS3) -> type[BaseHTTPRequestHandler]:
                 state.in_flight += 1
                 state.most_in_flight = max(state.most_in_flight, state.in_flight)
             status, payload = _answer(state, self, body)
+            cut = not status
+            if cut and self.command != "GET":  # an answer that begins would say that it was done
+                self.close_connection = True
+                with lock:
+                    state.in_flight -= 1
+                return
+            status = status or 200
             wanted = self.headers.get("range")
             total = len(payload)
             if status == 200 and wanted and self.command == "GET":
@@ -98,12 +105,13 @@ def _handler(state: LoopbackS3) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             if status == 206:
                 self.send_header("content-range", f"bytes {first}-{first + len(payload) - 1}/{total}")
-            self.send_header("content-length", str(len(payload)))
+            self.send_header("content-length", str(len(payload) + cut))
             self.send_header("last-modified", "Mon, 01 Jan 2024 00:00:00 GMT")
             self.send_header("etag", f'"{total}"')
             self.end_headers()
             if self.command != "HEAD" and status != 204:
                 self.wfile.write(payload)
+            self.close_connection |= cut
             with lock:
                 state.in_flight -= 1
 

@@ -153,6 +153,9 @@ def test_a_broken_image_costs_its_features_in_its_intervals(place: Place, script
         assert "B04" in error["message"]
     check_the_rest(answers, intact)
     assert outcome.failed == 0, "who has numbers in other intervals has not failed"
+    assert {(finding.kind, finding.feature) for finding in outcome.findings} == {
+        ("intervals-failed", feature) for feature, _ in errors
+    }
 
 
 def test_what_may_pass_fails_the_attempt_and_at_last_only_those_who_need_it(place: Place) -> None:
