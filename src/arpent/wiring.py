@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 
 from fastapi import FastAPI
@@ -21,11 +21,14 @@ from arpent.adapters.inline_executor import SerialExecutor
 from arpent.adapters.obstore_objects import CloudObjects
 from arpent.adapters.parquet_table import table
 from arpent.adapters.process_executor import ProcessExecutor
+from arpent.adapters.prometheus_metrics import metrics_text
 from arpent.adapters.sql.clients import SqlClientStore
+from arpent.adapters.sql.counters import SqlCounters
 from arpent.adapters.sql.engine import make_engine
 from arpent.adapters.sql.jobs import SqlJobStore
 from arpent.adapters.sql.keys import body_cipher, stored_key
 from arpent.adapters.sql.migrate import migrate
+from arpent.adapters.sql.retention import SqlRetention
 from arpent.adapters.sql.work import SqlWorkStore
 from arpent.adapters.stac_catalog.routing import open_catalog
 from arpent.adapters.v8_runtime import V8Runtime
@@ -34,10 +37,12 @@ from arpent.engine.explain import explain_feature
 from arpent.engine.pipeline import give_up, process
 from arpent.engine.synchronous import statistics
 from arpent.engine.world import Limits, World
-from arpent.errors import ArpentError, InvalidRequest
+from arpent.errors import ArpentError, InvalidRequest, WorldError
 from arpent.jobs.duties import Duties
+from arpent.jobs.rounds import Chore, Rounds
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
+from arpent.jobs.tally import Tally
 from arpent.logs import configure
 from arpent.model.analysis import Analysis
 from arpent.model.collection import Collection
@@ -54,6 +59,10 @@ from arpent.settings import Settings
 from arpent.wire.body import without_forgotten
 from arpent.wire.request import check_collections, parse_batch
 
+COUNT_SECONDS = 2.0
+"""How often a runner writes down what it did: so much is not counted if it is killed."""
+SWEEP_SECONDS = 60.0
+"""How often ended jobs lose their secrets, and old ones go."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """How a Dask cluster is named, and how it is reached."""
 
@@ -90,6 +99,8 @@ def application(settings: Settings) -> FastAPI:
             policy=settings.policy,
             version=__version__,
         ),
+        ready=SqlCounters(engine).answers,
+        metrics=partial(metrics, engine),
     )
     add_explaining(app, jobs, tokens, Explaining(explain=partial(explained, here), draw=picture))
     return app
@@ -106,14 +117,23 @@ def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
 
 
-def runner(settings: Settings, engine: Engine, executor: Executor) -> Runner:
-    """Claims work and feeds the executor."""
+def metrics(engine: Engine) -> str:
+    """What all runners of this database did, and the jobs there are, for Prometheus."""
+    counters = SqlCounters(engine)
+    return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
+
+
+def runner(settings: Settings, engine: Engine, executor: Executor, tally: Tally | None = None) -> Runner:
+    """Claims work and feeds the executor; what it did is added to the tally."""
+    tally = tally or Tally()
     jobs = job_store(settings, engine)
     here = world(settings)
     duties = Duties(
         analyse=lambda job: analysis(job, here, limits(settings, max(1, executor.slots))),
         process=partial(process_lease, for_workers(settings)),
         give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id).body, lease, error, here),
+        finished=tally.finished,
+        retried=tally.retried,
     )
     return Runner(jobs, SqlWorkStore(engine), executor, duties, settings.policy)
 
@@ -122,11 +142,42 @@ def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop`."""
     configure(settings.log_format)
     engine = database(settings)
+    tally = Tally()
     executor = executor_of(settings)
+    rounds = Rounds(chores(settings, engine, tally))
     try:
-        runner(settings, engine, executor).run(stop)
+        runner(settings, engine, executor, tally).run(stop)
     finally:
         executor.close()
+        rounds.close()
+
+
+def chores(settings: Settings, engine: Engine, tally: Tally) -> tuple[Chore, ...]:
+    """What a runner does now and then beside its work."""
+    retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    found = [
+        Chore(name="Counting", seconds=COUNT_SECONDS, action=partial(count, SqlCounters(engine), tally)),
+        Chore(
+            name="Taking secrets out of ended jobs", seconds=SWEEP_SECONDS, action=lambda: retention.scrub_final(now())
+        ),
+    ]
+    if (days := settings.policy.retention_days) is not None:
+        age = timedelta(days=days)
+        found.append(
+            Chore(name="Forgetting old jobs", seconds=SWEEP_SECONDS, action=lambda: retention.forget(now() - age))
+        )
+    return tuple(found)
+
+
+def count(counters: SqlCounters, tally: Tally) -> None:
+    """Move the tally into the database; what cannot be written is kept for the next time."""
+    amounts = tally.take()
+    try:
+        if amounts:
+            counters.add(amounts)
+    except WorldError:
+        tally.put_back(amounts)
+        raise
 
 
 def executor_of(settings: Settings) -> Executor:

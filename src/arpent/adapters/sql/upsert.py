@@ -19,5 +19,14 @@ def insert_or_replace(connection: Connection, table: Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
+def insert_or_add(connection: Connection, table: Table, column: str) -> Insert:
+    """INSERT that adds to this column of a row that is there already."""
+    statement = _insert(connection, table)
+    keys = [key.name for key in table.primary_key]
+    return statement.on_conflict_do_update(
+        index_elements=keys, set_={column: table.columns[column] + statement.excluded[column]}
+    )
+
+
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

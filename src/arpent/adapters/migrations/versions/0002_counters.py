@@ -1,0 +1,18 @@
+"""Counters: what all runners did since the database was made."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.String(64), primary_key=True),
+        sa.Column("label", sa.String(64), primary_key=True),
+        sa.Column("value", sa.Float, nullable=False),
+    )

@@ -1,0 +1,47 @@
+"""Metrics in Prometheus' text format, made from what the database counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+COUNTERS: Mapping[str, tuple[str, str]] = {
+    "partitions": ("Partitions that were finished", ""),
+    "features": ("Features of finished partitions", "result"),
+    "read_bytes": ("Compressed bytes read from images", ""),
+    "processing_units": ("Processing units spent", ""),
+    "stage_seconds": ("Seconds that workers spent in each stage of finished partitions", "stage"),
+    "retries": ("Attempts that failed and were made again", "work"),
+}
+"""Counter → help, and the name of what it is split by."""
+
+
+def metrics_text(totals: Mapping[tuple[str, str], float], jobs: Mapping[str, int], open_partitions: int) -> str:
+    """The page a Prometheus server reads."""
+    registry = CollectorRegistry()
+    registry.register(_Page(totals, jobs, open_partitions))
+    return generate_latest(registry).decode()
+
+
+class _Page:
+    """A collector of values that are known already."""
+
+    def __init__(self, totals: Mapping[tuple[str, str], float], jobs: Mapping[str, int], open_partitions: int) -> None:
+        self._totals = totals
+        self._jobs = jobs
+        self._open_partitions = open_partitions
+
+    def collect(self) -> Iterator[Metric]:
+        by_status = GaugeMetricFamily("arpent_jobs", "Jobs by status", labels=["status"])
+        for status, count in self._jobs.items():
+            by_status.add_metric([status], count)
+        yield by_status
+        yield GaugeMetricFamily("arpent_open_partitions", "Partitions of running jobs to do", self._open_partitions)
+        for name, (text, split) in COUNTERS.items():
+            family = CounterMetricFamily(f"arpent_{name}", text, labels=[split] if split else [])
+            found = {label: value for (counter, label), value in self._totals.items() if counter == name}
+            for label, value in (found or ({} if split else {"": 0.0})).items():
+                family.add_metric([label] if split else [], value)
+            yield family

@@ -1,0 +1,58 @@
+"""Rounds: small chores beside the runner's loop, each again after its pause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event as Flag
+from threading import Thread
+from time import monotonic
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """Something to be done now and then."""
+
+    name: str
+    """For the log."""
+    seconds: float
+    """Pause between two times."""
+    action: Callable[[], object]
+    """May fail; it is tried again the next time."""
+
+
+class Rounds:
+    """Does chores in a thread of its own until it is closed; then each is done once more."""
+
+    def __init__(self, chores: Sequence[Chore]) -> None:
+        self._chores = chores
+        self._stop = Flag()
+        self._thread = Thread(target=self._run, name="rounds", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """The last round, and the end."""
+        self._stop.set()
+        self._thread.join()
+        for chore in self._chores:
+            _do(chore)
+
+    def _run(self) -> None:
+        due = dict.fromkeys(range(len(self._chores)), 0.0)
+        while True:
+            for number, chore in enumerate(self._chores):
+                if monotonic() >= due[number]:
+                    _do(chore)
+                    due[number] = monotonic() + chore.seconds
+            if self._stop.wait(max(0.01, min(due.values(), default=1.0) - monotonic())):
+                return
+
+
+def _do(chore: Chore) -> None:
+    try:
+        chore.action()
+    except Exception as error:
+        log.warning("%s is tried again later: %s", chore.name, error)

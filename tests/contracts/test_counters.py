@@ -1,0 +1,58 @@
+"""Counters add up over runners, in both databases, and come out as Prometheus reads them."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Engine
+
+from arpent.adapters.prometheus_metrics import metrics_text
+from arpent.adapters.sql.counters import SqlCounters
+from arpent.adapters.sql.jobs import SqlJobStore
+from arpent.adapters.sql.work import SqlWorkStore
+from arpent.model.job import Status
+from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
+
+
+def test_runners_add_up(engine: Engine) -> None:
+    def add() -> None:
+        for _ in range(10):
+            SqlCounters(engine).add({("features", "done"): 2, ("stage_seconds", "read"): 0.5})
+
+    threads = [Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert SqlCounters(engine).totals() == {("features", "done"): 80, ("stage_seconds", "read"): 20}
+
+
+def test_a_census(engine: Engine, jobs: SqlJobStore, work: SqlWorkStore, clock: Clock) -> None:
+    processing_job(jobs, work, clock, cut(6, 2))
+    jobs.add(make_job(status=Status.DONE))
+    jobs.add(make_job(status=Status.DONE))
+    lease = work.claim(clock(), 60)
+    assert lease is not None
+    work.finish(lease, all_done(lease))
+    counters = SqlCounters(engine)
+    assert counters.answers()
+    assert counters.open_partitions() == 2
+    found = counters.jobs()
+    assert (found["DONE"], found["PROCESSING"], found["FAILED"]) == (2, 1, 0)
+
+
+def test_the_page() -> None:
+    totals = {("features", "done"): 5.0, ("features", "failed"): 1.0, ("retries", "partition"): 2.0}
+    text = metrics_text(totals, {"DONE": 3, "FAILED": 0}, 7)
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples == {
+        ("arpent_jobs", "DONE"): 3, ("arpent_jobs", "FAILED"): 0, ("arpent_open_partitions",): 7,
+        ("arpent_partitions_total",): 0, ("arpent_read_bytes_total",): 0, ("arpent_processing_units_total",): 0,
+        ("arpent_features_total", "done"): 5, ("arpent_features_total", "failed"): 1,
+        ("arpent_retries_total", "partition"): 2,
+    }  # fmt: skip
