@@ -182,12 +182,17 @@ def test_a_browser_on_another_page_may_ask(server: Server, oauth: OAuth2Session)
     assert answer.headers["access-control-allow-origin"] in ("*", "https://apps.example.org")
 
 
-def test_the_official_client(server: Server, credentials: tuple[str, str]) -> None:
-    """It sends to the collection's service_url, so a collection with ours is defined from the package's."""
+@pytest.fixture(scope="module")
+def collection(server: Server) -> DataCollection:
+    """The client sends to the collection's service_url, so one with ours is defined from the package's; it can be
+    defined only once."""
+    return DataCollection.SENTINEL2_L2A.define_from("ARPENT_S2_L2A", service_url=server.url)
+
+
+def test_the_official_client(server: Server, credentials: tuple[str, str], collection: DataCollection) -> None:
     config = SHConfig(use_defaults=True)
     config.sh_client_id, config.sh_client_secret = credentials
     config.sh_base_url, config.sh_token_url = server.url, server.token_url
-    collection = DataCollection.SENTINEL2_L2A.define_from("ARPENT_S2_L2A", service_url=server.url)
     request = SentinelHubStatistical(
         aggregation=SentinelHubStatistical.aggregation(
             evalscript=SEED.text, time_interval=("2023-06-01", "2023-07-01"), aggregation_interval="P1D",
@@ -211,3 +216,25 @@ def test_the_official_client(server: Server, credentials: tuple[str, str]) -> No
     )
     (answer,) = by_box.get_data()
     assert differences(answer, expected(server, by_box.payload, SEED, shapely.box(*BOX), BOX)) == []
+
+
+def test_the_official_client_reports_what_failed(
+    server: Server, credentials: tuple[str, str], collection: DataCollection
+) -> None:
+    """It asks for each failed interval once more, then hands on what came."""
+    config = SHConfig(use_defaults=True)
+    config.sh_client_id, config.sh_client_secret = credentials
+    config.sh_base_url, config.sh_token_url = server.url, server.token_url
+    request = SentinelHubStatistical(
+        aggregation=SentinelHubStatistical.aggregation(
+            evalscript=at_the_head_of_evaluate_pixel("if (samples.B04 > 0) throw new Error('ouch');"),
+            time_interval=("2023-06-01", "2023-06-20"), aggregation_interval="P5D", resolution=(10, 10),
+        ),
+        input_data=[SentinelHubStatistical.input_data(collection)],
+        bbox=BBox(BOX, CRS.UTM_33N),
+        geometry=Geometry(TRIANGLE, CRS.UTM_33N),
+        config=config,
+    )  # fmt: skip
+    (answer,) = request.get_data()
+    assert [entry["error"]["type"] for entry in answer["data"]] == ["EXECUTION_ERROR"] * 3
+    assert all("ouch" in entry["error"]["message"] for entry in answer["data"])

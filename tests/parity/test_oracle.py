@@ -11,7 +11,8 @@ import shapely
 from tests.support.compare import differences
 from tests.support.engine import Engine, wish
 from tests.support.imagery import Scene, scenes_of
-from tests.support.oracle import answer
+from tests.support.numbers import intervals_of
+from tests.support.oracle import answer, choose, place_of
 from tests.support.parcels import good_parcels, reproject
 from tests.support.scripts import GREENEST_DAY, GREENEST_TILE, NDVI, SEED, Script
 from tests.support.season_scripts import ANOMALY, CHANGE, FILTERED, GREENEST_WHEN, PER_SCENE, TYPES, in_unit
@@ -121,3 +122,24 @@ def test_sides_instead_of_a_resolution(engine: tuple[Engine, list[Scene]], sampl
 @pytest.mark.parametrize("resolution", [3.7, 25.0, 180.0])
 def test_finer_and_coarser_than_the_image(engine: tuple[Engine, list[Scene]], resolution: float):
     assert compare(engine, wish(NDVI.text, resx=resolution, resy=resolution / 1.3), NDVI) > 20
+
+
+@pytest.mark.parametrize(
+    ("script", "bands"), [(NDVI, 4), (GREENEST_DAY, 2), (GREENEST_TILE, 2)], ids=["simple", "day", "tile"]
+)
+def test_the_price(engine: tuple[Engine, list[Scene]], script: Script, bands: int):
+    """Area, bands and samples of every interval with data, whatever the cut (FACTS 7)."""
+    made, scenes = engine
+    body = wish(script.text)
+    parcels = good_parcels(8)
+    expected = 0.0
+    for parcel in parcels:
+        shape = parcel.geometry or shapely.Polygon()
+        place = place_of(shape, shape.bounds, "EPSG:32633", body["aggregation"])
+        for start, end in intervals_of(body["aggregation"]):
+            chosen = choose(scenes, body["input"]["data"][0], start, end, place)
+            days = {scene.when.date() for scene in chosen}
+            samples = {"SIMPLE": min(1, len(chosen)), "ORBIT": len(days), "TILE": len(chosen)}[script.mosaicking]
+            expected += max(len(place.xs) / 512**2, 0.01) * bands / 3 * samples
+    assert made.run(body, parcels)[1] == pytest.approx(expected, rel=1e-12)
+    assert made.run(body, parcels, cuts=[3, 4, 11])[1] == pytest.approx(expected, rel=1e-12)

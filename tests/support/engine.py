@@ -38,18 +38,25 @@ class Engine:
         settings = Settings(catalog=str(catalog), buckets=buckets, parquet=False, script_seconds=10)
         return cls(buckets=buckets, world=world(settings))
 
+    def run(
+        self, body: Mapping[str, Any], parcels: Sequence[Parcel], epsg: int = 32633, cuts: Sequence[int] = ()
+    ) -> tuple[dict[int, bytes], float]:
+        """(feature id → content of its file, processing units). `cuts`: where the parcels are cut into partitions."""
+        job = f"job-{next(self.numbers)}"
+        request = parse_batch(json.dumps(body))
+        units = 0.0
+        for number, (low, high) in enumerate(itertools.pairwise([0, *sorted(cuts), len(parcels)])):
+            if low < high:
+                partition = Partition(number=number, features=features(parcels[low:high], epsg))
+                units += process(job, request, partition, self.world).processing_units
+        folder = self.buckets / "results" / "out" / job
+        return {int(path.stem): path.read_bytes() for path in folder.glob("*.json")}, units
+
     def files(
         self, body: Mapping[str, Any], parcels: Sequence[Parcel], epsg: int = 32633, cuts: Sequence[int] = ()
     ) -> dict[int, bytes]:
-        """Feature id → content of its file. `cuts`: where the parcels are cut into partitions."""
-        job = f"job-{next(self.numbers)}"
-        request = parse_batch(json.dumps(body))
-        borders = [0, *sorted(cuts), len(parcels)]
-        for number, (low, high) in enumerate(itertools.pairwise(borders)):
-            if low < high:
-                process(job, request, Partition(number=number, features=features(parcels[low:high], epsg)), self.world)
-        folder = self.buckets / "results" / "out" / job
-        return {int(path.stem): path.read_bytes() for path in folder.glob("*.json")}
+        """Feature id → content of its file."""
+        return self.run(body, parcels, epsg, cuts)[0]
 
     def answers(self, body: Mapping[str, Any], parcels: Sequence[Parcel], epsg: int = 32633) -> dict[int, Any]:
         """The same, read."""
