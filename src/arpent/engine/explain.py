@@ -166,7 +166,9 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
     kept: frozenset[str] = frozenset()
     if prepared is not None:
         taken = prepared.origins[ordinal]
-        origin = taken.rows()
+        stored = prepared.inputs[ordinal].values[0]
+        # An empty source of a fusion has no scene at all, not even an empty one.
+        origin = taken.rows()[: 1 if stored.ndim == 1 else stored.shape[0]]
         kept = frozenset(acquisitions.items[row].id for scene in taken.scenes for row in scene)
     given = {item.id: int(np.sum(origin == row)) for row, item in enumerate(acquisitions.items)}
     items = tuple(

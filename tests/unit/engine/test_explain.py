@@ -156,6 +156,34 @@ def test_what_the_script_says_and_throws(explain: Explain) -> None:
     assert found.error is not None
 
 
+FUSION = """//VERSION=3
+function setup() {
+  return { input: [{ datasource: "clear", bands: ["B04", "dataMask"] },
+                   { datasource: "all", bands: ["B08"], mosaicking: "ORBIT" }],
+           output: [{ id: "x", bands: ["red", "days"] }, { id: "dataMask", bands: 1 }] };
+}
+function evaluatePixel(s) { return { x: [s.clear.length ? s.clear[0].B04 : -1, s.all.length], dataMask: [1] }; }
+"""
+
+
+@pytest.mark.parametrize(("most", "seen"), [(2, False), (100, True)])
+def test_several_sources_of_which_one_may_be_empty(explain: Explain, most: int, seen: bool) -> None:
+    body = body_of(FUSION)
+    entry = body["input"]["data"][0]
+    clear = {**entry, "id": "clear", "dataFilter": {"maxCloudCoverage": most}}
+    body["input"]["data"] = [clear, {**entry, "id": "all"}]
+    _, told = explain(body, "overlap")
+    for sample in told["samples"]["data"]:
+        red, days = sample["output"]["x"]
+        assert days == len(sample["input"]["all"]) == 2
+        if seen:
+            assert red == np.float32(sample["input"]["clear"]["B04"])
+        else:
+            assert (red, sample["input"]["clear"]) == (-1.0, None)
+    assert [each["used"] for each in told["inputs"][0]["items"]] == [seen] * 3
+    check_counts(told, told["response"]["data"][0])
+
+
 @pytest.mark.parametrize("kind", ["null", "empty", "invalid", "point", "line"])
 def test_a_geometry_without_numbers_says_why(explain: Explain, kind: str) -> None:
     _, told = explain(body_of(SEED.text), kind)
