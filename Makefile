@@ -40,6 +40,10 @@ check: $(READY) ## ruff, mypy (strict) and the import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+bench: $(READY) ## Measure speed and memory against the decode floor and the peers; SIZE=S, M or L
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check exactextract rasterstats
+	@$(BIN)/python -m benchmarks.bench --size $(or $(SIZE),S)
+
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 

@@ -1,0 +1,248 @@
+"""Cases: what is measured, each in a process of its own, so that peaks of memory are its own, too."""
+
+from __future__ import annotations
+
+import cProfile
+import multiprocessing
+import pstats
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clock import Taken, best, peak_below, peak_bytes, pin, take
+from benchmarks.country import SIZES, parcels, small_parcels
+from benchmarks.ours import bring
+
+UTM, DEGREES = "EPSG:32633", "EPSG:4326"
+PER_COMMUNE = 400
+
+STAGES = (
+    ("script (V8)", ("v8_", "socket", "channel")),
+    ("read and decode", ("cog_", "isal", "imagecodecs", "tifffile")),
+    ("acquisitions", ("stac_catalog", "acquisitions.py", "footing.py")),
+    ("locate and gather", ("/raster/", "pyproj")),
+    ("cover and reduce", ("/zonal/",)),
+    ("render JSON", ("/wire/", "orjson")),
+    ("render Parquet", ("parquet", "pyarrow")),
+    ("write files", ("folder_", "posix", "concurrent/futures", "threading")),
+)
+"""Stage → what the paths or names of its functions hold; the first that fits."""
+
+
+def alone(work: Callable[..., Any], *arguments: object, cores: int = 1) -> Any:
+    """Call in a fresh process, pinned."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(there, work, arguments, cores))
+    child.start()
+    there.close()
+    try:
+        return here.recv()
+    except EOFError:
+        raise SystemExit(f"benchmark {work.__name__} ended early, see above") from None
+    finally:
+        child.join()
+
+
+def _send(pipe: Any, work: Callable[..., Any], arguments: tuple[object, ...], cores: int) -> None:
+    pin(cores)
+    pipe.send(work(*arguments))
+    pipe.close()
+
+
+def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tuple[Path, int]:
+    """GeoPackage and dates of a kind of parcels."""
+    chosen = SIZES[size]
+    count = round((chosen.dense if kind == "dense" else chosen.sparse) * factor)
+    communes = None if kind == "dense" else max(1, chosen.sparse // PER_COMMUNE)
+    name = f"{kind}-{count}-{crs.partition(':')[2]}"
+    path = parcels(folder, name, count, chosen.side, crs, communes)
+    bring(folder, path)
+    return path, chosen.dense_dates if kind == "dense" else chosen.dates
+
+
+def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str, Any]:
+    """Floor and arpent, turn by turn on one core."""
+    from benchmarks import ours
+    from benchmarks.floor import floor, needed
+
+    features, dates = layer(folder, size, kind, crs)
+    begun = time.perf_counter()
+    plain = ours.prepare(folder, ours.body(features, dates))
+    analysis = time.perf_counter() - begun
+    rich = ours.prepare(folder, ours.body(features, dates, calculations=ours.RICH))
+    pieces = needed(plain.request, plain.world, folder / "catalog", dates)
+    works = {
+        "numbers": plain.numbers, "numbers, percentiles, histogram": rich.numbers,
+        "files": plain.files, "files, percentiles, histogram": rich.files,
+    }  # fmt: skip
+    runs: dict[str, list[Taken]] = {name: [] for name in works}
+    floors: list[Taken] = []
+    decoder = ""
+    plain.numbers()
+    for _ in range(rounds):
+        decoder, taken = floor(pieces, 1)
+        floors.append(taken)
+        for name, work in works.items():
+            runs[name].append(take(work))
+            plain.set_aside()
+    stages = staged(plain.files)
+    plain.clear()
+    ground = best(floors)
+    return {
+        "decoder": decoder,
+        "blocks": len(pieces),
+        "compressed": sum(piece.length for piece in pieces),
+        "features": sum(len(each.features) for each in plain.partitions),
+        "dates": dates,
+        "partitions": len(plain.partitions),
+        "analysis": analysis,
+        "floor": {"cpu": ground.cpu, "wall": ground.wall},
+        "arpent": {name: {"cpu": best(run).cpu, "wall": best(run).wall} for name, run in runs.items()},
+        "stages": stages,
+        "peak": peak_bytes(),
+        "script_peak": peak_below(),
+    }
+
+
+def staged(work: Callable[[], object]) -> dict[str, float]:
+    """Seconds by stage. Time in compiled functions counts where they were called from."""
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    found = dict.fromkeys([*(name for name, _ in STAGES), "rest"], 0.0)
+    for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        stage = _stage(function)
+        if stage != "rest" or not callers:
+            found[stage] += own
+            continue
+        for caller, (_, _, part, _) in callers.items():
+            found[_stage(caller)] += part
+    return found
+
+
+def _stage(function: tuple[str, int, str]) -> str:
+    path = f"{function[0]}:{function[2]}"
+    return next((name for name, marks in STAGES if any(mark in path for mark in marks)), "rest")
+
+
+def peers(folder: Path, size: str, kind: str) -> dict[str, Any]:
+    """The others, on the same core."""
+    from benchmarks.peers import read, run
+
+    features, dates = layer(folder, size, kind, UTM)
+    found = run(read(features, folder / "catalog", dates))
+    return {name: {"cpu": taken.cpu, "wall": taken.wall, "note": note} for name, (taken, note) in found.items()}
+
+
+def workers(folder: Path, size: str, count: int) -> dict[str, float]:
+    """Files of the sparse parcels by `count` worker processes; wall seconds once they are warm."""
+    from arpent import wiring
+    from arpent.ports import Lease
+    from benchmarks import ours
+
+    features, dates = layer(folder, size, "sparse", UTM)
+    text = ours.body(features, dates)
+    job = ours.prepare(folder, text, parallelism=2)
+    chosen = ours.settings(folder).model_copy(update={"executor": f"processes:{count}"})
+    executor = wiring.executor_of(chosen)
+    work = partial(wiring.process_lease, chosen)
+    leases = [
+        Lease(job_id=f"workers-{count}", token=str(part.number), partition=part, attempt=1, body=text)
+        for part in job.partitions
+    ]
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        tickets = [executor.submit(work, lease) for lease in leases]
+        for ticket in tickets:
+            while not ticket.done():
+                time.sleep(0.002)
+            ticket.result()
+        times.append(time.perf_counter() - begun)
+    peak = peak_below()
+    executor.close()
+    job.clear()
+    return {"wall": min(times[1:]), "peak": peak}
+
+
+def growth(folder: Path, size: str, factor: int, dates: int) -> dict[str, float]:
+    """Numbers of more parcels, or of more dates."""
+    from benchmarks import ours
+
+    features, _ = layer(folder, size, "sparse", UTM, factor / 4)
+    job = ours.prepare(folder, ours.body(features, dates))
+    job.numbers()
+    taken = best([take(job.numbers) for _ in range(2)])
+    return {"cpu": taken.cpu, "wall": taken.wall, "peak": peak_bytes()}
+
+
+def remote(folder: Path, size: str, delay: float) -> dict[str, float]:
+    """Numbers of the sparse parcels over HTTP, and from the disk, turn by turn; wall seconds."""
+    from benchmarks import ours
+    from benchmarks.remote import linked, serving
+
+    features, dates = layer(folder, size, "sparse", UTM)
+    near = ours.prepare(folder, ours.body(features, dates))
+    runs: dict[str, list[Taken]] = {"local": [], "http": []}
+    with serving(folder / "catalog", delay) as address:
+        catalog = linked(folder, address)
+        far = ours.prepare(folder, ours.body(features, dates), catalog=str(catalog))
+        near.numbers()
+        far.numbers()
+        for _ in range(3):
+            runs["local"].append(take(near.numbers))
+            runs["http"].append(take(far.numbers))
+        shutil.rmtree(catalog)
+    return {name: best(run).wall for name, run in runs.items()}
+
+
+def many(folder: Path, size: str) -> dict[str, float]:
+    """Analysis of many small features, as the runner does it with its database, and then one interval."""
+    from arpent import wiring
+    from arpent.engine.pipeline import process
+    from arpent.adapters.sql.work import SqlWorkStore
+    from arpent.jobs.machine import Event, advance
+    from arpent.model.job import Status, UserAction
+    from arpent.wire.request import parse_batch
+    from benchmarks import ours
+
+    count = SIZES[size].small
+    features = small_parcels(folder, count, SIZES[size].side)
+    bring(folder, features)
+    database = folder / "bench.db"
+    for file in folder.glob("bench.db*"):
+        file.unlink()
+    chosen = ours.settings(folder).model_copy(update={"database_url": f"sqlite:///{database}"})
+    engine = wiring.database(chosen)
+    service = wiring.service(chosen, engine)
+    job = service.create("bench", ours.body(features, 1))
+    service.act("bench", job.id, UserAction.ANALYSE)
+    executor = wiring.executor_of(chosen)
+    begun = time.perf_counter()
+    wiring.runner(chosen, engine, executor).run_until(
+        lambda: service.get("bench", job.id).status not in (Status.CREATED, Status.ANALYSING)
+    )
+    analysis, peak = time.perf_counter() - begun, peak_bytes()
+    service.act("bench", job.id, UserAction.START)
+    work = SqlWorkStore(engine)
+    jobs = wiring.job_store(chosen, engine)
+    ready = jobs.get(job.id)
+    jobs.save(advance(ready, Event.BEGUN, datetime.now(UTC), chosen.policy))
+    request, world = parse_batch(job.body), wiring.world(chosen)
+    begun = time.perf_counter()
+    while (lease := work.claim(datetime.now(UTC), 600.0, analyses=False)) is not None:
+        assert lease.partition is not None
+        work.finish(lease, process(job.id, request, lease.partition, world))
+    processing = time.perf_counter() - begun
+    done = service.get("bench", job.id).progress.done
+    executor.close()
+    engine.dispose()
+    shutil.rmtree(ours.root(folder) / "results" / "out", ignore_errors=True)
+    return {
+        "features": count, "done": done, "analysis": analysis, "analysis_peak": peak, "interval": processing,
+        "peak": peak_bytes(),
+    }  # fmt: skip

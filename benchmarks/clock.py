@@ -1,0 +1,99 @@
+"""Clocks: processor time of this process and everything below it, wall time, and peak memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What something took."""
+
+    cpu: float
+    """Seconds of processor time, of all processes."""
+    wall: float
+    """Seconds that passed."""
+
+    def scaled(self, factor: float) -> Taken:
+        """Extrapolated from a sample."""
+        return Taken(cpu=self.cpu * factor, wall=self.wall * factor)
+
+
+def pin(cores: int = 1) -> tuple[int, ...]:
+    """Keep this process and all it starts on the first `cores` of its cores."""
+    chosen = tuple(sorted(os.sched_getaffinity(0)))[-cores:]
+    os.sched_setaffinity(0, chosen)
+    return chosen
+
+
+def take(work: Callable[[], object]) -> Taken:
+    """Time one call."""
+    wall, cpu = time.perf_counter(), _processor()
+    work()
+    return Taken(cpu=_processor() - cpu, wall=time.perf_counter() - wall)
+
+
+def best(runs: list[Taken]) -> Taken:
+    """The fastest: what the others had on top was somebody else's."""
+    return Taken(cpu=min(run.cpu for run in runs), wall=min(run.wall for run in runs))
+
+
+def peak_bytes() -> int:
+    """Most memory that this process has had resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak_below() -> int:
+    """Most memory that any process below has resident, or had when it was the largest that has ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return max([ended, *(_high_water(process) for process in _descendants())])
+
+
+def _processor() -> float:
+    """Seconds of this process, of those below it, and of those they have buried."""
+    own = time.process_time()
+    buried = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own + buried.ru_utime + buried.ru_stime + sum(_ticks(process) for process in _descendants()) * TICK
+
+
+def _descendants() -> list[int]:
+    """Processes below this one."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            parents[int(entry.name)] = int(fields[1])
+    found: list[int] = []
+    wave = {os.getpid()}
+    while wave := {process for process, parent in parents.items() if parent in wave}:
+        found += wave
+    return found
+
+
+def _ticks(process: int) -> int:
+    fields = _stat(process)
+    return sum(int(value) for value in fields[11:15]) if fields else 0
+
+
+def _stat(process: int) -> list[str]:
+    """Fields of /proc/<process>/stat from the third on; none if it is gone."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _high_water(process: int) -> int:
+    try:
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0

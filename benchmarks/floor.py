@@ -1,0 +1,121 @@
+"""The decode floor: read, inflate and un-predict every block that holds a sample, once, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from isal import igzip_lib, isal_zlib
+from numba import njit
+
+from arpent.adapters.cog_reader import CogReader
+from arpent.engine.footing import stand
+from arpent.engine.intake import take_in
+from arpent.engine.world import Limits, World
+from arpent.model.grid import Grids
+from arpent.model.request import Request, Resampling
+from benchmarks.clock import Taken, best, take
+
+BANDS = ("B04", "B08", "SCL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One compressed block."""
+
+    path: str
+    """File."""
+    offset: int
+    """Where it begins."""
+    length: int
+    """Compressed bytes."""
+    side: int
+    """Pixels per side."""
+    itemsize: int
+    """Bytes per pixel."""
+
+
+def needed(request: Request, world: World, catalog: Path, dates: int, first: int = 0) -> list[Piece]:
+    """Blocks with a sample of any feature, image by image, in the order of the file."""
+    features = take_in(request.features, world, Limits())
+    site = stand(features, Grids.over(features.bounds, request.sampling)).site
+    reader = CogReader()
+    pieces = []
+    for scene in sorted(catalog.iterdir())[first : first + dates]:
+        for band in BANDS:
+            href = str(scene / f"{band}.tif")
+            raster = reader.describe(href)
+            (index,) = site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
+            table = reader._image(href).tables[0]  # type: ignore[union-attr]
+            side = table.shape.block_width
+            across = -(-table.shape.width // side)
+            entries = sorted(table.entry(*divmod(int(number), across), 0) for number in index.blocks)
+            pieces += [
+                Piece(path=href, offset=offset, length=length, side=side, itemsize=raster.dtype.itemsize)
+                for offset, length in entries if length
+            ]  # fmt: skip
+    reader.close()
+    return pieces
+
+
+def floor(pieces: list[Piece], rounds: int = 3) -> tuple[str, Taken]:
+    """Name and time of the fastest decoder of this installation."""
+    decoders = {"libdeflate (imagecodecs)": _libdeflate, "ISA-L (isal)": _isal, "ISA-L, streaming (isal)": _stream}
+    for decode in decoders.values():
+        run(pieces[:9], decode)
+    times = {name: best([take(lambda d=d: run(pieces, d)) for _ in range(rounds)]) for name, d in decoders.items()}
+    name = min(times, key=lambda each: times[each].cpu)
+    return name, times[name]
+
+
+def run(pieces: list[Piece], decode: Callable[[bytes, bytearray], object]) -> None:
+    """Every block, into buffers that are used again and again."""
+    buffers = {(p.side, p.itemsize): bytearray(p.side * p.side * p.itemsize) for p in pieces}
+    pixels = {
+        key: np.frombuffer(buffer, f"u{key[1]}").reshape(key[0], key[0]) for key, buffer in buffers.items()
+    }  # fmt: skip
+    files = {path: Path(path).open("rb") for path in {piece.path for piece in pieces}}  # noqa: SIM115
+    try:
+        for piece in pieces:
+            key = (piece.side, piece.itemsize)
+            files[piece.path].seek(piece.offset)
+            raw = decode(files[piece.path].read(piece.length), buffers[key])
+            if raw is not buffers[key] and not isinstance(raw, bytearray):
+                source = np.frombuffer(raw, f"u{key[1]}").reshape(key[0], key[0])
+            else:
+                source = pixels[key]
+            _undo(source, pixels[key])
+    finally:
+        for file in files.values():
+            file.close()
+
+
+def _libdeflate(payload: bytes, out: bytearray) -> object:
+    return imagecodecs.deflate_decode(payload, out=out)
+
+
+def _isal(payload: bytes, out: bytearray) -> object:
+    return igzip_lib.decompress(payload, igzip_lib.DECOMP_ZLIB, 15, len(out))
+
+
+def _stream(payload: bytes, out: bytearray) -> object:
+    return isal_zlib.decompressobj().decompress(payload, len(out))
+
+
+@njit(cache=True, nogil=True)
+def _undo(source, pixels):  # type: ignore[no-untyped-def]
+    """Running sums along rows, four rows at a time."""
+    for row in range(0, source.shape[0], 4):
+        a = b = c = d = source[0, 0] & 0
+        for column in range(source.shape[1]):
+            a = a + source[row, column]
+            b = b + source[row + 1, column]
+            c = c + source[row + 2, column]
+            d = d + source[row + 3, column]
+            pixels[row, column] = a
+            pixels[row + 1, column] = b
+            pixels[row + 2, column] = c
+            pixels[row + 3, column] = d

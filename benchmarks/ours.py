@@ -1,0 +1,132 @@
+"""arpent as the benchmarks run it: the engine of a worker, in this process, on a request like any client's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from arpent import wiring
+from arpent.engine.analyse import analyse
+from arpent.engine.compute import compute
+from arpent.engine.pipeline import process, script_of
+from arpent.engine.world import World
+from arpent.model.partition import Partition
+from arpent.model.request import Request
+from arpent.settings import Settings, load
+from arpent.wire.request import parse_batch
+from benchmarks.country import REVISIT, START
+
+SCRIPT = """//VERSION=3
+function setup() {
+  return {
+    input: [{ bands: ["B04", "B08", "SCL", "dataMask"] }],
+    output: [{ id: "ndvi", bands: 1, sampleType: "FLOAT32" }, { id: "dataMask", bands: 1 }]
+  };
+}
+function evaluatePixel(s) {
+  const clear = s.dataMask === 1 && (s.SCL === 4 || s.SCL === 5 || s.SCL === 6 || s.SCL === 7 || s.SCL === 11);
+  return { ndvi: [(s.B08 - s.B04) / (s.B08 + s.B04)], dataMask: [clear ? 1 : 0] };
+}
+"""
+K = (5, 25, 50, 75, 95)
+RICH = {
+    "ndvi": {
+        "histograms": {"default": {"nBins": 20, "lowEdge": -1.0, "highEdge": 1.0}},
+        "statistics": {"default": {"percentiles": {"k": list(K)}}},
+    }
+}
+
+
+def root(folder: Path) -> Path:
+    """Where results go: ARPENT_BENCH_RESULTS, or memory, because the time to make a file belongs to the disk."""
+    memory = Path("/dev/shm")
+    chosen = os.environ.get("ARPENT_BENCH_RESULTS") or (memory if os.access(memory, os.W_OK) else folder / "buckets")
+    return Path(chosen) / "arpent-bench"
+
+
+def settings(folder: Path, **more: object) -> Settings:
+    """Buckets and catalogue of a size."""
+    return load(**{"buckets": root(folder), "catalog": str(folder / "catalog"), "executor": "inline", **more})
+
+
+def bring(folder: Path, features: Path) -> None:
+    """Put the GeoPackage into the bucket of the results."""
+    place = root(folder) / "results" / features.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.exists():
+        shutil.copy(features, place)
+
+
+def body(features: Path, dates: int, *, first: int = 0, calculations: object = None) -> str:
+    """A batch request: an interval per date."""
+    start, end = START + REVISIT * first, START + REVISIT * (first + dates)
+    degrees = "4326" in features.stem
+    aggregation = {
+        "timeRange": {"from": f"{start:%Y-%m-%d}T00:00:00Z", "to": f"{end:%Y-%m-%d}T00:00:00Z"},
+        "aggregationInterval": {"of": f"P{REVISIT.days}D"},
+        "evalscript": SCRIPT,
+        "resx": 0.00013 if degrees else 10,
+        "resy": 0.00009 if degrees else 10,
+    }
+    keys = {"accessKey": "not-needed", "secretAccessKey": "not-needed"}
+    request = {
+        "input": {
+            "features": {"s3": {"url": f"s3://results/{features.name}", **keys}},
+            "data": [{"type": "sentinel-2-l2a"}],
+        },
+        "aggregation": aggregation,
+        "output": {"s3": {"url": "s3://results/out", **keys}},
+    }
+    return json.dumps(request if calculations is None else {**request, "calculations": calculations})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One request, analysed."""
+
+    request: Request
+    """The wish."""
+    partitions: tuple[Partition, ...]
+    """The cut."""
+    world: World
+    """Ports of the process."""
+    folder: Path
+    """Where the results go."""
+
+    def numbers(self) -> None:
+        """All numbers, nothing written."""
+        script = script_of(self.request, self.world)
+        for partition in self.partitions:
+            for _ in compute(self.request, partition.features, script, self.world):
+                pass
+
+    def files(self) -> None:
+        """All numbers, JSON per feature and the Parquet table written."""
+        for partition in self.partitions:
+            process("bench", self.request, partition, self.world)
+
+    def set_aside(self) -> None:
+        """Let the next run write into an empty folder. Nothing is removed between runs: some file systems (ext4) find
+        places for new files very slowly for a while after many were removed."""
+        results = root(self.folder) / "results"
+        if (results / "out").exists():
+            (results / "out").rename(results / f"old-{time.time_ns()}")
+
+    def clear(self) -> None:
+        """Remove what was written."""
+        for path in (root(self.folder) / "results").glob("o[ul][td]*"):
+            shutil.rmtree(path)
+
+
+def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) -> Job:
+    """Parse and analyse."""
+    chosen = settings(folder, **more)
+    world = wiring.world(chosen)
+    request = parse_batch(text)
+    allowed = replace(wiring.limits(chosen), parallelism=parallelism)
+    analysis = analyse("bench", request, world, allowed)
+    return Job(request=request, partitions=tuple(analysis.partitions), world=world, folder=folder)
