@@ -203,8 +203,8 @@ def remote(folder: Path, size: str, delay: float) -> dict[str, float]:
 def many(folder: Path, size: str) -> dict[str, float]:
     """Analysis of many small features, as the runner does it with its database, and then one interval."""
     from arpent import wiring
-    from arpent.engine.pipeline import process
     from arpent.adapters.sql.work import SqlWorkStore
+    from arpent.engine.pipeline import process
     from arpent.jobs.machine import Event, advance
     from arpent.model.job import Status, UserAction
     from arpent.wire.request import parse_batch
