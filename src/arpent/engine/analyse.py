@@ -18,6 +18,7 @@ from arpent.engine.pipeline import script_of
 from arpent.engine.survey import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.trial import check_calculations, check_resolution, try_out
 from arpent.engine.world import Limits, World
+from arpent.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.model.analysis import Analysis
 from arpent.model.feature import Features
 from arpent.model.grid import Grids
@@ -70,7 +71,17 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
 
 
 def _check_script(request: Request, world: World, limits: Limits) -> tuple[Feed, ...]:
-    with world.runtime.open(script_of(request, world)) as session:
+    """What the script feeds on. An interpreter that was killed from outside looks as if the script had died of memory,
+    and would fail the whole job: such an end has to come twice."""
+    script = script_of(request, world)
+    try:
+        return _tried(script, request, world, limits)
+    except (ScriptOutOfMemory, ScriptExecutionError):
+        return _tried(script, request, world, limits)
+
+
+def _tried(script: str, request: Request, world: World, limits: Limits) -> tuple[Feed, ...]:
+    with world.runtime.open(script) as session:
         feeds = bind(session.evalscript, request, world.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
         try_out(session, feeds)
