@@ -107,7 +107,8 @@ class Interpreter:
 
     def _ask(self, function: str, seconds: float, first: object = None, second: object = None) -> Any:
         self._post["first"] = first
-        self._post["second"] = second
+        if second is not None:  # every access is a round trip through V8's own thread
+            self._post["second"] = second
         return self._functions[function](timeout_sec=seconds)
 
     def _parse_report(self, text: str, seconds: float) -> str:
@@ -129,7 +130,7 @@ class Interpreter:
         size = int(str(message["size"]))
         if self._arena is not None:
             self._arena.leave()
-        self._v8.low_memory_notification()
+            self._v8.low_memory_notification()
         room = self._ask("allocate", seconds, size + mmap.PAGESIZE)
         self._arena = SharedArena(room, descriptor, size)
         os.close(descriptor)
@@ -149,7 +150,7 @@ class Interpreter:
         assert isinstance(out, list)
         assert self._arena is not None
         self._arena.take(into)
-        answer = self._ask("run", seconds, message["number"], message["segments"])
+        answer = self._ask("run", seconds, message["call"])
         self._arena.give(out)
         return {"answer": answer}
 

@@ -106,7 +106,8 @@ class V8Session:
         failures = self._passes(arrays, layout, number, offsets, values)
         for segment in failures:
             values[:, offsets[segment] : offsets[segment + 1]] = np.nan
-        self._ask("finish")
+        if "updateOutputMetadata" in self._functions:
+            self._ask("finish")
         log, self._log = tuple(self._log), []
         return ScriptAnswer(values=values, failures=failures, log=log)
 
@@ -161,7 +162,7 @@ class V8Session:
         for low, high, segments, ends in pieces(offsets, layout.capacity, failures):
             into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
             out = self._arena.pieces_out(layout, high - low)
-            question = {"number": number, "segments": len(segments), "into": into, "out": out}
+            question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
             answer = self._value(self._dialogue.action("run", question), ScriptExecutionError)
             values[:, low:high] = self._arena.values(layout, high - low)
             for fault in self._listed(answer, "run"):

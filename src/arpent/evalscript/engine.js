@@ -1,7 +1,7 @@
 // Our side of an interpreter: runs before any user text, keeps the intrinsics it needs, takes away what no script needs.
 (function (SEGMENTS) {
   'use strict';
-  const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000;
+  const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000, CALLS = SEGMENTS + 1;
   const stringify = JSON.stringify, parse = JSON.parse, apply = Reflect.apply, slice = String.prototype.slice;
   const define = Object.defineProperty, create = Object.create, keys = Object.keys, arrays = Array.prototype;
   const isArray = Array.isArray, whole = Number.isInteger, text = String, number = Number, list = Array;
@@ -233,9 +233,9 @@
     call = { scenes: scenesOf(given, fusion), input, custom: {}, output: { userData: undefined } };
     return 'null';
   });
-  // Runs the harness over segments; the answer lists [segment, message, stack] of those that threw.
+  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments; the answer lists [segment, message, stack] of those that threw.
   const run = () => guarded(() => {
-    const harness = harnesses[post.first], segments = post.second;
+    const segments = post.first % CALLS, harness = harnesses[(post.first - segments) / CALLS];
     const { scenes, input, custom, output } = call, bounds = room.bounds, span = harness.span;
     let faults = '', last = '', size = 0;
     for (let k = 0; k < segments; k++) {
