@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -248,6 +249,8 @@ def world(settings: Settings) -> World:
 @lru_cache(maxsize=4)
 def _world(serialised: str) -> World:
     settings = Settings.model_validate_json(serialised)
+    # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
+    gc.freeze()
     return World(
         objects=objects(settings),
         catalog=open_catalog(settings.catalog, settings.catalogs),

@@ -21,8 +21,9 @@ from arpent.model.job import Progress, Status
 from arpent.model.partition import Outcome, Partition
 from arpent.ports import Lease
 
-CHUNK = 64
-"""Partitions per transaction of `add`: nobody else's write waits longer than these take."""
+CHUNK = 4
+"""Partitions per transaction of `add`: nobody else's write waits longer than these take, and no more are in memory
+twice; one may hold 100,000 small features."""
 FINDINGS_CHUNK = 5000
 """Findings per transaction."""
 
