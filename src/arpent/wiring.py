@@ -64,6 +64,8 @@ COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
 """How often ended jobs lose their secrets, and old ones go."""
+SHORTEST_KEY = 32
+"""Bytes of a key that signs tokens."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """How a Dask cluster is named, and how it is reached."""
 
@@ -285,8 +287,13 @@ def explained(here: World, job: Job, feature: int, start: datetime | None) -> Ex
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database."""
-    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
+    """The operator's key, or the one kept in the database. Raises InvalidRequest for one that is too short."""
+    if settings.secret_key is None:
+        return stored_key(engine)
+    key = settings.secret_key.get_secret_value().encode()
+    if len(key) < SHORTEST_KEY:
+        raise InvalidRequest(f"Setting ARPENT_SECRET_KEY: needs at least {SHORTEST_KEY} bytes")
+    return key
 
 
 def now() -> datetime:
