@@ -21,8 +21,11 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## Run the whole Sentinel Hub workflow on a made landscape and show the results
 	@$(BIN)/arpent demo
 
-serve: $(READY) ## Start a server on the demo's folder, or with ARPENT_* settings
-	@$(BIN)/arpent serve
+serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else on what `make demo` left
+	@if [ -z "$$ARPENT_CATALOG" ] && [ ! -f arpent.toml ] && [ -d arpent-demo/landscape ]; then \
+	  export ARPENT_DATABASE_URL=sqlite:///arpent-demo/arpent.db ARPENT_BUCKETS=arpent-demo/buckets; \
+	  export ARPENT_CATALOG=arpent-demo/landscape/catalog; \
+	fi; exec $(BIN)/arpent serve
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
