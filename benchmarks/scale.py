@@ -1,9 +1,9 @@
 """Simulation of France on 16 to 1024 cores, from stage times measured on one core: hours, bytes, cost, what saturates.
 
 Run: python -m benchmarks.scale [--help]. Every core takes partitions one after the other; each date of a partition
-waits in turn for the catalogue, for its share of the store's bandwidth and for the core; the results wait for the store's
-PUTs, claim and finish for the database. Lines form where a shared server is slower than its clients. Every speed is an
-argument; the defaults of the stages were measured, those of the services are what one may rent.
+waits in turn for the catalogue, for its share of the bandwidth and for the core; the results wait for the PUTs of
+the store, claim and finish for the database. Lines form where a shared server is slower than its clients. Every speed
+is an argument; the defaults of the stages were measured, those of the services are what one may rent.
 """
 
 from __future__ import annotations

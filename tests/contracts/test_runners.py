@@ -18,7 +18,7 @@ from arpent.model.analysis import Analysis
 from arpent.model.job import Progress, Status, UserAction
 from arpent.model.partition import Outcome
 from arpent.ports import Lease
-from tests.support.jobs import all_done, cut, make_job
+from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
 
 PATIENCE_SECONDS = 60
 
@@ -57,3 +57,24 @@ def test_runners_share_jobs(engine: Engine) -> None:
     assert [jobs.get(job.id).status for job in made] == [Status.DONE] * 3
     assert [jobs.get(job.id).progress for job in made] == [Progress(features=40, done=40, partitions=20)] * 3
     assert len(ended) == len(set(ended)) == 60
+
+
+def test_a_hundred_jobs_take_turns(engine: Engine) -> None:
+    """Among a hundred jobs at once each gets its first partition done before any gets its second."""
+    jobs, clock = SqlJobStore(engine), Clock()
+    work = SqlWorkStore(engine)
+    made = [processing_job(jobs, work, clock, cut(3, 1)).id for _ in range(100)]
+    order: list[str] = []
+
+    def process(lease: Lease) -> Outcome:
+        order.append(lease.job_id)
+        return all_done(lease)
+
+    duties = Duties(
+        analyse=lambda job: Analysis(partitions=iter(())),
+        process=process,
+        give_up=lambda lease, error: Outcome(done=0, failed=1),
+    )
+    Runner(jobs, work, SerialExecutor(), duties, Policy(), pause=0.01).run_until_idle()
+    assert [set(order[start : start + 100]) for start in (0, 100, 200)] == [set(made)] * 3
+    assert len(order) == 300
