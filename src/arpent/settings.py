@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """Longest one call of an evalscript may take."""
     script_memory: int = 512
     """Mebibytes an evalscript's heap may grow to."""
+    compile_scripts: bool = True
+    """Run the numeric part of evalscripts as machine code, checked against the interpreter."""
     pixel_budget: int = 4_000_000
     """Samples a partition may hold; bounds the memory of a worker."""
     parquet: bool = True

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from arpent import __version__
 from arpent.adapters.cog_reader import CogReader
 from arpent.adapters.collection_files import load_collections
+from arpent.adapters.compiled_runtime import CompiledRuntime
 from arpent.adapters.explanation_picture import picture
 from arpent.adapters.folder_objects import FolderObjects
 from arpent.adapters.geopackage import read_feature, read_features
@@ -51,7 +52,7 @@ from arpent.model.explanation import Explanation
 from arpent.model.job import Job
 from arpent.model.partition import Outcome
 from arpent.model.request import Request
-from arpent.ports import Executor, Lease, ObjectStore
+from arpent.ports import Executor, Lease, ObjectStore, ScriptRuntime
 from arpent.server.app import create_app
 from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import Options
@@ -257,12 +258,18 @@ def _world(serialised: str) -> World:
         objects=objects(settings),
         catalog=open_catalog(settings.catalog, settings.catalogs),
         reader=CogReader(),
-        runtime=V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory),
+        runtime=script_runtime(settings),
         collections=collections(settings),
         read_features=read_features,
         read_feature=read_feature,
         table=table if settings.parquet else None,
     )
+
+
+def script_runtime(settings: Settings) -> ScriptRuntime:
+    """Interpreters, with a compiler before them unless the operator wants none."""
+    interpreters = V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory)
+    return CompiledRuntime(interpreters) if settings.compile_scripts else interpreters
 
 
 def objects(settings: Settings) -> ObjectStore:

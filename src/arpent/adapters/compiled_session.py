@@ -122,7 +122,7 @@ def _run(
 def _plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
     """Native numbers whose rows are contiguous."""
     native = array.dtype.newbyteorder("=")
-    whole = array.strides[1] == array.itemsize and array.strides[0] % array.itemsize == 0
+    whole = array[:1].flags.c_contiguous and array.strides[0] % array.itemsize == 0
     if whole and array.dtype == native and array.flags.aligned:
         return array
     return np.ascontiguousarray(array, dtype=native)

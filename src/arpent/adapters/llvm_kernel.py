@@ -28,6 +28,7 @@ class LlvmCompiler:
         with self._lock:
             machine = self._target()
             module = llvm.parse_assembly(text)
+            module.verify()
             options = llvm.create_pipeline_tuning_options(speed_level=3)
             options.loop_vectorization = options.slp_vectorization = True
             builder = llvm.create_pass_builder(machine, options)
@@ -53,9 +54,9 @@ class LlvmKernel:
     def run(self, columns: Sequence[NDArray[np.generic]], rows: Sequence[NDArray[np.float64]]) -> None:
         """Fill `rows` (N,) from `columns` (rows, N); items of one row lie side by side."""
         count = rows[0].shape[0]
-        if any(row.strides != (8,) or row.shape != (count,) for row in rows):
+        if any(row.shape != (count,) or not row.flags.c_contiguous for row in rows):
             raise ValueError("rows of an answer must be contiguous and equally long")
-        if any(column.shape[1] != count or column.strides[1] != column.itemsize for column in columns):
+        if any(column.shape[1] != count or not column[:1].flags.c_contiguous for column in columns):
             raise ValueError("columns must have contiguous rows as long as the answer")
         kinds = [ctypes.c_int64, *[ctypes.c_void_p] * len(columns), *[ctypes.c_int64] * len(columns),
                  *[ctypes.c_void_p] * len(rows)]  # fmt: skip

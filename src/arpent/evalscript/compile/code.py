@@ -59,7 +59,7 @@ def assembly(columns: Sequence[Column], rows: Sequence[Node], triple: str) -> st
     inputs = [f"ptr noalias readonly %c{number}" for number in range(len(columns))]
     strides = [f"i64 %s{number}" for number in range(len(columns))]
     outputs = [f"ptr noalias writeonly %o{row}" for row in range(len(rows))]
-    declared = [f"declare double @llvm.{name}.f64({'double, double' if name[-5:] == 'imum' else 'double'})"
+    declared = [f"declare double @llvm.{name}.f64({'double, double' if name.endswith('imum') else 'double'})"
                 for name in sorted({*_CALLS.values()})]  # fmt: skip
     lines = [line for node in needed(list(rows)) for line in _lines(node, columns)]
     for row, node in enumerate(rows):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from arpent.evalscript.compile.tree import Unsupported
 
 _MOST_MADE = 60_000
+_MOST_LEAVES = 64
+_COMPARISONS = frozenset({"equal", "less", "less_equal"})
 _NUMBERS = frozenset({
     "constant", "input", "add", "subtract", "multiply", "divide", "remainder", "negate", "choose", "minimum", "maximum",
     "abs", "floor", "ceil", "trunc", "sqrt", "single", "number", "bit_and", "bit_or", "bit_xor", "shift_left",
@@ -30,6 +32,8 @@ class Node:
     """Of a constant."""
     place: tuple[int, int] = (0, 0)
     """(column, row) of an input."""
+    leaves: int = 0
+    """If it can only be one of some constants: how many places they stand at; else 0."""
     serial: int
     """Order of creation: operands come before what needs them."""
 
@@ -136,7 +140,14 @@ class Graph:
         if node is None:
             if len(self.made) >= _MOST_MADE:
                 raise Unsupported("too many operations")
-            node = Node(operation=operation, operands=operands, value=value, place=place, serial=len(self.made))
+            node = Node(
+                operation=operation,
+                operands=operands,
+                value=value,
+                place=place,
+                leaves=_leaves(operation, operands),
+                serial=len(self.made),
+            )
             self.made[key] = node
         return node
 
@@ -158,6 +169,8 @@ class Graph:
         if all(value is not None for value in known):
             answer = FOLD[operation](*known)
             return self.truth(answer) if isinstance(answer, bool) else self.constant(answer)
+        if operation in _COMPARISONS and all(operand.leaves for operand in operands):
+            return self.among(operation, operands)
         if operation in ("and", "or", "not"):
             simple = self._simpler(operation, operands)
             if simple is not None:
@@ -165,6 +178,23 @@ class Graph:
         if operation in _COMMUTE and operands[0].serial > operands[1].serial:
             operands = (operands[1], operands[0])
         return self._node(operation, operands)
+
+    def among(self, operation: str, operands: tuple[Node, ...]) -> Node:
+        """The operation of one of some constants and of constants, as a choice among its results."""
+        place = next((place for place, operand in enumerate(operands) if operand.operation == "choose"), None)
+        if place is None:
+            return self.make(operation, *operands)
+        condition, *sides = operands[place].operands
+        results = [self.among(operation, (*operands[:place], side, *operands[place + 1 :])) for side in sides]
+        return self.choose(condition, *results)
+
+    def discrete(self, number: Node) -> Node:
+        """The same number as a choice among constants, if it is one; otherwise itself."""
+        if number.operation not in FOLD or number.leaves or not all(one.is_number for one in number.operands):
+            return number
+        operands = tuple(self.discrete(operand) for operand in number.operands)
+        leaves = math.prod(operand.leaves for operand in operands)
+        return self.among(number.operation, operands) if 0 < leaves <= _MOST_LEAVES else number
 
     def _simpler(self, operation: str, operands: tuple[Node, ...]) -> Node | None:
         """What logic says without knowing the samples."""
@@ -195,11 +225,20 @@ class Graph:
     def _choose_truth(self, condition: Node, yes: Node, no: Node) -> Node:
         """By and and or, where a side is known."""
         opposite = self.make("not", condition)
+        yes = self.truth(yes is condition) if yes in (condition, opposite) else yes
+        no = self.truth(no is opposite) if no in (condition, opposite) else no
         if given(yes) is not None:
             return self.make("or", condition, no) if given(yes) else self.make("and", opposite, no)
         if given(no) is not None:
             return self.make("or", opposite, yes) if given(no) else self.make("and", condition, yes)
         return self._node("choose_truth", (condition, yes, no))
+
+
+def _leaves(operation: str, operands: tuple[Node, ...]) -> int:
+    if operation == "constant":
+        return 1
+    sides = [operand.leaves for operand in operands[1:]] if operation == "choose" else [0]
+    return sum(sides) if all(sides) and sum(sides) <= _MOST_LEAVES else 0
 
 
 def given(node: Node) -> float | bool | None:

@@ -192,15 +192,17 @@ class Machine:
 
     def items(self, value: object) -> tuple[Value, ...]:
         """An array's items, if their number is known."""
-        value = self.memory.resolve(value)
-        if not isinstance(value, List):
-            raise Unsupported(f"{shown(value)} as an array")
-        content = self.memory.resolve(value.content)
+        content = self.memory.each(value, self._items)
         if not isinstance(content, tuple):
             raise Unsupported("an array whose length depends on the sample")
-        if len(content) > 0 and Special.HOLE in content:
+        if Special.HOLE in content:
             raise Unsupported("an array with holes")
         return content
+
+    def _items(self, value: object) -> object:
+        if not isinstance(value, List):
+            raise Unsupported(f"{shown(value)} as an array")
+        return self.memory.each(value.content, lambda items: items)
 
     def properties(self, value: object) -> dict[str, Value]:
         """An object's properties, if their names are known."""

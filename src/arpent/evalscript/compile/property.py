@@ -96,6 +96,7 @@ def _place(machine: Machine, owner: List, place: object) -> Value:
     number = given(place)
     if number is not None:
         return machine.each(owner.content, lambda items: _at(items, float(number)))
+    place = machine.graph.discrete(place)
     if place.operation != "choose":
         raise Unsupported("an item whose place depends on the sample")
     condition, yes, no = place.operands

@@ -12,7 +12,7 @@ from arpent.evalscript.compile.listing import plain_names
 from arpent.evalscript.compile.machine import Machine
 from arpent.evalscript.compile.pattern import assign, bind
 from arpent.evalscript.compile.tree import Tree, Unsupported
-from arpent.evalscript.compile.values import List, Record, Scope, Special, Value
+from arpent.evalscript.compile.values import Record, Scope, Special, Value
 
 _MOST_TURNS = 4096
 _Steps = Iterable[Callable[[], Completion]]
@@ -185,9 +185,9 @@ def _for(machine: Machine, tree: Tree, scope: Scope) -> Completion:
     started = False
 
     def condition() -> Node:
-        nonlocal started
+        nonlocal started, inner
         if started:
-            _renew(machine, inner)
+            inner = _renewed(machine, inner)
             if increment is not None:
                 machine.evaluate(increment, inner)
         started = True
@@ -199,30 +199,24 @@ def _for(machine: Machine, tree: Tree, scope: Scope) -> Completion:
     return loop(machine, condition, lambda: machine.execute(tree["body"], inner))
 
 
-def _renew(machine: Machine, scope: Scope) -> None:
+def _renewed(machine: Machine, scope: Scope) -> Scope:
     """Each turn has variables of its own; closures keep the old ones."""
+    new = Scope(outer=scope.outer)
     for name, variable in scope.names.items():
         content: Value = variable.content  # type: ignore[assignment]
-        scope.names[name] = machine.memory.variable(name, content, variable.constant)
+        new.names[name] = machine.memory.variable(name, content, variable.constant)
+    return new
 
 
 def _for_of(machine: Machine, tree: Tree, scope: Scope) -> Completion:
-    right = machine.memory.resolve(machine.evaluate(tree["right"], scope))
-    values: tuple[Value, ...]
-    if tree["operator"].text == "of":
-        if not isinstance(right, List):
-            raise Unsupported("for … of over something that is no array")
-        values = machine.items(right)
-    elif isinstance(right, Record):
-        values = tuple(plain_names(machine.properties(right)))
-    else:
-        values = tuple(str(place) for place in range(len(machine.items(right))))
+    right = machine.evaluate(tree["right"], scope)
+    values, array = _turns_of(machine, tree, right)
     turn = -1
 
     def test() -> Node:
         nonlocal turn
         turn += 1
-        if isinstance(right, List) and machine.memory.resolve(right.content) is not start:
+        if array and machine.items(right) != values:
             raise Unsupported("an array that changes while a loop runs over it")
         return machine.graph.truth(turn < len(values))
 
@@ -234,8 +228,16 @@ def _for_of(machine: Machine, tree: Tree, scope: Scope) -> Completion:
             bind(machine, tree["left"], values[turn], inner, constant=kind.text == "const")
         return machine.execute(tree["body"], inner)
 
-    start = machine.memory.resolve(right.content) if isinstance(right, List) else None
     return loop(machine, test, body)
+
+
+def _turns_of(machine: Machine, tree: Tree, right: Value) -> tuple[tuple[Value, ...], bool]:
+    """What the variable of for … of or for … in will be, and whether these are an array's items."""
+    if tree["operator"].text == "of":
+        return machine.items(right), True
+    if isinstance(machine.memory.resolve(right), Record):
+        return tuple(plain_names(machine.properties(right))), False
+    return tuple(str(place) for place in range(len(machine.items(right)))), False
 
 
 def _while(machine: Machine, tree: Tree, scope: Scope) -> Completion:
