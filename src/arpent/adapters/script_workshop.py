@@ -96,7 +96,11 @@ class Workshop:
         """Compile. Raises Unsupported."""
         if self._prelude is None:
             self._prelude = self._parser(prelude())
-        tracer = Tracer(evalscript=evalscript, script=self._parser(evalscript.source), prelude=self._prelude)
+        try:
+            script = self._parser(evalscript.source)
+        except RecursionError:
+            raise Unsupported("a very deep text") from None
+        tracer = Tracer(evalscript=evalscript, script=script, prelude=self._prelude)
         return self._translated(tracer.trace(layout), layout)
 
     def _translated(self, answer: Answer, layout: Layout) -> Kernel:

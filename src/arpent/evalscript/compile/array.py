@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cmp_to_key, partial
+from itertools import pairwise
 
 from arpent.evalscript.compile.graph import Node, given
 from arpent.evalscript.compile.machine import Machine
@@ -180,7 +181,14 @@ def _sort(machine: Machine, array: List, arguments: _Arguments) -> Value:
             raise Unsupported("sort by what depends on the sample")
         return (answer > 0) - (answer < 0)
 
-    machine.memory.write(array, tuple(sorted(machine.items(array), key=cmp_to_key(order))))
+    items = machine.items(array)
+    ordered = sorted(items, key=cmp_to_key(order))
+    doubtful = Special.UNDEFINED in items or any(
+        order(one, other) != -order(other, one) for one, other in pairwise(ordered)
+    )
+    if doubtful:
+        raise Unsupported("sort by a function that contradicts itself")
+    machine.memory.write(array, tuple(ordered))
     return array
 
 

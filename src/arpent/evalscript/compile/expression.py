@@ -19,6 +19,7 @@ _ARITHMETIC = {
     "-": "subtract", "*": "multiply", "/": "divide", "%": "remainder", "&": "bit_and", "|": "bit_or", "^": "bit_xor",
     "<<": "shift_left", ">>": "shift_right", ">>>": "shift_right_unsigned",
 }  # fmt: skip
+_LONGEST_TEXT = 1000
 _EFFECTS = frozenset({
     "update_expression", "assignment_expression", "augmented_assignment_expression", "call_expression",
     "new_expression",
@@ -55,6 +56,8 @@ def _template(machine: Machine, tree: Tree, scope: Scope) -> Value:
             text += child.text
         else:
             raise Unsupported("a text with escapes")
+    if len(text) > _LONGEST_TEXT:
+        raise Unsupported("a very long text")
     return text
 
 
@@ -76,7 +79,10 @@ def add(machine: Machine, one: object, other: object) -> Value:
 
 def _add(machine: Machine, one: object, other: object) -> Value:
     if isinstance(one, str) or isinstance(other, str):
-        return machine.key(one) + machine.key(other)
+        text = machine.key(one) + machine.key(other)
+        if len(text) > _LONGEST_TEXT:
+            raise Unsupported("a very long text")
+        return text
     return machine.graph.make("add", machine.number(one), machine.number(other))
 
 

@@ -24,6 +24,7 @@ from arpent.evalscript.compile.values import (
 )
 
 _DEEPEST = 24
+_MOST_STEPS = 200_000
 _OBJECTS = (List, Record, Function, Class, Builtin, Namespace)
 _FUNCTIONS = (Function, Class, Builtin)
 
@@ -46,6 +47,8 @@ class Machine:
     """Variables and objects."""
     depth: int = 0
     """Calls under way."""
+    steps: int = 0
+    """Expressions evaluated so far."""
 
     def __post_init__(self) -> None:
         self.memory = Memory(self.graph)
@@ -54,6 +57,9 @@ class Machine:
 
     def evaluate(self, tree: Tree, scope: Scope) -> Value:
         """An expression's value."""
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            raise Unsupported("too long a way")
         action = self.expressions.get(tree.kind)
         if action is None:
             raise Unsupported(tree.kind)
@@ -210,7 +216,7 @@ class Machine:
         if not isinstance(value, Record):
             raise Unsupported(f"{shown(value)} as an object")
         content = self.memory.resolve(value.content)
-        if not isinstance(content, dict):
+        if not isinstance(content, dict) or value.partial:
             raise Unsupported("an object whose properties depend on the sample")
         return content
 

@@ -11,8 +11,13 @@ from arpent.evalscript.compile.tree import Unsupported
 from arpent.evalscript.compile.values import Box, List, Phi, Record, Special, Value, Variable
 
 _LARGEST_PHI = 64
+_LONGEST = 10_000
 _LONG_AGO = 1 << 40
 _Answer = TypeVar("_Answer")
+
+
+class Undeclared(Exception):
+    """The top level writes a name that it does not declare; it is the argument."""
 
 
 class Rewritten(Exception):
@@ -53,6 +58,8 @@ class Memory:
 
     def list(self, items: tuple[Value, ...]) -> List:
         """A new array."""
+        if len(items) > _LONGEST:
+            raise Unsupported("a very long array")
         self.stamp += 1
         return List(content=items, stamp=self.stamp)
 
@@ -71,6 +78,8 @@ class Memory:
             if isinstance(box, Variable):
                 raise Rewritten(box.name)
             raise Unsupported("an object that outlives the sample is changed")
+        if isinstance(content, tuple) and len(content) > _LONGEST:
+            raise Unsupported("a very long array")
         if self.branches and box.stamp <= self.branches[-1].since:
             self.branches[-1].old.setdefault(box, box.content)
         box.content = content

@@ -48,7 +48,7 @@ def _property(owner: Record, properties: object, name: str) -> Value:
         return value
     if owner.kind is not None and name in owner.kind.methods:
         return owner.kind.methods[name]
-    if name in _INHERITED:
+    if name in _INHERITED or owner.partial:
         raise Unsupported(f"the property {name}")
     return Special.UNDEFINED
 

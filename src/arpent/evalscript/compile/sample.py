@@ -53,6 +53,6 @@ def arguments_of(machine: Machine, evalscript: Evalscript, layout: Layout) -> li
         scenes: List = machine.memory.list((Special.OPAQUE,) * layout.columns[0].rows)
         scenes.stamp = machine.memory.frozen
         known = machine.memory.record({kind: scenes})
-        known.stamp = machine.memory.frozen
+        known.stamp, known.partial = machine.memory.frozen, True
         opaque[0] = known
     return [samples_of(machine, evalscript, layout), *opaque]

@@ -9,7 +9,7 @@ from arpent.evalscript.compile.expression import EXPRESSIONS
 from arpent.evalscript.compile.function import find, hoist, invoke
 from arpent.evalscript.compile.graph import Node, needed
 from arpent.evalscript.compile.machine import Machine
-from arpent.evalscript.compile.memory import Rewritten
+from arpent.evalscript.compile.memory import Rewritten, Undeclared
 from arpent.evalscript.compile.outside import Outside, outside_of
 from arpent.evalscript.compile.property import member
 from arpent.evalscript.compile.sample import arguments_of
@@ -52,6 +52,8 @@ class Tracer:
                 answer = self._attempt(layout, outside)
             except Rewritten as error:
                 self._rewrite(str(error))
+            except Undeclared as error:
+                self._declare(str(error))
             except RecursionError:
                 raise Unsupported("recursion") from None
             else:
@@ -66,6 +68,11 @@ class Tracer:
         if name in self.rewritten:
             raise Unsupported(f"{name} outlives the sample")
         self.rewritten.add(name)
+
+    def _declare(self, name: str) -> None:
+        if name in self.implicit or any(name in _names(tree) for tree in self.prelude.children):
+            raise Unsupported(f"the top level writes {name}")
+        self.implicit.add(name)
 
     def _attempt(self, layout: Layout, outside: Outside) -> Answer:
         machine = Machine(expressions=EXPRESSIONS, statements=STATEMENTS, invoke=invoke, member=member)
@@ -90,10 +97,7 @@ class Tracer:
             try:
                 self._top(machine, statement, scope)
             except Rewritten as error:
-                if str(error) in self.implicit:
-                    raise Unsupported("the top level") from None
-                self.implicit.add(str(error))
-                return self._load(machine, outside)
+                raise Undeclared(str(error)) from None
         _hide(machine, scope, outside)
         return scope
 

@@ -51,6 +51,8 @@ class Record(Box):
 
     kind: Class | None = None
     """Its class."""
+    partial: bool = False
+    """Whether it has more properties than are known."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

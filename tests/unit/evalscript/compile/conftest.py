@@ -27,9 +27,11 @@ def judged() -> Iterator[Judge]:
             more: str = "",
             width: int = 1,
             scenes: int = 3,
+            parameters: str = "s",
         ) -> Verdict:
             setup = f'return {{ input: {bands}, output: {{ bands: {width} }}, mosaicking: "{mosaicking}" }}'
-            source = f"//VERSION=3\n{more}\nfunction setup() {{ {setup} }}\nfunction evaluatePixel(s) {{ {body} }}"
+            pixel = f"function evaluatePixel({parameters}) {{ {body} }}"
+            source = f"//VERSION=3\n{more}\nfunction setup() {{ {setup} }}\n{pixel}"
             return judge(runtime, workshop, source, odd=True, scenes=scenes)
 
         yield run

@@ -73,7 +73,10 @@ INTERPRETED = [
     "return ['x']", "return [[1]]", "return [s.x.y]", "return [nothing]",
     "return [f(9)]", "return [s.a.toFixed(2)]", "return [[3, 1].sort()[0]]", "return [this.x]", "return [eval('1')]",
     "return [/x/.test('x')]", "return [early]; let early = 1",
-    "if (s.a > 0) kept = s.b; return [kept]",
+    "if (s.a > 0) kept = s.b; return [kept]", "return [[2, 1, 3].sort((p, q) => p > q)[0]]",
+    "let t = 'x'; for (let i = 0; i < 60; i++) t += t.length > 9 ? 'y' : t; return [t.length > 1e4 ? 1 : f(1)]",
+    "let t = 0; for (let i = 0; i < 999; i++) for (let k = 0; k < 999; k++) t = k; return [t]",
+    "return [" + "(" * 900 + "s.a" + ")" * 900 + "]",
 ]  # fmt: skip
 GLOBALS = "let total = 0, kept; const list = [], thing = {}; function f(n) { return n + f(n) };"
 
@@ -112,6 +115,13 @@ def test_scenes(judged: Judge, body: str, scenes: int) -> None:
     verdict = judged(body, mosaicking="ORBIT", scenes=scenes, width=2)
     assert verdict.reason is None
     assert verdict.agreed
+
+
+def test_the_old_form_of_scenes_is_left_to_the_interpreter(judged: Judge) -> None:
+    for body, compiled in (("c.orbits.length", True), ("c.length", False), ("c[0] ? 1 : 0", False)):
+        verdict = judged(f"return [s[0].a + ({body})]", mosaicking="ORBIT", parameters="s, c")
+        assert (verdict.reason is None) is compiled
+        assert verdict.agreed
 
 
 def test_fusion(judged: Judge) -> None:
