@@ -10,12 +10,15 @@ import imagecodecs
 import numpy as np
 from isal import igzip_lib, isal_zlib
 from numba import njit
+from numpy.typing import NDArray
 
 from arpent.adapters.cog_reader import CogReader
 from arpent.engine.footing import stand
 from arpent.engine.intake import take_in
 from arpent.engine.world import Limits, World
+from arpent.model.feature import Features
 from arpent.model.grid import Grids
+from arpent.model.raster import Raster
 from arpent.model.request import Request, Resampling
 from benchmarks.clock import Taken, best, take
 
@@ -41,24 +44,36 @@ class Piece:
 def needed(request: Request, world: World, catalog: Path, dates: int, first: int = 0) -> list[Piece]:
     """Blocks with a sample of any feature, image by image, in the order of the file."""
     features = take_in(request.features, world, Limits())
-    site = stand(features, Grids.over(features.bounds, request.sampling)).site
+    # In portions: the samples of a full tile at once would take more memory than arpent itself ever does.
+    portions = [features.take(rows) for rows in np.array_split(np.arange(len(features)), len(features) // 20_000 + 1)]
     reader = CogReader()
     pieces = []
+    blocks: dict[object, NDArray[np.int64]] = {}
     for scene in sorted(catalog.iterdir())[first : first + dates]:
         for band in BANDS:
             href = str(scene / f"{band}.tif")
             raster = reader.describe(href)
-            (index,) = site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
+            if (key := (raster.transform, raster.width)) not in blocks:
+                blocks[key] = _blocks(portions, request, raster)
             table = reader._image(href).tables[0]  # type: ignore[union-attr]
             side = table.shape.block_width
             across = -(-table.shape.width // side)
-            entries = sorted(table.entry(*divmod(int(number), across), 0) for number in index.blocks)
+            entries = sorted(table.entry(*divmod(int(number), across), 0) for number in blocks[key])
             pieces += [
                 Piece(path=href, offset=offset, length=length, side=side, itemsize=raster.dtype.itemsize)
                 for offset, length in entries if length
             ]  # fmt: skip
     reader.close()
     return pieces
+
+
+def _blocks(portions: list[Features], request: Request, raster: Raster) -> NDArray[np.int64]:
+    """Numbers of the blocks that hold a sample."""
+    found = []
+    for features in portions:
+        site = stand(features, Grids.over(features.bounds, request.sampling)).site
+        found.append(site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)[0].blocks)
+    return np.unique(np.concatenate(found))
 
 
 def floor(pieces: list[Piece], rounds: int = 3) -> tuple[str, Taken]:
