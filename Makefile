@@ -27,8 +27,11 @@ serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else o
 	  export ARPENT_CATALOG=arpent-demo/landscape/catalog; \
 	fi; exec $(BIN)/arpent serve
 
-test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## Run the tests, but those that take minutes or need services
+	@$(BIN)/python -m pytest -m "not slow and not services" --numprocesses 2 --dist loadfile
+
+test-slow: $(READY) ## Run the tests that kill, freeze, attack and take away
+	@$(BIN)/python -m pytest -m "slow and not services" --numprocesses 2 --dist loadfile
 
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python
@@ -44,7 +47,7 @@ check: $(READY) ## ruff, mypy (strict) and the import contracts
 	@$(BIN)/lint-imports --no-cache
 
 bench: $(READY) ## Measure speed and memory against the decode floor and the peers; SIZE=S, M or L
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check exactextract rasterstats
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/bench.txt
 	@$(BIN)/python -m benchmarks.bench --size $(or $(SIZE),S)
 
 format: $(READY) ## Format the code and mend what ruff can mend
@@ -54,6 +57,7 @@ lock: $(READY) ## Pin the dependencies again (no registry host is written)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,6 +22,8 @@ from tests.support.scripts import slow_script
 from tests.support.server import Server, wait_for
 from tests.support.world import NORTH, WEST
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "20"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 FEATURES = 2_500

@@ -15,6 +15,8 @@ from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
 from tests.support.scripts import SEED, slow_script
 from tests.support.server import Server, wait_for
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"PIXEL_BUDGET": "1500", "POLICY__RESTART_PAUSE_MINUTES": "30", "POLICY__RETRY_SECONDS": "0.1"}
 EAST = "33TYM"
 """Some parcels lie on this tile alone."""

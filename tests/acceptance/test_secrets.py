@@ -18,6 +18,8 @@ from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import SEED, at_the_head_of_evaluate_pixel, slow_script
 from tests.support.server import Server, wait_for
 
+pytestmark = pytest.mark.slow
+
 SECRET = "never-say-this-aloud"
 """What `client.seed_body` sends as secretAccessKey."""
 ACCOUNT = base64.b64encode(b'{"private_key": "nor-this-one"}').decode()

@@ -21,6 +21,8 @@ from tests.support.scripts import NDVI
 from tests.support.server import Server
 from tests.support.web import Web, serve
 
+pytestmark = pytest.mark.slow
+
 KEY = "AKIATESTTESTTEST"
 SHARE = 0.25
 """Of the requests to the store that fail."""

@@ -25,6 +25,8 @@ from arpent.errors import (
 )
 from arpent.ports import ScriptAnswer, ScriptInput, ScriptSession
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 1.0
 SETUP = """//VERSION=3
 function setup() { return {
