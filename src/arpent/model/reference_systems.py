@@ -23,8 +23,3 @@ def code(crs: CRS) -> int | None:
         return 4326
     number = crs.to_epsg()
     return number if number in SUPPORTED_CODES else None
-
-
-def supported(crs: CRS) -> bool:
-    """Whether features may come in this CRS."""
-    return code(crs) is not None
