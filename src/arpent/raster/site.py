@@ -63,10 +63,12 @@ class Site:
             if self._shapes is None:
                 self._shapes = self._geographic_shapes()
             whole = shapely.box(*shapely.total_bounds(self._shapes))
-        shapely.prepare(footprint)
-        if shapely.covers(footprint, whole):
+        # Items are shared by threads, and a prepared geometry works lazily inside: two threads at one crash the process.
+        own = shapely.from_wkb(shapely.to_wkb(footprint))
+        shapely.prepare(own)
+        if shapely.covers(own, whole):
             return np.ones(count, np.bool_)
-        reached: NDArray[np.bool_] = shapely.intersects(footprint, self._shapes)
+        reached: NDArray[np.bool_] = shapely.intersects(own, self._shapes)
         return reached
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
