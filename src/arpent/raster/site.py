@@ -63,7 +63,7 @@ class Site:
             if self._shapes is None:
                 self._shapes = self._geographic_shapes()
             whole = shapely.box(*shapely.total_bounds(self._shapes))
-        # Items are shared by threads, and a prepared geometry works lazily inside: two threads at one crash the process.
+        # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
         own = shapely.from_wkb(shapely.to_wkb(footprint))
         shapely.prepare(own)
         if shapely.covers(own, whole):
