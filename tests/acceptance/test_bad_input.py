@@ -133,7 +133,6 @@ LOOP = "while (true) {}"
 TOO_LONG = "second|long|time"
 
 FAILING = {
-    "no whole interval": (between("2023-06-01", "2023-06-05"), "no whole interval"),
     "missing GeoPackage": (with_features("fields/is-not-there.gpkg"), r"fields/is-not-there\.gpkg"),
     "missing bucket": (with_features("no-such-bucket/a.gpkg"), "no-such-bucket"),
     "not a GeoPackage": (with_features("fields/notes.gpkg"), "GeoPackage"),

@@ -18,17 +18,13 @@ from arpent.engine.pipeline import script_of
 from arpent.engine.survey import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.trial import check_calculations, check_resolution, try_out
 from arpent.engine.world import Limits, World
-from arpent.errors import InvalidRequest, ScriptExecutionError, ScriptOutOfMemory
+from arpent.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.model.analysis import Analysis
 from arpent.model.feature import Features
 from arpent.model.grid import Grids
 from arpent.model.location import Location
 from arpent.model.request import Request
 
-NO_INTERVAL = (
-    "holds no whole interval, and lastIntervalBehavior is SKIP: nothing would be computed. Choose a longer range "
-    "or a shorter interval, or SHORTEN or EXTEND"
-)
 SURVEYED = 500
 """Features the survey looks at."""
 
@@ -37,8 +33,6 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
-    if not request.intervals:
-        raise InvalidRequest.at("aggregation->timeRange", NO_INTERVAL)
     feeds = _check_script(request, world, limits)
     features = take_in(request.features, world, limits)
     check_resolution(features, request.sampling, feeds)
