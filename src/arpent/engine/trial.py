@@ -67,7 +67,7 @@ def _trial_input(feed: Feed) -> ScriptInput:
     values = tuple(
         (numbers > 0).astype(np.uint8)
         if name == DATA_MASK
-        else numbers % (TRIAL_CLASSES if name in categorical else 65535)
+        else (numbers % TRIAL_CLASSES if name in categorical else numbers)
         for name in feed.input.bands
     )
     scenes = (Scene(fields=TRIAL_SCENE),) * TRIAL_SCENES if scened else ()
