@@ -20,8 +20,6 @@ from arpent.settings import Settings
 from arpent.wire.job import status_object
 
 POLL_SECONDS = 1.0
-RATE_SECONDS = 60.0
-"""How far back the rate looks."""
 RESTING = (Status.DONE, Status.FAILED, Status.STOPPED, Status.CREATED)
 """Nothing happens without somebody's action."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -42,12 +40,14 @@ def entries(settings: Settings, owner: str | None, count: int) -> Lines:
 
 def listing(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
     """The same for a person."""
-    table = Table("job", "status", "%", "features", "failed", "age", "owner", box=None, pad_edge=False)
+    table = Table("job", "status", "%", "features", "failed", "left", "age", "owner", box=None, pad_edge=False)
     for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
         share, progress = completion(job, settings.policy), job.progress
         reason = f" {job.stop_reason}" if job.stop_reason else ""
         counts = (f"{progress.done + progress.failed}/{progress.features}", str(progress.failed or ""))
-        table.add_row(job.id, f"{job.status}{reason}", f"{share:.1f}", *counts, duration(now - job.created), job.owner)
+        left = "" if progress.seconds_left is None else duration(timedelta(seconds=progress.seconds_left))
+        times = (left, duration(now - job.created))
+        table.add_row(job.id, f"{job.status}{reason}", f"{share:.1f}", *counts, *times, job.owner)
     return table
 
 
@@ -60,27 +60,14 @@ def find(jobs: JobStore, job_id: str) -> Job:
 
 
 def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[float], None] = time.sleep) -> Lines:
-    """The status object, extended by rate and time left as seen so far; again and again with `watch`, until the job
-    rests."""
+    """The status object; again and again with `watch`, until the job rests."""
     jobs = store(settings)
-    seen: list[tuple[float, int]] = []
     while True:
         job = find(jobs, job_id)
-        moment, done = time.monotonic(), job.progress.done + job.progress.failed
-        seen = [each for each in seen if moment - each[0] <= RATE_SECONDS and each[1] <= done] + [(moment, done)]
-        yield {**status_object(job, completion(job, settings.policy)), **_speed(job, seen)}
+        yield status_object(job, completion(job, settings.policy))
         if not watch or job.status in RESTING:
             return
         pause(POLL_SECONDS)
-
-
-def _speed(job: Job, seen: list[tuple[float, int]]) -> dict[str, object]:
-    """Features per second over the last minute, and what that means for the rest; nothing before it can be told."""
-    (began, before), (now, after) = seen[0], seen[-1]
-    if job.status is not Status.PROCESSING or after <= before or now <= began:
-        return {}
-    rate = (after - before) / (now - began)
-    return {"featuresPerSecond": round(rate, 3), "secondsLeft": round((job.progress.features - after) / rate, 1)}
 
 
 def show(lines: Lines, console: Console) -> None:
@@ -107,9 +94,9 @@ def _words(status: dict[str, object]) -> str:
     words = [f"{progress['done'] + progress['failed']} of {progress['features']} features"]
     if progress["failed"]:
         words.append(f"{progress['failed']} failed")
-    if "featuresPerSecond" in status:
-        left = timedelta(seconds=float(str(status["secondsLeft"])))
-        words += [f"{float(str(status['featuresPerSecond'])):.0f} per second", f"{duration(left)} left"]
+    if (rate := progress["featuresPerSecond"]) is not None:
+        left = timedelta(seconds=progress["secondsLeft"])
+        words += [f"{rate:.0f} per second" if rate >= 10 else f"{rate:.2g} per second", f"{duration(left)} left"]
     return ", ".join(words)
 
 

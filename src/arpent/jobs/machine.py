@@ -120,6 +120,7 @@ def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str
         job,
         status=transition.to,
         last_updated=now,
+        begun=now if event is Event.BEGUN else job.begun,
         stop_reason=STOP_REASONS[event] if stopped else None,
         error=error if event is Event.ANALYSIS_FAILED else None,
         retry=transition.retry or (job.retry and event is not Event.BEGUN),

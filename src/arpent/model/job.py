@@ -55,6 +55,15 @@ class Progress:
     """Partitions under a live lease, counted in `open` too."""
     processing_units: float = 0.0
     """Spent so far."""
+    rate: float | None = None
+    """Features per second of late; None: nothing is known, or the job is not PROCESSING."""
+    end: datetime | None = None
+    """When the last feature will be done at this rate; aware, UTC. None: as above, or too far away to tell."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the rest takes at this rate; None: as above."""
+        return (self.features - self.done - self.failed) / self.rate if self.rate else None
 
     @property
     def percentage(self) -> float:
@@ -82,6 +91,8 @@ class Job:
     """Aware, UTC."""
     last_updated: datetime | None = None
     """Last change of status or progress; None while CREATED."""
+    begun: datetime | None = None
+    """Last time that it became PROCESSING; what was finished since tells its rate."""
     error: str | None = None
     """Why it FAILED, for a person."""
     stop_reason: StopReason | None = None

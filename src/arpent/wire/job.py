@@ -65,7 +65,8 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _progress(job: Job) -> dict[str, int]:
+def _progress(job: Job) -> dict[str, object]:
+    """The last three are null where nothing can be told."""
     progress = job.progress
     return {
         "features": progress.features,
@@ -73,7 +74,14 @@ def _progress(job: Job) -> dict[str, int]:
         "failed": progress.failed,
         "partitions": progress.partitions,
         "open": progress.open,
+        "featuresPerSecond": _rounded(progress.rate, 3),
+        "secondsLeft": _rounded(progress.seconds_left, 1),
+        "estimatedEnd": None if progress.end is None else instant(progress.end),
     }
+
+
+def _rounded(number: float | None, digits: int) -> int | float | None:
+    return None if number is None else _bare(round(number, digits))
 
 
 def _bare(number: float) -> int | float:

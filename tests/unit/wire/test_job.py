@@ -37,7 +37,9 @@ def test_the_order_of_the_status() -> None:
         last_updated=datetime(2022, 8, 26, 8, 55, 8, 962021, tzinfo=UTC),
         user_action=UserAction.START,
         user_action_updated=CREATED,
-        progress=Progress(features=10, done=4, failed=1, partitions=2, open=1, processing_units=0.5),
+        progress=Progress(
+            features=10, done=4, failed=1, partitions=2, open=1, processing_units=0.5, rate=1.23456, end=CREATED
+        ),
         estimate={"features": 10.0, "minutes": 1.5},
         error="not yet shown",
         stop_reason=StopReason.UNHEALTHY,
@@ -46,10 +48,19 @@ def test_the_order_of_the_status() -> None:
     assert list(fields)[:6] == ["id", "status", "completionPercentage", "lastUpdated", "costPU", "created"]
     assert fields["lastUpdated"] == "2022-08-26T08:55:08.962021Z"
     assert json.dumps(fields["completionPercentage"]) == "50"
-    assert fields["progress"] == {"features": 10, "done": 4, "failed": 1, "partitions": 2, "open": 1}
+    assert fields["progress"] == {
+        "features": 10, "done": 4, "failed": 1, "partitions": 2, "open": 1,
+        "featuresPerSecond": 1.235, "secondsLeft": 4.1, "estimatedEnd": "2022-08-26T08:40:36.000000Z",
+    }  # fmt: skip
     assert json.dumps(fields["estimate"]) == '{"features": 10, "minutes": 1.5}'
     assert not {"error", "stoppedStatusReason", "request"} & set(fields)
     assert job_object(job, 50)["userActionUpdated"] == "2022-08-26T08:40:36.000000Z"
+
+
+def test_what_cannot_be_told_is_null() -> None:
+    told = status_object(replace(JOB, progress=Progress(features=10, partitions=2, open=2)), 0)["progress"]
+    assert isinstance(told, dict)
+    assert [told[name] for name in ("featuresPerSecond", "secondsLeft", "estimatedEnd")] == [None] * 3
 
 
 def test_reasons_are_shown_with_their_status_only() -> None:

@@ -1,14 +1,19 @@
-"""The progress of jobs: sums over their partitions."""
+"""The progress of jobs: sums over their partitions, and the pace they tell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, case, func, select
 
+from arpent.adapters.sql.pace import rates_of
 from arpent.adapters.sql.schema import partitions
 from arpent.model.job import Progress
+
+LONGEST_SECONDS = 10 * 365 * 86_400
+"""An end farther away is no date to tell: the job hardly moves."""
 
 
 def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, Progress]:
@@ -29,7 +34,7 @@ def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -
         .where(partitions.c.job_id.in_(job_ids))
         .group_by(partitions.c.job_id)
     )
-    return {
+    found = {
         row.job_id: Progress(
             features=int(row.features),
             done=int(row.done),
@@ -41,3 +46,13 @@ def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -
         )
         for row in connection.execute(statement)
     }
+    rates = rates_of(connection, [job_id for job_id, progress in found.items() if progress.open], now)
+    return found | {job_id: _paced(found[job_id], rate, now) for job_id, rate in rates.items()}
+
+
+def _paced(progress: Progress, rate: float, now: datetime) -> Progress:
+    paced = replace(progress, rate=rate)
+    seconds = paced.seconds_left
+    if seconds is None or seconds > LONGEST_SECONDS:
+        return paced
+    return replace(paced, end=now + timedelta(seconds=seconds))

@@ -51,6 +51,7 @@ jobs = Table(
     Column("user_action_updated", Instant),
     Column("created", Instant, nullable=False),
     Column("last_updated", Instant),
+    Column("begun", Instant),
     Column("stop_reason", String(16)),
     Column("retry", Boolean, nullable=False),
     Column("scrubbed", Boolean, nullable=False, default=False),
@@ -67,6 +68,7 @@ jobs = Table(
     Index("jobs_by_created", "owner", "created", "id"),
     Index("jobs_by_status", "owner", "status", "created", "id"),
     Index("jobs_by_turn", "status", "served"),
+    Index("jobs_by_age", "created", "id"),
 )
 
 partitions = Table(
@@ -79,6 +81,10 @@ partitions = Table(
     Column("failed", Integer, nullable=False, default=0),
     Column("processing_units", Float, nullable=False, default=0.0),
     Column("finished", Boolean, nullable=False, default=False),
+    # How fast the job goes: when the partition was last finished, how many features that brought, and what it took.
+    Column("finished_at", Instant),
+    Column("handled", Integer),
+    Column("seconds", Float),
     Column("token", String(36)),
     Column("leased_until", Instant),
     Column("not_before", Instant),

@@ -75,6 +75,9 @@ class SqlWorkStore:
             if lease.partition is not None and outcome is not None:
                 statement = statement.values(
                     finished=True,
+                    finished_at=now,
+                    handled=outcome.done + outcome.failed,
+                    seconds=sum(seconds for _, seconds in outcome.seconds),
                     done=partitions.c.done + outcome.done,
                     failed=partitions.c.failed + outcome.failed,
                     processing_units=partitions.c.processing_units + outcome.processing_units,

@@ -1,0 +1,17 @@
+"""What tells how fast a job goes, and an index for the operator's list of everybody's jobs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("begun", sa.BigInteger))
+    op.add_column("partitions", sa.Column("finished_at", sa.BigInteger))
+    op.add_column("partitions", sa.Column("handled", sa.Integer))
+    op.add_column("partitions", sa.Column("seconds", sa.Float))
+    op.create_index("jobs_by_age", "jobs", ["created", "id"])
