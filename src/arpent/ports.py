@@ -253,6 +253,9 @@ class Ticket(Protocol):
     def done(self) -> bool:
         """Whether it has ended, well or not."""
 
+    def begun(self) -> bool:
+        """Whether somebody is known to be at it, or it has ended; what has not begun may be cancelled without loss."""
+
     def result(self) -> Outcome:
         """Its outcome; raises what it raised, WorldError(transient) if its process died."""
 

@@ -195,19 +195,20 @@ def executor_of(settings: Settings) -> Executor:
         count = int(rest) if rest else os.cpu_count() or 1
         return ProcessExecutor(count, prepare)
     if kind in CLUSTERS and rest.startswith("//"):
-        return cluster(f"{CLUSTERS[kind]}:{rest}", prepare)
+        return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
     raise InvalidRequest(
         f"Setting ARPENT_EXECUTOR: '{settings.executor}' is none of inline, processes, processes:N, dask://host:port"
     )
 
 
-def cluster(address: str, prepare: Callable[[], None]) -> Executor:
-    """A Dask cluster; its library is an extra. Raises InvalidRequest where it is not installed."""
+def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
+    """A Dask cluster; its library is an extra. A worker that is silent for as long as a lease lasts loses its work,
+    as a runner would. Raises InvalidRequest where the library is not installed."""
     try:
         from arpent.adapters.dask_executor import DaskExecutor
     except ImportError:
         raise InvalidRequest("Setting ARPENT_EXECUTOR: a Dask cluster needs `pip install arpent[dask]`") from None
-    return DaskExecutor(address, prepare)
+    return DaskExecutor(address, prepare, silence_seconds)
 
 
 def for_workers(settings: Settings) -> Settings:

@@ -1,26 +1,32 @@
 """Executor on a Dask cluster: partitions run wherever its workers are; only counts come back.
 
-The client lives on an event loop of its own thread, and a ticket is a coroutine there: this is the other place, beside
-the HTTP server, where arpent is asynchronous. Nothing here waits for the cluster, so that leases are renewed in time.
+The client lives on an event loop of its own thread: this is the other place, beside the HTTP server, where arpent is
+asynchronous. Nothing here waits for the cluster, so that leases are renewed in time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import pickle
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent import futures
-from functools import lru_cache
+from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock
+from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from dask import config
-from distributed import Client, Future, KilledWorker
-from distributed.comm import CommClosedError
+from distributed import Client
 
-from arpent.errors import ArpentError, WorldError
+from arpent.adapters.dask_pulse import Pulse, Sign
+from arpent.adapters.dask_ticket import DaskTicket
+from arpent.adapters.dask_work import Work
+from arpent.errors import WorldError
 from arpent.model.partition import Outcome
 from arpent.ports import Lease
 
@@ -28,57 +34,63 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler may take to answer."""
-COUNT_SECONDS = 1.0
-"""How often the workers' threads are counted."""
+LOOK_SECONDS = 1.0
+"""How often the workers are looked at …"""
+LOOKED_AT_ONCE = 200
+"""… if there are no more than so many; twice as many are looked at half as often."""
 LARGEST_WORK = "1 GiB"
 """Features are part of the work; Dask would warn of every partition above 10 MiB."""
+TLS_SETTINGS = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
+"""Dask's own."""
 RECONNECT_SECONDS = 5.0
 """Pause between two tries to reach a scheduler that was lost."""
 
 
-class DaskTicket:
-    """Work on the cluster."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at the cluster found."""
 
-    def __init__(self, future: Future[Outcome], waiting: futures.Future[Outcome]) -> None:
-        self._future = future
-        self._waiting = waiting
+    slots: int = 0
+    """Threads of workers that are heard of."""
+    workers: int = 0
+    """How many there are, silent ones too."""
+    wanted: tuple[str, ...] = ()
+    """Workers to which work may be given; none: to any, for none is silent."""
+    lost: frozenset[str] = frozenset()
+    """Names of work that lies with silent workers, anybody's."""
 
-    def done(self) -> bool:
-        return self._waiting.done()
 
-    def result(self) -> Outcome:
-        try:
-            return self._waiting.result()
-        except KilledWorker as error:
-            raise WorldError(f"Workers of the cluster died: {error.last_worker}", transient=True) from None
-        except (futures.CancelledError, asyncio.CancelledError, CommClosedError, OSError) as error:
-            raise WorldError(f"The cluster lost the work ({type(error).__name__})", transient=True) from error
-        except ArpentError:
-            raise
-        except Exception as error:  # what a partition raises is ours, see _Work: the worker could not even begin
-            raise WorldError(f"A worker of the cluster cannot do arpent's work: {error}", transient=True) from error
-
-    def cancel(self) -> None:
-        """Work that has begun goes on in its worker, but its outcome is not wanted any more."""
-        self._waiting.cancel()
-        self._future.client.loop.add_callback(_forget, self._future)
+Looking: TypeAlias = futures.Future[Look]
 
 
 class DaskExecutor:
     """A client of a scheduler that somebody else runs; workers may come and go. Every worker thread is a slot."""
 
-    def __init__(self, address: str, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(self, address: str, prepare: Callable[[], None] | None = None, silence_seconds: float = 60.0) -> None:
         """`address`: tcp://host:port or tls://host:port (with Dask's own TLS settings); `prepare` runs first in every
-        worker process; picklable. Raises WorldError if no scheduler answers."""
+        worker process; picklable. A worker of which the scheduler hears nothing for `silence_seconds` loses what it
+        has, and gets nothing more until it is heard of. Raises WorldError if no scheduler answers."""
         self._address = address
         self._prepare = None if prepare is None else pickle.dumps(prepare)
+        self._silence_seconds = silence_seconds
+        self._topic = f"arpent-{uuid.uuid4().hex}"
         self._lock = Lock()
-        self._client = self._connect()
-        self._slots = 0
-        self._count_at = 0.0
-        self._counting: futures.Future[int] | None = None
+        self._tickets: dict[str, DaskTicket] = {}
         self._connect_at = 0.0
         self._closed = False
+        if _may_be_overheard(address):
+            log.warning("The keys of requests travel to %s unencrypted: see dask+tls:// in docs/scaling.md", address)
+        self._client: Client | None = None
+        self._begin(self._connect())
+
+    def _begin(self, client: Client) -> None:
+        """Nothing that was known of an earlier scheduler's workers counts."""
+        self._client = client
+        self._pulse = Pulse(self._silence_seconds)
+        self._found = Look()
+        self._looking: Looking | None = None
+        self._look_at = 0.0
+        self._heard_at = time.monotonic()
 
     @property
     def slots(self) -> int:
@@ -87,33 +99,63 @@ class DaskExecutor:
         if client is None:
             return 0
         with self._lock:
-            if self._counting is None and time.monotonic() >= self._count_at:
-                self._counting = asyncio.run_coroutine_threadsafe(_threads(client), client.loop.asyncio_loop)
-                if not self._count_at:
-                    futures.wait([self._counting], CONNECT_SECONDS)  # the first answer is waited for
-            if self._counting is not None and self._counting.done():
-                self._slots = 0 if self._counting.exception() else self._counting.result()
-                self._counting, self._count_at = None, time.monotonic() + COUNT_SECONDS
-            return self._slots
+            if self._looking is None and time.monotonic() >= self._look_at:
+                first = not self._look_at
+                self._looking = asyncio.run_coroutine_threadsafe(_look(client, self._pulse), client.loop.asyncio_loop)
+                if first:
+                    futures.wait([self._looking], CONNECT_SECONDS)  # the first answer is waited for
+            if self._looking is not None and self._looking.done():
+                self._learn(self._looking)
+                self._looking = None
+            return self._found.slots
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> DaskTicket:
         client = self._living()
         if client is None:
             raise WorldError(f"No Dask scheduler answers at {self._address}", transient=True)
-        work = _Work(function, lease, self._prepare)
+        work = Work(function, lease, self._prepare, self._topic)
         try:
+            client.subscribe_topic(self._topic, self._hear)  # again every time: the scheduler may be another
             with config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_WORK}):
-                future = client.submit(work, key=work.name, pure=False)
+                future = client.submit(work, key=work.name, pure=False, workers=list(self._found.wanted) or None)
         except (RuntimeError, OSError) as error:
             raise WorldError(f"The Dask scheduler takes no work: {type(error).__name__}", transient=True) from error
-        waiting = asyncio.run_coroutine_threadsafe(_outcome(future), client.loop.asyncio_loop)
-        return DaskTicket(future, waiting)
+        ticket = DaskTicket(future)
+        with self._lock:
+            self._tickets = {name: each for name, each in self._tickets.items() if not each.done()}
+            self._tickets[work.name] = ticket
+        return ticket
 
     def close(self) -> None:
         """Give up what is under way; the cluster is not ours to end."""
         self._closed = True
         if self._client is not None:
             self._client.close(timeout=CONNECT_SECONDS)
+
+    # ---- what becomes of work elsewhere --------------------------------------------------------------------------
+
+    def _hear(self, event: tuple[float, str]) -> None:
+        """On the client's thread: some work has begun."""
+        if (ticket := self._tickets.get(event[1])) is not None:
+            ticket.begin()
+
+    def _learn(self, looking: Looking) -> None:
+        now = time.monotonic()
+        if not looking.cancelled() and looking.exception() is None:
+            self._found, self._heard_at = looking.result(), now
+            lost, reason = self._found.lost, f"A worker of the cluster was silent for {self._silence_seconds:g} s"
+        else:
+            self._found, lost = Look(), frozenset()
+            if now - self._heard_at >= self._silence_seconds:
+                lost, reason = (
+                    frozenset(self._tickets),
+                    f"The Dask scheduler was silent for {self._silence_seconds:g} s",
+                )
+        for name in lost & self._tickets.keys():
+            self._tickets.pop(name).lose(reason)
+        self._look_at = now + LOOK_SECONDS * max(1.0, self._found.workers / LOOKED_AT_ONCE)
+
+    # ---- the scheduler -------------------------------------------------------------------------------------------
 
     def _living(self) -> Client | None:
         """The client, or a new one where the scheduler was lost; None while there is none."""
@@ -125,64 +167,53 @@ class DaskExecutor:
             if time.monotonic() < self._connect_at:
                 return None
             self._connect_at = time.monotonic() + RECONNECT_SECONDS
-            self._count_at, self._counting, self._slots = 0.0, None, 0
-            try:
-                if self._client is not None:
+            if self._client is not None:
+                with suppress(TimeoutError, OSError):
                     self._client.close(timeout=1)
-                self._client = self._connect()
+                self._client = None
+            try:
+                self._begin(self._connect())
             except WorldError as error:
                 log.warning("%s", error)
-                self._client = None
             return self._client
 
     def _connect(self) -> Client:
         try:
             return Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise WorldError(f"No Dask scheduler answers at {self._address}", transient=True) from error
+        except TypeError:  # what Dask raises where it finds no certificates
+            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates") from None
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            hint = f" (is it one with TLS, and do {TLS_SETTINGS} fit?)" if self._address.startswith("tls:") else ""
+            raise WorldError(f"No Dask scheduler answers at {self._address}{hint}", transient=True) from error
 
 
-class _Work:
-    """A call that tells nothing of itself but its name, wherever Dask shows or logs it."""
-
-    def __init__(self, function: Callable[[Lease], Outcome], lease: Lease, prepare: bytes | None) -> None:
-        self._function = function
-        self._lease = lease
-        self._prepare = prepare
-        number = "analysis" if lease.partition is None else lease.partition.number
-        self.name = f"arpent-{lease.job_id}-{number}-{lease.attempt}-{uuid.uuid4().hex}"
-
-    def __call__(self) -> Outcome:
-        if self._prepare is not None:
-            _prepared(self._prepare)
-        try:
-            return self._function(self._lease)
-        except ArpentError:
-            raise
-        except Exception as error:
-            # Its class may exist on the worker only, and could then not be read here.
-            logging.getLogger(__name__).exception("A partition broke", extra={"job": self._lease.job_id})
-            raise ArpentError(f"arpent failed: {type(error).__name__}: {error}") from None
-
-    def __repr__(self) -> str:
-        return self.name
+def _may_be_overheard(address: str) -> bool:
+    """Whether what is sent there in the clear leaves this machine."""
+    split = urlsplit(address)
+    try:
+        return split.scheme == "tcp" and not ipaddress.ip_address(split.hostname or "").is_loopback
+    except ValueError:
+        return split.scheme == "tcp" and split.hostname != "localhost"
 
 
-@lru_cache(maxsize=4)
-def _prepared(prepare: bytes) -> None:
-    """Once per worker process: what is pickled is the same every time, what comes out of it is not."""
-    pickle.loads(prepare)()
+async def _look(client: Client, pulse: Pulse) -> Look:
+    """Ask the scheduler for its workers, and for what the silent ones have."""
+    answer = await asyncio.wait_for(client.scheduler.identity(), CONNECT_SECONDS)
+    pulse.look(_signs(answer["workers"]), time.monotonic())
+    silent = pulse.silent
+    if not silent:
+        return Look(slots=pulse.threads, workers=len(answer["workers"]))
+    held = await asyncio.wait_for(client.scheduler.processing(), CONNECT_SECONDS)
+    lost = frozenset(str(name) for address in silent for name in held.get(address, ()))
+    return Look(slots=pulse.threads, workers=len(answer["workers"]), wanted=pulse.living, lost=lost)
 
 
-async def _outcome(future: Future[Outcome]) -> Outcome:
-    outcome: Outcome = await future
-    return outcome
-
-
-async def _threads(client: Client) -> int:
-    """Threads of all workers now."""
-    return sum((await asyncio.wait_for(client.scheduler.ncores(), CONNECT_SECONDS)).values())
-
-
-async def _forget(future: Future[Outcome]) -> None:
-    await future.cancel()
+def _signs(workers: Mapping[str, Mapping[str, object]]) -> dict[str, Sign]:
+    """A worker that is paused or about to leave takes no work."""
+    return {
+        address: Sign(
+            threads=int(str(worker["nthreads"])) if worker["status"] == "running" else 0,
+            last_seen=float(str(worker["last_seen"])),
+        )
+        for address, worker in workers.items()
+    }

@@ -17,6 +17,9 @@ class SettledTicket:
     def done(self) -> bool:
         return True
 
+    def begun(self) -> bool:
+        return True
+
     def result(self) -> Outcome:
         if isinstance(self._outcome, Exception):
             raise self._outcome

@@ -30,6 +30,9 @@ class ProcessTicket:
     def done(self) -> bool:
         return bool(self._future.done())
 
+    def begun(self) -> bool:
+        return bool(self._future.running() or self._future.done())
+
     def result(self) -> Outcome:
         try:
             return self._future.result()

@@ -23,6 +23,10 @@ class Aside(Generic[Answer]):
         """Whether it has ended, well or not."""
         return not self._thread.is_alive()
 
+    def begun(self) -> bool:
+        """It always has."""
+        return True
+
     def result(self) -> Answer:
         """What it returned, once it has; raises what it raised."""
         self._thread.join()

@@ -16,6 +16,7 @@ from arpent.jobs.aside import Aside
 from arpent.jobs.duties import Duties, pause_before_retry, transient, unwritten
 from arpent.jobs.machine import Event, advance, due, trouble
 from arpent.jobs.policy import Policy
+from arpent.model.job import Status
 from arpent.model.partition import Outcome
 from arpent.ports import Executor, JobStore, Lease, Ticket, WorkStore
 
@@ -70,6 +71,7 @@ class Runner:
         self._analyst = Analyst(jobs, work, duties=duties, policy=policy, now=now)
         self._hands: list[Hand] = []
         self._look_at = 0.0
+        self._ask_at = 0.0
         self._troubles = 0
 
     def run(self, stop: Flag) -> None:
@@ -98,6 +100,7 @@ class Runner:
         for hand in tuple(self._hands):
             moved |= self._guarded(partial(self._attend, hand), hand.lease.job_id)
         if moved or time.monotonic() >= self._look_at:
+            moved |= self._guarded(self._take_back)
             moved |= self._guarded(self._settle_all)
             moved |= self._guarded(self._claim_all)
         if self._troubles == before:
@@ -190,6 +193,25 @@ class Runner:
         log.info("%s", error, extra={"job": hand.lease.job_id})
         hand.ticket.cancel()
         self._hands.remove(hand)
+
+    def _take_back(self) -> bool:
+        """STOP: what has begun is finished, what waits for a worker of a cluster is given back."""
+        if time.monotonic() < self._ask_at:
+            return False
+        self._ask_at = time.monotonic() + self._pause
+        waiting = [hand for hand in self._hands if not hand.ticket.begun()]
+        stopped = {job for job in {hand.lease.job_id for hand in waiting} if self._is_over(job)}
+        for hand in waiting:
+            if hand.lease.job_id in stopped:
+                hand.ticket.cancel()
+                self._release(hand, None)
+        return bool(stopped)
+
+    def _is_over(self, job_id: str) -> bool:
+        try:
+            return self._jobs.get(job_id).status is not Status.PROCESSING
+        except JobNotFound:
+            return True
 
     # ---- new work ----------------------------------------------------------------------------------------------
 

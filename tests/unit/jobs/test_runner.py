@@ -361,30 +361,64 @@ class TestRunning:
         with engine.connect() as connection:
             held = connection.exec_driver_sql("SELECT count(*) FROM partitions WHERE token IS NOT NULL").scalar_one()
         assert held == 0
-        assert slow.cancelled == 2
+        assert len(slow.cancelled) == 2
+
+    def test_stop_takes_back_what_has_not_begun(self, engine: Engine, site: Site) -> None:
+        """Of another job nothing is touched; what has begun stays in hand, and START finds the rest free."""
+        jobs, work = SqlJobStore(engine), SqlWorkStore(engine)
+        slow = SlowExecutor(workers=1)
+        stopped = site.begin()
+        runner = Runner(jobs, work, slow, Engineer(cut(2, 1)).duties(), POLICY, pause=0.001)
+        runner.run_until(lambda: len(slow.submitted) == 2)
+        runner.turn()
+        assert slow.cancelled == []
+        site.act(Event.STOP)
+        runner.run_until(lambda: bool(slow.cancelled))
+        assert slow.cancelled == [slow.submitted[1]]
+        with engine.connect() as connection:
+            held = connection.exec_driver_sql(
+                f"SELECT number FROM partitions WHERE token IS NOT NULL AND job_id = '{stopped}'"
+            )
+            assert held.scalars().all() == [of(slow.submitted[0]).number]
+        assert jobs.get(stopped).progress.open == 2
+        site.act(Event.START)
+        runner.run_until(lambda: len(slow.submitted) == 3)
+        assert of(slow.submitted[2]).number == of(slow.submitted[1]).number
+        assert slow.submitted[2].attempt == 1, "that was no failed attempt"
 
 
 class SlowExecutor:
-    """Two slots in which nothing ever ends."""
+    """Two slots in which nothing ever ends; `workers` of them begin what they get."""
 
     slots = 2
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 2) -> None:
+        self.workers = workers
         self.submitted: list[Lease] = []
-        self.cancelled = 0
+        self.cancelled: list[Lease] = []
 
-    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> SlowExecutor:
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> SlowTicket:
         self.submitted.append(lease)
-        return self
+        return SlowTicket(lease, len(self.submitted) <= self.workers, self.cancelled)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class SlowTicket:
+    lease: Lease
+    has_begun: bool
+    cancelled: list[Lease]
 
     def done(self) -> bool:
         return False
+
+    def begun(self) -> bool:
+        return self.has_begun
 
     def result(self) -> Outcome:
         raise AssertionError
 
     def cancel(self) -> None:
-        self.cancelled += 1
-
-    def close(self) -> None:
-        pass
+        self.cancelled.append(self.lease)

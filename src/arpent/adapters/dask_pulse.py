@@ -1,0 +1,58 @@
+"""Pulse of a Dask cluster: which of its workers are still heard of, whatever the scheduler thinks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LONGEST_GAP_SECONDS = 30.0
+"""Silence that counts between two looks: it may have been we who slept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """What a scheduler says of a worker."""
+
+    threads: int
+    """Threads that take work."""
+    last_seen: float
+    """When it was last heard of, by the scheduler's clock: only its changes mean anything here."""
+
+
+class Pulse:
+    """Workers of a cluster, as seen by one who looks now and then. No clock but ours is trusted."""
+
+    def __init__(self, silence_seconds: float) -> None:
+        """A worker of which nothing is heard for so long is silent: cut off, frozen, or dead."""
+        self._silence_seconds = silence_seconds
+        self._signs: dict[str, Sign] = {}
+        self._unheard: dict[str, float] = {}
+        self._looked_at: float | None = None
+
+    def look(self, signs: Mapping[str, Sign], now: float) -> None:
+        """What the scheduler says at this instant of a clock that never goes back; by address of the worker."""
+        gap = 0.0 if self._looked_at is None else min(now - self._looked_at, LONGEST_GAP_SECONDS)
+        self._unheard = {
+            address: self._unheard.get(address, 0.0) + gap if self._is_same(address, sign) else 0.0
+            for address, sign in signs.items()
+        }
+        self._signs, self._looked_at = dict(signs), now
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Those that should not be waited for."""
+        return frozenset(address for address, seconds in self._unheard.items() if seconds >= self._silence_seconds)
+
+    @property
+    def living(self) -> tuple[str, ...]:
+        """The others."""
+        return tuple(address for address in self._signs if address not in self.silent)
+
+    @property
+    def threads(self) -> int:
+        """Of the living."""
+        return sum(self._signs[address].threads for address in self.living)
+
+    def _is_same(self, address: str, sign: Sign) -> bool:
+        known = self._signs.get(address)
+        return known is not None and known.last_seen == sign.last_seen
