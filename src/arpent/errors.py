@@ -22,7 +22,8 @@ ArpentError
 │  ├─ AssetUnreadable
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
-│  └─ StorageUnavailable
+│  ├─ StorageUnavailable
+│  └─ WorkerDied            the process that did the work was killed, or crashed
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
 """
@@ -180,6 +181,14 @@ class StorageNotFound(WorldError):
 
 class StorageUnavailable(WorldError):
     """The object store does not answer as it should."""
+
+
+class WorkerDied(WorldError):
+    """The process that did the work was killed (by the kernel when memory is short, by an operator) or crashed in
+    native code; trying again can help, unless it is the work that kills."""
+
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message, transient=transient)
 
 
 class Conflict(ArpentError):

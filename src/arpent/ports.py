@@ -69,9 +69,13 @@ class Lease:
     partition: Partition | None
     """What to process; None: analyse the job."""
     attempt: int
-    """1 for the first try."""
+    """1 for the first try; one that ended with the worker's death is not counted."""
+    deaths: int = 0
+    """How often the worker that had it died."""
     body: str = field(default="", repr=False)
     """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
+    owner: str = ""
+    """The job's client, put in with it."""
 
 
 class WorkStore(Protocol):
@@ -92,9 +96,14 @@ class WorkStore(Protocol):
         """Close the piece of work (analysis: no outcome) and tell the job's progress; the outcome's findings are
         added to the job's. Raises LeaseLost."""
 
-    def release(self, lease: Lease, retry_at: datetime | None) -> None:
-        """Give it back unfinished, not to be claimed before `retry_at`, which makes it a failed attempt; None: at
-        once, and not counted. A lost lease is no error."""
+    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False) -> None:
+        """Give it back unfinished, not to be claimed before `retry_at`, which makes it a failed attempt, or, if its
+        worker `died`, a death; None: at once, and not counted. A lost lease is no error."""
+
+    def cut(self, lease: Lease, deaths: int) -> bool:
+        """Give a partition back as two halves, each with so many deaths on its account, free at once; no sum of the
+        job's progress changes. False, and it is still held, if that leads nowhere: it is one feature, or too many
+        parts of the same partition have no result. Raises LeaseLost."""
 
     def reopen(self, job_id: str) -> None:
         """Open the finished partitions with failed features again, reduced to those; their findings go."""

@@ -9,6 +9,7 @@ from threading import Barrier, Thread
 import pytest
 from sqlalchemy import Engine
 
+from arpent.adapters.sql.halves import MOST_SUSPECTS
 from arpent.adapters.sql.work import SqlWorkStore
 from arpent.errors import Conflict, LeaseLost
 from arpent.model.job import Status, UserAction
@@ -225,3 +226,114 @@ class TestReopening:
         assert again.partition is not None
         assert again.partition.features.ids.tolist() == [1, 2, 3]
         assert work.finish(again, all_done(again)).done == 3
+
+
+def ids(lease: Lease) -> list[int]:
+    assert lease.partition is not None
+    return [int(each) for each in lease.partition.features.ids]
+
+
+class TestDeaths:
+    def test_they_are_counted_apart_and_such_work_comes_last(
+        self, jobs: JobStore, work: WorkStore, clock: Clock
+    ) -> None:
+        processing_job(jobs, work, clock, cut(3, 1))
+        killer = claim(work, clock)
+        assert (number(killer), killer.attempt, killer.deaths) == (0, 1, 0)
+        work.release(killer, clock(), died=True)
+        leases = [claim(work, clock) for _ in range(3)]
+        assert [number(lease) for lease in leases] == [1, 2, 0]
+        assert (leases[2].attempt, leases[2].deaths) == (1, 1)
+        work.release(leases[2], clock())
+        again = claim(work, clock)
+        assert (again.attempt, again.deaths) == (2, 1)
+
+
+class TestCutting:
+    def test_a_partition_becomes_two_and_every_sum_stays(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(9, 5))
+        lease, other = claim(work, clock), claim(work, clock)
+        work.finish(other, all_done(other))
+        before = jobs.get(job.id).progress
+        assert work.cut(lease, 2)
+        after = jobs.get(job.id).progress
+        assert (after.partitions, after.open, after.in_hand) == (3, 2, 0)
+        assert after.percentage == before.percentage
+        assert (after.features, after.done, after.failed) == (before.features, before.done, before.failed)
+        halves = [claim(work, clock), claim(work, clock)]
+        assert [ids(half) for half in halves] == [[1, 2, 3], [4, 5]]
+        assert [number(half) for half in halves] == [0, 2]
+        assert [(half.attempt, half.deaths) for half in halves] == [(1, 2), (1, 2)]
+        with pytest.raises(LeaseLost):
+            work.finish(lease, all_done(lease))
+        assert [work.finish(half, all_done(half)).done for half in halves] == [7, 9]
+
+    def test_what_was_done_before_counts_on(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """A partition that START took up again holds only what had failed."""
+        job = processing_job(jobs, work, clock, cut(6, 6))
+        reasons = tuple(failure(each) for each in (2, 3, 5))
+        work.finish(claim(work, clock), Outcome(done=3, failed=3, findings=reasons, processing_units=1.0))
+        work.reopen(job.id)
+        before = jobs.get(job.id).progress
+        assert work.cut(claim(work, clock), 0)
+        progress = jobs.get(job.id).progress
+        assert (progress.features, progress.done, progress.percentage) == (6, 3, before.percentage)
+        halves = [claim(work, clock), claim(work, clock)]
+        assert [ids(half) for half in halves] == [[2, 3], [5]]
+        work.finish(halves[0], Outcome(done=1, failed=1, findings=(failure(3),)))
+        final = work.finish(halves[1], Outcome(done=0, failed=1, findings=(failure(5),)))
+        assert (final.done, final.failed, final.open, final.features) == (4, 2, 0, 6)
+        work.reopen(job.id)
+        again = [claim(work, clock), claim(work, clock)]
+        assert sorted(ids(each) for each in again) == [[3], [5]]
+        assert {each.deaths for each in again} == {0}
+        assert [work.finish(each, all_done(each)).done for each in again] == [5, 6]
+
+    def test_one_feature_cannot_be_cut(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        processing_job(jobs, work, clock, cut(1, 1))
+        lease = claim(work, clock)
+        assert not work.cut(lease, 0)
+        assert work.finish(lease, all_done(lease)).done == 1, "it is still held"
+
+    def test_nor_can_what_somebody_else_holds(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(4, 4))
+        slow = claim(work, clock)
+        clock.tick(61)
+        quick = claim(work, clock)
+        with pytest.raises(LeaseLost):
+            work.cut(slow, 0)
+        assert work.finish(quick, all_done(quick)).done == 4
+        assert jobs.get(job.id).progress.partitions == 1
+
+    def test_the_search_ends_where_everything_kills(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(200, 100))
+        first, other = claim(work, clock), claim(work, clock)
+        deaths = 1
+        while work.cut(first, deaths):
+            first, deaths = claim(work, clock), deaths + 1  # the largest part, as those with fewer deaths come first
+        assert jobs.get(job.id).progress.partitions == MOST_SUSPECTS + 1
+        assert not work.cut(other, 9), "no worker has lived at all: it is not the features"
+        work.finish(other, all_done(other))
+        assert not work.cut(first, 9), "one lived, but not with any of these"
+        work.finish(first, all_done(first))
+        assert work.cut(claim(work, clock), 9)
+
+    def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, engine: Engine, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(40, 5))
+        leases = [claim(work, clock) for _ in range(8)]
+        barrier = Barrier(4)
+
+        def cut_two(mine: list[Lease]) -> None:
+            own = SqlWorkStore(engine, now=clock)
+            barrier.wait()
+            for lease in mine:
+                assert own.cut(lease, 0)
+
+        threads = [Thread(target=cut_two, args=(leases[k : k + 2],)) for k in (0, 2, 4, 6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        progress = jobs.get(job.id).progress
+        assert (progress.features, progress.partitions) == (40, 16)
+        assert sorted(each for _ in range(16) for each in ids(claim(work, clock))) == list(range(1, 41))

@@ -13,7 +13,7 @@ from threading import Thread
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from arpent.errors import WorldError
+from arpent.errors import WorkerDied, WorldError
 from arpent.model.partition import Outcome
 from arpent.ports import Lease
 
@@ -37,7 +37,7 @@ class ProcessTicket:
         try:
             return self._future.result()
         except ProcessExpired as error:
-            raise WorldError(f"A worker process died (exit code {error.exitcode})", transient=True) from error
+            raise WorkerDied(f"A worker process died ({_cause(error.exitcode)})") from error
         except BrokenExecutor as error:
             raise WorldError("The worker processes died", transient=True) from error
         except CancelledError as error:
@@ -100,9 +100,18 @@ class ProcessExecutor:
             self._pool.join()
 
 
+def _cause(code: int) -> str:
+    """An exit code in words: the number of a signal is negative there."""
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"exit code {code}"
+
+
 def _begin_worker(parent: int, prepare: Callable[[], None] | None) -> None:
     # Ctrl-C reaches the whole group; the parent decides what ends and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(int(os.environ.get("X_NICE", "0")))
     Thread(target=_end_with, args=(parent,), daemon=True).start()
     if prepare is not None:
         prepare()

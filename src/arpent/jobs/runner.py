@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event as Flag
 
-from arpent.errors import Conflict, JobNotFound, LeaseLost
+from arpent.errors import Conflict, JobNotFound, LeaseLost, WorkerDied
 from arpent.jobs.analyst import Analyst
 from arpent.jobs.aside import Aside
+from arpent.jobs.deaths import deaths_of_a_half, reason
 from arpent.jobs.duties import Duties, pause_before_retry, transient, unwritten
 from arpent.jobs.machine import Event, advance, due, trouble
 from arpent.jobs.policy import Policy
@@ -171,6 +172,10 @@ class Runner:
     def _failed(self, hand: Hand, error: Exception) -> None:
         """Try again later, or write the reason into every feature; if even that fails, keep it in the report."""
         lease, about = hand.lease, {"job": hand.lease.job_id}
+        if isinstance(error, WorkerDied):
+            if self._survived(hand, error):
+                return
+            error = reason(lease, error)
         tries = self._policy.attempts * (2 if hand.giving_up else 1)
         if transient(error) and lease.attempt < tries:
             log.warning("Attempt %d of a partition failed: %s", lease.attempt, error, extra=about)
@@ -183,6 +188,26 @@ class Runner:
             log.error("A partition is given up: %s", error, exc_info=error, extra=about)
             hand.giving_up = True
             hand.ticket = Aside(lambda: self._duties.give_up(lease, error))
+
+    def _survived(self, hand: Hand, error: WorkerDied) -> bool:
+        """Whether there is hope yet for a partition whose worker died: another try, or one of its halves."""
+        lease, deaths = hand.lease, hand.lease.deaths + 1
+        if deaths < self._policy.attempts:
+            retry_at = self._now() + pause_before_retry(deaths, self._policy)
+            self._work.release(lease, retry_at, died=True)
+            then = "is tried again"
+        else:
+            try:
+                if not self._work.cut(lease, deaths_of_a_half(self._policy)):
+                    return False
+            except LeaseLost as lost:
+                self._drop(hand, lost)
+                return True
+            then = "is cut in halves"
+        self._hands.remove(hand)
+        log.warning("Death %d of a partition's worker, which %s: %s", deaths, then, error, extra={"job": lease.job_id})
+        self._duties.retried(lease, error)
+        return True
 
     def _release(self, hand: Hand, retry_at: datetime | None) -> bool:
         self._work.release(hand.lease, retry_at)
@@ -257,7 +282,8 @@ class Runner:
         else:
             try:
                 # Workers know no database: the request travels with the lease.
-                lease = replace(lease, body=self._jobs.get(lease.job_id).body)
+                job = self._jobs.get(lease.job_id)
+                lease = replace(lease, body=job.body, owner=job.owner)
                 ticket = self._executor.submit(self._duties.process, lease)
             except Exception:
                 self._work.release(lease, None)

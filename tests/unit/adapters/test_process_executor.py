@@ -14,7 +14,7 @@ import pytest
 
 from arpent.adapters.inline_executor import SerialExecutor
 from arpent.adapters.process_executor import ProcessExecutor
-from arpent.errors import AssetUnreadable, WorldError
+from arpent.errors import AssetUnreadable, WorkerDied, WorldError
 from arpent.model.partition import Outcome
 from arpent.ports import Executor, Lease, Ticket
 from tests.support.jobs import make_partition
@@ -104,7 +104,7 @@ class TestProcesses:
 
     def test_a_death_costs_one_ticket(self, executor: ProcessExecutor) -> None:
         tickets = [executor.submit(die if k == 1 else count, lease(k)) for k in range(6)]
-        with pytest.raises(WorldError, match="worker process died") as caught:
+        with pytest.raises(WorkerDied, match=r"worker process died \(SIGKILL\)") as caught:
             wait_for(tickets.pop(1))
         assert caught.value.transient
         assert [wait_for(ticket).done for ticket in tickets] == [3] * 5

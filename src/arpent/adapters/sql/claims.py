@@ -56,19 +56,19 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
 
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
-    """The first free partition of this job, if there still is one."""
+    """The first free partition of this job, if there still is one; those whose workers died come last."""
     processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
     free = (
-        select(partitions.c.number, partitions.c.failures)
+        select(partitions.c.number, partitions.c.failures, partitions.c.deaths)
         .where(partitions.c.job_id == job_id, partitions.c.finished.is_(False), _free(partitions, now), processing)
-        .order_by(partitions.c.number)
+        .order_by(partitions.c.deaths, partitions.c.number)  # what kills takes nobody's place
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL; on SQLite this transaction is the only writer
     )
     chosen = connection.execute(free).first()
     if chosen is None:
         return None
-    number, failures = chosen
+    number, failures, deaths = chosen
     token = str(uuid4())
     connection.execute(
         update(partitions)
@@ -80,7 +80,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
         select(payloads.c.features).where(payloads.c.job_id == job_id, payloads.c.number == number)
     ).scalar_one()
     partition = Partition(number=number, features=unpack(payload))
-    return Lease(job_id=job_id, token=token, partition=partition, attempt=failures + 1)
+    return Lease(job_id=job_id, token=token, partition=partition, attempt=failures + 1, deaths=deaths)
 
 
 def _free(table: Table, now: datetime) -> ColumnElement[bool]:

@@ -36,7 +36,15 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
     connection.execute(
         update(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.number == number)
-        .values(finished=False, failed=0, done=partitions.c.features - len(again), not_before=None, failures=0)
+        .values(
+            finished=False,
+            failed=0,
+            done=partitions.c.features - len(again),
+            not_before=None,
+            failures=0,
+            deaths=0,
+            cut_from=None,
+        )
     )
     connection.execute(
         delete(findings).where(

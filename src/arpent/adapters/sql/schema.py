@@ -89,7 +89,10 @@ partitions = Table(
     Column("leased_until", Instant),
     Column("not_before", Instant),
     Column("failures", Integer, nullable=False, default=0),
-    Index("partitions_open", "job_id", "finished", "number"),
+    # Apart from the failures: how often its worker died, and the partition that it is a part of since it was cut.
+    Column("deaths", Integer, nullable=False, default=0),
+    Column("cut_from", Integer),
+    Index("partitions_open", "job_id", "finished", "deaths", "number"),
 )
 
 # Apart from the counts, so that summing up a job's progress reads no geometry.

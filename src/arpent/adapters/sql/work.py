@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Table, Update, delete, select, update
 
-from arpent.adapters.sql import claims, retries
+from arpent.adapters.sql import claims, halves, retries
 from arpent.adapters.sql.engine import reading, writing
 from arpent.adapters.sql.payload import pack
 from arpent.adapters.sql.progress import progress_of
@@ -88,13 +88,20 @@ class SqlWorkStore:
                 connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(last_updated=now))
             return progress_of(connection, (lease.job_id,), now).get(lease.job_id, Progress())
 
-    def release(self, lease: Lease, retry_at: datetime | None) -> None:
+    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False) -> None:
         statement = _leased(lease).values(token=None, leased_until=None)
         if retry_at is not None:
-            table = _table(lease)
-            statement = statement.values(not_before=retry_at, failures=table.c.failures + 1)
+            count = partitions.c.deaths if died else _table(lease).c.failures
+            statement = statement.values({"not_before": retry_at, count.name: count + 1})
         with writing(self._engine) as connection:
             connection.execute(statement)
+
+    def cut(self, lease: Lease, deaths: int) -> bool:
+        assert lease.partition is not None, "an analysis is not cut"
+        with writing(self._engine) as connection:
+            # Keeps the row from others until the end: whoever takes the partition over sees it whole or cut.
+            _held(connection.execute(_leased(lease).values(not_before=None)), lease)
+            return halves.cut(connection, lease.job_id, lease.partition.number, deaths)
 
     def reopen(self, job_id: str) -> None:
         with writing(self._engine) as connection:

@@ -1,0 +1,16 @@
+"""How often the worker of a partition died, and what a partition was cut from; those least suspected come first."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("partitions", sa.Column("deaths", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("partitions", sa.Column("cut_from", sa.Integer))
+    op.drop_index("partitions_open", "partitions")
+    op.create_index("partitions_open", "partitions", ["job_id", "finished", "deaths", "number"])
