@@ -135,7 +135,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, tally: Tally 
     duties = Duties(
         analyse=lambda job: analysis(job, here, limits(settings, max(1, executor.slots))),
         process=partial(process_lease, for_workers(settings)),
-        give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id).body, lease, error, here),
+        give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, here),
         finished=tally.finished,
         retried=tally.retried,
     )
@@ -228,21 +228,21 @@ def limits(settings: Settings, parallelism: int = 1) -> Limits:
 
 def analysis(job: Job, here: World, allowed: Limits) -> Analysis:
     """A job's analysis."""
-    return analyse(job.id, parse_batch(job.body), here, allowed)
+    return analyse(job.id, parse_batch(job.body, job.owner), here, allowed)
 
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """What a worker does with a partition; it reaches images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     final = lease.attempt >= settings.policy.attempts
-    return process(lease.job_id, parse_batch(lease.body), lease.partition, world(settings), final=final)
+    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, world(settings), final=final)
 
 
-def give_up_lease(body: str, lease: Lease, error: Exception, here: World) -> Outcome:
+def give_up_lease(job: Job, lease: Lease, error: Exception, here: World) -> Outcome:
     """Write why a partition has no numbers."""
     assert lease.partition is not None, "an analysis has no files"
     reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
-    return give_up(lease.job_id, parse_batch(body), lease.partition, reason, here)
+    return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, here)
 
 
 def world(settings: Settings) -> World:
@@ -291,7 +291,7 @@ def answer(request: Request, settings: Settings, here: World) -> tuple[bytes, fl
 
 def explained(here: World, job: Job, feature: int, start: datetime | None) -> Explanation:
     """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
-    return explain_feature(parse_batch(without_forgotten(job.body)), feature, start, here)
+    return explain_feature(parse_batch(without_forgotten(job.body), job.owner), feature, start, here)
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,13 @@ from tests.support.server import free_port, wait_for
 OWNER = ("testkey", "testsecret")
 """Keys of the user who owns the buckets."""
 STRANGER = ("strangerkey", "never-tell-this-secret")
-"""Keys of a user who may do nothing with them."""
+"""Keys of a user who may do nothing with them, unless a bucket's policy or a role says so."""
+ROLES = {
+    "keeper": ("stranger", "s3:*"),
+    "reader": ("stranger", "s3:GetObject"),
+    "closed": ("owner", "s3:*"),
+}
+"""Name → (the user who may assume the role, what it may do with any bucket)."""
 _DISK = 6 << 30
 """Bytes of the (sparse) file that stands for a disk."""
 
@@ -47,6 +54,13 @@ def ceph() -> Iterator[str]:
             for user, (key, secret) in {"owner": OWNER, "stranger": STRANGER}.items():
                 _run(environment, "radosgw-admin", "user", "create", "--uid", user, "--display-name", user,
                      "--access-key", key, "--secret", secret)  # fmt: skip
+            for role, (user, action) in ROLES.items():
+                trust = _policy(Principal={"AWS": [f"arn:aws:iam:::user/{user}"]}, Action=["sts:AssumeRole"])
+                rights = _policy(Action=[action], Resource=["arn:aws:s3:::*"])
+                _run(environment, "radosgw-admin", "role", "create", "--role-name", role,
+                     "--assume-role-policy-doc", trust)  # fmt: skip
+                _run(environment, "radosgw-admin", "role-policy", "put", "--role-name", role,
+                     "--policy-name", "rights", "--policy-doc", rights)  # fmt: skip
             yield f"http://127.0.0.1:{port}"
         finally:
             for process in reversed(started):
@@ -93,6 +107,10 @@ def _configured(home: Path, port: int) -> Path:
             "rgw_data": str(home / "rgw"),
             "rgw_frontends": f"beast endpoint=127.0.0.1:{port}",
             "rgw_thread_pool_size": "64",
+            # Temporary keys for those who assume a role; here they may end after seconds.
+            "rgw_s3_auth_use_sts": "true",
+            "rgw_sts_key": "sixteen-letters!",
+            "rgw_sts_min_session_duration": "1",
             # Without keys there is nothing to encrypt with; the gateway would wait for ever.
             "ms_mon_client_mode": "crc",
             "ms_client_mode": "crc",
@@ -109,6 +127,10 @@ def _configured(home: Path, port: int) -> Path:
     _run(dict(os.environ), "monmaptool", "--create", "--clobber", "--fsid", identity, "--addv", "a", address,
          str(home / "monmap"))  # fmt: skip
     return path
+
+
+def _policy(**statement: object) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
 def _run(environment: Mapping[str, str], *command: str) -> None:

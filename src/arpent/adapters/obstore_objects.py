@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import GCSStore, S3Store
 
+from arpent.adapters.aws_signature import Keys
 from arpent.adapters.obstore_errors import OBSTORE_ERRORS, explained
-from arpent.adapters.sts_role import AssumedRole, Keys
-from arpent.errors import StorageDenied
+from arpent.adapters.sts_role import AssumedRole, RoleKeys
+from arpent.errors import StorageDenied, WorldError
 from arpent.model.location import Credentials, Location
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ RETRIES = 6
 """Tries after the first, of one request, with backoff and jitter …"""
 RETRY_SECONDS = 60
 """… and within so long."""
+MOST_STORES = 256
+"""Buckets with their keys that stay open."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -42,7 +45,8 @@ class CloudObjects:
     """Buckets in the cloud, opened with the keys of each location, else with what the machine has.
 
     `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name a compatible store; its buckets are then part of the path, and
-    http is allowed if the URL says so. Picklable; a copy opens its own connections.
+    http is allowed if the URL says so. Roles are assumed at `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` or AWS.
+    Picklable; a copy opens its own connections.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class CloudObjects:
         self._retries = retries
         self._retry_seconds = retry_seconds
         self._stores: dict[tuple[str, str, Credentials], S3Store | GCSStore] = {}
+        self._roles: dict[Credentials, RoleKeys] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -66,7 +71,7 @@ class CloudObjects:
         try:
             return bytes(obstore.get(store, location.key).bytes())
         except OBSTORE_ERRORS as error:
-            raise explained(error, location, "read") from None
+            raise self._explained(error, location, "read") from None
 
     def download(self, location: Location, path: Path) -> None:
         """By ranges, so that no single request has to last; an object that changes midway is a transient error."""
@@ -85,14 +90,14 @@ class CloudObjects:
             partial.replace(path)
         except OBSTORE_ERRORS as error:
             partial.unlink(missing_ok=True)
-            raise explained(error, location, "read") from None
+            raise self._explained(error, location, "read") from None
 
     def write(self, location: Location, payload: bytes) -> None:
         store = self._store(location, "write")
         try:
             obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
         except OBSTORE_ERRORS as error:
-            raise explained(error, location, "write") from None
+            raise self._explained(error, location, "write") from None
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         self._store(prefix, "write")
@@ -109,7 +114,7 @@ class CloudObjects:
                 for entry in page:
                     yield entry["path"]
         except OBSTORE_ERRORS as error:
-            raise explained(error, prefix, "list") from None
+            raise self._explained(error, prefix, "list") from None
 
     def delete(self, location: Location) -> None:
         """Remove one object; its absence is no error."""
@@ -119,7 +124,7 @@ class CloudObjects:
         except FileNotFoundError:
             return
         except OBSTORE_ERRORS as error:
-            raise explained(error, location, "delete") from None
+            raise self._explained(error, location, "delete") from None
 
     def probe(self, location: Location, action: str) -> None:
         """Whether an object can be read (`read`), or objects can be written below a prefix (`write`, which also needs
@@ -129,7 +134,7 @@ class CloudObjects:
             try:
                 obstore.head(store, location.key)
             except OBSTORE_ERRORS as error:
-                raise explained(error, location, action) from None
+                raise self._explained(error, location, action) from None
             return
         trial = location.child(f".arpent-probe-{secrets.token_hex(8)}")
         self.write(trial, b"")
@@ -142,17 +147,32 @@ class CloudObjects:
             if store is None:
                 if location.scheme not in ("s3", "gs"):
                     raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
-                store = self._s3(location) if location.scheme == "s3" else self._gcs(location, action)
+                store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
+                while len(self._stores) >= MOST_STORES:
+                    self._roles.pop(next(iter(self._stores))[2], None)
+                    self._stores.pop(next(iter(self._stores)))
                 self._stores[key] = store
             return store
 
-    def _s3(self, location: Location) -> S3Store:
+    def _explained(self, error: Exception, location: Location, action: str) -> WorldError:
+        """What happened; if there were no keys for a role, why."""
+        role = self._roles.get(location.credentials)
+        if role is not None and role.failure is not None:
+            why = role.failure
+            return type(why)(f"Cannot {action} {location.url}: {why}", transient=why.transient)
+        return explained(error, location, action)
+
+    def _s3(self, location: Location, action: str) -> S3Store:
         credentials, environment = location.credentials, self._environment
         endpoint = next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
         region = (
             credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         )
-        provider = _provider(credentials, environment, region, location)
+        provider: RoleKeys | _RequestKeys | None = None
+        if credentials.iam_role_arn:
+            provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
+        elif keys := _keys(credentials):
+            provider = _RequestKeys(keys)
         options: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
         if endpoint and endpoint.startswith("http://"):
             options["allow_http"] = True
@@ -203,16 +223,20 @@ class _RequestKeys:
         }
 
 
-def _provider(
-    credentials: Credentials, environment: Mapping[str, str], region: str, location: Location
-) -> AssumedRole | _RequestKeys | None:
-    """Whose keys sign: the request's, those of the role it names, or (None) obstore's own AWS_* chain."""
-    keys: Keys | None = None
-    if credentials.access_key and credentials.secret_access_key:
-        keys = Keys(access_key=credentials.access_key, secret_access_key=credentials.secret_access_key)
-    if not credentials.iam_role_arn:
-        return _RequestKeys(keys) if keys else None
+def _keys(credentials: Credentials) -> Keys | None:
+    """The request's own; None: obstore's AWS_* chain signs."""
+    if not (credentials.access_key and credentials.secret_access_key):
+        return None
+    return Keys(access_key=credentials.access_key, secret_access_key=credentials.secret_access_key)
+
+
+def _role(location: Location, action: str, environment: Mapping[str, str], region: str) -> AssumedRole:
+    """The role that the request names, assumed with the request's keys or else the machine's."""
+    credentials = location.credentials
+    assert credentials.iam_role_arn, "only called for a role"
+    keys, whose = _keys(credentials), "the request's keys"
     if keys is None and environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+        whose = "the keys arpent has (AWS_ACCESS_KEY_ID)"
         keys = Keys(
             access_key=environment["AWS_ACCESS_KEY_ID"],
             secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
@@ -220,10 +244,15 @@ def _provider(
         )
     if keys is None:
         raise StorageDenied(
-            f"Cannot open {location.url} as {credentials.iam_role_arn}: arpent has no keys to assume the role with. "
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where arpent runs."
+            f"Cannot {action} {location.url}: `iamRoleARN` {credentials.iam_role_arn} cannot be assumed: arpent has no "
+            "keys to do it with. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where arpent runs."
         )
-    endpoint = environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com"
-    role = AssumedRole(role=credentials.iam_role_arn, keys=keys, region=region, endpoint=endpoint)
-    role()  # obstore would wrap its error beyond recognition; ask once here
-    return role
+    amazon = f"https://sts.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+    return AssumedRole(
+        role=credentials.iam_role_arn,
+        keys=keys,
+        whose=whose,
+        region=region,
+        endpoint=environment.get("AWS_ENDPOINT_URL_STS") or environment.get("AWS_ENDPOINT_URL") or amazon,
+        external_id=credentials.external_id,
+    )

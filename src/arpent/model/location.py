@@ -17,6 +17,8 @@ class Credentials:
     """AWS region name."""
     iam_role_arn: str | None = None
     """Role to assume."""
+    external_id: str | None = None
+    """What tells the role's owner for which client of ours it is assumed."""
     service_account: str | None = field(default=None, repr=False)
     """Google service account JSON, base64; never shown."""
 

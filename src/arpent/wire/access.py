@@ -19,20 +19,24 @@ NAMING = frozenset({"<ID>", "<IDENTIFIER>"})
 """One of these must be in a template, or all features would write the same object."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_ROLE = re.compile(r"arn:[a-z-]+:iam::[^:\s]*:role/[^:\s]+")
+"""The account is empty in Ceph, or a tenant's name."""
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
 
 
-def read_object(access: Access, parameter: str) -> Location:
-    """An object to read: bucket and key are required. Raises InvalidRequest, naming the field below `parameter`."""
-    location, at = _location(access, parameter)
+def read_object(access: Access, parameter: str, client: str | None = None) -> Location:
+    """An object to read: bucket and key are required. `client`: for whom a role is assumed. Raises InvalidRequest,
+    naming the field below `parameter`."""
+    location, at = _location(access, parameter, client)
     if not location.key or location.key.endswith("/"):
         raise InvalidRequest.at(at, f"names no object: write {location.scheme}://{location.bucket}/path/to/object")
     return location
 
 
-def write_prefix(access: Access, parameter: str) -> Location:
-    """Where results go: a prefix, or a template. Raises InvalidRequest, naming the field below `parameter`."""
-    location, at = _location(access, parameter)
+def write_prefix(access: Access, parameter: str, client: str | None = None) -> Location:
+    """Where results go: a prefix, or a template. `client`: for whom a role is assumed. Raises InvalidRequest, naming
+    the field below `parameter`."""
+    location, at = _location(access, parameter, client)
     used = set(_PLACEHOLDER.findall(location.key))
     if unknown := used - PLACEHOLDERS:
         known = ", ".join(sorted(PLACEHOLDERS))
@@ -42,13 +46,13 @@ def write_prefix(access: Access, parameter: str) -> Location:
     return location
 
 
-def _location(access: Access, parameter: str) -> tuple[Location, str]:
+def _location(access: Access, parameter: str, client: str | None) -> tuple[Location, str]:
     """The location, and the parameter path of its url."""
     if (access.s3 is None) == (access.gs is None):
         raise InvalidRequest.at(parameter, "needs exactly one of s3 and gs")
     if access.s3 is not None:
         at = f"{parameter}->s3"
-        scheme, url, credentials = "s3", access.s3.url, _s3_credentials(access.s3, at)
+        scheme, url, credentials = "s3", access.s3.url, _s3_credentials(access.s3, at, client)
     else:
         assert access.gs is not None
         at = f"{parameter}->gs"
@@ -69,16 +73,20 @@ def _split(url: str, scheme: str, parameter: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _s3_credentials(access: S3Access, parameter: str) -> Credentials:
+def _s3_credentials(access: S3Access, parameter: str, client: str | None) -> Credentials:
     key, secret = access.access_key or None, _reveal(access.secret_access_key)
     if (key is None) != (secret is None):
         missing = "accessKey" if key is None else "secretAccessKey"
         raise InvalidRequest.at(f"{parameter}->{missing}", "is missing: accessKey and secretAccessKey go together")
+    role = access.iam_role_arn or None
+    if role is not None and not _ROLE.fullmatch(role):
+        raise InvalidRequest.at(f"{parameter}->iamRoleARN", "must look like arn:aws:iam::ACCOUNT:role/NAME")
     return Credentials(
         access_key=key,
         secret_access_key=secret,
         region=access.region or None,
-        iam_role_arn=access.iam_role_arn or None,
+        iam_role_arn=role,
+        external_id=client if role else None,
     )
 
 

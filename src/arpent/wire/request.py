@@ -44,15 +44,15 @@ NEITHER_PAIR = "is missing: give resx and resy, in units of the features' CRS, o
 ShapeT = TypeVar("ShapeT", bound=Shape)
 
 
-def parse_batch(text: str) -> Request:
-    """The body of a batch request. Raises InvalidRequest, naming everything that is wrong."""
+def parse_batch(text: str, client: str | None = None) -> Request:
+    """The body of a batch request of this client. Raises InvalidRequest, naming everything that is wrong."""
     body = read_json(text)
     _refuse_key(body, "bounds", "belongs to the synchronous API; a batch request has input->features")
     shape = _validate(BatchBody, body)
     gathering = Gathering()
-    features = gathering.attempt(read_object, shape.input.features, "input->features")
-    output = gathering.attempt(write_prefix, shape.output, "output")
-    script = gathering.attempt(_batch_script, shape.aggregation)
+    features = gathering.attempt(read_object, shape.input.features, "input->features", client)
+    output = gathering.attempt(write_prefix, shape.output, "output", client)
+    script = gathering.attempt(_batch_script, shape.aggregation, client)
     return _request(shape, gathering, features, script, output)
 
 
@@ -137,12 +137,12 @@ def _request(
     )
 
 
-def _batch_script(aggregation: BatchAggregation) -> str | Location:
+def _batch_script(aggregation: BatchAggregation, client: str | None) -> str | Location:
     script, reference = aggregation.evalscript, aggregation.evalscript_reference
     if (script is None) == (reference is None):
         raise InvalidRequest.at("aggregation->evalscript", "needs exactly one of evalscript and evalscriptReference")
     if reference is not None:
-        return read_object(reference, "aggregation->evalscriptReference")
+        return read_object(reference, "aggregation->evalscriptReference", client)
     assert script is not None
     if len(script.encode()) >= MAXIMUM_SCRIPT:
         raise InvalidRequest.at("aggregation->evalscript", "must be below 32 KB; store it and use evalscriptReference")

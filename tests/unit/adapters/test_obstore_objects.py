@@ -144,3 +144,16 @@ def test_a_role_needs_somebody_to_assume_it() -> None:
     place = replace(PLACE, credentials=Credentials(iam_role_arn="arn:aws:iam::1:role/r"))
     with pytest.raises(StorageDenied, match="AWS_ACCESS_KEY_ID"):
         CloudObjects({}).read(place)
+
+
+ROLE = "arn:aws:iam::1:role/r"
+
+
+def test_the_token_service_is_named_by_the_environment(server: LoopbackS3) -> None:
+    """The loopback store knows no roles: what it answers is explained with bucket, key, action, field and fix."""
+    place = replace(PLACE, credentials=replace(KEYS, iam_role_arn=ROLE))
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"):
+        store = CloudObjects({"AWS_ENDPOINT_URL_S3": server.url, name: server.url}, retries=0)
+        with pytest.raises(StorageDenied, match=rf"Cannot write s3://bucket/a/b.json: `iamRoleARN` {ROLE} .*STS"):
+            store.write(place, b"x")
+    assert server.buckets["bucket"] == {}
