@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import ceil, log2
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
@@ -23,6 +25,7 @@ from arpent.errors import (
     ScriptSyntaxError,
     StorageDenied,
     StorageUnavailable,
+    WorkerDied,
     WorldError,
 )
 from arpent.jobs.duties import Duties, pause_before_retry
@@ -58,6 +61,9 @@ class Engineer:
     bodies: set[str] = field(default_factory=set)
     given_up: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
+    killers: set[int] = field(default_factory=set)
+    chance: Callable[[], bool] = lambda: False
+    deaths: int = 0
     during: Callable[[], None] = lambda: None
 
     def analyse(self, job: Job) -> Analysis:
@@ -71,6 +77,9 @@ class Engineer:
         if faults:
             raise faults.pop(0)
         self.during()
+        if self.killers.intersection(of(lease).features.ids.tolist()) or self.chance():
+            self.deaths += 1
+            raise WorkerDied("A worker process died (SIGKILL)")
         self.processed.append(tuple(of(lease).features.ids.tolist()))
         self.bodies.add(lease.body)
         return replace(all_done(lease), processing_units=1.0)
@@ -236,6 +245,82 @@ class TestPartitionFaults:
         for attempt, middle in ((1, 2), (2, 4), (3, 8), (30, 60)):
             pauses = [pause_before_retry(attempt, policy).total_seconds() for _ in range(50)]
             assert middle * 0.5 <= min(pauses) < max(pauses) <= middle * 1.5
+
+
+class TestDeaths:
+    def told(self, site: Site) -> dict[int, str]:
+        return {each.feature: each.message for each in site.jobs.findings(site.job_id, 0, 9999)}
+
+    def test_a_death_by_chance_is_tried_again(self, site: Site) -> None:
+        deaths = iter([True, True])
+        engineer = Engineer(cut(4, 4), chance=lambda: next(deaths, False))
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert site.job.progress == Progress(features=4, done=4, partitions=1, processing_units=1.0)
+        assert len(engineer.retried) == 2
+
+    @pytest.mark.parametrize("attempts", [1, 3])
+    @pytest.mark.parametrize(("count", "killer"), [(1, 1), (2, 2), (500, 437), (1000, 1)])
+    def test_the_one_feature_that_kills_is_found(self, site: Site, attempts: int, count: int, killer: int) -> None:
+        site.policy = replace(POLICY, attempts=attempts)
+        engineer = Engineer(cut(count, count), killers={killer})
+        site.begin()
+        percentages = [0.0]
+        engineer.during = lambda: percentages.append(site.job.progress.percentage)
+        site.runner(engineer).run_until_idle()
+        assert (site.job.status, site.job.progress.done, site.job.progress.failed) == (Status.DONE, count - 1, 1)
+        assert percentages == sorted(percentages)
+        assert engineer.deaths <= attempts + 2 * ceil(log2(count))
+        assert sorted(each for part in engineer.processed for each in part) == [
+            each for each in range(1, count + 1) if each != killer
+        ]
+        assert len(engineer.given_up) == 1
+        assert "computed this feature alone died; the last: A worker process died (SIGKILL)" in engineer.given_up[0]
+
+    def test_so_are_several_and_only_they_are_tried_again(self, site: Site) -> None:
+        killers = {3, 4, 130, 290}
+        engineer = Engineer(cut(300, 60), killers=set(killers))
+        site.begin()
+        runner = site.runner(engineer)
+        runner.run_until_idle()
+        assert (site.job.progress.done, site.job.progress.failed) == (296, 4)
+        assert self.told(site).keys() == killers
+        assert engineer.deaths <= len(killers) * (3 + 2 * ceil(log2(60)))
+        engineer.killers = {290}
+        engineer.processed.clear()
+        site.act(Event.START)
+        runner.run_until_idle()
+        assert sorted(engineer.processed) == [(each,) for each in sorted(killers - {290})]
+        assert self.told(site).keys() == {290}
+
+    def test_what_fails_otherwise_is_never_cut(self, site: Site) -> None:
+        """Two deaths and two failures in turn are fewer than three of either kind."""
+        engineer = Engineer(cut(8, 8), faults={0: [BUSY, WorkerDied("SIGKILL"), BUSY, WorkerDied("SIGKILL")]})
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert site.job.progress == Progress(features=8, done=8, partitions=1, processing_units=1.0)
+        engineer = Engineer(cut(8, 8), faults={0: [WorkerDied("SIGKILL"), BUSY, BUSY, BUSY]})
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert (site.job.progress.partitions, site.job.progress.failed) == (1, 8)
+        assert engineer.given_up == [str(BUSY)]
+
+    def test_workers_that_die_by_chance_shred_nothing(self, site: Site) -> None:
+        dice = random.Random(3)
+        engineer = Engineer(cut(600, 20), chance=lambda: dice.random() < 0.3)
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert site.job.progress.done == 600
+        assert engineer.deaths > 10
+        assert site.job.progress.partitions <= 32
+
+    def test_where_everything_kills_the_search_ends(self, site: Site) -> None:
+        engineer = Engineer(cut(4000, 1000), killers=set(range(4001)))
+        site.begin()
+        site.runner(engineer).run_until_idle()
+        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.UNHEALTHY)
+        assert engineer.deaths <= 4 * 3 + 2 * 2 * 16
+        assert "hardly the feature" in engineer.given_up[-1]
 
 
 class TestStopping:
