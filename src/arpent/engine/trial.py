@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.engine.feeds import Feed
-from arpent.engine.footing import geographic
 from arpent.errors import ResolutionTooCoarse, ScriptExecutionError
 from arpent.model.calculation import Calculations
 from arpent.model.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.model.feature import Features
 from arpent.model.grid import Resolution, Size
 from arpent.ports import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.raster.geographic import geographic
 from arpent.zonal.histogram import check
 
 TRIAL_NUMBERS = (0, 1200, 3400)

@@ -58,14 +58,7 @@ class NearestIndex:
 def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
     """Index of the samples at these columns and rows of the level; those outside the image are left out."""
     across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
-    columns, rows = np.arange(shape.width), np.arange(shape.height)
-    # Which block, and where in it, by table: four divisions per sample would cost more than everything else here.
-    tables = (
-        (columns // shape.block_width).astype(np.int32),
-        (columns % shape.block_width).astype(np.int32),
-        (rows // shape.block_height * across).astype(np.int32),
-        (rows % shape.block_height * shape.block_width).astype(np.int32),
-    )
+    tables = tables_of(shape)
     counts = np.zeros(across * down + 1, np.int64)
     _count(*coordinates, tables, counts)
     blocks = np.flatnonzero(counts[1:])
@@ -79,6 +72,19 @@ def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> Nearest
         level=level, shape=shape, blocks=blocks, starts=starts, order=order, pixels=pixels,
         depths=_depths(order, pixels, starts, nothing, shape.block_width),
     )  # fmt: skip
+
+
+def tables_of(shape: Level) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Column → block and pixel in it, row → the same, so that number and pixel of a block are sums of two. Which block,
+    and where in it, by table: four divisions per sample would cost more than everything else here."""
+    across = -(-shape.width // shape.block_width)
+    columns, rows = np.arange(shape.width), np.arange(shape.height)
+    return (
+        (columns // shape.block_width).astype(np.int32),
+        (columns % shape.block_width).astype(np.int32),
+        (rows // shape.block_height * across).astype(np.int32),
+        (rows % shape.block_height * shape.block_width).astype(np.int32),
+    )
 
 
 @njit(cache=True, nogil=True)

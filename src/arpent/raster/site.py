@@ -8,7 +8,7 @@ from threading import RLock
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from arpent.model.grid import Grids
 from arpent.model.raster import Raster
@@ -17,11 +17,12 @@ from arpent.model.samples import Samples
 from arpent.raster.index import NearestIndex, sort_by_block
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
 from arpent.raster.locate import Coordinates, Warp, to_pixels
+from arpent.raster.reach import Reach
 from arpent.raster.resample import Manner, coarseness, manners
+from arpent.raster.straight import sort_straight
 
 Index = NearestIndex | InterpolationIndex
 
-_WGS84 = CRS.from_epsg(4326)
 _TOLERANCE = 2.5e-7
 """How far from PROJ a sample may land, in pixels of the source."""
 _MOST_INDICES = 64
@@ -37,11 +38,11 @@ class Site:
         self.crs = crs
         self.grids = grids
         self.samples = samples
-        self._geometries = geometries
+        self.reach = Reach(crs, grids, geometries)
+        """Which of them a footprint meets."""
         self._lock = RLock()
         self._warps: dict[tuple[str, float], Warp] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
-        self._shapes: NDArray[np.object_] | None = None
 
     def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
         """How each sample is taken from images on this raster's grid; a sample appears in at most one of them."""
@@ -56,27 +57,18 @@ class Site:
 
     def reached(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
         """(n,): whether the footprint (EPSG:4326) meets each polygon, or its grid; everything, if it is not known."""
-        count = len(self.grids)
-        if footprint is None or shapely.is_empty(footprint) or not count:
-            return np.ones(count, np.bool_)
-        with self._lock:
-            if self._shapes is None:
-                self._shapes = self._geographic_shapes()
-            whole = shapely.box(*shapely.total_bounds(self._shapes))
-        # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
-        own = shapely.from_wkb(shapely.to_wkb(footprint))
-        shapely.prepare(own)
-        if shapely.covers(own, whole):
-            return np.ones(count, np.bool_)
-        reached: NDArray[np.bool_] = shapely.intersects(own, self._shapes)
-        return reached
+        return self.reach.of(footprint)
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
         warp = self._warp(raster.crs, math.sqrt(abs(raster.transform.determinant)))
-        coordinates = to_pixels(raster.transform, warp.coordinates(self.samples))
-        if upsampling is downsampling is Resampling.NEAREST:
+        transform = raster.transform
+        nearest = upsampling is downsampling is Resampling.NEAREST
+        if nearest and warp.identity and transform.b == transform.d == 0.0:
+            return (sort_straight(raster.levels[0], transform, self.grids, self.samples),)
+        coordinates = to_pixels(transform, warp.coordinates(self.samples))
+        if nearest:
             return (sort_by_block(0, raster.levels[0], coordinates),)
-        ratio = coarseness(warp.corners, self.grids, raster.transform)
+        ratio = coarseness(warp.corners, self.grids, transform)
         return tuple(
             self._indexed(raster, manner, chosen, coordinates)
             for manner, chosen in manners(ratio, raster.levels, upsampling, downsampling).items()
@@ -99,17 +91,3 @@ class Site:
         if key not in self._warps:
             self._warps[key] = Warp(self.crs, self.grids, target, decade * _TOLERANCE)
         return self._warps[key]
-
-    def _geographic_shapes(self) -> NDArray[np.object_]:
-        """(n,): polygons, or bounds where there are none, in degrees; the whole world where PROJ has no answer."""
-        shapes = shapely.box(*self.grids.bounds.T) if self._geometries is None else self._geometries
-        shapes = np.asarray(shapes, object)
-        if not self.crs.equals(_WGS84, ignore_axis_order=True):
-            change = Transformer.from_crs(self.crs, _WGS84, always_xy=True).transform
-            shapes = shapely.transform(shapes, lambda xy: np.column_stack(change(xy[:, 0], xy[:, 1])))
-        bounds = shapely.bounds(shapes)
-        known = np.isfinite(bounds).all(axis=1) & (bounds[:, 2] - bounds[:, 0] < 180.0)
-        if not known.all():
-            shapes = shapes.copy()
-            shapes[~known] = shapely.box(-180.0, -90.0, 180.0, 90.0)
-        return shapes
