@@ -19,6 +19,8 @@ from arpent.ports import Lease
 
 ORPHAN_CHECK_SECONDS = 0.5
 """How often a worker looks whether its parent still lives."""
+NICENESS = 5
+"""Workers give way to whoever answers calls: without it a status call waits for its turn behind them, several times."""
 
 
 class ProcessTicket:
@@ -111,7 +113,7 @@ def _cause(code: int) -> str:
 def _begin_worker(parent: int, prepare: Callable[[], None] | None) -> None:
     # Ctrl-C reaches the whole group; the parent decides what ends and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(int(os.environ.get("X_NICE", "0")))
+    os.nice(NICENESS)
     Thread(target=_end_with, args=(parent,), daemon=True).start()
     if prepare is not None:
         prepare()
