@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
@@ -19,10 +21,13 @@ from obstore.store import HTTPStore, S3Store
 from arpent.errors import AssetUnreadable
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import RetryConfig
 
 Range = tuple[int, int]
 """Offset and length."""
+Version = tuple[str | None, float, int]
+"""What tells an image from one that takes its place: ETag, time of change (seconds), size in bytes."""
 
 _HEAD = 65536
 """Bytes of the first read: the header and block tables of a COG of one MGRS tile fit."""
@@ -30,8 +35,14 @@ _GAP = 262144
 """Ranges this close are fetched as one; what lies between is thrown away."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables that name an S3-compatible store, the first that is set counts."""
+_PARTS = 16
+"""Ranges far from each other that are fetched at once, by all threads together."""
 _MOST_STORES = 64
 """HTTP clients kept; signed URLs make a new one for every signature."""
+
+
+class Replaced(Exception):
+    """The image is another one than it was when its header was read."""
 
 
 class Origins:
@@ -43,13 +54,22 @@ class Origins:
         self.bytes_read = 0
         self._s3_options = dict(s3_options or {})
         self._stores: dict[tuple[str, str, str], HTTPStore | S3Store] = {}
+        self._parts: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
-    def ranges(self, href: str, ranges: Sequence[Range]) -> list[memoryview]:
-        """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable."""
+    def close(self) -> None:
+        """End the threads."""
+        with self._lock:
+            parts, self._parts = self._parts, None
+        if parts:
+            parts.shutdown(cancel_futures=True)
+
+    def ranges(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
+        """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable, and Replaced if this
+        is no longer the version that the caller knows."""
         path = local_path(href)
         try:
-            found = _local(path, ranges) if path else self._remote(href, ranges)
+            found = _local(path, ranges, version) if path else self._remote(href, ranges, version)
         except (OSError, BaseError, ValueError) as error:
             raise _unreadable(href, error) from None
         with self._lock:
@@ -61,22 +81,42 @@ class Origins:
         path = local_path(href)
         try:
             if path:
-                first, size = bytes(_local(path, [(0, _HEAD)])[0]), path.stat().st_size
+                version = _version_of(path.stat())
+                first = bytes(_local(path, [(0, _HEAD)], version)[0])
             else:
                 store, key = self._store(href)
                 answer = obstore.get(store, key, options={"range": (0, _HEAD)})
-                first, size = bytes(answer.bytes()), answer.meta["size"]
+                first, version = bytes(answer.bytes()), _version(answer.meta)
         except (OSError, BaseError, ValueError) as error:
             raise _unreadable(href, error) from None
         with self._lock:
             self.bytes_read += len(first)
-        return HeaderBytes(self, href, first, size)
+        return HeaderBytes(self, href, first, version)
 
-    def _remote(self, href: str, ranges: Sequence[Range]) -> list[memoryview]:
+    def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
         store, key = self._store(href)
-        starts, lengths = [start for start, _ in ranges], [length for _, length in ranges]
-        pieces = obstore.get_ranges(store, key, starts=starts, lengths=lengths, coalesce=_GAP)
-        return [memoryview(piece) for piece in pieces]
+
+        def fetch(span: tuple[int, int]) -> memoryview:
+            answer = obstore.get(store, key, options={"range": span})
+            if not _same(_version(answer.meta), version):
+                raise Replaced
+            return memoryview(answer.bytes())
+
+        spans = _spans(ranges)
+        pieces = [fetch(spans[0])] if len(spans) == 1 else list(self._pool().map(fetch, spans))
+        starts = [start for start, _ in spans]
+        found = []
+        for start, length in ranges:
+            number = bisect_right(starts, start) - 1
+            inside = start - starts[number]
+            found.append(pieces[number][inside : inside + length])
+        return found
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._parts is None:
+                self._parts = ThreadPoolExecutor(_PARTS, thread_name_prefix="range")
+            return self._parts
 
     def _store(self, href: str) -> tuple[HTTPStore | S3Store, str]:
         """A client for the host or bucket, and the path in it. A query (a signature) belongs to the client."""
@@ -115,11 +155,12 @@ class Origins:
 class HeaderBytes(io.RawIOBase):
     """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB, each once."""
 
-    def __init__(self, origins: Origins, href: str, first: bytes, size: int) -> None:
+    def __init__(self, origins: Origins, href: str, first: bytes, version: Version) -> None:
         super().__init__()
         self._origins = origins
         self._href = href
-        self.size = size
+        self.version = version
+        self.size = version[2]
         self._pages = {0: first}
         self._at = 0
 
@@ -153,7 +194,7 @@ class HeaderBytes(io.RawIOBase):
     def _page(self, number: int) -> bytes:
         if number not in self._pages:
             length = min(_HEAD, self.size - number * _HEAD)
-            self._pages[number] = bytes(self._origins.ranges(self._href, [(number * _HEAD, length)])[0])
+            self._pages[number] = bytes(self._origins.ranges(self._href, [(number * _HEAD, length)], self.version)[0])
         return self._pages[number]
 
 
@@ -173,12 +214,38 @@ def public_name(href: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _local(path: Path, ranges: Sequence[Range]) -> list[memoryview]:
+def _local(path: Path, ranges: Sequence[Range], version: Version) -> list[memoryview]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        if _version_of(os.fstat(descriptor)) != version:
+            raise Replaced
         return [memoryview(os.pread(descriptor, length, offset)) for offset, length in ranges]
     finally:
         os.close(descriptor)
+
+
+def _version_of(status: os.stat_result) -> Version:
+    return None, status.st_mtime_ns / 1e9, status.st_size
+
+
+def _version(meta: ObjectMeta) -> Version:
+    return meta["e_tag"], meta["last_modified"].timestamp(), meta["size"]
+
+
+def _same(one: Version, other: Version) -> bool:
+    """Servers behind one name may call the same image by different tags; then time and size tell."""
+    return (one[0] is not None and one[0] == other[0]) or one[1:] == other[1:]
+
+
+def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
+    """Starts and ends of what is fetched at once: neighbours come together, with what lies between."""
+    spans: list[tuple[int, int]] = []
+    for start, length in sorted(ranges):
+        if spans and start - spans[-1][1] <= _GAP:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], start + length))
+        else:
+            spans.append((start, start + length))
+    return spans
 
 
 def _unreadable(href: str, error: Exception) -> AssetUnreadable:

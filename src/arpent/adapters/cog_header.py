@@ -13,7 +13,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from tifffile import TiffFile, TiffPage
 
-from arpent.adapters.cog_bytes import HeaderBytes
+from arpent.adapters.cog_bytes import HeaderBytes, Version
 from arpent.adapters.cog_decode import CODECS
 from arpent.model.raster import Level, Raster
 
@@ -77,8 +77,13 @@ class Header:
     """What the domain knows of it."""
     tables: tuple[Table, ...]
     """Per level."""
-    size: int
-    """Bytes of the file."""
+    version: Version
+    """Of the file that this was read from."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.version[2]
 
 
 def parse(href: str, file: HeaderBytes) -> Header:
@@ -101,7 +106,7 @@ def parse(href: str, file: HeaderBytes) -> Header:
             levels=tuple(table.shape for table in tables),
             block_bytes=tables[0].mean_length(),
         )
-    return Header(raster=raster, tables=tables, size=file.size)
+    return Header(raster=raster, tables=tables, version=file.version)
 
 
 def _overview_of(first: TiffPage, page: TiffPage) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFileError
 
-from arpent.adapters.cog_bytes import Origins, local_path, public_name
+from arpent.adapters.cog_bytes import Origins, Range, Replaced, local_path, public_name
 from arpent.adapters.cog_decode import Buffer, decode
 from arpent.adapters.cog_header import Header, Unusual, parse
 from arpent.adapters.cog_windows import GdalImage
@@ -111,6 +111,7 @@ class CogReader:
         for pool in pools:
             if pool:
                 pool.shutdown(cancel_futures=True)
+        self._origins.close()
         for future in images:
             with suppress(Exception):
                 if isinstance(image := future.result(timeout=0), GdalImage):
@@ -148,6 +149,8 @@ class CogReader:
         file = self._origins.head(href)
         try:
             return parse(href, file)
+        except Replaced:
+            raise self._replaced(href) from None
         except (Unusual, TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
             return GdalImage(href)
 
@@ -193,8 +196,19 @@ class CogReader:
         size = load.image.size
         there = [offset > 0 and length > 0 and offset + length <= size for offset, length in entries]
         wanted = [entry for entry, present in zip(entries, there, strict=True) if present]
-        pieces = iter(self._origins.ranges(load.href, wanted) if wanted else [])
+        pieces = iter(self._bytes(load.href, load.image, wanted) if wanted else [])
         return load, [next(pieces) if present else None for present in there]
+
+    def _bytes(self, href: str, image: Header, ranges: Sequence[Range]) -> list[Buffer]:
+        try:
+            return [*self._origins.ranges(href, ranges, image.version)]
+        except Replaced:
+            raise self._replaced(href) from None
+
+    def _replaced(self, href: str) -> AssetUnreadable:
+        with self._lock:  # where one image is new, others are: what is known of them may be old, too
+            self._images.clear()
+        return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
 
     def _decode(self, parcel: _Parcel, band: int) -> Piece:
         image, block = parcel.image, parcel.block
@@ -212,7 +226,7 @@ class CogReader:
             if offset + length > image.size:
                 raise ValueError("the file ends before it does")
             if payload is None:
-                payload = self._origins.ranges(parcel.href, [(offset, length)])[0]
+                payload = self._bytes(parcel.href, image, [(offset, length)])[0]
             pixels = decode(payload, table, shape, rows, band)
         except ValueError as error:
             place = f"block (row {block.row}, column {block.column}) of level {block.level}"
