@@ -203,5 +203,8 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
     if error.errno == errno.ENAMETOOLONG:
         return StorageDenied(f"{what}: the file system does not take such a long name.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageUnavailable(f"{what}: the disk is full.", transient=True)
+        return StorageUnavailable(
+            f"{what}: the disk of bucket {location.bucket!r} is full. Make room on it, and START the request again.",
+            transient=True,
+        )
     return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)

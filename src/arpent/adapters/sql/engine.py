@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from arpent.errors import WorldError
 
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another writer."""
+FULL = re.compile(r"disk is full|No space left on device")
+"""How SQLite and PostgreSQL say it."""
 
 
 def make_engine(url: str) -> Engine:
@@ -52,7 +55,8 @@ def _explained() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        raise WorldError(f"The database does not answer as it should: {cause}", transient=True) from error
+        advice = "; make room on its disk" if FULL.search(str(cause)) else ""
+        raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise

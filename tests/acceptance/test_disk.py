@@ -1,0 +1,133 @@
+"""A full disk under the buckets or the database: nothing is half-written, and with room again the job is whole."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests_oauthlib import OAuth2Session
+
+from tests.support import client
+from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.scripts import slow_script
+from tests.support.server import Server, wait_for
+from tests.support.small_disk import SmallDisk, small_disk
+
+pytestmark = pytest.mark.slow
+
+PARCELS = good_parcels(60)
+SETTINGS = {
+    "PIXEL_BUDGET": "1500", "POLICY__ATTEMPTS": "2", "POLICY__RETRY_SECONDS": "0.1", "POLICY__LEASE_SECONDS": "5",
+}  # fmt: skip
+ROOM = 200_000
+"""Bytes for about half of the results: a file takes whole pages."""
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SmallDisk, SmallDisk]]:
+    """Those of the buckets and of the database."""
+    folder = tmp_path_factory.mktemp("disks")
+    with small_disk(folder / "buckets", 4) as buckets, small_disk(folder / "database", 16) as database:
+        yield buckets, database
+
+
+@pytest.fixture(scope="module")
+def server(disks: tuple[SmallDisk, SmallDisk], catalog: Path) -> Iterator[Server]:
+    buckets, database = disks
+    settings = {**SETTINGS, "DATABASE_URL": f"sqlite:///{database.path / 'arpent.db'}"}
+    server = Server(folder=buckets.path.parent, catalog=catalog, settings=settings)
+    assert server.buckets == buckets.path
+    write_geopackage(server.buckets / "fields" / "parcels.gpkg", PARCELS)
+    (server.buckets / "results").mkdir()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def session(server: Server) -> Iterator[OAuth2Session]:
+    with client.signed_in(server, *server.add_client()) as session:
+        yield session
+
+
+def body(turns: int) -> dict[str, Any]:
+    return client.seed_body(
+        "s3://fields/parcels.gpkg", slow_script(turns), "s3://results/disk", aggregationInterval={"of": "P10D"}
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(server: Server, session: OAuth2Session) -> dict[str, bytes]:
+    """File name → bytes with all the room in the world."""
+    job = client.run_job(session, server, body(1_000), seconds=120)
+    assert (job["status"], job["progress"]["failed"]) == ("DONE", 0), job
+    return client.result_bytes(server, job)
+
+
+def check_nothing_is_half_written(server: Server, job: dict[str, Any], expected: dict[str, bytes]) -> set[str]:
+    """Every file is that of the undisturbed run or tells why it has no numbers; returns the names of the former."""
+    whole = set()
+    for name, content in client.result_bytes(server, job).items():
+        if content == expected[name]:
+            whole.add(name)
+        else:
+            assert "is full" in json.dumps(json.loads(content)), name
+    assert list(client.result_folder(server, job).rglob(".arpent-partial-*")) == []
+    return whole
+
+
+def test_the_buckets_disk_is_full(
+    server: Server, session: OAuth2Session, disks: tuple[SmallDisk, SmallDisk], expected: dict[str, bytes]
+) -> None:
+    disk, _ = disks
+    job = client.create(session, server, body(1_000))
+    assert client.act(session, server, job, "analyse") == 204
+    client.wait_until(session, server, job, ("ANALYSIS_DONE",))
+    disk.fill(leaving=ROOM)
+    assert client.act(session, server, job, "start") == 204
+    full = client.wait_until(session, server, job, seconds=120)
+    assert (full["status"], full["completionPercentage"]) == ("DONE", 100), full
+    assert full["progress"]["failed"] > 0
+    assert full["progress"]["done"] > 0
+    whole = check_nothing_is_half_written(server, full, expected)
+    assert full["progress"]["done"] <= len(whole) < len(expected)
+    report = session.get(f"{server.batch}/{job}/features", params={"count": 1000}).text
+    assert "Cannot write s3://results/disk/" in report
+    assert "the disk of bucket 'results' is full. Make room on it, and START the request again." in report
+
+    disk.clear()
+    assert client.act(session, server, job, "start") == 204
+    client.wait_until(session, server, job, ("PROCESSING", "DONE"))
+    done = client.wait_until(session, server, job, seconds=120)
+    assert (done["status"], done["progress"]["failed"]) == ("DONE", 0), done
+    assert client.result_bytes(server, done) == expected
+    check_nothing_is_half_written(server, done, expected)
+
+
+def test_the_databases_disk_is_full(
+    server: Server, session: OAuth2Session, disks: tuple[SmallDisk, SmallDisk], expected: dict[str, bytes]
+) -> None:
+    """What is computed is kept until there is room: the job goes on by itself."""
+    _, disk = disks
+    job = client.create(session, server, body(20_000))
+    assert client.act(session, server, job, "start") == 204
+    folder = server.buckets / "results" / "disk" / job
+    wait_for(lambda: len(list(folder.glob("*.json"))) > 2, 60, "the first results")
+    disk.fill()
+    before = len(server.log)
+    wait_for(lambda: "disk is full; make room on its disk" in server.log[before:], 60, "the runner to notice")
+    refused = session.request("POST", server.batch, headers=client.JSON, json=body(1))
+    assert refused.status_code == 500, refused.text
+    assert "make room on its disk" in refused.json()["error"]["message"]
+    time.sleep(3.0)
+    now = client.status(session, server, job)
+    assert (now["status"], now["completionPercentage"] < 100) == ("PROCESSING", True), now
+    disk.clear()
+    done = client.wait_until(session, server, job, seconds=120)
+    assert (done["status"], done["progress"]["failed"]) == ("DONE", 0), done
+    assert client.result_bytes(server, done) == expected, "the loop in the script changes no number"
