@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     assert request.output is not None, "a batch request has an output"
     feeds = _check_script(request, world, limits)
     features = take_in(request.features, world, limits)
+    features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, feeds)
     check_keys(job_id, request.output, features)
 

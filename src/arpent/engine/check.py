@@ -31,7 +31,7 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
     absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
     other = ~absent & (types != POLYGON) & (types != MULTIPOLYGON)
-    invalid = ~absent & ~other & ~shapely.is_valid(geometries)
+    invalid = ~absent & ~other & ~features.validity
     found: dict[int, tuple[str, str]] = {int(row): ("empty", KINDS["empty"]) for row in np.flatnonzero(absent)}
     for row in np.flatnonzero(other):
         found[int(row)] = ("not-a-polygon", KINDS["not-a-polygon"].format(type=geometries[row].geom_type))

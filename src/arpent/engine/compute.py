@@ -38,7 +38,7 @@ def compute(
         messages = as_failures(found)
         results.append(_failed(features.take(broken), {place: messages[int(row)] for place, row in enumerate(broken)}))
     if len(rows):
-        usable = features.take(rows)
+        usable = features.take(rows) if found else features
         own = Grids.over(usable.bounds, request.sampling) if grids is None else grids.take(rows)
         results.append(_usable(request, usable, own, script, world))
     return tuple(results)

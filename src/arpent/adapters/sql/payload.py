@@ -29,6 +29,7 @@ def pack(features: Features) -> bytes:
         identifier=identifier,
         identifier_ends=identifier_ends,
         identifier_missing=identifier_missing,
+        **({} if features.valid is None else {"valid": features.valid}),
     )
     return buffer.getvalue()
 
@@ -43,6 +44,7 @@ def unpack(payload: bytes) -> Features:
             ids=columns["ids"],
             identifiers=tuple(None if each is None else each.decode() for each in names),
             geometries=np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_),
+            valid=columns.get("valid"),
         )
 
 
