@@ -85,13 +85,12 @@ class TestObjectStore:
         assert list(world.store.list(world.home.child("a/"))) == [world.home.child("a/x").key]
         assert list(world.store.list(world.home.child("none"))) == []
 
-    @pytest.mark.parametrize("action", ["read", "download", "probe"])
+    @pytest.mark.parametrize("action", ["read", "download"])
     def test_a_missing_object_is_named(self, world: World, action: str, tmp_path: Path) -> None:
         place = world.home.child("gone.gpkg")
         calls: dict[str, Callable[[], object]] = {
             "read": lambda: world.store.read(place),
             "download": lambda: world.store.download(place, tmp_path / "copy"),
-            "probe": lambda: world.store.probe(place, "read"),  # type: ignore[attr-defined]
         }
         with pytest.raises(StorageNotFound) as caught:
             calls[action]()
@@ -116,7 +115,3 @@ class TestObjectStore:
         for call in (lambda: world.store.read(place), lambda: world.store.write(place, b"x")):
             with pytest.raises(StorageDenied):
                 call()
-
-    def test_a_probe_leaves_nothing(self, world: World) -> None:
-        world.store.probe(world.home.child("results"), "write")  # type: ignore[attr-defined]
-        assert list(world.store.list(world.home)) == []

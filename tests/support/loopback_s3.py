@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape, unescape
+from xml.sax.saxutils import escape
 
 
 @dataclass
@@ -29,20 +28,6 @@ class LoopbackS3:
     most_in_flight: int = 0
 
 
-def _delete(state: LoopbackS3, bucket: str, body: str) -> bytes:
-    """DeleteObjects: answers 200 whatever happens, refusals are in the text."""
-    keys = re.findall(r"<Key>([^<]*)</Key>", body)
-    if "DELETE" in state.denied:
-        entries = "".join(
-            f"<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>no</Message></Error>" for key in keys
-        )
-    else:
-        entries = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
-        for key in keys:
-            state.buckets[bucket].pop(unescape(key), None)
-    return f"<DeleteResult>{entries}</DeleteResult>".encode()
-
-
 def _answer(  # noqa: PLR0911 - one line per answer of the protocol
     state: LoopbackS3, request: BaseHTTPRequestHandler, body: bytes
 ) -> tuple[int, bytes]:
@@ -54,8 +39,6 @@ def _answer(  # noqa: PLR0911 - one line per answer of the protocol
         return state.faults.pop(0), b"<Error><Code>Injected</Code></Error>"
     if f"Credential={state.key}/" not in request.headers.get("authorization", ""):
         return 403, b"<Error><Code>InvalidAccessKeyId</Code></Error>"
-    if request.command == "POST" and split.query == "delete":
-        return 200, _delete(state, bucket, body.decode())
     if request.command in state.denied:
         return 403, b"<Error><Code>AccessDenied</Code></Error>"
     if bucket not in state.buckets:
@@ -115,7 +98,7 @@ def _handler(state: LoopbackS3) -> type[BaseHTTPRequestHandler]:
             with lock:
                 state.in_flight -= 1
 
-        do_GET = do_PUT = do_HEAD = do_POST = _serve  # noqa: N815
+        do_GET = do_PUT = do_HEAD = _serve  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

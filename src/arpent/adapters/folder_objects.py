@@ -91,28 +91,6 @@ class FolderObjects:
                 if not name.startswith(PARTIAL):
                     yield Path(folder, name).relative_to(bucket).as_posix()
 
-    def delete(self, location: Location) -> None:
-        """Remove one object; its absence is no error."""
-        try:
-            self._path(location, "delete").unlink(missing_ok=True)
-        except OSError as error:
-            raise _explained(error, location, "delete") from error
-
-    def probe(self, location: Location, action: str) -> None:
-        """Whether an object can be read (`read`) or objects can be written below a prefix (`write`); leaves nothing
-        behind, not even folders. Raises what the action would raise."""
-        path = self._path(location, action)
-        try:
-            if action == "read":
-                with path.open("rb"):
-                    return
-            folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
-            trial = folder / f"{PARTIAL}{secrets.token_hex(8)}"
-            trial.touch(exist_ok=False)
-            trial.unlink()
-        except OSError as error:
-            raise _explained(error, location, action) from error
-
     def _bucket(self, location: Location, action: str) -> Path:
         name = location.bucket
         if not name or name in (".", "..") or "/" in name or "\0" in name:

@@ -11,12 +11,11 @@ from arpent.errors import StorageDenied, StorageNotFound, StorageUnavailable, Wo
 from arpent.model.location import Location
 
 RIGHTS = {
-    "s3": {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket", "delete": "s3:DeleteObject"},
+    "s3": {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket"},
     "gs": {
         "read": "storage.objects.get",
         "write": "storage.objects.create",
         "list": "storage.objects.list",
-        "delete": "storage.objects.delete",
     },
 }
 """Scheme → action → the right it takes, as policies of buckets call it."""
@@ -40,11 +39,12 @@ def explained(error: Exception, location: Location, action: str) -> WorldError:
         ),
         (absent, StorageNotFound(f"{what}: there is no object {location.key!r} in {bucket}.")),
         (
-            # Deleting is one request for many keys: it succeeds, and its answer says what was refused.
-            isinstance(error, PermissionDeniedError | UnauthenticatedError) or answer == "AccessDenied",
+            isinstance(error, PermissionDeniedError | UnauthenticatedError),
             StorageDenied(
                 f"{what}: the store refuses ({answer}). Check the keys, and that they have "
                 f"{RIGHTS[location.scheme][action]} for {_folder(location)} in {bucket}."
+                # Who may not list a bucket is not told what is not in it.
+                + (" The object may also not be there." if action == "read" else "")
             ),
         ),
         (

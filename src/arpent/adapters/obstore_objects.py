@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -115,30 +114,6 @@ class CloudObjects:
                     yield entry["path"]
         except OBSTORE_ERRORS as error:
             raise self._explained(error, prefix, "list") from None
-
-    def delete(self, location: Location) -> None:
-        """Remove one object; its absence is no error."""
-        store = self._store(location, "delete")
-        try:
-            obstore.delete(store, location.key)
-        except FileNotFoundError:
-            return
-        except OBSTORE_ERRORS as error:
-            raise self._explained(error, location, "delete") from None
-
-    def probe(self, location: Location, action: str) -> None:
-        """Whether an object can be read (`read`), or objects can be written below a prefix (`write`, which also needs
-        the right to delete, FACTS 2.1); leaves nothing behind. Raises what the action would raise."""
-        if action == "read":
-            store = self._store(location, action)
-            try:
-                obstore.head(store, location.key)
-            except OBSTORE_ERRORS as error:
-                raise self._explained(error, location, action) from None
-            return
-        trial = location.child(f".arpent-probe-{secrets.token_hex(8)}")
-        self.write(trial, b"")
-        self.delete(trial)
 
     def _store(self, location: Location, action: str) -> S3Store | GCSStore:
         key = (location.scheme, location.bucket, location.credentials)

@@ -116,7 +116,7 @@ class AssumedRole:
 
     def _refusal(self, status: int, text: str) -> WorldError:
         code = _element(text, "Code") or f"HTTP {status}"
-        if status >= 500 or status == 429 or code in _PASSING:
+        if (status >= 500 and status != 501) or status == 429 or code in _PASSING:
             return self._unavailable(f"the Security Token Service answers {code}.")
         fix = _FIXES.get(code, _NO_SERVICE).format(whose=self.whose)
         trust = f" ExternalId is {self.external_id}." if self.external_id and code == "AccessDenied" else ""

@@ -77,8 +77,6 @@ def test_a_read_only_bucket_is_denied(store: FolderObjects, tmp_path: Path) -> N
     (tmp_path / "root" / "bucket").chmod(0o500)
     with pytest.raises(StorageDenied, match="check its rights"):
         store.write(at("x"), b"")
-    with pytest.raises(StorageDenied, match="check its rights"):
-        store.probe(at("x"), "write")
 
 
 @pytest.mark.parametrize(
@@ -114,11 +112,6 @@ def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_pat
     assert list(store.list(at(""))) == ["a"]
     assert fresh.exists()
     assert not stale.exists()
-
-
-def test_a_probe_makes_no_folders(store: FolderObjects, tmp_path: Path) -> None:
-    store.probe(at("not/yet/there"), "write")
-    assert list((tmp_path / "root" / "bucket").iterdir()) == []
 
 
 def test_many_files_are_there_together_or_not_at_all(

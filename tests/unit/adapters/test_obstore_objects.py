@@ -52,12 +52,6 @@ def test_wrong_keys_are_named_without_the_secret(server: LoopbackS3) -> None:
     assert not caught.value.transient
 
 
-def test_a_refused_right_names_the_action(server: LoopbackS3) -> None:
-    server.denied = {"DELETE"}
-    with pytest.raises(StorageDenied, match=r"Cannot delete .*AccessDenied"):
-        opened(server).probe(PLACE, "write")
-
-
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_short_fault_is_not_noticed(server: LoopbackS3, status: int) -> None:
     server.faults = [status]
