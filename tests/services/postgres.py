@@ -5,55 +5,87 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.server import free_port, wait_for
 
 USER, PASSWORD, DATABASE = "arpent", "for-tests-only", "postgres"
+OPTIONS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": 200}
+
+
+@dataclass(kw_only=True)
+class Cluster:
+    """Lives in `home`; PostgreSQL refuses to run as root: then it runs as the user `postgres`."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self._programs = _programs()
+        self._user: int | None = None
+        (self.home / "password").write_text(PASSWORD)
+        if os.geteuid() == 0:
+            account = pwd.getpwnam("postgres")
+            self._user = account.pw_uid
+            for path in (self.home, self.home / "password"):
+                os.chown(path, account.pw_uid, account.pw_gid)
+        subprocess.run(
+            [self._programs / "initdb", "-D", self.home / "cluster", "-U", USER, "-A", "scram-sha-256",
+             "--pwfile", self.home / "password", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True, stdout=subprocess.DEVNULL, user=self._user, cwd=self.home,
+        )  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def start(self) -> None:
+        """Start it (again) and wait until it answers."""
+        settings = [part for key, value in (OPTIONS | {"port": self.port}).items() for part in ("-c", f"{key}={value}")]
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self.home / "cluster", *settings],
+                stdout=log, stderr=log, user=self._user, cwd=self.home,
+            )  # fmt: skip
+        ready = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, 30, "PostgreSQL")
+
+    def stop(self) -> None:
+        """End it at once, whoever is connected: it recovers at its next start."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGQUIT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """A cluster that has been started."""
+    with tempfile.TemporaryDirectory(prefix="arpent-postgres-") as name:
+        cluster = Cluster(home=Path(name))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            if cluster.process is not None:
+                cluster.stop()
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of its database. PostgreSQL refuses to run as root: then it runs as the user `postgres`."""
-    programs, port = _programs(), free_port()
-    with tempfile.TemporaryDirectory(prefix="arpent-postgres-") as name:
-        home = Path(name)
-        (home / "password").write_text(PASSWORD)
-        user = None
-        if os.geteuid() == 0:
-            account = pwd.getpwnam("postgres")
-            user = account.pw_uid
-            for path in (home, home / "password"):
-                os.chown(path, account.pw_uid, account.pw_gid)
-        subprocess.run(
-            [programs / "initdb", "-D", home / "cluster", "-U", USER, "-A", "scram-sha-256",
-             "--pwfile", home / "password", "-E", "UTF8", "--locale=C", "--no-sync"],
-            check=True, stdout=subprocess.DEVNULL, user=user, cwd=home,
-        )  # fmt: skip
-        options = {
-            "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off",
-            "max_connections": 200,
-        }  # fmt: skip
-        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
-        with (home / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [programs / "postgres", "-D", home / "cluster", *settings], stdout=log, stderr=log, user=user, cwd=home
-            )
-        try:
-            ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-            wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, 30, "PostgreSQL")
-            yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)  # SIGTERM waits for connections to end
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    """The URL of a cluster's database."""
+    with running_cluster() as cluster:
+        yield cluster.url
 
 
 def _programs() -> Path:
