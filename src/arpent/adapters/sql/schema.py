@@ -92,6 +92,7 @@ partitions = Table(
     # Apart from the failures: how often its worker died, and the partition that it is a part of since it was cut.
     Column("deaths", Integer, nullable=False, default=0),
     Column("cut_from", Integer),
+    Index("partitions_by_end", "job_id", "finished_at"),
     Index("partitions_open", "job_id", "finished", "deaths", "number"),
 )
 

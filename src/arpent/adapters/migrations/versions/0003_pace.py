@@ -14,4 +14,5 @@ def upgrade() -> None:
     op.add_column("partitions", sa.Column("finished_at", sa.BigInteger))
     op.add_column("partitions", sa.Column("handled", sa.Integer))
     op.add_column("partitions", sa.Column("seconds", sa.Float))
+    op.create_index("partitions_by_end", "partitions", ["job_id", "finished_at"])
     op.create_index("jobs_by_age", "jobs", ["created", "id"])
