@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from arpent.adapters.compiled_session import CompiledSession
+from arpent.adapters.script_referee import Referee
 from arpent.adapters.script_workshop import Workshop
 from arpent.ports import ScriptRuntime, ScriptSession
 
@@ -23,6 +24,7 @@ class CompiledRuntime:
         self._interpreters = interpreters
         self._least = least
         self._workshop = Workshop(least)
+        self._referee = Referee()
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (self._interpreters, self._least)
@@ -33,7 +35,9 @@ class CompiledRuntime:
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
-        session = CompiledSession(lambda: self._interpreters.open(script), self._workshop)
+        declared = self._referee.declared(script)
+        session = CompiledSession(lambda: self._interpreters.open(script), self._workshop, self._referee, declared)
+        self._referee.remember(script, session.evalscript)
         try:
             yield session
         finally:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.adapters.script_referee import Referee
 from arpent.adapters.script_workshop import Kernel, Workshop
 from arpent.adapters.v8_arena import arrays_of, columns_of
 from arpent.evalscript.compile.answer import outputs_of
@@ -19,7 +20,6 @@ from arpent.model.interval import Interval
 from arpent.ports import Scene, ScriptAnswer, ScriptInput, ScriptSession
 
 _LOG = logging.getLogger("arpent.evalscript")
-_REFEREED = 4096
 _FIRST, _SPREAD, _ODD = 2048, 1024, 1024
 _ASKS_AGAIN = frozenset({"preProcessScenes", "updateOutput", "updateOutputMetadata"})
 
@@ -27,14 +27,22 @@ _ASKS_AGAIN = frozenset({"preProcessScenes", "updateOutput", "updateOutputMetada
 class CompiledSession:
     """A ScriptSession over another one. The interpreter is ended once it has nothing left to say."""
 
-    def __init__(self, start: Callable[[], AbstractContextManager[ScriptSession]], workshop: Workshop) -> None:
-        """`start` opens the script in an interpreter; it may be called again."""
+    def __init__(
+        self,
+        start: Callable[[], AbstractContextManager[ScriptSession]],
+        workshop: Workshop,
+        referee: Referee,
+        declared: Evalscript | None = None,
+    ) -> None:
+        """`start` opens the script in an interpreter; it may be called again. `declared`: what setup() returns, where
+        that is known; the interpreter is then opened only if it is needed."""
         self._start = start
         self._workshop = workshop
+        self._referee = referee
         self._stack = ExitStack()
         self._inner: ScriptSession | None = None
-        self._evalscript = self._current = self._interpreter().evalscript
-        self._checked: dict[Layout, int] = {}
+        self._evalscript = self._current = declared or self._interpreter().evalscript
+        self._left: dict[Layout, int] = {}
         self._trusting = True
 
     def _interpreter(self) -> ScriptSession:
@@ -81,7 +89,9 @@ class CompiledSession:
 
     def _confirmed(self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, layout: Layout) -> bool:
         """Whether the interpreter agrees on some samples, as long as it has not seen enough of this layout."""
-        left = _REFEREED - self._checked.get(layout, 0)
+        if layout not in self._left:
+            self._left[layout] = self._referee.samples(self._current, layout)
+        left = self._left[layout]
         if left <= 0 or values.shape[1] == 0:
             return True
         chosen = choice(values)[:left]
@@ -92,8 +102,8 @@ class CompiledSession:
             self._workshop.distrust(self._current)
             self._trusting = False
             return False
-        self._checked[layout] = _REFEREED - left + len(chosen)
-        if self._checked[layout] >= _REFEREED and not self._current.functions & _ASKS_AGAIN:
+        self._left[layout] = left - len(chosen)
+        if self._left[layout] <= 0 and not self._current.functions & _ASKS_AGAIN:
             self.close()
         return True
 

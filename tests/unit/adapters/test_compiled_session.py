@@ -98,6 +98,29 @@ def test_the_interpreter_sees_some_thousand_samples(spy: Spy) -> None:
     assert spy.opened == 1
 
 
+def test_the_interpreter_sees_less_of_a_script_that_it_knows(spy: Spy) -> None:
+    """It looks into the first sessions and now and then into another; the others do without an interpreter."""
+    runtime = CompiledRuntime(spy, least=0)
+    numbers = np.arange(10_000.0)
+    for _ in range(33):
+        with runtime.open(TWICE) as session:
+            answer = session.evaluate(given(numbers), np.array([0, 10_000]))
+            np.testing.assert_array_equal(answer.values, [2 * numbers, np.ones(10_000)])
+    assert len(spy.calls) == spy.opened == 6
+    assert all(1000 < count <= 4096 for count in spy.calls)
+
+
+def test_a_lie_is_noticed_later_too(spy: Spy, caplog: pytest.LogCaptureFixture) -> None:
+    runtime = CompiledRuntime(spy, least=0)
+    numbers = np.arange(9000.0)
+    for number in range(18):
+        spy.lie = 1e-12 if number > 10 else 0.0
+        with runtime.open(TWICE) as session, caplog.at_level(logging.WARNING):
+            values = session.evaluate(given(numbers), np.array([0, 9000])).values
+        np.testing.assert_array_equal(values[0], 2 * numbers + (1e-12 if number >= 16 else 0.0))
+    assert len(caplog.records) == 1
+
+
 def test_a_lie_ends_the_trust(spy: Spy, caplog: pytest.LogCaptureFixture) -> None:
     runtime = CompiledRuntime(spy, least=0)
     spy.lie = 1e-12

@@ -18,19 +18,20 @@ def pack(features: Features) -> bytes:
     geometry, geometry_ends, geometry_missing = _join(list(shapely.to_wkb(features.geometries, flavor="iso")))
     names = [None if each is None else each.encode() for each in features.identifiers]
     identifier, identifier_ends, identifier_missing = _join(names)
+    columns: dict[str, NDArray[np.generic]] = {
+        "crs": crs,
+        "ids": features.ids,
+        "geometry": geometry,
+        "geometry_ends": geometry_ends,
+        "geometry_missing": geometry_missing,
+        "identifier": identifier,
+        "identifier_ends": identifier_ends,
+        "identifier_missing": identifier_missing,
+    }
+    if features.valid is not None:
+        columns["valid"] = features.valid
     buffer = BytesIO()
-    np.savez(
-        buffer,
-        crs=crs,
-        ids=features.ids,
-        geometry=geometry,
-        geometry_ends=geometry_ends,
-        geometry_missing=geometry_missing,
-        identifier=identifier,
-        identifier_ends=identifier_ends,
-        identifier_missing=identifier_missing,
-        **({} if features.valid is None else {"valid": features.valid}),
-    )
+    np.savez(buffer, allow_pickle=False, **columns)
     return buffer.getvalue()
 
 
