@@ -154,6 +154,7 @@ class AssetUnreadable(WorldError):
 
     `href` is the image's address as the catalogue gives it, signature included: for comparing, never for showing.
     `block`: (level, row, column) if only that part of the image is broken; None: all of it, or who knows.
+    `passing`: not tried again in this run of the job, though it may well be readable some other day.
     """
 
     def __init__(
@@ -162,6 +163,7 @@ class AssetUnreadable(WorldError):
         super().__init__(message, transient=transient)
         self.href = href
         self.block = block
+        self.passing = False
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_revive_asset, (self.args[0], self.transient, self.href, self.block))

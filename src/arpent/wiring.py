@@ -21,7 +21,7 @@ from arpent.adapters.folder_objects import FolderObjects
 from arpent.adapters.geopackage import read_feature, read_features
 from arpent.adapters.inline_executor import SerialExecutor
 from arpent.adapters.obstore_objects import CloudObjects
-from arpent.adapters.parquet_table import table
+from arpent.adapters.parquet_table import table_of
 from arpent.adapters.process_executor import ProcessExecutor
 from arpent.adapters.prometheus_metrics import metrics_text
 from arpent.adapters.sql.clients import SqlClientStore
@@ -263,7 +263,7 @@ def _world(serialised: str) -> World:
         collections=collections(settings),
         read_features=read_features,
         read_feature=read_feature,
-        table=table if settings.parquet else None,
+        table=table_of if settings.parquet else None,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from arpent.adapters.sql.halves import MOST_SUSPECTS
 from arpent.adapters.sql.work import SqlWorkStore
 from arpent.errors import Conflict, LeaseLost
+from arpent.model.finding import LACKING, Verdict
 from arpent.model.job import Status, UserAction
 from arpent.model.partition import Outcome
 from arpent.ports import JobStore, Lease, WorkStore
@@ -218,6 +219,35 @@ class TestReopening:
         final = work.finish(again, Outcome(done=1, failed=1, findings=(failure(3),), processing_units=0.5))
         assert (final.done, final.failed, final.open, final.processing_units) == (5, 1, 0, 1.5)
 
+    def test_what_lacks_intervals_is_bettered(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(4, 4))
+        lacking = replace(failure(2, LACKING), verdict=Verdict.WARNING)
+        other = replace(failure(4, "intervals-failed"), verdict=Verdict.WARNING)
+        progress = work.finish(claim(work, clock), Outcome(done=4, failed=0, lacking=1, findings=(lacking, other)))
+        assert (progress.done, progress.lacking) == (4, 1)
+        work.reopen(job.id)
+        progress = jobs.get(job.id).progress
+        assert (progress.done, progress.lacking, progress.open) == (3, 0, 1)
+        assert [each.feature for each in jobs.findings(job.id, 0, 9)] == [4]
+        again = claim(work, clock)
+        assert ids(again) == [2]
+        assert work.finish(again, all_done(again)).done == 4
+
+    def test_who_had_it_before_is_known(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """For what they may have written: a crash, a polite end, a retry."""
+        job = processing_job(jobs, work, clock, cut(2, 2))
+        told = []
+        for _ in range(2):
+            told.append(claim(work, clock))
+            clock.tick(61)
+        told.append(claim(work, clock))
+        work.finish(told[-1], Outcome(done=1, failed=1, findings=(failure(1),)))
+        work.reopen(job.id)
+        told.append(claim(work, clock))
+        assert work.cut(told[-1], 0) is False
+        partitions = [each.partition for each in told if each.partition]
+        assert [(each.round, each.again) for each in partitions] == [(0, False), (0, True), (0, True), (1, True)]
+
     def test_without_reasons_all_are_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(3, 3))
         work.finish(claim(work, clock), Outcome(done=1, failed=2, findings=(failure(3),)))
@@ -280,6 +310,7 @@ class TestCutting:
         assert (progress.features, progress.done, progress.percentage) == (6, 3, before.percentage)
         halves = [claim(work, clock), claim(work, clock)]
         assert [ids(half) for half in halves] == [[2, 3], [5]]
+        assert [half.partition.round for half in halves if half.partition] == [1, 1]
         work.finish(halves[0], Outcome(done=1, failed=1, findings=(failure(3),)))
         final = work.finish(halves[1], Outcome(done=0, failed=1, findings=(failure(5),)))
         assert (final.done, final.failed, final.open, final.features) == (4, 2, 0, 6)

@@ -1,9 +1,9 @@
-"""Table: a partition's result as one Parquet file in long form: a row per feature, interval, output and band."""
+"""Table: a partition's results as one Parquet file in long form: a row per feature, interval, output and band."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +24,28 @@ Columns = dict[str, pa.Array]
 
 
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
-    """One Parquet file (zstd, GeoParquet). Rows: the numbers, interval by interval; then failed intervals (no output
-    and band), then failed features (no interval either), each with `status` FAILED and a `reason`.
+    """All of one result; without `calculations` the percentile columns are those that it has."""
+    ranks = found_ranks(result) if calculations is None else job_ranks(calculations)
+    return _rendered([(result, np.ones(len(result.features), bool))], ranks)
+
+
+def table_of(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], calculations: Calculations) -> bytes:
+    """One Parquet file (zstd, GeoParquet) of some features (n,) of each of several results. Rows: the numbers, interval
+    by interval; then failed intervals (no output and band), then failed features (no interval either), each with
+    `status` FAILED and a `reason`.
 
     Its schema follows from `calculations` alone, so that all parts of a job are one data set, also a part in which
-    every feature failed. Without it the percentile columns are those that the result has.
+    every feature failed, or that has no rows.
     """
-    ranks = found_ranks(result) if calculations is None else job_ranks(calculations)
+    return _rendered(parts, job_ranks(calculations))
+
+
+def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks: tuple[float, ...]) -> bytes:
     layout = schema(ranks)
-    texts = _identity(result)
-    batches = [_batch(columns, rows, texts, layout) for columns, rows in _blocks(result, ranks)]
+    batches = []
+    for result, wanted in parts:
+        texts = _identity(result)
+        batches += [_batch(columns, rows, texts, layout) for columns, rows in _blocks(result, wanted, ranks)]
     whole = pa.Table.from_batches(batches, layout)
     sink = io.BytesIO()
     with pq.ParquetWriter(
@@ -46,7 +58,7 @@ def table(result: PartitionResult, calculations: Calculations | None = None) -> 
         write_statistics=[name for name in layout.names if name not in ("geometry", "histogram_edges", "items")],
     ) as writer:
         writer.write_table(whole)
-        writer.add_key_value_metadata({b"geo": geo(result.features.crs)})
+        writer.add_key_value_metadata({b"geo": geo(parts[0][0].features.crs)})
     return sink.getvalue()
 
 
@@ -69,26 +81,28 @@ def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: 
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
 
 
-def _blocks(result: PartitionResult, ranks: tuple[float, ...]) -> Iterator[tuple[Columns, NDArray[np.intp]]]:
+def _blocks(
+    result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...]
+) -> Iterator[tuple[Columns, NDArray[np.intp]]]:
     """Columns of rows that share interval, output and band, and which feature each row is of."""
     count = len(result.features)
     whole = np.isin(np.arange(count), list(result.failures))
     for one in result.intervals:
-        broken = np.isin(np.arange(count), list(one.failures))
+        present, broken = one.present & wanted, np.isin(np.arange(count), list(one.failures))
         slot = {"from": one.interval.start, "to": one.interval.end}
-        rows = np.flatnonzero(one.present & ~broken & ~whole)
+        rows = np.flatnonzero(present & ~broken & ~whole)
         frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
         frame |= {"items": _items(one, rows), "status": _same(OK, len(rows), pa.string())}
         for output, bands in one.outputs.items():
             for name, band in bands.items():
                 named = {"output": _same(output, len(rows), pa.string()), "band": _same(name, len(rows), pa.string())}
                 yield frame | named | _numbers(band, rows, result.geometry_pixel_count, ranks), rows
-        rows = np.flatnonzero(one.present & broken & ~whole)
+        rows = np.flatnonzero(present & broken & ~whole)
         if len(rows):
             frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
             yield frame | {"items": _items(one, rows)} | _reasons(one.failures, rows), rows
-    if whole.any():
-        rows = np.flatnonzero(whole)
+    rows = np.flatnonzero(whole & wanted)
+    if len(rows):
         yield _reasons(result.failures, rows), rows
 
 

@@ -161,7 +161,7 @@ def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
     """Row of a feature → the first image that it misses."""
     failures: dict[int, Failure] = {}
     for fault in faults:
-        failure = Failure(type=ErrorType.EXECUTION_ERROR, message=fault.message)
+        failure = Failure(type=ErrorType.EXECUTION_ERROR, message=fault.message, passing=fault.passing)
         for row in np.flatnonzero(fault.features).tolist():
             failures.setdefault(row, failure)
     return failures

@@ -51,9 +51,8 @@ class LastTry:
 
     def _check(self, href: str) -> None:
         if self._given_up(href):
-            raise AssetUnreadable(
-                f"an image of {_server(href)} was not asked for: {PATIENCE} others could not be had", href=href
-            )
+            message = f"an image of {_server(href)} was not asked for: {PATIENCE} others could not be had"
+            raise _passing(AssetUnreadable(message, href=href))
 
     def _given_up(self, href: str) -> bool:
         return self._failed[_server(href)] >= PATIENCE
@@ -61,7 +60,14 @@ class LastTry:
     def _final(self, error: AssetUnreadable) -> AssetUnreadable:
         if error.transient:
             self._failed[_server(error.href)] += 1
-        return AssetUnreadable(error.args[0], href=error.href, block=error.block)
+        final = AssetUnreadable(error.args[0], href=error.href, block=error.block)
+        return _passing(final) if error.transient else final
+
+
+def _passing(error: AssetUnreadable) -> AssetUnreadable:
+    """START takes up the features that this costs intervals."""
+    error.passing = True
+    return error
 
 
 def _server(href: str) -> str:

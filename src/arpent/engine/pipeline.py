@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arpent.engine.compute import compute
 from arpent.engine.destination import own, result_key, template
@@ -13,7 +14,7 @@ from arpent.engine.last_try import LastTry
 from arpent.engine.stopwatch import RENDER, WRITE, Stopwatch
 from arpent.engine.world import World
 from arpent.errors import ArpentError, WorldError
-from arpent.model.finding import Finding, Verdict
+from arpent.model.finding import LACKING, Finding, Verdict
 from arpent.model.location import Location
 from arpent.model.partition import Outcome, Partition
 from arpent.model.request import Request
@@ -34,7 +35,7 @@ def process(job_id: str, request: Request, partition: Partition, world: World, *
         script = script_of(request, world)
         results = compute(request, partition.features, script, world)
         with world.stopwatch.stage(WRITE):
-            outcome = write(job_id, request, partition.number, results, world)
+            outcome = write(job_id, request, partition, results, world)
         return replace(outcome, bytes_read=reader.bytes_read - before, seconds=world.stopwatch.seconds)
     except WorldError as error:
         error.transient = True
@@ -50,7 +51,7 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
         geometry_pixel_count=np.zeros(len(partition.features), np.int64),
         failures=dict.fromkeys(range(len(partition.features)), failure),
     )
-    return write(job_id, request, partition.number, (result,), world)
+    return write(job_id, request, replace(partition, again=True), (result,), world)
 
 
 def script_of(request: Request, world: World) -> str:
@@ -60,27 +61,56 @@ def script_of(request: Request, world: World) -> str:
     return request.script
 
 
-def write(job_id: str, request: Request, number: int, results: Iterable[PartitionResult], world: World) -> Outcome:
+def write(
+    job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], world: World
+) -> Outcome:
     """One file per feature, and the partition's part of the table."""
     assert request.output is not None, "a batch request has an output"
-    done = failed = 0
-    units = 0.0
     findings: list[Finding] = []
-    for place, result in enumerate(results):
+    settled: list[NDArray[np.bool_]] = []
+    for result in results:
         files = _files(job_id, request.output, result)
         world.objects.write_many(request.output, world.stopwatch.each(RENDER, files))
-        if world.table is not None:
-            part = own(request.output, job_id, f"parquet/part-{number:06d}-{place}.parquet")
-            with world.stopwatch.stage(RENDER):
-                table = world.table(result, request.calculations)
-            world.objects.write(part, table)
-        units += result.processing_units
         reasons = failures(result)
-        findings.extend(_finding(result, row, failure) for row, failure in reasons.items())
-        findings.extend(_partly(result, reasons))
-        failed += len(reasons)
-        done += len(result.features) - len(reasons)
-    return Outcome(done=done, failed=failed, findings=tuple(findings), processing_units=units)
+        told = [*(_finding(result, row, failure) for row, failure in reasons.items()), *_partly(result, reasons)]
+        findings.extend(told)
+        settled.append(~np.isin(result.features.ids, [each.feature for each in told if improvable(each)]))
+    if world.table is not None:
+        _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), world)
+    failed = sum(each.verdict is Verdict.FAILED for each in findings)
+    return Outcome(
+        done=sum(len(result.features) for result in results) - failed,
+        failed=failed,
+        lacking=sum(each.kind == LACKING for each in findings),
+        findings=tuple(findings),
+        processing_units=sum(result.processing_units for result in results),
+    )
+
+
+def _write_table(
+    job_id: str,
+    request: Request,
+    partition: Partition,
+    parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]],
+    world: World,
+) -> None:
+    """The settled features (n,) of each result go into a file of this round; the others into the next round's, which
+    START will overwrite when it has taken them up. So no feature is ever in two files, and none is read back.
+    What somebody may have written before is overwritten, be it by no rows."""
+    assert world.table is not None
+    assert request.output is not None
+    unsettled = tuple((result, ~settled) for result, settled in parts)
+    for turn, chosen in ((partition.round + 1, unsettled), (partition.round, parts)):
+        if partition.again or any(wanted.any() for _, wanted in chosen):
+            with world.stopwatch.stage(RENDER):
+                table = world.table(chosen, request.calculations)
+            name = f"parquet/part-{partition.number:06d}-{turn}.parquet"
+            world.objects.write(own(request.output, job_id, name), table)
+
+
+def improvable(finding: Finding) -> bool:
+    """Whether START takes the feature up again (docs/failures.md)."""
+    return finding.verdict is Verdict.FAILED or finding.kind == LACKING
 
 
 def failures(result: PartitionResult) -> dict[int, Failure]:
@@ -109,7 +139,7 @@ def _partly(result: PartitionResult, reasons: Mapping[int, Failure]) -> Iterator
                 feature=int(result.features.ids[row]),
                 identifier=result.features.identifiers[row],
                 verdict=Verdict.WARNING,
-                kind="intervals-failed",
+                kind=LACKING if any(failure.passing for failure in failures_) else "intervals-failed",
                 message=f"{len(failures_)} of its intervals have an error; the first: {failures_[0].message}",
             )
 

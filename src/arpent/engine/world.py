@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from arpent.engine.stopwatch import Stopwatch
 from arpent.model.calculation import Calculations
@@ -32,8 +35,8 @@ class World:
     """A GeoPackage on this machine, in batches."""
     read_feature: Callable[[Path, int], Features | None]
     """The one feature of a GeoPackage with this id; None if there is no such feature."""
-    table: Callable[[PartitionResult, Calculations], bytes] | None
-    """Renders the table of a partition; None: no table is written."""
+    table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations], bytes] | None
+    """Renders some features (n,) of the results of a partition as a table; None: no table is written."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
 

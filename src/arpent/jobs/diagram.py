@@ -19,7 +19,8 @@ NOTES = """
 * STOP during the analysis lets it end first. STOP during processing lets the partitions in hand end.
 * START of a stopped request takes up what is left; `restart_pause_minutes` makes it wait, as the real service does.
 * START of a request that is DONE with failed features, or that stopped as UNHEALTHY, does only those again
-  (an extension; the real service refuses the former). `completionPercentage` is then that of what is left.
+  (an extension; the real service refuses the former), with those that lack intervals for a cause that may pass
+  ([failures.md](failures.md)). `completionPercentage` is then that of what is left.
 * `completionPercentage` is 100 when the request is DONE and never before, and never falls otherwise.
   FAILED reports 100 too (`failed_reports_full`).
 """

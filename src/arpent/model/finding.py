@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+LACKING = "intervals-unavailable"
+"""Kind of a warning: the feature lacks intervals that another try may bring."""
+
 
 class Verdict(StrEnum):
     """What a finding means for the feature's numbers."""

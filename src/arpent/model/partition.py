@@ -16,6 +16,10 @@ class Partition:
     """From 0, unique in the job."""
     features: Features
     """Neighbours, in an order that follows the imagery's blocks."""
+    round: int = 0
+    """How often START took up what had failed of it; the features are these only."""
+    again: bool = False
+    """Somebody had it before, and may have written results of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class Outcome:
     """Features whose file holds statistics."""
     failed: int
     """Features whose file holds an error."""
+    lacking: int = 0
+    """Of those done: features without some intervals, which another try may bring."""
     findings: tuple[Finding, ...] = ()
     """Why features failed."""
     processing_units: float = 0.0

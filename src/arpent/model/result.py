@@ -29,6 +29,8 @@ class Failure:
     """The wire's type."""
     message: str
     """What happened and what to do."""
+    passing: bool = False
+    """The cause may pass: another try may bring numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

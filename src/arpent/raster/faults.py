@@ -21,6 +21,8 @@ class Fault:
     """(n,): features that lost samples to it; no feature is lost twice."""
     message: str
     """Names the item, the band and the image."""
+    passing: bool = False
+    """The image may be readable some other day."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +43,8 @@ class Losses:
         """Note the features (n,); their samples (N,)."""
         samples = np.repeat(features, self.samples.counts)
         if features.any():
-            self.faults.append(Fault(features=features, message=f"{_named(item, error.href)}: {error}"))
+            message = f"{_named(item, error.href)}: {error}"
+            self.faults.append(Fault(features=features, message=message, passing=error.passing))
             self.lost |= samples
         return samples
 

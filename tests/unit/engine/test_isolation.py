@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -19,6 +20,7 @@ from arpent.engine.pipeline import process
 from arpent.engine.world import World
 from arpent.errors import AssetUnreadable, CatalogUnavailable, StorageNotFound, WorldError
 from arpent.model.feature import Features
+from arpent.model.finding import LACKING
 from arpent.model.partition import Outcome, Partition
 from arpent.model.raster import Raster
 from arpent.ports import AssetReader, Block
@@ -79,7 +81,7 @@ class Place:
 
     def run(
         self, script: str, *, world: World | None = None, parcels: Sequence[int] | None = None, final: bool = False,
-        **aggregation: Any,
+        turn: int = 0, again: bool = False, **aggregation: Any,
     ) -> tuple[Answers, Outcome]:  # fmt: skip
         """Feature id → content of its file, and the outcome of the one partition."""
         body = seed_body("s3://fields/any.gpkg", script, **{"aggregationInterval": {"of": "P1D"}, **aggregation})
@@ -91,7 +93,7 @@ class Place:
             identifiers=tuple(parcel.identifier for parcel in chosen),
             geometries=np.array([parcel.geometry for parcel in chosen], object),
         )
-        partition = Partition(number=0, features=features)
+        partition = Partition(number=0, features=features, round=turn, again=again)
         outcome = process("job", parse_batch(json.dumps(body)), partition, world or self.world, final=final)
         results = self.folder / "buckets" / "results" / "out" / "job"
         return {int(path.stem): json.loads(path.read_text()) for path in results.glob("*.json")}, outcome
@@ -164,9 +166,39 @@ def test_what_may_pass_fails_the_attempt_and_at_last_only_those_who_need_it(plac
     with pytest.raises(AssetUnreadable) as caught:
         place.run(SEED.text, world=world)
     assert caught.value.transient
-    answers, _ = place.run(SEED.text, world=world, final=True)
-    assert {day for _, day in failed(answers)} == {"2023-06-08"}
+    answers, outcome = place.run(SEED.text, world=world, final=True)
+    errors = failed(answers)
+    assert {day for _, day in errors} == {"2023-06-08"}
     check_the_rest(answers, intact)
+    assert {(finding.kind, finding.feature) for finding in outcome.findings} == {
+        (LACKING, feature) for feature, _ in errors
+    }, "START takes them up again"
+    assert (outcome.failed, outcome.lacking) == (0, len(errors))
+
+
+def test_rows_of_the_table_are_replaced_and_never_doubled(place: Place) -> None:
+    """A partition of which START takes up some features: their rows are those of the last time, in one file only."""
+
+    def rows() -> pd.DataFrame:
+        found = pd.read_parquet(place.folder / "buckets" / "results" / "out" / "job" / "parquet")
+        return found.sort_values(["id", "from"]).reset_index(drop=True)
+
+    place.run(SEED.text)
+    intact = rows()
+    files = place.folder / "buckets" / "results" / "out" / "job" / "parquet"
+    assert [path.name for path in files.iterdir()] == ["part-000000-0.parquet"]
+    world = replace(place.world, reader=FaultyReader(place.world.reader, VICTIM.id, transient=True))
+    _, outcome = place.run(SEED.text, world=world, final=True, again=True)
+    partly = rows()
+    assert not partly.duplicated(["id", "from"]).any()
+    lacking = {finding.feature for finding in outcome.findings}
+    assert set(partly[partly["status"] == "FAILED"]["id"]) == lacking
+    assert 0 < len(lacking) < len(PARCELS)
+    chosen = [row for row, parcel in enumerate(PARCELS) if parcel.id in lacking]
+    place.run(SEED.text, parcels=chosen, turn=1, again=True)
+    pd.testing.assert_frame_equal(rows(), intact)
+    place.run(SEED.text, parcels=chosen, turn=1, again=True)
+    pd.testing.assert_frame_equal(rows(), intact)
 
 
 def test_at_last_a_server_that_fails_is_not_asked_for_ever(place: Place) -> None:

@@ -96,8 +96,9 @@ def test_a_stop_has_a_reason_and_a_start_clears_it(event: Event, reason: StopRea
     assert again.retry == (reason is StopReason.UNHEALTHY)
 
 
-def test_done_starts_again_only_for_what_failed() -> None:
-    job = make_job(status=Status.DONE, progress=Progress(features=9, done=8, failed=1, partitions=1))
+@pytest.mark.parametrize("changes", [{"done": 8, "failed": 1}, {"done": 9, "lacking": 1}])
+def test_done_starts_again_only_for_what_failed(changes: dict[str, int]) -> None:
+    job = make_job(status=Status.DONE, progress=Progress(features=9, partitions=1, **changes))
     again = advance(job, Event.START, START, POLICY)
     assert (again.status, again.retry, again.user_action) == (Status.ANALYSIS_DONE, True, UserAction.START)
     stopped = advance(again, Event.STOP, START, POLICY)

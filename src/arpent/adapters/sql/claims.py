@@ -59,7 +59,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     """The first free partition of this job, if there still is one; those whose workers died come last."""
     processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
     free = (
-        select(partitions.c.number, partitions.c.failures, partitions.c.deaths)
+        select(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.finished.is_(False), _free(partitions, now), processing)
         .order_by(partitions.c.deaths, partitions.c.number)  # what kills takes nobody's place
         .limit(1)
@@ -68,19 +68,19 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     chosen = connection.execute(free).first()
     if chosen is None:
         return None
-    number, failures, deaths = chosen
+    number = chosen.number
     token = str(uuid4())
     connection.execute(
         update(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.number == number)
-        .values(token=token, leased_until=until)
+        .values(token=token, leased_until=until, claims=chosen.claims + 1)
     )
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(served=_turn(now)))
     payload = connection.execute(
         select(payloads.c.features).where(payloads.c.job_id == job_id, payloads.c.number == number)
     ).scalar_one()
-    partition = Partition(number=number, features=unpack(payload))
-    return Lease(job_id=job_id, token=token, partition=partition, attempt=failures + 1, deaths=deaths)
+    partition = Partition(number=number, features=unpack(payload), round=chosen.round, again=chosen.claims > 0)
+    return Lease(job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths)
 
 
 def _free(table: Table, now: datetime) -> ColumnElement[bool]:

@@ -25,7 +25,7 @@ def cut(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
     row = (partitions.c.job_id == job_id, partitions.c.number == number)
     payload = (payloads.c.job_id == job_id, payloads.c.number == number)
     features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
-    origin = connection.execute(select(partitions.c.cut_from).where(*row)).scalar_one()
+    origin, turn = connection.execute(select(partitions.c.cut_from, partitions.c.round).where(*row)).one()
     if len(features) < 2 or _suspects(connection, job_id, origin) >= MOST_SUSPECTS:
         return False
     origin = number if origin is None else origin
@@ -39,7 +39,7 @@ def cut(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
     connection.execute(update(payloads).where(*payload).values(features=pack(first)))
     last = connection.execute(select(func.max(partitions.c.number)).where(partitions.c.job_id == job_id)).scalar_one()
     key = {"job_id": job_id, "number": last + 1}
-    connection.execute(partitions.insert(), {**key, "features": len(second), **fate})
+    connection.execute(partitions.insert(), {**key, "features": len(second), "round": turn, **fate})
     connection.execute(payloads.insert(), {**key, "features": pack(second)})
     return True
 

@@ -1,4 +1,4 @@
-"""How failed features get another try: their partitions open again, reduced to them."""
+"""How features that failed, or lack intervals, get another try: their partitions open again, reduced to them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from arpent.adapters.sql.payload import pack, unpack
 from arpent.adapters.sql.schema import findings, partitions, payloads
-from arpent.model.finding import Verdict
+from arpent.model.finding import LACKING, Verdict
+
+TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == LACKING)
+"""Findings about features that another try may better."""
 
 
 def reopen(connection: Connection, job_id: str) -> None:
-    """Every finished partition with failed features; a second call finds none left."""
-    failed = select(partitions.c.number, partitions.c.failed).where(
-        partitions.c.job_id == job_id, partitions.c.finished.is_(True), partitions.c.failed > 0
+    """Every finished partition with such features; a second call finds none left."""
+    worse = partitions.c.failed + partitions.c.lacking
+    failed = select(partitions.c.number, worse).where(
+        partitions.c.job_id == job_id, partitions.c.finished.is_(True), worse > 0
     )
     for number, count in connection.execute(failed).all():
         _reopen(connection, job_id, number, count)
@@ -24,7 +28,7 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
     features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
     reasons = select(findings.c.feature).where(
         findings.c.job_id == job_id,
-        findings.c.verdict == Verdict.FAILED,
+        TO_RETRY,
         or_(findings.c.partition == number, findings.c.partition.is_(None)),
     )
     ids = connection.scalars(reasons).all()
@@ -44,10 +48,8 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
             failures=0,
             deaths=0,
             cut_from=None,
+            lacking=0,
+            round=partitions.c.round + 1,
         )
     )
-    connection.execute(
-        delete(findings).where(
-            findings.c.job_id == job_id, findings.c.partition == number, findings.c.verdict == Verdict.FAILED
-        )
-    )
+    connection.execute(delete(findings).where(findings.c.job_id == job_id, findings.c.partition == number, TO_RETRY))

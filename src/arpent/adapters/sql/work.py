@@ -80,6 +80,7 @@ class SqlWorkStore:
                     seconds=sum(seconds for _, seconds in outcome.seconds),
                     done=partitions.c.done + outcome.done,
                     failed=partitions.c.failed + outcome.failed,
+                    lacking=partitions.c.lacking + outcome.lacking,
                     processing_units=partitions.c.processing_units + outcome.processing_units,
                 )
             _held(connection.execute(statement.values(token=None, leased_until=None, failures=0)), lease)

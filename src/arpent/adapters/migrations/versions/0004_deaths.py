@@ -1,4 +1,4 @@
-"""How often the worker of a partition died, and what a partition was cut from; those least suspected come first."""
+"""What a partition went through: deaths of its workers, cuts, claims and retries; those least suspected come first."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,5 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("partitions", sa.Column("deaths", sa.Integer, nullable=False, server_default="0"))
     op.add_column("partitions", sa.Column("cut_from", sa.Integer))
+    for name in ("claims", "round", "lacking"):
+        op.add_column("partitions", sa.Column(name, sa.Integer, nullable=False, server_default="0"))
     op.drop_index("partitions_open", "partitions")
     op.create_index("partitions_open", "partitions", ["job_id", "finished", "deaths", "number"])
