@@ -8,14 +8,14 @@ import pstats
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.clock import Taken, best, peak_below, peak_bytes, pin, take
-from benchmarks.country import SIZES, parcels, small_parcels
+from benchmarks.country import SIZES, parcels
 from benchmarks.ours import bring
+from benchmarks.parcels import Numbers
 
 UTM, DEGREES = "EPSG:32633", "EPSG:4326"
 PER_COMMUNE = 400
@@ -57,8 +57,8 @@ def _send(pipe: Any, work: Callable[..., Any], arguments: tuple[object, ...], co
 def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tuple[Path, int]:
     """GeoPackage and dates of a kind of parcels."""
     chosen = SIZES[size]
-    count = round((chosen.dense if kind == "dense" else chosen.sparse) * factor)
-    communes = None if kind == "dense" else max(1, chosen.sparse // PER_COMMUNE)
+    count = round({"dense": chosen.dense, "sparse": chosen.sparse, "many": chosen.many, "one": 1}[kind] * factor)
+    communes = None if kind in ("dense", "many") else max(1, chosen.sparse // PER_COMMUNE)
     name = f"{kind}-{count}-{crs.partition(':')[2]}"
     path = parcels(folder, name, count, chosen.side, crs, communes)
     bring(folder, path)
@@ -83,7 +83,8 @@ def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str,
     runs: dict[str, list[Taken]] = {name: [] for name in works}
     floors: list[Taken] = []
     decoder = ""
-    plain.numbers()
+    plain.numbers()  # a worker is warm: its kernels are loaded, its interpreter runs (what that costs: `fixed`)
+    rich.numbers()
     for _ in range(rounds):
         decoder, taken = floor(pieces, 1)
         floors.append(taken)
@@ -110,8 +111,8 @@ def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str,
 
 
 def staged(work: Callable[[], object]) -> dict[str, float]:
-    """Seconds by stage. Time in compiled functions counts where they were called from."""
-    profile = cProfile.Profile()
+    """Processor seconds by stage. Time in compiled functions counts where they were called from."""
+    profile = cProfile.Profile(time.process_time)
     profile.runcall(work)
     found = dict.fromkeys([*(name for name, _ in STAGES), "rest"], 0.0)
     for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
@@ -129,13 +130,43 @@ def _stage(function: tuple[str, int, str]) -> str:
     return next((name for name, marks in STAGES if any(mark in path for mark in marks)), "rest")
 
 
+def generate(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> None:
+    """Make the parcels beforehand, so that no case's peak of memory is that of making them."""
+    layer(folder, size, kind, crs, factor)
+
+
 def peers(folder: Path, size: str, kind: str) -> dict[str, Any]:
-    """The others, on the same core."""
-    from benchmarks.peers import read, run
+    """The others on the same core, each in a process of its own; those that are not installed are named."""
+    from benchmarks.peers import PEERS
+
+    reference = alone(_reference, folder, size, kind)
+    return {name: alone(_peer, folder, size, kind, name, reference) for name in PEERS}
+
+
+def _reference(folder: Path, size: str, kind: str) -> Numbers:
+    from benchmarks import ours
+    from benchmarks.peers import compared
 
     features, dates = layer(folder, size, kind, UTM)
-    found = run(read(features, folder / "catalog", dates))
-    return {name: {"cpu": taken.cpu, "wall": taken.wall, "note": note} for name, (taken, note) in found.items()}
+    job = ours.prepare(folder, ours.body(features, dates))
+    count = sum(len(each.features) for each in job.partitions)
+    return job.summary(compared(count), dates)
+
+
+def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers) -> dict[str, Any]:
+    from benchmarks.parcels import read
+    from benchmarks.peers import PEERS, agreement, measure, told
+
+    peer = PEERS[name]
+    if not peer.installed:
+        return {"note": f"not measured: {peer.package} is not installed"}
+    features, dates = layer(folder, size, kind, UTM)
+    taken, note, numbers = measure(peer, read(features, folder / "catalog", dates))
+    found = agreement(reference, numbers)
+    return {
+        "cpu": taken.cpu, "wall": taken.wall, "peak": peak_bytes(), "extrapolated": bool(note),
+        "images": peer.images, "agreement": found, "note": "; ".join(filter(None, (note, told(found)))),
+    }  # fmt: skip
 
 
 def workers(folder: Path, size: str, count: int) -> dict[str, float]:
@@ -166,7 +197,7 @@ def workers(folder: Path, size: str, count: int) -> dict[str, float]:
     peak = peak_below()
     executor.close()
     job.clear()
-    return {"wall": min(times[1:]), "peak": peak}
+    return {"wall": min(times[1:]), "first": times[0], "peak": peak}
 
 
 def growth(folder: Path, size: str, factor: int, dates: int) -> dict[str, float]:
@@ -177,7 +208,7 @@ def growth(folder: Path, size: str, factor: int, dates: int) -> dict[str, float]
     job = ours.prepare(folder, ours.body(features, dates))
     job.numbers()
     taken = best([take(job.numbers) for _ in range(2)])
-    return {"cpu": taken.cpu, "wall": taken.wall, "peak": peak_bytes()}
+    return {"cpu": taken.cpu, "wall": taken.wall, "peak": peak_bytes(), "partitions": len(job.partitions)}
 
 
 def remote(folder: Path, size: str, delay: float) -> dict[str, float]:
@@ -197,52 +228,4 @@ def remote(folder: Path, size: str, delay: float) -> dict[str, float]:
             runs["local"].append(take(near.numbers))
             runs["http"].append(take(far.numbers))
         shutil.rmtree(catalog)
-    return {name: best(run).wall for name, run in runs.items()}
-
-
-def many(folder: Path, size: str) -> dict[str, float]:
-    """Analysis of many small features, as the runner does it with its database, and then one interval."""
-    from arpent import wiring
-    from arpent.adapters.sql.work import SqlWorkStore
-    from arpent.engine.pipeline import process
-    from arpent.jobs.machine import Event, advance
-    from arpent.model.job import Status, UserAction
-    from arpent.wire.request import parse_batch
-    from benchmarks import ours
-
-    count = SIZES[size].small
-    features = small_parcels(folder, count, SIZES[size].side)
-    bring(folder, features)
-    database = folder / "bench.db"
-    for file in folder.glob("bench.db*"):
-        file.unlink()
-    chosen = ours.settings(folder).model_copy(update={"database_url": f"sqlite:///{database}"})
-    engine = wiring.database(chosen)
-    service = wiring.service(chosen, engine)
-    job = service.create("bench", ours.body(features, 1))
-    service.act("bench", job.id, UserAction.ANALYSE)
-    executor = wiring.executor_of(chosen)
-    begun = time.perf_counter()
-    wiring.runner(chosen, engine, executor).run_until(
-        lambda: service.get("bench", job.id).status not in (Status.CREATED, Status.ANALYSING)
-    )
-    analysis, peak = time.perf_counter() - begun, peak_bytes()
-    service.act("bench", job.id, UserAction.START)
-    work = SqlWorkStore(engine)
-    jobs = wiring.job_store(chosen, engine)
-    ready = jobs.get(job.id)
-    jobs.save(advance(ready, Event.BEGUN, datetime.now(UTC), chosen.policy))
-    request, world = parse_batch(job.body), wiring.world(chosen)
-    begun = time.perf_counter()
-    while (lease := work.claim(datetime.now(UTC), 600.0, analyses=False)) is not None:
-        assert lease.partition is not None
-        work.finish(lease, process(job.id, request, lease.partition, world))
-    processing = time.perf_counter() - begun
-    done = service.get("bench", job.id).progress.done
-    executor.close()
-    engine.dispose()
-    shutil.rmtree(ours.root(folder) / "results" / "out", ignore_errors=True)
-    return {
-        "features": count, "done": done, "analysis": analysis, "analysis_peak": peak, "interval": processing,
-        "peak": peak_bytes(),
-    }  # fmt: skip
+    return {"delay": delay, **{name: best(run).wall for name, run in runs.items()}}

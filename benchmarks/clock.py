@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,8 +47,38 @@ def best(runs: list[Taken]) -> Taken:
 
 
 def peak_bytes() -> int:
-    """Most memory that this process has had resident."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Most memory that this process has had resident; ru_maxrss would count what its parent had when it started it."""
+    return _high_water(os.getpid())
+
+
+class Watch:
+    """Peak memory of each process below this one, also of those that have ended by the time it is asked for."""
+
+    def __init__(self, every: float = 0.05) -> None:
+        """`every`: seconds between looks; the kernel keeps the high-water mark, so that little is missed."""
+        self._every = every
+        self._peaks: dict[int, int] = {}
+        self._depths: dict[int, int] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def peak(self, least: int, most: int) -> int:
+        """Bytes of the largest process that is so many steps below this one (1: its children)."""
+        return max((peak for it, peak in self._peaks.items() if least <= self._depths[it] <= most), default=0)
+
+    def _look(self) -> None:
+        while not self._over.wait(self._every):
+            for process, depth in _depths().items():
+                self._peaks[process] = max(self._peaks.get(process, 0), _high_water(process))
+                self._depths.setdefault(process, depth)
 
 
 def peak_below() -> int:
@@ -65,14 +96,20 @@ def _processor() -> float:
 
 def _descendants() -> list[int]:
     """Processes below this one."""
+    return list(_depths())
+
+
+def _depths() -> dict[int, int]:
+    """Process below this one → how many steps."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
             parents[int(entry.name)] = int(fields[1])
-    found: list[int] = []
-    wave = {os.getpid()}
+    found: dict[int, int] = {}
+    wave, depth = {os.getpid()}, 0
     while wave := {process for process, parent in parents.items() if parent in wave}:
-        found += wave
+        depth += 1
+        found |= dict.fromkeys(wave, depth)
     return found
 
 

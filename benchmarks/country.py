@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from arpent.landscape.archive import EPSG, Acquisition, write_acquisition
 SEED = 20240612
 WEST, NORTH, PIXEL = 499_980.0, 5_200_020.0, 10.0
 VERSION = 4
-"""Counts up when the same size means other bytes."""
+"""Counts up when the same size means other bytes of imagery."""
+PARCELS = 5
+"""Counts up when it means other parcels."""
 START = datetime(2024, 4, 2, 10, 0, 31, tzinfo=UTC)
 REVISIT = timedelta(days=5)
 COMMUNE = 500
@@ -46,14 +48,15 @@ class Size:
     """Parcels that lie in all of them."""
     dense_dates: int
     """Acquisitions the dense parcels are computed for."""
-    small: int
-    """Features of the case of many small ones."""
+    many: int
+    """Parcels of the case of very many, touching, all over the tile."""
 
 
 SIZES = {
-    "S": Size(side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, small=50_000),
-    "M": Size(side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, small=200_000),
-    "L": Size(side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, small=700_000),
+    "T": Size(side=1024, dates=2, sparse=300, dense=600, dense_dates=1, many=900),
+    "S": Size(side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, many=50_000),
+    "M": Size(side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, many=700_000),
+    "L": Size(side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, many=700_000),
 }
 
 
@@ -170,7 +173,7 @@ def parcels(folder: Path, name: str, count: int, side: int, crs: str, communes: 
     """A GeoPackage of `count` touching parcels in `communes` squares (None: all of the tile)."""
     path = folder / "buckets" / "results" / f"{name}.gpkg"
     note = path.with_suffix(".json")
-    wanted = {"version": VERSION, "seed": SEED, "count": count, "side": side, "crs": crs, "communes": communes}
+    wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": crs, "communes": communes}
     if path.exists() and note.exists() and json.loads(note.read_text()) == wanted:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,25 +188,6 @@ def parcels(folder: Path, name: str, count: int, side: int, crs: str, communes: 
         driver="GPKG", layer_options={"FID": "id"},
     )  # fmt: skip
     note.write_text(json.dumps(wanted) + "\n")
-    return path
-
-
-def small_parcels(folder: Path, count: int, side: int) -> Path:
-    """`count` squares of 30 to 60 m all over the tile."""
-    path = folder / "buckets" / "results" / f"small-{count}.gpkg"
-    if path.exists():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng((SEED, 3))
-    extent = side * PIXEL
-    corner = np.array([WEST, NORTH - extent]) + random.uniform(0, extent - 60, (count, 2))
-    reach = random.uniform(30, 60, (count, 2))
-    shapes = shapely.box(*corner.T, *(corner + reach).T)
-    pyogrio.raw.write(
-        path, geometry=shapely.to_wkb(shapes), field_data=[np.array([f"s{k}" for k in range(count)], object)],
-        fields=["identifier"], layer="parcels", crs=f"EPSG:{EPSG}", geometry_type="Polygon", driver="GPKG",
-        layer_options={"FID": "id"},
-    )  # fmt: skip
     return path
 
 
@@ -231,7 +215,7 @@ def _village(random: np.random.Generator, corner: NDArray[np.float64], cells: in
     # Four vertices per side: a fine lattice of which only the lines are used, every point moved a little.
     fine = np.stack([np.interp(np.arange(4 * cells + 1) / 4, np.arange(cells + 1), line) for line in lines])
     x, y = np.meshgrid(fine[0], fine[1])
-    least = np.minimum(np.gradient(fine[0])[None, :], np.gradient(fine[1])[:, None])
+    least = np.minimum(_narrower(fine[0])[None, :], _narrower(fine[1])[:, None])
     x = corner[0] + x + random.uniform(-0.3, 0.3, x.shape) * least
     y = corner[1] + y + random.uniform(-0.3, 0.3, y.shape) * least
     i, j = (4 * index for index in np.divmod(np.arange(cells * cells), cells))
@@ -241,6 +225,7 @@ def _village(random: np.random.Generator, corner: NDArray[np.float64], cells: in
     return np.asarray(shapely.polygons(ring), object)
 
 
-def about(size: Size) -> dict[str, object]:
-    """For the report."""
-    return asdict(size)
+def _narrower(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each point to the nearer of its neighbours: moved by less than half of it, no two sides cross."""
+    gaps = np.diff(line)
+    return np.minimum(np.append(gaps[:1], gaps), np.append(gaps, gaps[-1:]))

@@ -9,6 +9,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from arpent import wiring
 from arpent.engine.analyse import analyse
 from arpent.engine.compute import compute
@@ -19,6 +22,7 @@ from arpent.model.request import Request
 from arpent.settings import Settings, load
 from arpent.wire.request import parse_batch
 from benchmarks.country import REVISIT, START
+from benchmarks.parcels import Numbers
 
 SCRIPT = """//VERSION=3
 function setup() {
@@ -108,6 +112,22 @@ class Job:
         """All numbers, JSON per feature and the Parquet table written."""
         for partition in self.partitions:
             process("bench", self.request, partition, self.world)
+
+    def summary(self, rows: NDArray[np.intp], dates: int) -> Numbers:
+        """Numbers of some parcels, rows of the file, to hold those of the peers against."""
+        found = Numbers(count=np.zeros((dates, len(rows))), mean=np.full((dates, len(rows)), np.nan))
+        places = {f"parcel-{row}": place for place, row in enumerate(rows.tolist())}
+        script = script_of(self.request, self.world)
+        for partition in self.partitions:
+            mine = [place for place, name in enumerate(partition.features.identifiers) if name in places]
+            for result in compute(self.request, partition.features.take(np.array(mine, np.intp)), script, self.world):
+                columns = [places[name] for name in result.features.identifiers]
+                for interval in result.intervals:
+                    date = (interval.interval.start.date() - START.date()) // REVISIT
+                    band = interval.outputs["ndvi"]["B0"]
+                    found.count[date, columns] = band.sample_count - band.no_data_count
+                    found.mean[date, columns] = band.mean
+        return found
 
     def set_aside(self) -> None:
         """Let the next run write into an empty folder. Nothing is removed between runs: some file systems (ext4) find

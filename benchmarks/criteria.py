@@ -1,0 +1,154 @@
+"""Criteria: what is wanted of the engine, and whether this run has it; only what was measured is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+GIGABYTE = 1e9
+NOISE = 1.05
+"""Twice the work in twice the time is not measured as 2.00."""
+Cases = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One of them."""
+
+    name: str
+    """What is measured."""
+    goal: float
+    """The bound."""
+    at_least: bool = False
+    """Whether the bound is the least, not the most."""
+    measured: float
+    """What was found."""
+    extrapolated: bool = False
+    """Found on a part of the work."""
+
+    @property
+    def met(self) -> bool:
+        """Whether it is as good as wanted."""
+        return self.measured >= self.goal if self.at_least else self.measured <= self.goal
+
+    @property
+    def goal_told(self) -> str:
+        """The bound in words."""
+        return f"{'>=' if self.at_least else '<='} {self.goal:g}"
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        return ("met" if self.met else "NOT MET") + (" (extrapolated)" if self.extrapolated else "")
+
+    def as_json(self) -> dict[str, object]:
+        """For the file of the run."""
+        return {
+            "criterion": self.name, "goal": self.goal_told, "measured": self.measured, "met": self.met,
+            "extrapolated": self.extrapolated,
+        }  # fmt: skip
+
+
+def judge(found: dict[str, Any]) -> list[Criterion]:
+    """Every criterion that this run can tell something about, in the order they were set."""
+    return [one for rule in RULES for one in rule(found["cases"])]
+
+
+def _floors(cases: Cases) -> Iterator[Criterion]:
+    for name, where, goals in (("sparse", "UTM", (1.5, 2.0)), ("degrees", "EPSG:4326", (1.6, 2.0))):
+        if not (case := cases.get(name)):
+            continue
+        ratio = {what: taken["cpu"] / case["floor"]["cpu"] for what, taken in case["arpent"].items()}
+        for what, goal in zip(("numbers", "files"), goals, strict=True):
+            yield Criterion(name=f"{where}: {what}, multiple of the floor", goal=goal, measured=ratio[what])
+        for what in ("numbers", "files"):
+            more = ratio[f"{what}, percentiles, histogram"] - ratio[what]
+            yield Criterion(name=f"{where}: 5 percentiles and 20 bins on top of {what}", goal=0.3, measured=more)
+
+
+def _dense(cases: Cases) -> Iterator[Criterion]:
+    if not (cases.get("dense") and (fastest := _fastest(cases.get("dense-peers", {}), lambda _: True))):
+        return
+    peer, taken = fastest
+    for what in ("numbers", "files"):
+        yield Criterion(
+            name=f"dense: {what}, times the fastest peer ({peer})", goal=3, at_least=True,
+            measured=taken["cpu"] / cases["dense"]["arpent"][what]["cpu"], extrapolated=taken["extrapolated"],
+        )  # fmt: skip
+
+
+def _sparse(cases: Cases) -> Iterator[Criterion]:
+    if not (case := cases.get("sparse")):
+        return
+    wanted: tuple[tuple[str, float, Callable[[str], bool]], ...] = (
+        ("the fastest that decodes images whole: ", 4, lambda name: "loop" not in name),
+        (
+            "the fastest that makes NDVI of all of them: ",
+            4,
+            lambda name: "loop" not in name and "where parcels are" not in name,
+        ),
+        ("", 10, lambda name: "files open" in name),
+        ("", 200, lambda name: "opened per feature" in name),
+    )
+    for words, goal, fits in wanted:
+        if fastest := _fastest(cases.get("peers", {}), fits):
+            peer, taken = fastest
+            yield Criterion(
+                name=f"sparse: files, times {words}{peer}", goal=goal, at_least=True,
+                measured=taken["cpu"] / case["arpent"]["files"]["cpu"], extrapolated=taken["extrapolated"],
+            )  # fmt: skip
+
+
+def _fastest(peers: dict[str, Any], fits: Callable[[str], bool]) -> tuple[str, dict[str, Any]] | None:
+    """Among those whose numbers agree with arpent's; one that does something else proves nothing."""
+    listed = [
+        (name, taken) for name, taken in peers.items() if "cpu" in taken and taken["agreement"]["agrees"] and fits(name)
+    ]
+    return min(listed, key=lambda entry: entry[1]["cpu"], default=None)
+
+
+def _remote(cases: Cases) -> Iterator[Criterion]:
+    if case := cases.get("remote"):
+        name = f"HTTP, {1000 * case['delay']:.0f} ms to the first byte: multiple of the local time (wall)"
+        yield Criterion(name=name, goal=1.4, measured=case["http"] / case["local"])
+
+
+def _workers(cases: Cases) -> Iterator[Criterion]:
+    if case := cases.get("workers"):
+        gain = case["1"]["wall"] / case["2"]["wall"]
+        yield Criterion(name="two worker processes, times one (wall)", goal=1.8, at_least=True, measured=gain)
+
+
+def _growth(cases: Cases) -> Iterator[Criterion]:
+    """Time per unit of work against that of the smallest amount."""
+    case = cases.get("growth", {})
+    for what in ("parcels", "dates"):
+        steps = [one for name, one in case.items() if name.startswith(what)]
+        for before, after in pairwise(steps):
+            work = after["work"] / before["work"]
+            name = f"growth: time against work, {before['work']:g} to {after['work']:g} {what}"
+            yield Criterion(name=name, goal=NOISE, measured=after["cpu"] / before["cpu"] / work)
+
+
+def _memory(cases: Cases) -> Iterator[Criterion]:
+    peaks = {name: cases[name]["peak"] for name in ("sparse", "degrees", "dense", "dense-degrees") if name in cases}
+    peaks |= {f"growth, {name}": one["peak"] for name, one in cases.get("growth", {}).items()}
+    peaks |= {f"{name} workers": one["peak"] for name, one in cases.get("workers", {}).items()}
+    if many := cases.get("many"):
+        peaks["very many"] = max(many["peaks"]["worker"], many["peaks"]["script"])
+    if peaks:
+        worst = max(peaks, key=lambda name: peaks[name])
+        name = f"peak memory of a worker, GB (the most of {len(peaks)} cases: {worst})"
+        yield Criterion(name=name, goal=1.5, measured=peaks[worst] / GIGABYTE)
+
+
+def _many(cases: Cases) -> Iterator[Criterion]:
+    if case := cases.get("many"):
+        named = f"analysis of {case['features']:,} parcels"
+        yield Criterion(name=f"{named}, seconds (wall)", goal=60, measured=case["analysis"])
+        yield Criterion(name=f"{named}, peak memory, GB", goal=1.5, measured=case["peaks"]["analysis"] / GIGABYTE)
+
+
+RULES = (_floors, _dense, _sparse, _remote, _workers, _growth, _memory, _many)

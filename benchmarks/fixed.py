@@ -1,0 +1,51 @@
+"""Fixed costs: what a worker pays however little it does; once when it starts, and with every partition."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import UTM, layer, staged
+from benchmarks.clock import best, take
+
+IMPORTS = "from arpent import wiring"
+ROUNDS = 5
+
+
+def fixed(folder: Path, size: str) -> dict[str, Any]:
+    """Processor seconds of one parcel on all dates, and of what precedes it.
+
+    `once`: what only a new process pays; no row of the table holds it. `each`: what a partition of one parcel takes in
+    a warm worker, and how much of that is its floor; the rows hold the rest once per partition.
+    """
+    from benchmarks import ours
+    from benchmarks.floor import floor, needed
+
+    features, dates = layer(folder, size, "one", UTM)
+    text = ours.body(features, dates)
+    plain, rich = ours.prepare(folder, text), ours.prepare(folder, ours.body(features, dates, calculations=ours.RICH))
+    first = take(plain.files).cpu
+    plain.set_aside()
+    found = {"numbers": plain.numbers, "files": plain.files, "files, percentiles, histogram": rich.files}
+    each = {}
+    for name, work in found.items():
+        each[name] = best([take(work) for _ in range(ROUNDS)]).cpu
+    _, ground = floor(needed(plain.request, plain.world, folder / "catalog", dates))
+    stages = staged(plain.files)
+    plain.clear()
+    return {
+        "dates": dates,
+        "once": {
+            "Python": best([take(lambda: _python("pass")) for _ in range(2)]).cpu,
+            "Python and imports": best([take(lambda: _python(IMPORTS)) for _ in range(2)]).cpu,
+            "first partition (kernels, compiled script) more than others": max(0.0, first - each["files"]),
+        },
+        "each": {**each, "the floor of its blocks": ground.cpu},
+        "stages": stages,
+    }  # fmt: skip
+
+
+def _python(text: str) -> None:
+    subprocess.run([sys.executable, "-c", text], check=True)

@@ -1,0 +1,64 @@
+"""Very many parcels as `arpent serve` handles them: analysis in the runner, then one interval in a worker process.
+
+Peaks of memory are told apart: the runner analyses, a process of `processes:1` computes and writes, and below it the
+evalscript's process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import UTM, layer
+from benchmarks.clock import Watch, peak_bytes
+
+OWNER = "bench"
+
+
+def many(folder: Path, size: str) -> dict[str, Any]:
+    """Seconds and bytes. On two cores, if there are two: the runner looks after the worker while it works."""
+    from arpent import wiring
+    from arpent.jobs.machine import completion
+    from arpent.model.job import Status, UserAction
+    from benchmarks import ours
+
+    features, _ = layer(folder, size, "many", UTM)
+    before = peak_bytes()
+    database = folder / "bench.db"
+    for file in folder.glob("bench.db*"):
+        file.unlink()
+    update = {"database_url": f"sqlite:///{database}", "executor": "processes:1"}
+    chosen = ours.settings(folder).model_copy(update=update)
+    engine = wiring.database(chosen)
+    service = wiring.service(chosen, engine)
+    job = service.create(OWNER, ours.body(features, 1))
+
+    def until(*reached: Status) -> float:
+        begun = time.perf_counter()
+        runner.run_until(lambda: service.get(OWNER, job.id).status in (*reached, Status.FAILED))
+        return time.perf_counter() - begun
+
+    with Watch() as watch:
+        executor = wiring.executor_of(chosen)
+        runner = wiring.runner(chosen, engine, executor)
+        try:
+            service.act(OWNER, job.id, UserAction.ANALYSE)
+            analysis = until(Status.ANALYSIS_DONE)
+            analysed = peak_bytes()
+            service.act(OWNER, job.id, UserAction.START)
+            processing = until(Status.DONE)
+        finally:
+            executor.close()
+    ended = service.get(OWNER, job.id)
+    engine.dispose()
+    shutil.rmtree(ours.root(folder) / "results" / "out", ignore_errors=True)
+    return {
+        "features": ended.progress.features, "partitions": ended.progress.partitions, "done": ended.progress.done,
+        "failed": ended.progress.failed, "percent": completion(ended, chosen.policy), "status": str(ended.status),
+        "analysis": analysis, "interval": processing, "peaks": {
+            "before": before, "analysis": analysed, "runner": peak_bytes(), "worker": watch.peak(1, 1),
+            "script": watch.peak(2, 9),
+        },
+    }  # fmt: skip

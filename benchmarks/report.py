@@ -1,0 +1,161 @@
+"""What a run found, as rows and as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.criteria import Criterion, judge
+
+TITLES = {
+    "sparse": "{features:,} parcels in villages, {dates} dates, UTM",
+    "degrees": "{features:,} parcels in villages, {dates} dates, EPSG:4326",
+    "dense": "{features:,} parcels all over the tile, {dates} dates, UTM",
+    "dense-degrees": "{features:,} parcels all over the tile, {dates} dates, EPSG:4326",
+}
+"""Case of arpent beside its floor → what it is."""
+FELLOWS = {"sparse": "peers", "dense": "dense-peers"}
+"""Case of arpent → case of the peers on the same parcels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table, one bar of the chart."""
+
+    case: str
+    """A key of TITLES."""
+    what: str
+    """Who did it."""
+    kind: str
+    """floor, arpent or peer."""
+    seconds: float
+    """Of the processor, all processes together."""
+    cpu: float
+    """The same as a multiple of the floor."""
+    wall: float
+    """Time that passed, as a multiple of the floor's."""
+    extrapolated: bool = False
+    """Measured on a part of the work."""
+    note: str = ""
+    """What else is to be said."""
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """Every measured way to do the work, case by case."""
+    listed = []
+    for name in TITLES:
+        if not (case := found["cases"].get(name)):
+            continue
+        ground = case["floor"]
+        entries = [("floor", f"floor: {case['decoder']}", ground)]
+        entries += [("arpent", f"arpent, {what}", taken) for what, taken in case["arpent"].items()]
+        entries += [("peer", what, taken) for what, taken in found["cases"].get(FELLOWS.get(name, ""), {}).items()]
+        listed += [_row(name, *entry, ground) for entry in entries if "cpu" in entry[2]]
+    return listed
+
+
+def _row(case: str, kind: str, what: str, taken: dict[str, Any], ground: dict[str, float]) -> Row:
+    return Row(
+        case=case, what=what, kind=kind, seconds=taken["cpu"], cpu=taken["cpu"] / ground["cpu"],
+        wall=taken["wall"] / ground["wall"], extrapolated=taken.get("extrapolated", False), note=taken.get("note", ""),
+    )  # fmt: skip
+
+
+def report(found: dict[str, Any]) -> str:
+    """The tables and the criteria, as text."""
+    lines = [f"Size {found['size']}, {found['machine']}, {found['seconds']} s in all"]
+    for name in TITLES:
+        if case := found["cases"].get(name):
+            lines += ["", *_table(name, case, found), *_missing(found["cases"].get(FELLOWS.get(name, ""), {}))]
+    for name in TITLES:
+        if case := found["cases"].get(name):
+            lines += ["", _told(name, case), *_stages(case["stages"])]
+    for name, tell in TELLERS.items():
+        if case := found["cases"].get(name):
+            lines += ["", *tell(case)]
+    return "\n".join([*lines, "", *criteria(judge(found))])
+
+
+def criteria(judged: list[Criterion]) -> list[str]:
+    """The section at the end: what is wanted, what was measured."""
+    lines = [f"{'criterion':<92} {'goal':>9} {'measured':>9}"]
+    lines += [f"{one.name:<92} {one.goal_told:>9} {one.measured:9.2f}  {one.verdict}" for one in judged]
+    missed = sum(not one.met for one in judged)
+    return [*lines, f"{len(judged) - missed} of {len(judged)} met" if judged else "nothing to judge was measured"]
+
+
+def _table(name: str, case: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    lines = [f"{TITLES[name].format(**case)}", f"{'':<40} {'cpu s':>9} {'x floor':>9} {'wall':>9}"]
+    for row in rows(found):
+        if row.case == name:
+            mark = "~" if row.extrapolated else " "
+            told = f"  {row.what:<38} {row.seconds:9.2f} {mark}{row.cpu:8.2f} {row.wall:9.2f}  {row.note}"
+            lines.append(told.rstrip())
+    return lines
+
+
+def _missing(fellows: dict[str, Any]) -> list[str]:
+    return [f"  {what:<38} {taken['note']}" for what, taken in fellows.items() if "cpu" not in taken]
+
+
+def _told(name: str, case: dict[str, Any]) -> str:
+    return (
+        f"{name}: {case['blocks']} blocks, {case['compressed'] / 1e6:.0f} MB compressed, {case['partitions']} "
+        f"partitions, analysis {case['analysis']:.1f} s, peak of analysis and work in one process "
+        f"{_megabytes(case['peak'])}, script {_megabytes(case['script_peak'])}; files, by stage:"
+    )
+
+
+def _stages(stages: dict[str, float]) -> list[str]:
+    total = sum(stages.values()) or 1.0
+    listed = sorted(stages.items(), key=lambda entry: -entry[1])
+    return [f"    {name:<20} {seconds:8.3f} s {100 * seconds / total:5.1f} %" for name, seconds in listed]
+
+
+def _tell_workers(case: dict[str, Any]) -> list[str]:
+    gain = case["1"]["wall"] / case["2"]["wall"]
+    peak = _megabytes(max(one["peak"] for one in case.values()))
+    return [
+        f"workers: one {case['1']['wall']:.2f} s, two {case['2']['wall']:.2f} s (wall): {gain:.2f} x; peak of a worker "
+        f"{peak}"
+    ]
+
+
+def _tell_growth(case: dict[str, Any]) -> list[str]:
+    return [f"growth, {name}: {one['cpu']:.2f} s cpu, peak {_megabytes(one['peak'])}" for name, one in case.items()]
+
+
+def _tell_remote(case: dict[str, Any]) -> list[str]:
+    ratio = case["http"] / case["local"]
+    return [
+        f"remote: local {case['local']:.2f} s, over HTTP with {1000 * case['delay']:.0f} ms to the first byte "
+        f"{case['http']:.2f} s: {ratio:.2f} x (wall)"
+    ]
+
+
+def _tell_many(case: dict[str, Any]) -> list[str]:
+    peaks = case["peaks"]
+    return [
+        f"{case['features']:,} touching parcels, a runner and one worker process: analysis {case['analysis']:.1f} s, "
+        f"one interval with files {case['interval']:.1f} s, {case['done']:,} done, {case['failed']:,} failed, "
+        f"{case['partitions']} partitions",
+        f"    peak memory: runner {_megabytes(peaks['runner'])} (analysis {_megabytes(peaks['analysis'])}, "
+        f"before it {_megabytes(peaks['before'])}), worker {_megabytes(peaks['worker'])}, "
+        f"script {_megabytes(peaks['script'])}",
+    ]
+
+
+def _tell_fixed(case: dict[str, Any]) -> list[str]:
+    lines = [f"fixed: what a worker pays however little it does; {case['dates']} dates, seconds of the processor"]
+    lines += [f"    {name:<52} {seconds:8.3f} s" for name, seconds in case["once"].items()]
+    lines += [f"    {'each partition: ' + name:<52} {seconds:8.3f} s" for name, seconds in case["each"].items()]
+    return [*lines, "  one parcel's files, by stage:", *_stages(case["stages"])]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+TELLERS = {
+    "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
+}  # fmt: skip

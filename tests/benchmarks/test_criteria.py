@@ -1,0 +1,93 @@
+"""What `make bench` makes of what it measured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+from benchmarks.chart import chart
+from benchmarks.criteria import judge
+from benchmarks.report import report, rows
+
+SECONDS = {
+    "numbers": 1.2, "numbers, percentiles, histogram": 1.4, "files": 1.9, "files, percentiles, histogram": 2.3,
+}  # fmt: skip
+
+
+def taken(cpu: float, **more: object) -> dict[str, Any]:
+    return {"cpu": cpu, "wall": cpu, **more}
+
+
+def peer(cpu: float, agrees: bool = True, extrapolated: bool = False) -> dict[str, Any]:
+    return taken(cpu, agreement={"agrees": agrees}, extrapolated=extrapolated, note="", peak=1, images=True)
+
+
+def run(**more: dict[str, Any]) -> dict[str, Any]:
+    core = {
+        "decoder": "quick", "blocks": 3, "compressed": 10, "features": 20, "dates": 2, "partitions": 1,
+        "analysis": 0.1, "floor": taken(1.0), "arpent": {what: taken(cpu) for what, cpu in SECONDS.items()},
+        "stages": {"read and decode": 1.0, "rest": 0.5}, "peak": 10**9, "script_peak": 10**7,
+    }  # fmt: skip
+    return {"size": "T", "machine": "1 x", "seconds": 3, "cases": {"sparse": core, **more}}
+
+
+def verdicts(found: dict[str, Any]) -> dict[str, bool]:
+    return {one.name: one.met for one in judge(found)}
+
+
+def test_ratios_to_the_floor() -> None:
+    assert verdicts(run()) == {
+        "UTM: numbers, multiple of the floor": True,
+        "UTM: files, multiple of the floor": True,
+        "UTM: 5 percentiles and 20 bins on top of numbers": True,
+        "UTM: 5 percentiles and 20 bins on top of files": False,
+        "peak memory of a worker, GB (the most of 1 cases: sparse)": True,
+    }
+
+
+def test_peers_whose_numbers_differ_or_that_are_missing_prove_nothing() -> None:
+    peers = {
+        "label image, NDVI where parcels are": peer(3.0, agrees=False),
+        "label image, NDVI of whole images": peer(8.0),
+        "odc-stac, label image, bincount": {"note": "not measured: odc.stac is not installed"},
+        "rasterio loop, files open": peer(20.0, extrapolated=True),
+    }
+    found = run(peers=peers)
+    listed = [one for one in judge(found) if "times" in one.name]
+    assert [(one.measured, one.met, one.extrapolated) for one in listed] == [
+        (8.0 / 1.9, True, False),
+        (8.0 / 1.9, True, False),
+        (20.0 / 1.9, True, True),
+    ]
+    assert "not measured: odc.stac is not installed" in report(found)
+
+
+def test_time_and_memory() -> None:
+    grown = {"parcels 1": {"work": 1, "cpu": 1.0, "peak": 1}, "parcels 4": {"work": 4, "cpu": 4.3, "peak": 2 * 10**9}}
+    found = run(
+        growth=grown,
+        remote={"local": 1.0, "http": 1.5, "delay": 0.03},
+        workers={"1": {"wall": 2.0, "peak": 1}, "2": {"wall": 1.1, "peak": 1}},
+    )
+    measured = {one.name: (round(one.measured, 3), one.met) for one in judge(found)}
+    assert measured["growth: time against work, 1 to 4 parcels"] == (1.075, False)
+    assert measured["HTTP, 30 ms to the first byte: multiple of the local time (wall)"] == (1.5, False)
+    assert measured["two worker processes, times one (wall)"] == (1.818, True)
+    assert measured["peak memory of a worker, GB (the most of 5 cases: growth, parcels 4)"] == (2.0, False)
+
+
+def test_table_chart_and_file_hold_every_row() -> None:
+    found = run(peers={"label <image>": peer(8.0, extrapolated=True)})
+    text, drawn = report(found), chart(rows(found), found)
+    ElementTree.fromstring(drawn)
+    for row in rows(found):
+        assert row.what in text
+    assert "label &lt;image&gt;" in drawn
+    assert "~8.00" in drawn
+    assert text.splitlines()[-1] == "6 of 7 met"
+    json.dumps([one.as_json() for one in judge(found)])
+
+
+def test_nothing_measured_is_nothing_judged() -> None:
+    assert "nothing to judge" in report({"size": "T", "machine": "1 x", "seconds": 0, "cases": {}})
