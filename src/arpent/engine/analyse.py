@@ -54,7 +54,7 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     # Writing the report also shows early whether the bucket can be written at all.
     world.objects.write(own(request.output, job_id, "report/features.json"), report.render(findings))
 
-    layout = lay_out(_centres(features), features.crs, seen.rasters)
+    layout = lay_out(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count * seen.depth
     parts = runs(weight, layout, limits.pixel_budget, limits.parallelism)
@@ -113,3 +113,8 @@ def _centres(features: Features) -> NDArray[np.float64]:
     """(n, 2): centres of the bounding boxes; features without one go to the origin."""
     bounds = features.bounds
     return np.nan_to_num((bounds[:, :2] + bounds[:, 2:]) / 2, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _corners(features: Features) -> NDArray[np.float64]:
+    """(n, 2): north-western corners of the bounding boxes, likewise."""
+    return np.nan_to_num(features.bounds[:, [0, 3]], nan=0.0, posinf=0.0, neginf=0.0)

@@ -29,25 +29,45 @@ class Layout:
     """(n,): whether any image holds the feature at all."""
 
 
-def lay_out(centres: NDArray[np.float64], crs: CRS, rasters: Sequence[Raster]) -> Layout:
-    """`centres` (n, 2) in `crs`. Each belongs to the first of the images (one per source grid) that holds it."""
+def lay_out(
+    centres: NDArray[np.float64],
+    crs: CRS,
+    rasters: Sequence[Raster],
+    corners: NDArray[np.float64] | None = None,
+) -> Layout:
+    """Each feature belongs to the first of the images (one per source grid) that holds its centre (n, 2), and there to
+    the block that holds its north-western corner (n, 2; without them, its centre). So what reaches into the next row of
+    blocks needs only the first lines of those, where decoding stops; the other way round it would need the last ones,
+    and the whole block before them. Points are in `crs`."""
+    corners = centres if corners is None else corners
     image = np.full(len(centres), len(rasters), np.int64)
     row = np.zeros(len(centres), np.int64)
     column = np.zeros(len(centres), np.int64)
     for number, raster in enumerate(rasters):
-        x, y = Transformer.from_crs(crs, raster.crs, always_xy=True).transform(centres[:, 0], centres[:, 1])
-        across, down = (~raster.transform) @ (np.asarray(x), np.asarray(y))
-        inside = (across >= 0) & (across < raster.width) & (down >= 0) & (down < raster.height)
-        mine = inside & (image == len(rasters))
+        transformer = Transformer.from_crs(crs, raster.crs, always_xy=True)
+        across, down = _pixels(raster, transformer, centres)
+        mine = (across >= 0) & (across < raster.width) & (down >= 0) & (down < raster.height)
+        mine &= image == len(rasters)
+        if corners is not centres:
+            across, down = _pixels(raster, transformer, corners)
         level = raster.levels[0]
         image[mine] = number
-        row[mine] = down[mine] // level.block_height
-        column[mine] = across[mine] // level.block_width
+        row[mine] = np.clip(down[mine], 0, raster.height - 1) // level.block_height
+        column[mine] = np.clip(across[mine], 0, raster.width - 1) // level.block_width
     keys = (centres[:, 0], -centres[:, 1], column, row, image)
     order = np.lexsort(keys)
     place = np.column_stack((image, row, column))
     _, block = np.unique(place, axis=0, return_inverse=True)
     return Layout(block=block.ravel().astype(np.int64), order=order, inside=image < len(rasters))
+
+
+def _pixels(
+    raster: Raster, transformer: Transformer, points: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n,) columns and rows of points (n, 2); beyond every image where PROJ has no answer."""
+    x, y = transformer.transform(points[:, 0], points[:, 1])
+    across, down = (~raster.transform) @ (np.asarray(x), np.asarray(y))
+    return np.nan_to_num(across, nan=-1.0, posinf=-1.0), np.nan_to_num(down, nan=-1.0, posinf=-1.0)
 
 
 def runs(weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int) -> tuple[NDArray[np.intp], ...]:

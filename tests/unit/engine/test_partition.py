@@ -95,3 +95,13 @@ def test_every_feature_is_in_exactly_one_partition(
     assert [partition.number for partition in partitions] == list(range(len(partitions)))
     for partition in partitions:
         assert weight[partition.features.ids].sum() <= budget or len(partition.features) == 1
+
+
+def test_what_reaches_into_the_next_blocks_stays_with_the_first_one():
+    """Its last lines would cost the block above a second, whole decoding; the first lines of the one below are few."""
+    centres = np.array([[250.0, 510.0], [250.0, 490.0], [510.0, 900.0], [20.0, 980.0]])
+    corners = np.array([[200.0, 600.0], [200.0, 580.0], [490.0, 950.0], [-30.0, 1030.0]])
+    assert len(set(lay_out(centres, UTM, [image()]).block.tolist())) == 3
+    layout = lay_out(centres, UTM, [image()], corners)
+    assert len(set(layout.block.tolist())) == 1
+    assert layout.inside.all()
