@@ -6,56 +6,48 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 
 import pytest
 
 pytest.importorskip("distributed")
 
 from arpent.adapters.dask_executor import DaskExecutor
-from arpent.errors import ArpentError, AssetUnreadable, WorldError
+from arpent.adapters.sql.jobs import SqlJobStore
+from arpent.adapters.sql.work import SqlWorkStore
+from arpent.errors import ArpentError, AssetUnreadable, WorkerDied, WorldError
+from arpent.jobs.duties import Duties
+from arpent.jobs.machine import Event, advance
+from arpent.jobs.policy import Policy
+from arpent.jobs.runner import Runner
+from arpent.model.analysis import Analysis
+from arpent.model.job import Status
 from arpent.model.partition import Outcome
-from arpent.ports import Executor, Lease, Ticket
+from arpent.ports import Executor, Ticket
+from tests.support.dask_calls import (
+    MODULES,
+    NAP_SECONDS,
+    SECRET,
+    break_down,
+    count,
+    die,
+    fail,
+    lease,
+    nap,
+    nap_in,
+    outcome,
+    process_number,
+)  # fmt: skip
 from tests.support.dask_cluster import Cluster, cluster
-from tests.support.jobs import make_partition
+from tests.support.databases import database
+from tests.support.jobs import Clock, cut, processing_job
 from tests.support.server import free_port, wait_for
 
 pytestmark = pytest.mark.services
-SECRET = "never-say-this-aloud"
-
-
-def count(lease: Lease) -> Outcome:
-    assert lease.partition is not None
-    assert lease.body == SECRET
-    return Outcome(done=len(lease.partition.features), failed=0)
-
-
-def fail(_: Lease) -> Outcome:
-    raise AssetUnreadable("B04.tif is truncated", transient=True)
-
-
-def break_down(_: Lease) -> Outcome:
-    raise ZeroDivisionError("by zero")
-
-
-def sleep_briefly(_: Lease) -> Outcome:
-    time.sleep(2)
-    return Outcome(done=1, failed=0)
-
-
-def die(_: Lease) -> Outcome:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
-
-
-def lease(number: int = 0) -> Lease:
-    return Lease(job_id="job", token="token-of-this-lease", partition=make_partition(number, range(1, 4)), attempt=1,
-                 body=SECRET)  # fmt: skip
-
-
-def outcome(ticket: Ticket, seconds: float = 30) -> Outcome:
-    wait_for(ticket.done, seconds, "the ticket")
-    return ticket.result()
+SILENCE_SECONDS = 3.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,14 +58,13 @@ def wanted() -> None:
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Cluster]:
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    with cluster(tmp_path, (1, 2), **environment) as made:
+    with cluster(tmp_path, (1, 2), **MODULES, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as made:
         yield made
 
 
 @pytest.fixture
 def executor(workers: Cluster) -> Iterator[DaskExecutor]:
-    made = DaskExecutor(workers.address)
+    made = DaskExecutor(workers.address, silence_seconds=SILENCE_SECONDS)
     yield made
     made.close()
 
@@ -102,8 +93,8 @@ def test_slots_follow_the_workers(executor: DaskExecutor, workers: Cluster) -> N
 
 
 def test_a_killed_worker_costs_its_own_work_only(executor: DaskExecutor) -> None:
-    tickets = [executor.submit(die if number == 1 else sleep_briefly, lease(number)) for number in range(3)]
-    with pytest.raises(WorldError, match="died") as caught:
+    tickets = [executor.submit(die if number == 1 else nap, lease(number)) for number in range(3)]
+    with pytest.raises(WorkerDied) as caught:
         outcome(tickets[1])
     assert caught.value.transient
     shared = 0
@@ -117,7 +108,7 @@ def test_a_killed_worker_costs_its_own_work_only(executor: DaskExecutor) -> None
 
 
 def test_cancelled_work_is_over_at_once(executor: DaskExecutor) -> None:
-    ticket = executor.submit(sleep_briefly, lease())
+    ticket = executor.submit(nap, lease())
     time.sleep(0.3)
     began = time.monotonic()
     ticket.cancel()
@@ -126,8 +117,84 @@ def test_cancelled_work_is_over_at_once(executor: DaskExecutor) -> None:
     assert time.monotonic() - began < 1
 
 
+def error_of(ticket: Ticket) -> WorldError | None:
+    try:
+        ticket.result()
+    except WorldError as error:
+        return error
+    return None
+
+
+def test_what_a_frozen_worker_has_is_lost_and_it_gets_no_more(executor: DaskExecutor, workers: Cluster) -> None:
+    """Its connections live, its machine answers; Dask would wait five minutes for it, and give it the next work."""
+    frozen = workers.processes[2]
+    tickets = [executor.submit(nap, lease(number)) for number in range(3)]
+    wait_for(lambda: executor.slots == 3 and all(ticket.begun() for ticket in tickets), 10, "the work to begin")
+    frozen.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    wait_for(lambda: executor.slots == 1 and all(ticket.done() for ticket in tickets), 20, "the silence to be noticed")
+    assert SILENCE_SECONDS - 1.5 < time.monotonic() - began < 3 * SILENCE_SECONDS
+    reasons = [str(error) for ticket in tickets if (error := error_of(ticket)) is not None]
+    assert len(reasons) == 2, "two of them ran there"
+    assert all(f"silent for {SILENCE_SECONDS:g} s" in reason for reason in reasons)
+    done = {outcome(executor.submit(process_number, lease(number))).done for number in range(4)}
+    assert done == {workers.processes[1].pid}
+    frozen.send_signal(signal.SIGCONT)
+    wait_for(lambda: executor.slots == 3, 10, "it to be heard of again")
+
+
+def test_a_frozen_scheduler_is_not_waited_for(executor: DaskExecutor, workers: Cluster) -> None:
+    ticket = executor.submit(nap, lease())
+    assert executor.slots == 3
+    workers.processes[0].send_signal(signal.SIGSTOP)
+    wait_for(lambda: executor.slots == 0 and ticket.done(), 30, "the silence to be noticed")
+    with pytest.raises(WorldError, match="scheduler was silent") as caught:
+        ticket.result()
+    assert caught.value.transient
+    workers.processes[0].send_signal(signal.SIGCONT)
+    wait_for(lambda: executor.slots == 3, 30, "it to answer again")
+    assert outcome(executor.submit(count, lease())).done == 3
+
+
+class Eager(DaskExecutor):
+    """As if another runner had filled the cluster, too: what is given to it has to wait there."""
+
+    slots = 8  # type: ignore[assignment]
+
+
+def test_stop_lets_run_what_runs_and_cancels_what_waits(workers: Cluster, tmp_path: Path) -> None:
+    with database("sqlite", tmp_path) as engine:
+        jobs, work, policy = SqlJobStore(engine), SqlWorkStore(engine), Policy()
+        job = processing_job(jobs, work, Clock(), cut(16, 2)).id
+        duties = Duties(
+            analyse=lambda job: Analysis(partitions=iter(())),
+            process=partial(nap_in, tmp_path),
+            give_up=lambda lease, error: Outcome(done=0, failed=2),
+        )
+        executor, over = Eager(workers.address), Flag()
+        thread = Thread(target=Runner(jobs, work, executor, duties, policy).run, args=(over,))
+        thread.start()
+        try:
+            wait_for(lambda: len(list(tmp_path.glob("begun-*"))) == 3, 20, "all threads to be busy", pause=0.01)
+            held = "SELECT count(*) FROM partitions WHERE token IS NOT NULL"
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql(held).scalar_one() == 8
+            stopped = jobs.get(job)
+            jobs.save(advance(stopped, Event.STOP, Clock()(), policy))
+            time.sleep(2 * NAP_SECONDS)  # those that waited would have begun by then
+            assert [len(list(tmp_path.glob(f"{name}-*"))) for name in ("begun", "ended")] == [3, 3]
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql(held).scalar_one() == 0
+            job_now = jobs.get(job)
+            assert (job_now.status, job_now.progress.done, job_now.progress.open) == (Status.STOPPED, 6, 5)
+        finally:
+            over.set()
+            thread.join()
+            executor.close()
+
+
 def test_a_lost_scheduler_leaves_no_slots_and_is_found_again(executor: DaskExecutor, workers: Cluster) -> None:
-    ticket = executor.submit(sleep_briefly, lease())
+    ticket = executor.submit(nap, lease())
     workers.processes[0].kill()
     with pytest.raises(WorldError) as caught:
         outcome(ticket)

@@ -11,9 +11,8 @@ from requests_oauthlib import OAuth2Session
 
 from tests.support import client
 from tests.support.dask_cluster import Cluster, cluster
-from tests.support.parcels import good_parcels, write_geopackage
-from tests.support.scripts import slow_script
-from tests.support.server import Server, wait_for
+from tests.support.middle import catch, check_the_same, serving, slow_body, stop
+from tests.support.server import Server
 
 pytestmark = pytest.mark.services
 pytest.importorskip("distributed")
@@ -21,6 +20,7 @@ pytest.importorskip("distributed")
 SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__RETRY_SECONDS": "0.1", "LOG_FORMAT": "json"}
 SECRET = "never-say-this-aloud"
 SERVER_KEY = "the-key-of-this-server-" * 2
+BODY = slow_body("s3://results/dask")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,26 +29,14 @@ def wanted() -> None:
         pytest.skip("ARPENT_TEST_DASK is not set")
 
 
-def body() -> dict[str, object]:
-    return client.seed_body(
-        "s3://fields/parcels.gpkg", slow_script(20_000), "s3://results/dask", aggregationInterval={"of": "P10D"}
-    )
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> dict[str, bytes]:
     """File name → bytes of the same job on this machine's processes."""
-    server = Server(folder=tmp_path_factory.mktemp("local"), catalog=catalog, settings=SETTINGS)
-    write_geopackage(server.buckets / "fields" / "parcels.gpkg", good_parcels(30))
-    (server.buckets / "results").mkdir()
-    try:
-        server.start()
+    with serving(tmp_path_factory.mktemp("local"), catalog, SETTINGS) as server:
         with client.signed_in(server, *server.add_client()) as session:
-            job = client.run_job(session, server, body())
+            job = client.run_job(session, server, BODY)
         assert job["status"] == "DONE", job
         return client.result_bytes(server, job)
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +48,8 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path, workers: Cluster) -> Iterator[Server]:
     settings = {**SETTINGS, "EXECUTOR": workers.address.replace("tcp", "dask"), "SECRET_KEY": SERVER_KEY}
-    server = Server(folder=tmp_path_factory.mktemp("server"), catalog=catalog, settings=settings)
-    write_geopackage(server.buckets / "fields" / "parcels.gpkg", good_parcels(30))
-    (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with serving(tmp_path_factory.mktemp("server"), catalog, settings) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -75,39 +58,22 @@ def session(server: Server) -> Iterator[OAuth2Session]:
         yield session
 
 
-def begin(session: OAuth2Session, server: Server) -> str:
-    """A job that has written some of its files and has others to write."""
-    job = client.create(session, server, body())
-    assert client.act(session, server, job, "start") == 204
-    folder = server.buckets / "results" / "dask" / job
-    wait_for(lambda: len(list(folder.glob("*.json"))) > 2, 60, "the first results", pause=0.01)
-    assert client.status(session, server, job)["status"] == "PROCESSING"
-    return job
-
-
 def test_workers_die_and_join(
     server: Server, session: OAuth2Session, workers: Cluster, expected: dict[str, bytes]
 ) -> None:
-    job = begin(session, server)
+    job = catch(session, server, BODY)
     workers.processes[1].kill()
     workers.worker()
     workers.worker()
-    done = client.wait_until(session, server, job, seconds=120)
-    assert done["status"] == "DONE", done
-    assert client.result_bytes(server, done) == expected
+    check_the_same(session, server, job, expected, seconds=120)
     workers.wait_for_threads(3)
 
 
 def test_stop_and_go_on(server: Server, session: OAuth2Session, expected: dict[str, bytes]) -> None:
-    job = begin(session, server)
-    wait_for(lambda: client.status(session, server, job)["completionPercentage"] > 0, 30, "the first whole partition")
-    assert client.act(session, server, job, "stop") == 204
-    stopped = client.wait_until(session, server, job, ("STOPPED",))
-    assert 0 < stopped["completionPercentage"] < 100
+    job = catch(session, server, BODY)
+    stop(session, server, job)
     assert client.act(session, server, job, "start") == 204
-    done = client.wait_until(session, server, job, seconds=120)
-    assert done["status"] == "DONE", done
-    assert client.result_bytes(server, done) == expected
+    check_the_same(session, server, job, expected, seconds=120)
 
 
 def test_nothing_is_told(server: Server, workers: Cluster) -> None:

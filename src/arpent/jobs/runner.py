@@ -45,6 +45,8 @@ class Hand:
     """The ticket writes errors, not results."""
     outcome: Outcome | None = None
     """What came of it, until the store has it."""
+    unwanted: bool = False
+    """Its job was stopped before it had begun; the news of its beginning may still be under way."""
 
 
 class Runner:
@@ -228,8 +230,10 @@ class Runner:
         stopped = {job for job in {hand.lease.job_id for hand in waiting} if self._is_over(job)}
         for hand in waiting:
             if hand.lease.job_id in stopped:
-                hand.ticket.cancel()
-                self._release(hand, None)
+                if hand.unwanted:
+                    hand.ticket.cancel()
+                    self._release(hand, None)
+                hand.unwanted = True
         return bool(stopped)
 
     def _is_over(self, job_id: str) -> bool:
