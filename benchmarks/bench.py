@@ -19,7 +19,7 @@ from benchmarks.country import SIZES, make
 from benchmarks.criteria import judge
 from benchmarks.fixed import fixed
 from benchmarks.many import many
-from benchmarks.ours import root
+from benchmarks.ours import RUN, root
 from benchmarks.report import report, rows
 
 OUT = Path(__file__).parent / "out"
@@ -32,14 +32,18 @@ def main() -> None:
     """Measure, write and print."""
     given = _arguments()
     began = time.time()
+    os.environ["ARPENT_BENCH_RUN"] = f"{RUN}-{os.getpid()}"
     folder = make(given.out, given.size)
-    _clear(folder)
+    _sweep(root(folder).parent)
     steps = {name: step for name, step in plan(folder, given).items() if name in given.only}
-    _generate(folder, given.size, steps)
     found: dict[str, Any] = {"size": given.size, "machine": _machine(), "cases": {}}
-    for name, step in steps.items():
-        print(f"  {name} ...", flush=True)
-        found["cases"][name] = step()
+    try:
+        _generate(folder, given.size, steps)
+        for name, step in steps.items():
+            print(f"  {name} ...", flush=True)
+            found["cases"][name] = step()
+    finally:
+        shutil.rmtree(root(folder), ignore_errors=True)
     found["seconds"] = round(time.time() - began)
     found["criteria"] = [one.as_json() for one in judge(found)]
     text = report(found)
@@ -47,7 +51,6 @@ def main() -> None:
     (given.out / f"bench-{given.size}.txt").write_text(text + "\n")
     (given.out / f"bench-{given.size}.svg").write_text(chart(rows(found), found))
     print(f"\n{text}\n\nWritten to bench-{given.size}.json, .txt and .svg in {os.path.relpath(given.out)}")
-    _clear(folder)
 
 
 def _arguments() -> argparse.Namespace:
@@ -133,8 +136,11 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _clear(folder: Path) -> None:
-    shutil.rmtree(root(folder), ignore_errors=True)
+def _sweep(place: Path) -> None:
+    """Remove what runs that were killed have left in memory."""
+    for left in place.glob(f"{RUN}-*"):
+        if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.report import TITLES, Row
 
-LEFT, WIDTH, RIGHT = 290, 560, 110
-LINE, BAR, PANEL = 24, 16, 74
+LEFT, WIDTH, RIGHT = 312, 560, 118
+LINE, BAR, PANEL = 24, 16, 84
 HEAD, FOOT = 78, 46
 COLOURS = {"floor": "#8a8f98", "arpent": "#1a7f4b", "peer": "#c8692c"}
 INK, QUIET, GRID = "#1d2126", "#636b75", "#e3e6ea"
@@ -51,7 +51,7 @@ def chart(rows: Sequence[Row], found: dict[str, Any]) -> str:
 
 def _panel(top: float, title: str, rows: Sequence[Row], most: float) -> Iterator[str]:
     yield _text(24, top + 24, title, size=15, weight=600)
-    first, last = top + 38, top + 38 + LINE * len(rows)
+    first, last = top + 48, top + 48 + LINE * len(rows)
     for decade in range(math.ceil(math.log10(most)) + 1):
         for digit in (1, 2, 5):
             if (value := digit * 10**decade) <= most * 1.2:
@@ -63,15 +63,14 @@ def _panel(top: float, title: str, rows: Sequence[Row], most: float) -> Iterator
         yield from _bar(first + number * LINE + (LINE - BAR) / 2, row, most)
     floor = _place(1.0, most)
     yield _line(floor, first - 4, last, INK, dashes="4 3")
-    yield _text(floor + 5, first - 4, "floor", size=11, colour=QUIET)
+    yield _text(floor, first - 8, "floor", size=11, colour=QUIET, anchor="middle")
 
 
 def _bar(top: float, row: Row, most: float) -> Iterator[str]:
     begin, end = _place(LEAST, most), _place(max(row.cpu, LEAST), most)
     fill = "url(#part)" if row.extrapolated else COLOURS[row.kind]
     weight = 600 if row.kind == "arpent" else 400
-    seconds = f"{row.seconds:,.1f}" if row.seconds < 100 else f"{row.seconds:,.0f}"
-    ratio = f"{row.cpu:,.2f}" if row.cpu < 10 else f"{row.cpu:,.1f}" if row.cpu < 100 else f"{row.cpu:,.0f}"
+    seconds, ratio = _short(row.seconds), _short(row.cpu)
     yield _text(LEFT - 10, top + 12.5, row.what, anchor="end", weight=weight)
     yield (
         f'<rect x="{begin:.1f}" y="{top:.1f}" width="{max(1.5, end - begin):.1f}" height="{BAR}" rx="2" fill="{fill}">'
@@ -79,8 +78,13 @@ def _bar(top: float, row: Row, most: float) -> Iterator[str]:
     )
     yield (
         f'<text x="{end + 6:.1f}" y="{top + 12.5:.1f}" font-weight="{weight}">{"~" * row.extrapolated}{ratio} ×'
-        f'<tspan fill="{QUIET}" font-weight="400" font-size="12">  {seconds} s</tspan></text>'
+        f'<tspan dx="7" fill="{QUIET}" font-weight="400" font-size="12">{seconds} s</tspan></text>'
     )
+
+
+def _short(number: float) -> str:
+    """Three digits."""
+    return f"{number:,.{2 if number < 10 else 1 if number < 100 else 0}f}"
 
 
 def _legend(width: float) -> Iterator[str]:

@@ -36,6 +36,8 @@ function evaluatePixel(s) {
   return { ndvi: [(s.B08 - s.B04) / (s.B08 + s.B04)], dataMask: [clear ? 1 : 0] };
 }
 """
+RUN = "arpent-bench"
+"""Folder of the results; each run of the bench has one of its own, so that two do not take away each other's files."""
 K = (5, 25, 50, 75, 95)
 RICH = {
     "ndvi": {
@@ -49,7 +51,7 @@ def root(folder: Path) -> Path:
     """Where results go: ARPENT_BENCH_RESULTS, or memory, because the time to make a file belongs to the disk."""
     memory = Path("/dev/shm")
     chosen = os.environ.get("ARPENT_BENCH_RESULTS") or (memory if os.access(memory, os.W_OK) else folder / "buckets")
-    return Path(chosen) / "arpent-bench"
+    return Path(chosen) / os.environ.get("ARPENT_BENCH_RUN", RUN)
 
 
 def settings(folder: Path, **more: object) -> Settings:

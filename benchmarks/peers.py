@@ -7,6 +7,7 @@ means are held against arpent's (`agreement`): what takes less time because it d
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -120,6 +121,8 @@ def measure(peer: Peer, parcels: Parcels) -> tuple[Taken, str, Numbers]:
     rows = rows_of(peer, many)
     chosen = parcels.some(rows, peer.dates or dates)
     days = len(chosen.scenes)
+    if peer.package:
+        importlib.import_module(peer.package)  # a worker of theirs would be warm, too
     kept: list[Numbers] = []
     taken = take(lambda: kept.append(peer.work(chosen)))
     numbers = kept[0].at(np.searchsorted(rows, compared(many)))

@@ -8,10 +8,10 @@ from typing import Any
 from benchmarks.criteria import Criterion, judge
 
 TITLES = {
-    "sparse": "{features:,} parcels in villages, {dates} dates, UTM",
-    "degrees": "{features:,} parcels in villages, {dates} dates, EPSG:4326",
-    "dense": "{features:,} parcels all over the tile, {dates} dates, UTM",
-    "dense-degrees": "{features:,} parcels all over the tile, {dates} dates, EPSG:4326",
+    "sparse": "{features:,} parcels in villages, dates: {dates}, UTM",
+    "degrees": "{features:,} parcels in villages, dates: {dates}, EPSG:4326",
+    "dense": "{features:,} parcels all over the tile, dates: {dates}, UTM",
+    "dense-degrees": "{features:,} parcels all over the tile, dates: {dates}, EPSG:4326",
 }
 """Case of arpent beside its floor → what it is."""
 FELLOWS = {"sparse": "peers", "dense": "dense-peers"}
