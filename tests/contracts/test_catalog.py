@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -20,12 +17,11 @@ from arpent.adapters.stac_catalog.routing import open_catalog
 from arpent.errors import CatalogUnavailable
 from arpent.model.interval import Interval
 from arpent.ports import Catalog
+from tests.support.stac_api import Api, Document, stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
-PARTS = ("core", "item-search", "collections", "ogcapi-features")
 JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
 BOX = (15.0, 46.0, 15.1, 46.1)
-Document = dict[str, object]
 
 
 def item(
@@ -51,85 +47,10 @@ ITEMS = [
 ]
 
 
-@dataclass
-class Api:
-    """A STAC API: pages of two items, faults on demand."""
-
-    items: list[Document]
-    faults: list[int] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    url: str = ""
-
-    def answer(self, path: str, body: Document) -> Document | None:
-        if path == "/":
-            return {
-                "type": "Catalog", "id": "api", "stac_version": "1.0.0", "description": "made up",
-                "conformsTo": [f"https://api.stacspec.org/v1.0.0/{part}" for part in PARTS],
-                "links": [
-                    {"rel": "self", "href": self.url}, {"rel": "root", "href": self.url},
-                    {"rel": "search", "href": f"{self.url}/search", "type": "application/geo+json", "method": "POST"},
-                    {"rel": "data", "href": f"{self.url}/collections"},
-                ],
-            }  # fmt: skip
-        if path.startswith("/collections/"):
-            name = path.rsplit("/", 1)[1]
-            if name not in {entry["collection"] for entry in self.items}:
-                return None
-            return {
-                "type": "Collection", "id": name, "stac_version": "1.0.0", "description": "x", "license": "other",
-                "links": [],
-                "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
-            }  # fmt: skip
-        west, _, east, _ = body["bbox"]  # type: ignore[misc]
-        found = [
-            entry
-            for entry in self.items
-            if entry["collection"] in body["collections"]  # type: ignore[operator]
-            and entry["bbox"][0] <= east and entry["bbox"][2] >= west  # type: ignore[index]
-        ]  # fmt: skip
-        start = int(str(body.get("token", 0)))
-        links = []
-        if start + 2 < len(found):
-            links = [
-                {"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": {**body, "token": start + 2}}
-            ]
-        return {"type": "FeatureCollection", "features": found[start : start + 2], "links": links}
-
-
 @pytest.fixture
 def api() -> Iterator[Api]:
-    state = Api(items=list(ITEMS))
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-            split = urlsplit(self.path)
-            state.requests.append(split.path)
-            status = state.faults.pop(0) if state.faults else 200
-            answer = state.answer(split.path, body or {key: value[0] for key, value in parse_qs(split.query).items()})
-            payload = json.dumps(answer or {}).encode()
-            self.send_response(404 if answer is None else status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
-
-        do_GET = do_POST = _serve  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with stac_api(list(ITEMS)) as state:
+        yield state
 
 
 Opener = Callable[[list[Document]], Catalog]
@@ -247,6 +168,10 @@ class TestFolder:
 class TestApi:
     def test_short_faults_are_not_noticed(self, api: Api) -> None:
         api.faults = [503, 429, 200, 200, 500]
+        assert len(ApiCatalog(api.url, backoff=0.001).search(COLLECTION, JUNE, BOX)) == 4
+
+    def test_an_answer_that_breaks_off_is_asked_for_again(self, api: Api) -> None:
+        api.faults = [0, 200, 0, 0]
         assert len(ApiCatalog(api.url, backoff=0.001).search(COLLECTION, JUNE, BOX)) == 4
 
     def test_long_faults_are_transient(self, api: Api) -> None:

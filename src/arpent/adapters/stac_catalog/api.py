@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -24,7 +26,9 @@ PAGE = 200
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and between two bytes."""
 RETRIES = 6
-"""Tries after the first, with backoff, jitter and the server's Retry-After."""
+"""Tries of a request after the first, with backoff, jitter and the server's Retry-After …"""
+SEARCHES = 4
+"""… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
 _WHOLE_TIME = "1900-01-01T00:00:00Z/2200-01-01T00:00:00Z"
 
 
@@ -48,16 +52,26 @@ class ApiCatalog:
         always = "timeless" in collection.metadata
         # A pystac client is not thread-safe; searches are few and short beside the reading of images.
         with self._lock:
-            try:
-                documents = self._documents(collection, None if always else interval, box)
-            except (APIError, requests.RequestException, ValueError, KeyError) as error:
-                raise self._explained(error) from error
+            documents = self._patiently(collection, None if always else interval, box)
         found = (
             interpret(document, collection, _source(document, self._url))
             for document in documents
             if belongs(document, collection, folder=False)
         )
         return newest(item for item in found if item is not None and (always or interval.contains(item.instant)))
+
+    def _patiently(
+        self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
+    ) -> list[Document]:
+        for number in range(SEARCHES):
+            try:
+                return self._documents(collection, interval, box)
+            except (APIError, requests.RequestException, ValueError, KeyError) as error:
+                tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
+                if tried or number == SEARCHES - 1:
+                    raise self._explained(error) from error
+                time.sleep(self._backoff * 2**number * random.uniform(0.5, 1.5))
+        raise AssertionError("the last search returns or raises")
 
     def _documents(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
