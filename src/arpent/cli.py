@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from arpent.settings import Settings
 
 Answer = TypeVar("Answer")
+
+NICENESS = 3
+"""A runner beside a server gives way to it while it analyses; its workers do so still more."""
 
 app = typer.Typer(
     name="arpent",
@@ -56,6 +60,7 @@ def work(
     settings = _settings(executor)
     stop = _stop_on_signals()
     if attached:
+        os.nice(NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     _guarded(lambda: wiring.work(settings, stop))
 
