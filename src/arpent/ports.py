@@ -163,12 +163,20 @@ class Block:
     """How many of its rows, from the top, are enough; None: all. A reader may stop decoding there."""
 
 
+class Count(Protocol):
+    """How much it is so far, of something that goes on."""
+
+    @property
+    def total(self) -> int:
+        """So far."""
+
+
 class AssetReader(Protocol):
     """Cloud-optimised GeoTIFFs. Raises AssetUnreadable, naming the image."""
 
-    @property
-    def bytes_read(self) -> int:
-        """Compressed bytes read so far, for metrics; of two partitions at once in one process both count both."""
+    def counting(self) -> AbstractContextManager[Count]:
+        """Counts the compressed bytes that are read on behalf of the calling thread within, for metrics: whatever else
+        goes on in the process, and whichever threads read. What two need is counted for the one that asked first."""
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         """Begin to read these headers, all at once, so that describe() need not wait for one after another."""

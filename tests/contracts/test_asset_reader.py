@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -156,9 +157,32 @@ def test_a_block_never_written_is_no_data(case: Case) -> None:
 def test_bytes_are_counted(case: Case) -> None:
     href = case.make("a.tif", np.random.default_rng(1).integers(0, 9999, (512, 512)).astype("u2"), **TILED)
     case.reader.describe(href)
-    before = case.reader.bytes_read
-    list(case.reader.read([(href, [Block(level=0, row=7, column=7), Block(level=0, row=0, column=0)])]))
-    assert case.reader.bytes_read - before == 2 * 64 * 64 * 2
+    with case.reader.counting() as count:
+        list(case.reader.read([(href, [Block(level=0, row=7, column=7), Block(level=0, row=0, column=0)])]))
+        assert count.total == 2 * 64 * 64 * 2
+
+
+def test_of_two_that_read_at_once_each_has_its_own_count(case: Case) -> None:
+    """Two threads of one process share the reader, and neither counts what the other reads: headers, and blocks."""
+    rng = np.random.default_rng(1)
+    hrefs = [case.make(f"{n}.tif", rng.integers(0, 9999, (512, 512)).astype("u2"), **TILED) for n in range(2)]
+    both = Barrier(2, timeout=30)
+
+    def reads(href: str, columns: int) -> tuple[int, int]:
+        with case.reader.counting() as count:
+            both.wait()
+            case.reader.prepare([href])
+            case.reader.describe(href)
+            header = count.total
+            blocks = [Block(level=0, row=row, column=column) for row in range(8) for column in range(columns)]
+            list(case.reader.read([(href, blocks)]))
+            both.wait()
+        return header, count.total - header
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(reads, hrefs, (8, 3)))
+    assert [blocks for _, blocks in found] == [2 * 512 * 512, 2 * 512 * 192]
+    assert all(0 < header <= 1 << 17 for header, _ in found)
 
 
 def test_a_missing_file_is_named_and_not_worth_another_try(case: Case) -> None:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.services
 pytest.importorskip("distributed")
 
 FIELDS = 400
-TURNS = 4_000
+TURNS = 8_000
 LEASE_SECONDS = 6
 SETTINGS = {
     "BUCKETS": None, "PIXEL_BUDGET": "3000", "LOG_FORMAT": "json",

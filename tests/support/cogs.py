@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +17,14 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.adapters.byte_meter import ByteMeter
 from arpent.model.collection import Band, Collection, Unit
 from arpent.model.grid import Grids, Resolution
 from arpent.model.item import Asset, Item
 from arpent.model.raster import Level, Raster
 from arpent.model.request import Source
 from arpent.model.samples import Samples
-from arpent.ports import Block
+from arpent.ports import Block, Count
 from arpent.raster.site import Site
 from arpent.raster.want import Want
 
@@ -121,7 +123,9 @@ class MemoryReader:
     no_data: float | None = None
     described: set[str] = field(default_factory=set)
     blocks: Counter[tuple[str, int, Block]] = field(default_factory=Counter)
-    bytes_read: int = 0
+
+    def counting(self) -> AbstractContextManager[Count]:
+        return ByteMeter().counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         self.described.update(hrefs)

@@ -18,6 +18,7 @@ import obstore
 from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import HTTPStore, S3Store
 
+from arpent.adapters.byte_meter import ByteMeter
 from arpent.errors import AssetUnreadable
 
 if TYPE_CHECKING:
@@ -46,12 +47,12 @@ class Replaced(Exception):
 
 
 class Origins:
-    """Opens whatever an href names. Thread-safe; counts the bytes it has read."""
+    """Opens whatever an href names. Thread-safe; counts the bytes it reads."""
 
     def __init__(self, s3_options: Mapping[str, str] | None = None, retry_seconds: float = 60.0) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables."""
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
-        self.bytes_read = 0
+        self.meter = ByteMeter()
         self._s3_options = dict(s3_options or {})
         self._stores: dict[tuple[str, str, str], HTTPStore | S3Store] = {}
         self._parts: ThreadPoolExecutor | None = None
@@ -72,8 +73,7 @@ class Origins:
             found = _local(path, ranges, version) if path else self._remote(href, ranges, version)
         except (OSError, BaseError, ValueError) as error:
             raise _unreadable(href, error) from None
-        with self._lock:
-            self.bytes_read += sum(len(piece) for piece in found)
+        self.meter.add(sum(len(piece) for piece in found))
         return found
 
     def head(self, href: str) -> HeaderBytes:
@@ -89,8 +89,7 @@ class Origins:
                 first, version = bytes(answer.bytes()), _version(answer.meta)
         except (OSError, BaseError, ValueError) as error:
             raise _unreadable(href, error) from None
-        with self._lock:
-            self.bytes_read += len(first)
+        self.meter.add(len(first))
         return HeaderBytes(self, href, first, version)
 
     def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFileError
 
+from arpent.adapters.byte_meter import Bytes, on_behalf
 from arpent.adapters.cog_bytes import Origins, Range, Replaced, local_path, public_name
 from arpent.adapters.cog_decode import Buffer, decode
 from arpent.adapters.cog_header import Header, Unusual, parse
@@ -82,16 +83,15 @@ class CogReader:
         self._fetching: ThreadPoolExecutor | None = None
         self._decoding: ThreadPoolExecutor | None = None
 
-    @property
-    def bytes_read(self) -> int:
-        """Bytes read since the reader was made, headers included; GDAL's own reads are not counted."""
-        return self._origins.bytes_read
+    def counting(self) -> AbstractContextManager[Bytes]:
+        """Headers included; GDAL's own reads are not counted."""
+        return self._origins.meter.counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         for href in dict.fromkeys(hrefs):
             with self._lock:
                 if href not in self._images and local_path(href) is None:
-                    self._remember(href, self._fetchers().submit(self._open, href))
+                    self._remember(href, self._fetchers().submit(on_behalf(self._open), href))
 
     def describe(self, href: str) -> Raster:
         return self._image(href).raster
@@ -283,7 +283,7 @@ def _ahead(pool: ThreadPoolExecutor, function: Callable[[A], R], arguments: Iter
     waiting: deque[Future[R]] = deque()
     try:
         for argument in arguments:
-            waiting.append(pool.submit(function, argument))
+            waiting.append(pool.submit(on_behalf(function), argument))
             if len(waiting) >= depth:
                 yield waiting.popleft().result()
         while waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from arpent.errors import AssetUnreadable
 from arpent.model.raster import Raster
-from arpent.ports import AssetReader, Block
+from arpent.ports import AssetReader, Block, Count
 
 PATIENCE = 3
 """Images of a server that may fail to come before no further one is asked of it: each failure takes a minute."""
@@ -24,9 +25,8 @@ class LastTry:
         self._reader = reader
         self._failed: Counter[str] = Counter()
 
-    @property
-    def bytes_read(self) -> int:
-        return self._reader.bytes_read
+    def counting(self) -> AbstractContextManager[Count]:
+        return self._reader.counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         self._reader.prepare([href for href in hrefs if not self._given_up(href)])

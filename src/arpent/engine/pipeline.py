@@ -29,14 +29,15 @@ def process(job_id: str, request: Request, partition: Partition, world: World, *
     Raises WorldError, transient whatever it was: the analysis has read this GeoPackage, searched this catalogue and
     written to this bucket, so what fails now worked a while ago, and may do so again.
     """
-    reader, before = world.reader, world.reader.bytes_read
-    world = replace(world, reader=LastTry(reader) if final else reader, stopwatch=Stopwatch())
+    reader = LastTry(world.reader) if final else world.reader
+    world = replace(world, reader=reader, stopwatch=Stopwatch())
     try:
-        script = script_of(request, world)
-        results = compute(request, partition.features, script, world)
-        with world.stopwatch.stage(WRITE):
-            outcome = write(job_id, request, partition, results, world)
-        return replace(outcome, bytes_read=reader.bytes_read - before, seconds=world.stopwatch.seconds)
+        with reader.counting() as bytes_read:
+            script = script_of(request, world)
+            results = compute(request, partition.features, script, world)
+            with world.stopwatch.stage(WRITE):
+                outcome = write(job_id, request, partition, results, world)
+        return replace(outcome, bytes_read=bytes_read.total, seconds=world.stopwatch.seconds)
     except WorldError as error:
         error.transient = True
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from arpent.model.feature import Features
 from arpent.model.finding import LACKING
 from arpent.model.partition import Outcome, Partition
 from arpent.model.raster import Raster
-from arpent.ports import AssetReader, Block
+from arpent.ports import AssetReader, Block, Count
 from arpent.settings import Settings
 from arpent.wire.request import parse_batch
 from tests.support.client import seed_body
@@ -47,9 +48,8 @@ class FaultyReader:
     transient: bool
     asked: list[str] = field(default_factory=list)
 
-    @property
-    def bytes_read(self) -> int:
-        return self.inner.bytes_read
+    def counting(self) -> AbstractContextManager[Count]:
+        return self.inner.counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         self.inner.prepare([href for href in hrefs if self.broken not in href])

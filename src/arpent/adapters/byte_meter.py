@@ -1,0 +1,57 @@
+"""Byte meter: counts what is read for the piece of work under way, whichever thread reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from threading import Lock
+from typing import ParamSpec, TypeVar
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+class Bytes:
+    """A count. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._lock = Lock()
+
+    def add(self, count: int) -> None:
+        """So many more."""
+        with self._lock:
+            self.total += count
+
+
+class ByteMeter:
+    """Knows for whom the calling thread reads; two partitions at once in one process have a count each."""
+
+    def __init__(self) -> None:
+        self._current: ContextVar[Bytes | None] = ContextVar("bytes", default=None)
+
+    @contextmanager
+    def counting(self) -> Iterator[Bytes]:
+        """What is read within is counted."""
+        count = Bytes()
+        token = self._current.set(count)
+        try:
+            yield count
+        finally:
+            self._current.reset(token)
+
+    def add(self, count: int) -> None:
+        """So many bytes were read for whoever counts."""
+        if (current := self._current.get()) is not None:
+            current.add(count)
+
+
+def on_behalf(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """The same function, to be called once by another thread: what it reads counts for the caller of this."""
+    context = copy_context()
+
+    def call(*arguments: Given.args, **options: Given.kwargs) -> Answer:
+        return context.run(function, *arguments, **options)
+
+    return call
