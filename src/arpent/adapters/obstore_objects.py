@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,12 @@ RETRY_SECONDS = 60
 """… and within so long."""
 MOST_STORES = 256
 """Buckets with their keys that stay open."""
+_TIMEOUTS: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
+_ACCOUNT_FIELDS = ("type", "project_id", "client_email", "private_key", "private_key_id")
+_OTHER_GOOGLE_KEYS = (
+    "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
+)  # fmt: skip
+"""What obstore prefers to the keys that it is given."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -148,7 +155,7 @@ class CloudObjects:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
         elif keys := _keys(credentials):
             provider = _RequestKeys(keys)
-        options: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
+        options: ClientConfig = {**_TIMEOUTS}
         if endpoint and endpoint.startswith("http://"):
             options["allow_http"] = True
         return S3Store(
@@ -161,21 +168,43 @@ class CloudObjects:
         )
 
     def _gcs(self, location: Location, action: str) -> GCSStore:
+        """`GOOGLE_BASE_URL` names a compatible store."""
+        options: ClientConfig = {
+            **_TIMEOUTS,
+            "allow_http": self._environment.get("GOOGLE_BASE_URL", "").startswith("http://"),
+        }
         account = location.credentials.service_account
         if not account:
-            return GCSStore(location.bucket, retry_config=self._retry)
+            return GCSStore(location.bucket, client_options=options, retry_config=self._retry)
+        what = f"Cannot {action} {location.url}"
+        if hindrance := next((name for name in _OTHER_GOOGLE_KEYS if self._environment.get(name)), None):
+            raise StorageDenied(
+                f"{what}: {hindrance}, set where arpent runs, would take the place of the request's `credentials`. "
+                "Its operator should set GOOGLE_APPLICATION_CREDENTIALS instead."
+            )
         try:
-            text = base64.b64decode(account, validate=True).decode("utf-8")
-            return GCSStore(location.bucket, service_account_key=text, retry_config=self._retry)
+            return GCSStore(
+                location.bucket,
+                service_account_key=_service_account(account),
+                client_options=options,
+                retry_config=self._retry,
+            )
         except (binascii.Error, UnicodeDecodeError, *OBSTORE_ERRORS):
             # Not even the cause is kept: a parser's message may quote the key.
-            raise StorageDenied(
-                f"Cannot {action} {location.url}: `credentials` is not a base64-encoded service account JSON."
-            ) from None
+            raise StorageDenied(f"{what}: `credentials` is not a base64-encoded service account JSON.") from None
 
     @property
     def _retry(self) -> RetryConfig:
         return {"max_retries": self._retries, "retry_timeout": timedelta(seconds=self._retry_seconds)}
+
+
+def _service_account(text: str) -> str:
+    """What makes a service account's file a key, and nothing else of it: with `gcs_base_url` a client could have
+    arpent talk to any server it reaches. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
+    fields = json.loads(base64.b64decode(text, validate=True).decode("utf-8"))
+    if not isinstance(fields, dict):
+        raise ValueError("a service account is an object")
+    return json.dumps({name: fields[name] for name in _ACCOUNT_FIELDS if name in fields})
 
 
 def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
