@@ -152,10 +152,20 @@ def _tell_fixed(case: dict[str, Any]) -> list[str]:
     return [*lines, "  one parcel's files, by stage:", *_stages(case["stages"])]
 
 
+def tell_latency(case: dict[str, Any]) -> list[str]:
+    lines = [f"{'status calls':<14}{'calls':>6}{'median ms':>11}{'p99 ms':>9}{'longest':>9}{'p99 / idle':>12}"]
+    return lines + [
+        f"{name:<14}{one['calls']:6d}{one['median']:11.1f}{one['p99']:9.1f}{one['longest']:9.1f}"
+        f"{one['p99'] / case['idle']['p99']:11.1f}x"
+        for name, one in case.items()
+    ]
+
+
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB"
 
 
 TELLERS = {
     "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
+    "latency": tell_latency,
 }  # fmt: skip
