@@ -21,6 +21,8 @@ class Web:
     """Time to the first byte."""
     status: int = 0
     """What it answers to everything; 0: what is right."""
+    away: str = ""
+    """Paths with this in them are answered 503; empty: none."""
     asked: list[str] = field(default_factory=list)
     """Paths with queries, one per request."""
 
@@ -36,8 +38,9 @@ def serve(folder: Path) -> Iterator[Web]:
             web.asked.append(self.path)
             sleep(web.seconds)
             path = folder / unquote(urlsplit(self.path).path).lstrip("/")
-            if web.status or not path.is_file():
-                return self._answer(web.status or 404, b"", "")
+            status = 503 if web.away and web.away in self.path else web.status
+            if status or not path.is_file():
+                return self._answer(status or 404, b"", "")
             content = path.read_bytes()
             first, _, last = self.headers.get("Range", "bytes=0-").partition("=")[2].partition("-")
             start, end = int(first), min(int(last or len(content)), len(content) - 1)
