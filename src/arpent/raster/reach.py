@@ -15,8 +15,10 @@ from arpent.raster.geographic import WORLD, carried, geographic
 
 Box = tuple[float, float, float, float]
 
-_SIDE_POINTS = 33
-"""Points per side of the box around all features when it is carried to degrees …"""
+_GROUP = 256
+"""Neighbours whose common box is asked first."""
+_SIDE_POINTS = 17
+"""Points per side of such a box when it is carried to degrees …"""
 _MARGIN = 0.01
 """… and the share of its extent added all round, many times what the sides bend between those points."""
 _HALF_WORLD = 180.0
@@ -26,7 +28,8 @@ _HALF_WORLD = 180.0
 class Reach:
     """Polygons, or grids where there are none, against footprints in EPSG:4326. Thread-safe.
 
-    Most footprints hold all features of a partition: a box around them tells, and no polygon is carried to degrees.
+    Features come in an order that follows the imagery, so that a footprint holds or misses most groups of neighbours
+    as a whole, and only polygons near its edge are carried to degrees.
     """
 
     def __init__(self, crs: CRS, grids: Grids, geometries: NDArray[np.object_] | None = None) -> None:
@@ -35,6 +38,7 @@ class Reach:
         self._grids = grids
         self._geometries = geometries
         self._lock = RLock()
+        self._shapes = np.full(len(grids), None, object)
 
     def of(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
         """(n,): whether the footprint meets each feature; everything, if it is not known."""
@@ -43,53 +47,63 @@ class Reach:
             return np.ones(count, np.bool_)
         # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
         own = shapely.from_wkb(shapely.to_wkb(footprint))
-        if self._around is not None and shapely.covers(own, shapely.box(*self._around)):
-            return np.ones(count, np.bool_)
-        with self._lock:
-            shapes = self._shapes
         shapely.prepare(own)
-        reached: NDArray[np.bool_] = shapely.intersects(own, shapes)
+        boxes, known = self._groups
+        reached = np.repeat(known & shapely.covers(own, boxes), _GROUP)[:count]
+        doubtful = np.repeat(~known | shapely.intersects(own, boxes), _GROUP)[:count] & ~reached
+        rows = np.flatnonzero(doubtful)
+        reached[rows] = shapely.intersects(own, self._carried(rows))
         return reached
 
     @cached_property
     def box(self) -> Box:
-        """West, south, east, north of all features, at least; the world where PROJ has no answer for any."""
-        if self._around is not None:
-            return self._around
-        boxes = geographic(self._grids.bounds, self._crs)
-        known = boxes[np.isfinite(boxes).all(axis=1)]
-        if not len(known):
+        """West, south, east, north of all features that PROJ has an answer for, at least; the world without any."""
+        boxes, known = self._groups
+        odd = np.flatnonzero(np.repeat(~known, _GROUP)[: len(self._grids)])
+        each = geographic(self._grids.bounds[odd], self._crs)
+        bounds = np.concatenate((shapely.bounds(boxes[known]), each[np.isfinite(each).all(axis=1)]))
+        if not len(bounds):
             return -180.0, -90.0, 180.0, 90.0
-        return _box(np.concatenate((known[:, :2].min(axis=0), known[:, 2:].max(axis=0))))
+        west, south = bounds[:, :2].min(axis=0).tolist()
+        east, north = bounds[:, 2:].max(axis=0).tolist()
+        return west, south, east, north
 
     @cached_property
-    def _around(self) -> Box | None:
-        """A box that holds all features, safely; None if that is not known."""
-        bounds = self._grids.bounds
-        whole = np.concatenate((bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)))[np.newaxis]
+    def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+        """(g,): boxes that hold each group of features, safely, and whether that is known."""
+        bounds, starts = self._grids.bounds, np.arange(0, len(self._grids), _GROUP)
+        around = np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
         if not self._crs.equals(WORLD, ignore_axis_order=True):
-            whole = carried(whole, Transformer.from_crs(self._crs, WORLD, always_xy=True), _SIDE_POINTS)
-        extent = np.tile(whole[0, 2:] - whole[0, :2], 2)
-        if not np.isfinite(whole).all() or extent[0] >= _HALF_WORLD:
-            return None
-        return _box(np.clip(whole[0] + _MARGIN * extent * (-1, -1, 1, 1), (-180, -90) * 2, (180, 90) * 2))
+            around = carried(around, Transformer.from_crs(self._crs, WORLD, always_xy=True), _SIDE_POINTS)
+        known = _known(around)
+        around[~known] = 0.0
+        margin = _MARGIN * np.tile(around[:, 2:] - around[:, :2], 2) * (-1, -1, 1, 1)
+        safe = np.clip(around + margin, (-180, -90) * 2, (180, 90) * 2)
+        return np.asarray(shapely.box(*safe.T), object), known
 
-    @cached_property
-    def _shapes(self) -> NDArray[np.object_]:
-        """(n,): polygons, or bounds where there are none, in degrees; the whole world where PROJ has no answer."""
-        shapes = shapely.box(*self._grids.bounds.T) if self._geometries is None else self._geometries
-        shapes = np.asarray(shapes, object)
+    def _carried(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
+        """Polygons, or bounds where there are none, in degrees; the whole world where PROJ has no answer."""
+        with self._lock:
+            missing = rows[shapely.is_missing(self._shapes[rows])]
+            if len(missing):
+                self._shapes[missing] = self._in_degrees(missing)
+            return self._shapes[rows]
+
+    def _in_degrees(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
+        own = self._geometries
+        shapes = np.asarray(shapely.box(*self._grids.bounds[rows].T) if own is None else own[rows], object)
         if not self._crs.equals(WORLD, ignore_axis_order=True):
             change = Transformer.from_crs(self._crs, WORLD, always_xy=True).transform
             shapes = shapely.transform(shapes, lambda xy: np.column_stack(change(xy[:, 0], xy[:, 1])))
-        bounds = shapely.bounds(shapes)
-        known = np.isfinite(bounds).all(axis=1) & (bounds[:, 2] - bounds[:, 0] < _HALF_WORLD)
+        known = _known(shapely.bounds(shapes))
         if not known.all():
             shapes = shapes.copy()
             shapes[~known] = shapely.box(-180.0, -90.0, 180.0, 90.0)
         return shapes
 
 
-def _box(bounds: NDArray[np.float64]) -> Box:
-    west, south, east, north = bounds.tolist()
-    return west, south, east, north
+def _known(bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,): which boxes in degrees say where something lies."""
+    finite = np.isfinite(bounds).all(axis=1)
+    width = np.subtract(bounds[:, 2], bounds[:, 0], out=np.full(len(bounds), np.inf), where=finite)
+    return np.asarray(width < _HALF_WORLD)
