@@ -2,8 +2,10 @@
 
 Run: python -m benchmarks.scale [--help]. Every core takes partitions one after the other; each date of a partition
 waits in turn for the catalogue, for its share of the bandwidth and for the core; the results wait for the PUTs of
-the store, claim and finish for the database. Lines form where a shared server is slower than its clients. Every speed
-is an argument; the defaults of the stages were measured, those of the services are what one may rent.
+the store, claim and finish for the database. Lines form where a shared server is slower than its clients. A partition
+is a run of blocks of the imagery; its fields reach into the blocks to the right and below, which are fetched once more
+for it: so more partitions read more bytes. Every speed is an argument; the defaults of the stages were measured, those
+of the services are what one may rent.
 """
 
 from __future__ import annotations
@@ -13,12 +15,21 @@ import heapq
 import random
 from dataclasses import dataclass, field
 
-STAGES = {"read": 14.6, "script": 5.3, "reduce": 0.8, "render": 5.0}
+STAGES = {"locate and gather": 10.2, "script": 5.3, "reduce": 0.8, "render": 5.0}
 """Microseconds of one core per feature and date: 50,000 touching parcels, 3 dates, B04+B08+SCL, NDVI."""
 PER_FEATURE = {"other": 17.0, "write": 28.0}
 """Microseconds of one core per feature, once: geometry, and the call that writes one file."""
-BYTES = 1552
-"""Compressed bytes per feature and date."""
+DECODED = 350e6
+"""Compressed bytes that one core decodes per second."""
+BLOCK = 2.8e6
+"""Compressed bytes of one place of 10.24 x 10.24 km on one date: 1024 x 1024 px of B04 and B08, 512 x 512 of SCL."""
+BLOCK_KM2 = 10.24**2
+BLOCKS_PER_ROW = 11
+"""Of an MGRS tile; partitions run along the rows."""
+BELOW = 0.05
+"""Share of a block below that is decoded: decoding stops after the last line that a field needs."""
+RESULT = 276
+"""Bytes of one interval in a feature's JSON file."""
 ANALYSIS = 49.0
 """Microseconds of one core per feature, before anything else can begin."""
 SAMPLES = 170
@@ -61,21 +72,47 @@ class Shared:
         }  # fmt: skip
 
 
-def simulate(cores: int, given: argparse.Namespace) -> tuple[float, dict[str, float], int]:
-    """Seconds without the analysis, the share of time that each server and the cores were busy, and the partitions."""
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one date of one partition reads, in blocks."""
+
+    fetched: float
+    decoded: float
+
+
+def reading(blocks: float) -> Reading:
+    """Of a partition that is at home in so many blocks: a strip, or several rows of a tile."""
+    rows = max(1.0, blocks / BLOCKS_PER_ROW)
+    wide = blocks / rows + 1
+    return Reading(fetched=wide * (rows + 1), decoded=wide * (rows + BELOW))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a simulation ended with."""
+
+    seconds: float
+    """Without the analysis."""
+    busy: dict[str, float]
+    """Share of the time that each server and the cores worked."""
+    partitions: int
+    read: float
+    """Bytes."""
+
+
+def simulate(cores: int, given: argparse.Namespace) -> Run:
+    """Let the cores do all partitions."""
     shared = Shared(
         catalogue=Line(rate=given.searches), bandwidth=Line(rate=given.gigabytes * 1e9),
         puts=Line(rate=given.puts), database=Line(rate=given.database),
     )  # fmt: skip
-    count = max(-(-given.parcels * SAMPLES // given.budget), 2 * cores)
-    chance = random.Random(1)
-    sizes = [given.parcels / count * chance.lognormvariate(0, 0.25) for _ in range(count)]
-    scale = given.parcels / sum(sizes)
-    sizes = [size * scale for size in sizes]
+    sizes = features_of_partitions(cores, given)
+    count = len(sizes)
+    share = reading(given.area / BLOCK_KM2 / count)
     per_date, once = sum(STAGES.values()) * 1e-6, sum(PER_FEATURE.values()) * 1e-6
     queue = [(0.0, core, given.dates + 1, 0.0) for core in range(cores)]  # time, core, dates left, features
     heapq.heapify(queue)
-    computing = end = 0.0
+    computing = end = read = 0.0
     while queue:
         now, core, left, features = heapq.heappop(queue)
         if left == given.dates + 1:
@@ -84,26 +121,37 @@ def simulate(cores: int, given: argparse.Namespace) -> tuple[float, dict[str, fl
             after = shared.database.serve(now, 1)
             heapq.heappush(queue, (after, core, given.dates, sizes.pop()))
         elif left > 0:
-            seconds = features * per_date
+            seconds = features * per_date + share.decoded * BLOCK / DECODED
             asked = shared.catalogue.serve(now, 1) + given.latency
-            brought = shared.bandwidth.serve(asked, features * BYTES) + ITEMS_PER_DATE * given.latency
+            brought = shared.bandwidth.serve(asked, share.fetched * BLOCK) + ITEMS_PER_DATE * given.latency
             computing += seconds
+            read += share.fetched * BLOCK
             heapq.heappush(queue, (max(brought, asked + seconds), core, left - 1, features))
         else:
             seconds = features * once
             computing += seconds
-            written = max(shared.puts.serve(now, features), now + seconds + features * given.latency / 32)
+            sent = shared.bandwidth.serve(now, features * given.dates * RESULT)
+            written = max(shared.puts.serve(now, features), sent, now + seconds + features * given.latency / 32)
             end = max(end, shared.database.serve(written, 1))
             heapq.heappush(queue, (shared.database.free_at, core, given.dates + 1, 0.0))
     busy = {name: line.busy / end for name, line in shared.lines.items()}
-    return end, {"cores": computing / end / cores, **busy}, count
+    return Run(seconds=end, busy={"cores": computing / end / cores, **busy}, partitions=count, read=read)
+
+
+def features_of_partitions(cores: int, given: argparse.Namespace) -> list[float]:
+    """As the analysis cuts them: by the budget, and at least two for each core; of uneven size."""
+    count = max(-(-given.parcels * SAMPLES // given.budget), 2 * cores)
+    chance = random.Random(1)
+    sizes = [chance.lognormvariate(0, 0.25) for _ in range(count)]
+    return [given.parcels * size / sum(sizes) for size in sizes]
 
 
 def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--parcels", type=int, default=9_500_000)
-    arguments.add_argument("--dates", type=int, default=70)
+    arguments.add_argument("--dates", type=int, default=70, help="images of each place, an interval for each")
+    arguments.add_argument("--area", type=float, default=551_500.0, help="square kilometres over which they are spread")
     arguments.add_argument("--cores", type=int, nargs="+", default=[16, 32, 64, 128, 256, 512, 1024])
     arguments.add_argument("--budget", type=int, default=4_000_000, help="ARPENT_PIXEL_BUDGET")
     arguments.add_argument("--gigabytes", type=float, default=5.0, help="what the image store gives per second, in all")
@@ -115,18 +163,21 @@ def main() -> None:
     arguments.add_argument("--million-puts", type=float, default=5.0, help="price")
     given = arguments.parse_args()
     analysis = given.parcels * ANALYSIS * 1e-6
-    terabytes = given.parcels * given.dates * BYTES / 1e12
+    written = given.parcels * given.dates * RESULT / 1e12
     print(
-        f"{given.parcels:,} parcels, {given.dates} dates: {terabytes:.2f} TB read, {analysis / 60:.0f} min of analysis"
+        f"{given.parcels:,} parcels, {given.dates} dates: {written:.2f} TB written, {analysis / 60:.0f} min of analysis"
     )
-    print(f"{'cores':>6} {'partitions':>10} {'minutes':>8} {'cost':>7} {'cores busy':>10}  busiest service")
+    print(
+        f"{'cores':>6} {'partitions':>10} {'TB read':>8} {'hours':>6} {'cost':>6} {'cores busy':>10}  busiest service"
+    )
     for cores in given.cores:
-        seconds, busy, count = simulate(cores, given)
-        total = analysis + seconds
-        cost = cores * total / 3600 * given.core_hour + given.parcels / 1e6 * given.million_puts
-        service = max((name for name in busy if name != "cores"), key=lambda name: busy[name])
+        run = simulate(cores, given)
+        hours = (analysis + run.seconds) / 3600
+        cost = cores * hours * given.core_hour + given.parcels / 1e6 * given.million_puts
+        service = max((name for name in run.busy if name != "cores"), key=lambda name: run.busy[name])
         print(
-            f"{cores:6d} {count:10d} {total / 60:8.1f} {cost:7.1f} {busy['cores']:10.0%}  {service} {busy[service]:.0%}"
+            f"{cores:6d} {run.partitions:10d} {run.read / 1e12:8.2f} {hours:6.2f} {cost:6.1f} "
+            f"{run.busy['cores']:10.0%}  {service} {run.busy[service]:.0%}"
         )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 LONGEST_GAP_SECONDS = 30.0
 """Silence that counts between two looks: it may have been we who slept."""
+HEARTBEATS = 5
+"""So many are always waited for; Dask has its workers say that they live every half second, and where there are many of
+them every n / 200 seconds and one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,14 @@ class Pulse:
     @property
     def silent(self) -> frozenset[str]:
         """Those that should not be waited for."""
-        return frozenset(address for address, seconds in self._unheard.items() if seconds >= self._silence_seconds)
+        patience = max(self._silence_seconds, HEARTBEATS * (0.5 + len(self._signs) / 200))
+        return frozenset(address for address, seconds in self._unheard.items() if seconds >= patience)
 
     @property
     def living(self) -> tuple[str, ...]:
         """The others."""
-        return tuple(address for address in self._signs if address not in self.silent)
+        silent = self.silent
+        return tuple(address for address in self._signs if address not in silent)
 
     @property
     def threads(self) -> int:

@@ -50,3 +50,13 @@ def test_who_slept_himself_accuses_nobody() -> None:
     assert pulse.silent == frozenset()
     pulse.look({HERE: sign(1.0)}, 50_000.0 + LONGEST_GAP_SECONDS)
     assert pulse.silent == {HERE}
+
+
+def test_many_workers_say_less_often_that_they_live() -> None:
+    pulse = Pulse(3.0)
+    many = {f"tcp://host:{number}": sign(1.0) for number in range(1000)}
+    pulse.look(many, 0.0)
+    pulse.look(many, 12.0)
+    assert pulse.silent == frozenset()
+    pulse.look(many, 36.0)
+    assert len(pulse.silent) == 1000
