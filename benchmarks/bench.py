@@ -37,7 +37,7 @@ def main() -> None:
     folder = make(given.out, given.size)
     _sweep(root(folder).parent)
     steps = {name: step for name, step in plan(folder, given).items() if name in given.only}
-    found: dict[str, Any] = {"size": given.size, "machine": _machine(), "cases": {}}
+    found: dict[str, Any] = {"size": given.size, "machine": _machine(), "load": os.getloadavg()[0], "cases": {}}
     try:
         _generate(folder, given.size, steps)
         for name, step in steps.items():

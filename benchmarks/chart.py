@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.report import TITLES, Row
 
-LEFT, WIDTH, RIGHT = 312, 560, 118
+LEFT, WIDTH, RIGHT = 336, 560, 150
 LINE, BAR, PANEL = 24, 16, 84
 HEAD, FOOT = 78, 46
 COLOURS = {"floor": "#8a8f98", "arpent": "#1a7f4b", "peer": "#c8692c"}
@@ -44,7 +44,7 @@ def chart(rows: Sequence[Row], found: dict[str, Any]) -> str:
     for case, fellows in groups:
         parts += _panel(top, TITLES[case].format(**found["cases"][case]), fellows, most)
         top += PANEL + LINE * len(fellows)
-    told = f"make bench SIZE={found['size']} on one core of {found['machine']}; ~ and hatched: extrapolated from a part"
+    told = f"make bench SIZE={found['size']} on one core of {found['machine']}; ~ and hatched: extrapolated from a part; the others write no files"
     parts.append(_text(24, height - 18, told, colour=QUIET, size=12))
     return "\n".join([*parts, "</svg>"]) + "\n"
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import UTM, layer, staged, warm
+from benchmarks.cases import UTM, layer, shared, staged, warm
 from benchmarks.clock import best, take
 
 IMPORTS = "from arpent import wiring"
@@ -44,7 +44,7 @@ def fixed(folder: Path, size: str) -> dict[str, Any]:
             f"the first {len(first)} partitions more than others": max(0.0, sum(first) - len(first) * each["files"]),
         },
         "each": {**each, "the floor of its blocks": ground.cpu},
-        "stages": stages,
+        "stages": shared(stages, each["files"]),
     }  # fmt: skip
 
 

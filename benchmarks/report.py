@@ -16,6 +16,8 @@ TITLES = {
 """Case of arpent beside its floor → what it is."""
 FELLOWS = {"sparse": "peers", "dense": "dense-peers"}
 """Case of arpent → case of the peers on the same parcels."""
+BUSY = 0.7
+"""Load, at the beginning, from which on walls say little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ def _row(case: str, kind: str, what: str, taken: dict[str, Any], ground: dict[st
 def report(found: dict[str, Any]) -> str:
     """The tables and the criteria, as text."""
     lines = [f"Size {found['size']}, {found['machine']}, {found['seconds']} s in all"]
+    if (load := found.get("load", 0)) > BUSY:
+        lines.append(
+            f"Other work was going on when it began (load {load:.1f}): do not trust wall times, nor two workers"
+        )
     for name in TITLES:
         if case := found["cases"].get(name):
             lines += ["", *_table(name, case, found), *_missing(found["cases"].get(FELLOWS.get(name, ""), {}))]
@@ -78,8 +84,8 @@ def report(found: dict[str, Any]) -> str:
 
 def criteria(judged: list[Criterion]) -> list[str]:
     """The section at the end: what is wanted, what was measured."""
-    lines = [f"{'criterion':<92} {'goal':>9} {'measured':>9}"]
-    lines += [f"{one.name:<92} {one.goal_told:>9} {one.measured:9.2f}  {one.verdict}" for one in judged]
+    lines = [f"{'criterion':<102} {'goal':>9} {'measured':>9}"]
+    lines += [f"{one.name:<102} {one.goal_told:>9} {one.measured:9.2f}  {one.verdict}" for one in judged]
     missed = sum(not one.met for one in judged)
     return [*lines, f"{len(judged) - missed} of {len(judged)} met" if judged else "nothing to judge was measured"]
 
