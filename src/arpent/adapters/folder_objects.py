@@ -56,20 +56,20 @@ class FolderObjects:
         path = self._path(location, "write")
         try:
             self._place(location, path, payload)
-            _sync_folder(path.parent)
+            _sync_folders({path.parent}, self._bucket(location, "write"))
         except OSError as error:
             raise _explained(error, location, "write") from error
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
         root = self._bucket(prefix, "write")
         try:
-            folders = Batch().place(self._files(prefix, entries))
+            folders = {Path(folder) for folder in Batch().place(self._files(prefix, entries))}
+            _sync_folders(folders, root)
         except OSError as error:
             key = Path(error.filename).relative_to(root).as_posix() if error.filename else prefix.key
             raise _explained(error, prefix.at(key), "write") from error
         for folder in folders:
-            _sync_folder(Path(folder))
-            _sweep(Path(folder))
+            _sweep(folder)
 
     def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         """Path and content of each entry. Where a folder leads is looked at once; links in it are replaced."""
@@ -149,13 +149,18 @@ def _place(path: Path, payload: bytes) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make renames survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _sync_folders(folders: set[Path], bucket: Path) -> None:
+    """Make renames survive a power cut, and the folders that were made for them: each is an entry of the one above."""
+    above = {parent for folder in folders for parent in folder.parents if parent.is_relative_to(bucket)}
+    for folder in folders | above:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            error.filename = str(folder)
+            raise
+        finally:
+            os.close(handle)
 
 
 def _sweep(folder: Path) -> None:
