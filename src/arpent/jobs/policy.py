@@ -18,7 +18,7 @@ class Policy:
     failed_reports_full: bool = True
     """A FAILED job reports completionPercentage 100, so that the official client's monitor ends (FACTS 1.4)."""
     attempts: int = 4
-    """Tries of a partition before its features get an error."""
+    """Tries of a partition before its features get an error; deaths of its worker, before it is cut in halves."""
     retry_seconds: float = 2.0
     """Pause before the second try; it doubles with each further one, and varies by half."""
     unhealthy_share: float = 0.5
