@@ -23,6 +23,7 @@ ArpentError
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
+│  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
@@ -183,6 +184,13 @@ class StorageNotFound(WorldError):
 
 class StorageUnavailable(WorldError):
     """The object store does not answer as it should."""
+
+
+class WorkLost(WorldError):
+    """Whoever had the work cannot be reached any more; nothing speaks against the work: somebody else may have it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=True)
 
 
 class WorkerDied(WorldError):

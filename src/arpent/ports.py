@@ -72,6 +72,8 @@ class Lease:
     """1 for the first try; one that ended with the worker's death is not counted."""
     deaths: int = 0
     """How often the worker that had it died."""
+    vanished: int = 0
+    """How often it was not given back in time: whoever had it was killed, frozen or cut off."""
     body: str = field(default="", repr=False)
     """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
     owner: str = ""

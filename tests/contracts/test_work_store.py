@@ -110,6 +110,7 @@ class TestLeases:
         quick = claim(work, clock)
         assert quick.token != slow.token
         assert quick.attempt == 1, "nobody said that it failed"
+        assert (slow.vanished, quick.vanished, quick.deaths) == (0, 1, 0)
         with pytest.raises(LeaseLost):
             work.renew(slow, clock(), 60)
         with pytest.raises(LeaseLost):

@@ -5,6 +5,10 @@ the feature that kills. A half has two tries, so that somebody else's killing (o
 send the search astray. Finding one killer among n features costs `attempts` + 2 log2(n) deaths, each further one at
 most 2 log2(n) more; the work store ends the search where nearly every part kills (it finds at most 16 in a partition).
 Other failures are counted apart: a catalogue that is away never cuts anything.
+
+Where the runner dies with its workers (a container that ends as a whole when its memory is short), all that is left is
+a lease that ran out. Leases of machines that sleep run out, too: such a partition is cut alike, which costs nothing,
+but a feature is given up only after so many that it cannot be chance.
 """
 
 from __future__ import annotations
@@ -15,11 +19,25 @@ from arpent.ports import Lease
 
 TRIES_OF_A_HALF = 2
 """One may be chance."""
+LEASES_OF_ONE = 4
+"""So many times `attempts` leases on one feature may run out."""
 
 
 def deaths_of_a_half(policy: Policy) -> int:
     """What a half begins with, so that it has so many tries left."""
     return max(0, policy.attempts - TRIES_OF_A_HALF)
+
+
+def suspected(lease: Lease, policy: Policy) -> bool:
+    """Whether a partition should be cut before anybody tries it again, for leases on it that ran out."""
+    return lease.vanished > 0 and lease.deaths + lease.vanished >= policy.attempts
+
+
+def gone(lease: Lease, policy: Policy) -> WorkerDied | None:
+    """Why a partition that cannot be cut is not tried again; None: it is."""
+    if lease.vanished < LEASES_OF_ONE * policy.attempts:
+        return None
+    return reason(lease, WorkerDied(f"Whoever computed it was gone without a word {lease.vanished} times"))
 
 
 def reason(lease: Lease, error: WorkerDied) -> WorkerDied:

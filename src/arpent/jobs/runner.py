@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event as Flag
 
-from arpent.errors import Conflict, JobNotFound, LeaseLost, WorkerDied
+from arpent.errors import Conflict, JobNotFound, LeaseLost, WorkerDied, WorkLost
 from arpent.jobs.analyst import Analyst
 from arpent.jobs.aside import Aside
-from arpent.jobs.deaths import deaths_of_a_half, reason
+from arpent.jobs.deaths import deaths_of_a_half, gone, reason, suspected
 from arpent.jobs.duties import Duties, pause_before_retry, transient, unwritten
 from arpent.jobs.machine import Event, advance, due, trouble
 from arpent.jobs.policy import Policy
@@ -174,6 +174,11 @@ class Runner:
     def _failed(self, hand: Hand, error: Exception) -> None:
         """Try again later, or write the reason into every feature; if even that fails, keep it in the report."""
         lease, about = hand.lease, {"job": hand.lease.job_id}
+        if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, however often it happens
+            log.warning("A partition is free again: %s", error, extra=about)
+            self._release(hand, None)
+            self._duties.retried(lease, error)
+            return
         if isinstance(error, WorkerDied):
             if self._survived(hand, error):
                 return
@@ -187,9 +192,13 @@ class Runner:
             log.error("The errors of a partition cannot be written: %s", error, extra=about)
             hand.outcome = unwritten(lease, error)
         else:
-            log.error("A partition is given up: %s", error, exc_info=error, extra=about)
-            hand.giving_up = True
-            hand.ticket = Aside(lambda: self._duties.give_up(lease, error))
+            self._hands[self._hands.index(hand)] = self._given_up(lease, error)
+
+    def _given_up(self, lease: Lease, error: Exception) -> Hand:
+        """Its features get the reason, written beside the loop."""
+        log.error("A partition is given up: %s", error, exc_info=error, extra={"job": lease.job_id})
+        ticket = Aside(lambda: self._duties.give_up(lease, error))
+        return Hand(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()), giving_up=True)
 
     def _survived(self, hand: Hand, error: WorkerDied) -> bool:
         """Whether there is hope yet for a partition whose worker died: another try, or one of its halves."""
@@ -285,6 +294,8 @@ class Runner:
             ticket = Aside(lambda: self._analyst.perform(lease))
         else:
             try:
+                if self._suspected(lease):
+                    return
                 # Workers know no database: the request travels with the lease.
                 job = self._jobs.get(lease.job_id)
                 lease = replace(lease, body=job.body, owner=job.owner)
@@ -293,6 +304,18 @@ class Runner:
                 self._work.release(lease, None)
                 raise
         self._hands.append(Hand(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
+
+    def _suspected(self, lease: Lease) -> bool:
+        """Whether the partition is not tried as it is, since leases on it ran out too often."""
+        if not suspected(lease, self._policy):
+            return False
+        if self._work.cut(lease, deaths_of_a_half(self._policy)):
+            log.warning("A partition whose leases ran out is cut in halves", extra={"job": lease.job_id})
+            return True
+        error = gone(lease, self._policy)
+        if error is not None:
+            self._hands.append(self._given_up(lease, error))
+        return error is not None
 
     def _next_renewal(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._policy.lease_seconds / 3)

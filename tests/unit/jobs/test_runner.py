@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
@@ -26,6 +27,7 @@ from arpent.errors import (
     StorageDenied,
     StorageUnavailable,
     WorkerDied,
+    WorkLost,
     WorldError,
 )
 from arpent.jobs.duties import Duties, pause_before_retry
@@ -314,6 +316,29 @@ class TestDeaths:
         assert engineer.deaths > 10
         assert site.job.progress.partitions <= 32
 
+    def test_what_takes_the_runner_with_it_is_found_by_leases_that_run_out(self, site: Site) -> None:
+        engineer = Engineer(cut(40, 20), killers={27})
+        process = engineer.process
+        ends = 0
+
+        def fatal(lease: Lease) -> Outcome:
+            nonlocal ends
+            try:
+                return process(lease)
+            except WorkerDied:
+                ends += 1
+                raise SystemExit from None  # what no loop catches
+
+        engineer.process = fatal  # type: ignore[method-assign]
+        site.begin()
+        while site.job.status is not Status.DONE:
+            with contextlib.suppress(SystemExit):
+                site.runner(engineer).run_until_idle()
+            site.clock.tick(61)
+        assert (site.job.progress.done, site.job.progress.failed) == (39, 1)
+        assert "gone without a word 12 times" in engineer.given_up[0]
+        assert ends <= 3 + 2 * ceil(log2(20)) + 4 * 3
+
     def test_where_everything_kills_the_search_ends(self, site: Site) -> None:
         engineer = Engineer(cut(4000, 1000), killers=set(range(4001)))
         site.begin()
@@ -423,6 +448,15 @@ def test_a_dead_runner_is_succeeded(site: Site) -> None:
     site.runner(second).run_until_idle()
     assert site.job.status is Status.DONE
     assert sorted(second.processed) == [(3, 4), (5, 6)]
+
+
+def test_work_that_is_lost_was_no_attempt(site: Site) -> None:
+    """However often the way to a cluster breaks: far oftener here than there are attempts."""
+    engineer = Engineer(cut(4, 2), faults={1: [WorkLost("The scheduler was silent")] * (3 * POLICY.attempts)})
+    site.begin()
+    site.runner(engineer).run_until_idle()
+    assert (site.job.status, site.job.progress.done, engineer.given_up) == (Status.DONE, 4, [])
+    assert len(engineer.retried) == 3 * POLICY.attempts
 
 
 class TestRunning:

@@ -68,19 +68,22 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     chosen = connection.execute(free).first()
     if chosen is None:
         return None
-    number = chosen.number
+    number, vanished = chosen.number, chosen.vanished + (chosen.token is not None)
     token = str(uuid4())
     connection.execute(
         update(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.number == number)
-        .values(token=token, leased_until=until, claims=chosen.claims + 1)
+        .values(token=token, leased_until=until, claims=chosen.claims + 1, vanished=vanished)
     )
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(served=_turn(now)))
     payload = connection.execute(
         select(payloads.c.features).where(payloads.c.job_id == job_id, payloads.c.number == number)
     ).scalar_one()
     partition = Partition(number=number, features=unpack(payload), round=chosen.round, again=chosen.claims > 0)
-    return Lease(job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths)
+    return Lease(
+        job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths,
+        vanished=vanished,
+    )  # fmt: skip
 
 
 def _free(table: Table, now: datetime) -> ColumnElement[bool]:

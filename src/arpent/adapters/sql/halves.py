@@ -30,7 +30,7 @@ def cut(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
         return False
     origin = number if origin is None else origin
     first, second = (features.take(rows) for rows in np.array_split(np.arange(len(features)), 2))
-    fate = {"cut_from": origin, "deaths": deaths}
+    fate = {"cut_from": origin, "deaths": deaths, "vanished": 0}
     connection.execute(
         update(partitions)
         .where(*row)

@@ -47,6 +47,7 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
             not_before=None,
             failures=0,
             deaths=0,
+            vanished=0,
             cut_from=None,
             lacking=0,
             round=partitions.c.round + 1,

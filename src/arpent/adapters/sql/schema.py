@@ -89,8 +89,10 @@ partitions = Table(
     Column("leased_until", Instant),
     Column("not_before", Instant),
     Column("failures", Integer, nullable=False, default=0),
-    # Apart from the failures: how often its worker died, and the partition that it is a part of since it was cut.
+    # Apart from the failures: how often its worker died, how often its lease ran out, and the partition that it is a
+    # part of since it was cut.
     Column("deaths", Integer, nullable=False, default=0),
+    Column("vanished", Integer, nullable=False, default=0),
     Column("cut_from", Integer),
     # How often it was claimed, how often START took up what had failed, and how many of `done` it can better.
     Column("claims", Integer, nullable=False, default=0),
