@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the service tests need and this machine does not have yet: PostgreSQL, Ceph's gateway, Dask's client.
+# Installs what the service tests need and this machine does not have yet: PostgreSQL, Ceph's gateway, `ip` for networks of
+# hosts, Dask's client.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
 
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
-for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common; do
+for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common ip:iproute2; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if ((${#missing[@]})); then

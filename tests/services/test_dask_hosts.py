@@ -6,14 +6,17 @@ so that a host that is cut off can neither read nor write, nor say so.
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import obstore
+import pandas as pd
 import pytest
 from requests_oauthlib import OAuth2Session
 
@@ -31,6 +34,7 @@ pytest.importorskip("distributed")
 
 FIELDS = 400
 TURNS = 8_000
+ROW = ["id", "from", "output", "band"]
 LEASE_SECONDS = 6
 SETTINGS = {
     "BUCKETS": None, "PIXEL_BUDGET": "3000", "LOG_FORMAT": "json",
@@ -57,18 +61,32 @@ def wish(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return asked
 
 
-def everything(gateway: Gateway, job: str) -> dict[str, bytes]:
-    """Every object of the job but its report, by name."""
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What a job left in its folder."""
+
+    files: dict[str, bytes]
+    """All but those of the table."""
+    table: pd.DataFrame
+    """Its rows in order: in which of its files they stand tells how often a partition was begun."""
+
+
+def left_by(gateway: Gateway, job: str) -> Left:
     prefix = f"hosts/results/{job}"
     found = [entry["path"] for batch in obstore.list(gateway.store, prefix) for entry in batch]
-    return {path.removeprefix(f"{prefix}/"): bytes(obstore.get(gateway.store, path).bytes()) for path in found}
+    content = {path.removeprefix(f"{prefix}/"): bytes(obstore.get(gateway.store, path).bytes()) for path in found}
+    parts = [pd.read_parquet(io.BytesIO(part)) for name, part in content.items() if name.startswith("parquet/")]
+    return Left(
+        files={name: part for name, part in content.items() if not name.startswith("parquet/")},
+        table=pd.concat([part for part in parts if len(part)]).sort_values(ROW).reset_index(drop=True),
+    )
 
 
 @pytest.fixture(scope="module")
 def expected(
     tmp_path_factory: pytest.TempPathFactory, cloud_catalog: Path, gateway: Gateway, machine: dict[str, str],
     wish: dict[str, object],
-) -> dict[str, bytes]:  # fmt: skip
+) -> Left:  # fmt: skip
     """What the same job leaves on this machine's processes, undisturbed."""
     server = Server(
         folder=tmp_path_factory.mktemp("alone"), catalog=cloud_catalog, settings=SETTINGS, variables=machine
@@ -80,7 +98,7 @@ def expected(
     finally:
         server.close()
     assert (job["status"], job["progress"]["done"]) == ("DONE", len(good_parcels(FIELDS))), job
-    return everything(gateway, job["id"])
+    return left_by(gateway, job["id"])
 
 
 @pytest.fixture
@@ -135,17 +153,22 @@ def begin(session: OAuth2Session, server: Server, wish: dict[str, object]) -> st
     return job
 
 
-def check(session: OAuth2Session, server: Server, gateway: Gateway, job: str, expected: dict[str, bytes]) -> None:
+def check(session: OAuth2Session, server: Server, gateway: Gateway, job: str, expected: Left) -> None:
     done = client.wait_until(session, server, job, seconds=180)
     assert (done["status"], done["progress"]["done"]) == ("DONE", len(good_parcels(FIELDS))), done
-    found = everything(gateway, job)
-    assert found.keys() == expected.keys(), "nothing is missing, nothing is left over"
-    assert [name for name in expected if found[name] != expected[name]] == []
+    check_left(gateway, job, expected)
+
+
+def check_left(gateway: Gateway, job: str, expected: Left) -> None:
+    found = left_by(gateway, job)
+    assert found.files.keys() == expected.files.keys(), "nothing is missing, nothing is left over"
+    assert [name for name, content in expected.files.items() if found.files[name] != content] == []
+    pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
 
 
 def test_hosts_are_cut_off_and_another_joins(
     server: Server, session: OAuth2Session, workers: Cluster, hosts: Network, gateway: Gateway,
-    wish: dict[str, object], expected: dict[str, bytes],
+    wish: dict[str, object], expected: Left,
 ) -> None:  # fmt: skip
     """Both hosts that began it are gone before it ends: the one that joined meanwhile takes what they had and all
     that is left. Dask itself would wait five minutes for their workers."""
@@ -161,12 +184,12 @@ def test_hosts_are_cut_off_and_another_joins(
     for name in ("one", "two"):
         hosts.join(name)
     time.sleep(3)  # what was under way there may come to its end, and writes the same
-    assert everything(gateway, job) == expected
+    check_left(gateway, job, expected)
 
 
 def test_the_schedulers_host_is_cut_off_for_a_while(
     server: Server, session: OAuth2Session, hosts: Network, gateway: Gateway, wish: dict[str, object],
-    expected: dict[str, bytes],
+    expected: Left,
 ) -> None:  # fmt: skip
     job = begin(session, server, wish)
     hosts.cut("scheduler")

@@ -26,7 +26,7 @@ from distributed import Client
 from arpent.adapters.dask_pulse import Pulse, Sign
 from arpent.adapters.dask_ticket import DaskTicket
 from arpent.adapters.dask_work import Work
-from arpent.errors import WorldError
+from arpent.errors import WorkerDied, WorkLost, WorldError
 from arpent.model.partition import Outcome
 from arpent.ports import Lease
 
@@ -140,19 +140,17 @@ class DaskExecutor:
             ticket.begin()
 
     def _learn(self, looking: Looking) -> None:
-        now = time.monotonic()
+        now, silence = time.monotonic(), f"was silent for {self._silence_seconds:g} s"
+        error: WorldError = WorkerDied(f"A worker of the cluster {silence}")  # a machine without memory is silent, too
         if not looking.cancelled() and looking.exception() is None:
             self._found, self._heard_at = looking.result(), now
-            lost, reason = self._found.lost, f"A worker of the cluster was silent for {self._silence_seconds:g} s"
+            lost = self._found.lost
         else:
             self._found, lost = Look(), frozenset()
             if now - self._heard_at >= self._silence_seconds:
-                lost, reason = (
-                    frozenset(self._tickets),
-                    f"The Dask scheduler was silent for {self._silence_seconds:g} s",
-                )
+                lost, error = frozenset(self._tickets), WorkLost(f"The Dask scheduler {silence}")
         for name in lost & self._tickets.keys():
-            self._tickets.pop(name).lose(reason)
+            self._tickets.pop(name).lose(error)
         self._look_at = now + LOOK_SECONDS * max(1.0, self._found.workers / LOOKED_AT_ONCE)
 
     # ---- the scheduler -------------------------------------------------------------------------------------------

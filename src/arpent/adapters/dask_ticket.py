@@ -8,7 +8,7 @@ from concurrent import futures
 from distributed import Future, KilledWorker
 from distributed.comm import CommClosedError
 
-from arpent.errors import ArpentError, WorkerDied, WorldError
+from arpent.errors import ArpentError, WorkerDied, WorkLost, WorldError
 from arpent.model.partition import Outcome
 
 
@@ -19,23 +19,23 @@ class DaskTicket:
         self._future = future
         self._waiting = asyncio.run_coroutine_threadsafe(_outcome(future), future.client.loop.asyncio_loop)
         self._begun = False
-        self._lost = ""
+        self._lost: WorldError | None = None
 
     def done(self) -> bool:
-        return bool(self._lost) or self._waiting.done()
+        return self._lost is not None or self._waiting.done()
 
     def begun(self) -> bool:
         return self._begun or self.done()
 
     def result(self) -> Outcome:
-        if self._lost:
-            raise WorldError(self._lost, transient=True)
+        if self._lost is not None:
+            raise self._lost
         try:
             return self._waiting.result()
         except KilledWorker as error:
             raise WorkerDied(f"Workers of the cluster died ({error.last_worker.address})") from None
         except (futures.CancelledError, asyncio.CancelledError, CommClosedError, OSError) as error:
-            raise WorldError(f"The cluster lost the work ({type(error).__name__})", transient=True) from error
+            raise WorkLost(f"The cluster lost the work ({type(error).__name__})") from error
         except ArpentError:
             raise
         except Exception as error:  # what a partition raises is ours, see Work: the worker could not even begin
@@ -50,10 +50,10 @@ class DaskTicket:
         """A worker said that it has begun."""
         self._begun = True
 
-    def lose(self, reason: str) -> None:
+    def lose(self, error: WorldError) -> None:
         """Nobody answers for it any more."""
         if not self._waiting.done():
-            self._lost = reason
+            self._lost = error
             self.cancel()
 
 
