@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """processes, processes:N, inline (in this process, for debugging) or dask://host:port."""
     insecure_transport: bool = False
     """Hand out tokens over plain http beyond this machine, too."""
+    trust_forwarded: bool = False
+    """A proxy in front ends TLS; believe the X-Forwarded-Proto that it sets."""
     token_seconds: int = 3600
     """How long a token is good."""
     secret_key: SecretStr | None = None

@@ -100,6 +100,7 @@ def application(settings: Settings) -> FastAPI:
         statistics=lambda _owner, request: answer(request, settings, here),
         options=Options(
             insecure_transport=settings.insecure_transport,
+            trust_forwarded=settings.trust_forwarded,
             policy=settings.policy,
             version=__version__,
         ),
