@@ -49,7 +49,9 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     findings = [
         *report.unusable_findings(features, found),
         *report.warnings(features, usable, grids),
-        *report.outside(usable.take(sample), seen, complete=len(sample) == len(usable)),
+        *report.outside(
+            usable.take(sample), seen, intervals=len(request.intervals), complete=len(sample) == len(usable)
+        ),
     ]
     # Writing the report also shows early whether the bucket can be written at all.
     world.objects.write(own(request.output, job_id, "report/features.json"), report.render(findings))
@@ -57,13 +59,14 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     layout = lay_out(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count * seen.depth
-    parts = runs(weight, layout, limits.pixel_budget, limits.parallelism)
+    parts = runs(weight, layout, limits.pixel_budget, limits.parallelism, seen.depth)
     size = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(
         partitions=cut(features, parts),
         findings=findings,
         estimate=estimate(
             seen,
+            intervals=len(request.intervals),
             sample=sample,
             sample_count=grids.sample_count,
             size=size,

@@ -15,6 +15,12 @@ from arpent.model.raster import Raster
 
 PARTITIONS_PER_WORKER = 2
 """A small job is cut into so many partitions per worker, so that none idles while another ends."""
+DECODING = 0.4
+"""To decode a block takes about as long as all else for so many samples per pixel of it."""
+SLACK, LARGE_SLACK = 0.15, 0.5
+"""How far from its equal share of the work a partition may end, for the sake of a whole block …"""
+MANY = 4
+"""… the first if there are at most so many partitions per worker, the second if there are more: they even out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,8 @@ class Layout:
     """(n,): number of the feature's home block; blocks of one image row follow each other."""
     order: NDArray[np.intp]
     """(n,): features sorted by block, and by position inside it."""
+    pixels: NDArray[np.int64]
+    """(n,): pixels of that block; 0 where there is none."""
     inside: NDArray[np.bool_]
     """(n,): whether any image holds the feature at all."""
 
@@ -43,6 +51,7 @@ def lay_out(
     image = np.full(len(centres), len(rasters), np.int64)
     row = np.zeros(len(centres), np.int64)
     column = np.zeros(len(centres), np.int64)
+    pixels = np.zeros(len(centres), np.int64)
     for number, raster in enumerate(rasters):
         transformer = Transformer.from_crs(crs, raster.crs, always_xy=True)
         across, down = _pixels(raster, transformer, centres)
@@ -52,13 +61,14 @@ def lay_out(
             across, down = _pixels(raster, transformer, corners)
         level = raster.levels[0]
         image[mine] = number
+        pixels[mine] = level.block_width * level.block_height
         row[mine] = np.clip(down[mine], 0, raster.height - 1) // level.block_height
         column[mine] = np.clip(across[mine], 0, raster.width - 1) // level.block_width
     keys = (centres[:, 0], -centres[:, 1], column, row, image)
     order = np.lexsort(keys)
     place = np.column_stack((image, row, column))
     _, block = np.unique(place, axis=0, return_inverse=True)
-    return Layout(block=block.ravel().astype(np.int64), order=order, inside=image < len(rasters))
+    return Layout(block=block.ravel().astype(np.int64), order=order, pixels=pixels, inside=image < len(rasters))
 
 
 def _pixels(
@@ -70,16 +80,21 @@ def _pixels(
     return np.nan_to_num(across, nan=-1.0, posinf=-1.0), np.nan_to_num(down, nan=-1.0, posinf=-1.0)
 
 
-def runs(weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int) -> tuple[NDArray[np.intp], ...]:
+def runs(
+    weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int, depth: int = 1
+) -> tuple[NDArray[np.intp], ...]:
     """Rows of the features of each partition, in layout order, each of at most `budget` samples (one feature may
-    exceed it alone).
+    exceed it alone), about equal in work.
 
-    `weight` (n,) counts the samples a feature holds in memory at once. A cut falls between two blocks wherever
-    the budget allows: a block shared by two partitions is decoded twice.
+    `weight` (n,) counts the samples a feature holds in memory at once, in `depth` scenes. A cut falls between two
+    blocks where one is near: a block shared by two partitions is decoded twice.
     """
-    goal = min(budget, -(-int(weight.sum()) // max(1, parallelism * PARTITIONS_PER_WORKER)))
-    slices = _runs(weight[layout.order], layout.block[layout.order], max(1, goal))
-    return tuple(layout.order[rows] for rows in slices)
+    weight, block = weight[layout.order], layout.block[layout.order]
+    first = np.append(True, np.diff(block) != 0)[: len(block)]
+    work = weight + first * layout.pixels[layout.order] * DECODING * depth
+    fewest = max(parallelism * PARTITIONS_PER_WORKER, -(-int(weight.sum()) // budget))
+    slack = SLACK if fewest <= parallelism * MANY else LARGE_SLACK
+    return tuple(layout.order[rows] for rows in _runs(weight, work, np.flatnonzero(first), budget, fewest, slack))
 
 
 def cut(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
@@ -88,17 +103,26 @@ def cut(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Parti
         yield Partition(number=number, features=features.take(rows))
 
 
-def _runs(weight: NDArray[np.int64], block: NDArray[np.int64], goal: int) -> Iterator[slice]:
-    """Slices that end at a block's end once they hold half the goal, and anywhere before they exceed it."""
-    starts_block = np.append(np.flatnonzero(np.diff(block)) + 1, len(block))
-    total = np.concatenate(([0], np.cumsum(weight)))
+def _runs(
+    weight: NDArray[np.int64],
+    work: NDArray[np.float64],
+    blocks: NDArray[np.intp],
+    budget: int,
+    parts: int,
+    slack: float,
+) -> Iterator[slice]:
+    """Slices of about an equal share of the `work` (n,) left, that end where one of `blocks` begins if that is at most
+    `slack` of a share away; `weight` (n,) is bounded by the budget."""
+    count = len(weight)
+    held, done = np.append(0, np.cumsum(weight)), np.append(0.0, np.cumsum(work))
+    ends = np.append(blocks, count)
     start = 0
-    while start < len(weight):
-        furthest = int(np.searchsorted(total, total[start] + goal, side="right")) - 1
-        furthest = max(start + 1, min(furthest, len(weight)))
-        least = int(np.searchsorted(total, total[start] + goal // 2))
-        position = int(np.searchsorted(starts_block, furthest, side="right")) - 1
-        at_block = int(starts_block[position]) if position >= 0 else 0
-        end = at_block if max(least, start + 1) <= at_block <= furthest else furthest
+    while start < count:
+        share = (done[-1] - done[start]) / max(parts, 1)
+        furthest = max(start + 1, int(np.searchsorted(held, held[start] + budget, side="right")) - 1)
+        wanted = min(furthest, max(start + 1, int(np.searchsorted(done, done[start] + share * (1 - 1e-9)))))
+        near = ends[(ends > start) & (ends <= furthest)]
+        away = np.abs(done[near] - done[wanted])
+        end = int(near[np.argmin(away)]) if len(near) and away.min() <= slack * share else wanted
         yield slice(start, end)
-        start = end
+        start, parts = end, parts - 1
