@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from arpent.errors import CallerError, Conflict, LeaseLost, ScriptError, WorldError
+from arpent.jobs.deaths import analysis_kills
 from arpent.jobs.duties import Duties, pause_before_retry
 from arpent.jobs.machine import Event, advance
 from arpent.jobs.policy import Policy
@@ -33,6 +34,10 @@ class Analyst:
         """Analyse the job. What goes wrong ends in the job, or the lease runs out and somebody tries again."""
         about = {"job": lease.job_id}
         try:
+            if (reason := analysis_kills(lease, self._policy)) is not None:
+                log.error("%s", reason, extra=about)
+                self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
+                return
             self._analyse(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)

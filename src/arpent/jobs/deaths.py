@@ -20,12 +20,22 @@ from arpent.ports import Lease
 TRIES_OF_A_HALF = 2
 """One may be chance."""
 LEASES_OF_ONE = 4
-"""So many times `attempts` leases on one feature may run out."""
+"""So many times `attempts` leases on one feature, or on an analysis, may run out."""
 
 
 def deaths_of_a_half(policy: Policy) -> int:
     """What a half begins with, so that it has so many tries left."""
     return max(0, policy.attempts - TRIES_OF_A_HALF)
+
+
+def analysis_kills(lease: Lease, policy: Policy) -> str | None:
+    """Why an analysis is not tried again; None: it is."""
+    if lease.vanished < LEASES_OF_ONE * policy.attempts:
+        return None
+    return (
+        f"The analysis took its runner with it {lease.vanished} times: it needs more memory than the runner has, or a "
+        "feature crashes it. See the kernel's log on the runner's machine, or send fewer features per request"
+    )
 
 
 def suspected(lease: Lease, policy: Policy) -> bool:

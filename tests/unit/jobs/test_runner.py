@@ -249,6 +249,21 @@ class TestPartitionFaults:
             assert middle * 0.5 <= min(pauses) < max(pauses) <= middle * 1.5
 
 
+def test_an_analysis_that_takes_the_runner_with_it_ends(site: Site) -> None:
+    """Nobody can say so but the leases that ran out."""
+    site.begin()
+    for turn in range(13):
+        assert site.job.status is Status.ANALYSING, turn
+        lease = site.work.claim(site.clock(), 60)
+        assert lease is not None
+        if turn == 12:
+            site.work.release(lease, None)
+        site.clock.tick(61)
+    site.runner(Engineer(cut(2, 1))).run_until_idle()
+    assert site.job.status is Status.FAILED
+    assert "took its runner with it 12 times" in (site.job.error or "")
+
+
 class TestDeaths:
     def told(self, site: Site) -> dict[int, str]:
         return {each.feature: each.message for each in site.jobs.findings(site.job_id, 0, 9999)}

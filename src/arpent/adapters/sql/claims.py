@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, or_, select, update
 
 from arpent.adapters.sql.payload import unpack
 from arpent.adapters.sql.schema import EPOCH, MICROSECOND, jobs, partitions, payloads
@@ -47,12 +47,19 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
     taken = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.status == Status.ANALYSING, _free(jobs, now))
-        .values(token=token, leased_until=until, served=_turn(now), version=jobs.c.version + 1)
+        .values(
+            token=token,
+            leased_until=until,
+            vanished=jobs.c.vanished + case((jobs.c.token.is_(None), 0), else_=1),
+            served=_turn(now),
+            version=jobs.c.version + 1,
+        )
     )
     if taken.rowcount == 0:
         return None
-    failures = connection.execute(select(jobs.c.failures).where(jobs.c.id == job_id)).scalar_one()
-    return Lease(job_id=job_id, token=token, partition=None, attempt=failures + 1)
+    counts = select(jobs.c.failures, jobs.c.vanished).where(jobs.c.id == job_id)
+    failures, vanished = connection.execute(counts).one()
+    return Lease(job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished)
 
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:

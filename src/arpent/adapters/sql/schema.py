@@ -61,6 +61,7 @@ jobs = Table(
     Column("leased_until", Instant),
     Column("not_before", Instant),
     Column("failures", Integer, nullable=False, default=0),
+    Column("vanished", Integer, nullable=False, default=0),
     Column("served", BigInteger, nullable=False, default=0),
     Column("error", Text),
     Column("estimate", Text, nullable=False),
