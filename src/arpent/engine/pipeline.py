@@ -13,7 +13,7 @@ from arpent.engine.destination import own, result_key, template
 from arpent.engine.last_try import LastTry
 from arpent.engine.stopwatch import RENDER, WRITE, Stopwatch
 from arpent.engine.world import World
-from arpent.errors import ArpentError, WorldError
+from arpent.errors import ArpentError, StorageDenied, StorageNotFound, WorldError
 from arpent.model.finding import LACKING, Finding, Verdict
 from arpent.model.location import Location
 from arpent.model.partition import Outcome, Partition
@@ -97,16 +97,25 @@ def _write_table(
 ) -> None:
     """The settled features (n,) of each result go into a file of this round; the others into the next round's, which
     START will overwrite when it has taken them up. So no feature is ever in two files, and none is read back.
-    What somebody may have written before is overwritten, be it by no rows."""
+    What somebody wrote before is overwritten, be it by no rows."""
     assert world.table is not None
     assert request.output is not None
     unsettled = tuple((result, ~settled) for result, settled in parts)
+    before = _written(own(request.output, job_id, "parquet/"), world) if partition.again else frozenset()
     for turn, chosen in ((partition.round + 1, unsettled), (partition.round, parts)):
-        if partition.again or any(wanted.any() for _, wanted in chosen):
+        place = own(request.output, job_id, f"parquet/part-{partition.number:06d}-{turn}.parquet")
+        if before is None or place.key in before or any(wanted.any() for _, wanted in chosen):
             with world.stopwatch.stage(RENDER):
                 table = world.table(chosen, request.calculations)
-            name = f"parquet/part-{partition.number:06d}-{turn}.parquet"
-            world.objects.write(own(request.output, job_id, name), table)
+            world.objects.write(place, table)
+
+
+def _written(folder: Location, world: World) -> frozenset[str] | None:
+    """Keys that are there; None: these keys may only write."""
+    try:
+        return frozenset(world.objects.list(folder))
+    except (StorageDenied, StorageNotFound):
+        return None
 
 
 def improvable(finding: Finding) -> bool:

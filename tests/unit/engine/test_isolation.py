@@ -183,10 +183,11 @@ def test_rows_of_the_table_are_replaced_and_never_doubled(place: Place) -> None:
         found = pd.read_parquet(place.folder / "buckets" / "results" / "out" / "job" / "parquet")
         return found.sort_values(["id", "from"]).reset_index(drop=True)
 
-    place.run(SEED.text)
-    intact = rows()
     files = place.folder / "buckets" / "results" / "out" / "job" / "parquet"
-    assert [path.name for path in files.iterdir()] == ["part-000000-0.parquet"]
+    for again in (False, True):
+        place.run(SEED.text, again=again)
+        assert [path.name for path in files.iterdir()] == ["part-000000-0.parquet"]
+    intact = rows()
     world = replace(place.world, reader=FaultyReader(place.world.reader, VICTIM.id, transient=True))
     _, outcome = place.run(SEED.text, world=world, final=True, again=True)
     partly = rows()
