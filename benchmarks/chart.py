@@ -44,7 +44,10 @@ def chart(rows: Sequence[Row], found: dict[str, Any]) -> str:
     for case, fellows in groups:
         parts += _panel(top, TITLES[case].format(**found["cases"][case]), fellows, most)
         top += PANEL + LINE * len(fellows)
-    told = f"make bench SIZE={found['size']} on one core of {found['machine']}; ~ and hatched: extrapolated from a part; the others write no files"
+    told = (
+        f"make bench SIZE={found['size']} on one core of {found['machine']}; ~ and hatched: extrapolated from a part; "
+        "the others write no files"
+    )
     parts.append(_text(24, height - 18, told, colour=QUIET, size=12))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
