@@ -60,7 +60,7 @@ class Engineer:
     give_up_faults: list[Exception] = field(default_factory=list)
     analysis_faults: list[Exception] = field(default_factory=list)
     processed: list[tuple[int, ...]] = field(default_factory=list)
-    bodies: set[str] = field(default_factory=set)
+    bodies: set[tuple[str, str]] = field(default_factory=set)
     given_up: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
     killers: set[int] = field(default_factory=set)
@@ -83,7 +83,7 @@ class Engineer:
             self.deaths += 1
             raise WorkerDied("A worker process died (SIGKILL)")
         self.processed.append(tuple(of(lease).features.ids.tolist()))
-        self.bodies.add(lease.body)
+        self.bodies.add((lease.owner, lease.body))
         return replace(all_done(lease), processing_units=1.0)
 
     def give_up(self, lease: Lease, error: Exception) -> Outcome:
@@ -155,7 +155,7 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert site.job.progress == Progress(features=6, done=6, partitions=3, processing_units=3.0)
     assert site.job.estimate == {"features": 6.0}
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
-    assert engineer.bodies == {'{"a": 1}'}
+    assert engineer.bodies == {("anna", '{"a": 1}')}
 
 
 def test_a_job_without_features_is_done(site: Site) -> None:
