@@ -81,6 +81,8 @@ def run(
             if as_json
             else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
         )
+        if "hint" in outcome:
+            typer.echo(f"arpent: {outcome['hint']}", err=True)
         if outcome["status"] != "DONE":
             raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from arpent.errors import ArpentError
 from arpent.jobs.machine import completion
 from arpent.model.job import Job, Status, UserAction
 from arpent.settings import Settings
+from arpent.wire.job import hint
 from arpent.wire.request import parse_batch
 
 OWNER = "local"
@@ -60,4 +61,5 @@ def _told(job: Job) -> dict[str, object]:
         "failed": job.progress.failed,
         "output": folder.url,
         "costPU": job.progress.processing_units,
+        **({"hint": text} if (text := hint(job)) else {}),
     }

@@ -83,6 +83,8 @@ def show(lines: Lines, console: Console) -> None:
         for last in lines:
             share = float(str(last["completionPercentage"]))
             bar.update(task, description=str(last["status"]), completed=share, words=_words(last))
+    if hint := last.get("hint"):
+        console.print(str(hint), soft_wrap=True, highlight=False)
     if why := last.get("error") or last.get("stoppedStatusReason"):
         console.print(f"[bold]{last['status']}[/]:", str(why), soft_wrap=True, highlight=False)
 

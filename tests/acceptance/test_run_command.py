@@ -48,3 +48,26 @@ def test_what_is_wrong_is_said_and_the_exit_code_tells(server: Server, catalog: 
         assert done.returncode != 0
         assert word in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_range_without_a_whole_interval_is_pointed_out(
+    server: Server, oauth: OAuth2Session, catalog: Path, tmp_path: Path
+) -> None:
+    """The real service writes files that hold no interval and says nothing; a client may count on the former."""
+    body = client.seed_body("s3://fields/parcels-32633.gpkg", NDVI.text, aggregationInterval={"of": "P6M"})
+    job = client.run_job(oauth, server, body)
+    assert (job["status"], job["estimate"]["intervals"]) == ("DONE", 0)
+    assert "lastIntervalBehavior" in job["hint"]
+    assert {len(answer["response"]["data"]) for answer in client.results(server, job).values()} == {0}
+    lines = oauth.get(f"{server.batch}/{job['id']}/features").json()["data"]
+    hinted = {line["id"] for line in lines if (line["verdict"], line["kind"]) == ("WARNING", "no-interval")}
+    assert hinted == set(client.results(server, job))
+    assert "no whole interval" in server.run(["status", job["id"]]).stdout
+    (tmp_path / "request.json").write_text(json.dumps(body))
+    alone = Server(folder=tmp_path, catalog=catalog, settings={"BUCKETS": str(server.buckets)})
+    try:
+        done = alone.run(["run", str(tmp_path / "request.json")])
+    finally:
+        alone.close()
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "DONE")
+    assert "no whole interval" in done.stderr

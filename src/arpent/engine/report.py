@@ -16,6 +16,10 @@ from arpent.model.grid import Grids
 
 SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
 OUTSIDE = "No acquisition of the time range reaches the feature; its file will hold no interval."
+NO_INTERVAL = (
+    "The time range holds no whole interval, so that no feature's file holds one. Lengthen timeRange, shorten "
+    "aggregationInterval, or set lastIntervalBehavior to SHORTEN or EXTEND."
+)
 SAMPLED = " Only a sample of the features was looked at: others may share this."
 
 
@@ -36,8 +40,10 @@ def warnings(features: Features, usable: Features, grids: Grids) -> list[Finding
     return findings
 
 
-def outside(sample: Features, seen: Survey, *, complete: bool) -> list[Finding]:
-    """Features that no item reaches in any interval; `complete`: all features were looked at."""
+def outside(sample: Features, seen: Survey, *, intervals: int, complete: bool) -> list[Finding]:
+    """Features that no item reaches in any of the intervals; `complete`: all features were looked at."""
+    if not intervals:
+        return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     message = OUTSIDE if complete else OUTSIDE + SAMPLED
     rows: NDArray[np.intp] = np.flatnonzero(~seen.reached)
     return [_finding(sample, int(row), Verdict.WARNING, "outside-imagery", message) for row in rows]

@@ -103,6 +103,7 @@ def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footin
 def estimate(
     found: Survey,
     *,
+    intervals: int,
     sample: NDArray[np.intp],
     sample_count: NDArray[np.int64],
     size: float,
@@ -117,6 +118,7 @@ def estimate(
     share = float(np.sum(areas)) / seen if seen else 0.0
     return {
         "features": features,
+        "intervals": intervals,
         "acquisitions": round(found.acquisitions * features),
         "items": found.items,
         "bytes": round(size),

@@ -104,6 +104,6 @@ class Job:
     progress: Progress = Progress()
     """How far it is; kept by the work store."""
     estimate: Mapping[str, float] = field(default_factory=dict)
-    """What the analysis expects: features, acquisitions, bytes, minutes, processing units."""
+    """What the analysis expects: features, intervals, acquisitions, bytes, minutes, processing units."""
     version: int = 0
     """Optimistic lock."""

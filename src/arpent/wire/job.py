@@ -9,6 +9,11 @@ from arpent.model.finding import Finding
 from arpent.model.job import Job, Status
 from arpent.wire.body import without_secrets
 
+NO_INTERVAL = (
+    "The time range holds no whole interval: the files will hold no statistics. Lengthen aggregation->timeRange, "
+    "shorten aggregation->aggregationInterval->of, or set its lastIntervalBehavior to SHORTEN or EXTEND."
+)
+
 
 def status_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
@@ -33,6 +38,8 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
         fields["stoppedStatusReason"] = job.stop_reason.value
     if job.estimate:
         fields["estimate"] = {name: _bare(number) for name, number in job.estimate.items()}
+    if text := hint(job):
+        fields["hint"] = text
     if job.progress.features or job.progress.partitions:
         fields["progress"] = _progress(job)
     return fields
@@ -47,6 +54,11 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
     if job.user_action_updated is not None:
         fields["userActionUpdated"] = instant(job.user_action_updated)
     return fields
+
+
+def hint(job: Job) -> str | None:
+    """What is allowed, and most likely not meant. The real service says nothing (FACTS 2.3)."""
+    return NO_INTERVAL if job.estimate.get("intervals") == 0 else None
 
 
 def finding_object(finding: Finding) -> dict[str, object]:

@@ -75,16 +75,18 @@ def test_no_imagery_is_nothing_to_read() -> None:
 def test_units_of_all_features_seen_are_exact_and_of_a_sample_go_by_area() -> None:
     counts = np.array([512 * 512, 10, 2 * 512 * 512])
     found = replace(NOTHING, band_samples=np.array([1.0, 2.0, 3.0]), acquisitions=4.0)
-    exact = estimate(found, sample=np.arange(3), sample_count=counts, size=1.4, seconds=90.0)
+    exact = estimate(found, intervals=2, sample=np.arange(3), sample_count=counts, size=1.4, seconds=90.0)
     assert exact["processingUnits"] == pytest.approx(1.0 * 1 + 0.01 * 2 + 2.0 * 3, rel=1e-15)
     assert (exact["features"], exact["acquisitions"], exact["bytes"], exact["minutes"]) == (3, 12, 1, 1.5)
     part = replace(found, band_samples=np.array([1.0, 2.0]))
-    sampled = estimate(part, sample=np.array([0, 1]), sample_count=counts, size=0.0, seconds=0.0)
+    sampled = estimate(part, intervals=2, sample=np.array([0, 1]), sample_count=counts, size=0.0, seconds=0.0)
     assert sampled["processingUnits"] == pytest.approx(1.02 * 3.01 / 1.01)
 
 
 def test_nothing_costs_nothing() -> None:
-    none = estimate(NOTHING, sample=np.zeros(0, np.intp), sample_count=np.zeros(0, np.int64), size=0.0, seconds=0.0)
+    none = estimate(
+        NOTHING, intervals=0, sample=np.zeros(0, np.intp), sample_count=np.zeros(0, np.int64), size=0.0, seconds=0.0
+    )
     assert set(none.values()) == {0}
 
 
