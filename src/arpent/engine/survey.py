@@ -143,7 +143,8 @@ def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64
         key = tuple(_grid(raster) for raster in reading.rasters)
         if key not in blocks:
             layout = lay_out(corners, features.crs, reading.rasters)
-            blocks[key] = len(np.unique(np.column_stack((owner, layout.block))[layout.inside], axis=0))
+            place = owner * (layout.block.max(initial=0) + 1) + layout.block
+            blocks[key] = len(np.unique(place[layout.inside]))
         sizes = [_block_bytes(raster) for raster in reading.rasters]
         size += blocks[key] * reading.passes * (float(np.mean(sizes)) if sizes else 0.0)
     return size
