@@ -187,7 +187,7 @@ def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers) -> 
 
 def workers(folder: Path, size: str, count: int) -> dict[str, float]:
     """Files of the sparse parcels by `count` worker processes; wall seconds once they are warm."""
-    from arpent import wiring
+    from arpent import wiring, worker
     from arpent.ports import Lease
     from benchmarks import ours
 
@@ -196,7 +196,7 @@ def workers(folder: Path, size: str, count: int) -> dict[str, float]:
     job = ours.prepare(folder, text, parallelism=2)
     chosen = ours.settings(folder).model_copy(update={"executor": f"processes:{count}"})
     executor = wiring.executor_of(chosen)
-    work = partial(wiring.process_lease, chosen)
+    work = partial(worker.process_lease, chosen)
     leases = [
         Lease(job_id=f"workers-{count}", token=str(part.number), partition=part, attempt=1, body=text)
         for part in job.partitions

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.engine.analyse import analyse
 from arpent.engine.compute import compute
 from arpent.engine.pipeline import process, script_of
@@ -147,7 +147,7 @@ class Job:
 def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) -> Job:
     """Parse and analyse."""
     chosen = settings(folder, **more)
-    world = wiring.world(chosen)
+    world = worker.world(chosen)
     request = parse_batch(text)
     allowed = replace(wiring.limits(chosen), parallelism=parallelism)
     analysis = analyse("bench", request, world, allowed)

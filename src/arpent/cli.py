@@ -206,9 +206,9 @@ def migrate() -> None:
 @app.command()
 def collections() -> None:
     """The data collections this server knows, and their bands."""
-    from arpent import wiring
+    from arpent import worker
 
-    for collection in {one.id: one for one in wiring.collections(_settings()).values()}.values():
+    for collection in {one.id: one for one in worker.collections(_settings()).values()}.values():
         typer.echo(f"{collection.id}\t{' '.join(collection.bands)}")
 
 

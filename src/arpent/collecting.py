@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from arpent import wiring
+from arpent import worker
 from arpent.adapters.folder_objects import FolderObjects
 from arpent.adapters.parquet_rows import assemble
 from arpent.errors import InvalidRequest
@@ -41,7 +41,7 @@ def _open(settings: Settings, url: str) -> tuple[ObjectStore, Location]:
         if scheme not in SCHEMES:
             raise InvalidRequest(f"{url} is neither a folder nor s3://bucket/prefix nor gs://bucket/prefix")
         bucket, _, key = rest.partition("/")
-        return wiring.objects(settings), Location(scheme=scheme, bucket=bucket, key=_below(key))
+        return worker.objects(settings), Location(scheme=scheme, bucket=bucket, key=_below(key))
     folder = Path(url).resolve()
     if not folder.is_dir():
         raise InvalidRequest(f"{url} is not a folder")

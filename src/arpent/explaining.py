@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.adapters.explanation_picture import picture
 from arpent.engine.explain import explain_feature
 from arpent.settings import Settings
@@ -13,7 +13,7 @@ from arpent.wire.time import instant
 
 def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
     """JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
-    here = wiring.world(settings)
+    here = worker.world(settings)
     request = parse_batch(body)
     wiring.check(here.collections, request)
     explanation = explain_feature(request, feature, instant(start, "--from") if start else None, here)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from functools import partial
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from arpent import __version__
-from arpent.adapters.cog_reader import CogReader
-from arpent.adapters.collection_files import load_collections
-from arpent.adapters.compiled_runtime import CompiledRuntime
 from arpent.adapters.explanation_picture import picture
-from arpent.adapters.folder_objects import FolderObjects
-from arpent.adapters.geopackage import read_feature, read_features
 from arpent.adapters.inline_executor import SerialExecutor
-from arpent.adapters.obstore_objects import CloudObjects
-from arpent.adapters.parquet_table import table_of
 from arpent.adapters.process_executor import ProcessExecutor
 from arpent.adapters.prometheus_metrics import metrics_text
 from arpent.adapters.sql.clients import SqlClientStore
@@ -32,11 +24,9 @@ from arpent.adapters.sql.keys import body_cipher, stored_key
 from arpent.adapters.sql.migrate import migrate
 from arpent.adapters.sql.retention import SqlRetention
 from arpent.adapters.sql.work import SqlWorkStore
-from arpent.adapters.stac_catalog.routing import open_catalog
-from arpent.adapters.v8_runtime import V8Runtime
 from arpent.engine.analyse import analyse
 from arpent.engine.explain import explain_feature
-from arpent.engine.pipeline import give_up, process
+from arpent.engine.pipeline import give_up
 from arpent.engine.synchronous import statistics
 from arpent.engine.world import Limits, World
 from arpent.errors import ArpentError, InvalidRequest, WorldError
@@ -52,7 +42,7 @@ from arpent.model.explanation import Explanation
 from arpent.model.job import Job
 from arpent.model.partition import Outcome
 from arpent.model.request import Request
-from arpent.ports import Executor, Lease, ObjectStore, ScriptRuntime
+from arpent.ports import Executor, Lease
 from arpent.server.app import create_app
 from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import Options
@@ -60,6 +50,7 @@ from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.body import without_forgotten
 from arpent.wire.request import check_collections, parse_batch
+from arpent.worker import collections, for_workers, process_lease, world
 
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
@@ -81,11 +72,6 @@ def database(settings: Settings) -> Engine:
 def clients(engine: Engine) -> SqlClientStore:
     """OAuth2 clients."""
     return SqlClientStore(engine)
-
-
-def collections(settings: Settings) -> Mapping[str, Collection]:
-    """Data collections by id and alias."""
-    return load_collections(settings.collections)
 
 
 def application(settings: Settings) -> FastAPI:
@@ -212,11 +198,6 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
     return DaskExecutor(address, prepare, silence_seconds)
 
 
-def for_workers(settings: Settings) -> Settings:
-    """What workers need to know; the database's password and the server's key stay here."""
-    return settings.model_copy(update={"database_url": "", "secret_key": None})
-
-
 def limits(settings: Settings, parallelism: int = 1) -> Limits:
     """What the operator allows."""
     return Limits(
@@ -232,51 +213,11 @@ def analysis(job: Job, here: World, allowed: Limits) -> Analysis:
     return analyse(job.id, parse_batch(job.body, job.owner), here, allowed)
 
 
-def process_lease(settings: Settings, lease: Lease) -> Outcome:
-    """What a worker does with a partition; it reaches images and buckets, but no database."""
-    assert lease.partition is not None, "an analysis stays with the runner"
-    final = lease.attempt >= settings.policy.attempts
-    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, world(settings), final=final)
-
-
 def give_up_lease(job: Job, lease: Lease, error: Exception, here: World) -> Outcome:
     """Write why a partition has no numbers."""
     assert lease.partition is not None, "an analysis has no files"
     reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
     return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, here)
-
-
-def world(settings: Settings) -> World:
-    """One per process and settings; images' headers and interpreters are kept."""
-    return _world(settings.model_dump_json(exclude={"database_url", "secret_key"}))
-
-
-@lru_cache(maxsize=4)
-def _world(serialised: str) -> World:
-    settings = Settings.model_validate_json(serialised)
-    # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
-    gc.freeze()
-    return World(
-        objects=objects(settings),
-        catalog=open_catalog(settings.catalog, settings.catalogs),
-        reader=CogReader(),
-        runtime=script_runtime(settings),
-        collections=collections(settings),
-        read_features=read_features,
-        read_feature=read_feature,
-        table=table_of if settings.parquet else None,
-    )
-
-
-def script_runtime(settings: Settings) -> ScriptRuntime:
-    """Interpreters, with a compiler before them unless the operator wants none."""
-    interpreters = V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory)
-    return CompiledRuntime(interpreters) if settings.compile_scripts else interpreters
-
-
-def objects(settings: Settings) -> ObjectStore:
-    """A folder, or real buckets."""
-    return CloudObjects() if settings.buckets is None else FolderObjects(settings.buckets)
 
 
 def check(known: Mapping[str, Collection], request: Request) -> None:

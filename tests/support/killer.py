@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.model.job import Job, Status, UserAction
 from arpent.model.partition import Outcome
 from arpent.ports import Executor, Lease
@@ -25,7 +25,7 @@ def deadly(killers: Mapping[int, int], deaths: Path, settings: Settings, lease: 
     """Do the work, write its results, and then die of the first killer among the features, by its signal; every death
     leaves a line in `deaths`. Runs in a worker, where the wiring is as ever."""
     assert lease.partition is not None
-    outcome = wiring.process_lease(settings, lease)
+    outcome = worker.process_lease(settings, lease)
     ids = lease.partition.features.ids.tolist()
     for feature in ids:
         if feature in killers:

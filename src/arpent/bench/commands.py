@@ -29,7 +29,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Find faults without imagery: by reading it, and by running it on a few made-up samples. Exit code 1 on faults."""
-    from arpent import wiring
+    from arpent import worker
     from arpent.adapters.v8_runtime import V8Runtime
     from arpent.bench.inspection import inspect
     from arpent.bench.telling import inspection_fields, inspection_lines
@@ -38,7 +38,7 @@ def check(
     def look() -> None:
         settings, source = load(), file.read_text(encoding="utf-8")
         with V8Runtime(settings.script_seconds, settings.script_memory, require_mask=False) as runtime:
-            found = inspect(source, runtime, collection or [], wiring.collections(settings))
+            found = inspect(source, runtime, collection or [], worker.collections(settings))
         _print(
             [json.dumps(inspection_fields(found, str(file)))] if as_json else inspection_lines(found, str(file), source)
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.bench.samples import Given, days_of, understand
 from arpent.engine.explain import explain_feature
 from arpent.errors import ScriptError
@@ -57,7 +57,7 @@ def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
 def run_on_feature(settings: Settings, source: str, body: str, feature: int, start: str | None) -> dict[str, object]:
     """The explanation of one feature's numbers, had the request this script. Raises CallerError, ScriptError or
     WorldError."""
-    here = wiring.world(settings)
+    here = worker.world(settings)
     request = replace(parse_batch(body), script=source)
     wiring.check(here.collections, request)
     found: dict[str, object] = json.loads(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arpent import wiring
+from arpent import worker
 from arpent.engine.compute import compute
 from arpent.engine.explain import explain_feature
 from arpent.engine.intake import take_in
@@ -39,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("explained")
     write_geopackage(folder / "buckets" / "fields" / "mixed.gpkg", good_parcels(2) + bad_parcels())
     settings = Settings(buckets=folder / "buckets", catalog=str(make_imagery(folder / "stac", JUNE)))
-    return wiring.world(settings)
+    return worker.world(settings)
 
 
 def body_of(script: str, **aggregation: Any) -> Body:

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent import wiring
+from arpent import worker
 from arpent.engine.pipeline import process
 from arpent.engine.world import World
 from arpent.errors import AssetUnreadable, CatalogUnavailable, StorageNotFound, WorldError
@@ -106,7 +106,7 @@ def place(tmp_path: Path) -> Place:
     settings = Settings(
         buckets=tmp_path / "buckets", catalog=str(tmp_path / "stac"), script_seconds=3, script_memory=64
     )
-    return Place(tmp_path, wiring.world(settings))
+    return Place(tmp_path, worker.world(settings))
 
 
 def failed(answers: Answers) -> dict[tuple[int, str], dict[str, str]]:

@@ -1,0 +1,75 @@
+"""Worker: what a process needs that computes partitions, and no more: it loads no web server and no database, which
+would take a second and a hundred megabytes of each."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from functools import lru_cache
+
+from arpent.adapters.cog_reader import CogReader
+from arpent.adapters.collection_files import load_collections
+from arpent.adapters.compiled_runtime import CompiledRuntime
+from arpent.adapters.folder_objects import FolderObjects
+from arpent.adapters.geopackage import read_feature, read_features
+from arpent.adapters.obstore_objects import CloudObjects
+from arpent.adapters.parquet_table import table_of
+from arpent.adapters.stac_catalog.routing import open_catalog
+from arpent.adapters.v8_runtime import V8Runtime
+from arpent.engine.pipeline import process
+from arpent.engine.world import World
+from arpent.model.collection import Collection
+from arpent.model.partition import Outcome
+from arpent.ports import Lease, ObjectStore, ScriptRuntime
+from arpent.settings import Settings
+from arpent.wire.request import parse_batch
+
+
+def process_lease(settings: Settings, lease: Lease) -> Outcome:
+    """What a worker does with a partition; it reaches images and buckets, but no database."""
+    assert lease.partition is not None, "an analysis stays with the runner"
+    final = lease.attempt >= settings.policy.attempts
+    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, world(settings), final=final)
+
+
+def for_workers(settings: Settings) -> Settings:
+    """What workers need to know; the database's password and the server's key stay here."""
+    return settings.model_copy(update={"database_url": "", "secret_key": None})
+
+
+def world(settings: Settings) -> World:
+    """One per process and settings; images' headers and interpreters are kept."""
+    return _world(settings.model_dump_json(exclude={"database_url", "secret_key"}))
+
+
+@lru_cache(maxsize=4)
+def _world(serialised: str) -> World:
+    settings = Settings.model_validate_json(serialised)
+    # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
+    gc.freeze()
+    return World(
+        objects=objects(settings),
+        catalog=open_catalog(settings.catalog, settings.catalogs),
+        reader=CogReader(),
+        runtime=script_runtime(settings),
+        collections=collections(settings),
+        read_features=read_features,
+        read_feature=read_feature,
+        table=table_of if settings.parquet else None,
+    )
+
+
+def script_runtime(settings: Settings) -> ScriptRuntime:
+    """Interpreters, with a compiler before them unless the operator wants none."""
+    interpreters = V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory)
+    return CompiledRuntime(interpreters) if settings.compile_scripts else interpreters
+
+
+def objects(settings: Settings) -> ObjectStore:
+    """A folder, or real buckets."""
+    return CloudObjects() if settings.buckets is None else FolderObjects(settings.buckets)
+
+
+def collections(settings: Settings) -> Mapping[str, Collection]:
+    """Data collections by id and alias."""
+    return load_collections(settings.collections)
