@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 import shutil
@@ -34,6 +35,7 @@ class FolderObjects:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._swept: dict[Path, float] = {}
 
     def read(self, location: Location) -> bytes:
         try:
@@ -69,7 +71,21 @@ class FolderObjects:
             key = Path(error.filename).relative_to(root).as_posix() if error.filename else prefix.key
             raise _explained(error, prefix.at(key), "write") from error
         for folder in folders:
-            _sweep(folder)
+            self._sweep(folder)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove partial files that a crash left behind long ago. A folder of a country's results takes long to read:
+        once in a while is enough."""
+        now = time.time()
+        if now - self._swept.get(folder, -math.inf) < LEFTOVER_SECONDS:
+            return
+        self._swept = {**self._swept, folder: now} if len(self._swept) < _MOST_FOLDERS else {folder: now}
+        for partial in folder.glob(f"{PARTIAL}*"):
+            try:
+                if partial.stat().st_mtime < now - LEFTOVER_SECONDS:
+                    partial.unlink(missing_ok=True)
+            except OSError:
+                continue
 
     def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         """Path and content of each entry. Where a folder leads is looked at once; links in it are replaced."""
@@ -161,17 +177,6 @@ def _sync_folders(folders: set[Path], bucket: Path) -> None:
             raise
         finally:
             os.close(handle)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove partial files that a crash left behind long ago."""
-    before = time.time() - LEFTOVER_SECONDS
-    for partial in folder.glob(f"{PARTIAL}*"):
-        try:
-            if partial.stat().st_mtime < before:
-                partial.unlink(missing_ok=True)
-        except OSError:
-            continue
 
 
 def _explained(error: OSError, location: Location, action: str) -> WorldError:

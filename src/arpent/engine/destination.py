@@ -20,12 +20,10 @@ def template(output: Location) -> str:
 
 def result_key(pattern: str, job_id: str, feature: int, identifier: str | None) -> str:
     """One feature's key. An identifier is percent-encoded where it could leave its folder or break a URL."""
-    values = {
-        REQUEST_ID: job_id,
-        ID: str(feature),
-        IDENTIFIER: safe(identifier if identifier is not None else str(feature)),
-    }
-    return _PLACEHOLDER.sub(lambda match: values[match.group()], pattern)
+    key = pattern.replace(REQUEST_ID, job_id).replace(ID, str(feature))
+    if IDENTIFIER not in key:
+        return key
+    return key.replace(IDENTIFIER, safe(identifier if identifier is not None else str(feature)))
 
 
 def safe(name: str) -> str:

@@ -38,14 +38,20 @@ class Stopwatch:
 
     def each(self, name: str, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The same entries; the time it takes to make them counts for this stage."""
-        remaining = iter(entries)
+        remaining, nothing = iter(entries), object()
         while True:
-            with self.stage(name):
-                try:
-                    entry = next(remaining)
-                except StopIteration:
-                    return
-            yield entry
+            if self._running:
+                self._account()
+            self._stages.append(name)
+            try:
+                entry = next(remaining, nothing)
+            finally:
+                if self._running:
+                    self._account()
+                self._stages.pop()
+            if entry is nothing:
+                return
+            yield entry  # type: ignore[misc]
 
     @property
     def seconds(self) -> tuple[tuple[str, float], ...]:

@@ -114,6 +114,15 @@ def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_pat
     assert not stale.exists()
 
 
+def test_a_large_folder_is_not_read_for_leftovers_again_and_again(store: FolderObjects, tmp_path: Path) -> None:
+    store.write_many(at(""), [("a", b"")])
+    stale = tmp_path / "root" / "bucket" / ".arpent-partial-2"
+    stale.write_bytes(b"x")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    store.write_many(at(""), [("b", b"")])
+    assert stale.exists()
+
+
 def test_many_files_are_there_together_or_not_at_all(
     store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
