@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pickle
+import random
 import signal
 import subprocess
 import sys
 import time
+import traceback
+from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +26,7 @@ from arpent.ports import Executor, Lease, Ticket
 from tests.support.jobs import make_partition
 
 PATIENCE_SECONDS = 30
+STRESS_SECONDS = 12
 
 
 def count(lease: Lease) -> Outcome:
@@ -47,6 +54,21 @@ def die(_: Lease) -> Outcome:
 
 def fail(_: Lease) -> Outcome:
     raise AssetUnreadable("B04.tif is truncated", transient=True)
+
+
+class Peculiar(Exception):
+    """Can be pickled, but not be had back."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+
+
+def fail_peculiarly(_: Lease) -> Outcome:
+    raise Peculiar("B04.tif", "truncated")
+
+
+def prepare_badly() -> None:
+    os._exit(3)
 
 
 def lease(number: int = 0) -> Lease:
@@ -102,6 +124,18 @@ class TestProcesses:
             wait_for(executor.submit(fail, lease()))
         assert caught.value.transient
 
+    def test_bring_back_what_cannot_travel(self, executor: ProcessExecutor) -> None:
+        with pytest.raises(RuntimeError, match=r"Peculiar: B04\.tif: truncated"):
+            wait_for(executor.submit(fail_peculiarly, lease()))
+        with pytest.raises((AttributeError, pickle.PicklingError)):
+            wait_for(executor.submit(lambda _: Outcome(done=0, failed=0), lease()))
+        assert wait_for(executor.submit(count, lease())).done == 3
+
+    def test_tell_where_an_error_arose(self, executor: ProcessExecutor) -> None:
+        with pytest.raises(AssetUnreadable) as caught:
+            wait_for(executor.submit(fail, lease()))
+        assert "in fail\n" in "".join(traceback.format_exception(caught.value))
+
     def test_a_death_costs_one_ticket(self, executor: ProcessExecutor) -> None:
         tickets = [executor.submit(die if k == 1 else count, lease(k)) for k in range(6)]
         with pytest.raises(WorkerDied, match=r"worker process died \(SIGKILL\)") as caught:
@@ -113,16 +147,19 @@ class TestProcesses:
         assert wait_for(executor.submit(ignores_interrupts, lease())).done == 1
 
     def test_can_be_cancelled_midway(self, executor: ProcessExecutor) -> None:
-        ticket = executor.submit(sleep_long, lease())
-        time.sleep(0.3)
-        ticket.cancel()
-        with pytest.raises(WorldError, match="cancelled"):
-            wait_for(ticket)
+        tickets = [executor.submit(sleep_long, lease()) for _ in range(4)]
+        while not all(ticket.begun() for ticket in tickets[:2]):
+            time.sleep(0.01)
+        assert not any(ticket.begun() for ticket in tickets[2:])
+        for ticket in tickets:
+            ticket.cancel()
+            with pytest.raises(WorldError, match="cancelled"):
+                wait_for(ticket)
         assert wait_for(executor.submit(count, lease())).done == 3
 
 
 def test_the_death_of_idle_workers_is_survived() -> None:
-    """A pool of pebble's is broken for good when a worker dies that has nothing in hand."""
+    """Nobody's work is charged with it."""
     executor = ProcessExecutor(1)
     try:
         for _ in range(2):
@@ -135,6 +172,31 @@ def test_the_death_of_idle_workers_is_survived() -> None:
         executor.close()
 
 
+def test_workers_that_cannot_begin_are_not_charged_to_the_work() -> None:
+    executor = ProcessExecutor(1, prepare_badly)
+    try:
+        with pytest.raises(WorldError, match=r"before they can begin \(exit code 3\)") as caught:
+            wait_for(executor.submit(count, lease()))
+        assert caught.value.transient
+        assert not isinstance(caught.value, WorkerDied)
+    finally:
+        executor.close()
+
+
+def test_a_frozen_worker_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not even take the work out of its pipe."""
+    monkeypatch.setattr("arpent.adapters.process_executor.CLOSE_SECONDS", 0.5)
+    executor = ProcessExecutor(1)
+    worker = wait_for(executor.submit(worker_id, lease())).done
+    os.kill(worker, signal.SIGSTOP)
+    ticket = executor.submit(count, replace(lease(), body="x" * 3_000_000))
+    time.sleep(0.3)
+    executor.close()
+    assert wait_until_gone({worker}) == set()
+    with pytest.raises(WorldError):
+        wait_for(ticket)
+
+
 def test_closing_leaves_nothing_behind() -> None:
     executor = ProcessExecutor(2)
     worker = wait_for(executor.submit(worker_id, lease())).done
@@ -145,6 +207,44 @@ def test_closing_leaves_nothing_behind() -> None:
     assert all(ticket.done() for ticket in running)
     with pytest.raises(WorldError):
         executor.submit(count, lease())
+
+
+def ends_soon(_: Lease) -> Outcome:
+    """A worker that gives a good answer, and dies at any moment after: on the way to it, or to the next work."""
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 2e-3))
+    return Outcome(done=3, failed=0)
+
+
+def ended(ticket: Ticket) -> str:
+    try:
+        return str(wait_for(ticket).done)
+    except WorldError as error:
+        return type(error).__name__
+
+
+def test_whenever_workers_are_killed_every_ticket_ends() -> None:
+    """Thousands of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
+    dice = random.Random(5)
+    executor = ProcessExecutor(3)
+    ends: Counter[str] = Counter()
+    waiting: deque[Ticket] = deque()
+    began = time.monotonic()
+    kill_at = began + 1
+    try:
+        while (now := time.monotonic()) < began + STRESS_SECONDS:
+            while len(waiting) < 60:
+                waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, lease()))
+            if now > kill_at:
+                kill_at = now + dice.uniform(0, 0.4)
+                for worker in dice.sample(multiprocessing.active_children(), 1):
+                    worker.kill()
+            ends[ended(waiting.popleft())] += 1
+        ends.update(ended(ticket) for ticket in waiting)
+    finally:
+        executor.close()
+    assert ends.keys() <= {"3", "WorkerDied"}, ends
+    assert ends["3"] > 1000, ends
+    assert ends["WorkerDied"] > 5, ends
 
 
 PARENT = """
