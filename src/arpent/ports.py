@@ -73,7 +73,7 @@ class Lease:
     deaths: int = 0
     """How often the worker that had it died."""
     vanished: int = 0
-    """How often it was not given back in time: whoever had it was killed, frozen or cut off."""
+    """How often nobody gave it back in time, or whoever had it was lost: killed, frozen or cut off."""
     body: str = field(default="", repr=False)
     """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
     owner: str = ""
@@ -98,9 +98,10 @@ class WorkStore(Protocol):
         """Close the piece of work (analysis: no outcome) and tell the job's progress; the outcome's findings are
         added to the job's. Raises LeaseLost."""
 
-    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False) -> None:
+    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
         """Give it back unfinished, not to be claimed before `retry_at`, which makes it a failed attempt, or, if its
-        worker `died`, a death; None: at once, and not counted. A lost lease is no error."""
+        worker `died`, a death; None: at once, and not counted, or, if whoever had it was `lost`, as `vanished`. A lost
+        lease is no error."""
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         """Give a partition back as two halves, each with so many deaths on its account, free at once; no sum of the

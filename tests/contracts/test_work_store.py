@@ -153,6 +153,12 @@ class TestLeases:
         work.release(again, None)
         assert claim(work, clock).attempt == 2
 
+    def test_released_as_lost_it_counts_as_vanished(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        processing_job(jobs, work, clock, cut(1, 1))
+        work.release(claim(work, clock), None, lost=True)
+        again = claim(work, clock)
+        assert (again.attempt, again.deaths, again.vanished) == (1, 0, 1)
+
     def test_an_analysis_can_be_released_too(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         jobs.add(make_job(status=Status.ANALYSING))
         work.release(claim(work, clock), clock() + timedelta(seconds=30))

@@ -7,8 +7,9 @@ most 2 log2(n) more; the work store ends the search where nearly every part kill
 Other failures are counted apart: a catalogue that is away never cuts anything.
 
 Where the runner dies with its workers (a container that ends as a whole when its memory is short), all that is left is
-a lease that ran out. Leases of machines that sleep run out, too: such a partition is cut alike, which costs nothing,
-but a feature is given up only after so many that it cannot be chance.
+a lease that ran out; where a cluster's host or scheduler goes with them, work that is lost. Leases of machines that
+sleep run out, too, and networks break: such a partition is cut alike, which costs nothing, but a feature is given up
+only after so many that it cannot be chance.
 """
 
 from __future__ import annotations

@@ -174,9 +174,9 @@ class Runner:
     def _failed(self, hand: Hand, error: Exception) -> None:
         """Try again later, or write the reason into every feature; if even that fails, keep it in the report."""
         lease, about = hand.lease, {"job": hand.lease.job_id}
-        if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, however often it happens
+        if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, but counted with those
             log.warning("A partition is free again: %s", error, extra=about)
-            self._release(hand, None)
+            self._release(hand, None, lost=True)
             self._duties.retried(lease, error)
             return
         if isinstance(error, WorkerDied):
@@ -220,8 +220,8 @@ class Runner:
         self._duties.retried(lease, error)
         return True
 
-    def _release(self, hand: Hand, retry_at: datetime | None) -> bool:
-        self._work.release(hand.lease, retry_at)
+    def _release(self, hand: Hand, retry_at: datetime | None, *, lost: bool = False) -> bool:
+        self._work.release(hand.lease, retry_at, lost=lost)
         self._hands.remove(hand)
         return True
 

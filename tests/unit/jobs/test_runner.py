@@ -65,6 +65,7 @@ class Engineer:
     retried: list[str] = field(default_factory=list)
     killers: set[int] = field(default_factory=set)
     chance: Callable[[], bool] = lambda: False
+    death: Exception = field(default_factory=lambda: WorkerDied("A worker process died (SIGKILL)"))
     deaths: int = 0
     during: Callable[[], None] = lambda: None
 
@@ -81,7 +82,7 @@ class Engineer:
         self.during()
         if self.killers.intersection(of(lease).features.ids.tolist()) or self.chance():
             self.deaths += 1
-            raise WorkerDied("A worker process died (SIGKILL)")
+            raise self.death
         self.processed.append(tuple(of(lease).features.ids.tolist()))
         self.bodies.add((lease.owner, lease.body))
         return replace(all_done(lease), processing_units=1.0)
@@ -465,13 +466,23 @@ def test_a_dead_runner_is_succeeded(site: Site) -> None:
     assert sorted(second.processed) == [(3, 4), (5, 6)]
 
 
-def test_work_that_is_lost_was_no_attempt(site: Site) -> None:
-    """However often the way to a cluster breaks: far oftener here than there are attempts."""
-    engineer = Engineer(cut(4, 2), faults={1: [WorkLost("The scheduler was silent")] * (3 * POLICY.attempts)})
+@pytest.mark.parametrize("size", [1, 2], ids=["a feature", "a partition"])
+def test_work_that_is_lost_was_no_attempt(site: Site, size: int) -> None:
+    """The way to a cluster may break far oftener than there are attempts."""
+    engineer = Engineer(cut(4, size), faults={1: [WorkLost("The scheduler was silent")] * (3 * POLICY.attempts)})
     site.begin()
     site.runner(engineer).run_until_idle()
     assert (site.job.status, site.job.progress.done, engineer.given_up) == (Status.DONE, 4, [])
     assert len(engineer.retried) == 3 * POLICY.attempts
+
+
+def test_what_takes_the_cluster_with_it_every_time_is_found(site: Site) -> None:
+    engineer = Engineer(cut(40, 20), killers={27}, death=WorkLost("The scheduler was silent"))
+    site.begin()
+    site.runner(engineer).run_until_idle()
+    assert (site.job.status, site.job.progress.done, site.job.progress.failed) == (Status.DONE, 39, 1)
+    assert "gone without a word 12 times" in engineer.given_up[0]
+    assert engineer.deaths <= 3 + 2 * ceil(log2(20)) + 4 * POLICY.attempts
 
 
 class TestRunning:

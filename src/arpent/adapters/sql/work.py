@@ -89,11 +89,13 @@ class SqlWorkStore:
                 connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(last_updated=now))
             return progress_of(connection, (lease.job_id,), now).get(lease.job_id, Progress())
 
-    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False) -> None:
+    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
         statement = _leased(lease).values(token=None, leased_until=None)
         if retry_at is not None:
             count = partitions.c.deaths if died else _table(lease).c.failures
             statement = statement.values({"not_before": retry_at, count.name: count + 1})
+        if lost:
+            statement = statement.values(vanished=_table(lease).c.vanished + 1)
         with writing(self._engine) as connection:
             connection.execute(statement)
 
