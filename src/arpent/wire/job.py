@@ -84,6 +84,7 @@ def _progress(job: Job) -> dict[str, object]:
         "features": progress.features,
         "done": progress.done,
         "failed": progress.failed,
+        "lacking": progress.lacking,
         "partitions": progress.partitions,
         "open": progress.open,
         "featuresPerSecond": _rounded(progress.rate, 3),

@@ -38,7 +38,15 @@ def test_the_order_of_the_status() -> None:
         user_action=UserAction.START,
         user_action_updated=CREATED,
         progress=Progress(
-            features=10, done=4, failed=1, partitions=2, open=1, processing_units=0.5, rate=1.23456, end=CREATED
+            features=10,
+            done=4,
+            failed=1,
+            lacking=2,
+            partitions=2,
+            open=1,
+            processing_units=0.5,
+            rate=1.23456,
+            end=CREATED,
         ),
         estimate={"features": 10.0, "minutes": 1.5},
         error="not yet shown",
@@ -49,7 +57,7 @@ def test_the_order_of_the_status() -> None:
     assert fields["lastUpdated"] == "2022-08-26T08:55:08.962021Z"
     assert json.dumps(fields["completionPercentage"]) == "50"
     assert fields["progress"] == {
-        "features": 10, "done": 4, "failed": 1, "partitions": 2, "open": 1,
+        "features": 10, "done": 4, "failed": 1, "lacking": 2, "partitions": 2, "open": 1,
         "featuresPerSecond": 1.235, "secondsLeft": 4.1, "estimatedEnd": "2022-08-26T08:40:36.000000Z",
     }  # fmt: skip
     assert json.dumps(fields["estimate"]) == '{"features": 10, "minutes": 1.5}'
