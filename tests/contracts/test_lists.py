@@ -44,7 +44,8 @@ def _fill(engine: Engine) -> None:
                 "INSERT INTO jobs (id, owner, status, created, user_action, retry, scrubbed, version, failures, served,"
                 f" estimate, body) {counting} SELECT {identity}, CAST(i % {OWNERS} AS VARCHAR(64)),"
                 f" CASE i / {OWNERS} % {len(Status)} {cases} END,"
-                " CAST(:start AS BIGINT) + CAST(i AS BIGINT) / 3 * 1000000, 'NONE', false, false, 0, 0, 0, '{}', :body FROM n"
+                " CAST(:start AS BIGINT) + CAST(i AS BIGINT) / 3 * 1000000, 'NONE', false, false, 0, 0, 0, '{}', :body"
+                " FROM n"
             ),
             {"start": (START - EPOCH) // MICROSECOND, "body": b"{}"},
         )
