@@ -210,9 +210,10 @@ def test_closing_leaves_nothing_behind() -> None:
 
 
 def ends_soon(_: Lease) -> Outcome:
-    """A worker that gives a good answer, and dies at any moment after: on the way to it, or to the next work."""
+    """A worker that gives a good answer, longer than a pipe holds, and dies at any moment after: in the middle of it,
+    or of what it is given next."""
     signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 2e-3))
-    return Outcome(done=3, failed=0)
+    return Outcome(done=3, failed=0, seconds=(("x" * 400_000, 0.0),))
 
 
 def ended(ticket: Ticket) -> str:
@@ -228,12 +229,13 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
     executor = ProcessExecutor(3)
     ends: Counter[str] = Counter()
     waiting: deque[Ticket] = deque()
+    leases = (lease(), lease(), replace(lease(), body="x" * 400_000))
     began = time.monotonic()
     kill_at = began + 1
     try:
         while (now := time.monotonic()) < began + STRESS_SECONDS:
             while len(waiting) < 60:
-                waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, lease()))
+                waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, dice.choice(leases)))
             if now > kill_at:
                 kill_at = now + dice.uniform(0, 0.4)
                 for worker in dice.sample(multiprocessing.active_children(), 1):
