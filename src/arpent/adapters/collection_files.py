@@ -119,6 +119,7 @@ def parse(name: str, text: str) -> Collection:
         maximum_resolution=file.maximum_resolution,
         normalization_factor=file.normalization_factor,
         harmonize=file.harmonize.model_dump() if file.harmonize else {},
+        timeless=file.timeless,
         metadata=_metadata(file),
     )
 
@@ -155,6 +156,5 @@ def _metadata(file: _File) -> Mapping[str, str]:
         "constellations": ",".join(file.match.constellations),
         "product_types": ",".join(file.match.product_types),
         "platforms": ",".join(file.match.platforms),
-        "timeless": "yes" if file.timeless else "",
     }
     return {key: value for key, value in words.items() if value}

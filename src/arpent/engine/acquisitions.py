@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
+from arpent.engine.search_ahead import SearchAhead
+from arpent.engine.stopwatch import SEARCH
 from arpent.engine.world import World
+from arpent.model.evalscript import Mosaicking
 from arpent.model.interval import Interval
 from arpent.model.item import Item
 from arpent.raster.order import arrange
@@ -29,6 +34,39 @@ class Acquisitions:
         reach = self.reach[:, rows]
         kept = np.flatnonzero(reach.any(axis=1))
         return Acquisitions(items=tuple(self.items[row] for row in kept), reach=reach[kept])
+
+
+def one_after_another(
+    feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footing, world: World
+) -> Iterator[tuple[Interval, list[Acquisitions]]]:
+    """Each interval with the acquisitions of each feed. While one is worked on, the reader fetches headers that the
+    next one needs. Raises CatalogUnavailable."""
+    if not intervals:
+        return
+    world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=max(each.end for each in intervals)))
+    current = _acquire_all(feeds, intervals[0], footing, world)
+    for interval, following in pairwise(intervals):
+        after = _acquire_all(feeds, following, footing, world)
+        yield interval, current
+        current = after
+    yield intervals[-1], current
+
+
+def _acquire_all(feeds: Sequence[Feed], interval: Interval, footing: Footing, world: World) -> list[Acquisitions]:
+    with world.stopwatch.stage(SEARCH):
+        found = [acquire(feed, interval, footing, world) for feed in feeds]
+    for feed, one in zip(feeds, found, strict=True):
+        world.reader.prepare(_first_hrefs(feed, one.items))
+    return found
+
+
+def _first_hrefs(feed: Feed, items: Sequence[Item]) -> list[str]:
+    """Images that will be opened whatever the pixels are, unless preProcessScenes drops them: for SIMPLE those of the
+    first item only."""
+    if feed.input.mosaicking is Mosaicking.SIMPLE:
+        items = items[:1]
+    complete = (item for item in items if all(want.band.name in item.assets for want in feed.wants))
+    return [item.assets[want.band.name].href for item in complete for want in feed.wants]
 
 
 def acquire(feed: Feed, interval: Interval, footing: Footing, world: World) -> Acquisitions:

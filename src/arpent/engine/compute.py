@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.engine.acquisitions import one_after_another
 from arpent.engine.check import as_failures, unusable, usable_rows
 from arpent.engine.cost import processing_units
 from arpent.engine.evaluate import Computation, as_failure, evaluate
@@ -63,8 +64,8 @@ def _computed(
         world=world,
     )
     intervals: list[IntervalResult] = []
-    for interval in request.intervals:
-        intervals.extend(evaluate(computation, interval))
+    for interval, acquisitions in one_after_another(computation.feeds, request.intervals, computation.footing, world):
+        intervals.extend(evaluate(computation, interval, acquisitions))
     return PartitionResult(
         features=features,
         intervals=tuple(intervals),

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.engine.acquisitions import Acquisitions, acquire
+from arpent.engine.acquisitions import Acquisitions
 from arpent.engine.cost import band_samples, fusion
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
 from arpent.engine.inputs import Prepared, prepare
 from arpent.engine.interpreter import Interpreter
 from arpent.engine.spread import spread
-from arpent.engine.stopwatch import READ, REDUCE, SCRIPT, SEARCH
+from arpent.engine.stopwatch import READ, REDUCE, SCRIPT
 from arpent.engine.world import World
 from arpent.errors import ScriptError, ScriptTimeout
 from arpent.model.calculation import Calculations
@@ -46,11 +46,11 @@ class Computation:
     """Ports."""
 
 
-def evaluate(computation: Computation, interval: Interval) -> Iterator[IntervalResult]:
+def evaluate(
+    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
+) -> Iterator[IntervalResult]:
     """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
     footing = computation.footing
-    with computation.world.stopwatch.stage(SEARCH):
-        acquisitions = [acquire(feed, interval, footing, computation.world) for feed in computation.feeds]
     present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
     for members in groups(computation.feeds, acquisitions, present):
         rows = np.flatnonzero(members)

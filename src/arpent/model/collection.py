@@ -68,5 +68,7 @@ class Collection:
     """inputMetadata.normalizationFactor."""
     harmonize: Mapping[str, object] = field(default_factory=dict)
     """Rule of the baseline offset, see `adapters/collections`."""
+    timeless: bool = False
+    """Its items hold for all time: intervals do not choose among them."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""

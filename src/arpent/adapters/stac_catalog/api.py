@@ -49,7 +49,7 @@ class ApiCatalog:
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        always = "timeless" in collection.metadata
+        always = collection.timeless
         # A pystac client is not thread-safe; searches are few and short beside the reading of images.
         with self._lock:
             documents = self._patiently(collection, None if always else interval, box)

@@ -59,8 +59,7 @@ class FolderCatalog:
             if index is None:
                 index = self._indexes[collection.id] = self._indexed(collection)
         near = (index.items[row] for row in index.tree.query(shapely.box(*box), predicate="intersects"))
-        always = "timeless" in collection.metadata
-        return newest(item for item in near if always or interval.contains(item.instant))
+        return newest(item for item in near if collection.timeless or interval.contains(item.instant))
 
     def _indexed(self, collection: Collection) -> _Index:
         found = (
