@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -28,14 +29,14 @@ serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else o
 	fi; exec $(BIN)/arpent serve
 
 test: $(READY) ## Run the tests, but those that take minutes or need services
-	@$(BIN)/python -m pytest -m "not slow and not services" --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow and not services" $(TWO)
 
 test-slow: $(READY) ## Run the tests that kill, freeze, attack and take away
-	@$(BIN)/python -m pytest -m "slow and not services" --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "slow and not services" $(TWO)
 
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python
-	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services
+	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services $(TWO)
 
 chaos: $(READY) ## Kill, freeze and take away for some minutes (CHAOS_ROUNDS, CHAOS_SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -s tests/acceptance/test_chaos.py

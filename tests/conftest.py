@@ -11,6 +11,19 @@ import pytest
 from tests.support.loopback import only_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = (
+    "test_dask_hosts.py", "test_hostile_stores.py", "test_dask_job.py", "test_dask_executor.py", "test_chaos.py",
+    "test_killer.py", "test_bench.py", "test_away.py", "test_postgres_lost.py", "test_killer_on_dask.py",
+    "test_real_stores.py", "test_sts.py", "test_secrets_in_stores.py", "test_peers.py", "test_synchronous.py",
+    "test_official_client.py",
+)  # fmt: skip
+"""Files of tests that take longest, so that processes that share the files end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first; the order is the same in every process, and within a file as it is written."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -51,11 +51,20 @@ def wanted() -> None:
 
 
 @pytest.fixture(scope="module")
-def wish(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def fields(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("fields") / "parcels.gpkg"
     write_geopackage(path, good_parcels(FIELDS))
     obstore.put(gateway.store, "hosts/parcels.gpkg", path.read_bytes())
-    asked = client.seed_body("s3://x/y", slow_script(TURNS), "s3://x/z", aggregationInterval={"of": "P10D"})
+
+
+@pytest.fixture(scope="module")
+def wish(gateway: Gateway, fields: None) -> dict[str, object]:
+    return body(gateway, TURNS)
+
+
+def body(gateway: Gateway, turns: int) -> dict[str, object]:
+    """A job whose pixels take these turns each; its numbers are always the same."""
+    asked = client.seed_body("s3://x/y", slow_script(turns), "s3://x/z", aggregationInterval={"of": "P10D"})
     asked["input"]["features"] = gateway.access("hosts/parcels.gpkg")
     asked["output"] = gateway.access("hosts/results")
     return asked
@@ -85,7 +94,7 @@ def left_by(gateway: Gateway, job: str) -> Left:
 @pytest.fixture(scope="module")
 def expected(
     tmp_path_factory: pytest.TempPathFactory, cloud_catalog: Path, gateway: Gateway, machine: dict[str, str],
-    wish: dict[str, object],
+    fields: None,
 ) -> Left:  # fmt: skip
     """What the same job leaves on this machine's processes, undisturbed."""
     server = Server(
@@ -94,7 +103,7 @@ def expected(
     try:
         server.start()
         with client.signed_in(server, *server.add_client()) as session:
-            job = client.run_job(session, server, wish, seconds=240)
+            job = client.run_job(session, server, body(gateway, 10), seconds=240)
     finally:
         server.close()
     assert (job["status"], job["progress"]["done"]) == ("DONE", len(good_parcels(FIELDS))), job

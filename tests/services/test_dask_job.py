@@ -34,7 +34,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> dict[st
     """File name → bytes of the same job on this machine's processes."""
     with serving(tmp_path_factory.mktemp("local"), catalog, SETTINGS) as server:
         with client.signed_in(server, *server.add_client()) as session:
-            job = client.run_job(session, server, BODY)
+            job = client.run_job(session, server, slow_body("s3://results/dask", 100))
         assert job["status"] == "DONE", job
         return client.result_bytes(server, job)
 
