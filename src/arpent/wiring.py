@@ -123,6 +123,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, tally: Tally 
         analyse=lambda job: analysis(job, here, limits(settings, max(1, executor.slots))),
         process=partial(process_lease, for_workers(settings)),
         give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, here),
+        analysed=tally.analysed,
         finished=tally.finished,
         retried=tally.retried,
     )

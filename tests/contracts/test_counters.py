@@ -54,5 +54,5 @@ def test_the_page() -> None:
         ("arpent_jobs", "DONE"): 3, ("arpent_jobs", "FAILED"): 0, ("arpent_open_partitions",): 7,
         ("arpent_partitions_total",): 0, ("arpent_read_bytes_total",): 0, ("arpent_processing_units_total",): 0,
         ("arpent_features_total", "done"): 5, ("arpent_features_total", "failed"): 1,
-        ("arpent_retries_total", "partition"): 2,
+        ("arpent_retries_total", "partition"): 2, ("arpent_retries_total", "analysis"): 0,
     }  # fmt: skip

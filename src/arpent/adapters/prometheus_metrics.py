@@ -7,12 +7,18 @@ from collections.abc import Iterator, Mapping
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+BEFORE_THE_FIRST: Mapping[str, tuple[str, ...]] = {
+    "features": ("done", "failed"),
+    "retries": ("analysis", "partition"),
+}
+"""Counter → labels that are shown as 0: a counter that begins with its first event hides it from a rate."""
+
 COUNTERS: Mapping[str, tuple[str, str]] = {
     "partitions": ("Partitions that were finished", ""),
     "features": ("Features of finished partitions", "result"),
     "read_bytes": ("Compressed bytes read from images", ""),
     "processing_units": ("Processing units spent", ""),
-    "stage_seconds": ("Seconds that workers spent in each stage of finished partitions", "stage"),
+    "stage_seconds": ("Seconds spent in analyses, and by workers in each stage of finished partitions", "stage"),
     "retries": ("Attempts that failed and were made again", "work"),
 }
 """Counter → help, and the name of what it is split by."""
@@ -41,7 +47,8 @@ class _Page:
         yield GaugeMetricFamily("arpent_open_partitions", "Partitions of running jobs to do", self._open_partitions)
         for name, (text, split) in COUNTERS.items():
             family = CounterMetricFamily(f"arpent_{name}", text, labels=[split] if split else [])
-            found = {label: value for (counter, label), value in self._totals.items() if counter == name}
-            for label, value in (found or ({} if split else {"": 0.0})).items():
+            found = dict.fromkeys(BEFORE_THE_FIRST.get(name, () if split else ("",)), 0.0)
+            found |= {label: value for (counter, label), value in self._totals.items() if counter == name}
+            for label, value in found.items():
                 family.add_metric([label] if split else [], value)
             yield family

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from time import perf_counter
 
 from arpent.errors import CallerError, Conflict, LeaseLost, ScriptError, WorldError
 from arpent.jobs.deaths import analysis_kills
@@ -52,7 +53,9 @@ class Analyst:
             self._conclude(lease, Event.ANALYSIS_FAILED, error=text)
 
     def _analyse(self, lease: Lease) -> None:
-        analysis = self._duties.analyse(self._jobs.get(lease.job_id))
+        job, began = self._jobs.get(lease.job_id), perf_counter()
+        analysis = self._duties.analyse(job)
+        self._duties.analysed(lease, perf_counter() - began)
         self._work.add(lease, analysis.partitions, analysis.findings)
         self._conclude(lease, Event.ANALYSED, estimate=analysis.estimate)
 

@@ -28,6 +28,8 @@ class Duties:
     """Computes a partition and writes its results."""
     give_up: Callable[[Lease, Exception], Outcome]
     """Writes an error with this reason for every feature of the partition."""
+    analysed: Callable[[Lease, float], None] = lambda lease, seconds: None
+    """Told of every analysis that came to its end, and its seconds, for metrics."""
     finished: Callable[[Lease, Outcome], None] = lambda lease, outcome: None
     """Told of every partition that is done, for metrics."""
     retried: Callable[[Lease, Exception], None] = lambda lease, error: None

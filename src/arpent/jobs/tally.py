@@ -20,6 +20,10 @@ class Tally:
         self._amounts: Counter[tuple[str, str]] = Counter()
         self._lock = Lock()
 
+    def analysed(self, _: Lease, seconds: float) -> None:
+        """An analysis came to its end."""
+        self.put_back({("stage_seconds", "analysis"): seconds})
+
     def finished(self, _: Lease, outcome: Outcome) -> None:
         """A partition is done."""
         amounts: dict[tuple[str, str], float] = {

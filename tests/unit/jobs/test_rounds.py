@@ -47,10 +47,12 @@ def test_what_a_runner_did() -> None:
     tally.finished(lease, outcome)
     tally.finished(lease, outcome)
     tally.retried(lease, OSError())
+    tally.analysed(lease, 0.25)
     taken = tally.take()
     assert taken == {
         ("partitions", ""): 2, ("features", "done"): 4, ("features", "failed"): 2, ("read_bytes", ""): 20,
         ("processing_units", ""): 1.0, ("stage_seconds", "read"): 3.0, ("retries", "partition"): 1,
+        ("stage_seconds", "analysis"): 0.25,
     }  # fmt: skip
     assert tally.take() == {}
     tally.put_back(taken)

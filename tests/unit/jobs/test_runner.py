@@ -63,6 +63,7 @@ class Engineer:
     bodies: set[tuple[str, str]] = field(default_factory=set)
     given_up: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
+    analysed: list[str] = field(default_factory=list)
     killers: set[int] = field(default_factory=set)
     chance: Callable[[], bool] = lambda: False
     death: Exception = field(default_factory=lambda: WorkerDied("A worker process died (SIGKILL)"))
@@ -97,6 +98,7 @@ class Engineer:
     def duties(self) -> Duties:
         return Duties(
             analyse=self.analyse,
+            analysed=lambda lease, seconds: self.analysed.append(lease.job_id if seconds > 0 else "in no time"),
             process=self.process,
             give_up=self.give_up,
             retried=lambda lease, error: self.retried.append(str(error)),
@@ -157,6 +159,7 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert site.job.estimate == {"features": 6.0}
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
     assert engineer.bodies == {("anna", '{"a": 1}')}
+    assert engineer.analysed == [site.job_id]
 
 
 def test_a_job_without_features_is_done(site: Site) -> None:
