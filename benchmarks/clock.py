@@ -77,7 +77,8 @@ class Watch:
     def _look(self) -> None:
         while not self._over.wait(self._every):
             for process, depth in _depths().items():
-                self._peaks[process] = max(self._peaks.get(process, 0), _high_water(process))
+                if mark := _high_water(process):  # the last counts: before its exec a child has its parent's
+                    self._peaks[process] = mark
                 self._depths.setdefault(process, depth)
 
 
