@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,18 @@ def test_two_servers_may_start_at_once(kind: str, tmp_path: Path) -> None:
         keys = [server.communicate(timeout=60)[0] for server in servers]
     assert [server.returncode for server in servers] == [0, 0, 0]
     assert len(set(keys)) == 1, "all servers sign with the same key"
+
+
+def test_a_new_file_that_somebody_else_just_makes_is_waited_for(tmp_path: Path) -> None:
+    """SQLite refuses at once to change the journal of a file that is locked, whatever its patience."""
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE first (number)")
+    ending = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    ending.start()
+    engine = make_engine(f"sqlite:///{file}")
+    migrate(engine)
+    engine.dispose()
+    ending.join()
+    other.close()
