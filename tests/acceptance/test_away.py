@@ -12,8 +12,8 @@ import pytest
 from requests_oauthlib import OAuth2Session
 
 from tests.support import client
-from tests.support.parcels import good_parcels, write_geopackage
-from tests.support.scripts import slow_script
+from tests.support.middle import serving, slow_body, undisturbed
+from tests.support.parcels import good_parcels
 from tests.support.server import Server, wait_for
 from tests.support.web import Web, serve
 
@@ -44,13 +44,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path, web: Web) ->
             asset["href"] = f"{web.url}/{path.parent.name}/{Path(asset['href']).name}"
         items.append(item)
     (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-    server = Server(folder=folder, catalog=folder / "items.json", settings=SETTINGS)
-    write_geopackage(server.buckets / "fields" / "parcels.gpkg", PARCELS)
-    (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with serving(folder, folder / "items.json", SETTINGS, fields=PARCELS) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +55,13 @@ def session(server: Server) -> Iterator[OAuth2Session]:
 
 
 def body(turns: int) -> dict[str, Any]:
-    return client.seed_body(
-        "s3://fields/parcels.gpkg", slow_script(turns), "s3://results/away", aggregationInterval={"of": "P10D"}
-    )
+    return slow_body("s3://results/away", turns)
 
 
 @pytest.fixture(scope="module")
 def whole(server: Server, session: OAuth2Session) -> dict[str, Any]:
     """The job when nothing is away."""
-    job = client.run_job(session, server, body(1_000), seconds=120)
-    assert (job["status"], job["progress"]["failed"]) == ("DONE", 0), job
-    return job
+    return undisturbed(session, server, body(1_000))
 
 
 def report(server: Server, session: OAuth2Session, job: str) -> list[dict[str, Any]]:

@@ -12,9 +12,8 @@ import pytest
 from requests_oauthlib import OAuth2Session
 
 from tests.support import client
-from tests.support.middle import catch
-from tests.support.parcels import good_parcels, write_geopackage
-from tests.support.scripts import slow_script
+from tests.support.middle import catch, serving, slow_body, undisturbed
+from tests.support.parcels import good_parcels
 from tests.support.server import Server, wait_for
 from tests.support.small_disk import SmallDisk, small_disk
 
@@ -40,14 +39,9 @@ def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SmallDisk,
 def server(disks: tuple[SmallDisk, SmallDisk], catalog: Path) -> Iterator[Server]:
     buckets, database = disks
     settings = {**SETTINGS, "DATABASE_URL": f"sqlite:///{database.path / 'arpent.db'}"}
-    server = Server(folder=buckets.path.parent, catalog=catalog, settings=settings)
-    assert server.buckets == buckets.path
-    write_geopackage(server.buckets / "fields" / "parcels.gpkg", PARCELS)
-    (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with serving(buckets.path.parent, catalog, settings, fields=PARCELS) as server:
+        assert server.buckets == buckets.path
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +51,13 @@ def session(server: Server) -> Iterator[OAuth2Session]:
 
 
 def body(turns: int) -> dict[str, Any]:
-    return client.seed_body(
-        "s3://fields/parcels.gpkg", slow_script(turns), "s3://results/disk", aggregationInterval={"of": "P10D"}
-    )
+    return slow_body("s3://results/disk", turns)
 
 
 @pytest.fixture(scope="module")
 def expected(server: Server, session: OAuth2Session) -> dict[str, bytes]:
     """File name → bytes with all the room in the world."""
-    job = client.run_job(session, server, body(1_000), seconds=120)
-    assert (job["status"], job["progress"]["failed"]) == ("DONE", 0), job
-    return client.result_bytes(server, job)
+    return client.result_bytes(server, undisturbed(session, server, body(1_000)))
 
 
 def check_nothing_is_half_written(server: Server, job: dict[str, Any], expected: dict[str, bytes]) -> set[str]:

@@ -15,8 +15,8 @@ from requests_oauthlib import OAuth2Session
 
 from tests.services.postgres import Cluster, running_cluster
 from tests.support import client
-from tests.support.parcels import good_parcels, write_geopackage
-from tests.support.scripts import slow_script
+from tests.support.middle import serving, slow_body, undisturbed
+from tests.support.parcels import good_parcels
 from tests.support.server import Server, wait_for
 
 pytestmark = pytest.mark.services
@@ -40,13 +40,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path, cluster: Cluster) -> Iterator[Server]:
     settings = {**SETTINGS, "DATABASE_URL": cluster.url}
-    server = Server(folder=tmp_path_factory.mktemp("lost"), catalog=catalog, settings=settings)
-    write_geopackage(server.buckets / "fields" / "parcels.gpkg", PARCELS)
-    (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with serving(tmp_path_factory.mktemp("lost"), catalog, settings, fields=PARCELS) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +51,13 @@ def session(server: Server) -> Iterator[OAuth2Session]:
 
 
 def body(turns: int) -> dict[str, Any]:
-    return client.seed_body(
-        "s3://fields/parcels.gpkg", slow_script(turns), "s3://results/lost", aggregationInterval={"of": "P10D"}
-    )
+    return slow_body("s3://results/lost", turns)
 
 
 @pytest.fixture(scope="module")
 def expected(server: Server, session: OAuth2Session) -> dict[str, bytes]:
     """File name → bytes of a run that nobody disturbs."""
-    job = client.run_job(session, server, body(1_000), seconds=120)
-    assert (job["status"], job["progress"]["failed"]) == ("DONE", 0), job
-    return client.result_bytes(server, job)
+    return client.result_bytes(server, undisturbed(session, server, body(1_000)))
 
 
 def disturb(server: Server, session: OAuth2Session, disturbance: Callable[[], object], times: int) -> dict[str, Any]:

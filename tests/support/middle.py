@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from requests_oauthlib import OAuth2Session
 
 from tests.support import client
-from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.parcels import Parcel, good_parcels, write_geopackage
 from tests.support.scripts import slow_script
 from tests.support.server import Server, wait_for
 
@@ -21,11 +21,15 @@ TURNS = 20_000
 
 @contextmanager
 def serving(
-    folder: Path, catalog: Path, settings: Mapping[str, str | None], variables: Mapping[str, str] | None = None
+    folder: Path,
+    catalog: Path,
+    settings: Mapping[str, str | None],
+    variables: Mapping[str, str] | None = None,
+    fields: Sequence[Parcel] = FIELDS,
 ) -> Iterator[Server]:
-    """A server that has FIELDS in `s3://fields/parcels.gpkg` and room for results in `s3://results`."""
+    """A server that has the fields in `s3://fields/parcels.gpkg` and room for results in `s3://results`."""
     server = Server(folder=folder, catalog=catalog, settings=settings, variables=variables or {})
-    write_geopackage(server.buckets / "fields" / "parcels.gpkg", FIELDS)
+    write_geopackage(server.buckets / "fields" / "parcels.gpkg", fields)
     (server.buckets / "results").mkdir()
     try:
         yield server.start()
@@ -36,6 +40,13 @@ def serving(
 def slow_body(output: str, turns: int = TURNS) -> dict[str, Any]:
     """A request for these fields that takes seconds."""
     return client.seed_body("s3://fields/parcels.gpkg", slow_script(turns), output, aggregationInterval={"of": "P10D"})
+
+
+def undisturbed(session: OAuth2Session, server: Server, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The job of a run that nobody disturbs."""
+    job = client.run_job(session, server, body, seconds=120)
+    assert (job["status"], job["progress"]["failed"]) == ("DONE", 0), job
+    return job
 
 
 def catch(session: OAuth2Session, server: Server, body: Mapping[str, Any]) -> str:

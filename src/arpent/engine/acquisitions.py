@@ -43,7 +43,7 @@ def one_after_another(
     next one needs. Raises CatalogUnavailable."""
     if not intervals:
         return
-    world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=max(each.end for each in intervals)))
+    world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=intervals[-1].end))
     current = _acquire_all(feeds, intervals[0], footing, world)
     for interval, following in pairwise(intervals):
         after = _acquire_all(feeds, following, footing, world)

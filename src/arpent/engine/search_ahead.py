@@ -30,7 +30,7 @@ class _Answer:
 
 @dataclass(slots=True, kw_only=True)
 class SearchAhead:
-    """A Catalog for the intervals of one partition, which come in order of time. Not thread-safe."""
+    """A Catalog for the intervals of one partition or survey, which come in order of time. Not thread-safe."""
 
     catalog: Catalog
     """The one that is asked."""

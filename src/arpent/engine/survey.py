@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from arpent.engine.cost import area, band_samples, fusion
 from arpent.engine.feeds import Feed
 from arpent.engine.footing import Footing
 from arpent.engine.partition import lay_out
+from arpent.engine.search_ahead import SearchAhead
 from arpent.engine.world import World
 from arpent.errors import AssetUnreadable
 from arpent.model.evalscript import Mosaicking
@@ -69,7 +70,9 @@ NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samp
 
 
 def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footing, world: World) -> Survey:
-    """Search every interval once. Raises CatalogUnavailable."""
+    """Look at every interval once. Raises CatalogUnavailable."""
+    if intervals:
+        world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=intervals[-1].end))
     count = len(footing.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0

@@ -15,7 +15,7 @@ NARROW = 2_000.0
 
 def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
     """(n, 4): boxes of a CRS as boxes of EPSG:4326, longitude first; their sides are followed, not just corners."""
-    if is_geographic(crs):
+    if crs.is_geographic and crs.to_epsg() in (4326, None):
         return bounds
     moved = np.empty(bounds.shape)
     transformer = Transformer.from_crs(crs, WORLD, always_xy=True)
@@ -24,11 +24,6 @@ def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
         if len(rows):
             moved[rows] = carried(bounds[rows], transformer, points)
     return moved
-
-
-def is_geographic(crs: CRS) -> bool:
-    """Whether coordinates of the CRS are those of EPSG:4326 as they are, longitude first."""
-    return crs.is_geographic and crs.to_epsg() in (4326, None)
 
 
 def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) -> NDArray[np.float64]:
