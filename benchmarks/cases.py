@@ -188,7 +188,7 @@ def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers) -> 
 def workers(folder: Path, size: str, count: int) -> dict[str, float]:
     """Files of the sparse parcels by `count` worker processes; wall seconds once they are warm."""
     from arpent import wiring, worker
-    from arpent.ports import Lease
+    from arpent.domain.ports.jobs import Lease
     from benchmarks import ours
 
     features, dates = layer(folder, size, "sparse", UTM)

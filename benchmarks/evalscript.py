@@ -21,9 +21,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arpent.adapters.compiled_runtime import CompiledRuntime
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.ports import Scene, ScriptInput, ScriptSession
+from arpent.adapters.scripts.jit.runtime import CompiledRuntime
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.ports.scripts import Scene, ScriptInput, ScriptSession
 
 ROUNDS = 9
 REPORT = {"a": 0.39, "b": 0.097, "c": 0.091, "d": 0.56, "e": 0.097, "f": 0.22}

@@ -12,14 +12,14 @@ from isal import igzip_lib, isal_zlib
 from numba import njit
 from numpy.typing import NDArray
 
-from arpent.adapters.cog_reader import CogReader
-from arpent.engine.footing import stand
-from arpent.engine.intake import take_in
-from arpent.engine.world import Limits, World
-from arpent.model.feature import Features
-from arpent.model.grid import Grids
-from arpent.model.raster import Raster
-from arpent.model.request import Request, Resampling
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.request import Request, Resampling
+from arpent.engine.analysis.read_features import take_in
+from arpent.engine.processing.sample_geometry import stand
+from arpent.engine.services import Limits, World
 from benchmarks.clock import Taken, best, take
 
 BANDS = ("B04", "B08", "SCL")

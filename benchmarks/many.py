@@ -20,8 +20,8 @@ OWNER = "bench"
 def many(folder: Path, size: str) -> dict[str, Any]:
     """Seconds and bytes. On two cores, if there are two: the runner looks after the worker while it works."""
     from arpent import wiring
-    from arpent.jobs.machine import completion
-    from arpent.model.job import Status, UserAction
+    from arpent.domain.job import Status, UserAction
+    from arpent.jobs.state_machine import completion
     from benchmarks import ours
 
     features, _ = layer(folder, size, "many", UTM)

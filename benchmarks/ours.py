@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent import wiring, worker
-from arpent.engine.analyse import analyse
-from arpent.engine.compute import compute
-from arpent.engine.pipeline import process, script_of
-from arpent.engine.world import World
-from arpent.model.partition import Partition
-from arpent.model.request import Request
+from arpent.domain.partition import Partition
+from arpent.domain.request import Request
+from arpent.engine.analysis.analyse import analyse
+from arpent.engine.processing.compute import compute
+from arpent.engine.processing.process import process, script_of
+from arpent.engine.services import World
 from arpent.settings import Settings, load
-from arpent.wire.request import parse_batch
+from arpent.wire.request.parse import parse_batch
 from benchmarks.country import REVISIT, START
 from benchmarks.parcels import Numbers
 

@@ -26,16 +26,15 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from arpent.adapters.cog_decode import _sum_rows
-from arpent.adapters.cog_reader import CogReader
-from arpent.model.collection import Band, Collection, Unit
-from arpent.model.grid import Grids, Resolution
-from arpent.model.item import Asset, Item
-from arpent.model.request import Source
-from arpent.model.samples import Samples
+from arpent.adapters.images.decode import _sum_rows
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.grid import Grids, Resolution, Samples
+from arpent.domain.imagery.collection import Band, Collection, Unit
+from arpent.domain.imagery.item import Asset, Item
+from arpent.domain.request import Source
+from arpent.raster.conversion import Want
 from arpent.raster.mosaic import simple
-from arpent.raster.site import Site
-from arpent.raster.want import Want
+from arpent.raster.sampling_plan import Site
 
 BANDS = ("B04", "B08")
 UTM = CRS.from_epsg(32633)

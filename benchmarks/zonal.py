@@ -15,16 +15,15 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from arpent.adapters.parquet_table import table
-from arpent.model.calculation import Calculation, Histogram
-from arpent.model.evalscript import SampleType
-from arpent.model.feature import Features
-from arpent.model.grid import Grids, Resolution
-from arpent.model.interval import Interval
-from arpent.model.result import IntervalResult, PartitionResult
-from arpent.model.samples import Samples
-from arpent.wire.result import render
-from arpent.zonal.coverage import cover
+from arpent.adapters.formats.parquet_table import table
+from arpent.domain.calculation import Calculation, Histogram
+from arpent.domain.evalscript import SampleType
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Resolution, Samples
+from arpent.domain.interval import Interval
+from arpent.domain.result import IntervalResult, PartitionResult
+from arpent.wire.result.render import render
+from arpent.zonal.pixel_coverage import cover
 from arpent.zonal.statistics import summarise
 
 COUNT = 20_000

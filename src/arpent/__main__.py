@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from arpent.cli import app
+from arpent.cli.main import app
 
 app()

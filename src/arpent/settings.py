@@ -13,7 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from arpent.errors import InvalidRequest
+from arpent.domain.errors import InvalidRequest
 from arpent.jobs.policy import Policy
 
 

@@ -12,44 +12,44 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from arpent import __version__
-from arpent.adapters.explanation_picture import picture
-from arpent.adapters.inline_executor import SerialExecutor
-from arpent.adapters.process_executor import ProcessExecutor
-from arpent.adapters.prometheus_metrics import metrics_text
-from arpent.adapters.sql.clients import SqlClientStore
-from arpent.adapters.sql.counters import SqlCounters
-from arpent.adapters.sql.engine import make_engine
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.keys import body_cipher, stored_key
-from arpent.adapters.sql.migrate import migrate
-from arpent.adapters.sql.retention import SqlRetention
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.engine.analyse import analyse
+from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.connection import make_engine
+from arpent.adapters.database.counters import SqlCounters
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.keys import body_cipher, stored_key
+from arpent.adapters.database.migrate import migrate
+from arpent.adapters.database.retention import SqlRetention
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from arpent.adapters.formats.picture import picture
+from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.domain.errors import ArpentError, InvalidRequest, WorldError
+from arpent.domain.explanation import Explanation
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.job import Job
+from arpent.domain.partition import Analysis, Outcome
+from arpent.domain.ports.execution import Executor
+from arpent.domain.ports.jobs import Lease
+from arpent.domain.request import Request
+from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain_feature
-from arpent.engine.pipeline import give_up
-from arpent.engine.synchronous import statistics
-from arpent.engine.world import Limits, World
-from arpent.errors import ArpentError, InvalidRequest, WorldError
-from arpent.jobs.duties import Duties
-from arpent.jobs.rounds import Chore, Rounds
+from arpent.engine.processing.process import give_up
+from arpent.engine.services import Limits, World
+from arpent.engine.statistics import statistics
+from arpent.jobs.periodic import Chore, Rounds
+from arpent.jobs.run_metrics import Tally
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
-from arpent.jobs.tally import Tally
+from arpent.jobs.work_functions import Duties
 from arpent.logs import configure
-from arpent.model.analysis import Analysis
-from arpent.model.collection import Collection
-from arpent.model.explanation import Explanation
-from arpent.model.job import Job
-from arpent.model.partition import Outcome
-from arpent.model.request import Request
-from arpent.ports import Executor, Lease
 from arpent.server.app import create_app
 from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import Options
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
-from arpent.wire.body import without_forgotten
-from arpent.wire.request import check_collections, parse_batch
+from arpent.wire.request.body import without_forgotten
+from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import collections, for_workers, process_lease, world
 
 COUNT_SECONDS = 2.0
@@ -193,7 +193,7 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
     """A Dask cluster; its library is an extra. A worker that is silent for as long as a lease lasts loses its work,
     as a runner would. Raises InvalidRequest where the library is not installed."""
     try:
-        from arpent.adapters.dask_executor import DaskExecutor
+        from arpent.adapters.executors.dask.executor import DaskExecutor
     except ImportError:
         raise InvalidRequest("Setting ARPENT_EXECUTOR: a Dask cluster needs `pip install arpent[dask]`") from None
     return DaskExecutor(address, prepare, silence_seconds)

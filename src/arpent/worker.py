@@ -7,22 +7,24 @@ import gc
 from collections.abc import Mapping
 from functools import lru_cache
 
-from arpent.adapters.cog_reader import CogReader
-from arpent.adapters.collection_files import load_collections
-from arpent.adapters.compiled_runtime import CompiledRuntime
-from arpent.adapters.folder_objects import FolderObjects
-from arpent.adapters.geopackage import read_feature, read_features
-from arpent.adapters.obstore_objects import CloudObjects
-from arpent.adapters.parquet_table import table_of
-from arpent.adapters.stac_catalog.routing import open_catalog
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.engine.pipeline import process
-from arpent.engine.world import World
-from arpent.model.collection import Collection
-from arpent.model.partition import Outcome
-from arpent.ports import Lease, ObjectStore, ScriptRuntime
+from arpent.adapters.catalogs.routing import open_catalog
+from arpent.adapters.collections.files import load_collections
+from arpent.adapters.formats.geopackage import read_feature, read_features
+from arpent.adapters.formats.parquet_table import table_of
+from arpent.adapters.images.reader import CogReader
+from arpent.adapters.objects.cloud import CloudObjects
+from arpent.adapters.objects.folder import FolderObjects
+from arpent.adapters.scripts.jit.runtime import CompiledRuntime
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
+from arpent.domain.ports.scripts import ScriptRuntime
+from arpent.domain.ports.storage import ObjectStore
+from arpent.engine.processing.process import process
+from arpent.engine.services import World
 from arpent.settings import Settings
-from arpent.wire.request import parse_batch
+from arpent.wire.request.parse import parse_batch
 
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arpent.adapters.process_executor import ProcessExecutor
-from arpent.model.job import Job, Status
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from arpent.domain.job import Job, Status
 from arpent.settings import Settings
 from tests.support import client
 from tests.support.killer import DeadlySite

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from arpent.adapters import folder_batch
-from arpent.adapters.inline_executor import SerialExecutor
-from arpent.adapters.sql.engine import make_engine
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.model.job import Progress, Status
-from arpent.model.partition import Outcome
-from arpent.ports import Lease
+from arpent.adapters.database.connection import make_engine
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.objects import folder_batch
+from arpent.domain.job import Progress, Status
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
 from arpent.settings import Settings
 from tests.support import client
 from tests.support.killer import DeadlySite

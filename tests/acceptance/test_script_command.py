@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from arpent.cli import app
+from arpent.cli.main import app
 from tests.support import client
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import NDVI

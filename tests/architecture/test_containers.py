@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from arpent.cli import app
+from arpent.cli.main import app
 from arpent.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from arpent.cli import app
+from arpent.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

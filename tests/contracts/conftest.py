@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.work import SqlWorkStore
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.work.store import SqlWorkStore
 from tests.support.databases import KINDS, database
 from tests.support.jobs import Clock
 

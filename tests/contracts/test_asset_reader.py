@@ -19,10 +19,10 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from arpent.adapters.cog_reader import CogReader
-from arpent.errors import AssetUnreadable
-from arpent.model.raster import Level
-from arpent.ports import Block
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Level
+from arpent.domain.ports.imagery import Block
 from tests.support.cogs import TRANSFORM, UTM, formula, write
 from tests.support.gateway import make_bucket
 from tests.support.web import serve

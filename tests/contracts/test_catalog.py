@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.collection_files import load_collections
-from arpent.adapters.stac_catalog.api import ApiCatalog
-from arpent.adapters.stac_catalog.folder import FolderCatalog
-from arpent.adapters.stac_catalog.routing import open_catalog
-from arpent.errors import CatalogUnavailable
-from arpent.model.interval import Interval
-from arpent.ports import Catalog
+from arpent.adapters.catalogs.routing import open_catalog
+from arpent.adapters.catalogs.stac_api import ApiCatalog
+from arpent.adapters.catalogs.stac_folder import FolderCatalog
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.interval import Interval
+from arpent.domain.ports.imagery import Catalog
 from tests.support.stac_api import Api, Document, stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]

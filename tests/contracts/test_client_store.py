@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, select
 
-from arpent.adapters.sql.clients import SqlClientStore
-from arpent.adapters.sql.schema import clients
-from arpent.ports import ClientStore
+from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.schema import clients
+from arpent.domain.ports.jobs import ClientStore
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from arpent.adapters.compiled_runtime import CompiledRuntime
-from arpent.adapters.v8_runtime import V8Runtime
+from arpent.adapters.scripts.jit.runtime import CompiledRuntime
+from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.contracts.test_script_runtime import (  # noqa: F401
     TestMessages,
     TestSamples,

@@ -7,11 +7,11 @@ from threading import Thread
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 
-from arpent.adapters.prometheus_metrics import metrics_text
-from arpent.adapters.sql.counters import SqlCounters
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.model.job import Status
+from arpent.adapters.database.counters import SqlCounters
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.domain.job import Status
 from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from arpent.errors import Conflict, JobNotFound
-from arpent.model.job import Progress, Status, StopReason, UserAction
-from arpent.ports import JobStore, SortKey, WorkStore
+from arpent.domain.errors import Conflict, JobNotFound
+from arpent.domain.job import Progress, Status, StopReason, UserAction
+from arpent.domain.ports.jobs import JobStore, SortKey, WorkStore
 from tests.support.jobs import START, Clock, all_done, cut, failure, make_job, processing_job
 
 

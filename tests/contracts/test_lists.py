@@ -8,11 +8,11 @@ from time import perf_counter
 import pytest
 from sqlalchemy import Engine, event, func, literal, select, text, true
 
-from arpent.adapters.sql.engine import reading, writing
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.schema import EPOCH, MICROSECOND, jobs, partitions
-from arpent.model.job import Status
-from arpent.ports import SortKey
+from arpent.adapters.database.connection import reading, writing
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions
+from arpent.domain.job import Status
+from arpent.domain.ports.jobs import SortKey
 from tests.support.databases import KINDS, database
 from tests.support.jobs import START
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.folder_objects import FolderObjects
-from arpent.adapters.obstore_objects import CloudObjects
-from arpent.errors import StorageDenied, StorageNotFound
-from arpent.model.location import Credentials, Location
-from arpent.ports import ObjectStore
+from arpent.adapters.objects.cloud import CloudObjects
+from arpent.adapters.objects.folder import FolderObjects
+from arpent.domain.errors import StorageDenied, StorageNotFound
+from arpent.domain.location import Credentials, Location
+from arpent.domain.ports.storage import ObjectStore
 from tests.support.loopback_s3 import loopback_s3
 
 
@@ -59,7 +59,7 @@ class TestObjectStore:
     def test_downloads_in_pieces(self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         payload = os.urandom(2500)
         world.store.write(world.home.child("big"), payload)
-        monkeypatch.setattr("arpent.adapters.obstore_objects.CHUNK", 1000)
+        monkeypatch.setattr("arpent.adapters.objects.cloud.CHUNK", 1000)
         world.store.download(world.home.child("big"), tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes() == payload
         assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["copy"]

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from arpent.model.job import Job, Progress, Status
-from arpent.model.partition import Outcome
-from arpent.ports import JobStore, SortKey, WorkStore
+from arpent.domain.job import Job, Progress, Status
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import JobStore, SortKey, WorkStore
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
 
 

@@ -8,16 +8,15 @@ from threading import Thread
 
 from sqlalchemy import Engine
 
-from arpent.adapters.inline_executor import SerialExecutor
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.jobs.duties import Duties
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.adapters.executors.inline import SerialExecutor
+from arpent.domain.job import Progress, Status, UserAction
+from arpent.domain.partition import Analysis, Outcome
+from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
-from arpent.model.analysis import Analysis
-from arpent.model.job import Progress, Status, UserAction
-from arpent.model.partition import Outcome
-from arpent.ports import Lease
+from arpent.jobs.work_functions import Duties
 from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
 
 PATIENCE_SECONDS = 60

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.errors import ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptSyntaxError
-from arpent.model.interval import Interval
-from arpent.ports import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptSyntaxError
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
 
 OUTPUTS = 'output: [{ id: "x", bands: 1 }, { id: "dataMask", bands: 1 }]'
 PLAIN = (1.0, 0.0)
@@ -376,7 +376,7 @@ class TestProcesses:
 
     def test_a_killed_owner_leaves_no_process_behind(self) -> None:
         code = (
-            "import sys, time; from arpent.adapters.v8_runtime import V8Runtime\n"
+            "import sys, time; from arpent.adapters.scripts.v8.runtime import V8Runtime\n"
             "runtime = V8Runtime(60, 64); session = runtime.open(sys.argv[1]); session.__enter__()\n"
             "print('ready', flush=True); time.sleep(60)"
         )

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arpent.adapters import v8_seccomp
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.errors import (
+from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.errors import (
     ScriptError,
     ScriptExecutionError,
     ScriptOutOfMemory,
@@ -23,7 +23,7 @@ from arpent.errors import (
     ScriptSyntaxError,
     ScriptTimeout,
 )
-from arpent.ports import ScriptAnswer, ScriptInput, ScriptSession
+from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput, ScriptSession
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,13 @@ from threading import Barrier, Thread
 import pytest
 from sqlalchemy import Engine
 
-from arpent.adapters.sql.halves import MOST_SUSPECTS
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.errors import Conflict, LeaseLost
-from arpent.model.finding import LACKING, Verdict
-from arpent.model.job import Status, UserAction
-from arpent.model.partition import Outcome
-from arpent.ports import JobStore, Lease, WorkStore
+from arpent.adapters.database.work.bisect import MOST_SUSPECTS
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.domain.errors import Conflict, LeaseLost
+from arpent.domain.finding import LACKING, Verdict
+from arpent.domain.job import Status, UserAction
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.script_workshop import Workshop
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.errors import ScriptError
+from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.errors import ScriptError
 from tests.corpus.test_scripts import FOLDER, SCRIPTS
 from tests.support.referee import judge
 

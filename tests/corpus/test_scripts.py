@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.v8_runtime import V8Runtime
+from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.support.plain_v8 import Verdict, compare
 
 FOLDER = os.environ.get("ARPENT_SCRIPT_CORPUS")

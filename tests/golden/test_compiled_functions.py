@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from arpent.adapters.script_workshop import Workshop
-from arpent.adapters.v8_runtime import V8Runtime
+from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.golden.test_functions import DOCUMENTED, KINDS, SHARED, expression_of
 from tests.support.referee import judge
 

@@ -12,8 +12,8 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from arpent.engine.cost import band_samples, processing_units
-from arpent.model.grid import Grids, Resolution
+from arpent.domain.grid import Grids, Resolution
+from arpent.engine.processing_units import band_samples, processing_units
 from tests.support.published import cases
 
 CASES = ("shpy-sync-pu", "shpy-batch-pu", "doc-parcel-pu", "doc-s1-pu")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.ports import ScriptInput
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.ports.scripts import ScriptInput
 
 DATA = os.environ.get("ARPENT_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
 SHARED = Path(DATA).parent / "reference" / "golden.json"

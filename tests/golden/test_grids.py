@@ -10,9 +10,9 @@ import pytest
 import shapely
 from pyproj import CRS
 
-from arpent.model.feature import Features
-from arpent.model.grid import Grids, Resolution, Size
-from arpent.zonal.coverage import cover
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Resolution, Size
+from arpent.zonal.pixel_coverage import cover
 from tests.support.published import cases
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from arpent.model.calculation import Calculation, Histogram
-from arpent.model.evalscript import SampleType
+from arpent.domain.calculation import Calculation, Histogram
+from arpent.domain.evalscript import SampleType
 from arpent.zonal.statistics import summarise
 from tests.support.published import cases
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from arpent.wire.request import parse_statistical
-from arpent.wire.result_text import instant
+from arpent.wire.request.parse import parse_statistical
+from arpent.wire.result.text import instant
 from tests.support.published import cases
 from tests.unit.wire.bodies import STATISTICAL, text
 

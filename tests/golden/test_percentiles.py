@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from arpent.model.calculation import Calculation
-from arpent.model.evalscript import SampleType
-from arpent.wire.result_text import percentile_key
+from arpent.domain.calculation import Calculation
+from arpent.domain.evalscript import SampleType
+from arpent.wire.result.text import percentile_key
 from arpent.zonal.statistics import summarise
 from tests.support.published import cases
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arpent.model.calculation import Calculation, Histogram
-from arpent.model.evalscript import SampleType
-from arpent.model.interval import Interval
-from arpent.model.result import BandStatistics, IntervalResult, PartitionResult
-from arpent.wire.result import render
+from arpent.domain.calculation import Calculation, Histogram
+from arpent.domain.evalscript import SampleType
+from arpent.domain.interval import Interval
+from arpent.domain.result import BandStatistics, IntervalResult, PartitionResult
+from arpent.wire.result.render import render
 from arpent.zonal.statistics import summarise
 from tests.support.published import cases
 from tests.support.results import features

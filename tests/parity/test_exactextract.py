@@ -7,11 +7,11 @@ import pytest
 import shapely
 from pyproj import CRS
 
-from arpent.model.calculation import Calculation
-from arpent.model.evalscript import SampleType
-from arpent.model.feature import Features
-from arpent.model.grid import Grids, Resolution
-from arpent.zonal.coverage import cover
+from arpent.domain.calculation import Calculation
+from arpent.domain.evalscript import SampleType
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Resolution
+from arpent.zonal.pixel_coverage import cover
 from arpent.zonal.statistics import summarise
 
 exactextract = pytest.importorskip("exactextract")

@@ -14,13 +14,13 @@ import rasterio
 import tifffile
 from pyproj import CRS, Transformer
 
-from arpent.adapters.cog_reader import CogReader
-from arpent.model.grid import Grids, Resolution
-from arpent.model.request import MosaickingOrder
-from arpent.ports import Block
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.grid import Grids, Resolution
+from arpent.domain.ports.imagery import Block
+from arpent.domain.request import MosaickingOrder
 from arpent.raster.mosaic import simple
-from arpent.raster.order import arrange
-from arpent.raster.site import Site
+from arpent.raster.mosaicking_order import arrange
+from arpent.raster.sampling_plan import Site
 from tests.support.cogs import DN, all_inside, band, centres, collection, formula, item, source, wants, write
 from tests.support.imagery import scenes_of
 

@@ -10,20 +10,19 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from arpent.adapters.sql.engine import make_engine
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.schema import metadata
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.errors import ActionNotAllowed, LeaseLost
-from arpent.jobs.analyst import Analyst
-from arpent.jobs.duties import Duties
-from arpent.jobs.machine import advance, completion, due
+from arpent.adapters.database.connection import make_engine
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.schema import metadata
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.domain.errors import ActionNotAllowed, LeaseLost
+from arpent.domain.job import Status, UserAction
+from arpent.domain.partition import Analysis, Outcome
+from arpent.domain.ports.jobs import Lease
+from arpent.jobs.analysis_task import Analyst
 from arpent.jobs.policy import Policy
 from arpent.jobs.service import JobService
-from arpent.model.analysis import Analysis
-from arpent.model.job import Status, UserAction
-from arpent.model.partition import Outcome
-from arpent.ports import Lease
+from arpent.jobs.state_machine import advance, completion, due
+from arpent.jobs.work_functions import Duties
 from tests.support.jobs import Clock, cut, failure, make_job
 
 FEATURES, SIZE = 7, 3

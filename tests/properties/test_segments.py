@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.model.calculation import Calculation, Histogram
-from arpent.model.evalscript import SampleType
-from arpent.model.feature import Features
-from arpent.model.grid import Grids
-from arpent.zonal.coverage import cover
+from arpent.domain.calculation import Calculation, Histogram
+from arpent.domain.evalscript import SampleType
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids
+from arpent.zonal.pixel_coverage import cover
 from arpent.zonal.statistics import summarise
 from tests.support.mask import inside
 

@@ -15,18 +15,17 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from arpent.adapters.dask_executor import DaskExecutor
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.errors import ArpentError, AssetUnreadable, WorkerDied, WorkLost, WorldError
-from arpent.jobs.duties import Duties
-from arpent.jobs.machine import Event, advance
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.adapters.executors.dask.executor import DaskExecutor
+from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorkLost, WorldError
+from arpent.domain.job import Status
+from arpent.domain.partition import Analysis, Outcome
+from arpent.domain.ports.execution import Executor, Ticket
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
-from arpent.model.analysis import Analysis
-from arpent.model.job import Status
-from arpent.model.partition import Outcome
-from arpent.ports import Executor, Ticket
+from arpent.jobs.state_machine import Event, advance
+from arpent.jobs.work_functions import Duties
 from tests.support.dask_calls import (
     MODULES,
     NAP_SECONDS,

@@ -12,8 +12,8 @@ pytest.importorskip("distributed")
 
 from dask import config
 
-from arpent.adapters.dask_executor import DaskExecutor
-from arpent.errors import WorldError
+from arpent.adapters.executors.dask.executor import DaskExecutor
+from arpent.domain.errors import WorldError
 from tests.support import client
 from tests.support.certificates import Papers, make_papers
 from tests.support.dask_calls import MODULES, SECRET, count, lease, outcome

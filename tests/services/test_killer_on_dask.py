@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from arpent.adapters.dask_executor import DaskExecutor
-from arpent.model.job import Status
+from arpent.adapters.executors.dask.executor import DaskExecutor
+from arpent.domain.job import Status
 from arpent.settings import Settings
 from tests.support import client
 from tests.support.dask_cluster import Cluster, cluster

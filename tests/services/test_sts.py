@@ -12,11 +12,11 @@ import obstore
 import pytest
 from requests_oauthlib import OAuth2Session
 
-from arpent.adapters import obstore_objects
-from arpent.adapters.obstore_objects import CloudObjects
-from arpent.adapters.sts_role import AssumedRole, TemporaryKeys
-from arpent.errors import StorageDenied
-from arpent.model.location import Credentials, Location
+from arpent.adapters.objects import cloud as obstore_objects
+from arpent.adapters.objects.cloud import CloudObjects
+from arpent.adapters.objects.sts import AssumedRole, TemporaryKeys
+from arpent.domain.errors import StorageDenied
+from arpent.domain.location import Credentials, Location
 from tests.services.ceph import OWNER, STRANGER
 from tests.services.conftest import Gateway
 from tests.support import client

@@ -15,7 +15,7 @@ import psutil
 
 from tests.support.server import Server, arpent
 
-ZYGOTE = "arpent.adapters.v8_zygote"
+ZYGOTE = "arpent.adapters.scripts.v8.zygote"
 SPAWNED = "multiprocessing.spawn"
 
 

@@ -17,16 +17,15 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.adapters.byte_meter import ByteMeter
-from arpent.model.collection import Band, Collection, Unit
-from arpent.model.grid import Grids, Resolution
-from arpent.model.item import Asset, Item
-from arpent.model.raster import Level, Raster
-from arpent.model.request import Source
-from arpent.model.samples import Samples
-from arpent.ports import Block, Count
-from arpent.raster.site import Site
-from arpent.raster.want import Want
+from arpent.adapters.images.byte_counter import ByteMeter
+from arpent.domain.grid import Grids, Resolution, Samples
+from arpent.domain.imagery.collection import Band, Collection, Unit
+from arpent.domain.imagery.item import Asset, Item
+from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.imagery import Block, Count
+from arpent.domain.request import Source
+from arpent.raster.conversion import Want
+from arpent.raster.sampling_plan import Site
 
 UTM = CRS.from_epsg(32633)
 TRANSFORM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5100000.0)

@@ -7,9 +7,10 @@ import signal
 import time
 from pathlib import Path
 
-from arpent.errors import AssetUnreadable
-from arpent.model.partition import Outcome
-from arpent.ports import Lease, Ticket
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.execution import Ticket
+from arpent.domain.ports.jobs import Lease
 from tests.support.jobs import make_partition
 from tests.support.server import wait_for
 

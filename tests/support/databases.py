@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, make_url, text
 
-from arpent.adapters.sql.engine import make_engine
-from arpent.adapters.sql.migrate import migrate
+from arpent.adapters.database.connection import make_engine
+from arpent.adapters.database.migrate import migrate
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)]
 

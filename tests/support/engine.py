@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from pyproj import CRS
 
-from arpent.engine.pipeline import process
-from arpent.engine.world import World
-from arpent.model.feature import Features
-from arpent.model.partition import Partition
+from arpent.domain.feature import Features
+from arpent.domain.partition import Partition
+from arpent.engine.processing.process import process
+from arpent.engine.services import World
 from arpent.settings import Settings
-from arpent.wire.request import parse_batch
+from arpent.wire.request.parse import parse_batch
 from arpent.wiring import world
 from tests.support.client import seed_body
 from tests.support.parcels import Parcel, reproject

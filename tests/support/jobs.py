@@ -10,11 +10,11 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
-from arpent.model.feature import Features
-from arpent.model.finding import Finding, Verdict
-from arpent.model.job import Job, Status
-from arpent.model.partition import Outcome, Partition
-from arpent.ports import JobStore, Lease, WorkStore
+from arpent.domain.feature import Features
+from arpent.domain.finding import Finding, Verdict
+from arpent.domain.job import Job, Status
+from arpent.domain.partition import Outcome, Partition
+from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 
 START = datetime(2026, 4, 1, 12, tzinfo=UTC)
 UTM = CRS.from_epsg(32633)

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Engine
 
 from arpent import wiring, worker
-from arpent.model.job import Job, Status, UserAction
-from arpent.model.partition import Outcome
-from arpent.ports import Executor, Lease
+from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.execution import Executor
+from arpent.domain.ports.jobs import Lease
 from arpent.settings import Settings
 
 OWNER = "tests"

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from py_mini_racer import MiniRacer
 
-from arpent.adapters.v8_runtime import V8Runtime
-from arpent.errors import ScriptError, ScriptSetupError, ScriptSyntaxError
+from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.errors import ScriptError, ScriptSetupError, ScriptSyntaxError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
 from arpent.evalscript.scenes import given, source_keys
-from arpent.model.evalscript import DATA_MASK, Evalscript, Mosaicking
-from arpent.model.interval import Interval
-from arpent.ports import Scene, ScriptAnswer, ScriptInput, ScriptSession
 
 SAMPLES, SCENES = 120, 5
 MONTH = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arpent.adapters.compiled_session import same
-from arpent.adapters.script_workshop import Workshop
-from arpent.adapters.v8_arena import arrays_of, columns_of
+from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.session import same
+from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
+from arpent.domain.ports.scripts import Scene, ScriptInput, ScriptRuntime, ScriptSession
 from arpent.evalscript.compile.tree import Unsupported
 from arpent.evalscript.layout import Layout
-from arpent.model.evalscript import DATA_MASK, Evalscript, Mosaicking
-from arpent.ports import Scene, ScriptInput, ScriptRuntime, ScriptSession
 
 ODD = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, 0.49999999999999994, 1e308, -1e308, 5e-324, 2.0**31, 2.0**53 + 2,
        -(2.0**32) - 1.5, 1e20, np.inf, -np.inf, np.nan)  # fmt: skip

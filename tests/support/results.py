@@ -8,11 +8,11 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
-from arpent.model.calculation import Calculation
-from arpent.model.evalscript import SampleType
-from arpent.model.feature import Features
-from arpent.model.interval import Interval
-from arpent.model.result import BandStatistics, Failure, IntervalResult, PartitionResult
+from arpent.domain.calculation import Calculation
+from arpent.domain.evalscript import SampleType
+from arpent.domain.feature import Features
+from arpent.domain.interval import Interval
+from arpent.domain.result import BandStatistics, Failure, IntervalResult, PartitionResult
 from arpent.zonal.statistics import summarise
 
 

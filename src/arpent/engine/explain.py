@@ -9,27 +9,27 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.engine.acquisitions import Acquisitions, acquire, candidates, clear
-from arpent.engine.check import as_failures, unusable
-from arpent.engine.evaluate import Computation, as_failure, ask, conclude, masks_of
-from arpent.engine.feeds import Feed, bind
-from arpent.engine.footing import stand
-from arpent.engine.inputs import Prepared
-from arpent.engine.intake import take_one
-from arpent.engine.interpreter import Interpreter
-from arpent.engine.pipeline import script_of
-from arpent.engine.world import World
-from arpent.errors import InvalidRequest, ScriptError
-from arpent.model.evalscript import DATA_MASK
-from arpent.model.explanation import Explanation, SeenInput, SeenItem, SeenOutput
-from arpent.model.feature import Features
-from arpent.model.grid import Grids
-from arpent.model.interval import Interval
-from arpent.model.location import Location
-from arpent.model.request import Request
-from arpent.model.result import Failure, IntervalResult, PartitionResult
-from arpent.ports import ScriptAnswer
-from arpent.zonal.conversion import converted
+from arpent.domain.errors import InvalidRequest, ScriptError
+from arpent.domain.evalscript import DATA_MASK
+from arpent.domain.explanation import Explanation, SeenInput, SeenItem, SeenOutput
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids
+from arpent.domain.interval import Interval
+from arpent.domain.location import Location
+from arpent.domain.ports.scripts import ScriptAnswer
+from arpent.domain.request import Request
+from arpent.domain.result import Failure, IntervalResult, PartitionResult
+from arpent.engine.geometry_checks import as_failures, unusable
+from arpent.engine.analysis.read_features import take_one
+from arpent.engine.band_bindings import Feed, bind
+from arpent.engine.processing.acquisitions import Acquisitions, acquire, candidates, clear
+from arpent.engine.processing.inputs import Prepared
+from arpent.engine.processing.interval import Computation, as_failure, ask, conclude, masks_of
+from arpent.engine.processing.process import script_of
+from arpent.engine.processing.sample_geometry import stand
+from arpent.engine.processing.script_supervisor import Interpreter
+from arpent.engine.services import World
+from arpent.zonal.sample_type import converted
 
 NAMED = 6
 """Starts of intervals that a refusal names."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from arpent.domain.evalscript import DATA_MASK, Evalscript
 from arpent.evalscript.layout import Column, Layout
 from arpent.evalscript.scenes import is_fusion, source_keys
-from arpent.model.evalscript import DATA_MASK, Evalscript
 
 _UNROLLED_SCENES = 32
 _UNROLLED_VALUES = 1024

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from arpent.errors import ScriptSetupError
+from arpent.domain.errors import ScriptSetupError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
+from arpent.domain.imagery.collection import Band, Collection
 from arpent.evalscript.masks import mask_lines
 from arpent.evalscript.names import built_in, own_functions, suggestion, unasked_bands, unknown_calls
 from arpent.evalscript.scenes import source_keys
-from arpent.model.collection import Band, Collection
-from arpent.model.evalscript import DATA_MASK, Evalscript, Input
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from arpent.errors import ScriptSetupError
-from arpent.model.evalscript import DATA_MASK
+from arpent.domain.errors import ScriptSetupError
+from arpent.domain.evalscript import DATA_MASK
 
 
 def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple[dict[str, int | None], int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from arpent.errors import ScriptExecutionError, ScriptSetupError
+from arpent.domain.errors import ScriptExecutionError, ScriptSetupError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Output
 from arpent.evalscript.setup import numbered
-from arpent.model.evalscript import DATA_MASK, Evalscript, Output
 
 
 def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:

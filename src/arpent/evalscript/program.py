@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from arpent.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSyntaxError
+from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSyntaxError
 from arpent.evalscript.layout import SEGMENTS
 
 SOURCE_NAME = "evalscript"

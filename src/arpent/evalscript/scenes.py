@@ -9,10 +9,10 @@ from zlib import crc32
 
 import shapely
 
-from arpent.model.evalscript import Evalscript, Input, Mosaicking
-from arpent.model.interval import Interval
-from arpent.model.item import Item
-from arpent.ports import Scene
+from arpent.domain.evalscript import Evalscript, Input, Mosaicking
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene
 
 BOUNDS = "bounds"
 _KINDS: Mapping[Mosaicking, str | None] = {

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
-from arpent.errors import ScriptSetupError
+from arpent.domain.errors import ScriptSetupError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking, Output, SampleType
 from arpent.evalscript.masks import mask_lines, mask_of
-from arpent.model.evalscript import DATA_MASK, Evalscript, Input, Mosaicking, Output, SampleType
 
 _VERSION = re.compile(r"//\s*VERSION\s*=\s*(\w+)", re.IGNORECASE)
 _MOST_BANDS = 4096

@@ -10,16 +10,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event as Flag
 
-from arpent.errors import Conflict, JobNotFound, LeaseLost, WorkerDied, WorkLost
-from arpent.jobs.analyst import Analyst
-from arpent.jobs.aside import Aside
-from arpent.jobs.deaths import deaths_of_a_half, gone, reason, suspected
-from arpent.jobs.duties import Duties, pause_before_retry, transient, unwritten
-from arpent.jobs.machine import Event, advance, due, trouble
+from arpent.domain.errors import Conflict, JobNotFound, LeaseLost, WorkerDied, WorkLost
+from arpent.domain.job import Status
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.execution import Executor, Ticket
+from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
+from arpent.jobs.analysis_task import Analyst
+from arpent.jobs.background_thread import Aside
 from arpent.jobs.policy import Policy
-from arpent.model.job import Status
-from arpent.model.partition import Outcome
-from arpent.ports import Executor, JobStore, Lease, Ticket, WorkStore
+from arpent.jobs.state_machine import Event, advance, due, trouble
+from arpent.jobs.work_functions import Duties, pause_before_retry, transient, unwritten
+from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from arpent.errors import Conflict, JobNotFound
-from arpent.jobs.machine import ACTIONS, Event, advance
+from arpent.domain.errors import Conflict, JobNotFound
+from arpent.domain.finding import Finding
+from arpent.domain.job import Job, UserAction
+from arpent.domain.ports.jobs import JobStore, SortKey
+from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
-from arpent.model.finding import Finding
-from arpent.model.job import Job, UserAction
-from arpent.model.request import Request
-from arpent.ports import JobStore, SortKey
-from arpent.wire.request import parse_batch
+from arpent.jobs.state_machine import ACTIONS, Event, advance
+from arpent.wire.request.parse import parse_batch
 
 log = logging.getLogger(__name__)
 

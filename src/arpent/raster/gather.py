@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arpent.raster.target import Target
-from arpent.raster.units import Conversion
+from arpent.raster.canvas import Target
+from arpent.raster.conversion import Conversion
 
 
 def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray[np.int32], target: Target) -> None:

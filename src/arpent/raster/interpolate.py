@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arpent.model.raster import Level
-from arpent.ports import Block
+from arpent.domain.imagery.raster import Level
+from arpent.domain.ports.imagery import Block
+from arpent.raster.canvas import Target
 from arpent.raster.gather import stored_no_data
-from arpent.raster.locate import Coordinates
-from arpent.raster.target import Target
+from arpent.raster.reproject import Coordinates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

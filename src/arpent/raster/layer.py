@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from arpent.model.item import Item
-from arpent.model.raster import Raster
-from arpent.model.request import Resampling, Source
-from arpent.ports import AssetReader, Block
-from arpent.raster.canvas import Canvas
-from arpent.raster.index import NearestIndex
+from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.ports.imagery import AssetReader, Block
+from arpent.domain.request import Resampling, Source
+from arpent.raster.block_index import NearestIndex
+from arpent.raster.canvas import Canvas, Target
+from arpent.raster.conversion import Conversion, Want
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
-from arpent.raster.site import Index, Site
-from arpent.raster.target import Target
-from arpent.raster.units import Conversion
-from arpent.raster.want import Want
+from arpent.raster.sampling_plan import Index, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +86,22 @@ def _indices(want: Want, raster: Raster, site: Site, source: Source) -> tuple[In
     if want.band.categorical:
         return site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
     return site.indices(raster, source.upsampling, source.downsampling)
+
+
+def givers(used: NDArray[np.int16], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """(count, n): whether an item gave at least one sample to a feature; `used` (N,) is an item per sample or -1,
+    `offsets` (n + 1,) cut it by feature."""
+    given = np.zeros((count, len(offsets) - 1), np.bool_)
+    _mark(used, offsets, given)
+    return given
+
+
+@njit(cache=True, nogil=True)
+def _mark(used, offsets, given):  # type: ignore[no-untyped-def]
+    for feature in range(len(offsets) - 1):
+        last = -1
+        for n in range(offsets[feature], offsets[feature + 1]):
+            if used[n] != last:
+                last = used[n]
+                if last >= 0:
+                    given[last, feature] = True

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.errors import AssetUnreadable
-from arpent.model.collection import Collection
-from arpent.model.item import Item
-from arpent.model.request import Source
-from arpent.ports import AssetReader, Block
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.ports.imagery import AssetReader, Block
+from arpent.domain.request import Source
 from arpent.raster.canvas import Canvas
-from arpent.raster.faults import Fault, Losses
+from arpent.raster.conversion import Want, hole
 from arpent.raster.layer import Layer, layers
-from arpent.raster.site import Site
-from arpent.raster.units import hole
-from arpent.raster.want import Want
+from arpent.raster.read_failures import Fault, Losses
+from arpent.raster.sampling_plan import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

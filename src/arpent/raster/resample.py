@@ -8,9 +8,9 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from arpent.model.grid import Grids
-from arpent.model.raster import Level
-from arpent.model.request import Resampling
+from arpent.domain.grid import Grids
+from arpent.domain.imagery.raster import Level
+from arpent.domain.request import Resampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from arpent.errors import ArpentError
+from arpent.domain.errors import ArpentError
+from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
-from arpent.ports import ClientStore
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.boundary import Boundary, answer

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from arpent.errors import Unauthorized
-from arpent.ports import ClientStore
+from arpent.domain.errors import Unauthorized
+from arpent.domain.ports.jobs import ClientStore
 from arpent.server.boundary import json_response
 from arpent.server.options import Options
 from arpent.server.tokens import WHERE, Tokens

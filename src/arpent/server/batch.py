@@ -9,16 +9,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from arpent.jobs.machine import completion
+from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
-from arpent.model.job import Job, UserAction
+from arpent.jobs.state_machine import completion
 from arpent.server.body import read_text
 from arpent.server.boundary import json_response
 from arpent.server.documentation import request_body
 from arpent.server.options import Options
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import MAXIMUM_COUNT, listing, page, sort_key
-from arpent.wire.schema import BatchBody
+from arpent.wire.request.schema import BatchBody
 
 BATCH_PATHS = ("/api/v1/statistics/batch", "/statistics/batch/v1")
 """The documented path, and the newer alias (FACTS 1.1)."""

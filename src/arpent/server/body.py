@@ -6,8 +6,8 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from arpent.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
-from arpent.wire.body import with_evalscript
+from arpent.domain.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
+from arpent.wire.request.body import with_evalscript
 
 PARTS = 16
 """Parts of a form, at most; two are read."""

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from arpent.wire.schema import BatchBody, StatisticalBody
+from arpent.wire.request.schema import BatchBody, StatisticalBody
 
 _REFERENCE = "#/components/schemas/{model}"
 

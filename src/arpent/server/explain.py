@@ -11,16 +11,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import Response
 
-from arpent.errors import FeatureNotFound, InvalidRequest
+from arpent.domain.errors import FeatureNotFound, InvalidRequest
+from arpent.domain.explanation import Explanation
+from arpent.domain.job import Job
 from arpent.jobs.service import JobService
-from arpent.model.explanation import Explanation
-from arpent.model.job import Job
 from arpent.server.auth import bearer
 from arpent.server.batch import BATCH_PATHS
 from arpent.server.boundary import JSON
 from arpent.server.tokens import Tokens
 from arpent.wire.explanation import render
-from arpent.wire.time import instant
+from arpent.wire.iso import instant
 
 PNG = "image/png"
 FORMATS = ("json", "png")

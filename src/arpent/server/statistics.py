@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from arpent.model.request import Request as StatisticalRequest
+from arpent.domain.request import Request as StatisticalRequest
 from arpent.server.body import read_text
 from arpent.server.boundary import JSON
 from arpent.server.documentation import request_body
 from arpent.server.options import Options
-from arpent.wire.request import parse_statistical
-from arpent.wire.schema import StatisticalBody
+from arpent.wire.request.parse import parse_statistical
+from arpent.wire.request.schema import StatisticalBody
 
 STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
 """The documented path, and the newer alias (FACTS 1.1)."""

@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from arpent.errors import Unauthorized
+from arpent.domain.errors import Unauthorized
 
 ISSUER = "arpent"
 ALGORITHM = "HS256"

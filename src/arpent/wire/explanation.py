@@ -9,13 +9,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from arpent.errors import ScriptError
-from arpent.model.evalscript import Mosaicking
-from arpent.model.explanation import Explanation, SeenInput, SeenItem, SeenOutput
-from arpent.model.grid import Grids
-from arpent.model.reference_systems import code
-from arpent.wire.result import render_response
-from arpent.wire.result_text import instant
+from arpent.domain.crs import code
+from arpent.domain.errors import ScriptError
+from arpent.domain.evalscript import Mosaicking
+from arpent.domain.explanation import Explanation, SeenInput, SeenItem, SeenOutput
+from arpent.domain.grid import Grids
+from arpent.wire.result.render import render_response
+from arpent.wire.result.text import instant
 
 MOST_SAMPLES = 10_000
 """Samples listed, at most."""

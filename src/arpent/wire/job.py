@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from arpent.model.finding import Finding
-from arpent.model.job import Job, Status
-from arpent.wire.body import without_secrets
+from arpent.domain.finding import Finding
+from arpent.domain.job import Job, Status
+from arpent.wire.request.body import without_secrets
 
 NO_INTERVAL = (
     "The time range holds no whole interval: the files will hold no statistics. Lengthen aggregation->timeRange, "

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from arpent.errors import InvalidRequest
-from arpent.ports import SortKey
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.ports.jobs import SortKey
 
 MAXIMUM_COUNT = 100
 """Entries of a page, at most and by default; a larger `count` is cut to it (FACTS 1.2)."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from arpent import errors
+from arpent.domain import errors
 
 PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.CallerError: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),

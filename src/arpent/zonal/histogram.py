@@ -8,12 +8,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arpent.errors import InvalidRequest
-from arpent.model.calculation import Histogram
-from arpent.model.evalscript import SampleType
-from arpent.model.result import HistogramCounts
-from arpent.zonal.edges import MAXIMUM_BINS, between, prints_integers, shared
-from arpent.zonal.segments import Segments
+from arpent.domain.calculation import Histogram
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.evalscript import SampleType
+from arpent.domain.result import HistogramCounts
+from arpent.zonal.histogram_edges import MAXIMUM_BINS, between, prints_integers, shared
+from arpent.zonal.reductions import Segments
 
 
 def check(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:

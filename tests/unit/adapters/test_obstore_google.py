@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from arpent.adapters.obstore_objects import CloudObjects
-from arpent.errors import StorageDenied, StorageNotFound
-from arpent.model.location import Credentials, Location
+from arpent.adapters.objects.cloud import CloudObjects
+from arpent.domain.errors import StorageDenied, StorageNotFound
+from arpent.domain.location import Credentials, Location
 from tests.support.loopback_gcs import LoopbackGcs, loopback_gcs
 
 
@@ -42,7 +42,7 @@ def test_the_requests_account_reads_writes_and_lists(
     store.write(where, b"hello")
     assert server.buckets["bucket"] == {"a/b c.json": b"hello"}
     assert store.read(where) == b"hello"
-    monkeypatch.setattr("arpent.adapters.obstore_objects.CHUNK", 2)
+    monkeypatch.setattr("arpent.adapters.objects.cloud.CHUNK", 2)
     store.download(where, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"hello"
     store.write_many(where, ((f"n/{number}", b"") for number in range(50)))

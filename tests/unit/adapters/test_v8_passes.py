@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from arpent.adapters.v8_session import pieces
+from arpent.adapters.scripts.v8.session import pieces
 from arpent.evalscript.layout import SEGMENTS
 
 

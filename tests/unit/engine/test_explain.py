@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from arpent import worker
-from arpent.engine.compute import compute
+from arpent.domain.errors import FeatureNotFound, InvalidRequest
+from arpent.domain.explanation import Explanation
+from arpent.engine.analysis.read_features import take_in
 from arpent.engine.explain import explain_feature
-from arpent.engine.intake import take_in
-from arpent.engine.pipeline import script_of
-from arpent.engine.world import Limits, World
-from arpent.errors import FeatureNotFound, InvalidRequest
-from arpent.model.explanation import Explanation
+from arpent.engine.processing.compute import compute
+from arpent.engine.processing.process import script_of
+from arpent.engine.services import Limits, World
 from arpent.settings import Settings
 from arpent.wire import explanation as wire
-from arpent.wire.request import parse_batch
-from arpent.wire.result import render
+from arpent.wire.request.parse import parse_batch
+from arpent.wire.result.render import render
 from tests.support.client import seed_body
 from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
 from tests.support.scripts import GREENEST_DAY, GREENEST_TILE, NDVI, SEED, at_the_head_of_evaluate_pixel

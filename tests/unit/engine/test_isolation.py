@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent import worker
-from arpent.engine.pipeline import process
-from arpent.engine.world import World
-from arpent.errors import AssetUnreadable, CatalogUnavailable, StorageNotFound, WorldError
-from arpent.model.feature import Features
-from arpent.model.finding import LACKING
-from arpent.model.partition import Outcome, Partition
-from arpent.model.raster import Raster
-from arpent.ports import AssetReader, Block, Count
+from arpent.domain.errors import AssetUnreadable, CatalogUnavailable, StorageNotFound, WorldError
+from arpent.domain.feature import Features
+from arpent.domain.finding import LACKING
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.partition import Outcome, Partition
+from arpent.domain.ports.imagery import AssetReader, Block, Count
+from arpent.engine.processing.process import process
+from arpent.engine.services import World
 from arpent.settings import Settings
-from arpent.wire.request import parse_batch
+from arpent.wire.request.parse import parse_batch
 from tests.support.client import seed_body
 from tests.support.parcels import good_parcels
 from tests.support.scripts import GREENEST_DAY, GREENEST_TILE, SEED, at_the_head_of_evaluate_pixel

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from arpent.errors import ScriptExecutionError, ScriptOutOfMemory
+from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
+from arpent.domain.evalscript import Evalscript
 from arpent.evalscript.harness import harness
 from arpent.evalscript.layout import ITEM_SIZES, MOST_SAMPLES, SEGMENTS, Column, Layout, capacity_of
 from arpent.evalscript.program import line_offset, program, script_error, syntax_error
 from arpent.evalscript.setup import interpret
-from arpent.model.evalscript import Evalscript
 
 
 def column(kind: str = "u2", rows: int = 1, scale: tuple[float, float] = (1.0, 0.0), simple: bool = True) -> Column:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from arpent.errors import ScriptSetupError
+from arpent.domain.errors import ScriptSetupError
+from arpent.domain.evalscript import Evalscript
+from arpent.domain.imagery.collection import Band, Collection, Unit
 from arpent.evalscript.lint import Gravity, check, lint
 from arpent.evalscript.setup import interpret
-from arpent.model.collection import Band, Collection, Unit
-from arpent.model.evalscript import Evalscript
 
 S2 = Collection(
     id="sentinel-2-l2a",

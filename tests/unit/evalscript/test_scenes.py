@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import shapely
 
+from arpent.domain.evalscript import Evalscript
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
 from arpent.evalscript.scenes import given, orbit_scene, preprocessing, source_keys, tile_scene
 from arpent.evalscript.setup import interpret
-from arpent.model.evalscript import Evalscript
-from arpent.model.interval import Interval
-from arpent.model.item import Item
 
 
 def item(hour: int, cloud: float | None = 3.5) -> Item:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from arpent.errors import ScriptSetupError
+from arpent.domain.errors import ScriptSetupError
+from arpent.domain.evalscript import Evalscript, Input, Mosaicking, SampleType
 from arpent.evalscript.outputs import counted, declared
 from arpent.evalscript.setup import check_version, interpret
-from arpent.model.evalscript import Evalscript, Input, Mosaicking, SampleType
 
 PIXEL = frozenset({"setup", "evaluatePixel"})
 MASK = {"id": "dataMask", "bands": 1}

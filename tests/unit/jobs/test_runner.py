@@ -16,10 +16,10 @@ from threading import Thread
 import pytest
 from sqlalchemy import Engine
 
-from arpent.adapters.inline_executor import SerialExecutor
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.adapters.sql.work import SqlWorkStore
-from arpent.errors import (
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.adapters.executors.inline import SerialExecutor
+from arpent.domain.errors import (
     AssetUnreadable,
     CatalogUnavailable,
     FeaturesUnreadable,
@@ -30,14 +30,13 @@ from arpent.errors import (
     WorkLost,
     WorldError,
 )
-from arpent.jobs.duties import Duties, pause_before_retry
-from arpent.jobs.machine import Event, advance, completion
+from arpent.domain.job import Job, Progress, Status, StopReason
+from arpent.domain.partition import Analysis, Outcome, Partition
+from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
-from arpent.model.analysis import Analysis
-from arpent.model.job import Job, Progress, Status, StopReason
-from arpent.model.partition import Outcome, Partition
-from arpent.ports import Lease
+from arpent.jobs.state_machine import Event, advance, completion
+from arpent.jobs.work_functions import Duties, pause_before_retry
 from tests.support.databases import database
 from tests.support.jobs import Clock, all_done, cut, failure, make_job
 

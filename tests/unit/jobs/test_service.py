@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.sql.jobs import SqlJobStore
-from arpent.errors import ActionNotAllowed, InvalidRequest, JobNotFound
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.domain.errors import ActionNotAllowed, InvalidRequest, JobNotFound
+from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.ports.jobs import SortKey
+from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
 from arpent.jobs.service import JobService
-from arpent.model.job import Job, Status, UserAction
-from arpent.model.request import Request
-from arpent.ports import SortKey
 from tests.support.databases import database
 from tests.support.jobs import START, Clock, make_job
 

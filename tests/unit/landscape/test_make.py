@@ -13,11 +13,11 @@ import rasterio
 import rasterio.features
 import shapely
 
-from arpent.adapters.collection_files import load_collections
-from arpent.adapters.geopackage import read_features
-from arpent.adapters.stac_catalog.folder import FolderCatalog
+from arpent.adapters.catalogs.stac_folder import FolderCatalog
+from arpent.adapters.collections.files import load_collections
+from arpent.adapters.formats.geopackage import read_features
+from arpent.domain.interval import Interval
 from arpent.landscape.make import Landscape, make_landscape
-from arpent.model.interval import Interval
 
 
 def digest(folder: Path) -> str:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from arpent.model.request import Resampling
+from arpent.domain.request import Resampling
 from arpent.raster.mosaic import simple
 from tests.support.cogs import MemoryReader, band, boxes_site, centres, collection, formula, item, source, wants
 

@@ -7,9 +7,9 @@ import pytest
 import shapely
 from affine import Affine
 
-from arpent.model.item import Item
+from arpent.domain.imagery.item import Item
 from arpent.raster.mosaic import Mosaic, simple, stack
-from arpent.raster.site import Site
+from arpent.raster.sampling_plan import Site
 from tests.support.cogs import (
     DN,
     REFLECTANCE,

@@ -13,15 +13,15 @@ from uuid import uuid4
 import uvicorn
 from fastapi import FastAPI
 
-from arpent.errors import ActionNotAllowed, JobNotFound
-from arpent.model.finding import Finding, Verdict
-from arpent.model.job import Job, Status, UserAction
-from arpent.model.request import Request
-from arpent.ports import SortKey
+from arpent.domain.errors import ActionNotAllowed, JobNotFound
+from arpent.domain.finding import Finding, Verdict
+from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.ports.jobs import SortKey
+from arpent.domain.request import Request
 from arpent.server.app import create_app
 from arpent.server.options import Options
 from arpent.server.tokens import Tokens
-from arpent.wire.request import parse_batch
+from arpent.wire.request.parse import parse_batch
 
 CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
 KEY = b"0123456789abcdef0123456789abcdef"

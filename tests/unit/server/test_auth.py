@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from starlette.requests import Request
 
-from arpent.errors import Unauthorized
+from arpent.domain.errors import Unauthorized
 from arpent.server.auth import TOKEN_PATHS, is_private
 from arpent.server.options import Options
 from arpent.server.tokens import Tokens

@@ -8,7 +8,7 @@ import logging
 import pytest
 import requests
 
-from arpent.model.job import Status
+from arpent.domain.job import Status
 from tests.unit.server.fakes import World
 from tests.unit.wire.bodies import BATCH, SCRIPT, SECRET, text
 

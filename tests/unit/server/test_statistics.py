@@ -7,7 +7,7 @@ import logging
 import pytest
 import requests
 
-from arpent.model.grid import Size
+from arpent.domain.grid import Size
 from tests.unit.server.fakes import World
 from tests.unit.wire.bodies import STATISTICAL, text
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from arpent.adapters.sql.retention import scrub
-from arpent.model.location import Credentials, Location
-from arpent.wire.body import without_forgotten
-from arpent.wire.request import parse_batch
+from arpent.adapters.database.retention import scrub
+from arpent.domain.location import Credentials, Location
+from arpent.wire.request.body import without_forgotten
+from arpent.wire.request.parse import parse_batch
 from tests.support.client import seed_body
 
 

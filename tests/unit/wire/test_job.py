@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from arpent.errors import InvalidRequest
-from arpent.model.finding import Finding, Verdict
-from arpent.model.job import Job, Progress, Status, StopReason, UserAction
-from arpent.ports import SortKey
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.finding import Finding, Verdict
+from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
+from arpent.domain.ports.jobs import SortKey
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import Page, listing, page, sort_key
 from tests.unit.wire.bodies import BATCH, SECRET, text

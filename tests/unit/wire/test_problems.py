@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from arpent import errors
+from arpent.domain import errors
 from arpent.wire.problems import PROBLEMS, UNEXPECTED, problem, refused
 
 
@@ -16,7 +16,7 @@ def classes(root: type[errors.ArpentError]) -> Iterator[type[errors.ArpentError]
         yield from classes(kind)
 
 
-ALL = [kind for kind in classes(errors.ArpentError) if kind.__module__ == "arpent.errors"]
+ALL = [kind for kind in classes(errors.ArpentError) if kind.__module__ == "arpent.domain.errors"]
 
 
 @pytest.mark.parametrize("kind", ALL)

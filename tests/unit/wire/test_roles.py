@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from arpent.errors import InvalidRequest
-from arpent.model.location import Location
-from arpent.wire.request import parse_batch
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.location import Location
+from arpent.wire.request.parse import parse_batch
 from tests.unit.wire.bodies import BATCH, REMOVE, text
 
 PLACES = ("input.features.s3", "output.s3")

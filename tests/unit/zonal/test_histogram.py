@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from arpent.errors import InvalidRequest
-from arpent.model.calculation import Calculation, Histogram
-from arpent.model.evalscript import SampleType
-from arpent.model.result import HistogramCounts
+from arpent.domain.calculation import Calculation, Histogram
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.evalscript import SampleType
+from arpent.domain.result import HistogramCounts
 from arpent.zonal.histogram import check
-from arpent.zonal.outside import Outside
+from arpent.zonal.reductions import Outside
 from arpent.zonal.statistics import summarise
 
 

@@ -8,12 +8,11 @@ import statistics as python
 import numpy as np
 import pytest
 
-from arpent.model.calculation import Calculation
-from arpent.model.evalscript import SampleType
-from arpent.model.result import BandStatistics
-from arpent.zonal.outside import Outside
-from arpent.zonal.percentiles import ranks
-from arpent.zonal.statistics import summarise
+from arpent.domain.calculation import Calculation
+from arpent.domain.evalscript import SampleType
+from arpent.domain.result import BandStatistics
+from arpent.zonal.reductions import Outside
+from arpent.zonal.statistics import ranks, summarise
 
 MEDIAN = Calculation(percentiles=(50,))
 

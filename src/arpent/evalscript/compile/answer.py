@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from arpent.domain.evalscript import DATA_MASK, Evalscript
 from arpent.evalscript.compile.graph import Node
 from arpent.evalscript.compile.machine import Machine, shown
 from arpent.evalscript.compile.memory import is_nothing
 from arpent.evalscript.compile.property import item, member
 from arpent.evalscript.compile.tree import Unsupported
 from arpent.evalscript.compile.values import List, Record, Special, Value
-from arpent.model.evalscript import DATA_MASK, Evalscript
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arpent.domain.evalscript import Evalscript
 from arpent.evalscript.compile.graph import Node
 from arpent.evalscript.compile.machine import Machine
 from arpent.evalscript.compile.values import List, Record, Special, Value
 from arpent.evalscript.layout import Column, Layout
 from arpent.evalscript.scenes import is_fusion, source_keys
-from arpent.model.evalscript import Evalscript
 
 
 def samples_of(machine: Machine, evalscript: Evalscript, layout: Layout) -> Value:

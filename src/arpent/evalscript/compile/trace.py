@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from arpent.domain.evalscript import Evalscript, Mosaicking
 from arpent.evalscript.compile.answer import Answer, answer_of
 from arpent.evalscript.compile.expression import EXPRESSIONS
 from arpent.evalscript.compile.function import find, hoist, invoke
@@ -18,7 +19,6 @@ from arpent.evalscript.compile.statement import STATEMENTS
 from arpent.evalscript.compile.tree import Tree, Unsupported, bound_names, declared_by_var
 from arpent.evalscript.compile.values import Builtin, Class, Function, Namespace, Scope, Special, Value
 from arpent.evalscript.layout import Layout
-from arpent.model.evalscript import Evalscript, Mosaicking
 
 _MOST_OPERATIONS = 3000
 _MOST_WIDTH = 64

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from arpent.adapters.script_workshop import Workshop
-from arpent.adapters.v8_runtime import V8Runtime
+from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.support.referee import Verdict, judge
 
 Judge = Callable[..., Verdict]

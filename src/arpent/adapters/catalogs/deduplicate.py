@@ -1,0 +1,63 @@
+"""One acquisition once: reprocessings of the same tile and datatake give way to the newest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import shapely
+
+from arpent.domain.imagery.item import Item
+
+COVERED = 0.9
+"""A newer processing replaces an older one if it covers this share of its footprint; else the two are different
+parts of the tile, received by different stations."""
+_DATATAKES = ("s2:datatake_id", "eopf:datatake_id")
+_TILES = ("grid:code", "s2:mgrs_tile")
+_BASELINES = ("s2:processing_baseline", "processing:version")
+_GENERATED = ("s2:generation_time", "processing:datetime")
+
+
+def newest(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The items without superseded processings, by sensing time, then id."""
+    groups: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        groups.setdefault(_acquisition(item), []).append(item)
+    kept = [item for group in groups.values() for item in _uncovered(group)]
+    return tuple(sorted(kept, key=lambda item: (item.instant, item.id)))
+
+
+def _acquisition(item: Item) -> tuple[str, ...]:
+    """What two processings share: platform, datatake, tile; exact times differ by seconds between processings.
+    Without a datatake the sensing time stands in, without a tile an item is its own acquisition."""
+    tile = _text(item, _TILES).removeprefix("MGRS-")
+    if not tile:
+        return (item.id,)
+    datatake = re.sub(r"_N\d\d\.\d\d$", "", _text(item, _DATATAKES))
+    platform = str(item.properties.get("platform") or "").lower()
+    return (platform, datatake or item.instant.isoformat(), tile)
+
+
+def _uncovered(group: list[Item]) -> list[Item]:
+    """Newest first; an older one stays only for ground that the newer ones do not cover."""
+    if len(group) == 1:
+        return group
+    kept: list[Item] = []
+    for item in sorted(group, key=_age, reverse=True):
+        area = shapely.area(item.footprint)
+        ground = shapely.union_all([other.footprint for other in kept]) if kept else None
+        if ground is None or shapely.area(shapely.intersection(ground, item.footprint)) < COVERED * area:
+            kept.append(item)
+    return kept
+
+
+def _age(item: Item) -> tuple[str, str, float, str, str]:
+    """Later sorts higher: baseline, generation, sequence, ingestion, id. ISO text sorts as time."""
+    sequence = item.properties.get("s2:sequence")
+    number = float(sequence) if isinstance(sequence, str | int | float) and str(sequence).isdigit() else 0.0
+    created = item.created.isoformat() if item.created else ""
+    return (_text(item, _BASELINES), _text(item, _GENERATED), number, created, item.id)
+
+
+def _text(item: Item, names: tuple[str, ...]) -> str:
+    return next((str(item.properties[name]) for name in names if item.properties.get(name)), "")

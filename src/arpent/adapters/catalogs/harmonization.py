@@ -1,0 +1,72 @@
+"""The baseline offset: what to add to an asset's digital numbers so that DN = 10000 * reflectance (FACTS 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from arpent.domain.imagery.collection import Collection
+
+Document = Mapping[str, object]
+"""JSON of a STAC item, or a part of it."""
+
+
+def offset(collection: Collection, item: Document, asset: Document) -> float:
+    """The first of the collection's rules that has an answer decides; none has: 0. For harmonized bands only."""
+    rule = collection.harmonize
+    own = rule.get("by_collection")
+    rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
+    for name in rules if isinstance(rules, Sequence) else ():
+        answer = _RULES[name](rule, item, asset)
+        if answer is not None:
+            return answer
+    return 0.0
+
+
+def properties(item: Document) -> Document:
+    """`properties` of an item; empty if it has none."""
+    found = item.get("properties")
+    return found if isinstance(found, Mapping) else {}
+
+
+def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
+    """Processing baseline, `05.09` as (5, 9); None if the item does not say."""
+    names = rule.get("baseline")
+    for name in names if isinstance(names, Sequence) else ():
+        text = properties(item).get(str(name))
+        if isinstance(text, str) and all(part.isdigit() for part in text.split(".")):
+            return _numbers(text)
+    return None
+
+
+def _by_flag(rule: Document, item: Document, _: Document) -> float | None:
+    return 0.0 if properties(item).get(str(rule.get("flag"))) is True else None
+
+
+def _by_raster_offset(_: Document, __: Document, asset: Document) -> float | None:
+    """The asset's own scale and offset, turned into digital numbers: -0.1 at 0.0001 is -1000."""
+    bands = asset.get("raster:bands")
+    first = bands[0] if isinstance(bands, Sequence) and bands and isinstance(bands[0], Mapping) else {}
+    scale, shift = first.get("scale", asset.get("raster:scale")), first.get("offset", asset.get("raster:offset"))
+    if not isinstance(scale, int | float) or not isinstance(shift, int | float) or not scale:
+        return None
+    return round(shift / scale, 6) + 0.0
+
+
+def _by_baseline(rule: Document, item: Document, _: Document) -> float | None:
+    found = baseline(rule, item)
+    if found is None:
+        return None
+    shift = rule.get("offset")
+    since = _numbers(str(rule.get("since") or "0"))
+    return float(shift) if found >= since and isinstance(shift, int | float) else 0.0
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+_RULES: Mapping[str, Callable[[Document, Document, Document], float | None]] = {
+    "flag": _by_flag,
+    "raster-offset": _by_raster_offset,
+    "baseline": _by_baseline,
+}

@@ -1,0 +1,55 @@
+"""Which catalogue answers for which collection, and how its address is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from arpent.adapters.catalogs.stac_api import ApiCatalog
+from arpent.adapters.catalogs.stac_folder import FolderCatalog
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.domain.ports.imagery import Catalog
+
+ALIASES = {"earth-search": "https://earth-search.aws.element84.com/v1"}
+"""Short names of public catalogues."""
+
+
+def open_catalog(address: str | None, others: Mapping[str, str] | None = None) -> Catalog:
+    """The catalogue at `address` (settings `catalog`), and others for some collections (`catalogs`: id → address).
+
+    An address is an alias, an http(s) URL of a STAC API, a folder, or a file. Nothing is read yet.
+    """
+    return RoutedCatalog(
+        default=_opened(address) if address else None,
+        others={identity: _opened(other) for identity, other in (others or {}).items()},
+    )
+
+
+def _opened(address: str) -> Catalog:
+    address = ALIASES.get(address, address)
+    if address.startswith(("http://", "https://")):
+        return ApiCatalog(address)
+    return FolderCatalog(Path(address.removeprefix("file://")))
+
+
+class RoutedCatalog:
+    """Asks the collection's own catalogue, or the default one."""
+
+    def __init__(self, *, default: Catalog | None, others: Mapping[str, Catalog]) -> None:
+        self._default = default
+        self._others = dict(others)
+
+    def search(
+        self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
+    ) -> tuple[Item, ...]:
+        names = (collection.id, *collection.aliases)
+        catalog = next((self._others[name] for name in names if name in self._others), self._default)
+        if catalog is None:
+            raise CatalogUnavailable(
+                f"No catalogue is set for {collection.id}: set `catalog` (ARPENT_CATALOG) to a folder of STAC items, "
+                "a STAC API, or earth-search."
+            )
+        return catalog.search(collection, interval, box)

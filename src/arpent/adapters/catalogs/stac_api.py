@@ -1,0 +1,141 @@
+"""Catalog over a STAC API, by pystac-client."""
+
+from __future__ import annotations
+
+import random
+import time
+from threading import Lock
+from urllib.parse import urlsplit
+
+import requests
+from pystac_client import Client
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from urllib3 import Retry
+
+from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.harmonization import Document
+from arpent.adapters.catalogs.item import belongs, interpret
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+
+PAGE = 200
+"""Items per answer."""
+TIMEOUT = (10.0, 60.0)
+"""Seconds to connect, and between two bytes."""
+RETRIES = 6
+"""Tries of a request after the first, with backoff, jitter and the server's Retry-After …"""
+SEARCHES = 4
+"""… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
+_WHOLE_TIME = "1900-01-01T00:00:00Z/2200-01-01T00:00:00Z"
+
+
+class ApiCatalog:
+    """Item search of a STAC API. Thread-safe; picklable, a copy opens its own connection."""
+
+    def __init__(self, url: str, *, retries: int = RETRIES, backoff: float = 0.5) -> None:
+        self._url = url
+        self._retries = retries
+        self._backoff = backoff
+        self._client: Client | None = None
+        self._served: dict[str, str] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ApiCatalog, (self._url,))
+
+    def search(
+        self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
+    ) -> tuple[Item, ...]:
+        always = collection.timeless
+        # A pystac client is not thread-safe; searches are few and short beside the reading of images.
+        with self._lock:
+            documents = self._patiently(collection, None if always else interval, box)
+        found = (
+            interpret(document, collection, _source(document, self._url))
+            for document in documents
+            if belongs(document, collection, folder=False)
+        )
+        return newest(item for item in found if item is not None and (always or interval.contains(item.instant)))
+
+    def _patiently(
+        self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
+    ) -> list[Document]:
+        for number in range(SEARCHES):
+            try:
+                return self._documents(collection, interval, box)
+            except (APIError, requests.RequestException, ValueError, KeyError) as error:
+                tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
+                if tried or number == SEARCHES - 1:
+                    raise self._explained(error) from error
+                time.sleep(self._backoff * 2**number * random.uniform(0.5, 1.5))
+        raise AssertionError("the last search returns or raises")
+
+    def _documents(
+        self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
+    ) -> list[Document]:
+        search = self._opened().search(
+            collections=self._collections(collection),
+            bbox=list(box),
+            datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
+            limit=PAGE,
+        )
+        return list(search.items_as_dicts())
+
+    def _opened(self) -> Client:
+        if self._client is None:
+            retry = Retry(
+                total=self._retries,
+                backoff_factor=self._backoff,
+                backoff_jitter=self._backoff,
+                status_forcelist=(429, 500, 502, 503, 504),
+                allowed_methods=None,  # a search by POST changes nothing
+            )
+            self._client = Client.open(self._url, stac_io=StacApiIO(max_retries=retry, timeout=TIMEOUT))
+        return self._client
+
+    def _collections(self, collection: Collection) -> list[str] | None:
+        """The first of the collection's STAC ids that this API has: later ones would bring the same acquisitions."""
+        wanted = collection.stac_collections
+        if len(wanted) < 2:
+            return list(wanted) or None
+        if collection.id not in self._served:
+            found = next((name for name in wanted if self._has(name)), None)
+            if found is None:
+                raise CatalogUnavailable(
+                    f"{self._host} has none of the STAC collections of {collection.id}: {', '.join(wanted)}."
+                )
+            self._served[collection.id] = found
+        return [self._served[collection.id]]
+
+    def _has(self, name: str) -> bool:
+        try:
+            return self._opened().get_collection(name) is not None
+        except APIError as error:
+            if getattr(error, "status_code", None) == requests.codes.not_found:
+                return False
+            raise
+
+    @property
+    def _host(self) -> str:
+        """The API without user, password and query."""
+        split = urlsplit(self._url)
+        return f"{split.scheme}://{split.hostname}{split.path}"
+
+    def _explained(self, error: Exception) -> CatalogUnavailable:
+        """A refusal is final; no answer, a busy or a confused server may answer the next time."""
+        status = getattr(error, "status_code", None)
+        refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
+        reason = f"HTTP {status}" if status else type(error).__name__
+        return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=not refused)
+
+
+def _source(document: Document, otherwise: str) -> str:
+    """The item's own address."""
+    links = document.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
+            return str(link["href"])
+    return otherwise

@@ -1,0 +1,1 @@
+"""Collections: the data collections that arpent knows, one TOML each."""

@@ -1,0 +1,95 @@
+"""Engines for SQLite and PostgreSQL, and the two kinds of transactions on them: reading and writing."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from arpent.domain.errors import WorldError
+
+BUSY_MILLISECONDS = 30_000
+"""How long SQLite waits for another writer."""
+FULL = re.compile(r"disk is full|No space left on device")
+"""How SQLite and PostgreSQL say it."""
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for `sqlite:///file` or `postgresql://user:password@host/name`; connects on first use."""
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads. Raises WorldError when the database does not answer."""
+    with _explained(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; on SQLite it is the only one of its time. Raises WorldError likewise."""
+    with _explained(), engine.connect().execution_options(arpent_writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """The driver's own sentence without the statement, whose parameters may hold what nobody should read."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        advice = "; make room on its disk" if FULL.search(str(cause)) else ""
+        raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise WorldError("The connection to the database was lost", transient=True) from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Where several servers start on a new file at once, the change of its journal meets a lock that SQLite's own
+    patience does not cover: it fails at once."""
+    end = time.monotonic() + BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the low byte, whatever the reason
+            if not busy or time.monotonic() > end:
+                raise
+        time.sleep(0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A transaction that first reads and then writes must hold the write lock from the start, else it may find
+    that somebody else wrote in between and has to give up."""
+    writes = connection.get_execution_options().get("arpent_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

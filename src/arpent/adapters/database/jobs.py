@@ -1,0 +1,136 @@
+"""JobStore: jobs as rows; the request's text encrypted if there is a cipher."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from cryptography.fernet import Fernet
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, or_, select, update
+
+from arpent.adapters.database.connection import reading, writing
+from arpent.adapters.database.keys import seal, unseal
+from arpent.adapters.database.progress import progress_of
+from arpent.adapters.database.schema import findings, jobs, partitions
+from arpent.domain.errors import Conflict, JobNotFound
+from arpent.domain.finding import Finding, Verdict
+from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
+from arpent.domain.ports.jobs import SortKey
+
+ORDERS: Mapping[SortKey, tuple[ColumnElement[object], ...]] = {
+    SortKey.CREATED: (jobs.c.created, jobs.c.id),
+    SortKey.CREATED_DESCENDING: (jobs.c.created.desc(), jobs.c.id.desc()),
+    SortKey.STATUS: (jobs.c.status, jobs.c.created, jobs.c.id),
+    SortKey.STATUS_DESCENDING: (jobs.c.status.desc(), jobs.c.created.desc(), jobs.c.id.desc()),
+}
+"""Each is the order of an index of the table, or its reverse."""
+
+
+class SqlJobStore:
+    """Jobs in a database."""
+
+    def __init__(
+        self, engine: Engine, cipher: Fernet | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._engine = engine
+        self._cipher = cipher
+        self._now = now
+
+    def add(self, job: Job) -> None:
+        row = {**_columns(job), "id": job.id, "owner": job.owner, "created": job.created, "version": job.version}
+        with writing(self._engine) as connection:
+            connection.execute(jobs.insert(), {**row, "body": seal(self._cipher, job.body)})
+
+    def get(self, job_id: str) -> Job:
+        with reading(self._engine) as connection:
+            found = self._read(connection, (job_id,))
+        if not found:
+            raise JobNotFound(f"There is no request {job_id}")
+        return found[job_id]
+
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        page = select(jobs.c.id).order_by(*ORDERS[sort]).offset(offset).limit(count)
+        if owner is not None:
+            page = page.where(jobs.c.owner == owner)
+        with reading(self._engine) as connection:
+            ids = connection.scalars(page).all()
+            found = self._read(connection, ids)
+        return tuple(found[job_id] for job_id in ids if job_id in found)
+
+    def save(self, job: Job) -> Job:
+        statement = update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version)
+        with writing(self._engine) as connection:
+            saved = connection.execute(statement.values(**_columns(job), version=job.version + 1)).rowcount
+            if not saved:
+                raise Conflict(f"Request {job.id} was changed in the meantime")
+            return self._read(connection, (job.id,))[job.id]
+
+    def findings(self, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+        page = (
+            select(findings)
+            .where(findings.c.job_id == job_id)
+            .order_by(findings.c.feature, findings.c.kind)
+            .offset(offset)
+            .limit(count)
+        )
+        with reading(self._engine) as connection:
+            return tuple(_finding(row) for row in connection.execute(page))
+
+    def unsettled(self) -> tuple[str, ...]:
+        has_work = exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False))
+        begin = and_(jobs.c.status == Status.ANALYSIS_DONE, jobs.c.user_action == UserAction.START)
+        finish = and_(jobs.c.status == Status.PROCESSING, ~has_work)
+        # Said twice so that the index by status finds the few that live among the many that have ended.
+        alive = jobs.c.status.in_((Status.ANALYSIS_DONE, Status.PROCESSING))
+        with reading(self._engine) as connection:
+            return tuple(connection.scalars(select(jobs.c.id).where(alive, or_(begin, finish))).all())
+
+    def _read(self, connection: Connection, job_ids: Sequence[str]) -> dict[str, Job]:
+        progress = progress_of(connection, job_ids, self._now())
+        rows = connection.execute(select(jobs).where(jobs.c.id.in_(job_ids)))
+        return {row.id: self._job(row, progress.get(row.id, Progress())) for row in rows}
+
+    def _job(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
+        return Job(
+            id=row.id,
+            owner=row.owner,
+            body=unseal(self._cipher, row.body),
+            status=Status(row.status),
+            user_action=UserAction(row.user_action),
+            user_action_updated=row.user_action_updated,
+            created=row.created,
+            last_updated=row.last_updated,
+            begun=row.begun,
+            error=row.error,
+            stop_reason=StopReason(row.stop_reason) if row.stop_reason else None,
+            retry=row.retry,
+            progress=progress,
+            estimate=json.loads(row.estimate),
+            version=row.version,
+        )
+
+
+def _columns(job: Job) -> dict[str, object]:
+    """What `save` may change."""
+    return {
+        "status": job.status.value,
+        "user_action": job.user_action.value,
+        "user_action_updated": job.user_action_updated,
+        "last_updated": job.last_updated,
+        "begun": job.begun,
+        "error": job.error,
+        "stop_reason": job.stop_reason.value if job.stop_reason else None,
+        "retry": job.retry,
+        "estimate": json.dumps(dict(job.estimate)),
+    }
+
+
+def _finding(row: Row[tuple[object, ...]]) -> Finding:
+    return Finding(
+        feature=row.feature,
+        identifier=row.identifier,
+        verdict=Verdict(row.verdict),
+        kind=row.kind,
+        message=row.message,
+    )

@@ -1,0 +1,52 @@
+"""Keys: the server's own, kept in the database unless the operator brings one; and what they encrypt at rest."""
+
+from __future__ import annotations
+
+import secrets as randomness
+from base64 import urlsafe_b64encode
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Engine, select
+
+from arpent.adapters.database.connection import writing
+from arpent.adapters.database.schema import secrets
+from arpent.adapters.database.upsert import insert_missing
+from arpent.domain.errors import WorldError
+
+KEY_NAME = "server-key"
+FERNET_PREFIX = b"gAAAA"
+"""How an encrypted body begins; a request begins with a brace."""
+
+
+def stored_key(engine: Engine) -> bytes:
+    """32 random bytes, made on the first call and the same ever after, for every server of this database."""
+    with writing(engine) as connection:
+        fresh = {"name": KEY_NAME, "value": randomness.token_bytes(32)}
+        connection.execute(insert_missing(connection, secrets), fresh)
+        return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == KEY_NAME)).scalar_one())
+
+
+def body_cipher(key: bytes) -> Fernet:
+    """Encrypts stored requests. The key may be any secret of the operator; tokens signed with the same secret
+    share no key with it."""
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"arpent stored requests").derive(key)
+    return Fernet(urlsafe_b64encode(derived))
+
+
+def seal(cipher: Fernet | None, body: str) -> bytes:
+    """What is stored of a request; without a cipher its plain text."""
+    return cipher.encrypt(body.encode()) if cipher else body.encode()
+
+
+def unseal(cipher: Fernet | None, stored: bytes) -> str:
+    """The request again. Raises WorldError when it was stored with another key."""
+    if not stored.startswith(FERNET_PREFIX):
+        return stored.decode()
+    try:
+        if cipher:
+            return cipher.decrypt(stored).decode()
+    except InvalidToken:
+        pass
+    raise WorldError("Stored requests cannot be read: set ARPENT_SECRET_KEY to the key they were stored with")

@@ -1,0 +1,60 @@
+"""The progress of jobs: sums over their partitions, and the pace they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, case, func, select
+
+from arpent.adapters.database.schema import partitions
+from arpent.adapters.database.throughput import rates_of
+from arpent.domain.job import Progress
+
+LONGEST_SECONDS = 10 * 365 * 86_400
+"""An end farther away is no date to tell: the job hardly moves."""
+
+
+def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, Progress]:
+    """Job id → progress; a job without partitions is not there."""
+    is_open = partitions.c.finished.is_(False)
+    in_hand = and_(is_open, partitions.c.token.is_not(None), partitions.c.leased_until > now)
+    statement = (
+        select(
+            partitions.c.job_id,
+            func.count().label("partitions"),
+            func.sum(partitions.c.features).label("features"),
+            func.sum(partitions.c.done).label("done"),
+            func.sum(partitions.c.failed).label("failed"),
+            func.sum(partitions.c.lacking).label("lacking"),
+            func.sum(partitions.c.processing_units).label("processing_units"),
+            func.sum(case((is_open, 1), else_=0)).label("open"),
+            func.sum(case((in_hand, 1), else_=0)).label("in_hand"),
+        )
+        .where(partitions.c.job_id.in_(job_ids))
+        .group_by(partitions.c.job_id)
+    )
+    found = {
+        row.job_id: Progress(
+            features=int(row.features),
+            done=int(row.done),
+            failed=int(row.failed),
+            lacking=int(row.lacking),
+            partitions=int(row.partitions),
+            open=int(row.open),
+            in_hand=int(row.in_hand),
+            processing_units=float(row.processing_units),
+        )
+        for row in connection.execute(statement)
+    }
+    rates = rates_of(connection, [job_id for job_id, progress in found.items() if progress.open], now)
+    return found | {job_id: _paced(found[job_id], rate, now) for job_id, rate in rates.items()}
+
+
+def _paced(progress: Progress, rate: float, now: datetime) -> Progress:
+    paced = replace(progress, rate=rate)
+    seconds = paced.seconds_left
+    if seconds is None or seconds > LONGEST_SECONDS:
+        return paced
+    return replace(paced, end=now + timedelta(seconds=seconds))

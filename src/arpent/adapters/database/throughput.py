@@ -1,0 +1,56 @@
+"""The pace of jobs: how many features a second they did of late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, case, func, select
+
+from arpent.adapters.database.schema import jobs, partitions
+from arpent.domain.job import Status
+
+WINDOWS = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta.max)
+"""How far back it looks, though never behind the job's last beginning; farther if less tells too little."""
+LEAST_ENDED = 8
+"""So many partitions have to end in a window …"""
+ROUNDS = 4
+"""… which has to be so many times as long as one of them takes: workers that began together end together, and a window
+that holds such a burst but not the time before it would tell a rate that is far too high."""
+
+
+def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, float]:
+    """Job id → features per second, for those of the jobs that are PROCESSING and have something to tell by. Few rows
+    are read where a short window tells enough."""
+    rates: dict[str, float] = {}
+    running = (jobs.c.id.in_(job_ids), jobs.c.status == Status.PROCESSING, jobs.c.begun < now)
+    begun = connection.execute(select(jobs.c.id, jobs.c.begun).where(*running)).all() if job_ids else ()
+    ages = {job_id: now - instant for job_id, instant in begun}
+    for window in WINDOWS:
+        spans = {job_id: min(window, age) for job_id, age in ages.items() if job_id not in rates}
+        for job_id, ended, features, worked in _ended(connection, spans, now):
+            seconds = spans[job_id].total_seconds()
+            tells = ended >= LEAST_ENDED and seconds * ended >= ROUNDS * worked
+            if features and (tells or spans[job_id] == ages[job_id]):
+                rates[job_id] = features / seconds
+    return rates
+
+
+def _ended(
+    connection: Connection, spans: Mapping[str, timedelta], now: datetime
+) -> Iterator[tuple[str, int, int, float]]:
+    """(job, partitions, features, seconds of work) of what ended in the last so long, where something did."""
+    if not spans:
+        return
+    # One bound for all, for the index; what lies before a job's own beginning is left out of its sums.
+    amounts = (1, partitions.c.handled, partitions.c.seconds)
+    statement = (
+        select(
+            jobs.c.id, *(func.sum(case((partitions.c.finished_at > jobs.c.begun, each), else_=0)) for each in amounts)
+        )
+        .where(jobs.c.id.in_(list(spans)), partitions.c.job_id == jobs.c.id)
+        .where(partitions.c.finished_at > now - max(spans.values()))
+        .group_by(jobs.c.id)
+    )
+    for job_id, ended, features, worked in connection.execute(statement):
+        yield job_id, int(ended), int(features), float(worked)

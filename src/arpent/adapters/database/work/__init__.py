@@ -1,0 +1,1 @@
+"""Work: analyses and partitions, handed out by lease."""

@@ -1,0 +1,55 @@
+"""How a partition that kills its workers is cut in halves, so that the one feature that does it is found."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
+
+from arpent.adapters.database.schema import jobs, partitions, payloads
+from arpent.adapters.database.work.payload import pack, unpack
+
+MOST_SUSPECTS = 16
+"""Parts of what was one partition that may be without a result at once: so many killers are found in it."""
+
+
+def cut(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
+    """Free the partition, reduced to the first half of its features; the second half is a new one. Both begin with
+    `deaths` on their account; the features, done and failed of the job add up to what they were.
+
+    False, and nothing is changed, where that would lead to nothing: the partition has one feature, or MOST_SUSPECTS
+    parts are without a result: of the same partition, or of all partitions while the job has no result at all, as it
+    is hardly the features then that kill.
+    """
+    # Two runners that cut partitions of a job must not give the same number away.
+    connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
+    row = (partitions.c.job_id == job_id, partitions.c.number == number)
+    payload = (payloads.c.job_id == job_id, payloads.c.number == number)
+    features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
+    origin, turn = connection.execute(select(partitions.c.cut_from, partitions.c.round).where(*row)).one()
+    if len(features) < 2 or _suspects(connection, job_id, origin) >= MOST_SUSPECTS:
+        return False
+    origin = number if origin is None else origin
+    first, second = (features.take(rows) for rows in np.array_split(np.arange(len(features)), 2))
+    fate = {"cut_from": origin, "deaths": deaths, "vanished": 0}
+    connection.execute(
+        update(partitions)
+        .where(*row)
+        .values(features=partitions.c.features - len(second), failures=0, token=None, leased_until=None, **fate)
+    )
+    connection.execute(update(payloads).where(*payload).values(features=pack(first)))
+    last = connection.execute(select(func.max(partitions.c.number)).where(partitions.c.job_id == job_id)).scalar_one()
+    key = {"job_id": job_id, "number": last + 1}
+    connection.execute(partitions.insert(), {**key, "features": len(second), "round": turn, **fate})
+    connection.execute(payloads.insert(), {**key, "features": pack(second)})
+    return True
+
+
+def _suspects(connection: Connection, job_id: str, origin: int | None) -> int:
+    """Parts of partitions that have no result (yet, or for good)."""
+    mine = partitions.c.job_id == job_id
+    lived = (mine, partitions.c.finished.is_(True), partitions.c.done > 0)
+    family: ColumnElement[bool] = partitions.c.cut_from.is_not(None)
+    if connection.execute(select(partitions.c.number).where(*lived).limit(1)).first() is not None:
+        family = partitions.c.cut_from == origin
+    suspect = or_(partitions.c.finished.is_(False), partitions.c.done == 0)
+    return int(connection.execute(select(func.count()).where(mine, family, suspect)).scalar_one())

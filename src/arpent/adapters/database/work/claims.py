@@ -1,0 +1,108 @@
+"""How a piece of work is chosen and taken: jobs take turns, and nobody gets what another holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, or_, select, update
+
+from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions, payloads
+from arpent.adapters.database.work.payload import unpack
+from arpent.domain.job import Status
+from arpent.domain.partition import Partition
+from arpent.domain.ports.jobs import Lease
+
+CANDIDATES = 8
+"""Jobs looked at per claim; more than one, as another runner may be quicker at the first."""
+
+
+def candidates(
+    connection: Connection, now: datetime, *, analyses: bool, partitions: bool
+) -> tuple[tuple[str, Status], ...]:
+    """Jobs with free work, the least recently served first."""
+    wanted: list[tuple[Status, ColumnElement[bool]]] = []
+    if analyses:
+        wanted.append((Status.ANALYSING, _free(jobs, now)))
+    if partitions:
+        wanted.append((Status.PROCESSING, _has_free_partition(now)))
+    if not wanted:
+        return ()
+    statement = (
+        select(jobs.c.id, jobs.c.status)
+        .where(
+            jobs.c.status.in_([status for status, _ in wanted]),
+            or_(*(and_(jobs.c.status == status, has_work) for status, has_work in wanted)),
+        )
+        .order_by(jobs.c.served, jobs.c.created)
+        .limit(CANDIDATES)
+    )
+    return tuple((row.id, Status(row.status)) for row in connection.execute(statement))
+
+
+def take_analysis(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
+    """The analysis of this job, if it is still free. The version goes up so that whoever analysed it before, and slept
+    through the lease, cannot save what came of it."""
+    token = str(uuid4())
+    taken = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.status == Status.ANALYSING, _free(jobs, now))
+        .values(
+            token=token,
+            leased_until=until,
+            vanished=jobs.c.vanished + case((jobs.c.token.is_(None), 0), else_=1),
+            served=_turn(now),
+            version=jobs.c.version + 1,
+        )
+    )
+    if taken.rowcount == 0:
+        return None
+    counts = select(jobs.c.failures, jobs.c.vanished).where(jobs.c.id == job_id)
+    failures, vanished = connection.execute(counts).one()
+    return Lease(job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished)
+
+
+def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
+    """The first free partition of this job, if there still is one; those whose workers died come last."""
+    processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
+    free = (
+        select(partitions)
+        .where(partitions.c.job_id == job_id, partitions.c.finished.is_(False), _free(partitions, now), processing)
+        .order_by(partitions.c.deaths, partitions.c.number)  # what kills takes nobody's place
+        .limit(1)
+        .with_for_update(skip_locked=True)  # PostgreSQL; on SQLite this transaction is the only writer
+    )
+    chosen = connection.execute(free).first()
+    if chosen is None:
+        return None
+    number, vanished = chosen.number, chosen.vanished + (chosen.token is not None)
+    token = str(uuid4())
+    connection.execute(
+        update(partitions)
+        .where(partitions.c.job_id == job_id, partitions.c.number == number)
+        .values(token=token, leased_until=until, claims=chosen.claims + 1, vanished=vanished)
+    )
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(served=_turn(now)))
+    payload = connection.execute(
+        select(payloads.c.features).where(payloads.c.job_id == job_id, payloads.c.number == number)
+    ).scalar_one()
+    partition = Partition(number=number, features=unpack(payload), round=chosen.round, again=chosen.claims > 0)
+    return Lease(
+        job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths,
+        vanished=vanished,
+    )  # fmt: skip
+
+
+def _free(table: Table, now: datetime) -> ColumnElement[bool]:
+    return and_(
+        or_(table.c.token.is_(None), table.c.leased_until <= now),
+        or_(table.c.not_before.is_(None), table.c.not_before <= now),
+    )
+
+
+def _has_free_partition(now: datetime) -> ColumnElement[bool]:
+    return exists().where(partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), _free(partitions, now))
+
+
+def _turn(now: datetime) -> int:
+    return (now - EPOCH) // MICROSECOND

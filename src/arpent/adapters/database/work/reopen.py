@@ -1,0 +1,56 @@
+"""How features that failed, or lack intervals, get another try: their partitions open again, reduced to them."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import Connection, delete, or_, select, update
+
+from arpent.adapters.database.schema import findings, partitions, payloads
+from arpent.adapters.database.work.payload import pack, unpack
+from arpent.domain.finding import LACKING, Verdict
+
+TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == LACKING)
+"""Findings about features that another try may better."""
+
+
+def reopen(connection: Connection, job_id: str) -> None:
+    """Every finished partition with such features; a second call finds none left."""
+    worse = partitions.c.failed + partitions.c.lacking
+    failed = select(partitions.c.number, worse).where(
+        partitions.c.job_id == job_id, partitions.c.finished.is_(True), worse > 0
+    )
+    for number, count in connection.execute(failed).all():
+        _reopen(connection, job_id, number, count)
+
+
+def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> None:
+    payload = (payloads.c.job_id == job_id, payloads.c.number == number)
+    features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
+    reasons = select(findings.c.feature).where(
+        findings.c.job_id == job_id,
+        TO_RETRY,
+        or_(findings.c.partition == number, findings.c.partition.is_(None)),
+    )
+    ids = connection.scalars(reasons).all()
+    rows = np.flatnonzero(np.isin(features.ids, np.array(ids, np.int64)))
+    if len(rows) < failed:  # the reasons are not all known: rather all of them once more than one too few
+        rows = np.arange(len(features))
+    again = features.take(rows)
+    connection.execute(update(payloads).where(*payload).values(features=pack(again)))
+    connection.execute(
+        update(partitions)
+        .where(partitions.c.job_id == job_id, partitions.c.number == number)
+        .values(
+            finished=False,
+            failed=0,
+            done=partitions.c.features - len(again),
+            not_before=None,
+            failures=0,
+            deaths=0,
+            vanished=0,
+            cut_from=None,
+            lacking=0,
+            round=partitions.c.round + 1,
+        )
+    )
+    connection.execute(delete(findings).where(findings.c.job_id == job_id, findings.c.partition == number, TO_RETRY))

@@ -1,0 +1,189 @@
+"""WorkStore: analyses and partitions handed out by lease; whoever holds the token may finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Connection, CursorResult, Engine, Table, Update, delete, select, update
+
+from arpent.adapters.database.connection import reading, writing
+from arpent.adapters.database.progress import progress_of
+from arpent.adapters.database.schema import findings, jobs, partitions, payloads
+from arpent.adapters.database.upsert import insert_or_replace
+from arpent.adapters.database.work import bisect as halves
+from arpent.adapters.database.work import claims
+from arpent.adapters.database.work import reopen as retries
+from arpent.adapters.database.work.payload import pack
+from arpent.domain.errors import LeaseLost
+from arpent.domain.finding import Finding
+from arpent.domain.job import Progress, Status
+from arpent.domain.partition import Outcome, Partition
+from arpent.domain.ports.jobs import Lease
+
+CHUNK = 4
+"""Partitions per transaction of `add`: nobody else's write waits longer than these take, and no more are in memory
+twice; one may hold 100,000 small features."""
+FINDINGS_CHUNK = 5000
+"""Findings per transaction."""
+
+Entry = TypeVar("Entry")
+
+
+class SqlWorkStore:
+    """Work in a database."""
+
+    def __init__(self, engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine = engine
+        self._now = now
+
+    def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
+        with reading(self._engine) as connection:  # most looks find nothing, and then nobody's write has to wait
+            candidates = claims.candidates(connection, now, analyses=analyses, partitions=partitions)
+        until = now + timedelta(seconds=seconds)
+        for job_id, status in candidates:
+            with writing(self._engine) as connection:
+                take = claims.take_analysis if status is Status.ANALYSING else claims.take_partition
+                lease = take(connection, job_id, now, until)
+            if lease is not None:
+                return lease
+        return None
+
+    def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
+        with writing(self._engine) as connection:
+            _held(connection.execute(_leased(lease).values(leased_until=now + timedelta(seconds=seconds))), lease)
+
+    def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
+        with writing(self._engine) as connection:
+            _check_analysing(connection, lease)
+            _delete_work(connection, lease.job_id)
+        # In chunks: one transaction over a lazy reader of a country's features would keep every other writer out.
+        for chunk in _chunks(partitions, CHUNK):
+            rows = [(_partition_row(lease.job_id, each), pack(each.features)) for each in chunk]
+            with writing(self._engine) as connection:
+                _check_analysing(connection, lease)
+                _insert_partitions(connection, rows)
+        for batch in _chunks(findings, FINDINGS_CHUNK):
+            with writing(self._engine) as connection:
+                _check_analysing(connection, lease)
+                _insert_findings(connection, lease, batch)
+
+    def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
+        now = self._now()
+        with writing(self._engine) as connection:
+            statement = _leased(lease)
+            if lease.partition is not None and outcome is not None:
+                statement = statement.values(
+                    finished=True,
+                    finished_at=now,
+                    handled=outcome.done + outcome.failed,
+                    seconds=sum(seconds for _, seconds in outcome.seconds),
+                    done=partitions.c.done + outcome.done,
+                    failed=partitions.c.failed + outcome.failed,
+                    lacking=partitions.c.lacking + outcome.lacking,
+                    processing_units=partitions.c.processing_units + outcome.processing_units,
+                )
+            _held(connection.execute(statement.values(token=None, leased_until=None, failures=0)), lease)
+            if outcome is not None:
+                _insert_findings(connection, lease, outcome.findings)
+                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(last_updated=now))
+            return progress_of(connection, (lease.job_id,), now).get(lease.job_id, Progress())
+
+    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
+        statement = _leased(lease).values(token=None, leased_until=None)
+        if retry_at is not None:
+            count = partitions.c.deaths if died else _table(lease).c.failures
+            statement = statement.values({"not_before": retry_at, count.name: count + 1})
+        if lost:
+            statement = statement.values(vanished=_table(lease).c.vanished + 1)
+        with writing(self._engine) as connection:
+            connection.execute(statement)
+
+    def cut(self, lease: Lease, deaths: int) -> bool:
+        assert lease.partition is not None, "an analysis is not cut"
+        with writing(self._engine) as connection:
+            # Keeps the row from others until the end: whoever takes the partition over sees it whole or cut.
+            _held(connection.execute(_leased(lease).values(not_before=None)), lease)
+            return halves.cut(connection, lease.job_id, lease.partition.number, deaths)
+
+    def reopen(self, job_id: str) -> None:
+        with writing(self._engine) as connection:
+            retries.reopen(connection, job_id)
+
+
+def _table(lease: Lease) -> Table:
+    return jobs if lease.partition is None else partitions
+
+
+def _leased(lease: Lease) -> Update:
+    """UPDATE of the leased row, if the lease still holds."""
+    if lease.partition is None:
+        return update(jobs).where(jobs.c.id == lease.job_id, jobs.c.token == lease.token)
+    return update(partitions).where(
+        partitions.c.job_id == lease.job_id,
+        partitions.c.number == lease.partition.number,
+        partitions.c.token == lease.token,
+    )
+
+
+def _held(result: CursorResult[object], lease: Lease) -> None:
+    if result.rowcount == 0:
+        raise LeaseLost(f"The lease on {_described(lease)} ran out, and somebody else has it or has finished it")
+
+
+def _described(lease: Lease) -> str:
+    work = "the analysis" if lease.partition is None else f"partition {lease.partition.number}"
+    return f"{work} of request {lease.job_id}"
+
+
+def _check_analysing(connection: Connection, lease: Lease) -> None:
+    """Status too: an analyst who was overtaken must not replace partitions that are being processed."""
+    held = select(jobs.c.id).where(
+        jobs.c.id == lease.job_id, jobs.c.token == lease.token, jobs.c.status == Status.ANALYSING
+    )
+    if connection.execute(held.with_for_update()).first() is None:
+        raise LeaseLost(f"The lease on {_described(lease)} ran out, or the analysis has ended")
+
+
+def _delete_work(connection: Connection, job_id: str) -> None:
+    for table in (payloads, partitions, findings):
+        connection.execute(delete(table).where(table.c.job_id == job_id))
+
+
+def _partition_row(job_id: str, partition: Partition) -> dict[str, object]:
+    return {"job_id": job_id, "number": partition.number, "features": len(partition.features)}
+
+
+def _insert_partitions(connection: Connection, rows: list[tuple[dict[str, object], bytes]]) -> None:
+    connection.execute(partitions.insert(), [row for row, _ in rows])
+    connection.execute(
+        payloads.insert(),
+        [{"job_id": row["job_id"], "number": row["number"], "features": payload} for row, payload in rows],
+    )
+
+
+def _insert_findings(connection: Connection, lease: Lease, batch: Iterable[Finding]) -> None:
+    """A later finding of the same kind about the same feature takes the place of the earlier."""
+    number = None if lease.partition is None else lease.partition.number
+    rows = [
+        {
+            "job_id": lease.job_id,
+            "feature": finding.feature,
+            "kind": finding.kind,
+            "verdict": finding.verdict.value,
+            "identifier": finding.identifier,
+            "message": finding.message,
+            "partition": number,
+        }
+        for finding in batch
+    ]
+    if rows:
+        connection.execute(insert_or_replace(connection, findings), rows)
+
+
+def _chunks(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    remaining = iter(entries)
+    while chunk := list(islice(remaining, size)):
+        yield chunk

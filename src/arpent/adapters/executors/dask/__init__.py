@@ -1,0 +1,1 @@
+"""Dask: partitions on a Dask cluster."""

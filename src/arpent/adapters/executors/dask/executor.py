@@ -1,0 +1,217 @@
+"""Executor on a Dask cluster: partitions run wherever its workers are; only counts come back.
+
+The client lives on an event loop of its own thread: this is the other place, beside the HTTP server, where arpent is
+asynchronous. Nothing here waits for the cluster, so that leases are renewed in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import pickle
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent import futures
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from dask import config
+from distributed import Client
+
+from arpent.adapters.executors.dask.heartbeats import Pulse, Sign
+from arpent.adapters.executors.dask.task import Work
+from arpent.adapters.executors.dask.ticket import DaskTicket
+from arpent.domain.errors import WorkerDied, WorkLost, WorldError
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+"""How long a scheduler may take to answer."""
+LOOK_SECONDS = 1.0
+"""How often the workers are looked at …"""
+LOOKED_AT_ONCE = 200
+"""… if there are no more than so many; twice as many are looked at half as often."""
+LARGEST_WORK = "1 GiB"
+"""Features are part of the work; Dask would warn of every partition above 10 MiB."""
+TLS_SETTINGS = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
+"""Dask's own."""
+RECONNECT_SECONDS = 5.0
+"""Pause between two tries to reach a scheduler that was lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at the cluster found."""
+
+    slots: int = 0
+    """Threads of workers that are heard of."""
+    workers: int = 0
+    """How many there are, silent ones too."""
+    wanted: tuple[str, ...] = ()
+    """Workers to which work may be given; none: to any, for none is silent."""
+    lost: frozenset[str] = frozenset()
+    """Names of work that lies with silent workers, anybody's."""
+
+
+Looking: TypeAlias = futures.Future[Look]
+
+
+class DaskExecutor:
+    """A client of a scheduler that somebody else runs; workers may come and go. Every worker thread is a slot."""
+
+    def __init__(self, address: str, prepare: Callable[[], None] | None = None, silence_seconds: float = 60.0) -> None:
+        """`address`: tcp://host:port or tls://host:port (with Dask's own TLS settings); `prepare` runs first in every
+        worker process; picklable. A worker of which the scheduler hears nothing for `silence_seconds` loses what it
+        has, and gets nothing more until it is heard of. Raises WorldError if no scheduler answers."""
+        self._address = address
+        self._prepare = None if prepare is None else pickle.dumps(prepare)
+        self._silence_seconds = silence_seconds
+        self._topic = f"arpent-{uuid.uuid4().hex}"
+        self._lock = Lock()
+        self._tickets: dict[str, DaskTicket] = {}
+        self._connect_at = 0.0
+        self._closed = False
+        if _may_be_overheard(address):
+            log.warning("The keys of requests travel to %s unencrypted: see dask+tls:// in docs/scaling.md", address)
+        self._client: Client | None = None
+        self._begin(self._connect())
+
+    def _begin(self, client: Client) -> None:
+        """Nothing that was known of an earlier scheduler's workers counts."""
+        self._client = client
+        self._pulse = Pulse(self._silence_seconds)
+        self._found = Look()
+        self._looking: Looking | None = None
+        self._look_at = 0.0
+        self._heard_at = time.monotonic()
+
+    @property
+    def slots(self) -> int:
+        """As of a second ago; none while the scheduler is out of reach."""
+        client = self._living()
+        if client is None:
+            return 0
+        with self._lock:
+            if self._looking is None and time.monotonic() >= self._look_at:
+                first = not self._look_at
+                self._looking = asyncio.run_coroutine_threadsafe(_look(client, self._pulse), client.loop.asyncio_loop)
+                if first:
+                    futures.wait([self._looking], CONNECT_SECONDS)  # the first answer is waited for
+            if self._looking is not None and self._looking.done():
+                self._learn(self._looking)
+                self._looking = None
+            return self._found.slots
+
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> DaskTicket:
+        client = self._living()
+        if client is None:
+            raise WorldError(f"No Dask scheduler answers at {self._address}", transient=True)
+        work = Work(function, lease, self._prepare, self._topic)
+        try:
+            client.subscribe_topic(self._topic, self._hear)  # again every time: the scheduler may be another
+            with config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_WORK}):
+                future = client.submit(work, key=work.name, pure=False, workers=list(self._found.wanted) or None)
+        except (RuntimeError, OSError) as error:
+            raise WorldError(f"The Dask scheduler takes no work: {type(error).__name__}", transient=True) from error
+        ticket = DaskTicket(future)
+        with self._lock:
+            self._tickets = {name: each for name, each in self._tickets.items() if not each.done()}
+            self._tickets[work.name] = ticket
+        return ticket
+
+    def close(self) -> None:
+        """Give up what is under way; the cluster is not ours to end."""
+        self._closed = True
+        if self._client is not None:
+            self._client.close(timeout=CONNECT_SECONDS)
+
+    # ---- what becomes of work elsewhere --------------------------------------------------------------------------
+
+    def _hear(self, event: tuple[float, str]) -> None:
+        """On the client's thread: some work has begun."""
+        if (ticket := self._tickets.get(event[1])) is not None:
+            ticket.begin()
+
+    def _learn(self, looking: Looking) -> None:
+        now, silence = time.monotonic(), f"was silent for {self._silence_seconds:g} s"
+        error: WorldError = WorkerDied(f"A worker of the cluster {silence}")  # a machine without memory is silent, too
+        if not looking.cancelled() and looking.exception() is None:
+            self._found, self._heard_at = looking.result(), now
+            lost = self._found.lost
+        else:
+            self._found, lost = Look(), frozenset()
+            if now - self._heard_at >= self._silence_seconds:
+                lost, error = frozenset(self._tickets), WorkLost(f"The Dask scheduler {silence}")
+        for name in lost & self._tickets.keys():
+            self._tickets.pop(name).lose(error)
+        self._look_at = now + LOOK_SECONDS * max(1.0, self._found.workers / LOOKED_AT_ONCE)
+
+    # ---- the scheduler -------------------------------------------------------------------------------------------
+
+    def _living(self) -> Client | None:
+        """The client, or a new one where the scheduler was lost; None while there is none."""
+        with self._lock:
+            if self._closed:
+                return None
+            if self._client is not None and self._client.status in ("running", "connecting"):
+                return self._client
+            if time.monotonic() < self._connect_at:
+                return None
+            self._connect_at = time.monotonic() + RECONNECT_SECONDS
+            if self._client is not None:
+                with suppress(TimeoutError, OSError):
+                    self._client.close(timeout=1)
+                self._client = None
+            try:
+                self._begin(self._connect())
+            except WorldError as error:
+                log.warning("%s", error)
+            return self._client
+
+    def _connect(self) -> Client:
+        try:
+            return Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
+        except TypeError:  # what Dask raises where it finds no certificates
+            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates") from None
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            hint = f" (is it one with TLS, and do {TLS_SETTINGS} fit?)" if self._address.startswith("tls:") else ""
+            raise WorldError(f"No Dask scheduler answers at {self._address}{hint}", transient=True) from error
+
+
+def _may_be_overheard(address: str) -> bool:
+    """Whether what is sent there in the clear leaves this machine."""
+    split = urlsplit(address)
+    try:
+        return split.scheme == "tcp" and not ipaddress.ip_address(split.hostname or "").is_loopback
+    except ValueError:
+        return split.scheme == "tcp" and split.hostname != "localhost"
+
+
+async def _look(client: Client, pulse: Pulse) -> Look:
+    """Ask the scheduler for its workers, and for what the silent ones have."""
+    answer = await asyncio.wait_for(client.scheduler.identity(), CONNECT_SECONDS)
+    pulse.look(_signs(answer["workers"]), time.monotonic())
+    silent = pulse.silent
+    if not silent:
+        return Look(slots=pulse.threads, workers=len(answer["workers"]))
+    held = await asyncio.wait_for(client.scheduler.processing(), CONNECT_SECONDS)
+    lost = frozenset(str(name) for address in silent for name in held.get(address, ()))
+    return Look(slots=pulse.threads, workers=len(answer["workers"]), wanted=pulse.living, lost=lost)
+
+
+def _signs(workers: Mapping[str, Mapping[str, object]]) -> dict[str, Sign]:
+    """A worker that is paused or about to leave takes no work."""
+    return {
+        address: Sign(
+            threads=int(str(worker["nthreads"])) if worker["status"] == "running" else 0,
+            last_seen=float(str(worker["last_seen"])),
+        )
+        for address, worker in workers.items()
+    }

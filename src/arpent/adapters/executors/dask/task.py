@@ -1,0 +1,53 @@
+"""Work on a Dask cluster: a call that says when it begins, and tells nothing of itself but its name."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+
+from distributed import get_worker
+
+from arpent.domain.errors import ArpentError
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
+
+
+class Work:
+    """Picklable; its name is all that Dask shows or logs of it."""
+
+    def __init__(self, function: Callable[[Lease], Outcome], lease: Lease, prepare: bytes | None, topic: str) -> None:
+        """`prepare`: a pickled function to be called once per worker process; `topic`: where its name is called out
+        when it begins."""
+        self._function = function
+        self._lease = lease
+        self._prepare = prepare
+        self._topic = topic
+        number = "analysis" if lease.partition is None else lease.partition.number
+        self.name = f"arpent-{lease.job_id}-{number}-{lease.attempt}-{uuid.uuid4().hex}"
+
+    def __call__(self) -> Outcome:
+        with suppress(Exception):  # who is not told takes it for waiting; that is no reason not to do it
+            get_worker().log_event(self._topic, self.name)
+        if self._prepare is not None:
+            _prepared(self._prepare)
+        try:
+            return self._function(self._lease)
+        except ArpentError:
+            raise
+        except Exception as error:
+            # Its class may exist on the worker only, and could then not be read where it is waited for.
+            logging.getLogger(__name__).exception("A partition broke", extra={"job": self._lease.job_id})
+            raise ArpentError(f"arpent failed: {type(error).__name__}: {error}") from None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@lru_cache(maxsize=4)
+def _prepared(prepare: bytes) -> None:
+    """Once per worker process: what is pickled is the same every time, what comes out of it is not."""
+    pickle.loads(prepare)()

@@ -1,0 +1,66 @@
+"""Ticket of work on a Dask cluster: waited for on the client's event loop, asked for from the runner's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent import futures
+
+from distributed import Future, KilledWorker
+from distributed.comm import CommClosedError
+
+from arpent.domain.errors import ArpentError, WorkerDied, WorkLost, WorldError
+from arpent.domain.partition import Outcome
+
+
+class DaskTicket:
+    """Work on the cluster."""
+
+    def __init__(self, future: Future[Outcome]) -> None:
+        self._future = future
+        self._waiting = asyncio.run_coroutine_threadsafe(_outcome(future), future.client.loop.asyncio_loop)
+        self._begun = False
+        self._lost: WorldError | None = None
+
+    def done(self) -> bool:
+        return self._lost is not None or self._waiting.done()
+
+    def begun(self) -> bool:
+        return self._begun or self.done()
+
+    def result(self) -> Outcome:
+        if self._lost is not None:
+            raise self._lost
+        try:
+            return self._waiting.result()
+        except KilledWorker as error:
+            raise WorkerDied(f"Workers of the cluster died ({error.last_worker.address})") from None
+        except (futures.CancelledError, asyncio.CancelledError, CommClosedError, OSError) as error:
+            raise WorkLost(f"The cluster lost the work ({type(error).__name__})") from error
+        except ArpentError:
+            raise
+        except Exception as error:  # what a partition raises is ours, see Work: the worker could not even begin
+            raise WorldError(f"A worker of the cluster cannot do arpent's work: {error}", transient=True) from error
+
+    def cancel(self) -> None:
+        """Work that has begun goes on in its worker, but its outcome is not wanted any more."""
+        self._waiting.cancel()
+        self._future.client.loop.add_callback(_forget, self._future)
+
+    def begin(self) -> None:
+        """A worker said that it has begun."""
+        self._begun = True
+
+    def lose(self, error: WorldError) -> None:
+        """Nobody answers for it any more."""
+        if not self._waiting.done():
+            self._lost = error
+            self.cancel()
+
+
+async def _outcome(future: Future[Outcome]) -> Outcome:
+    outcome: Outcome = await future
+    return outcome
+
+
+async def _forget(future: Future[Outcome]) -> None:
+    await future.cancel()

@@ -1,0 +1,46 @@
+"""Executor that runs everything at once in the calling thread: for debugging and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
+
+
+class SettledTicket:
+    """Work that has already ended."""
+
+    def __init__(self, outcome: Outcome | Exception) -> None:
+        self._outcome = outcome
+
+    def done(self) -> bool:
+        return True
+
+    def begun(self) -> bool:
+        return True
+
+    def result(self) -> Outcome:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def cancel(self) -> None:
+        """Too late."""
+
+
+class SerialExecutor:
+    """One thing after the other. Leases are not renewed meanwhile: one runner only."""
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> SettledTicket:
+        try:
+            return SettledTicket(function(lease))
+        except Exception as error:
+            return SettledTicket(error)
+
+    def close(self) -> None:
+        """Nothing is left."""

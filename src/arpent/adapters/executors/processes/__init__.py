@@ -1,0 +1,1 @@
+"""Processes: partitions in worker processes of this machine."""

@@ -1,0 +1,59 @@
+"""Executor on this machine's processes: a worker that dies costs its own ticket only (docs/adr/0007)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Lock
+
+from arpent.adapters.executors.processes.slot import Slot
+from arpent.adapters.executors.processes.ticket import ProcessTicket
+from arpent.domain.errors import WorldError
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
+
+CLOSE_SECONDS = 5.0
+"""How long slots may take to end before their workers are killed under their hands."""
+
+
+class ProcessExecutor:
+    """A fixed number of workers, each started when it is first needed, and kept."""
+
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
+        """`prepare` runs first in every worker (logging); picklable."""
+        self._lock = Lock()
+        self._closed = False
+        self._running: set[ProcessTicket] = set()
+        self._tickets: SimpleQueue[ProcessTicket | None] = SimpleQueue()
+        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers))
+        for slot in self._slots:
+            slot.start()
+
+    @property
+    def slots(self) -> int:
+        return len(self._slots)
+
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket:
+        ticket = ProcessTicket(function, lease)
+        with self._lock:
+            if self._closed:
+                raise WorldError("The worker processes have ended", transient=True)
+            self._running.add(ticket)
+            self._tickets.put(ticket)
+        ticket.future.add_done_callback(lambda _: self._running.discard(ticket))
+        return ticket
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for ticket in tuple(self._running):
+                ticket.cancel()
+            for _ in self._slots:
+                self._tickets.put(None)
+        end = time.monotonic() + CLOSE_SECONDS
+        for slot in self._slots:
+            slot.join(max(0.0, end - time.monotonic()))
+        for slot in self._slots:  # of those that still talk to one that listens no more: somebody froze it
+            slot.kill()
+            slot.join(CLOSE_SECONDS)

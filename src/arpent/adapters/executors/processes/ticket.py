@@ -1,0 +1,62 @@
+"""Ticket of work for a worker process: asked for from the runner's thread, settled by the thread of a slot."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+
+from arpent.domain.errors import WorldError
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.jobs import Lease
+
+
+class ProcessTicket:
+    """Work that waits for a worker, is with one, or has ended."""
+
+    def __init__(self, function: Callable[[Lease], Outcome], lease: Lease) -> None:
+        self._work = (function, lease)
+        self._unwanted = False
+        self.future: Future[Outcome] = Future()
+
+    # ---- for whoever wants it done
+
+    def done(self) -> bool:
+        return self.future.done()
+
+    def begun(self) -> bool:
+        return self.future.running() or self.future.done()
+
+    def result(self) -> Outcome:
+        try:
+            return self.future.result()
+        except CancelledError as error:
+            raise WorldError("The work was cancelled", transient=True) from error
+
+    def cancel(self) -> None:
+        self._unwanted = True
+        self.future.cancel()
+
+    # ---- for the slot that has it done
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for it."""
+        return not self._unwanted
+
+    def parcel(self) -> bytes:
+        """The work, for the journey. Raises what pickle raises."""
+        return pickle.dumps(self._work)
+
+    def begin(self) -> bool:
+        """It goes to a worker; False: it was cancelled before."""
+        return self.future.set_running_or_notify_cancel()
+
+    def settle(self, outcome: Outcome | Exception) -> None:
+        """The end of it, unless it was cancelled before it began."""
+        if not self.future.running() and not self.begin():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)

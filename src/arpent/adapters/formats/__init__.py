@@ -1,0 +1,1 @@
+"""Formats: files that arpent reads and writes: GeoPackage, Parquet, PNG, metrics."""

@@ -1,0 +1,55 @@
+"""Rows: a job's table made from rows that were read back from its files; as Parquet or CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from arpent.adapters.formats.parquet_columns import schema
+from arpent.wire.result.text import percentile_key
+
+Row = Mapping[str, object]
+
+
+def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
+    """One table with the columns of docs/numbers.md, by id, interval, output and band. Percentiles: whatever any row
+    has. `items` and `geometry` are null: files do not tell them."""
+    parts = [pa.Table.from_pylist(list(rows), schema(_ranks(rows))) for rows in batches]
+    every = sorted({float(name[1:]) for part in parts for name in part.column_names if _is_percentile(name)})
+    layout = schema(tuple(every))
+    whole = pa.concat_tables([layout.empty_table(), *parts], promote_options="default").select(layout.names)
+    keys = ("id", "from", "output", "band")
+    return whole.take(pc.sort_indices(whole, [(key, "ascending") for key in keys]))
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """A Parquet file, zstd."""
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def write_csv(table: pa.Table, sink: BinaryIO) -> None:
+    """CSV with a header; lists as JSON, nulls empty."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [None if value is None else json.dumps(value) for value in table.column(place).to_pylist()]
+            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
+    pyarrow.csv.write_csv(table, sink)
+
+
+def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:
+    return tuple(sorted({float(name[1:]) for row in rows for name in row if _is_percentile(name)}))
+
+
+def _is_percentile(name: str) -> bool:
+    """`p33.0`, but neither `p` nor a column of another name."""
+    try:
+        return name.startswith("p") and name == f"p{percentile_key(float(name[1:]))}"
+    except ValueError:
+        return False

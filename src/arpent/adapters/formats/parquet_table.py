@@ -1,0 +1,182 @@
+"""Table: a partition's results as one Parquet file in long form: a row per feature, interval, output and band."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+
+from arpent.adapters.formats.parquet_columns import INSTANT, found_ranks, geo, job_ranks, percentile_column, schema
+from arpent.domain.calculation import Calculations
+from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
+
+OK = "OK"
+FAILED = "FAILED"
+DICTIONARY_BYTES = 16 * 1024 * 1024
+"""Geometries repeat in every row of a feature; up to this size Parquet stores each only once."""
+
+Columns = dict[str, pa.Array]
+
+
+def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
+    """All of one result; without `calculations` the percentile columns are those that it has."""
+    ranks = found_ranks(result) if calculations is None else job_ranks(calculations)
+    return _rendered([(result, np.ones(len(result.features), bool))], ranks)
+
+
+def table_of(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], calculations: Calculations) -> bytes:
+    """One Parquet file (zstd, GeoParquet) of some features (n,) of each of several results. Rows: the numbers, interval
+    by interval; then failed intervals (no output and band), then failed features (no interval either), each with
+    `status` FAILED and a `reason`.
+
+    Its schema follows from `calculations` alone, so that all parts of a job are one data set, also a part in which
+    every feature failed, or that has no rows.
+    """
+    return _rendered(parts, job_ranks(calculations))
+
+
+def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks: tuple[float, ...]) -> bytes:
+    layout = schema(ranks)
+    batches = []
+    for result, wanted in parts:
+        texts = _identity(result)
+        batches += [_batch(columns, rows, texts, layout) for columns, rows in _blocks(result, wanted, ranks)]
+    whole = pa.Table.from_batches(batches, layout)
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink,
+        layout,
+        compression="zstd",
+        store_schema=False,  # readers get plain types, not our way of building them
+        dictionary_pagesize_limit=DICTIONARY_BYTES,
+        use_dictionary=["identifier", "output", "band", "status", "reason", "items.list.element", "geometry"],
+        write_statistics=[name for name in layout.names if name not in ("geometry", "histogram_edges", "items")],
+    ) as writer:
+        writer.write_table(whole)
+        writer.add_key_value_metadata({b"geo": geo(parts[0][0].features.crs)})
+    return sink.getvalue()
+
+
+def _identity(result: PartitionResult) -> Columns:
+    """What every row repeats of its feature (n,)."""
+    features = result.features
+    return {
+        "id": pa.array(features.ids, pa.int64()),
+        "identifier": pa.array(features.identifiers, pa.string()),
+        "geometry_pixel_count": pa.array(result.geometry_pixel_count, pa.int64()),
+        "geometry": pa.array(shapely.to_wkb(features.geometries), pa.binary()),
+    }
+
+
+def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: pa.Schema) -> pa.RecordBatch:
+    """A block's columns in the layout's order, with the features' own; nulls for what the block does not have."""
+    taken = pa.array(rows)
+    found = {name: column.take(taken) for name, column in identity.items()} | columns
+    arrays = [found[field.name] if field.name in found else pa.nulls(len(rows), field.type) for field in layout]
+    return pa.RecordBatch.from_arrays(arrays, schema=layout)
+
+
+def _blocks(
+    result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...]
+) -> Iterator[tuple[Columns, NDArray[np.intp]]]:
+    """Columns of rows that share interval, output and band, and which feature each row is of."""
+    count = len(result.features)
+    whole = np.isin(np.arange(count), list(result.failures))
+    for one in result.intervals:
+        present, broken = one.present & wanted, np.isin(np.arange(count), list(one.failures))
+        slot = {"from": one.interval.start, "to": one.interval.end}
+        rows = np.flatnonzero(present & ~broken & ~whole)
+        frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
+        frame |= {"items": _items(one, rows), "status": _same(OK, len(rows), pa.string())}
+        for output, bands in one.outputs.items():
+            for name, band in bands.items():
+                named = {"output": _same(output, len(rows), pa.string()), "band": _same(name, len(rows), pa.string())}
+                yield frame | named | _numbers(band, rows, result.geometry_pixel_count, ranks), rows
+        rows = np.flatnonzero(present & broken & ~whole)
+        if len(rows):
+            frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
+            yield frame | {"items": _items(one, rows)} | _reasons(one.failures, rows), rows
+    rows = np.flatnonzero(whole & wanted)
+    if len(rows):
+        yield _reasons(result.failures, rows), rows
+
+
+def _same(value: object, count: int, kind: pa.DataType) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), count)
+
+
+def _reasons(failures: Mapping[int, Failure], rows: NDArray[np.intp]) -> Columns:
+    reasons = [f"{failures[row].type}: {failures[row].message}" for row in rows.tolist()]
+    return {"status": _same(FAILED, len(rows), pa.string()), "reason": pa.array(reasons, pa.string())}
+
+
+def _items(one: IntervalResult, rows: NDArray[np.intp]) -> pa.Array:
+    """Ids of the items that gave samples to each feature; null where that is not known."""
+    if one.used is None:
+        return pa.nulls(len(rows), pa.list_(pa.string()))
+    used = np.asarray(one.used, bool)[:, rows].T
+    offsets = np.concatenate(([0], np.cumsum(used.sum(axis=1)))).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(one.items, pa.string()).take(pa.array(np.nonzero(used)[1])))
+
+
+def _numbers(
+    band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.int64], ranks: tuple[float, ...]
+) -> Columns:
+    valid = band.sample_count[rows] - band.no_data_count[rows]
+    empty = valid == 0
+    share = valid / np.maximum(inside[rows], 1)
+    columns = {
+        "min": pa.array(band.minimum[rows], mask=empty),
+        "max": pa.array(band.maximum[rows], mask=empty),
+        "mean": pa.array(band.mean[rows], mask=empty),
+        "stDev": pa.array(band.standard_deviation[rows], mask=empty),
+        "sample_count": pa.array(band.sample_count[rows]),
+        "no_data_count": pa.array(band.no_data_count[rows]),
+        "valid_share": pa.array(share, mask=(inside[rows] == 0) & empty),
+    }
+    if band.percentiles is not None:
+        for place, k in enumerate(band.ranks):
+            if k in ranks:
+                columns[percentile_column(k)] = pa.array(band.percentiles[rows, place], mask=empty)
+    if band.histogram is not None:
+        columns |= _histogram(band.histogram, rows)
+    return columns
+
+
+def _histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> Columns:
+    if histogram.edge_offsets is None or histogram.count_offsets is None:
+        edges = np.tile(histogram.edges, (len(rows), 1))
+        lists = {"histogram_edges": _even(edges), "histogram_counts": _even(histogram.counts[rows])}
+        missing = None
+    else:
+        missing = np.diff(histogram.edge_offsets)[rows] == 0
+        lists = {
+            "histogram_edges": _ragged(histogram.edges, histogram.edge_offsets, rows, missing),
+            "histogram_counts": _ragged(histogram.counts, histogram.count_offsets, rows, missing),
+        }
+    tails = {
+        "underflow": pa.array(histogram.underflow[rows], mask=missing),
+        "overflow": pa.array(histogram.overflow[rows], mask=missing),
+    }
+    return lists | tails
+
+
+def _even(matrix: NDArray[np.float64] | NDArray[np.int64]) -> pa.Array:
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
+    return pa.ListArray.from_arrays(offsets.astype(np.int32), pa.array(matrix.ravel()))
+
+
+def _ragged(
+    flat: NDArray[np.float64] | NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.intp],
+    missing: NDArray[np.bool_],
+) -> pa.Array:
+    """The slices of these rows as lists; null where there is no histogram."""
+    lists = pa.ListArray.from_arrays(offsets.astype(np.int32), pa.array(flat))
+    return lists.take(pa.array(rows, mask=missing))

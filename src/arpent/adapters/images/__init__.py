@@ -1,0 +1,1 @@
+"""Images: cloud-optimised GeoTIFFs, block by block."""

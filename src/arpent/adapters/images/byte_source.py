@@ -1,0 +1,274 @@
+"""Bytes of images: ranges of local files, and of http(s) and s3 objects through obstore."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import HTTPStore, S3Store
+
+from arpent.adapters.images.byte_counter import ByteMeter
+from arpent.domain.errors import AssetUnreadable
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import RetryConfig
+
+Range = tuple[int, int]
+"""Offset and length."""
+Version = tuple[str | None, float, int]
+"""What tells an image from one that takes its place: ETag, time of change (seconds), size in bytes."""
+
+_HEAD = 65536
+"""Bytes of the first read: the header and block tables of a COG of one MGRS tile fit."""
+_GAP = 262144
+"""Ranges this close are fetched as one; what lies between is thrown away."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables that name an S3-compatible store, the first that is set counts."""
+_PARTS = 16
+"""Ranges far from each other that are fetched at once, by all threads together."""
+_MOST_STORES = 64
+"""HTTP clients kept; signed URLs make a new one for every signature."""
+
+
+class Replaced(Exception):
+    """The image is another one than it was when its header was read."""
+
+
+class Origins:
+    """Opens whatever an href names. Thread-safe; counts the bytes it reads."""
+
+    def __init__(self, s3_options: Mapping[str, str] | None = None, retry_seconds: float = 60.0) -> None:
+        """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables."""
+        self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
+        self.meter = ByteMeter()
+        self._s3_options = dict(s3_options or {})
+        self._stores: dict[tuple[str, str, str], HTTPStore | S3Store] = {}
+        self._parts: ThreadPoolExecutor | None = None
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """End the threads."""
+        with self._lock:
+            parts, self._parts = self._parts, None
+        if parts:
+            parts.shutdown(cancel_futures=True)
+
+    def ranges(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
+        """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable, and Replaced if this
+        is no longer the version that the caller knows."""
+        path = local_path(href)
+        try:
+            found = _local(path, ranges, version) if path else self._remote(href, ranges, version)
+        except (OSError, BaseError, ValueError) as error:
+            raise _unreadable(href, error) from None
+        self.meter.add(sum(len(piece) for piece in found))
+        return found
+
+    def head(self, href: str) -> HeaderBytes:
+        """The file as an object to read a header from. Raises AssetUnreadable."""
+        path = local_path(href)
+        try:
+            if path:
+                version = _version_of(path.stat())
+                first = bytes(_local(path, [(0, _HEAD)], version)[0])
+            else:
+                store, key = self._store(href)
+                answer = obstore.get(store, key, options={"range": (0, _HEAD)})
+                first, version = bytes(answer.bytes()), _version(answer.meta)
+        except (OSError, BaseError, ValueError) as error:
+            raise _unreadable(href, error) from None
+        self.meter.add(len(first))
+        return HeaderBytes(self, href, first, version)
+
+    def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
+        store, key = self._store(href)
+
+        def fetch(span: tuple[int, int]) -> memoryview:
+            answer = obstore.get(store, key, options={"range": span})
+            if not _same(_version(answer.meta), version):
+                raise Replaced
+            return memoryview(answer.bytes())
+
+        spans = _spans(ranges)
+        pieces = [fetch(spans[0])] if len(spans) == 1 else list(self._pool().map(fetch, spans))
+        starts = [start for start, _ in spans]
+        found = []
+        for start, length in ranges:
+            number = bisect_right(starts, start) - 1
+            inside = start - starts[number]
+            found.append(pieces[number][inside : inside + length])
+        return found
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._parts is None:
+                self._parts = ThreadPoolExecutor(_PARTS, thread_name_prefix="range")
+            return self._parts
+
+    def _store(self, href: str) -> tuple[HTTPStore | S3Store, str]:
+        """A client for the host or bucket, and the path in it. A query (a signature) belongs to the client."""
+        parts = urlsplit(href)
+        site = (parts.scheme, parts.netloc, parts.query)
+        with self._lock:
+            if site not in self._stores:
+                if len(self._stores) >= _MOST_STORES:
+                    self._stores.pop(next(iter(self._stores)))
+                self._stores[site] = self._connect(*site)
+            return self._stores[site], unquote(parts.path).lstrip("/")
+
+    def _connect(self, scheme: str, host: str, query: str) -> HTTPStore | S3Store:
+        if scheme == "s3":
+            return self._bucket(host)
+        if scheme in ("http", "https"):
+            address = f"{scheme}://{host}/" + (f"?{query}" if query else "")
+            return HTTPStore.from_url(
+                address, retry_config=self._retry, client_options={"allow_http": scheme == "http"}
+            )
+        raise ValueError(f"'{scheme}' is not a kind of address that images are read from; use a path, https or s3")
+
+    def _bucket(self, name: str) -> S3Store:
+        """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there it is a part of the path."""
+        options: dict[str, object] = dict(self._s3_options)
+        named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
+        if endpoint := options.setdefault("endpoint", named):
+            options.setdefault("virtual_hosted_style_request", False)
+            if str(endpoint).startswith("http://"):
+                options["client_options"] = {"allow_http": True}
+        else:
+            del options["endpoint"]
+        return S3Store(name, retry_config=self._retry, **options)  # type: ignore[arg-type]
+
+
+class HeaderBytes(io.RawIOBase):
+    """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB, each once."""
+
+    def __init__(self, origins: Origins, href: str, first: bytes, version: Version) -> None:
+        super().__init__()
+        self._origins = origins
+        self._href = href
+        self.version = version
+        self.size = version[2]
+        self._pages = {0: first}
+        self._at = 0
+
+    def readable(self) -> Literal[True]:
+        return True
+
+    def seekable(self) -> Literal[True]:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        return self._at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        wanted = memoryview(buffer).cast("B")
+        end = min(self._at + len(wanted), self.size)
+        done = 0
+        while self._at < end:
+            page, inside = divmod(self._at, _HEAD)
+            piece = self._page(page)[inside : inside + end - self._at]
+            if not piece:
+                break
+            wanted[done : done + len(piece)] = piece
+            done += len(piece)
+            self._at += len(piece)
+        return done
+
+    def _page(self, number: int) -> bytes:
+        if number not in self._pages:
+            length = min(_HEAD, self.size - number * _HEAD)
+            self._pages[number] = bytes(self._origins.ranges(self._href, [(number * _HEAD, length)], self.version)[0])
+        return self._pages[number]
+
+
+def local_path(href: str) -> Path | None:
+    """The file an href names, None if it lies elsewhere."""
+    parts = urlsplit(href)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(href) if "://" not in href else None
+
+
+def public_name(href: str) -> str:
+    """The href without what may be secret in it: query (signatures) and user."""
+    if "://" not in href:
+        return href
+    parts = urlsplit(href)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _local(path: Path, ranges: Sequence[Range], version: Version) -> list[memoryview]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if _version_of(os.fstat(descriptor)) != version:
+            raise Replaced
+        return [memoryview(os.pread(descriptor, length, offset)) for offset, length in ranges]
+    finally:
+        os.close(descriptor)
+
+
+def _version_of(status: os.stat_result) -> Version:
+    return None, status.st_mtime_ns / 1e9, status.st_size
+
+
+def _version(meta: ObjectMeta) -> Version:
+    return meta["e_tag"], meta["last_modified"].timestamp(), meta["size"]
+
+
+def _same(one: Version, other: Version) -> bool:
+    """Servers behind one name may call the same image by different tags; then time and size tell."""
+    return (one[0] is not None and one[0] == other[0]) or one[1:] == other[1:]
+
+
+def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
+    """Starts and ends of what is fetched at once: neighbours come together, with what lies between."""
+    spans: list[tuple[int, int]] = []
+    for start, length in sorted(ranges):
+        if spans and start - spans[-1][1] <= _GAP:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], start + length))
+        else:
+            spans.append((start, start + length))
+    return spans
+
+
+def _unreadable(href: str, error: Exception) -> AssetUnreadable:
+    """What went wrong, without the client's own text: it repeats the signed URL."""
+    name = public_name(href)
+    if isinstance(error, FileNotFoundError):
+        return AssetUnreadable(f"image {name} does not exist", href=href)
+    if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
+        return AssetUnreadable(
+            f"image {name} may not be read with the credentials at hand (see AWS_* variables)", href=href
+        )
+    if isinstance(error, NotSupportedError):
+        return AssetUnreadable(
+            f"image {name} cannot be read in parts: its server does not answer range requests", href=href
+        )
+    if not isinstance(error, BaseError):
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        text = str(error) if isinstance(error, ValueError) and "address" in str(error) else reason
+        return AssetUnreadable(f"image {name} cannot be read: {text}", href=href)
+    status = re.search(r"status code: (\d{3})", str(error))
+    code = int(status[1]) if status else 0
+    transient = not 400 <= code < 500 or code in (408, 425, 429)
+    return AssetUnreadable(
+        f"image {name} cannot be read: " + (f"its server answered {code}" if code else "its server does not answer"),
+        transient=transient,
+        href=href,
+    )

@@ -1,0 +1,83 @@
+"""Windows: the slow way to blocks, by GDAL, for files that our own reader does not know (JPEG 2000, JPEG, LERC …)."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from arpent.adapters.images.byte_source import local_path, public_name
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.imagery import Block
+
+
+class GdalImage:
+    """One open file; only its full resolution. GDAL wants one thread at a time in a file."""
+
+    def __init__(self, href: str) -> None:
+        """Raises AssetUnreadable."""
+        self._href = href
+        self._lock = Lock()
+        try:
+            self._dataset: Any = rasterio.open(_gdal_name(href))
+        except RasterioError:  # its text may repeat a signed URL
+            raise AssetUnreadable(f"image {public_name(href)} is not an image that can be read", href=href) from None
+        self.raster = self._describe()
+
+    def read(self, block: Block, band: int) -> NDArray[np.generic]:
+        """One block, padded to full size. Raises AssetUnreadable."""
+        shape = self.raster.levels[0]
+        window = Window(
+            block.column * shape.block_width, block.row * shape.block_height, shape.block_width, shape.block_height
+        )
+        inside = window.intersection(Window(0, 0, shape.width, shape.height))
+        try:
+            with self._lock:
+                pixels = self._dataset.read(band + 1, window=inside)
+        except RasterioError:
+            raise AssetUnreadable(
+                f"image {public_name(self._href)}: block (row {block.row}, column {block.column}) cannot be decoded",
+                href=self._href,
+                block=(block.level, block.row, block.column),
+            ) from None
+        padded = np.zeros((shape.block_height, shape.block_width), pixels.dtype)
+        padded[: pixels.shape[0], : pixels.shape[1]] = pixels
+        return padded
+
+    def close(self) -> None:
+        with self._lock:
+            self._dataset.close()
+
+    def _describe(self) -> Raster:
+        dataset = self._dataset
+        if dataset.crs is None:
+            raise AssetUnreadable(
+                f"image {public_name(self._href)} has no coordinate reference system", href=self._href
+            )
+        height, width = dataset.block_shapes[0]
+        level = Level(width=dataset.width, height=dataset.height, block_width=width, block_height=height)
+        return Raster(
+            href=self._href,
+            crs=CRS.from_user_input(dataset.crs.to_wkt()),
+            transform=dataset.transform,
+            dtype=np.dtype(dataset.dtypes[0]),
+            band_count=dataset.count,
+            no_data=dataset.nodata,
+            levels=(level,),
+        )
+
+
+def _gdal_name(href: str) -> str:
+    path = local_path(href)
+    if path is not None:
+        return str(path)
+    parts = urlsplit(href)
+    return f"/vsis3/{parts.netloc}{parts.path}" if parts.scheme == "s3" else f"/vsicurl/{href}"

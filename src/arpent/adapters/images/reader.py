@@ -1,0 +1,293 @@
+"""CogReader: AssetReader of (cloud-optimised) GeoTIFFs on disks, web servers and S3 (docs/adr/0004-reader.md)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from threading import RLock
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import TiffFileError
+
+from arpent.adapters.images.byte_counter import Bytes, on_behalf
+from arpent.adapters.images.byte_source import Origins, Range, Replaced, local_path, public_name
+from arpent.adapters.images.decode import Buffer, decode
+from arpent.adapters.images.gdal_fallback import GdalImage
+from arpent.adapters.images.header import Header, Unusual, parse
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.ports.imagery import Block
+
+Image = Header | GdalImage
+Piece = tuple[str, Block, NDArray[np.generic]]
+
+_MOST_IMAGES = 2048
+"""Headers kept; one of an MGRS tile takes about 5 KiB, and each is shared by all partitions of a process."""
+_LOAD_BYTES = 4 << 20
+"""One fetch brings at most about this many compressed bytes."""
+_LOAD_BLOCKS = 16
+"""One fetch brings at most so many blocks."""
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """Neighbouring blocks of one image, fetched together."""
+
+    href: str
+    """The image."""
+    image: Image
+    """How to read it."""
+    blocks: tuple[Block, ...]
+    """The blocks, in the order asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parcel:
+    """One block on its way to be decoded."""
+
+    href: str
+    """The image."""
+    image: Image
+    """How to read it."""
+    block: Block
+    """The block."""
+    payload: Buffer | None
+    """Its bytes; None: still to be read (local files), or never written."""
+
+
+class CogReader:
+    """Reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order asked. Thread-safe."""
+
+    def __init__(
+        self,
+        threads: int = 1,
+        requests: int = 12,
+        s3_options: Mapping[str, str] | None = None,
+        retry_seconds: float = 60.0,
+    ) -> None:
+        """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
+        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised."""
+        self._origins = Origins(s3_options, retry_seconds)
+        self._threads = threads
+        self._requests = requests
+        self._images: OrderedDict[str, Future[Image]] = OrderedDict()
+        self._lock = RLock()
+        self._fetching: ThreadPoolExecutor | None = None
+        self._decoding: ThreadPoolExecutor | None = None
+
+    def counting(self) -> AbstractContextManager[Bytes]:
+        """Headers included; GDAL's own reads are not counted."""
+        return self._origins.meter.counting()
+
+    def prepare(self, hrefs: Sequence[str]) -> None:
+        for href in dict.fromkeys(hrefs):
+            with self._lock:
+                if href not in self._images and local_path(href) is None:
+                    self._remember(href, self._fetchers().submit(on_behalf(self._open), href))
+
+    def describe(self, href: str) -> Raster:
+        return self._image(href).raster
+
+    def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
+        parcels = self._parcels(requests, band)
+        if self._threads < 2:
+            return (self._decode(parcel, band) for parcel in parcels)
+        return _ahead(self._decoders(), lambda parcel: self._decode(parcel, band), parcels, 2 * self._threads)
+
+    def close(self) -> None:
+        """End the threads and close what is open. To be called before the interpreter ends."""
+        with self._lock:
+            pools, self._fetching, self._decoding = (self._fetching, self._decoding), None, None
+            images = list(self._images.values())
+            self._images.clear()
+        for pool in pools:
+            if pool:
+                pool.shutdown(cancel_futures=True)
+        self._origins.close()
+        for future in images:
+            with suppress(Exception):
+                if isinstance(image := future.result(timeout=0), GdalImage):
+                    image.close()
+
+    # ---- headers
+
+    def _image(self, href: str) -> Image:
+        with self._lock:
+            future = self._images.get(href)
+            mine = future is None
+            if future is None:
+                future = self._remember(href, Future())
+            self._images.move_to_end(href)
+        if mine:
+            try:
+                future.set_result(self._open(href))
+            except BaseException as error:
+                future.set_exception(error)
+        try:
+            return future.result()
+        except BaseException:
+            with self._lock:  # a failure is not remembered: it may pass
+                if self._images.get(href) is future:
+                    del self._images[href]
+            raise
+
+    def _remember(self, href: str, future: Future[Image]) -> Future[Image]:
+        self._images[href] = future
+        while len(self._images) > _MOST_IMAGES:
+            self._images.popitem(last=False)
+        return future
+
+    def _open(self, href: str) -> Image:
+        file = self._origins.head(href)
+        try:
+            return parse(href, file)
+        except Replaced:
+            raise self._replaced(href) from None
+        except (Unusual, TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+            return GdalImage(href)
+
+    # ---- blocks
+
+    def _parcels(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_Parcel]:
+        """Every block, with its bytes if they come from afar: those are fetched ahead, many at once."""
+        run: list[_Load] = []
+        for load in self._loads(requests, band):
+            if isinstance(load.image, GdalImage) or local_path(load.href):
+                yield from self._fetched(run, band)
+                run = []
+                for block in load.blocks:
+                    yield _Parcel(href=load.href, image=load.image, block=block, payload=None)
+            else:
+                run.append(load)
+        yield from self._fetched(run, band)
+
+    def _loads(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_Load]:
+        self.prepare([href for href, blocks in requests if blocks])
+        for href, blocks in requests:
+            image = self._image(href) if blocks else None
+            if image is None:
+                continue
+            if not 0 <= band < image.raster.band_count:
+                raise AssetUnreadable(
+                    f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is asked for",
+                    href=href,
+                )
+            for part in _portions(blocks, image, band):
+                yield _Load(href=href, image=image, blocks=part)
+
+    def _fetched(self, loads: list[_Load], band: int) -> Iterator[_Parcel]:
+        if not loads:
+            return
+        for load, payloads in _ahead(self._fetchers(), lambda load: self._fetch(load, band), loads, self._requests):
+            for block, payload in zip(load.blocks, payloads, strict=True):
+                yield _Parcel(href=load.href, image=load.image, block=block, payload=payload)
+
+    def _fetch(self, load: _Load, band: int) -> tuple[_Load, list[Buffer | None]]:
+        assert isinstance(load.image, Header)
+        entries = [load.image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks]
+        size = load.image.size
+        there = [offset > 0 and length > 0 and offset + length <= size for offset, length in entries]
+        wanted = [entry for entry, present in zip(entries, there, strict=True) if present]
+        pieces = iter(self._bytes(load.href, load.image, wanted) if wanted else [])
+        return load, [next(pieces) if present else None for present in there]
+
+    def _bytes(self, href: str, image: Header, ranges: Sequence[Range]) -> list[Buffer]:
+        try:
+            return [*self._origins.ranges(href, ranges, image.version)]
+        except Replaced:
+            raise self._replaced(href) from None
+
+    def _replaced(self, href: str) -> AssetUnreadable:
+        with self._lock:  # where one image is new, others are: what is known of them may be old, too
+            self._images.clear()
+        return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
+
+    def _decode(self, parcel: _Parcel, band: int) -> Piece:
+        image, block = parcel.image, parcel.block
+        if isinstance(image, GdalImage):
+            return parcel.href, block, image.read(block, band)
+        table = image.tables[block.level]
+        shape = (table.rows(block.row), table.shape.block_width)
+        rows = min(block.rows or shape[0], shape[0])
+        full = (rows if block.rows else table.shape.block_height, shape[1])
+        payload = parcel.payload
+        offset, length = table.entry(block.row, block.column, band)
+        if not (offset and length):
+            return parcel.href, block, np.full(full, _empty(image), image.raster.dtype)
+        try:
+            if offset + length > image.size:
+                raise ValueError("the file ends before it does")
+            if payload is None:
+                payload = self._bytes(parcel.href, image, [(offset, length)])[0]
+            pixels = decode(payload, table, shape, rows, band)
+        except ValueError as error:
+            place = f"block (row {block.row}, column {block.column}) of level {block.level}"
+            raise AssetUnreadable(
+                f"image {public_name(parcel.href)}: {place} cannot be decoded: {error}",
+                href=parcel.href,
+                block=(block.level, block.row, block.column),
+            ) from None
+        if pixels.shape != full:
+            pixels = np.pad(pixels, ((0, full[0] - pixels.shape[0]), (0, 0)))
+        return parcel.href, block, pixels
+
+    def _fetchers(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._fetching is None:
+                self._fetching = ThreadPoolExecutor(self._requests, thread_name_prefix="fetch")
+            return self._fetching
+
+    def _decoders(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._decoding is None:
+                self._decoding = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
+            return self._decoding
+
+
+def _empty(image: Header) -> float:
+    """What a block that was never written holds: no data, as in GDAL."""
+    no_data, dtype = image.raster.no_data, image.raster.dtype
+    if no_data is None or dtype.kind == "f":
+        return no_data or 0.0
+    bounds = np.iinfo(dtype)  # type: ignore[type-var]
+    return no_data if bounds.min <= no_data <= bounds.max else 0.0
+
+
+def _portions(blocks: Sequence[Block], image: Image, band: int) -> Iterator[tuple[Block, ...]]:
+    """The blocks, cut into what is fetched at once."""
+    part: list[Block] = []
+    size = 0
+    for block in blocks:
+        length = 0
+        if isinstance(image, Header):
+            length = image.tables[block.level].entry(block.row, block.column, band)[1]
+        if part and (len(part) >= _LOAD_BLOCKS or size + length > _LOAD_BYTES):
+            yield tuple(part)
+            part, size = [], 0
+        part.append(block)
+        size += length
+    if part:
+        yield tuple(part)
+
+
+def _ahead(pool: ThreadPoolExecutor, function: Callable[[A], R], arguments: Iterable[A], depth: int) -> Iterator[R]:
+    """`map`, with up to `depth` calls under way before their turn."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for argument in arguments:
+            waiting.append(pool.submit(on_behalf(function), argument))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()

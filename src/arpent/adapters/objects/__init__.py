@@ -1,0 +1,1 @@
+"""Objects: buckets in a folder, or in S3 and Google Cloud Storage."""

@@ -1,0 +1,262 @@
+"""ObjectStore on obstore: S3 and its compatibles, Google Cloud Storage."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.store import GCSStore, S3Store
+
+from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, explained
+from arpent.adapters.objects.sigv4 import Keys
+from arpent.adapters.objects.sts import AssumedRole, RoleKeys
+from arpent.domain.errors import StorageDenied, WorldError
+from arpent.domain.location import Credentials, Location
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+IN_FLIGHT = 32
+"""Requests under way at once."""
+BATCH = 1024
+"""Entries taken from the caller's iterator at a time; bounds memory."""
+CHUNK = 16 << 20
+"""Bytes per range of a download."""
+RETRIES = 6
+"""Tries after the first, of one request, with backoff and jitter …"""
+RETRY_SECONDS = 60
+"""… and within so long."""
+MOST_STORES = 256
+"""Buckets with their keys that stay open."""
+_TIMEOUTS: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
+_ACCOUNT_FIELDS = ("type", "project_id", "client_email", "private_key", "private_key_id")
+_OTHER_GOOGLE_KEYS = (
+    "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
+)  # fmt: skip
+"""What obstore prefers to the keys that it is given."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+class CloudObjects:
+    """Buckets in the cloud, opened with the keys of each location, else with what the machine has.
+
+    `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name a compatible store; its buckets are then part of the path, and
+    http is allowed if the URL says so. Roles are assumed at `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` or AWS.
+    Picklable; a copy opens its own connections.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        retries: int = RETRIES,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._environment = dict(os.environ if environment is None else environment)
+        self._retries = retries
+        self._retry_seconds = retry_seconds
+        self._stores: dict[tuple[str, str, Credentials], S3Store | GCSStore] = {}
+        self._roles: dict[Credentials, RoleKeys] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_reopened, (self._retries, self._retry_seconds))
+
+    def read(self, location: Location) -> bytes:
+        store = self._store(location, "read")
+        try:
+            return bytes(obstore.get(store, location.key).bytes())
+        except OBSTORE_ERRORS as error:
+            raise self._explained(error, location, "read") from None
+
+    def download(self, location: Location, path: Path) -> None:
+        """By ranges, so that no single request has to last; an object that changes midway is a transient error."""
+        store = self._store(location, "read")
+        partial = path.with_name(path.name + ".part")
+        try:
+            about = obstore.head(store, location.key)
+            tag = about["e_tag"]
+            with partial.open("wb") as copy:
+                for start in range(0, about["size"], CHUNK):
+                    span = (start, min(start + CHUNK, about["size"]))
+                    answer = obstore.get(
+                        store, location.key, options={"range": span, **({"if_match": tag} if tag else {})}
+                    )
+                    copy.write(answer.bytes())
+            partial.replace(path)
+        except OBSTORE_ERRORS as error:
+            partial.unlink(missing_ok=True)
+            raise self._explained(error, location, "read") from None
+
+    def write(self, location: Location, payload: bytes) -> None:
+        store = self._store(location, "write")
+        try:
+            obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
+        except OBSTORE_ERRORS as error:
+            raise self._explained(error, location, "write") from None
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        self._store(prefix, "write")
+        remaining = iter(entries)
+        with ThreadPoolExecutor(IN_FLIGHT, "cloud-objects") as pool:
+            while batch := list(islice(remaining, BATCH)):
+                for _ in pool.map(lambda entry: self.write(prefix.at(entry[0]), entry[1]), batch):
+                    pass
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        store = self._store(prefix, "list")
+        try:
+            for page in obstore.list(store, prefix.key.rstrip("/") or None):
+                for entry in page:
+                    yield entry["path"]
+        except OBSTORE_ERRORS as error:
+            raise self._explained(error, prefix, "list") from None
+
+    def _store(self, location: Location, action: str) -> S3Store | GCSStore:
+        key = (location.scheme, location.bucket, location.credentials)
+        with self._lock:
+            store = self._stores.get(key)
+            if store is None:
+                if location.scheme not in ("s3", "gs"):
+                    raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
+                store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
+                while len(self._stores) >= MOST_STORES:
+                    self._roles.pop(next(iter(self._stores))[2], None)
+                    self._stores.pop(next(iter(self._stores)))
+                self._stores[key] = store
+            return store
+
+    def _explained(self, error: Exception, location: Location, action: str) -> WorldError:
+        """What happened; if there were no keys for a role, why."""
+        role = self._roles.get(location.credentials)
+        if role is not None and role.failure is not None:
+            why = role.failure
+            return type(why)(f"Cannot {action} {location.url}: {why}", transient=why.transient)
+        return explained(error, location, action)
+
+    def _s3(self, location: Location, action: str) -> S3Store:
+        credentials, environment = location.credentials, self._environment
+        endpoint = next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
+        region = (
+            credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        )
+        provider: RoleKeys | _RequestKeys | None = None
+        if credentials.iam_role_arn:
+            provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
+        elif keys := _keys(credentials):
+            provider = _RequestKeys(keys)
+        options: ClientConfig = {**_TIMEOUTS}
+        if endpoint and endpoint.startswith("http://"):
+            options["allow_http"] = True
+        return S3Store(
+            location.bucket,
+            region=region,
+            retry_config=self._retry,
+            client_options=options,
+            **({"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}),  # type: ignore[arg-type]
+            **({"credential_provider": provider} if provider else {}),  # type: ignore[arg-type]
+        )
+
+    def _gcs(self, location: Location, action: str) -> GCSStore:
+        """`GOOGLE_BASE_URL` names a compatible store."""
+        options: ClientConfig = {
+            **_TIMEOUTS,
+            "allow_http": self._environment.get("GOOGLE_BASE_URL", "").startswith("http://"),
+        }
+        account = location.credentials.service_account
+        if not account:
+            return GCSStore(location.bucket, client_options=options, retry_config=self._retry)
+        what = f"Cannot {action} {location.url}"
+        if hindrance := next((name for name in _OTHER_GOOGLE_KEYS if self._environment.get(name)), None):
+            raise StorageDenied(
+                f"{what}: {hindrance}, set where arpent runs, would take the place of the request's `credentials`. "
+                "Its operator should set GOOGLE_APPLICATION_CREDENTIALS instead."
+            )
+        try:
+            return GCSStore(
+                location.bucket,
+                service_account_key=_service_account(account),
+                client_options=options,
+                retry_config=self._retry,
+            )
+        except (binascii.Error, UnicodeDecodeError, *OBSTORE_ERRORS):
+            # Not even the cause is kept: a parser's message may quote the key.
+            raise StorageDenied(f"{what}: `credentials` is not a base64-encoded service account JSON.") from None
+
+    @property
+    def _retry(self) -> RetryConfig:
+        return {"max_retries": self._retries, "retry_timeout": timedelta(seconds=self._retry_seconds)}
+
+
+def _service_account(text: str) -> str:
+    """What makes a service account's file a key, and nothing else of it: with `gcs_base_url` a client could have
+    arpent talk to any server it reaches. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
+    fields = json.loads(base64.b64decode(text, validate=True).decode("utf-8"))
+    if not isinstance(fields, dict):
+        raise ValueError("a service account is an object")
+    return json.dumps({name: fields[name] for name in _ACCOUNT_FIELDS if name in fields})
+
+
+def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
+    """A copy in another process takes that process's environment: no keys travel in a pickle."""
+    return CloudObjects(retries=retries, retry_seconds=retry_seconds)
+
+
+class _RequestKeys:
+    """The keys of a request, as a provider: to keys in plain options obstore adds the machine's AWS_SESSION_TOKEN."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def __call__(self) -> dict[str, object]:
+        return {
+            "access_key_id": self._keys.access_key,
+            "secret_access_key": self._keys.secret_access_key,
+            "token": self._keys.token,
+            "expires_at": None,
+        }
+
+
+def _keys(credentials: Credentials) -> Keys | None:
+    """The request's own; None: obstore's AWS_* chain signs."""
+    if not (credentials.access_key and credentials.secret_access_key):
+        return None
+    return Keys(access_key=credentials.access_key, secret_access_key=credentials.secret_access_key)
+
+
+def _role(location: Location, action: str, environment: Mapping[str, str], region: str) -> AssumedRole:
+    """The role that the request names, assumed with the request's keys or else the machine's."""
+    credentials = location.credentials
+    assert credentials.iam_role_arn, "only called for a role"
+    keys, whose = _keys(credentials), "the request's keys"
+    if keys is None and environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+        whose = "the keys arpent has (AWS_ACCESS_KEY_ID)"
+        keys = Keys(
+            access_key=environment["AWS_ACCESS_KEY_ID"],
+            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            token=environment.get("AWS_SESSION_TOKEN") or None,
+        )
+    if keys is None:
+        raise StorageDenied(
+            f"Cannot {action} {location.url}: `iamRoleARN` {credentials.iam_role_arn} cannot be assumed: arpent has no "
+            "keys to do it with. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where arpent runs."
+        )
+    amazon = f"https://sts.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+    return AssumedRole(
+        role=credentials.iam_role_arn,
+        keys=keys,
+        whose=whose,
+        region=region,
+        endpoint=environment.get("AWS_ENDPOINT_URL_STS") or environment.get("AWS_ENDPOINT_URL") or amazon,
+        external_id=credentials.external_id,
+    )

@@ -1,0 +1,85 @@
+"""obstore's errors in arpent's words. Their text is only looked at, never passed on: it may quote signed requests."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
+
+from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.domain.location import Location
+
+RIGHTS = {
+    "s3": {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket"},
+    "gs": {
+        "read": "storage.objects.get",
+        "write": "storage.objects.create",
+        "list": "storage.objects.list",
+    },
+}
+"""Scheme → action → the right it takes, as policies of buckets call it."""
+OBSTORE_ERRORS = (BaseError, OSError, ValueError)
+"""What obstore raises; a missing object is Python's own FileNotFoundError."""
+
+
+def explained(error: Exception, location: Location, action: str) -> WorldError:
+    """The first row that applies says what went wrong, and whether trying again can help."""
+    text = str(error)
+    found = re.search(r"status code: (\d{3})", text)
+    status = int(found[1]) if found else 0
+    named = re.search(r"(?:<Code>|\(code: )(\w+)", text)
+    answer = named[1] if named else f"HTTP {status}" if status else "no answer"
+    what, bucket = f"Cannot {action} {location.url}", f"bucket {location.bucket!r}"
+    absent = isinstance(error, FileNotFoundError) or answer in ("NoSuchBucket", "NoSuchKey")
+    rows: tuple[tuple[bool, WorldError], ...] = (
+        (
+            absent and (answer == "NoSuchBucket" or action != "read"),
+            StorageNotFound(f"{what}: there is no {bucket} in this store."),
+        ),
+        (absent, StorageNotFound(f"{what}: there is no object {location.key!r} in {bucket}.")),
+        (
+            isinstance(error, PermissionDeniedError | UnauthenticatedError),
+            StorageDenied(
+                f"{what}: the store refuses ({answer}). Check the keys, and that they have "
+                f"{RIGHTS[location.scheme][action]} for {_folder(location)} in {bucket}."
+                # Who may not list a bucket is not told what is not in it.
+                + (" The object may also not be there." if action == "read" else "")
+            ),
+        ),
+        (
+            isinstance(error, PreconditionError),
+            StorageUnavailable(f"{what}: the object changed while it was read.", transient=True),
+        ),
+        (isinstance(error, ValueError), StorageDenied(f"{what}: the store's client does not take this key or URL.")),
+        (
+            "redirect" in text or 300 <= status < 400 or answer == "AuthorizationHeaderMalformed",
+            StorageDenied(f"{what}: {bucket} is in another region; set `region`."),
+        ),
+        (
+            "nstance metadata" in text or "169.254." in text,
+            StorageDenied(f"{what}: the request has no keys, and neither has this machine (AWS_ACCESS_KEY_ID …)."),
+        ),
+        (
+            400 <= status < 500 and status not in (408, 429),
+            StorageDenied(f"{what}: the store refuses ({answer})."),
+        ),
+        (
+            isinstance(error, OSError) and bool(error.errno),
+            StorageUnavailable(f"{what}: {_local(error)} on this machine.", transient=True),
+        ),
+    )
+    fallback = StorageUnavailable(f"{what}: the store does not answer as it should ({answer}).", transient=True)
+    return next((explanation for applies, explanation in rows if applies), fallback)
+
+
+def _folder(location: Location) -> str:
+    """What a policy would name."""
+    folder, slash, _ = location.key.rpartition("/")
+    return f"'{folder}{slash}*'"
+
+
+def _local(error: Exception) -> str:
+    """The operating system's word for an error with a number."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else "an error"

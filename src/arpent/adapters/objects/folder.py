@@ -1,0 +1,198 @@
+"""ObjectStore on a folder: s3://name/key is root/name/key, and nothing outside the bucket's folder is reachable."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from arpent.adapters.objects.folder_batch import PARTIAL, Batch
+from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.domain.location import Location
+
+_MOST_FOLDERS = 64
+"""Folders of one call that are remembered as looked at."""
+LEFTOVER_SECONDS = 3600.0
+"""A partial file this old belongs to nobody any more."""
+
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_ABSENT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
+
+
+class FolderObjects:
+    """Buckets as sub-folders of `root`; credentials are not looked at.
+
+    Plain files rather than obstore's LocalStore: that one neither syncs to disk (a power cut could leave an
+    object empty that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its
+    target, is synced, and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and
+    swept later.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._swept: dict[Path, float] = {}
+
+    def read(self, location: Location) -> bytes:
+        try:
+            return self._path(location, "read").read_bytes()
+        except OSError as error:
+            raise _explained(error, location, "read") from error
+
+    def download(self, location: Location, path: Path) -> None:
+        source = self._path(location, "read")
+        try:
+            with source.open("rb") as stream:
+                partial = path.with_name(path.name + ".part")
+                with partial.open("wb") as copy:
+                    shutil.copyfileobj(stream, copy, 1 << 20)
+                partial.replace(path)
+        except OSError as error:
+            raise _explained(error, location, "read") from error
+
+    def write(self, location: Location, payload: bytes) -> None:
+        path = self._path(location, "write")
+        try:
+            self._place(location, path, payload)
+            _sync_folders({path.parent}, self._bucket(location, "write"))
+        except OSError as error:
+            raise _explained(error, location, "write") from error
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        root = self._bucket(prefix, "write")
+        try:
+            folders = {Path(folder) for folder in Batch().place(self._files(prefix, entries))}
+            _sync_folders(folders, root)
+        except OSError as error:
+            key = Path(error.filename).relative_to(root).as_posix() if error.filename else prefix.key
+            raise _explained(error, prefix.at(key), "write") from error
+        for folder in folders:
+            self._sweep(folder)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove partial files that a crash left behind long ago. A folder of a country's results takes long to read:
+        once in a while is enough."""
+        now = time.time()
+        if now - self._swept.get(folder, -math.inf) < LEFTOVER_SECONDS:
+            return
+        self._swept = {**self._swept, folder: now} if len(self._swept) < _MOST_FOLDERS else {folder: now}
+        for partial in folder.glob(f"{PARTIAL}*"):
+            try:
+                if partial.stat().st_mtime < now - LEFTOVER_SECONDS:
+                    partial.unlink(missing_ok=True)
+            except OSError:
+                continue
+
+    def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Path and content of each entry. Where a folder leads is looked at once; links in it are replaced."""
+        known: dict[str, str] = {}
+        for key, payload in entries:
+            above, _, name = key.rpartition("/")
+            folder = known.get(above)
+            if folder is None or name in ("", ".", "..") or "\0" in name:
+                folder = str(self._path(prefix.at(key), "write").parent)
+                known = {**known, above: folder} if len(known) < _MOST_FOLDERS else {above: folder}
+            yield f"{folder}/{name}", payload
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        bucket = self._bucket(prefix, "list")
+        start = self._path(prefix.at(prefix.key.rstrip("/")), "list") if prefix.key.strip("/") else bucket
+        for folder, subfolders, names in os.walk(start, onerror=None, followlinks=False):
+            subfolders.sort()
+            for name in sorted(names):
+                if not name.startswith(PARTIAL):
+                    yield Path(folder, name).relative_to(bucket).as_posix()
+
+    def _bucket(self, location: Location, action: str) -> Path:
+        name = location.bucket
+        if not name or name in (".", "..") or "/" in name or "\0" in name:
+            raise StorageDenied(f"Cannot {action} {location.url}: {name!r} is not a bucket name.")
+        bucket = self._root.resolve() / name
+        if not bucket.is_dir():
+            raise StorageNotFound(
+                f"Cannot {action} {location.url}: there is no bucket {name!r}. "
+                f"Make the folder {name!r} in the folder of buckets (setting `buckets`)."
+            )
+        if bucket.resolve() != bucket:
+            raise StorageDenied(f"Cannot {action} {location.url}: bucket {name!r} is a link, not a folder.")
+        return bucket
+
+    def _path(self, location: Location, action: str) -> Path:
+        """Where the object lies, links followed; raises StorageDenied if that is outside the bucket's folder."""
+        bucket = self._bucket(location, action)
+        parts = location.key.rstrip("/").split("/")
+        if "\0" in location.key or any(part in ("", ".", "..") for part in parts):
+            raise StorageDenied(
+                f"Cannot {action} {location.url}: a key in a folder of buckets has no empty part, no '.' and no '..'."
+            )
+        path = bucket.joinpath(*parts)
+        try:
+            outside = not path.resolve().is_relative_to(bucket)
+        except (OSError, RuntimeError):  # a link to itself
+            outside = True
+        if outside:
+            raise StorageDenied(f"Cannot {action} {location.url}: the key leads out of the bucket through a link.")
+        return path
+
+    def _place(self, location: Location, path: Path, payload: bytes) -> None:
+        """The object with the folders it needs. The bucket itself is never made: where a disk was taken away,
+        results would land beneath its mount point."""
+        try:
+            _place(path, payload)
+        except FileNotFoundError:
+            bucket = self._bucket(location, "write")
+            for folder in reversed([parent for parent in path.parents if bucket in parent.parents]):
+                folder.mkdir(exist_ok=True)
+            _place(path, payload)
+
+
+def _place(path: Path, payload: bytes) -> None:
+    """The whole object under its name, on disk, or nothing under it."""
+    partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folders(folders: set[Path], bucket: Path) -> None:
+    """Make renames survive a power cut, and the folders that were made for them: each is an entry of the one above."""
+    above = {parent for folder in folders for parent in folder.parents if parent.is_relative_to(bucket)}
+    for folder in folders | above:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            error.filename = str(folder)
+            raise
+        finally:
+            os.close(handle)
+
+
+def _explained(error: OSError, location: Location, action: str) -> WorldError:
+    """The operating system's error in our words."""
+    what = f"Cannot {action} {location.url}"
+    if error.errno in _REFUSED:
+        return StorageDenied(f"{what}: the folder of bucket {location.bucket!r} does not allow it; check its rights.")
+    if error.errno in _ABSENT and action == "read":
+        return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
+    if error.errno in (*_ABSENT, errno.EEXIST):
+        return StorageDenied(f"{what}: an object stands where the key needs a folder, or a folder under its name.")
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageDenied(f"{what}: the file system does not take such a long name.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageUnavailable(
+            f"{what}: the disk of bucket {location.bucket!r} is full. Make room on it, and START the request again.",
+            transient=True,
+        )
+    return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)

@@ -1,0 +1,176 @@
+"""Temporary S3 keys by assuming a role at a Security Token Service, of AWS or Ceph (`iamRoleARN`, FACTS 2.1)."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+
+from arpent.adapters.objects.sigv4 import Keys, signed_form
+from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
+
+SESSION = "arpent"
+"""RoleSessionName; shows in the bucket owner's log."""
+SECONDS = 3600
+"""How long keys last: every role allows an hour, and who assumes a role by a role gets no more."""
+RENEWAL = timedelta(minutes=10)
+"""Keys are renewed so long before they end, or after three quarters of their time if that is later. obstore asks for
+others five minutes before the end: an answer that stays away until then costs nothing."""
+TRIES = 3
+PAUSE = timedelta(seconds=30)
+"""Between tries to renew keys that are still good."""
+
+_FIXES = {
+    "AccessDenied": "Its trust policy must allow sts:AssumeRole to the owner of {whose}; or their secret is wrong.",
+    "NoSuchEntity": "There is no such role.",
+    "InvalidArgument": "Write it as the store shows it: arn:aws:iam::ACCOUNT:role/NAME.",
+    "ValidationError": "Write it as the store shows it: arn:aws:iam::ACCOUNT:role/NAME.",
+    "InvalidClientTokenId": "The service does not know {whose}.",
+    "InvalidAccessKeyId": "The service does not know {whose}.",
+    "UnrecognizedClientException": "The service does not know {whose}.",
+    "SignatureDoesNotMatch": "The secret of {whose} is wrong, or this machine's clock.",
+    "ExpiredToken": "{whose} have expired.",
+    "ExpiredTokenException": "{whose} have expired.",
+    "RegionDisabledException": "Its account does not serve this region; set `region`.",
+}
+"""What the service answers → what to do about it."""
+_NO_SERVICE = "Is this a Security Token Service? Set AWS_ENDPOINT_URL_STS to the one of your store."
+_PASSING = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown", "RequestTimeout"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporaryKeys:
+    """Keys that end."""
+
+    keys: Keys
+    """With their token."""
+    expires: datetime
+    """Aware."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssumedRole:
+    """A role, and how to become it."""
+
+    role: str
+    """arn:aws:iam::…:role/…"""
+    keys: Keys
+    """Whose right it is to assume the role."""
+    whose: str
+    """Those keys in words, for messages."""
+    region: str
+    """Region of the STS endpoint."""
+    endpoint: str
+    """https://sts.eu-central-1.amazonaws.com."""
+    external_id: str | None = None
+    """What the role's trust policy may ask for, so that no client of arpent uses another's role."""
+    seconds: int = SECONDS
+    """How long the keys shall last."""
+
+    def assume(self) -> TemporaryKeys:
+        """One request. Raises StorageDenied or StorageUnavailable, naming role and fix."""
+        asked = {
+            "Action": "AssumeRole",
+            "DurationSeconds": str(self.seconds),
+            "RoleArn": self.role,
+            "RoleSessionName": SESSION,
+            "Version": "2011-06-15",
+            **({"ExternalId": self.external_id} if self.external_id else {}),
+        }
+        form = urlencode(asked, quote_via=quote)
+        now = datetime.now(UTC)
+        headers = signed_form(self.endpoint, form, self.keys, self.region, "sts", now)
+        try:
+            answer = requests.post(f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, timeout=(5, 20))
+        except requests.RequestException as error:
+            host = urlsplit(self.endpoint).netloc
+            raise self._unavailable(f"{host} does not answer ({type(error).__name__}).") from None
+        if not answer.ok:
+            raise self._refusal(answer.status_code, answer.text)
+        found = {name: _element(answer.text, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+        if not all(found.values()):
+            raise StorageDenied(f"{self._what}: {urlsplit(self.endpoint).netloc} sends no keys. {_NO_SERVICE}")
+        expires = _element(answer.text, "Expiration")
+        return TemporaryKeys(
+            keys=Keys(
+                access_key=str(found["AccessKeyId"]),
+                secret_access_key=str(found["SecretAccessKey"]),
+                token=found["SessionToken"],
+            ),
+            expires=datetime.fromisoformat(expires) if expires else now + timedelta(seconds=self.seconds),
+        )
+
+    @property
+    def _what(self) -> str:
+        return f"`iamRoleARN` {self.role} cannot be assumed"
+
+    def _unavailable(self, reason: str) -> StorageUnavailable:
+        return StorageUnavailable(f"{self._what}: {reason}", transient=True)
+
+    def _refusal(self, status: int, text: str) -> WorldError:
+        code = _element(text, "Code") or f"HTTP {status}"
+        if (status >= 500 and status != 501) or status == 429 or code in _PASSING:
+            return self._unavailable(f"the Security Token Service answers {code}.")
+        fix = _FIXES.get(code, _NO_SERVICE).format(whose=self.whose)
+        trust = f" ExternalId is {self.external_id}." if self.external_id and code == "AccessDenied" else ""
+        return StorageDenied(f"{self._what}: the Security Token Service answers {code}. {fix}{trust}")
+
+
+class RoleKeys:
+    """A credential provider as obstore wants it: keeps temporary keys, and gets others before they end."""
+
+    def __init__(self, role: AssumedRole, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.failure: WorldError | None = None
+        """Why there are no keys now; obstore passes on that there are none, but not why."""
+        self._role = role
+        self._now = now
+        self._held: TemporaryKeys | None = None
+        self._renew_at = datetime.min.replace(tzinfo=UTC)
+        self._lock = Lock()
+
+    def __call__(self) -> dict[str, object]:
+        """Raises StorageDenied or StorageUnavailable; not while old keys are good and the service is only away."""
+        with self._lock:
+            if self._held is None or self._now() >= self._renew_at:
+                self._renew()
+            assert self._held is not None, "a renewal that fails raises, or leaves the old keys"
+            return {
+                "access_key_id": self._held.keys.access_key,
+                "secret_access_key": self._held.keys.secret_access_key,
+                "token": self._held.keys.token,
+                "expires_at": self._held.expires,
+            }
+
+    def _renew(self) -> None:
+        try:
+            self._held = held = self._patiently()
+        except WorldError as error:
+            if not error.transient or self._held is None or self._now() >= self._held.expires:
+                self.failure = error
+                raise
+            self._renew_at = min(self._now() + PAUSE, self._held.expires)
+        else:
+            lasts = held.expires - self._now()
+            self._renew_at = held.expires - min(RENEWAL, lasts / 4)
+            self.failure = None
+
+    def _patiently(self) -> TemporaryKeys:
+        for number in range(TRIES - 1):
+            try:
+                return self._role.assume()
+            except StorageUnavailable:
+                time.sleep(2**number * random.uniform(0.25, 0.75))
+        return self._role.assume()
+
+
+def _element(text: str, name: str) -> str | None:
+    """The text of the first XML element of that name: the answers are flat and have no attributes."""
+    found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+    return found[1] if found else None

@@ -1,0 +1,1 @@
+"""Scripts: runtimes for evalscripts."""

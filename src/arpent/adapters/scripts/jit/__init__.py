@@ -1,0 +1,1 @@
+"""JIT: evalscripts compiled to machine code."""

@@ -1,0 +1,119 @@
+"""Script workshop: makes kernels of scripts, once per script and layout, and remembers which scripts have none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
+from arpent.adapters.scripts.jit.parser import ScriptParser
+from arpent.domain.evalscript import Evalscript
+from arpent.evalscript.compile.answer import Answer
+from arpent.evalscript.compile.code import assembly
+from arpent.evalscript.compile.graph import Node, given
+from arpent.evalscript.compile.trace import Tracer
+from arpent.evalscript.compile.tree import Tree, Unsupported
+from arpent.evalscript.layout import Layout
+from arpent.evalscript.program import prelude
+
+_LOG = logging.getLogger("arpent.evalscript")
+_KEPT = 256
+_Key = tuple[Evalscript, Layout]
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A compiled script for one layout."""
+
+    code: LlvmKernel
+    """Machine code."""
+    missing: tuple[int | None, ...]
+    """Per output, then for all of them: which extra row tells whether it was missing; None: never."""
+    width: int
+    """Rows that are the answer; the extra ones follow."""
+
+    def run(self, columns: list[NDArray[np.generic]], values: NDArray[np.float64]) -> tuple[int, ...]:
+        """Fill `values` (width, N); how many samples lacked each output, and how many lacked all."""
+        extra = sum(row is not None for row in self.missing)
+        more = np.empty((extra, values.shape[1]))
+        self.code.run(columns, [*values, *more])
+        return tuple(0 if row is None else int(more[row - self.width].sum()) for row in self.missing)
+
+
+class Workshop:
+    """Safe to use from several threads."""
+
+    def __init__(self, least: int) -> None:
+        """`least`: input values that a script and layout must have been asked for before compiling pays."""
+        self._least = least
+        self._lock = threading.Lock()
+        self._compiler = LlvmCompiler()
+        self._parser = ScriptParser()
+        self._prelude: Tree | None = None
+        self._kernels: OrderedDict[tuple[Evalscript, Layout], Kernel | None] = OrderedDict()
+        self._asked: OrderedDict[tuple[Evalscript, Layout], int] = OrderedDict()
+        self._distrusted: set[str] = set()
+
+    def kernel(self, evalscript: Evalscript, layout: Layout, count: int) -> Kernel | None:
+        """The kernel for `count` samples; None: let the interpreter do it."""
+        key = (evalscript, layout)
+        with self._lock:
+            if evalscript.source in self._distrusted:
+                return None
+            if key not in self._kernels:
+                asked = self._asked.pop(key, 0) + count * sum(column.rows for column in layout.columns)
+                self._asked[key] = asked
+                if asked < self._least:
+                    _bounded(self._asked)
+                    return None
+                self._kernels[key] = self._made(evalscript, layout)
+                _bounded(self._kernels)
+            self._kernels.move_to_end(key)
+            return self._kernels[key]
+
+    def distrust(self, evalscript: Evalscript) -> None:
+        """Never compile this script again."""
+        with self._lock:
+            self._distrusted.add(evalscript.source)
+
+    def _made(self, evalscript: Evalscript, layout: Layout) -> Kernel | None:
+        try:
+            return self.make(evalscript, layout)
+        except Unsupported as reason:
+            _LOG.debug("an evalscript is interpreted, not compiled: %s", reason)
+        except Exception:
+            _LOG.warning("an evalscript is interpreted, not compiled: the compiler failed", exc_info=True)
+        return None
+
+    def make(self, evalscript: Evalscript, layout: Layout) -> Kernel:
+        """Compile. Raises Unsupported."""
+        if self._prelude is None:
+            self._prelude = self._parser(prelude())
+        try:
+            script = self._parser(evalscript.source)
+        except RecursionError:
+            raise Unsupported("a very deep text") from None
+        tracer = Tracer(evalscript=evalscript, script=script, prelude=self._prelude)
+        return self._translated(tracer.trace(layout), layout)
+
+    def _translated(self, answer: Answer, layout: Layout) -> Kernel:
+        rows: list[Node] = list(answer.values)
+        missing: list[int | None] = []
+        for node in answer.missing:
+            never = given(node) == 0
+            missing.append(None if never else len(rows))
+            rows += [] if never else [node]
+        text = assembly(layout.columns, rows, self._compiler.triple)
+        return Kernel(code=self._compiler.compile(text), missing=tuple(missing), width=len(answer.values))
+
+
+def _bounded(kept: OrderedDict[_Key, _Kept]) -> None:
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)

@@ -1,0 +1,48 @@
+"""Compiled runtime: evalscripts as machine code where that gives the same numbers, else in the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.sampling_policy import Referee
+from arpent.adapters.scripts.jit.session import CompiledSession
+from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
+
+_LEAST = 1_000_000
+
+
+class CompiledRuntime:
+    """A ScriptRuntime over another one, which runs setup(), what cannot be compiled, and the check of what can.
+
+    May be pickled and used in another process, which then compiles for itself.
+    """
+
+    def __init__(self, interpreters: ScriptRuntime, *, least: int = _LEAST) -> None:
+        """`least`: input values that a script and layout must have been asked for before compiling pays."""
+        self._interpreters = interpreters
+        self._least = least
+        self._workshop = Workshop(least)
+        self._referee = Referee()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (self._interpreters, self._least)
+
+    @property
+    def seconds(self) -> float:
+        return self._interpreters.seconds
+
+    @contextmanager
+    def open(self, script: str) -> Iterator[ScriptSession]:
+        declared = self._referee.declared(script)
+        session = CompiledSession(lambda: self._interpreters.open(script), self._workshop, self._referee, declared)
+        self._referee.remember(script, session.evalscript)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+def _revive(interpreters: ScriptRuntime, least: int) -> CompiledRuntime:
+    return CompiledRuntime(interpreters, least=least)

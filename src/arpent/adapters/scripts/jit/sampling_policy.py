@@ -1,0 +1,50 @@
+"""Script referee: how many of a compiled script's answers the interpreter shall look at, and which scripts it knows."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from arpent.domain.evalscript import Evalscript
+from arpent.evalscript.layout import Layout
+
+REFEREED = 4096
+"""Samples looked at per session and layout, if any are."""
+ALWAYS = 4
+"""In so many sessions first …"""
+SELDOM = 16
+"""… and then in one of so many: whether the machine code is right depends on script and layout, not on the partition,
+and to open the interpreter takes as long as to decode some megabytes."""
+_KEPT = 256
+
+
+class Referee:
+    """What a process remembers of its scripts. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._declared: OrderedDict[str, Evalscript] = OrderedDict()
+        self._sessions: OrderedDict[tuple[Evalscript, Layout], int] = OrderedDict()
+
+    def declared(self, script: str) -> Evalscript | None:
+        """What setup() of this text returned; None: nobody has asked it yet."""
+        with self._lock:
+            return self._declared.get(script)
+
+    def remember(self, script: str, evalscript: Evalscript) -> None:
+        """Take down what setup() returned."""
+        with self._lock:
+            self._declared[script] = evalscript
+            self._declared.move_to_end(script)
+            while len(self._declared) > _KEPT:
+                self._declared.popitem(last=False)
+
+    def samples(self, evalscript: Evalscript, layout: Layout) -> int:
+        """How many samples of this layout to look at in a session that meets it for the first time."""
+        key = (evalscript, layout)
+        with self._lock:
+            before = self._sessions.pop(key, 0)
+            self._sessions[key] = before + 1
+            while len(self._sessions) > _KEPT:
+                self._sessions.popitem(last=False)
+        return REFEREED if before < ALWAYS or before % SELDOM == 0 else 0

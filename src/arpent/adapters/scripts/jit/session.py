@@ -1,0 +1,148 @@
+"""Compiled session: runs a script as machine code where it can, and lets the interpreter check what comes out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.adapters.scripts.jit.kernel_cache import Kernel, Workshop
+from arpent.adapters.scripts.jit.sampling_policy import Referee
+from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
+from arpent.domain.evalscript import Evalscript
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.evalscript.compile.answer import outputs_of
+from arpent.evalscript.layout import Layout
+
+_LOG = logging.getLogger("arpent.evalscript")
+_FIRST, _SPREAD, _ODD = 2048, 1024, 1024
+_ASKS_AGAIN = frozenset({"preProcessScenes", "updateOutput", "updateOutputMetadata"})
+
+
+class CompiledSession:
+    """A ScriptSession over another one. The interpreter is ended once it has nothing left to say."""
+
+    def __init__(
+        self,
+        start: Callable[[], AbstractContextManager[ScriptSession]],
+        workshop: Workshop,
+        referee: Referee,
+        declared: Evalscript | None = None,
+    ) -> None:
+        """`start` opens the script in an interpreter; it may be called again. `declared`: what setup() returns, where
+        that is known; the interpreter is then opened only if it is needed."""
+        self._start = start
+        self._workshop = workshop
+        self._referee = referee
+        self._stack = ExitStack()
+        self._inner: ScriptSession | None = None
+        self._evalscript = self._current = declared or self._interpreter().evalscript
+        self._left: dict[Layout, int] = {}
+        self._trusting = True
+
+    def _interpreter(self) -> ScriptSession:
+        if self._inner is None:
+            self._inner = self._stack.enter_context(self._start())
+        return self._inner
+
+    def close(self) -> None:
+        """End the interpreter."""
+        self._inner = None
+        self._stack.close()
+
+    @property
+    def evalscript(self) -> Evalscript:
+        return self._evalscript
+
+    def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
+        return self._interpreter().preprocess(scenes, interval)
+
+    def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
+        self._current = self._interpreter().update_output(scenes)
+        return self._current
+
+    def evaluate(
+        self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
+    ) -> ScriptAnswer:
+        kinds = [entry.mosaicking for entry in self._current.inputs]
+        arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, kinds, strict=True)]
+        columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
+        layout = Layout(inputs=columns, width=self._current.width)
+        count = arrays[0][0].shape[1]
+        kernel = self._workshop.kernel(self._current, layout, count) if self._trusting else None
+        if kernel is None:
+            return self._interpreter().evaluate(inputs, offsets, seconds)
+        low, high = int(offsets[0]), int(offsets[-1])
+        values = np.empty((self._current.width, count))
+        values[:, :low] = values[:, high:] = np.nan
+        missing = _run(kernel, [array for entry in arrays for array in entry], values, low, high)
+        if not self._confirmed(inputs, values[:, low:high], low, layout):
+            return self._interpreter().evaluate(inputs, offsets, seconds)
+        return ScriptAnswer(values=values, failures={}, log=_notes(self._current, missing))
+
+    # ---- the referee
+
+    def _confirmed(self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, layout: Layout) -> bool:
+        """Whether the interpreter agrees on some samples, as long as it has not seen enough of this layout."""
+        if layout not in self._left:
+            self._left[layout] = self._referee.samples(self._current, layout)
+        left = self._left[layout]
+        if left <= 0 or values.shape[1] == 0:
+            return True
+        chosen = choice(values)[:left]
+        part = [replace(entry, values=tuple(array[..., chosen + low] for array in entry.values)) for entry in inputs]
+        answer = self._interpreter().evaluate(part, np.array([0, len(chosen)]))
+        if answer.failures or not same(answer.values, values[:, chosen]):
+            _LOG.warning("a compiled evalscript disagreed with the interpreter; it is interpreted from now on")
+            self._workshop.distrust(self._current)
+            self._trusting = False
+            return False
+        self._left[layout] = left - len(chosen)
+        if self._left[layout] <= 0 and not self._current.functions & _ASKS_AGAIN:
+            self.close()
+        return True
+
+
+def choice(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Which samples of an answer (width, N) to check: the first, some from everywhere, some that are no numbers."""
+    count = values.shape[1]
+    everywhere = np.linspace(0, count - 1, min(count, _SPREAD)).astype(np.intp)
+    odd = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    some = odd[np.linspace(0, len(odd) - 1, min(len(odd), _ODD)).astype(np.intp)] if len(odd) else odd
+    return np.unique(np.concatenate([np.arange(min(count, _FIRST)), everywhere, some]))
+
+
+def same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Bit for bit; any NaN is as good as another."""
+    bits = np.ascontiguousarray(one).view(np.int64) == np.ascontiguousarray(other).view(np.int64)
+    return bool((bits | (np.isnan(one) & np.isnan(other))).all())
+
+
+def _run(
+    kernel: Kernel, arrays: Sequence[NDArray[np.generic]], values: NDArray[np.float64], low: int, high: int
+) -> tuple[int, ...]:
+    return kernel.run([_plain(array)[:, low:high] for array in arrays], values[:, low:high])
+
+
+def _plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Native numbers whose rows are contiguous."""
+    native = array.dtype.newbyteorder("=")
+    whole = array[:1].flags.c_contiguous and array.strides[0] % array.itemsize == 0
+    if whole and array.dtype == native and array.flags.aligned:
+        return array
+    return np.ascontiguousarray(array, dtype=native)
+
+
+def _notes(evalscript: Evalscript, missing: Sequence[int]) -> tuple[str, ...]:
+    """What the interpreter's loop notes of outputs that did not come back."""
+    lines = [
+        f"output {name} was missing in what evaluatePixel returned for {count} samples"
+        for (name, _), count in zip(outputs_of(evalscript), missing, strict=False)
+        if count
+    ]
+    return (*lines, *([f"evaluatePixel returned nothing for {missing[-1]} samples"] if missing[-1] else []))

@@ -1,0 +1,188 @@
+"""V8 interpreter: the disposable process that one script runs in; forked from a zygote, locked in."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import py_mini_racer
+
+from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
+from arpent.adapters.scripts.v8.mapping import SharedArena
+from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed, Message
+
+_MEBIBYTE = 1 << 20
+_SPARE_MEBIBYTES = 192
+_DESCRIPTORS = 64
+_PARENT_DEATH_SIGNAL = 1
+_FUNCTIONS = (
+    "check", "load", "setup", "preprocess", "updateOutput", "allocate", "anchor", "attach", "begin", "run", "finish",
+)  # fmt: skip
+
+
+def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
+    """Serve one runtime until it hangs up; never returns."""
+    try:
+        _tie_to(zygote)
+        _forget_descriptors(link.fileno())
+        interpreter = py_mini_racer.MiniRacer()
+        interpreter.set_hard_memory_limit(memory_mib * _MEBIBYTE)
+        _limit(memory_mib)
+        confined = v8_seccomp.confine()
+        _serve(Channel(link), Interpreter(interpreter), confined)
+    finally:
+        os._exit(0)
+
+
+def _tie_to(zygote: int) -> None:
+    """Die with the zygote."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != zygote:
+        os._exit(0)
+
+
+def _forget_descriptors(kept: int) -> None:
+    """Nothing stays open but the link; what V8 prints when it dies goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1024)
+
+
+def _limit(memory_mib: int) -> None:
+    """Bounds beside V8's own: ArrayBuffers are not in its heap, only RLIMIT_DATA stops them."""
+    data = _data_bytes() + (memory_mib + _SPARE_MEBIBYTES) * _MEBIBYTE
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, _DESCRIPTORS)]
+    if sys.platform == "linux":
+        limits += [(resource.RLIMIT_DATA, data), (resource.RLIMIT_NPROC, 0)]
+    for which, value in limits:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(which, (value, value))
+
+
+def _data_bytes() -> int:
+    """Private writable memory now."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 512 * _MEBIBYTE
+
+
+class Interpreter:
+    """V8 with our engine in it. What is asked of it are the methods below; answers are plain JSON."""
+
+    def __init__(self, interpreter: py_mini_racer.MiniRacer) -> None:
+        self._v8 = interpreter
+        self._post: Any = None
+        self._functions: dict[str, Any] = {}
+        self._arena: SharedArena | None = None
+
+    def out_of_memory(self) -> bool:
+        """Whether V8's heap has been full."""
+        return bool(self._v8.was_hard_memory_limit_reached())
+
+    def load(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """engine, source, parsing, program → check, then which functions there are."""
+        engine: Any = self._v8.eval(str(message["engine"]), timeout_sec=seconds)
+        self._post = engine["post"]
+        self._functions = {name: engine[name] for name in _FUNCTIONS}
+        checked = self._ask("check", seconds, message["source"])
+        if str(checked).startswith('{"fault"'):
+            return {"checked": checked, "report": self._parse_report(str(message["parsing"]), seconds)}
+        program = self._v8.eval(str(message["program"]), timeout_sec=seconds)
+        return {"answer": self._ask("load", seconds, program)}
+
+    def _ask(self, function: str, seconds: float, first: object = None, second: object = None) -> Any:
+        self._post["first"] = first
+        if second is not None:  # every access is a round trip through V8's own thread
+            self._post["second"] = second
+        return self._functions[function](timeout_sec=seconds)
+
+    def _parse_report(self, text: str, seconds: float) -> str:
+        try:
+            self._v8.eval(text, timeout_sec=seconds)
+        except py_mini_racer.JSParseException as error:
+            return str(error)[:4000]
+        except py_mini_racer.JSEvalException:
+            pass
+        return ""
+
+    def call(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """One of the engine's functions, with a text or nothing."""
+        return {"answer": self._ask(str(message["function"]), seconds, message.get("question"))}
+
+    def arena(self, message: Message, seconds: float, descriptor: int | None) -> Message:
+        """Shared memory for samples and values; harnesses over an older one must not be used again."""
+        assert descriptor is not None
+        size = int(str(message["size"]))
+        if self._arena is not None:
+            self._arena.leave()
+            self._v8.low_memory_notification()
+        room = self._ask("allocate", seconds, size + mmap.PAGESIZE)
+        self._arena = SharedArena(room, descriptor, size)
+        os.close(descriptor)
+        self._ask("anchor", seconds, self._arena.start)
+        return {}
+
+    def attach(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """Keep a harness under a number, in place of the one that was there."""
+        build = self._v8.eval(str(message["harness"]), timeout_sec=seconds)
+        self._ask("attach", seconds, message["number"], build)
+        return {}
+
+    def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
+        """Run a harness over what lies in the arena; `into` and `out` are the pieces of bytes that matter."""
+        into, out = message["into"], message["out"]
+        assert isinstance(into, list)
+        assert isinstance(out, list)
+        assert self._arena is not None
+        self._arena.take(into)
+        answer = self._ask("run", seconds, message["call"])
+        self._arena.give(out)
+        return {"answer": answer}
+
+
+def _serve(channel: Channel, interpreter: Interpreter, confined: bool) -> None:
+    actions = {name: getattr(interpreter, name) for name in ("load", "call", "arena", "attach", "run")}
+    channel.send({"confined": confined})
+    while True:
+        try:
+            message, descriptor = channel.receive_with_descriptor()
+        except ChannelClosed:
+            return
+        seconds = float(str(message["seconds"]))
+        _limit_processor(seconds)
+        answer = _answer(actions[str(message["action"])], message, seconds, descriptor)
+        channel.send({"end": "memory"} if "end" in answer and interpreter.out_of_memory() else answer)
+
+
+def _answer(
+    action: Callable[[Message, float, int | None], Message], message: Message, seconds: float, descriptor: int | None
+) -> Message:
+    try:
+        return action(message, seconds, descriptor)
+    except py_mini_racer.JSTimeoutException:
+        return {"end": "time"}
+    except py_mini_racer.JSOOMException:
+        return {"end": "memory"}
+    except (py_mini_racer.JSEvalException, AttributeError, TypeError) as error:
+        return {"end": "fault", "message": str(error)[:1000]}
+
+
+def _limit_processor(seconds: float) -> None:
+    """Processor time this call may use; the parent's deadline comes first."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 2 * seconds) + 10, resource.RLIM_INFINITY))

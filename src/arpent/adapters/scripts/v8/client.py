@@ -1,0 +1,120 @@
+"""V8 dialogue: questions to an interpreter, the deadline kept on this side, and its answers as values or errors."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Mapping
+
+from arpent.adapters.scripts.v8.launcher import Newborn
+from arpent.adapters.scripts.v8.protocol import ChannelClosed, Message
+from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptTimeout
+from arpent.evalscript.program import engine, line_offset, parsing, program, script_error, syntax_error
+
+_GRACE = 1.0
+_LEAST = 0.001
+_OUT_OF_MEMORY = {-signal.SIGTRAP, -signal.SIGILL, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGBUS, 133}
+"""How V8 ends a process whose heap is full, and how the kernel does."""
+_OUT_OF_TIME = {-signal.SIGXCPU}
+
+
+class Dialogue:
+    """With one interpreter. Any of its methods may raise ScriptTimeout, ScriptOutOfMemory; then it is dead."""
+
+    def __init__(self, newborn: Newborn, end: Callable[[Newborn], int], seconds: float, memory_mib: int) -> None:
+        self._newborn = newborn
+        self._end = end
+        self._seconds = seconds
+        self._memory_mib = memory_mib
+        self._alive = True
+        self._until: float = 0
+        self._allowed = seconds
+        self._offset = line_offset()
+        self._lines = 0
+        self.start_clock()
+
+    def start_clock(self, seconds: float | None = None) -> None:
+        """From here on the script has its full time, or less."""
+        self._allowed = self._seconds if seconds is None else min(seconds, self._seconds)
+        self._until = time.monotonic() + self._allowed
+
+    def close(self) -> None:
+        """End the interpreter."""
+        if self._alive:
+            self._alive = False
+            self._end(self._newborn)
+
+    def load(self, source: str) -> object:
+        """Which functions a script defines. Raises ScriptSyntaxError, ScriptSetupError."""
+        self._lines = source.count("\n") + 1
+        question = {
+            "engine": engine(),
+            "source": source,
+            "parsing": parsing(source),
+            "program": program(source),
+        }
+        answer = self._exchange({**question, "action": "load"}, None)
+        if "report" in answer:
+            match self._parsed({"answer": answer.get("checked")}):
+                case {"fault": [str() as message, *_]}:
+                    raise syntax_error(source, str(answer["report"]), message)
+        return self.value(self._parsed(answer), ScriptSetupError)
+
+    def action(self, name: str, question: Mapping[str, object], descriptor: int | None = None) -> Message:
+        """One of the interpreter's actions; its answer, parsed. A call that is no evaluation has the full time."""
+        if name == "call" and question["function"] not in ("begin", "finish"):
+            self.start_clock()
+        return self._parsed(self._exchange({**question, "action": name}, descriptor))
+
+    def value(self, answer: Message, kind: type[ScriptError]) -> object:
+        """What a function of the engine returned. Raises `kind` if the script threw."""
+        match answer:
+            case {"value": value}:
+                return value
+            case {"fault": [str() as message, str() as stack]}:
+                raise self.error(kind, message, stack)
+        raise ScriptExecutionError("the interpreter answered nonsense")
+
+    def error(self, kind: type[ScriptError], message: str, stack: str) -> ScriptError:
+        """What the script threw, at its place in the user's text."""
+        return script_error(kind, message, stack, offset=self._offset, lines=self._lines)
+
+    def _parsed(self, answer: Message) -> Message:
+        text = answer.get("answer")
+        if not isinstance(text, str):
+            return {"value": text, "log": []}
+        try:
+            parsed = json.loads(text)
+        except (ValueError, RecursionError):
+            parsed = None
+        if isinstance(parsed, dict):
+            return parsed
+        raise ScriptExecutionError("the interpreter answered nonsense")
+
+    def _exchange(self, message: Mapping[str, object], descriptor: int | None) -> Message:
+        if not self._alive:
+            raise ScriptExecutionError("the interpreter of this script has ended")
+        seconds = max(_LEAST, self._until - time.monotonic())
+        channel = self._newborn.channel
+        try:
+            asked = {**message, "seconds": seconds}
+            channel.send(asked, () if descriptor is None else (descriptor,), seconds + _GRACE)
+            answer = channel.receive(seconds + _GRACE)
+        except TimeoutError:
+            raise self._over("time") from None
+        except (ChannelClosed, ValueError, RecursionError):
+            raise self._over(None) from None
+        if "end" in answer:
+            raise self._over(str(answer["end"]), str(answer.get("message", "")))
+        return answer
+
+    def _over(self, end: str | None, message: str = "") -> ScriptError:
+        """The interpreter is to end, or has: why."""
+        self._alive = False
+        status = self._end(self._newborn)
+        if end == "time" or (end is None and status in _OUT_OF_TIME):
+            return ScriptTimeout(f"the script ran longer than {self._allowed:.3g} s; it must do less per sample")
+        if end == "memory" or (end is None and status in _OUT_OF_MEMORY):
+            return ScriptOutOfMemory(f"the script wanted more than the {self._memory_mib} MiB of memory it may have")
+        return ScriptExecutionError(message or "the interpreter of this script died")

@@ -1,0 +1,134 @@
+"""V8 nursery: starts and ends interpreters through a zygote process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from dataclasses import dataclass
+
+from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
+from arpent.domain.errors import WorldError
+
+_PATIENCE = 60.0
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newborn:
+    """An interpreter's process."""
+
+    channel: Channel
+    """To talk to it."""
+    process: int
+    """Its id; a name for the zygote, which reaps it only when told to."""
+    confined: bool
+    """Whether the system-call filter holds."""
+
+
+class Nursery:
+    """One zygote, started when the first interpreter is wanted. Safe to use from several threads."""
+
+    def __init__(self, memory_mib: int) -> None:
+        self._memory_mib = memory_mib
+        self._lock = threading.Lock()
+        self._zygote: _Zygote | None = None
+
+    def start(self) -> Newborn:
+        """A new interpreter. Raises WorldError if none can be had."""
+        with self._lock:
+            for _ in range(2):
+                zygote = self._running()
+                try:
+                    return zygote.bear()
+                except (ChannelClosed, TimeoutError, ValueError):
+                    self._stop()
+        raise WorldError("no interpreter for evalscripts could be started", transient=True)
+
+    def end(self, newborn: Newborn) -> int:
+        """Kill an interpreter if it still lives; how it ended (a negative number is a signal)."""
+        newborn.channel.close()
+        with self._lock:
+            if self._zygote is None or self._zygote.owner != os.getpid():
+                return 0
+            try:
+                return self._zygote.end(newborn.process)
+            except (ChannelClosed, TimeoutError, ValueError):
+                self._stop()
+                return 0
+
+    def close(self) -> None:
+        """End the zygote and with it all interpreters."""
+        with self._lock:
+            self._stop()
+
+    def _running(self) -> _Zygote:
+        if self._zygote is None or self._zygote.owner != os.getpid():
+            self._zygote = _Zygote(self._memory_mib)
+        return self._zygote
+
+    def _stop(self) -> None:
+        if self._zygote is not None and self._zygote.owner == os.getpid():
+            self._zygote.close()
+        self._zygote = None
+
+
+class _Zygote:
+    """The process, from outside. Its environment holds no settings: a script could read them if V8 had a hole."""
+
+    def __init__(self, memory_mib: int) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "arpent.adapters.scripts.v8.zygote",
+            str(theirs.fileno()),
+            str(memory_mib),
+        ]
+        with theirs:
+            process = subprocess.Popen(
+                command,
+                pass_fds=(theirs.fileno(),),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self.owner = os.getpid()
+        self._channel = Channel(ours)
+        self.close = weakref.finalize(self, _stop, self._channel, process, self.owner)
+
+    def bear(self) -> Newborn:
+        ours, theirs = socket.socketpair()
+        channel = Channel(ours)
+        try:
+            with theirs:
+                self._channel.send({}, (theirs.fileno(),), _PATIENCE)
+            process = int(str(self._channel.receive(_PATIENCE)["process"]))
+            confined = channel.receive(_PATIENCE)["confined"] is True
+        except BaseException:
+            channel.close()
+            raise
+        return Newborn(channel=channel, process=process, confined=confined)
+
+    def end(self, process: int) -> int:
+        self._channel.send({"process": process}, seconds=_PATIENCE)
+        return int(str(self._channel.receive(_PATIENCE)["status"]))
+
+
+def _stop(channel: Channel, process: subprocess.Popen[bytes], owner: int) -> None:
+    """Hang up; the zygote ends its interpreters and itself."""
+    channel.close()
+    if os.getpid() != owner:
+        return
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.wait()

@@ -1,0 +1,215 @@
+"""V8 session: one script in one interpreter, from the side that trusts neither."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent import __version__
+from arpent.adapters.scripts.v8.client import Dialogue
+from arpent.adapters.scripts.v8.shared_memory import Arena, arrays_of, columns_of
+from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError
+from arpent.domain.evalscript import Evalscript, Mosaicking
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
+from arpent.evalscript.harness import harness
+from arpent.evalscript.layout import SEGMENTS, Layout, capacity_of
+from arpent.evalscript.outputs import counted, declared
+from arpent.evalscript.scenes import given, is_fusion, preprocessing, source_keys
+from arpent.evalscript.setup import check_version, interpret
+
+_SMALLEST, _LARGEST = 1 << 20, 1 << 26
+_HARNESSES = 32
+
+
+class V8Session:
+    """A ScriptSession. Its interpreter belongs to the runtime, which ends it."""
+
+    def __init__(self, dialogue: Dialogue, source: str, *, require_mask: bool) -> None:
+        check_version(source)
+        self._dialogue = dialogue
+        self._log: list[str] = []
+        functions = self._listed(dialogue.load(source), "functions")
+        self._functions = frozenset(str(name) for name in functions)
+        if "setup" not in self._functions:
+            raise ScriptSetupError("the script defines no function setup()")
+        answer = self._ask("setup", kind=ScriptSetupError)
+        if not isinstance(answer, dict):
+            raise ScriptSetupError("setup() must return an object { input: [...], output: {...} }")
+        self._evalscript = interpret(
+            source,
+            answer.get("declared"),
+            self._functions,
+            misspelt=[str(name) for name in self._listed(answer.get("misspelt"), "misspelt")],
+            require_mask=require_mask,
+        )
+        self._current = self._evalscript
+        self._arena: Arena | None = None
+        self._harnesses: dict[tuple[Evalscript, Layout], int] = {}
+
+    @property
+    def evalscript(self) -> Evalscript:
+        return self._evalscript
+
+    def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
+        everything = tuple(tuple(range(len(group))) for group in scenes)
+        simple = all(entry.mosaicking is Mosaicking.SIMPLE for entry in self._evalscript.inputs)
+        if simple or "preProcessScenes" not in self._functions:
+            return everything
+        answer = self._listed(
+            self._ask("preprocess", preprocessing(self._evalscript, scenes, interval)), "preProcessScenes"
+        )
+        kept = []
+        if len(answer) != len(scenes):
+            raise ScriptExecutionError("the interpreter answered nonsense (preProcessScenes)")
+        for rows, group in zip(answer, scenes, strict=True):
+            listed = self._listed(rows, "preProcessScenes")
+            if not all(isinstance(row, int) and 0 <= row < len(group) for row in listed):
+                raise ScriptExecutionError("preProcessScenes returned scenes that it was not given")
+            kept.append(tuple(int(str(row)) for row in listed))
+        return tuple(kept)
+
+    def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
+        if "updateOutput" not in self._functions:
+            return self._evalscript
+        question = {
+            "output": declared(self._evalscript),
+            "given": given(self._evalscript, scenes),
+            "fusion": is_fusion(self._evalscript),
+        }
+        counts = self._ask("updateOutput", question)
+        if not isinstance(counts, dict):
+            raise ScriptExecutionError("updateOutput gave no numbers of bands")
+        self._current = counted(self._evalscript, counts)
+        return self._current
+
+    # ---- pixels
+
+    def evaluate(
+        self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
+    ) -> ScriptAnswer:
+        self._dialogue.start_clock(seconds)
+        evalscript = self._current
+        mosaickings = [entry.mosaicking for entry in evalscript.inputs]
+        arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, mosaickings, strict=True)]
+        columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, mosaickings, strict=True))
+        count = arrays[0][0].shape[1]
+        layout = self._prepare(Layout(inputs=columns, width=evalscript.width), count)
+        number = self._attach(evalscript, layout)
+        self._ask("begin", self._call_of(inputs))
+        values = np.empty((evalscript.width, count))
+        values[:, : offsets[0]] = values[:, offsets[-1] :] = np.nan
+        failures = self._passes(arrays, layout, number, offsets, values)
+        for segment in failures:
+            values[:, offsets[segment] : offsets[segment + 1]] = np.nan
+        if "updateOutputMetadata" in self._functions:
+            self._ask("finish")
+        log, self._log = tuple(self._log), []
+        return ScriptAnswer(values=values, failures=failures, log=log)
+
+    def _call_of(self, inputs: Sequence[ScriptInput]) -> dict[str, object]:
+        factors = [entry.normalization_factor for entry in inputs]
+        metadata: dict[str, object] = {"serviceVersion": f"arpent {__version__}", "normalizationFactor": factors[0]}
+        if is_fusion(self._current):
+            for key, factor in zip(source_keys(self._current), factors, strict=True):
+                metadata[key] = {"normalizationFactor": factor}
+        return {
+            "given": given(self._current, [entry.scenes for entry in inputs]),
+            "fusion": is_fusion(self._current),
+            "input": metadata,
+        }
+
+    def _prepare(self, layout: Layout, count: int) -> Layout:
+        """The layout with a capacity, over an arena that is large enough; it grows by doubling, up to a bound."""
+        wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
+        size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))
+        if self._arena is None or self._arena.size < size:
+            self._arena = Arena(size)
+            self._harnesses.clear()
+            self._dialogue.action("arena", {"size": size}, self._arena.descriptor)
+            self._arena.forget_descriptor()
+        capacity = capacity_of(layout, self._arena.size)
+        if capacity == 0:
+            raise ScriptOutOfMemory("one sample has more scenes and bands than an interpreter takes")
+        return replace(layout, capacity=capacity)
+
+    def _attach(self, evalscript: Evalscript, layout: Layout) -> int:
+        key = (evalscript, layout)
+        if key not in self._harnesses:
+            if len(self._harnesses) >= _HARNESSES:
+                self._harnesses.clear()
+            number = len(self._harnesses)
+            self._dialogue.action("attach", {"harness": harness(evalscript, layout), "number": number})
+            self._harnesses[key] = number
+        return self._harnesses[key]
+
+    def _passes(
+        self,
+        arrays: Sequence[Sequence[NDArray[np.generic]]],
+        layout: Layout,
+        number: int,
+        offsets: NDArray[np.int64],
+        values: NDArray[np.float64],
+    ) -> dict[int, ScriptError]:
+        """Run all samples, as many at a time as the arena takes; which segments threw what."""
+        assert self._arena is not None
+        failures: dict[int, ScriptError] = {}
+        known: dict[tuple[str, str], ScriptError] = {}
+        for low, high, segments, ends in pieces(offsets, layout.capacity, failures):
+            into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
+            out = self._arena.pieces_out(layout, high - low)
+            question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
+            answer = self._value(self._dialogue.action("run", question), ScriptExecutionError)
+            values[:, low:high] = self._arena.values(layout, high - low)
+            for fault in self._listed(answer, "run"):
+                position, message, stack = self._fault(fault, len(segments))
+                error = known.setdefault((message, stack), self._dialogue.error(ScriptExecutionError, message, stack))
+                failures[int(segments[position])] = error
+        return failures
+
+    def _fault(self, fault: object, count: int) -> tuple[int, str, str]:
+        match fault:
+            case [int() as position, [str() as message, str() as stack]] if 0 <= position < count:
+                return position, message, stack
+        raise ScriptExecutionError("the interpreter answered nonsense")
+
+    # ---- answers
+
+    def _ask(self, function: str, question: object = None, kind: type[ScriptError] = ScriptExecutionError) -> object:
+        text = None if question is None else json.dumps(question)
+        answer = self._dialogue.action("call", {"function": function, "question": text})
+        return self._value(answer, kind)
+
+    def _value(self, answer: Mapping[str, object], kind: type[ScriptError]) -> object:
+        self._log += [str(line)[:1000] for line in self._listed(answer.get("log"), "log")]
+        return self._dialogue.value(answer, kind)
+
+    def _listed(self, value: object, what: str) -> list[object]:
+        if isinstance(value, list):
+            return value
+        raise ScriptExecutionError(f"the interpreter answered nonsense ({what})")
+
+
+def pieces(
+    offsets: NDArray[np.int64], capacity: int, skipped: Mapping[int, object]
+) -> Iterator[tuple[int, int, NDArray[np.intp], NDArray[np.int64]]]:
+    """Passes over all segments: first and last sample, which segments, their ends (n, 2).
+
+    At most `capacity` samples and SEGMENTS segments each; `skipped` is read anew before each pass.
+    """
+    low, last = int(offsets[0]), int(offsets[-1])
+    while low < last:
+        first = int(np.searchsorted(offsets, low, "right")) - 1
+        high = min(last, low + capacity, int(offsets[min(first + SEGMENTS, len(offsets) - 1)]))
+        segments = np.arange(first, int(np.searchsorted(offsets, high, "left")))
+        if skipped:
+            segments = segments[[segment not in skipped for segment in segments.tolist()]]
+        ends = np.stack([offsets[segments].clip(low), offsets[segments + 1].clip(max=high)], axis=1)
+        filled = ends[:, 0] < ends[:, 1]
+        if filled.any():
+            yield low, high, segments[filled], ends[filled]
+        low = high

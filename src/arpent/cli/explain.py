@@ -1,0 +1,20 @@
+"""Explaining: `arpent explain`, why a feature's number is what it is, without a server."""
+
+from __future__ import annotations
+
+from arpent import wiring, worker
+from arpent.adapters.formats.picture import picture
+from arpent.engine.explain import explain_feature
+from arpent.settings import Settings
+from arpent.wire.explanation import render
+from arpent.wire.iso import instant
+from arpent.wire.request.parse import parse_batch
+
+
+def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
+    """JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    here = worker.world(settings)
+    request = parse_batch(body)
+    wiring.check(here.collections, request)
+    explanation = explain_feature(request, feature, instant(start, "--from") if start else None, here)
+    return picture(explanation) if draw else render(explanation)

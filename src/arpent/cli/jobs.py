@@ -1,0 +1,109 @@
+"""Watching: `arpent jobs` and `arpent status`, read from the database beside a running server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from arpent import wiring
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.job import Job, Status
+from arpent.domain.ports.jobs import JobStore, SortKey
+from arpent.jobs.state_machine import completion
+from arpent.settings import Settings
+from arpent.wire.job import status_object
+
+POLL_SECONDS = 1.0
+RESTING = (Status.DONE, Status.FAILED, Status.STOPPED, Status.CREATED)
+"""Nothing happens without somebody's action."""
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+Lines = Iterator[dict[str, object]]
+
+
+def store(settings: Settings) -> JobStore:
+    """The jobs of this machine's database."""
+    return wiring.job_store(settings, wiring.database(settings))
+
+
+def entries(settings: Settings, owner: str | None, count: int) -> Lines:
+    """The newest jobs of a client, or of all, as status objects with their owner."""
+    for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
+        yield {**status_object(job, completion(job, settings.policy)), "owner": job.owner}
+
+
+def listing(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
+    """The same for a person."""
+    table = Table("job", "status", "%", "features", "failed", "left", "age", "owner", box=None, pad_edge=False)
+    for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
+        share, progress = completion(job, settings.policy), job.progress
+        reason = f" {job.stop_reason}" if job.stop_reason else ""
+        counts = (f"{progress.done + progress.failed}/{progress.features}", str(progress.failed or ""))
+        left = "" if progress.seconds_left is None else duration(timedelta(seconds=progress.seconds_left))
+        times = (left, duration(now - job.created))
+        table.add_row(job.id, f"{job.status}{reason}", f"{share:.1f}", *counts, *times, job.owner)
+    return table
+
+
+def find(jobs: JobStore, job_id: str) -> Job:
+    """A job by its id. Raises InvalidRequest, JobNotFound."""
+    try:
+        return jobs.get(str(UUID(job_id)))
+    except ValueError:
+        raise InvalidRequest(f"{job_id!r:.60} is not the id of a request: a UUID; see `arpent jobs`") from None
+
+
+def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[float], None] = time.sleep) -> Lines:
+    """The status object; again and again with `watch`, until the job rests."""
+    jobs = store(settings)
+    while True:
+        job = find(jobs, job_id)
+        yield status_object(job, completion(job, settings.policy))
+        if not watch or job.status in RESTING:
+            return
+        pause(POLL_SECONDS)
+
+
+def show(lines: Lines, console: Console) -> None:
+    """A bar that follows the job, and its last state in words."""
+    columns = (
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>5.1f} %  {task.fields[words]}"),
+    )
+    last: dict[str, object] = {}
+    with Progress(*columns, console=console) as bar:
+        task: TaskID = bar.add_task("", total=100, words="")
+        for last in lines:
+            share = float(str(last["completionPercentage"]))
+            bar.update(task, description=str(last["status"]), completed=share, words=_words(last))
+    if hint := last.get("hint"):
+        console.print(str(hint), soft_wrap=True, highlight=False)
+    if why := last.get("error") or last.get("stoppedStatusReason"):
+        console.print(f"[bold]{last['status']}[/]:", str(why), soft_wrap=True, highlight=False)
+
+
+def _words(status: dict[str, object]) -> str:
+    progress = status.get("progress")
+    if not isinstance(progress, dict):
+        return ""
+    words = [f"{progress['done'] + progress['failed']} of {progress['features']} features"]
+    if progress["failed"]:
+        words.append(f"{progress['failed']} failed")
+    if (rate := progress["featuresPerSecond"]) is not None:
+        left = timedelta(seconds=progress["secondsLeft"])
+        words += [f"{rate:.0f} per second" if rate >= 10 else f"{rate:.2g} per second", f"{duration(left)} left"]
+    return ", ".join(words)
+
+
+def duration(span: timedelta) -> str:
+    """In the largest unit that it fills: `3 h`."""
+    seconds = max(0.0, span.total_seconds())
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
+    return f"{seconds / size:.0f} {unit}"

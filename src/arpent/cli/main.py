@@ -1,0 +1,251 @@
+"""The command line: what `arpent` followed by a verb does; `script` has its own in `bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from arpent import __version__
+from arpent.cli.script.commands import app as script_app
+from arpent.domain.errors import ArpentError
+
+if TYPE_CHECKING:
+    from arpent.settings import Settings
+
+Answer = TypeVar("Answer")
+
+NICENESS = 3
+"""A runner beside a server gives way to it while it analyses; its workers do so still more."""
+
+app = typer.Typer(
+    name="arpent",
+    help="What did each of these fields look like, over time? Sentinel Hub's Batch Statistical API, on your machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
+app.add_typer(client_app, name="client")
+app.add_typer(script_app, name="script")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def serve() -> None:
+    """HTTP API and runner; settings come from ARPENT_* variables or arpent.toml."""
+    from arpent.cli.serve import serve as serve_now
+
+    _guarded(lambda: serve_now(_settings()))
+
+
+@app.command()
+def work(
+    executor: Annotated[str | None, typer.Option(help="processes, processes:N or dask://host:port.")] = None,
+    attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
+) -> None:
+    """A runner beside other servers on the same database."""
+    from arpent import wiring
+
+    settings = _settings(executor)
+    stop = _stop_on_signals()
+    if attached:
+        os.nice(NICENESS)
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    _guarded(lambda: wiring.work(settings, stop))
+
+
+@app.command()
+def run(
+    request: Annotated[Path, typer.Argument(help="The request's JSON, as for the API.", exists=True, dir_okay=False)],
+    executor: Annotated[str | None, typer.Option(help="processes, processes:N or inline.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The same job without a server, with a progress bar."""
+    from arpent.cli.run import run as run_now
+
+    def carry_out() -> None:
+        outcome = run_now(_settings(executor), request.read_text(), Console(stderr=True))
+        typer.echo(
+            json.dumps(outcome)
+            if as_json
+            else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
+        )
+        if "hint" in outcome:
+            typer.echo(f"arpent: {outcome['hint']}", err=True)
+        if outcome["status"] != "DONE":
+            raise typer.Exit(1)
+
+    _guarded(carry_out)
+
+
+@app.command()
+def explain(
+    request: Annotated[Path, typer.Argument(help="The request's JSON, as for the API.", exists=True, dir_okay=False)],
+    feature: Annotated[int, typer.Option(help="Primary key of the feature.")],
+    start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw imagery, mask and outputs into this file.")] = None,
+) -> None:
+    """Why a feature's number is what it is: grid, images, every sample; as JSON, or as a picture."""
+    from arpent.cli.explain import explained
+
+    found = _guarded(lambda: explained(_settings(), request.read_text(), feature, start, draw=png is not None))
+    if png is None:
+        typer.echo(found)
+    else:
+        png.write_bytes(found)
+        typer.echo(str(png))
+
+
+@app.command()
+def results(
+    url: Annotated[str, typer.Argument(help="The job's output: a folder, s3://bucket/prefix or gs://bucket/prefix.")],
+    parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
+) -> None:
+    """One long table from the files of a job, ours or the real service's; CSV on standard output unless told."""
+    from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
+    from arpent.cli.results import collect
+
+    table = _guarded(lambda: collect(_settings(), url))
+    if parquet is not None:
+        write_parquet(table, parquet)
+    if csv is not None:
+        with csv.open("wb") as file:
+            write_csv(table, file)
+    if parquet is None and csv is None:
+        write_csv(table, sys.stdout.buffer)
+        return
+    typer.echo(f"{len(table)} rows: {', '.join(str(path) for path in (parquet, csv) if path is not None)}")
+
+
+@app.command()
+def jobs(
+    owner: Annotated[str | None, typer.Option(help="Only those of this client id.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Requests in the database, newest first."""
+    from arpent import wiring
+    from arpent.cli import jobs as watching
+
+    if as_json:
+        typer.echo(json.dumps(_guarded(lambda: {"data": list(watching.entries(_settings(), owner, count))})))
+    else:
+        Console().print(_guarded(lambda: watching.listing(_settings(), owner, count, wiring.now())))
+
+
+@app.command()
+def status(
+    job: Annotated[str, typer.Argument(help="The request's id.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
+) -> None:
+    """How far a request is."""
+    from arpent.cli import jobs as watching
+
+    def look() -> None:
+        lines = watching.observe(_settings(), job, watch=watch)
+        if not as_json:
+            watching.show(lines, Console())
+        else:
+            for line in lines:
+                typer.echo(json.dumps(line))
+
+    _guarded(look)
+
+
+@client_app.command("add")
+def client_add(
+    name: Annotated[str, typer.Argument(help="For your own orientation.")], as_json: JsonOption = False
+) -> None:
+    """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
+    from arpent import wiring
+
+    client_id, secret = _guarded(lambda: wiring.clients(wiring.database(_settings())).add(name))
+    if as_json:
+        typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
+    else:
+        typer.echo(f"client id      {client_id}\nclient secret  {secret}\nKeep the secret: it is stored hashed.")
+
+
+@app.command()
+def demo(
+    catalog: Annotated[str | None, typer.Option(help="Folder of STAC items, a STAC API URL, or earth-search.")] = None,
+    features: Annotated[Path | None, typer.Option(help="GeoPackage of polygons.", exists=True)] = None,
+    folder: Annotated[Path, typer.Option(help="Where everything goes; made anew.")] = Path("arpent-demo"),
+    start: Annotated[str | None, typer.Option("--from", help="ISO instant, 2023-08-01T00:00:00Z.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="ISO instant.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the server running.")] = False,
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 0,
+) -> None:
+    """The whole workflow of the real service, on a made landscape or on imagery of yours."""
+    from arpent.cli.demo.run import Options, demonstrate
+
+    options = Options(folder=folder.resolve(), keep=keep, port=port)
+    _guarded(lambda: demonstrate(catalog, features, start, end, options, Console()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's tables; `serve` and `work` do it too."""
+    from arpent import wiring
+
+    _guarded(lambda: wiring.database(_settings()))
+
+
+@app.command()
+def collections() -> None:
+    """The data collections this server knows, and their bands."""
+    from arpent import worker
+
+    for collection in {one.id: one for one in worker.collections(_settings()).values()}.values():
+        typer.echo(f"{collection.id}\t{' '.join(collection.bands)}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _settings(executor: str | None = None) -> Settings:
+    from arpent.settings import load
+
+    return load(executor=executor)
+
+
+def _guarded(action: Callable[[], Answer]) -> Answer:
+    """Do it; an error of ours is one line and an exit code, not a traceback."""
+    try:
+        return action()
+    except ArpentError as error:
+        Console(stderr=True).print(f"[red]arpent:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,65 @@
+"""Local: `arpent run`, the same job without a server: a database of its own, thrown away at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from arpent import wiring
+from arpent.cli.progress_bar import bar_of
+from arpent.domain.errors import ArpentError
+from arpent.domain.job import Job, Status, UserAction
+from arpent.engine.output_keys import ID, template
+from arpent.jobs.state_machine import completion
+from arpent.settings import Settings
+from arpent.wire.job import hint
+from arpent.wire.request.parse import parse_batch
+
+OWNER = "local"
+ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
+
+
+def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
+    """Carry one request out. Raises CallerError for a bad request, ArpentError if the job failed."""
+    with TemporaryDirectory(prefix="arpent-") as folder:
+        own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})
+        engine = wiring.database(own)
+        service = wiring.service(own, engine)
+        job = service.create(OWNER, body)
+        service.act(OWNER, job.id, UserAction.START)
+        executor = wiring.executor_of(own)
+        try:
+            with bar_of(console) as progress:
+                bar = progress.add_task(job.status, total=100)
+
+                def ended() -> bool:
+                    now = service.get(OWNER, job.id)
+                    progress.update(bar, description=now.status, completed=completion(now, own.policy))
+                    return now.status in ENDED
+
+                wiring.runner(own, engine, executor).run_until(ended)
+        finally:
+            executor.close()
+        job = service.get(OWNER, job.id)
+        engine.dispose()
+    if job.status is Status.FAILED:
+        raise ArpentError(job.error or "the job failed")
+    return _told(job)
+
+
+def _told(job: Job) -> dict[str, object]:
+    request = parse_batch(job.body)
+    assert request.output is not None, "a batch request has an output"
+    folder = request.output.at(template(request.output).replace("<REQUEST_ID>", job.id).split(ID, 1)[0])
+    return {
+        "id": job.id,
+        "status": str(job.status),
+        "features": job.progress.features,
+        "done": job.progress.done,
+        "failed": job.progress.failed,
+        "output": folder.url,
+        "costPU": job.progress.processing_units,
+        **({"hint": text} if (text := hint(job)) else {}),
+    }

@@ -1,0 +1,150 @@
+"""Inspection: everything that can be said of a script without imagery."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from arpent.domain.errors import InvalidRequest, ScriptError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
+from arpent.domain.imagery.collection import Band, Collection, Unit
+from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
+from arpent.domain.request import Source
+from arpent.engine.analysis.script_dry_run import TRIAL_NUMBERS, trial
+from arpent.engine.band_bindings import feed_of
+from arpent.evalscript.lint import Gravity, Remark, lint, undefined
+from arpent.evalscript.names import suggestion
+from arpent.evalscript.scenes import source_keys
+
+_UNDEFINED = re.compile(r"^ReferenceError: ([\w$]+) is not defined")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What came of it."""
+
+    evalscript: Evalscript | None
+    """What setup() declares; None if it could not be understood."""
+    collections: tuple[str, ...]
+    """Per input, the collection it was checked against; `?` where none was named and none fits."""
+    remarks: tuple[Remark, ...]
+    """Errors first."""
+    log: tuple[str, ...]
+    """What the script said through console.log during the trial run."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether a job with this script would be refused."""
+        return any(remark.gravity is Gravity.ERROR for remark in self.remarks)
+
+
+def inspect(
+    source: str, runtime: ScriptRuntime, named: Sequence[str], collections: Mapping[str, Collection]
+) -> Inspection:
+    """`runtime` must accept scripts without a dataMask output; `named`: collections in the order of the inputs, or
+    `datasource=collection`, or one for all; `collections`: by id and alias. Raises InvalidRequest for a name that is
+    unknown."""
+    known = {collection.id: collection for collection in collections.values()}
+    try:
+        with runtime.open(source) as session:
+            evalscript = session.evalscript
+            chosen = _chosen(evalscript, named, collections, tuple(known.values()))
+            remarks = lint(evalscript, {key: one for key, one in chosen.items() if one is not None})
+            tried, log = _tried(session, evalscript, chosen)
+    except ScriptError as error:
+        return Inspection(evalscript=None, collections=(), remarks=(_as_remark(error, source),), log=())
+    said = {(remark.line, remark.message.split(";")[0]) for remark in tried}
+    kept = tuple(remark for remark in remarks if (remark.line, remark.message.split(";")[0]) not in said)
+    return Inspection(
+        evalscript=evalscript,
+        collections=tuple("?" if one is None else one.id for one in chosen.values()),
+        remarks=tuple(sorted((*kept, *tried), key=lambda remark: remark.gravity is not Gravity.ERROR)),
+        log=log,
+    )
+
+
+def _as_remark(error: ScriptError, source: str, gravity: Gravity = Gravity.ERROR) -> Remark:
+    message = str(error.args[0])
+    unknown = _UNDEFINED.match(message)
+    if unknown is not None:
+        message = undefined(unknown[1], source)
+    return Remark(gravity=gravity, message=message, line=error.line, column=error.column)
+
+
+# ---- which collection
+
+
+def _chosen(
+    evalscript: Evalscript, named: Sequence[str], collections: Mapping[str, Collection], known: Sequence[Collection]
+) -> dict[str, Collection | None]:
+    keys = source_keys(evalscript)
+    by_key = dict(word.split("=", 1) for word in named if "=" in word)
+    in_order = [word for word in named if "=" not in word]
+    unknown = sorted(set(by_key) - set(keys))
+    if unknown:
+        raise InvalidRequest(f"--collection {unknown[0]}=…: the script's inputs are {', '.join(keys)}")
+    chosen: dict[str, Collection | None] = {}
+    for number, (key, entry) in enumerate(zip(keys, evalscript.inputs, strict=True)):
+        word = by_key.get(key) or (in_order[min(number, len(in_order) - 1)] if in_order else None)
+        if word is not None and word not in collections:
+            raise InvalidRequest(f"--collection: '{word}' is not known here; known are {', '.join(_ids(known))}")
+        chosen[key] = _likeliest(entry, known) if word is None else collections[word]
+    return chosen
+
+
+def _ids(known: Sequence[Collection]) -> list[str]:
+    return sorted(collection.id for collection in known)
+
+
+def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
+    """The collection that has most of the input's bands, in its units, or bands that sound like them; None if none."""
+
+    def fit(collection: Collection) -> tuple[int, int, int]:
+        there = [
+            (collection.bands[band], unit)
+            for band, unit in zip(entry.bands, entry.units, strict=True)
+            if band in collection.bands
+        ]
+        alike = sum(suggestion(band, [*collection.bands]) != "" for band in entry.bands if band != DATA_MASK)
+        return len(there), sum(band.unit(unit) is not None for band, unit in there), alike
+
+    best = max(sorted(known, key=lambda one: one.id, reverse=True), key=fit, default=None)
+    return best if best is not None and (any(fit(best)) or set(entry.bands) == {DATA_MASK}) else None
+
+
+# ---- the trial run
+
+
+def _tried(
+    session: ScriptSession, evalscript: Evalscript, chosen: Mapping[str, Collection | None]
+) -> tuple[tuple[Remark, ...], tuple[str, ...]]:
+    feeds = [
+        feed_of(entry, Source(id=key, collection="trial"), _complete(entry, chosen[key]))
+        for key, entry in zip(source_keys(evalscript), evalscript.inputs, strict=True)
+    ]
+    answer = trial(session, feeds)
+    every = len(answer.failures) == len(TRIAL_NUMBERS)
+    gravity = Gravity.ERROR if every else Gravity.WARNING
+    different = {str(error): error for error in answer.failures.values()}.values()
+    faults = tuple(_as_remark(error, evalscript.source, gravity) for error in different)
+    return (*faults, *_gaps(answer.log)), tuple(line for line in answer.log if not _is_gap(line))
+
+
+def _complete(entry: Input, collection: Collection | None) -> Collection:
+    """The collection, with whatever the input asks for: a wrong band is reported elsewhere."""
+    given = {} if collection is None else dict(collection.bands)
+    for name, unit in zip(entry.bands, entry.units, strict=True):
+        if name not in given or given[name].unit(unit) is None:
+            units = (Unit(name=unit or "REFLECTANCE", scale=0.0001),)
+            given[name] = Band(name=name, assets=(), units=units)
+    return Collection(id="trial", aliases=(), stac_collections=(), bands=given)
+
+
+def _is_gap(line: str) -> bool:
+    return " what evaluatePixel returned for " in line or line.startswith("evaluatePixel returned nothing")
+
+
+def _gaps(log: Sequence[str]) -> Iterator[Remark]:
+    """What the runtime said of incomplete answers."""
+    return (Remark(gravity=Gravity.WARNING, message=f"{line} of the trial") for line in log if _is_gap(line))

@@ -1,0 +1,110 @@
+"""Commands: `arpent script check | run`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
+
+Answer = TypeVar("Answer")
+
+app = typer.Typer(help="The bench for evalscripts: check one, run one.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(help="An evalscript.", exists=True, dir_okay=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(help="What its inputs are, in order, or datasource=collection; else the one that fits best."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find faults without imagery: by reading it, and by running it on a few made-up samples. Exit code 1 on faults."""
+    from arpent import worker
+    from arpent.adapters.scripts.v8.runtime import V8Runtime
+    from arpent.cli.script.check import inspect
+    from arpent.cli.script.render import inspection_fields, inspection_lines
+    from arpent.settings import load
+
+    def look() -> None:
+        settings, source = load(), file.read_text(encoding="utf-8")
+        with V8Runtime(settings.script_seconds, settings.script_memory, require_mask=False) as runtime:
+            found = inspect(source, runtime, collection or [], worker.collections(settings))
+        _print(
+            [json.dumps(inspection_fields(found, str(file)))] if as_json else inspection_lines(found, str(file), source)
+        )
+        if found.refused:
+            raise typer.Exit(1)
+
+    _guarded(look)
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    on: Annotated[str, typer.Option("--on", help="Samples as JSON, a file of them, or a request's JSON file.")],
+    feature: Annotated[int | None, typer.Option(help="With a request: primary key of the feature.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run it on given samples, as the script sees them, or in place of a request's script on one of its features."""
+    from arpent.adapters.scripts.v8.runtime import V8Runtime
+    from arpent.cli.script.render import feature_lines, run_fields, run_lines
+    from arpent.cli.script.run import run_on_feature, run_on_samples
+    from arpent.settings import load
+
+    def carry_out() -> None:
+        settings, source = load(), file.read_text(encoding="utf-8")
+        text, given = _given(on)
+        if isinstance(given, dict) and "input" in given and "aggregation" in given:
+            if feature is None:
+                raise InvalidRequest("--on names a request; say --feature, the primary key of one of its features")
+            found = run_on_feature(settings, source, text, feature, start)
+            _print([json.dumps(found)] if as_json else feature_lines(found))
+            failed = found.get("error") is not None
+        else:
+            with V8Runtime(settings.script_seconds, settings.script_memory, require_mask=False) as runtime:
+                done = run_on_samples(source, given, runtime)
+            _print([json.dumps(run_fields(done))] if as_json else run_lines(done))
+            failed = any(answer.error is not None for answer in done.answers)
+        if failed:
+            raise typer.Exit(1)
+
+    _guarded(carry_out)
+
+
+def _given(on: str) -> tuple[str, object]:
+    """The JSON given, or the JSON of the file that is named."""
+    text = on
+    if not on.lstrip().startswith(("{", "[")):
+        path = Path(on)
+        if not path.is_file():
+            raise InvalidRequest(f"--on: '{on}' is neither JSON nor a file")
+        text = path.read_text(encoding="utf-8")
+    try:
+        return text, json.loads(text)
+    except ValueError as error:
+        raise InvalidRequest(f"--on is not valid JSON: {error}") from None
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _guarded(action: Callable[[], Answer]) -> Answer:
+    """An error of ours is one line: exit code 1 if the script is at fault, 2 otherwise."""
+    try:
+        return action()
+    except (ArpentError, UnicodeDecodeError) as error:
+        typer.echo(f"arpent: {error}", err=True)
+        raise typer.Exit(1 if isinstance(error, ScriptError) else 2) from None

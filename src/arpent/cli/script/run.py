@@ -1,0 +1,107 @@
+"""Running: a script on given samples, or on one feature of a request."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from arpent import wiring, worker
+from arpent.cli.script.samples import Given, days_of, understand
+from arpent.domain.errors import ScriptError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import ScriptInput, ScriptRuntime, ScriptSession
+from arpent.engine.explain import explain_feature
+from arpent.settings import Settings
+from arpent.wire.explanation import render
+from arpent.wire.iso import instant
+from arpent.wire.request.parse import parse_batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a script made of one sample."""
+
+    outputs: Mapping[str, tuple[float, ...]]
+    """Output id → its bands; NaN where nothing came back. dataMask last. Empty if it threw."""
+    error: ScriptError | None
+    """What it threw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a script made of all of them."""
+
+    answers: tuple[Answered, ...]
+    """Per sample."""
+    log: tuple[str, ...]
+    """console.log."""
+
+
+def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
+    """Raises InvalidRequest for samples that do not fit the script; ScriptError if it cannot be loaded."""
+    answers: list[Answered] = []
+    log: list[str] = []
+    with runtime.open(source) as session:
+        for one in understand(given, session.evalscript):
+            for answer, said in _asked(session, one):
+                answers += answer
+                log += said
+    return Run(answers=tuple(answers), log=tuple(log))
+
+
+def run_on_feature(settings: Settings, source: str, body: str, feature: int, start: str | None) -> dict[str, object]:
+    """The explanation of one feature's numbers, had the request this script. Raises CallerError, ScriptError or
+    WorldError."""
+    here = worker.world(settings)
+    request = replace(parse_batch(body), script=source)
+    wiring.check(here.collections, request)
+    found: dict[str, object] = json.loads(
+        render(explain_feature(request, feature, instant(start, "--from") if start else None, here))
+    )
+    return found
+
+
+def _asked(session: ScriptSession, given: Given) -> Iterator[tuple[list[Answered], tuple[str, ...]]]:
+    scenes = [entry.scenes for entry in given.inputs]
+    start, end = days_of(scenes)
+    kept = session.preprocess(scenes, Interval(start=start, end=end))
+    mosaickings = [entry.mosaicking for entry in session.evalscript.inputs]
+    inputs = [_left(*parts) for parts in zip(given.inputs, kept, mosaickings, strict=True)]
+    evalscript = session.update_output([entry.scenes for entry in inputs])
+    answer = session.evaluate(inputs, np.arange(given.count + 1))
+    answered = [
+        Answered(
+            outputs={} if number in answer.failures else _outputs(evalscript, answer.values[:, number].tolist()),
+            error=answer.failures.get(number),
+        )
+        for number in range(given.count)
+    ]
+    yield answered, answer.log
+
+
+def _left(entry: ScriptInput, rows: Sequence[int], mosaicking: Mosaicking) -> ScriptInput:
+    """The scenes that preProcessScenes kept, in its order."""
+    if mosaicking is Mosaicking.SIMPLE:
+        return entry
+    values = tuple(np.ascontiguousarray(array[list(rows)]) for array in entry.values)
+    return replace(entry, values=values, scenes=tuple(entry.scenes[row] for row in rows))
+
+
+def _outputs(evalscript: Evalscript, values: Sequence[float]) -> dict[str, tuple[float, ...]]:
+    found, row = {}, 0
+    for output in evalscript.outputs:
+        found[output.id] = tuple(values[row : row + len(output.bands)])
+        row += len(output.bands)
+    return found | ({DATA_MASK: tuple(values[row:])} if evalscript.mask_bands else {})
+
+
+def number(value: float) -> float | str | None:
+    """As JSON has it: NaN is null, the infinities are words."""
+    if math.isnan(value):
+        return None
+    return ("Infinity" if value > 0 else "-Infinity") if math.isinf(value) else value

@@ -1,0 +1,1 @@
+"""Imagery: what collections, STAC items and rasters are."""

@@ -1,0 +1,1 @@
+"""Ports: the Protocols between the domain and the world; `adapters/` implements them."""

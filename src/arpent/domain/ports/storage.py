@@ -1,0 +1,29 @@
+"""The port of object storage: buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from arpent.domain.location import Location
+
+
+class ObjectStore(Protocol):
+    """Buckets. Writes are atomic: an object is there whole or not at all.
+    Raises StorageDenied, StorageNotFound or StorageUnavailable, naming bucket, key and action."""
+
+    def read(self, location: Location) -> bytes:
+        """One object, whole."""
+
+    def download(self, location: Location, path: Path) -> None:
+        """One object into a local file, streaming."""
+
+    def write(self, location: Location, payload: bytes) -> None:
+        """One object."""
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        """Many objects (key, payload) in the bucket of `prefix`, concurrently, with a bounded number in flight."""
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        """Keys below a prefix."""

@@ -1,0 +1,1 @@
+"""Analysis: what is found out about a job before it is processed."""

@@ -1,0 +1,123 @@
+"""Analyse: read the features, try the script, say what is wrong with either, and cut the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids
+from arpent.domain.location import Location
+from arpent.domain.partition import Analysis
+from arpent.domain.request import Request
+from arpent.engine.analysis import report
+from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
+from arpent.engine.geometry_checks import unusable, usable_rows
+from arpent.engine.analysis.partitioning import cut, lay_out, runs
+from arpent.engine.analysis.read_features import check_keys, take_in
+from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution, try_out
+from arpent.engine.band_bindings import Feed, bind
+from arpent.engine.output_keys import own
+from arpent.engine.processing.process import script_of
+from arpent.engine.processing.sample_geometry import stand
+from arpent.engine.services import Limits, World
+
+SURVEYED = 500
+"""Features the survey looks at."""
+
+
+def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Analysis:
+    """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
+    assert isinstance(request.features, Location), "a batch request names a GeoPackage"
+    assert request.output is not None, "a batch request has an output"
+    feeds = _check_script(request, world, limits)
+    features = take_in(request.features, world, limits)
+    features = replace(features, valid=features.validity)
+    check_resolution(features, request.sampling, feeds)
+    check_keys(job_id, request.output, features)
+
+    found = unusable(features, request.sampling)
+    rows = usable_rows(features, found)
+    usable = features.take(rows)
+    grids = Grids.over(usable.bounds, request.sampling)
+    sample = _evenly(len(usable))
+    seen = _survey(feeds, request, usable.take(sample), grids.take(sample), world)
+    findings = [
+        *report.unusable_findings(features, found),
+        *report.warnings(features, usable, grids),
+        *report.outside(
+            usable.take(sample), seen, intervals=len(request.intervals), complete=len(sample) == len(usable)
+        ),
+    ]
+    # Writing the report also shows early whether the bucket can be written at all.
+    world.objects.write(own(request.output, job_id, "report/features.json"), report.render(findings))
+
+    layout = lay_out(_centres(features), features.crs, seen.rasters, _corners(features))
+    weight = np.ones(len(features), np.int64)
+    weight[rows] = grids.sample_count * seen.depth
+    parts = runs(weight, layout, limits.pixel_budget, limits.parallelism, seen.depth)
+    size = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
+    return Analysis(
+        partitions=cut(features, parts),
+        findings=findings,
+        estimate=estimate(
+            seen,
+            intervals=len(request.intervals),
+            sample=sample,
+            sample_count=grids.sample_count,
+            size=size,
+            seconds=seconds_of(size, len(usable) * len(request.intervals), len(parts), limits.parallelism),
+        ),
+    )
+
+
+def _check_script(request: Request, world: World, limits: Limits) -> tuple[Feed, ...]:
+    """What the script feeds on. An interpreter that was killed from outside looks as if the script had died of memory,
+    and would fail the whole job: such an end has to come twice."""
+    script = script_of(request, world)
+    try:
+        return _tried(script, request, world, limits)
+    except (ScriptOutOfMemory, ScriptExecutionError):
+        return _tried(script, request, world, limits)
+
+
+def _tried(script: str, request: Request, world: World, limits: Limits) -> tuple[Feed, ...]:
+    with world.runtime.open(script) as session:
+        feeds = bind(session.evalscript, request, world.collections)
+        check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
+        try_out(session, feeds)
+    return feeds
+
+
+def _survey(feeds: tuple[Feed, ...], request: Request, sample: Features, grids: Grids, world: World) -> Survey:
+    if not len(sample):
+        return NOTHING
+    return survey(feeds, request.intervals, stand(sample, grids), world)
+
+
+def _evenly(count: int) -> NDArray[np.intp]:
+    """Rows of the features to survey, spread over all of them."""
+    return np.unique(np.linspace(0, count - 1, min(SURVEYED, count)).astype(np.intp))
+
+
+def _numbers(parts: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.int64]:
+    """(n,): which partition each feature belongs to."""
+    numbers = np.zeros(count, np.int64)
+    for number, rows in enumerate(parts):
+        numbers[rows] = number
+    return numbers
+
+
+def _centres(features: Features) -> NDArray[np.float64]:
+    """(n, 2): centres of the bounding boxes; features without one go to the origin."""
+    bounds = features.bounds
+    return np.nan_to_num((bounds[:, :2] + bounds[:, 2:]) / 2, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _corners(features: Features) -> NDArray[np.float64]:
+    """(n, 2): north-western corners of the bounding boxes, likewise."""
+    return np.nan_to_num(features.bounds[:, [0, 3]], nan=0.0, posinf=0.0, neginf=0.0)

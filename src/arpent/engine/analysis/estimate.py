@@ -1,0 +1,217 @@
+"""Survey: what a job will meet, from the catalogue alone: how deep the scenes lie, and what it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.evalscript import Mosaicking
+from arpent.domain.feature import Features
+from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.interval import Interval
+from arpent.engine.analysis.partitioning import lay_out
+from arpent.engine.band_bindings import Feed
+from arpent.engine.processing.acquisitions import Acquisitions, acquire
+from arpent.engine.processing.sample_geometry import Footing
+from arpent.engine.processing.search_prefetch import SearchAhead
+from arpent.engine.processing_units import area, band_samples, fusion
+from arpent.engine.services import World
+from arpent.raster.mosaicking_order import orbits
+
+COMPRESSED_SHARE = 0.6
+"""Stored bytes per decoded byte of Sentinel-2 imagery, about; for images whose header does not tell."""
+HEADERS = 64
+"""Images whose headers are read for the survey, at most, per band."""
+BYTES_PER_SECOND = 120e6
+"""Compressed bytes one core reads, decodes and evaluates in a second, about (benchmarks/README.md)."""
+SECONDS_PER_RESULT = 40e-6
+"""What a feature costs per interval on top: statistics, rendering, writing."""
+SECONDS_PER_PARTITION = 0.1
+"""What a partition costs whatever it holds: an interpreter, files to open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one band of one input will have to be read from."""
+
+    passes: float
+    """Scenes read per feature, over all intervals, on average. SIMPLE stops at the first that fills the feature."""
+    rasters: tuple[Raster, ...]
+    """One header per source grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What was found for a sample of the features, spread evenly over them."""
+
+    depth: int
+    """Most scenes that one feature sees in one interval, over all inputs; 1 for SIMPLE."""
+    reached: NDArray[np.bool_]
+    """(sample,): some item reaches the feature in some interval."""
+    acquisitions: float
+    """Acquisitions per feature, over all intervals, on average."""
+    band_samples: NDArray[np.float64]
+    """(sample,): B x S of the processing units, summed over the intervals with data."""
+    items: int
+    """Different items."""
+    rasters: tuple[Raster, ...]
+    """One header per source grid, of the first band asked for."""
+    readings: tuple[Reading, ...] = ()
+    """Per input and band."""
+
+
+NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
+"""What a job without usable features meets."""
+
+
+def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footing, world: World) -> Survey:
+    """Look at every interval once. Raises CatalogUnavailable."""
+    if intervals:
+        world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=intervals[-1].end))
+    count = len(footing.features)
+    reached, weights = np.zeros(count, bool), np.zeros(count)
+    depth, acquisitions = 1, 0.0
+    passes = np.zeros(len(feeds))
+    items: list[dict[str, Item]] = [{} for _ in feeds]
+    factor = fusion(feed.collection.id for feed in feeds)
+    for interval in intervals:
+        found = [acquire(feed, interval, footing, world) for feed in feeds]
+        present = np.any([one.reach.any(axis=0) for one in found], axis=0)
+        scenes = [_scenes(feed, one) for feed, one in zip(feeds, found, strict=True)]
+        depth = max(depth, *(int(each.max(initial=1)) for each in scenes))
+        for feed, each in zip(feeds, scenes, strict=True):
+            weights += present * each * band_samples([(feed.input.bands, 1)]) * factor
+        reached |= present
+        acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
+        passes += [float(each.mean()) for each in scenes]
+        for known, one in zip(items, found, strict=True):
+            known |= {item.id: item for item in one.items}
+    readings = _readings(feeds, passes.tolist(), items, world)
+    return Survey(
+        depth=depth,
+        reached=reached,
+        acquisitions=acquisitions,
+        band_samples=weights,
+        items=len(set().union(*items)),
+        rasters=_different([raster for reading in _first_bands(feeds, readings) for raster in reading.rasters]),
+        readings=readings,
+    )
+
+
+def estimate(
+    found: Survey,
+    *,
+    intervals: int,
+    sample: NDArray[np.intp],
+    sample_count: NDArray[np.int64],
+    size: float,
+    seconds: float,
+) -> Mapping[str, float]:
+    """What the job will take: `size` bytes, `seconds`, and what follows from the n features, of which the survey saw
+    those in the rows `sample`. With all of them seen, the units are what the job will cost, unless preProcessScenes
+    drops scenes."""
+    features = len(sample_count)
+    areas = area(sample_count)
+    seen = float(np.sum(areas[sample]))
+    share = float(np.sum(areas)) / seen if seen else 0.0
+    return {
+        "features": features,
+        "intervals": intervals,
+        "acquisitions": round(found.acquisitions * features),
+        "items": found.items,
+        "bytes": round(size),
+        "minutes": round(seconds / 60, 3),
+        "processingUnits": float(np.sum(areas[sample] * found.band_samples)) * share,
+    }
+
+
+def seconds_of(size: float, results: int, partitions: int, parallelism: int) -> float:
+    """How long it takes to read so many bytes and write so many results (features times intervals)."""
+    whole = size / BYTES_PER_SECOND + results * SECONDS_PER_RESULT + partitions * SECONDS_PER_PARTITION
+    return whole / max(1, min(parallelism, partitions))
+
+
+def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64]) -> float:
+    """Stored bytes of the blocks under two corners of each feature, every block once a scene and `partition` (n,)."""
+    corners = features.bounds.reshape(-1, 2)
+    owner = np.repeat(partition, 2)
+    blocks: dict[tuple[object, ...], int] = {}
+    size = 0.0
+    for reading in found.readings:
+        key = tuple(_grid(raster) for raster in reading.rasters)
+        if key not in blocks:
+            layout = lay_out(corners, features.crs, reading.rasters)
+            place = owner * (layout.block.max(initial=0) + 1) + layout.block
+            blocks[key] = len(np.unique(place[layout.inside]))
+        sizes = [_block_bytes(raster) for raster in reading.rasters]
+        size += blocks[key] * reading.passes * (float(np.mean(sizes)) if sizes else 0.0)
+    return size
+
+
+def _scenes(feed: Feed, found: Acquisitions) -> NDArray[np.int64]:
+    """(n,): samples per pixel of one input."""
+    if feed.input.mosaicking is Mosaicking.SIMPLE:
+        reached = np.logical_or.reduce(found.reach, axis=0)
+        return np.asarray(reached, np.int64)
+    if feed.input.mosaicking is Mosaicking.TILE:
+        counts: NDArray[np.int64] = np.sum(found.reach, axis=0, dtype=np.int64)
+        return counts
+    place = {item.id: row for row, item in enumerate(found.items)}
+    days = [found.reach[[place[item.id] for item in day]].any(axis=0) for day in orbits(found.items)]
+    return np.sum(days, axis=0, dtype=np.int64) if days else np.zeros(found.reach.shape[1], np.int64)
+
+
+def _readings(
+    feeds: Sequence[Feed], passes: Sequence[float], items: Sequence[Mapping[str, Item]], world: World
+) -> tuple[Reading, ...]:
+    return tuple(
+        Reading(passes=each, rasters=_rasters(want.band.name, tuple(known.values()), world))
+        for feed, each, known in zip(feeds, passes, items, strict=True)
+        for want in feed.wants
+    )
+
+
+def _first_bands(feeds: Sequence[Feed], readings: Sequence[Reading]) -> Iterator[Reading]:
+    """The reading of each input's first band."""
+    place = 0
+    for feed in feeds:
+        yield from readings[place : place + 1] if feed.wants else ()
+        place += len(feed.wants)
+
+
+def _rasters(band: str, items: Sequence[Item], world: World) -> tuple[Raster, ...]:
+    """One header per source grid. An image that cannot be read now is no reason to fail: it only guides the cut."""
+    hrefs = [item.assets[band].href for item in items if band in item.assets][:HEADERS]
+    world.reader.prepare(hrefs)
+    rasters = []
+    for href in hrefs:
+        try:
+            rasters.append(world.reader.describe(href))
+        except AssetUnreadable:
+            continue
+    return _different(rasters)
+
+
+def _different(rasters: Sequence[Raster]) -> tuple[Raster, ...]:
+    """The first of each source grid."""
+    grids: dict[tuple[object, ...], Raster] = {}
+    for raster in rasters:
+        grids.setdefault(_grid(raster), raster)
+    return tuple(grids.values())
+
+
+def _grid(raster: Raster) -> tuple[object, ...]:
+    level = raster.levels[0]
+    return raster.crs.srs, tuple(raster.transform), raster.width, raster.height, level.block_width, level.block_height
+
+
+def _block_bytes(raster: Raster) -> float:
+    if raster.block_bytes is not None:
+        return raster.block_bytes
+    level = raster.levels[0]
+    return level.block_width * level.block_height * raster.dtype.itemsize * COMPRESSED_SHARE

@@ -1,0 +1,133 @@
+"""Partition: cut features into pieces of work that follow the imagery, so that few blocks are decoded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from arpent.domain.feature import Features
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.partition import Partition
+
+PARTITIONS_PER_WORKER = 2
+"""A small job is cut into so many partitions per worker, so that none idles while another ends."""
+DECODING = 0.4
+"""To decode a block takes about as long as all else for so many samples per pixel of it."""
+SLACK, LARGE_SLACK = 0.15, 0.5
+"""How far from its equal share of the work a partition may end, for the sake of a whole block …"""
+MANY = 4
+"""… the first if there are at most so many partitions per worker, the second if there are more: they even out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where features lie among the blocks of the imagery."""
+
+    block: NDArray[np.int64]
+    """(n,): number of the feature's home block; blocks of one image row follow each other."""
+    centres: NDArray[np.float64]
+    """(n, 2): centres of the features."""
+    pixels: NDArray[np.int64]
+    """(n,): pixels of that block; 0 where there is none."""
+    inside: NDArray[np.bool_]
+    """(n,): whether any image holds the feature at all."""
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """(n,): features sorted by block, and inside it from north to south."""
+        return np.lexsort((self.centres[:, 0], -self.centres[:, 1], self.block))
+
+
+def lay_out(
+    centres: NDArray[np.float64],
+    crs: CRS,
+    rasters: Sequence[Raster],
+    corners: NDArray[np.float64] | None = None,
+) -> Layout:
+    """Each feature belongs to the first of the images (one per source grid) that holds its centre (n, 2), and there to
+    the block that holds its north-western corner (n, 2; without them, its centre). So what reaches into the next row of
+    blocks needs only the first lines of those, where decoding stops; the other way round it would need the last ones,
+    and the whole block before them. Points are in `crs`."""
+    corners = centres if corners is None else corners
+    image = np.full(len(centres), len(rasters), np.int64)
+    row = np.zeros(len(centres), np.int64)
+    column = np.zeros(len(centres), np.int64)
+    pixels = np.zeros(len(centres), np.int64)
+    for number, raster in enumerate(rasters):
+        transformer = Transformer.from_crs(crs, raster.crs, always_xy=True)
+        across, down = _pixels(raster, transformer, centres)
+        mine = (across >= 0) & (across < raster.width) & (down >= 0) & (down < raster.height)
+        mine &= image == len(rasters)
+        if corners is not centres:
+            across, down = _pixels(raster, transformer, corners)
+        level = raster.levels[0]
+        image[mine] = number
+        pixels[mine] = level.block_width * level.block_height
+        row[mine] = np.clip(down[mine], 0, raster.height - 1) // level.block_height
+        column[mine] = np.clip(across[mine], 0, raster.width - 1) // level.block_width
+    # One number per block: unique over rows of three takes fifty times as long, and more memory than the polygons.
+    place = (image * (row.max(initial=0) + 1) + row) * (column.max(initial=0) + 1) + column
+    _, block = np.unique(place, return_inverse=True)
+    return Layout(block=block.astype(np.int64), centres=centres, pixels=pixels, inside=image < len(rasters))
+
+
+def _pixels(
+    raster: Raster, transformer: Transformer, points: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n,) columns and rows of points (n, 2); beyond every image where PROJ has no answer."""
+    x, y = transformer.transform(points[:, 0], points[:, 1])
+    across, down = (~raster.transform) @ (np.asarray(x), np.asarray(y))
+    return np.nan_to_num(across, nan=-1.0, posinf=-1.0), np.nan_to_num(down, nan=-1.0, posinf=-1.0)
+
+
+def runs(
+    weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int, depth: int = 1
+) -> tuple[NDArray[np.intp], ...]:
+    """Rows of the features of each partition, in layout order, each of at most `budget` samples (one feature may
+    exceed it alone), about equal in work.
+
+    `weight` (n,) counts the samples a feature holds in memory at once, in `depth` scenes. A cut falls between two
+    blocks where one is near: a block shared by two partitions is decoded twice.
+    """
+    weight, block = weight[layout.order], layout.block[layout.order]
+    first = np.append(True, np.diff(block) != 0)[: len(block)]
+    work = weight + first * layout.pixels[layout.order] * DECODING * depth
+    fewest = max(parallelism * PARTITIONS_PER_WORKER, -(-int(weight.sum()) // budget))
+    slack = SLACK if fewest <= parallelism * MANY else LARGE_SLACK
+    return tuple(layout.order[rows] for rows in _runs(weight, work, np.flatnonzero(first), budget, fewest, slack))
+
+
+def cut(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
+    """The features of each of `runs`."""
+    for number, rows in enumerate(parts):
+        yield Partition(number=number, features=features.take(rows))
+
+
+def _runs(
+    weight: NDArray[np.int64],
+    work: NDArray[np.float64],
+    blocks: NDArray[np.intp],
+    budget: int,
+    parts: int,
+    slack: float,
+) -> Iterator[slice]:
+    """Slices of about an equal share of the `work` (n,) left, that end where one of `blocks` begins if that is at most
+    `slack` of a share away; `weight` (n,) is bounded by the budget."""
+    count = len(weight)
+    held, done = np.append(0, np.cumsum(weight)), np.append(0.0, np.cumsum(work))
+    ends = np.append(blocks, count)
+    start = 0
+    while start < count:
+        share = (done[-1] - done[start]) / max(parts, 1)
+        furthest = max(start + 1, int(np.searchsorted(held, held[start] + budget, side="right")) - 1)
+        wanted = min(furthest, max(start + 1, int(np.searchsorted(done, done[start] + share * (1 - 1e-9)))))
+        near = ends[(ends > start) & (ends <= furthest)]
+        away = np.abs(done[near] - done[wanted])
+        end = int(near[np.argmin(away)]) if len(near) and away.min() <= slack * share else wanted
+        yield slice(start, end)
+        start, parts = end, parts - 1

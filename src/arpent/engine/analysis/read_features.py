@@ -1,0 +1,66 @@
+"""Intake: the features of a job, read whole and checked as a set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
+from arpent.domain.feature import Features
+from arpent.domain.location import Location
+from arpent.engine.output_keys import ID, IDENTIFIER, result_key, template
+from arpent.engine.services import Limits, World
+
+
+def take_in(location: Location, world: World, limits: Limits) -> Features:
+    """All features of the GeoPackage. Raises FeaturesUnreadable or WorldError."""
+    with TemporaryDirectory(prefix="arpent-") as folder:
+        path = Path(folder) / "features.gpkg"
+        world.objects.download(location, path)
+        batches: list[Features] = []
+        count = 0
+        for batch in world.read_features(path):
+            batches.append(batch)
+            count += len(batch)
+            if limits.maximum_features is not None and count > limits.maximum_features:
+                raise FeaturesUnreadable(
+                    f"The GeoPackage {location.url} holds more than the {limits.maximum_features} features "
+                    "that this server takes at once; split it into several requests"
+                )
+    if not count:
+        raise FeaturesUnreadable(f"The GeoPackage {location.url} holds no features")
+    return Features(
+        crs=batches[0].crs,
+        ids=np.concatenate([batch.ids for batch in batches]),
+        identifiers=tuple(identifier for batch in batches for identifier in batch.identifiers),
+        geometries=np.concatenate([batch.geometries for batch in batches]),
+    )
+
+
+def take_one(location: Location, feature: int, world: World) -> Features:
+    """One feature of the GeoPackage. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
+    with TemporaryDirectory(prefix="arpent-") as folder:
+        path = Path(folder) / "features.gpkg"
+        world.objects.download(location, path)
+        found = world.read_feature(path, feature)
+    if found is None:
+        raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
+    return found
+
+
+def check_keys(job_id: str, output: Location, features: Features) -> None:
+    """Two features that would write the same object are refused: one would be lost. Raises FeaturesUnreadable."""
+    pattern = template(output)
+    if ID in pattern:
+        return
+    seen: dict[str, int] = {}
+    for feature, identifier in zip(features.ids.tolist(), features.identifiers, strict=True):
+        key = result_key(pattern, job_id, feature, identifier)
+        if key in seen:
+            raise FeaturesUnreadable(
+                f"Features {seen[key]} and {feature} would both be written to '{key}'; "
+                f"put {ID} into output.s3.url beside {IDENTIFIER}, or make the identifiers differ"
+            )
+        seen[key] = feature

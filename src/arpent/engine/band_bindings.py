@@ -1,0 +1,93 @@
+"""Feeds: each input of the script bound to the source, the collection and the bands it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from arpent.domain.errors import InvalidRequest, ScriptSetupError
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
+from arpent.domain.imagery.collection import Collection, Unit
+from arpent.domain.request import Request, Source
+from arpent.evalscript.lint import band_fault
+from arpent.raster.conversion import Want
+
+MASK_UNIT = Unit(name="DN")
+"""dataMask is a plain 0 or 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One input of a script."""
+
+    input: Input
+    """What setup() declares."""
+    source: Source
+    """The entry of `input.data` it means."""
+    collection: Collection
+    """That entry's collection."""
+    wants: tuple[Want, ...]
+    """Bands to read, in the input's order, without dataMask."""
+
+    @property
+    def scales(self) -> tuple[tuple[float, float], ...]:
+        """(scale, offset) per band of the input, dataMask included."""
+        units = iter(want.unit for want in self.wants)
+        chosen = (MASK_UNIT if band == DATA_MASK else next(units) for band in self.input.bands)
+        return tuple((unit.scale, unit.offset) for unit in chosen)
+
+
+def bind(evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]) -> tuple[Feed, ...]:
+    """Feeds in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
+    return tuple(
+        _feed(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
+    )
+
+
+def collection_of(source: Source, collections: Mapping[str, Collection], ordinal: int = 0) -> Collection:
+    """The source's collection. Raises InvalidRequest if this server has none of that name."""
+    collection = collections.get(source.collection)
+    if collection is None:
+        known = ", ".join(sorted({known.id for known in collections.values()}))
+        raise InvalidRequest.at(
+            f"input->data[{ordinal}]->type", f"collection '{source.collection}' is not known here; known are {known}"
+        )
+    return collection
+
+
+def _feed(input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]) -> Feed:
+    source = _source(input_, ordinal, sources)
+    return feed_of(input_, source, collection_of(source, collections, sources.index(source)))
+
+
+def feed_of(input_: Input, source: Source, collection: Collection) -> Feed:
+    """An input bound to one collection. Raises ScriptSetupError if that lacks a band or unit."""
+    wants = tuple(
+        _want(collection, band, unit)
+        for band, unit in zip(input_.bands, input_.units, strict=True)
+        if band != DATA_MASK
+    )
+    return Feed(input=input_, source=source, collection=collection, wants=wants)
+
+
+def _source(input_: Input, ordinal: int, sources: tuple[Source, ...]) -> Source:
+    if input_.datasource is None:
+        if ordinal < len(sources):
+            return sources[ordinal]
+        raise ScriptSetupError(
+            f"setup() declares {ordinal + 1} inputs, but input.data has {len(sources)}; "
+            "give each input a `datasource` that is the `id` of an entry of input.data"
+        )
+    for source in sources:
+        if source.id == input_.datasource:
+            return source
+    ids = ", ".join(f"'{source.id}'" for source in sources)
+    raise ScriptSetupError(f"setup() names the datasource '{input_.datasource}', but the ids of input.data are {ids}")
+
+
+def _want(collection: Collection, name: str, unit_name: str | None) -> Want:
+    fault = band_fault(collection, name, unit_name)
+    if fault is not None:
+        raise ScriptSetupError(f"setup().input: {fault}")
+    band = collection.bands[name]
+    return Want(band=band, unit=next(unit for unit in band.units if unit_name in (None, unit.name)))

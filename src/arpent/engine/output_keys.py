@@ -1,0 +1,39 @@
+"""Destination: where each result of a job goes; the key is a function of job and feature, so a rerun overwrites."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from arpent.domain.location import Location
+
+REQUEST_ID, ID, IDENTIFIER = "<REQUEST_ID>", "<ID>", "<IDENTIFIER>"
+_PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
+
+
+def template(output: Location) -> str:
+    """The key template: a plain folder means `folder/<REQUEST_ID>/<ID>.json` (FACTS 2.1)."""
+    if _PLACEHOLDER.search(output.key):
+        return output.key
+    return output.child(f"{REQUEST_ID}/{ID}.json").key
+
+
+def result_key(pattern: str, job_id: str, feature: int, identifier: str | None) -> str:
+    """One feature's key. An identifier is percent-encoded where it could leave its folder or break a URL."""
+    key = pattern.replace(REQUEST_ID, job_id).replace(ID, str(feature))
+    if IDENTIFIER not in key:
+        return key
+    return key.replace(IDENTIFIER, safe(identifier if identifier is not None else str(feature)))
+
+
+def safe(name: str) -> str:
+    """A name that is one segment of a key: letters, digits and ` ._-~@+=,()` stay."""
+    encoded = quote(name, safe=" ._-~@+=,()")
+    return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
+
+
+def own(output: Location, job_id: str, name: str) -> Location:
+    """An object of ours (table, report), in the job's folder but in a sub-folder of it, never beside results."""
+    static = template(output).split("<", 1)[0]
+    folder = static.rsplit("/", 1)[0] if "/" in static else ""
+    return output.at(f"{folder}/{job_id}/{name}" if folder else f"{job_id}/{name}")

@@ -1,0 +1,1 @@
+"""Processing: a partition's features become statistics."""

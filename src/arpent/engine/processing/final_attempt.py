@@ -1,0 +1,74 @@
+"""Last try: an AssetReader for the final attempt at a partition, in which nothing is worth waiting for again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.ports.imagery import AssetReader, Block, Count
+
+PATIENCE = 3
+"""Images of a server that may fail to come before no further one is asked of it: each failure takes a minute."""
+
+
+class LastTry:
+    """Errors that may pass count as final, so that they cost only the features that need the image."""
+
+    def __init__(self, reader: AssetReader) -> None:
+        self._reader = reader
+        self._failed: Counter[str] = Counter()
+
+    def counting(self) -> AbstractContextManager[Count]:
+        return self._reader.counting()
+
+    def prepare(self, hrefs: Sequence[str]) -> None:
+        self._reader.prepare([href for href in hrefs if not self._given_up(href)])
+
+    def describe(self, href: str) -> Raster:
+        self._check(href)
+        try:
+            return self._reader.describe(href)
+        except AssetUnreadable as error:
+            raise self._final(error) from None
+
+    def read(
+        self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0
+    ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
+        for href, blocks in requests:
+            if blocks:
+                self._check(href)
+        try:
+            yield from self._reader.read(requests, band)
+        except AssetUnreadable as error:
+            raise self._final(error) from None
+
+    def _check(self, href: str) -> None:
+        if self._given_up(href):
+            message = f"an image of {_server(href)} was not asked for: {PATIENCE} others could not be had"
+            raise _passing(AssetUnreadable(message, href=href))
+
+    def _given_up(self, href: str) -> bool:
+        return self._failed[_server(href)] >= PATIENCE
+
+    def _final(self, error: AssetUnreadable) -> AssetUnreadable:
+        if error.transient:
+            self._failed[_server(error.href)] += 1
+        final = AssetUnreadable(error.args[0], href=error.href, block=error.block)
+        return _passing(final) if error.transient else final
+
+
+def _passing(error: AssetUnreadable) -> AssetUnreadable:
+    """START takes up the features that this costs intervals."""
+    error.passing = True
+    return error
+
+
+def _server(href: str) -> str:
+    return urlsplit(href).netloc.rpartition("@")[2]

@@ -1,0 +1,194 @@
+"""Inputs: acquisitions become the arrays that a script's inputs see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene, ScriptInput
+from arpent.domain.result import ErrorType, Failure
+from arpent.engine.band_bindings import Feed
+from arpent.engine.processing.acquisitions import Acquisitions
+from arpent.engine.processing.sample_geometry import Footing
+from arpent.engine.processing.script_supervisor import Interpreter
+from arpent.engine.services import World
+from arpent.evalscript.scenes import orbit_scene, tile_scene
+from arpent.raster.layer import givers
+from arpent.raster.mosaic import simple, stack
+from arpent.raster.mosaicking_order import orbits
+from arpent.raster.read_failures import Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Which item each sample of one input came from."""
+
+    scenes: tuple[tuple[int, ...], ...]
+    """Per scene its items, as rows of the input's acquisitions; one scene for SIMPLE."""
+    used: NDArray[np.int16]
+    """(scenes, N): position among the scene's items; -1: no data."""
+
+    def rows(self) -> NDArray[np.int64]:
+        """(scenes, N): row of the input's acquisitions; -1: no data."""
+        found = np.full(self.used.shape, -1, np.int64)
+        for scene, items in enumerate(self.scenes):
+            found[scene] = np.array([*items, -1], np.int64)[self.used[scene]]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything one call of a script needs."""
+
+    inputs: tuple[ScriptInput, ...]
+    """Arrays of N + 1 samples; the last is the sample outside every polygon: no data, mask 0."""
+    offsets: NDArray[np.int64]
+    """(n + 2,): a segment per feature, and one for the sample outside."""
+    evalscript: Evalscript
+    """Outputs, after updateOutput."""
+    items: tuple[str, ...]
+    """Ids of all items considered."""
+    used: NDArray[np.bool_]
+    """(items, n): which of them gave samples to which feature."""
+    origins: tuple[Origin, ...]
+    """Per input."""
+    failures: Mapping[int, Failure] = field(default_factory=dict)
+    """Row of a feature → which image it could not have."""
+
+    @property
+    def segments(self) -> NDArray[np.int64]:
+        """(n + 1,): the features' own."""
+        return self.offsets[:-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """One input, read."""
+
+    inputs: ScriptInput
+    """Its arrays."""
+    used: NDArray[np.bool_]
+    """(items, n): which item gave samples to which feature."""
+    origin: Origin
+    """The same by sample."""
+    faults: tuple[Fault, ...]
+    """Images that could not be read."""
+
+
+def prepare(
+    feeds: Sequence[Feed],
+    acquisitions: Sequence[Acquisitions],
+    footing: Footing,
+    session: Interpreter,
+    interval: Interval,
+    world: World,
+) -> Prepared:
+    """Ask preProcessScenes and updateOutput, then read only what remains."""
+    groups = [_scene_items(feed, one.items) for feed, one in zip(feeds, acquisitions, strict=True)]
+    scenes = [_scenes(feed, group) for feed, group in zip(feeds, groups, strict=True)]
+    evalscript = session.evalscript
+    if "preProcessScenes" in evalscript.functions:
+        kept = session.preprocess(scenes, interval)
+        groups = [tuple(group[row] for row in rows) for group, rows in zip(groups, kept, strict=True)]
+        scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
+    if "updateOutput" in evalscript.functions:
+        evalscript = session.update_output(scenes)
+    read = [
+        _read(*parts, footing=footing, world=world) for parts in zip(feeds, acquisitions, groups, scenes, strict=True)
+    ]
+    inputs = [one.inputs for one in read]
+    if len(feeds) > 1:
+        inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
+    return Prepared(
+        inputs=tuple(inputs),
+        offsets=np.append(footing.samples.offsets, len(footing.samples) + 1),
+        evalscript=evalscript,
+        items=tuple(item.id for one in acquisitions for item in one.items),
+        used=np.concatenate([one.used for one in read]),
+        origins=tuple(one.origin for one in read),
+        failures=_failures(fault for one in read for fault in one.faults),
+    )
+
+
+def _scene_items(feed: Feed, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], ...]:
+    """The items of each scene; SIMPLE has no scenes."""
+    if feed.input.mosaicking is Mosaicking.ORBIT:
+        return orbits(items)
+    return tuple((item,) for item in items) if feed.input.mosaicking is Mosaicking.TILE else ()
+
+
+def _scenes(feed: Feed, groups: tuple[tuple[Item, ...], ...]) -> tuple[Scene, ...]:
+    """What the script may know of them."""
+    if feed.input.mosaicking is Mosaicking.ORBIT:
+        return tuple(orbit_scene(group, feed.input.metadata) for group in groups)
+    return tuple(tile_scene(item, feed.input.metadata) for (item,) in groups)
+
+
+def _read(
+    feed: Feed,
+    acquisitions: Acquisitions,
+    groups: tuple[tuple[Item, ...], ...],
+    scenes: tuple[Scene, ...],
+    *,
+    footing: Footing,
+    world: World,
+) -> _Read:
+    """Open what is needed of the images. Raises AssetUnreadable if one that cannot be had now may come later."""
+    if feed.input.mosaicking is Mosaicking.SIMPLE:
+        mosaic = simple(
+            acquisitions.items, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection
+        )
+        used = givers(mosaic.used, footing.samples.offsets, len(acquisitions.items))
+        origin = Origin(scenes=(tuple(range(len(acquisitions.items))),), used=mosaic.used[np.newaxis])
+        inputs = _script_input(feed, mosaic.values, mosaic.mask, ())
+        return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
+    read = stack(groups, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection)
+    kept = {item.id for group in groups for item in group}
+    used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
+    place = {item.id: row for row, item in enumerate(acquisitions.items)}
+    origin = Origin(scenes=tuple(tuple(place[item.id] for item in group) for group in groups), used=read.used)
+    inputs = _script_input(feed, read.values, read.mask, scenes)
+    return _Read(inputs=inputs, used=used, origin=origin, faults=read.faults)
+
+
+def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
+    """Row of a feature → the first image that it misses."""
+    failures: dict[int, Failure] = {}
+    for fault in faults:
+        failure = Failure(type=ErrorType.EXECUTION_ERROR, message=fault.message, passing=fault.passing)
+        for row in np.flatnonzero(fault.features).tolist():
+            failures.setdefault(row, failure)
+    return failures
+
+
+def _script_input(
+    feed: Feed, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
+) -> ScriptInput:
+    """Bands in the input's order, dataMask among them, closed by the sample outside every polygon."""
+    bands = iter(values)
+    no_data = feed.collection.no_data_value
+    arrays = tuple(
+        _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in feed.input.bands
+    )
+    return ScriptInput(
+        values=arrays, scales=feed.scales, scenes=scenes, normalization_factor=feed.collection.normalization_factor
+    )
+
+
+def _absent(source: ScriptInput) -> ScriptInput:
+    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not (FACTS 5.2)."""
+    return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
+
+
+def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:
+    """One sample more along the last axis."""
+    closed = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
+    closed[..., :-1] = values
+    closed[..., -1] = outside
+    return closed

@@ -1,0 +1,186 @@
+"""Evaluate: one interval of one partition, from acquisitions through pixels and script to statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.calculation import Calculations
+from arpent.domain.errors import ScriptError, ScriptTimeout
+from arpent.domain.evalscript import Evalscript, Mosaicking
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
+from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
+from arpent.engine.band_bindings import Feed
+from arpent.engine.processing.acquisitions import Acquisitions
+from arpent.engine.processing.inputs import Prepared, prepare
+from arpent.engine.processing.sample_geometry import Footing
+from arpent.engine.processing.scatter import spread
+from arpent.engine.processing.script_supervisor import Interpreter
+from arpent.engine.processing_units import band_samples, fusion
+from arpent.engine.services import World
+from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
+from arpent.zonal.reductions import Outside
+from arpent.zonal.statistics import summarise
+
+OUTSIDE = np.iinfo(np.int64).min
+"""Stands for the sample outside every polygon, where features are named by their ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computation:
+    """What stays the same over all intervals of a partition."""
+
+    feeds: tuple[Feed, ...]
+    """Inputs of the script."""
+    footing: Footing
+    """Geometry."""
+    session: Interpreter
+    """The loaded script."""
+    calculations: Calculations
+    """What to report."""
+    world: World
+    """Ports."""
+
+
+def evaluate(
+    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
+) -> Iterator[IntervalResult]:
+    """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
+    footing = computation.footing
+    present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
+    for members in groups(computation.feeds, acquisitions, present):
+        rows = np.flatnonzero(members)
+        alone = len(computation.feeds) == 1 and computation.feeds[0].input.mosaicking is Mosaicking.SIMPLE
+        if alone or len(rows) == len(members):
+            yield _evaluate_group(computation, interval, members, acquisitions)
+            continue
+        part = replace(computation, footing=footing.take(rows))
+        result = _evaluate_group(part, interval, np.ones(len(rows), bool), [one.over(rows) for one in acquisitions])
+        yield spread(result, rows, len(members))
+
+
+def groups(
+    feeds: Sequence[Feed], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
+) -> Iterator[NDArray[np.bool_]]:
+    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
+    several sources those of SIMPLE have length 0 or 1 (FACTS 5.2)."""
+    scened = [
+        one.reach.any(axis=0, keepdims=True) if feed.input.mosaicking is Mosaicking.SIMPLE else one.reach
+        for feed, one in zip(feeds, acquisitions, strict=True)
+        if len(feeds) > 1 or feed.input.mosaicking is not Mosaicking.SIMPLE
+    ]
+    group = np.zeros(len(present), np.intp)
+    if scened:
+        _, group = np.unique(np.packbits(np.concatenate(scened), axis=0).T, axis=0, return_inverse=True)
+    for number in range(int(group.max(initial=0)) + 1):
+        members = present & (group.ravel() == number)
+        if members.any():
+            yield members
+
+
+def _evaluate_group(
+    computation: Computation, interval: Interval, present: NDArray[np.bool_], acquisitions: Sequence[Acquisitions]
+) -> IntervalResult:
+    try:
+        prepared, answer = ask(computation, interval, acquisitions)
+    except ScriptError as error:
+        failures = dict.fromkeys(np.flatnonzero(present).tolist(), as_failure(error))
+        return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
+    with computation.world.stopwatch.stage(REDUCE):
+        return conclude(computation, interval, present, prepared, answer)
+
+
+def ask(
+    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
+) -> tuple[Prepared, ScriptAnswer]:
+    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
+    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
+    stopwatch = computation.world.stopwatch
+    with stopwatch.stage(READ):
+        prepared = prepare(
+            computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
+        )
+    owners = np.append(computation.footing.features.ids, OUTSIDE)
+    with stopwatch.stage(SCRIPT):
+        return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
+
+
+def conclude(
+    computation: Computation,
+    interval: Interval,
+    present: NDArray[np.bool_],
+    prepared: Prepared,
+    answer: ScriptAnswer,
+) -> IntervalResult:
+    """What the script returned, as statistics; `present` (n,): which features the interval's items reach."""
+    return IntervalResult(
+        interval=interval,
+        present=present,
+        outputs=_summaries(computation, prepared, answer),
+        failures=_failures(computation.footing, prepared, answer) | dict(prepared.failures),
+        items=prepared.items,
+        band_samples=fusion(feed.collection.id for feed in computation.feeds)
+        * band_samples(
+            (feed.input.bands, _depth(inputs)) for feed, inputs in zip(computation.feeds, prepared.inputs, strict=True)
+        ),
+        used=prepared.used,
+    )
+
+
+def _depth(inputs: ScriptInput) -> int:
+    """Samples per pixel."""
+    values = inputs.values[0]
+    return 1 if values.ndim == 1 else values.shape[0]
+
+
+def _summaries(
+    computation: Computation, prepared: Prepared, answer: ScriptAnswer
+) -> dict[str, dict[str, BandStatistics]]:
+    """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
+    evalscript = prepared.evalscript
+    footing, inside = computation.footing, slice(None, -1)
+    count, row, summaries = len(footing.features), 0, {}
+    masks = masks_of(evalscript, answer.values)
+    for output in evalscript.outputs:
+        valid = masks[output.mask] if output.mask is not None else np.ones(answer.values.shape[1], bool)
+        bands = {}
+        for band in output.bands:
+            values = answer.values[row]
+            row += 1
+            bands[band] = summarise(
+                values[inside],
+                valid[inside],
+                prepared.segments,
+                sample_count=footing.grids.sample_count,
+                calculation=computation.calculations.of(output.id, band),
+                sample_type=output.sample_type,
+                outside=Outside(value=np.full(count, values[-1]), valid=np.full(count, valid[-1])),
+            )
+        summaries[output.id] = bands
+    return summaries
+
+
+def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """A sample counts where its mask is neither 0 nor NaN (FACTS 3.3)."""
+    first = evalscript.width - evalscript.mask_bands
+    return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
+
+
+def _failures(footing: Footing, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
+    """Row → what the script threw there. If it throws for a sample outside, every feature with such samples failed."""
+    outside = len(footing.features)
+    failures = {row: as_failure(error) for row, error in answer.failures.items() if row != outside}
+    if outside in answer.failures:
+        beyond = np.flatnonzero(footing.grids.sample_count > footing.samples.counts)
+        failures |= {int(row): as_failure(answer.failures[outside]) for row in beyond if int(row) not in failures}
+    return failures
+
+
+def as_failure(error: ScriptError) -> Failure:
+    """A script's fault as a result file tells it."""
+    kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
+    return Failure(type=kind, message=str(error))

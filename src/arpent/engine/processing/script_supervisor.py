@@ -1,0 +1,247 @@
+"""Interpreter: a script's session that is opened anew when it dies, and then finds out which features kill it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptTimeout
+from arpent.domain.evalscript import Evalscript
+from arpent.domain.interval import Interval
+from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptRuntime, ScriptSession
+
+Answer = TypeVar("Answer")
+
+OPENINGS = 3
+"""A script that was opened for the analysis opens: if not, its process was killed."""
+PATIENCE = 4.0
+"""One call may waste so many times the script's time on finding out which features it cannot finish …"""
+LONGEST_PATIENCE = 8.0
+"""… and all calls of a partition together so many."""
+LENIENCE = 10.0
+"""A feature alone may take so many times its share of the script's time."""
+LEAST_SECONDS = 2.0
+"""Shortest time that a part of the features is given."""
+_FATAL = (ScriptTimeout, ScriptOutOfMemory, ScriptExecutionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Some segments of a call."""
+
+    segments: NDArray[np.intp]
+    """Ascending."""
+    tries: int = 0
+    """How often it has failed as it is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Call:
+    """One call, and what has come of it so far."""
+
+    inputs: Sequence[ScriptInput]
+    """All samples."""
+    offsets: NDArray[np.int64]
+    """All segments."""
+    values: NDArray[np.float64] | None = None
+    """(width, N), once a part has come back."""
+    failures: dict[int, ScriptError] = field(default_factory=dict)
+    """Segment → error."""
+    log: list[str] = field(default_factory=list)
+    """What the script said."""
+    wasted: float = 0.0
+    """Seconds spent on parts that failed."""
+
+    def share(self, part: _Part) -> float:
+        """Of the samples, 0 to 1."""
+        counts = np.diff(self.offsets)
+        return float(counts[part.segments].sum() / max(1, counts.sum()))
+
+    def samples(self, part: _Part) -> NDArray[np.int64]:
+        """The part's samples."""
+        ranges = [np.arange(self.offsets[one], self.offsets[one + 1]) for one in part.segments]
+        return np.concatenate(ranges) if ranges else np.zeros(0, np.int64)
+
+    def cut(self, part: _Part) -> tuple[Sequence[ScriptInput], NDArray[np.int64]]:
+        """The call for this part only."""
+        if len(part.segments) == len(self.offsets) - 1:
+            return self.inputs, self.offsets
+        samples = self.samples(part)
+        inputs = [
+            replace(entry, values=tuple(np.ascontiguousarray(values[..., samples]) for values in entry.values))
+            for entry in self.inputs
+        ]
+        return inputs, np.concatenate(([0], np.cumsum(np.diff(self.offsets)[part.segments])))
+
+    def settle(self, part: _Part, answer: ScriptAnswer) -> None:
+        """Put a part's answer in its place."""
+        if len(part.segments) == len(self.offsets) - 1:
+            self.values = answer.values
+        else:
+            if self.values is None:
+                self.values = np.full((len(answer.values), int(self.offsets[-1])), np.nan)
+            self.values[:, self.samples(part)] = answer.values
+        self.failures |= {int(part.segments[row]): error for row, error in answer.failures.items()}
+        self.log += answer.log
+
+    def fail(self, part: _Part, error: ScriptError) -> None:
+        """All of the part failed."""
+        self.failures |= dict.fromkeys(part.segments.tolist(), error)
+
+    def answer(self, width: int) -> ScriptAnswer:
+        """Everything together."""
+        values = np.full((width, int(self.offsets[-1])), np.nan) if self.values is None else self.values
+        return ScriptAnswer(values=values, failures=self.failures, log=tuple(self.log))
+
+
+class Interpreter:
+    """A script over the intervals of one partition. Not thread-safe.
+
+    A call that ends the session (too long, too much memory, killed from outside) is repeated in a new one with halves
+    of the features, down to single ones: only those that cannot be finished fail. The time this may waste is bounded;
+    when it is used up the rest of the call fails, and says so. Features that once failed are run apart from then on.
+    """
+
+    def __init__(self, runtime: ScriptRuntime, script: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._runtime = runtime
+        self._script = script
+        self._clock = clock
+        self._stack = ExitStack()
+        self._session: ScriptSession | None = None
+        self._prelude: dict[str, Callable[[ScriptSession], object]] = {}
+        self._suspects: set[int] = set()
+        self._wasted = 0.0
+        self._last: ScriptError | None = None
+        self._hopeless: ScriptError | None = None
+        self._width = 0
+
+    def __enter__(self) -> Interpreter:
+        """Raises ScriptError."""
+        self._opened()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    @property
+    def evalscript(self) -> Evalscript:
+        """What setup() declared."""
+        return self._opened().evalscript
+
+    def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
+        """As in ScriptSession; a session that dies over it is given a second chance."""
+        return self._twice("preprocess", lambda session: session.preprocess(scenes, interval))
+
+    def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
+        """Likewise."""
+        evalscript = self._twice("update_output", lambda session: session.update_output(scenes))
+        self._width = evalscript.width
+        return evalscript
+
+    def evaluate(
+        self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], owners: NDArray[np.int64]
+    ) -> ScriptAnswer:
+        """As in ScriptSession, but raises no ScriptError; `owners` (segments,) name the segments across calls."""
+        call = _Call(inputs=inputs, offsets=offsets)
+        suspected = np.isin(owners, list(self._suspects))
+        parts = deque([_Part(segments=np.flatnonzero(~suspected))])
+        parts.extend(_Part(segments=np.array([row])) for row in np.flatnonzero(suspected))
+        while parts:
+            part = parts.popleft()
+            if len(part.segments):
+                parts.extend(self._try(call, part, owners))
+        self._prelude.clear()
+        return call.answer(self._width or self.evalscript.width)
+
+    def _try(self, call: _Call, part: _Part, owners: NDArray[np.int64]) -> Sequence[_Part]:
+        """Run a part, and settle it or tell into what to divide it."""
+        single, root = len(part.segments) == 1, not call.wasted
+        impatient = self._wasted >= LONGEST_PATIENCE * self._runtime.seconds
+        suspect = single and int(owners[part.segments[0]]) in self._suspects
+        if self._hopeless or (impatient and (suspect or not root)) or self._exhausted(call):
+            call.fail(part, self._untried(call))
+            return ()
+        began = self._clock()
+        try:
+            call.settle(part, self._run(call, part, whole=root and not suspect))
+            return ()
+        except ScriptError as error:
+            seconds = max(self._clock() - began, 1e-6)
+            call.wasted += seconds
+            self._wasted += seconds
+            self._last = error
+            self._close()
+            if impatient:
+                self._hopeless = error
+                call.fail(part, error)
+                return ()
+            if not single:
+                half = len(part.segments) // 2
+                return (_Part(segments=part.segments[:half]), _Part(segments=part.segments[half:]))
+            if root and not suspect and not part.tries:  # it may have been killed, or held up, from outside
+                return (replace(part, tries=1),)
+            self._suspects.add(int(owners[part.segments[0]]))
+            call.fail(part, error)
+            return ()
+
+    def _run(self, call: _Call, part: _Part, *, whole: bool) -> ScriptAnswer:
+        seconds = self._runtime.seconds
+        if not whole:
+            lenience = LENIENCE if len(part.segments) == 1 else 1.0
+            seconds = min(seconds, max(LEAST_SECONDS, lenience * call.share(part) * seconds))
+        session = self._opened()
+        return session.evaluate(*call.cut(part), seconds)
+
+    def _exhausted(self, call: _Call) -> bool:
+        return call.wasted >= PATIENCE * self._runtime.seconds
+
+    def _untried(self, call: _Call) -> ScriptError:
+        """What features learn that were not run alone."""
+        error = self._hopeless or self._last
+        assert error is not None, "patience is lost by errors only"
+        return type(error)(
+            f"not computed: {max(call.wasted, self._wasted):.0f} s went into finding out for which features of the "
+            f"partition the script fails, and it fails for too many; the last time, {ScriptError.__str__(error)}"
+        )
+
+    # ---- the session
+
+    def _opened(self) -> ScriptSession:
+        """The session, opened if there is none, in the state that the interval's calls have left."""
+        if self._session is None:
+            self._session = self._open()
+            for step in self._prelude.values():
+                step(self._session)
+        return self._session
+
+    def _open(self) -> ScriptSession:
+        for left in reversed(range(OPENINGS)):
+            try:
+                return self._stack.enter_context(self._runtime.open(self._script))
+            except _FATAL:
+                if not left:
+                    raise
+        raise AssertionError
+
+    def _close(self) -> None:
+        self._session = None
+        self._stack.close()
+
+    def _twice(self, name: str, step: Callable[[ScriptSession], Answer]) -> Answer:
+        try:
+            answer = step(self._opened())
+        except ScriptError:
+            self._close()
+            answer = step(self._opened())
+        self._prelude[name] = step
+        return answer

@@ -1,0 +1,43 @@
+"""Cost: processing units by the real service's formula (FACTS 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.evalscript import DATA_MASK
+
+REFERENCE_AREA = 512 * 512
+"""Samples that cost one unit with three bands."""
+LEAST_AREA = 0.01
+"""Floor of the area factor; it sits on the area, not on the product (FACTS 7)."""
+REFERENCE_BANDS = 3
+"""Bands that cost one unit."""
+LEAST_REQUEST = 0.01
+"""Least price of a synchronous request (FACTS 7)."""
+
+
+def area(sample_count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,): area factor of each feature's grid; the box counts, not the polygon."""
+    return np.maximum(sample_count / REFERENCE_AREA, LEAST_AREA)
+
+
+def band_samples(inputs: Iterable[tuple[Sequence[str], int]]) -> float:
+    """B x S of one interval: (bands, samples per pixel) of each input. dataMask does not count unless it is alone."""
+    return sum(_counted(bands) * samples for bands, samples in inputs) / REFERENCE_BANDS
+
+
+def fusion(collections: Iterable[str]) -> int:
+    """Factor of data fusion: one per collection (FACTS 7). All of them are as local as any here."""
+    return len(set(collections))
+
+
+def _counted(bands: Sequence[str]) -> int:
+    return sum(band != DATA_MASK for band in bands) or len(bands)
+
+
+def processing_units(sample_count: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """Units of n features; `weights` (n,) are their `band_samples`, summed over the intervals with data."""
+    return float(np.sum(area(sample_count) * weights))

@@ -1,0 +1,57 @@
+"""World: the ports the engine works with, and the limits it works under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.calculation import Calculations
+from arpent.domain.feature import Features
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.ports.imagery import AssetReader, Catalog
+from arpent.domain.ports.scripts import ScriptRuntime
+from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.result import PartitionResult
+from arpent.engine.stage_timer import Stopwatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a process needs from outside to turn a partition into numbers."""
+
+    objects: ObjectStore
+    """Buckets: the GeoPackage, scripts, results."""
+    catalog: Catalog
+    """Where items are found."""
+    reader: AssetReader
+    """Images."""
+    runtime: ScriptRuntime
+    """Interpreters for evalscripts."""
+    collections: Mapping[str, Collection]
+    """By id and alias."""
+    read_features: Callable[[Path], Iterator[Features]]
+    """A GeoPackage on this machine, in batches."""
+    read_feature: Callable[[Path, int], Features | None]
+    """The one feature of a GeoPackage with this id; None if there is no such feature."""
+    table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations], bytes] | None
+    """Renders some features (n,) of the results of a partition as a table; None: no table is written."""
+    stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
+    """Times the stages; each partition has its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the operator allows."""
+
+    pixel_budget: int = 4_000_000
+    """Samples a partition may hold, over all scenes that are in memory at once."""
+    parallelism: int = 1
+    """Partitions that can be worked on at once: a small job is cut into at least so many."""
+    maximum_features: int | None = None
+    """Features per request; None: no limit."""
+    lenient_histograms: bool = False
+    """Integer histogram edges pass for a float output."""

@@ -1,0 +1,56 @@
+"""Synchronous: one polygon or box, answered at once; the same engine without a job."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.feature import Features
+from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
+from arpent.domain.request import Bounds, Request
+from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution
+from arpent.engine.band_bindings import bind
+from arpent.engine.processing.compute import compute
+from arpent.engine.processing.process import script_of
+from arpent.engine.processing_units import LEAST_REQUEST
+from arpent.engine.services import Limits, World
+from arpent.wire.result.render import render_response
+
+
+def statistics(request: Request, world: World, limits: Limits) -> tuple[bytes, float]:
+    """The response's bytes and its processing units. Raises CallerError, ScriptError or WorldError."""
+    assert isinstance(request.features, Bounds), "a synchronous request has bounds"
+    script = script_of(request, world)
+    with world.runtime.open(script) as session:
+        feeds = bind(session.evalscript, request, world.collections)
+        check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
+    features, grids = _ground(request.features, request)
+    check_resolution(features, _resolution(request.sampling, grids), feeds)
+    (result,) = compute(request, features, script, world, grids)
+    if result.failures:
+        raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
+    return render_response(result, 0), max(LEAST_REQUEST, result.processing_units)
+
+
+def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
+    """What is asked for, or what the sides asked for amount to."""
+    if isinstance(sampling, Resolution):
+        return sampling
+    across, down = grids.pixel_size[0]
+    return Resolution(x=float(across), y=float(down))
+
+
+def _ground(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
+    """The box gives the grid, the geometry the mask; each stands in for the other if it is missing."""
+    geometry = bounds.geometry if bounds.geometry is not None else shapely.box(*(bounds.box or ()))
+    box = np.array([bounds.box if bounds.box is not None else shapely.bounds(geometry)], np.float64)
+    grids = Grids.over(box, request.sampling)
+    for parameter, side, count in (("resx", "width", grids.width[0]), ("resy", "height", grids.height[0])):
+        if count > MAXIMUM_SIDE:
+            violation = f"`{side} = {count}`, calculated from {parameter}, is larger than allowed {MAXIMUM_SIDE}."
+            raise InvalidRequest(f"{violation}\n", ((f"aggregation->{parameter}", violation),))
+    features = Features(
+        crs=bounds.crs, ids=np.zeros(1, np.int64), identifiers=(None,), geometries=np.array([geometry], object)
+    )
+    return features, grids

@@ -1,0 +1,60 @@
+"""The diagram of the states, written from TRANSITIONS: `python -m arpent.jobs.state_diagram > docs/states.md`."""
+
+from __future__ import annotations
+
+import sys
+
+from arpent.domain.job import Status
+from arpent.jobs.state_machine import ACTIONS, TRANSITIONS, Event
+
+HEAD = """# The life of a request
+
+Made from `TRANSITIONS` in `src/arpent/jobs/state_machine.py` by `python -m arpent.jobs.state_diagram > docs/states.md`;
+edit that table, not this page. Bold events are the user's actions, the others are the runner's.
+What is not listed is refused with a 400, and the request stays as it is.
+"""
+
+NOTES = """
+* START from CREATED goes on by itself: analysis, then processing. START during the analysis does the same.
+* STOP during the analysis lets it end first. STOP during processing lets the partitions in hand end.
+* START of a stopped request takes up what is left; `restart_pause_minutes` makes it wait, as the real service does.
+* START of a request that is DONE with failed features, or that stopped as UNHEALTHY, does only those again
+  (an extension; the real service refuses the former), with those that lack intervals for a cause that may pass
+  ([failures.md](failures.md)). `completionPercentage` is then that of what is left.
+* `completionPercentage` is 100 when the request is DONE and never before, and never falls otherwise.
+  FAILED reports 100 too (`failed_reports_full`).
+"""
+
+
+def markdown() -> str:
+    """The whole page."""
+    return "\n".join((HEAD, *_mermaid(), "", *_table(), NOTES))
+
+
+def _mermaid() -> list[str]:
+    arrows = [
+        f"    {status} --> {each.to}: {event}"
+        for (status, event), transitions in TRANSITIONS.items()
+        for each in transitions
+    ]
+    return ["```mermaid", "stateDiagram-v2", "    [*] --> CREATED", *dict.fromkeys(arrows), "```"]
+
+
+def _table() -> list[str]:
+    rows = [
+        f"| {status} | {_event(event)} | {each.when.text if each.when else ''} | {each.to} | "
+        f"{'failed features are done again' if each.retry else ''} |"
+        for (status, event), transitions in TRANSITIONS.items()
+        for each in transitions
+    ]
+    final = [f"`{status}`" for status in Status if all(status is not key for key, _ in TRANSITIONS)]
+    head = ["| status | event | if | next status | and |", "|---|---|---|---|---|"]
+    return [*head, *rows, "", f"Final: {', '.join(final)}."]
+
+
+def _event(event: Event) -> str:
+    return f"**{event}**" if event in ACTIONS else str(event)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

@@ -1,0 +1,185 @@
+"""The state machine: TRANSITIONS says what may become of a job, `advance` does it; both are pure (FACTS 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import ceil
+
+from arpent.domain.errors import ActionNotAllowed
+from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
+from arpent.jobs.policy import Policy
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    ANALYSE = "ANALYSE"
+    """The user asks for the analysis only."""
+    START = "START"
+    """The user asks for everything, for the rest of it, or for what failed."""
+    STOP = "STOP"
+    """The user asks for an end."""
+    ANALYSED = "ANALYSED"
+    """The analysis ended well."""
+    ANALYSIS_FAILED = "ANALYSIS_FAILED"
+    """The analysis found the request wrong, or could not be done."""
+    BEGUN = "BEGUN"
+    """The runner takes up a started job."""
+    FINISHED = "FINISHED"
+    """No partition is left."""
+    BROKEN = "BROKEN"
+    """Too many features fail."""
+    EXHAUSTED = "EXHAUSTED"
+    """The budget of processing units is spent."""
+
+
+ACTIONS: Mapping[Event, UserAction] = {
+    Event.ANALYSE: UserAction.ANALYSE,
+    Event.START: UserAction.START,
+    Event.STOP: UserAction.STOP,
+}
+"""The events that users cause."""
+
+STOP_REASONS: Mapping[Event, StopReason] = {
+    Event.STOP: StopReason.USER_ACTION,
+    Event.ANALYSED: StopReason.USER_ACTION,
+    Event.BROKEN: StopReason.UNHEALTHY,
+    Event.EXHAUSTED: StopReason.OUT_OF_PU,
+}
+"""Why a job is STOPPED, by the event that stopped it; ANALYSED stops it when STOP came during the analysis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What must hold of a job for a transition."""
+
+    text: str
+    """For the diagram."""
+    holds: Callable[[Job], bool]
+    """Whether it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One arrow of the diagram."""
+
+    to: Status
+    """Where it leads."""
+    when: Condition | None = None
+    """None: always."""
+    retry: bool = False
+    """The features that failed are done again."""
+
+
+STOP_ASKED = Condition(text="STOP was asked for", holds=lambda job: job.user_action is UserAction.STOP)
+START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_action is UserAction.START)
+SOME_FAILED = Condition(
+    text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.lacking > 0
+)
+UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
+
+TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
+    (Status.CREATED, Event.ANALYSE): (Transition(to=Status.ANALYSING),),
+    (Status.CREATED, Event.START): (Transition(to=Status.ANALYSING),),
+    (Status.ANALYSING, Event.START): (Transition(to=Status.ANALYSING),),
+    (Status.ANALYSING, Event.STOP): (Transition(to=Status.ANALYSING),),
+    (Status.ANALYSING, Event.ANALYSED): (
+        Transition(to=Status.STOPPED, when=STOP_ASKED),
+        Transition(to=Status.ANALYSIS_DONE),
+    ),
+    (Status.ANALYSING, Event.ANALYSIS_FAILED): (Transition(to=Status.FAILED),),
+    (Status.ANALYSIS_DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE),),
+    (Status.ANALYSIS_DONE, Event.STOP): (Transition(to=Status.STOPPED),),
+    (Status.ANALYSIS_DONE, Event.BEGUN): (Transition(to=Status.PROCESSING, when=START_ASKED),),
+    (Status.PROCESSING, Event.STOP): (Transition(to=Status.STOPPED),),
+    (Status.PROCESSING, Event.FINISHED): (Transition(to=Status.DONE),),
+    (Status.PROCESSING, Event.BROKEN): (Transition(to=Status.STOPPED),),
+    (Status.PROCESSING, Event.EXHAUSTED): (Transition(to=Status.STOPPED),),
+    (Status.STOPPED, Event.START): (
+        Transition(to=Status.ANALYSIS_DONE, when=UNHEALTHY, retry=True),
+        Transition(to=Status.ANALYSIS_DONE),
+    ),
+    (Status.DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE, when=SOME_FAILED, retry=True),),
+}
+"""(status, event) → what becomes of the job: the first whose condition holds. What is absent is refused."""
+
+
+def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str | None = None) -> Job:
+    """The job after the event; `error` is the reason of ANALYSIS_FAILED. Raises ActionNotAllowed, in the real
+    service's words (FACTS 1.4), and the job stays as it is."""
+    transition = next(
+        (each for each in TRANSITIONS.get((job.status, event), ()) if each.when is None or each.when.holds(job)), None
+    )
+    if transition is None:
+        raise ActionNotAllowed(_refusal(job, event))
+    if event is Event.START:
+        _check_pause(job, now, policy)
+    stopped = transition.to is Status.STOPPED
+    after = replace(
+        job,
+        status=transition.to,
+        last_updated=now,
+        begun=now if event is Event.BEGUN else job.begun,
+        stop_reason=STOP_REASONS[event] if stopped else None,
+        error=error if event is Event.ANALYSIS_FAILED else None,
+        retry=transition.retry or (job.retry and event is not Event.BEGUN),
+    )
+    if event in ACTIONS:
+        after = replace(after, user_action=ACTIONS[event], user_action_updated=now)
+    return after
+
+
+def due(job: Job, policy: Policy) -> Event | None:
+    """What a runner has to do next with this job, beside its partitions."""
+    if job.status is Status.ANALYSIS_DONE and job.user_action is UserAction.START:
+        return Event.BEGUN
+    if job.status is not Status.PROCESSING:
+        return None
+    if job.progress.open == 0:
+        return Event.FINISHED
+    return trouble(job.progress, policy)
+
+
+def trouble(progress: Progress, policy: Policy) -> Event | None:
+    """Whether a job with open partitions has to stop by itself, and why."""
+    accounted = progress.done + progress.failed
+    if progress.failed >= max(1, policy.unhealthy_least) and progress.failed >= policy.unhealthy_share * accounted:
+        return Event.BROKEN
+    budget = policy.processing_unit_budget
+    return Event.EXHAUSTED if budget is not None and progress.processing_units >= budget else None
+
+
+def completion(job: Job, policy: Policy) -> float:
+    """completionPercentage, 0 to 100. It is 100 when the job is DONE, never before; a FAILED job reports 100 too if
+    the policy says so, else the official client would wait for ever (FACTS 1.4). It never falls while a job runs,
+    is stopped or resumed; only a START that does failed features again takes those back."""
+    if job.status is Status.DONE or (job.status is Status.FAILED and policy.failed_reports_full):
+        return 100.0
+    return min(job.progress.percentage, 99.99)
+
+
+def _refusal(job: Job, event: Event) -> str:
+    if event in ACTIONS:
+        return f"Illegal to change userAction from {job.user_action} to {ACTIONS[event]} with task status {job.status}"
+    return f"{event} does not apply to a job with status {job.status}"
+
+
+def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
+    """The real service lets a stopped job rest for 30 or 60 minutes (FACTS 1.4); here it is a setting."""
+    pauses = {
+        StopReason.USER_ACTION: (policy.restart_pause_minutes, job.user_action_updated),
+        StopReason.OUT_OF_PU: (policy.restart_pause_out_of_pu_minutes, job.last_updated),
+    }
+    minutes, since = pauses.get(job.stop_reason, (0.0, None)) if job.stop_reason else (0.0, None)
+    if job.status is not Status.STOPPED or since is None:
+        return
+    left = since + timedelta(minutes=minutes) - now
+    if left > timedelta(0):
+        wait = ceil(left.total_seconds() / 60)
+        raise ActionNotAllowed(
+            f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} rests for {minutes:g} minutes; "
+            f"start it again in {wait} minute{'s' if wait != 1 else ''}"
+        )

@@ -1,0 +1,70 @@
+"""Deaths: what a partition is told whose workers die, and how patiently its halves are tried.
+
+A partition gets `attempts` tries that end with its worker's death; then it is cut in halves, and so are they, down to
+the feature that kills. A half has two tries, so that somebody else's killing (of all workers at once, say) does not
+send the search astray. Finding one killer among n features costs `attempts` + 2 log2(n) deaths, each further one at
+most 2 log2(n) more; the work store ends the search where nearly every part kills (it finds at most 16 in a partition).
+Other failures are counted apart: a catalogue that is away never cuts anything.
+
+Where the runner dies with its workers (a container that ends as a whole when its memory is short), all that is left is
+a lease that ran out; where a cluster's host or scheduler goes with them, work that is lost. Leases of machines that
+sleep run out, too, and networks break: such a partition is cut alike, which costs nothing, but a feature is given up
+only after so many that it cannot be chance.
+"""
+
+from __future__ import annotations
+
+from arpent.domain.errors import WorkerDied
+from arpent.domain.ports.jobs import Lease
+from arpent.jobs.policy import Policy
+
+TRIES_OF_A_HALF = 2
+"""One may be chance."""
+LEASES_OF_ONE = 4
+"""So many times `attempts` leases on one feature, or on an analysis, may run out."""
+
+
+def deaths_of_a_half(policy: Policy) -> int:
+    """What a half begins with, so that it has so many tries left."""
+    return max(0, policy.attempts - TRIES_OF_A_HALF)
+
+
+def analysis_kills(lease: Lease, policy: Policy) -> str | None:
+    """Why an analysis is not tried again; None: it is."""
+    if lease.vanished < LEASES_OF_ONE * policy.attempts:
+        return None
+    return (
+        f"The analysis took its runner with it {lease.vanished} times: it needs more memory than the runner has, or a "
+        "feature crashes it. See the kernel's log on the runner's machine, or send fewer features per request"
+    )
+
+
+def suspected(lease: Lease, policy: Policy) -> bool:
+    """Whether a partition should be cut before anybody tries it again, for leases on it that ran out."""
+    return lease.vanished > 0 and lease.deaths + lease.vanished >= policy.attempts
+
+
+def gone(lease: Lease, policy: Policy) -> WorkerDied | None:
+    """Why a partition that cannot be cut is not tried again; None: it is."""
+    if lease.vanished < LEASES_OF_ONE * policy.attempts:
+        return None
+    return reason(lease, WorkerDied(f"Whoever computed it was gone without a word {lease.vanished} times"))
+
+
+def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
+    """Why the features of a partition get no numbers, for their files and the report; final."""
+    assert lease.partition is not None, "an analysis has no worker"
+    last = error.args[0]
+    if len(lease.partition.features) == 1:
+        return WorkerDied(
+            f"Every worker that computed this feature alone died; the last: {last}. It needs more memory than a worker "
+            "has, or crashes it: make it smaller, resx and resy larger or the intervals shorter, or give workers more "
+            "memory; then START the request again",
+            transient=False,
+        )
+    return WorkerDied(
+        f"Workers died with this feature as with nearly all that were tried, so it is hardly the feature; the last: "
+        f"{last}. See what the kernel's log says of memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
+        "requests to come; then START the request again",
+        transient=False,
+    )

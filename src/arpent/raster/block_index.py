@@ -1,0 +1,124 @@
+"""Samples sorted by the block of an image they lie in, so that every block is decoded once and gathered in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.domain.imagery.raster import Level
+from arpent.domain.ports.imagery import Block
+from arpent.raster.canvas import Target
+from arpent.raster.gather import gather
+from arpent.raster.reproject import Coordinates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearestIndex:
+    """For each block of one level: which samples lie in it, and on which of its pixels."""
+
+    level: int
+    """Level of the image."""
+    shape: Level
+    """That level's sides and blocks."""
+    blocks: NDArray[np.int64]
+    """(m,): numbers of the blocks that hold samples, row by row, ascending."""
+    starts: NDArray[np.int64]
+    """(m + 1,): where each block's samples begin in `order` and `pixels`."""
+    order: NDArray[np.int32]
+    """(s,): samples, block by block, ascending within one."""
+    pixels: NDArray[np.int32]
+    """(s,): pixel of each within its block, row by row."""
+    depths: NDArray[np.int64]
+    """(m,): rows of each block down to the last that a sample needs."""
+
+    def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
+        """(position in `blocks`, block) wherever a sample is still to be filled; the block says how many of its
+        rows are enough."""
+        depths = self.depths
+        if filled.any():
+            depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
+        for position in np.flatnonzero(depths):
+            row, column = divmod(int(self.blocks[position]), -(-self.shape.width // self.shape.block_width))
+            yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
+
+    def samples_of(self, position: int) -> NDArray[np.int32]:
+        """The samples that lie in one block."""
+        return self.order[self.starts[position] : self.starts[position + 1]]
+
+    def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
+        """Samples of one block into the target's values, where they are data and not yet filled."""
+        part = slice(self.starts[position], self.starts[position + 1])
+        gather(pixels, self.order[part], self.pixels[part], target)
+
+
+def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
+    """Index of the samples at these columns and rows of the level; those outside the image are left out."""
+    across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
+    tables = tables_of(shape)
+    counts = np.zeros(across * down + 1, np.int64)
+    _count(*coordinates, tables, counts)
+    blocks = np.flatnonzero(counts[1:])
+    starts = np.cumsum(counts)
+    order = np.empty(starts[-1], np.int32)
+    pixels = np.empty(starts[-1], np.int32)
+    _sort(*coordinates, tables, starts[:-1].copy(), order, pixels)
+    starts = np.append(starts[blocks], starts[-1])
+    nothing = np.zeros(len(coordinates[0]), np.uint8)
+    return NearestIndex(
+        level=level, shape=shape, blocks=blocks, starts=starts, order=order, pixels=pixels,
+        depths=_depths(order, pixels, starts, nothing, shape.block_width),
+    )  # fmt: skip
+
+
+def tables_of(shape: Level) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Column → block and pixel in it, row → the same, so that number and pixel of a block are sums of two. Which block,
+    and where in it, by table: four divisions per sample would cost more than everything else here."""
+    across = -(-shape.width // shape.block_width)
+    columns, rows = np.arange(shape.width), np.arange(shape.height)
+    return (
+        (columns // shape.block_width).astype(np.int32),
+        (columns % shape.block_width).astype(np.int32),
+        (rows // shape.block_height * across).astype(np.int32),
+        (rows % shape.block_height * shape.block_width).astype(np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _count(columns, rows, tables, counts):  # type: ignore[no-untyped-def]
+    block_columns, _, block_rows, _ = tables
+    width, height = len(block_columns), len(block_rows)
+    for n in range(len(columns)):
+        if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
+            counts[block_rows[int(rows[n])] + block_columns[int(columns[n])] + 1] += 1
+
+
+@njit(cache=True, nogil=True)
+def _sort(columns, rows, tables, cursor, order, pixels):  # type: ignore[no-untyped-def]
+    block_columns, pixel_columns, block_rows, pixel_rows = tables
+    width, height = len(block_columns), len(block_rows)
+    for n in range(len(columns)):
+        if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
+            column, row = int(columns[n]), int(rows[n])
+            block = block_rows[row] + block_columns[column]
+            place = cursor[block]
+            cursor[block] = place + 1
+            order[place] = n
+            pixels[place] = pixel_rows[row] + pixel_columns[column]
+
+
+@njit(cache=True, nogil=True)
+def _depths(order, pixels, starts, filled, block_width):  # type: ignore[no-untyped-def]
+    """(m,): rows of each block down to the last that an unfilled sample needs; 0: none does."""
+    depths = np.zeros(len(starts) - 1, np.int64)
+    for block in range(len(depths)):
+        deepest = -1
+        for n in range(starts[block], starts[block + 1]):
+            if filled[order[n]] == 0 and pixels[n] > deepest:
+                deepest = pixels[n]
+        if deepest >= 0:
+            depths[block] = deepest // block_width + 1
+    return depths

@@ -1,0 +1,86 @@
+"""Stored numbers → digital numbers of the old scale: baseline offsets, clamping, and what stands for no data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from arpent.domain.imagery.collection import Band, Unit
+from arpent.domain.imagery.raster import Raster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One band that a script asks for."""
+
+    band: Band
+    """The band."""
+    unit: Unit
+    """The unit the script wants; scaling to it is the script harness's work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """How a stored number of one image becomes a digital number; the same for all its samples."""
+
+    offset: float
+    """Added to every number that is data."""
+    low: float
+    """Smallest result; smaller ones become it."""
+    high: float
+    """Largest result."""
+    no_data: float | None
+    """Stored number that is no data; None: every number is data (NaN never is)."""
+    dtype: np.dtype[np.generic]
+    """Type of the results, wide enough for `hole`."""
+
+    @classmethod
+    def of(cls, want: Want, raster: Raster, harmonization: float, harmonize: bool, interpolated: bool) -> Conversion:
+        """The rule of FACTS 6 (harmonizeValues).
+
+        True: shifted to the old scale, negative → 0. False: REFLECTANCE is shifted but may be negative, DN stays
+        as it is in the file. The band's own no-data value beats the file's.
+        """
+        band = want.band
+        shifted = band.harmonized and (harmonize or want.unit.name != "DN")
+        clamped = band.harmonized and harmonize
+        dtype = _result_type(raster.dtype, signed=shifted and not clamped, interpolated=interpolated)
+        low, high = _limits(dtype)
+        return cls(
+            offset=harmonization if shifted else 0.0,
+            low=0.0 if clamped else low,
+            high=high,
+            no_data=raster.no_data if band.no_data is None else band.no_data,
+            dtype=dtype,
+        )
+
+
+def hole(unit: Unit, no_data_value: float) -> float:
+    """The digital number which the script sees as the collection's no-data value (FACTS 6: 0, NaN for Landsat)."""
+    return (no_data_value - unit.offset) / unit.scale
+
+
+def wide_enough(dtype: np.dtype[np.generic], number: float) -> np.dtype[np.generic]:
+    """The type itself if it can hold the number, else a float that holds the number and all of the type's."""
+    if dtype.kind == "f" or (number == number // 1 and _limits(dtype)[0] <= number <= _limits(dtype)[1]):
+        return dtype
+    return np.result_type(dtype, np.float32)
+
+
+def _result_type(stored: np.dtype[np.generic], *, signed: bool, interpolated: bool) -> np.dtype[np.generic]:
+    if stored.kind == "f":
+        return np.result_type(stored, np.float32)
+    if interpolated:
+        return np.result_type(stored, np.float32)
+    if signed:
+        return np.result_type(stored, np.int32)
+    return stored
+
+
+def _limits(dtype: np.dtype[np.generic]) -> tuple[float, float]:
+    if dtype.kind == "f":
+        return -math.inf, math.inf
+    limits = np.iinfo(dtype)  # type: ignore[type-var]
+    return float(limits.min), float(limits.max)

@@ -1,0 +1,43 @@
+"""Which acquisition comes first: the mosaicking orders, and the days that ORBIT calls orbits (FACTS 2.2, 5.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from arpent.domain.imagery.item import Item
+from arpent.domain.request import MosaickingOrder
+
+_EPOCH = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def _age(item: Item) -> tuple[datetime, datetime, str]:
+    return item.instant, item.created or _EPOCH, item.id
+
+
+def _cloudiness(item: Item) -> tuple[float]:
+    return (math.inf if item.cloud_cover is None else item.cloud_cover,)
+
+
+def arrange(items: Sequence[Item], order: MosaickingOrder) -> tuple[Item, ...]:
+    """The items, the one that wins a sample first.
+
+    mostRecent: newest first, among equal sensing times the one ingested later; leastRecent is its reverse;
+    leastCC: least tile-level cloud cover first, unknown last, ties as in mostRecent (FACTS 2.2).
+    The id breaks what is still equal, so that the order never depends on the catalogue's.
+    """
+    newest_first = sorted(items, key=_age, reverse=True)
+    if order is MosaickingOrder.LEAST_RECENT:
+        newest_first.reverse()
+    elif order is MosaickingOrder.LEAST_CC:
+        newest_first.sort(key=_cloudiness)
+    return tuple(newest_first)
+
+
+def orbits(items: Sequence[Item]) -> tuple[tuple[Item, ...], ...]:
+    """The items grouped into one scene per UTC day; days and the items of a day keep their order (FACTS 5.2)."""
+    days: dict[date, list[Item]] = {}
+    for item in items:
+        days.setdefault(item.instant.astimezone(UTC).date(), []).append(item)
+    return tuple(tuple(day) for day in days.values())

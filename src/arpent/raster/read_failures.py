@@ -1,0 +1,63 @@
+"""Faults: images that cannot be read, and which features that costs; everybody else's samples go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.grid import Samples
+from arpent.domain.imagery.item import Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One broken image and what it costs."""
+
+    features: NDArray[np.bool_]
+    """(n,): features that lost samples to it; no feature is lost twice."""
+    message: str
+    """Names the item, the band and the image."""
+    passing: bool = False
+    """The image may be readable some other day."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Losses:
+    """What was lost so far in one mosaic or stack."""
+
+    samples: Samples
+    """The samples of all features."""
+    faults: list[Fault] = field(default_factory=list)
+    """One per broken image, scene and occasion."""
+    lost: NDArray[np.bool_] = field(init=False)
+    """(N,): samples of features that lost some."""
+
+    def __post_init__(self) -> None:
+        self.lost = np.zeros(len(self.samples), np.bool_)
+
+    def add(self, features: NDArray[np.bool_], item: Item, error: AssetUnreadable) -> NDArray[np.bool_]:
+        """Note the features (n,); their samples (N,)."""
+        samples = np.repeat(features, self.samples.counts)
+        if features.any():
+            message = f"{_named(item, error.href)}: {error}"
+            self.faults.append(Fault(features=features, message=message, passing=error.passing))
+            self.lost |= samples
+        return samples
+
+    def owners(self, samples: Sequence[NDArray[np.integer]], filled: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """(n,): features that have one of these samples and still want it filled."""
+        owners = np.zeros(len(self.samples.offsets) - 1, np.bool_)
+        for part in samples:
+            wanted = part[filled[part] == 0]
+            owners[np.searchsorted(self.samples.offsets, wanted, "right") - 1] = True
+        return owners
+
+
+def _named(item: Item, href: str) -> str:
+    """The item, and which of its bands lies in the image."""
+    bands = [name for name, asset in item.assets.items() if asset.href == href]
+    return f"item {item.id}" + (f", band {bands[0]}" if len(bands) == 1 else "")

@@ -1,0 +1,92 @@
+"""Site: where the samples of one partition lie on each source grid; worked out once, used for every date and band."""
+
+from __future__ import annotations
+
+import math
+from threading import RLock
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from arpent.domain.grid import Grids, Samples
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.request import Resampling
+from arpent.raster.block_index import NearestIndex, sort_by_block
+from arpent.raster.block_index_aligned import sort_straight
+from arpent.raster.footprints import Reach
+from arpent.raster.interpolate import InterpolationIndex, index_neighbours
+from arpent.raster.reproject import Coordinates, Warp, to_pixels
+from arpent.raster.resample import Manner, coarseness, manners
+
+Index = NearestIndex | InterpolationIndex
+
+_TOLERANCE = 2.5e-7
+"""How far from PROJ a sample may land, in pixels of the source."""
+_MOST_INDICES = 64
+"""Source grids remembered; a partition meets a few, a job of odd images must not fill the memory."""
+
+
+class Site:
+    """The samples of one partition. Thread-safe."""
+
+    def __init__(self, crs: CRS, grids: Grids, samples: Samples, geometries: NDArray[np.object_] | None = None) -> None:
+        """`samples`: those inside the polygons, in each feature's own grid of `grids`; `crs`: that of the grids and of
+        the polygons `geometries` (n,), which decide what is in reach; without them the grids do."""
+        self.crs = crs
+        self.grids = grids
+        self.samples = samples
+        self.reach = Reach(crs, grids, geometries)
+        """Which of them a footprint meets."""
+        self._lock = RLock()
+        self._warps: dict[tuple[str, float], Warp] = {}
+        self._indices: dict[object, tuple[Index, ...]] = {}
+
+    def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
+        """How each sample is taken from images on this raster's grid; a sample appears in at most one of them."""
+        transform = tuple(raster.transform)
+        key = (raster.crs.srs, transform, raster.levels, upsampling, downsampling)
+        with self._lock:
+            if key not in self._indices:
+                if len(self._indices) >= _MOST_INDICES:
+                    self._indices.pop(next(iter(self._indices)))
+                self._indices[key] = self._build(raster, upsampling, downsampling)
+            return self._indices[key]
+
+    def reached(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
+        """(n,): whether the footprint (EPSG:4326) meets each polygon, or its grid; everything, if it is not known."""
+        return self.reach.of(footprint)
+
+    def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
+        warp = self._warp(raster.crs, math.sqrt(abs(raster.transform.determinant)))
+        transform = raster.transform
+        nearest = upsampling is downsampling is Resampling.NEAREST
+        if nearest and warp.identity and transform.b == transform.d == 0.0:
+            return (sort_straight(raster.levels[0], transform, self.grids, self.samples),)
+        coordinates = to_pixels(transform, warp.coordinates(self.samples))
+        if nearest:
+            return (sort_by_block(0, raster.levels[0], coordinates),)
+        ratio = coarseness(warp.corners, self.grids, transform)
+        return tuple(
+            self._indexed(raster, manner, chosen, coordinates)
+            for manner, chosen in manners(ratio, raster.levels, upsampling, downsampling).items()
+        )
+
+    def _indexed(self, raster: Raster, manner: Manner, features: NDArray[np.bool_], coordinates: Coordinates) -> Index:
+        """The index of some of the features, on one level."""
+        level = raster.levels[manner.level]
+        chosen = np.repeat(features, self.samples.counts)
+        columns = np.where(chosen, coordinates[0] * (level.width / raster.width), np.nan)
+        rows = np.where(chosen, coordinates[1] * (level.height / raster.height), np.nan)
+        if manner.resampling is Resampling.NEAREST:
+            return sort_by_block(manner.level, level, (columns, rows))
+        return index_neighbours(manner.level, level, (columns, rows), manner.resampling is Resampling.BICUBIC)
+
+    def _warp(self, target: CRS, pixel: float) -> Warp:
+        """Shared by all images of a CRS whose pixels are of the same order of magnitude."""
+        decade = 10.0 ** math.floor(math.log10(pixel))
+        key = (target.srs, decade)
+        if key not in self._warps:
+            self._warps[key] = Warp(self.crs, self.grids, target, decade * _TOLERANCE)
+        return self._warps[key]

@@ -1,0 +1,1 @@
+"""Request: the JSON body of a request, read and checked."""

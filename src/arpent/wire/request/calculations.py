@@ -1,0 +1,62 @@
+"""Calculations: the `calculations` object → Calculations (FACTS 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from arpent.domain.calculation import Calculations, Histogram, OutputCalculations
+from arpent.domain.errors import InvalidRequest
+from arpent.wire.request.schema import MAXIMUM_BINS, CalculationsEntry, HistogramEntry
+
+
+def calculations(entries: Mapping[str, CalculationsEntry] | None) -> Calculations:
+    """What to report by output and band. Raises InvalidRequest."""
+    return Calculations(
+        outputs={output: _output(entry, f"calculations->{output}") for output, entry in (entries or {}).items()}
+    )
+
+
+def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
+    histograms = {band: histogram(wish, f"{at}->histograms->{band}") for band, wish in (entry.histograms or {}).items()}
+    percentiles = {
+        band: tuple(float(k) for k in wish.percentiles.k) if wish.percentiles else ()
+        for band, wish in (entry.statistics or {}).items()
+    }
+    return OutputCalculations(histograms=histograms, percentiles=percentiles)
+
+
+def histogram(entry: HistogramEntry, at: str) -> Histogram:
+    """One histogram; `integer` follows from how its numbers were written. Raises InvalidRequest."""
+    if sum(wish is not None for wish in (entry.bins, entry.bin_count, entry.bin_width)) != 1:
+        raise InvalidRequest.at(at, "needs exactly one of bins, nBins and binWidth")
+    if entry.bins is not None:
+        if any(low >= high for low, high in pairwise(entry.bins)):
+            raise InvalidRequest.at(f"{at}->bins", "must ascend, each edge greater than the one before")
+        return Histogram(bins=tuple(float(edge) for edge in entry.bins), integer=_integer(entry.bins))
+    low, high = entry.low_edge, entry.high_edge
+    if low is not None and high is not None:
+        _check_edges(low, high, entry.bin_width, at)
+    return Histogram(
+        bin_count=entry.bin_count,
+        bin_width=_float(entry.bin_width),
+        low_edge=_float(low),
+        high_edge=_float(high),
+        integer=_integer([number for number in (entry.bin_width, low, high) if number is not None]),
+    )
+
+
+def _check_edges(low: float, high: float, width: float | None, at: str) -> None:
+    if low >= high:
+        raise InvalidRequest.at(f"{at}->highEdge", "must be greater than lowEdge")
+    if width is not None and (high - low) / width > MAXIMUM_BINS:
+        raise InvalidRequest.at(f"{at}->binWidth", f"makes more than {MAXIMUM_BINS} bins; widen it")
+
+
+def _integer(numbers: list[int | float]) -> bool | None:
+    """True if all were written as integers, False if any was a float, None if there are none."""
+    return all(isinstance(number, int) for number in numbers) if numbers else None
+
+
+def _float(number: float | None) -> float | None:
+    return None if number is None else float(number)

@@ -1,0 +1,203 @@
+"""Pydantic shapes of the request bodies: what is read, and what /docs shows (FACTS 2).
+
+A shape knows names, types and simple limits; what fields mean together is said in `wire.request`. Fields that the
+real service does not know are ignored, as it ignores them; those it knows and we do not serve are in `wire.unserved`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from arpent.domain.interval import LastInterval
+from arpent.domain.request import MosaickingOrder, Resampling
+
+MAXIMUM_BINS = 65_536
+"""Bins of one histogram, at most: a limit of ours that keeps one request from filling the memory."""
+
+
+def _number(value: object) -> object:
+    """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (FACTS 2.4)."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("number", "must be a number, without quotes")
+    try:
+        finite = math.isfinite(float(value))
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise PydanticCustomError("number", "must be a finite number")
+    return value
+
+
+Number = Annotated[int | float, BeforeValidator(_number)]
+
+
+class Shape(BaseModel):
+    """Camel case outside, snake case inside; null means absent; a value never shows in an error."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class S3Access(Shape):
+    """An object or prefix in S3 (FACTS 2.1). Without keys the server's own credentials are used."""
+
+    url: str = Field(examples=["s3://my-bucket/parcels.gpkg"])
+    access_key: str | None = None
+    secret_access_key: SecretStr | None = Field(None, description="Never shown again")
+    iam_role_arn: str | None = Field(None, alias="iamRoleARN")
+    region: str | None = None
+
+
+class GsAccess(Shape):
+    """An object or prefix in Google Cloud Storage (FACTS 2.1)."""
+
+    url: str = Field(examples=["gs://my-bucket/parcels.gpkg"])
+    credentials: SecretStr | None = Field(None, description="Service account JSON, base64; never shown again")
+
+
+class Access(Shape):
+    """Exactly one of `s3` and `gs`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    s3: S3Access | None = None
+    gs: GsAccess | None = None
+
+
+class TimeRange(Shape):
+    """Two instants, ISO 8601 with a time zone."""
+
+    start: str = Field(alias="from", examples=["2020-06-01T00:00:00Z"])
+    end: str = Field(alias="to", examples=["2020-07-31T00:00:00Z"])
+
+
+class DataFilter(Shape):
+    """Which acquisitions are considered, and which of them wins a pixel (FACTS 2.2). `previewMode` is ignored."""
+
+    time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
+    mosaicking_order: MosaickingOrder | None = Field(None, description="Default: mostRecent")
+    max_cloud_coverage: Number | None = Field(None, ge=0, le=100, description="Percent of the whole tile, inclusive")
+
+
+class Processing(Shape):
+    """How source pixels become samples (FACTS 2.2)."""
+
+    upsampling: Resampling | None = Field(None, description="Default: NEAREST")
+    downsampling: Resampling | None = Field(None, description="Default: NEAREST")
+    harmonize_values: bool | None = Field(None, description="Sentinel-2 only; default: true")
+
+
+class SourceEntry(Shape):
+    """One entry of `input.data`."""
+
+    type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", examples=["sentinel-2-l2a"])
+    id: str | None = Field(
+        None, min_length=1, description="Matched by `datasource` of the evalscript; default: ordinal"
+    )
+    data_filter: DataFilter | None = None
+    processing: Processing | None = None
+
+
+class BatchInput(Shape):
+    """Features and data of a batch request."""
+
+    features: Access
+    data: list[SourceEntry] = Field(min_length=1)
+
+
+class BoundsProperties(Shape):
+    """CRS of the bounds; x (longitude) always comes first (FACTS 2.1)."""
+
+    crs: str | None = Field(None, examples=["http://www.opengis.net/def/crs/EPSG/0/32633"])
+
+
+class BoundsEntry(Shape):
+    """`bbox`, `geometry` or both: then the grid is the box's, and only what lies in the geometry counts."""
+
+    bbox: list[Number] | None = Field(None, examples=[[414315, 4958219, 414859, 4958819]])
+    geometry: dict[str, object] | None = Field(None, description="GeoJSON Polygon or MultiPolygon")
+    properties: BoundsProperties | None = None
+
+
+class StatisticalInput(Shape):
+    """Bounds and data of a synchronous request."""
+
+    bounds: BoundsEntry
+    data: list[SourceEntry] = Field(min_length=1)
+
+
+class AggregationInterval(Shape):
+    """How the time range is cut (FACTS 2.3)."""
+
+    of: str = Field(examples=["P30D", "P1M"], description="ISO 8601 duration of at least one day")
+    last_interval_behavior: LastInterval | None = Field(None, description="Default: SKIP")
+
+
+class StatisticalAggregation(Shape):
+    """Time, sampling and script; either resx and resy, or width and height; neither, and no batch: 256 x 256."""
+
+    time_range: TimeRange
+    aggregation_interval: AggregationInterval
+    width: Number | None = Field(None, description="1 to 2500; a fraction is cut off")
+    height: Number | None = Field(None, description="1 to 2500; a fraction is cut off")
+    resx: Number | None = Field(None, gt=0, description="Units of the CRS")
+    resy: Number | None = Field(None, gt=0, description="Units of the CRS")
+    evalscript: str | None = None
+
+
+class BatchAggregation(StatisticalAggregation):
+    """As in a synchronous request; the script may lie in a bucket."""
+
+    evalscript_reference: Access | None = None
+
+
+class HistogramEntry(Shape):
+    """Exactly one of `bins`, `nBins` and `binWidth`; integers or floats by how they are written (FACTS 2.4)."""
+
+    bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
+    bin_count: int | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)
+    bin_width: Number | None = Field(None, gt=0)
+    low_edge: Number | None = None
+    high_edge: Number | None = None
+
+
+class PercentilesEntry(Shape):
+    """Which percentiles; k from 0 to 100 (FACTS 2.4)."""
+
+    k: list[Annotated[Number, Field(ge=0, le=100)]] = Field(min_length=1, max_length=1000, examples=[[33, 50, 75, 90]])
+
+
+class StatisticsEntry(Shape):
+    """What is computed beside min, max, mean, stDev and counts."""
+
+    percentiles: PercentilesEntry | None = None
+
+
+class CalculationsEntry(Shape):
+    """Calculations of one output, by band name or `default`."""
+
+    histograms: dict[str, HistogramEntry] | None = None
+    statistics: dict[str, StatisticsEntry] | None = None
+
+
+class BatchBody(Shape):
+    """Body of `POST /api/v1/statistics/batch`."""
+
+    input: BatchInput
+    aggregation: BatchAggregation
+    calculations: dict[str, CalculationsEntry] | None = Field(None, description="By output id, or `default`")
+    output: Access = Field(description="A prefix, or a template with <REQUEST_ID>, <ID> and <IDENTIFIER>")
+
+
+class StatisticalBody(Shape):
+    """Body of `POST /api/v1/statistics`."""
+
+    input: StatisticalInput
+    aggregation: StatisticalAggregation
+    calculations: dict[str, CalculationsEntry] | None = Field(None, description="By output id, or `default`")

@@ -1,0 +1,85 @@
+"""Violations: what is wrong with a body, gathered, so that the caller learns of all of it at once (FACTS 1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from arpent.domain.errors import InvalidRequest
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+Violation = tuple[str, str]
+"""(parameter, violation): `aggregation->resx` and what is wrong with it and how to mend it."""
+
+SENTENCES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "extra_forbidden": "is not known here; use s3 or gs",
+    "string_pattern_mismatch": "must be made of letters, digits, '-', '_' and '.'",
+    "invalid_key": "must be a string",
+}
+"""Pydantic's error type → our words. Others are said in pydantic's own, which never show a value."""
+
+
+def translate(error: ValidationError) -> tuple[Violation, ...]:
+    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind."""
+    details = error.errors(include_input=False, include_url=False, include_context=False)
+    return tuple((path(detail["loc"]), _sentence(detail)) for detail in details)
+
+
+def path(location: Iterable[str | int]) -> str:
+    """`aggregation->resx`, as the real service writes it."""
+    return "->".join(str(step) for step in location)
+
+
+def refusal(violations: Iterable[Violation]) -> InvalidRequest:
+    """One error for all violations, its message naming each field."""
+    found = tuple(violations)
+    if len(found) == 1:
+        return InvalidRequest.at(*found[0])
+    lines = "; ".join(f"`{parameter}`: {violation}" for parameter, violation in found)
+    return InvalidRequest(f"Invalid request, {len(found)} fields: {lines}", found)
+
+
+class Gathering:
+    """Collects the violations of several checks; one that fails does not keep the others from being made."""
+
+    def __init__(self) -> None:
+        self._errors: list[InvalidRequest] = []
+
+    def attempt(
+        self, check: Callable[Arguments, Value], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Value:
+        """What the check returns; an InvalidRequest is noted instead. Not to be used before `close`, which tells
+        whether it is there."""
+        try:
+            return check(*arguments, **named)
+        except InvalidRequest as error:
+            self._errors.append(error)
+            return cast("Value", None)
+
+    def close(self) -> None:
+        """Raises InvalidRequest if anything was noted; a lone error is raised as it was."""
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            raise refusal(violation for error in self._errors for violation in error.violations)
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    own = SENTENCES.get(detail["type"])
+    return own or detail["msg"].replace("Input should", "must", 1).replace("must have", "must hold", 1)

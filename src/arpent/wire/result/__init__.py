@@ -1,0 +1,1 @@
+"""Result: statistics as Sentinel Hub's JSON, written and read."""

@@ -1,0 +1,93 @@
+"""One band of one output as JSON texts, column by column: `{"stats":{…},"histogram":{…}}` (FACTS 3.2)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import orjson
+
+from arpent.domain.result import BandStatistics, HistogramCounts
+from arpent.wire.result.text import join, numbers, percentile_key
+
+
+def band_texts(band: BandStatistics) -> list[bytes]:
+    """One text per feature (n,)."""
+    count = len(band.minimum)
+    columns: list[list[bytes] | bytes] = [
+        b'{"stats":{"min":', numbers(band.minimum),
+        b',"max":', numbers(band.maximum),
+        b',"mean":', numbers(band.mean),
+        b',"stDev":', numbers(band.standard_deviation),
+        b',"sampleCount":', numbers(band.sample_count),
+        b',"noDataCount":', numbers(band.no_data_count),
+    ]  # fmt: skip
+    if band.percentiles is not None:
+        columns.append(_percentiles(band))
+    if band.histogram is None:
+        columns.append(b"}}")
+    else:
+        columns += [b"}", _histogram(band.histogram, count), b"}"]
+    return join(columns, count)
+
+
+def _percentiles(band: BandStatistics) -> list[bytes]:
+    """Nothing at all where no sample is valid (FACTS 3.2)."""
+    assert band.percentiles is not None
+    columns: list[list[bytes] | bytes] = []
+    for place, k in enumerate(band.ranks):
+        opening = ',"percentiles":{' if place == 0 else ","
+        columns += [f'{opening}"{percentile_key(k)}":'.encode(), numbers(band.percentiles[:, place])]
+    texts = join([*columns, b"}"], len(band.minimum))
+    for row in np.flatnonzero(band.no_data_count >= band.sample_count).tolist():
+        texts[row] = b""
+    return texts
+
+
+def _histogram(histogram: HistogramCounts, count: int) -> list[bytes]:
+    tails: list[list[bytes] | bytes] = [
+        b',"overflowCount":', numbers(histogram.overflow),
+        b',"underflowCount":', numbers(histogram.underflow), b"}",
+    ]  # fmt: skip
+    edges = numbers(histogram.edges.astype(np.int64) if histogram.integer else histogram.edges)
+    opening = b',"histogram":{"bins":['
+    if histogram.edge_offsets is None:
+        columns: list[list[bytes] | bytes] = []
+        counts = numbers(histogram.counts.ravel())
+        width = histogram.counts.shape[1]
+        for place in range(width):
+            lead = opening if place == 0 else b"},"
+            columns += [
+                b'%b{"lowEdge":%b,"highEdge":%b,"count":' % (lead, edges[place], edges[place + 1]),
+                counts[place::width],
+            ]
+        return join([*columns, b"}]", *tails], count)
+    texts = join([opening, _ragged_bins(histogram, edges), b"]", *tails], count)
+    for row in np.flatnonzero(np.diff(histogram.edge_offsets) == 0).tolist():
+        texts[row] = b""
+    return texts
+
+
+def _ragged_bins(histogram: HistogramCounts, edges: list[bytes]) -> list[bytes]:
+    """The bins of each feature, whose edges are its own: all of them woven at once, then cut by feature."""
+    assert histogram.edge_offsets is not None
+    assert histogram.count_offsets is not None
+    starts = histogram.count_offsets
+    # Edge i of a feature opens its bin i; its last edge only closes.
+    owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    low = np.arange(starts[-1]) + (histogram.edge_offsets[:-1] - starts[:-1])[owner]
+    bins = join(
+        [
+            b'{"lowEdge":', [edges[place] for place in low.tolist()],
+            b',"highEdge":', [edges[place + 1] for place in low.tolist()],
+            b',"count":', numbers(histogram.counts), b"}",
+        ],
+        len(low),
+    )  # fmt: skip
+    cuts = starts.tolist()
+    return [b",".join(bins[begin:end]) for begin, end in pairwise(cuts)]
+
+
+def key(name: str) -> bytes:
+    """`"name":`."""
+    return orjson.dumps(name) + b":"

@@ -1,0 +1,134 @@
+"""Result: a partition's numbers → the bytes of `{id}.json`, and of the synchronous answer (FACTS 3.1, 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
+from arpent.wire.result.band import band_texts, key
+from arpent.wire.result.text import instant, join, numbers
+
+Number = TypeVar("Number", bound=np.generic)
+
+CHUNK = 1024
+"""Features rendered at once: enough for columns to pay, few enough to keep the texts small."""
+
+
+def render(result: PartitionResult) -> Iterator[tuple[int, bytes]]:
+    """(row, content of its file) for every feature.
+
+    `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files without
+    a word, and finds failed intervals by their `error` (FACTS 3.1). All intervals failed: FAILED.
+    """
+    features = result.features
+    for begin in range(0, len(features), CHUNK):
+        rows = range(begin, min(begin + CHUNK, len(features)))
+        bodies = _bodies(result, rows, partial=b"OK")
+        ids = numbers(np.asarray(features.ids[rows.start : rows.stop], np.int64))
+        for row, text, body in zip(rows, ids, bodies, strict=True):
+            opening = b'{"id":%b,"identifier":%b,' % (text, orjson.dumps(features.identifiers[row]))
+            failure = result.failures.get(row)
+            if failure is None:
+                yield row, b'%b"response":%b}' % (opening, body)
+            else:
+                yield row, b'%b"error":%b}' % (opening, _error(failure))
+
+
+def render_response(result: PartitionResult, row: int) -> bytes:
+    """The synchronous answer for one feature; here PARTIAL says that some intervals failed."""
+    failure = result.failures.get(row)
+    if failure is not None:
+        return b'{"error":%b,"status":"FAILED"}' % _error(failure)
+    return _bodies(result, range(row, row + 1), partial=b"PARTIAL")[0]
+
+
+def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[bytes]:
+    """The `response` object of each of these features; `partial`: its status if some but not all intervals failed."""
+    entries: list[list[bytes]] = [[] for _ in rows]
+    broken = [0] * len(rows)
+    for interval in result.intervals:
+        for place, text in _entries(interval, rows):
+            entries[place].append(text)
+        for row in interval.failures:
+            if row in rows and interval.present[row]:
+                broken[row - rows.start] += 1
+    counts = numbers(np.asarray(result.geometry_pixel_count[rows.start : rows.stop], np.int64))
+    bodies = []
+    for texts, failed, count in zip(entries, broken, counts, strict=True):
+        status = b"OK" if not failed else b"FAILED" if failed == len(texts) else partial
+        bodies.append(b'{"data":[%b],"status":"%b","geometryPixelCount":%b}' % (b",".join(texts), status, count))
+    return bodies
+
+
+def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes]]:
+    """(place in `rows`, its entry of `data`) where the interval reaches the feature."""
+    here = np.flatnonzero(interval.present[rows.start : rows.stop])
+    if not len(here):
+        return
+    slot = orjson.dumps({"from": instant(interval.interval.start), "to": instant(interval.interval.end)})
+    opening = b'{"interval":%b,' % slot
+    taken = here + rows.start
+    columns: list[Sequence[bytes] | bytes] = [opening + b'"outputs":{']
+    for number, (output, bands) in enumerate(interval.outputs.items()):
+        columns.append(b'%b%b{"bands":{' % (b"," if number else b"", key(output)))
+        for place, (name, band) in enumerate(bands.items()):
+            columns += [b"%b%b" % (b"," if place else b"", key(name)), band_texts(_take(band, taken))]
+        columns.append(b"}}")
+    texts = join([*columns, b"}}"], len(here))
+    for place, row, text in zip(here.tolist(), taken.tolist(), texts, strict=True):
+        failure = interval.failures.get(row)
+        yield place, text if failure is None else b'%b"error":%b}' % (opening, _error(failure))
+
+
+def _error(failure: Failure) -> bytes:
+    return orjson.dumps({"type": str(failure.type), "message": failure.message})
+
+
+def _take(band: BandStatistics, rows: NDArray[np.intp]) -> BandStatistics:
+    """The band for these features only."""
+    return BandStatistics(
+        minimum=band.minimum[rows],
+        maximum=band.maximum[rows],
+        mean=band.mean[rows],
+        standard_deviation=band.standard_deviation[rows],
+        sample_count=band.sample_count[rows],
+        no_data_count=band.no_data_count[rows],
+        percentiles=None if band.percentiles is None else band.percentiles[rows],
+        ranks=band.ranks,
+        histogram=None if band.histogram is None else _take_histogram(band.histogram, rows),
+    )
+
+
+def _take_histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> HistogramCounts:
+    edges, edge_offsets = histogram.edges, histogram.edge_offsets
+    counts, count_offsets = histogram.counts, histogram.count_offsets
+    if edge_offsets is None or count_offsets is None:
+        counts = counts[rows]
+    else:
+        edges, edge_offsets = _take_slices(edges, edge_offsets, rows)
+        counts, count_offsets = _take_slices(counts, count_offsets, rows)
+    return HistogramCounts(
+        edges=edges,
+        counts=counts,
+        edge_offsets=edge_offsets,
+        count_offsets=count_offsets,
+        underflow=histogram.underflow[rows],
+        overflow=histogram.overflow[rows],
+        integer=histogram.integer,
+    )
+
+
+def _take_slices(
+    flat: NDArray[Number], offsets: NDArray[np.int64], rows: NDArray[np.intp]
+) -> tuple[NDArray[Number], NDArray[np.int64]]:
+    """The slices of these rows, flat again, and where each begins."""
+    lengths = np.diff(offsets)[rows]
+    starts = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    places = np.arange(starts[-1]) + np.repeat(offsets[rows] - starts[:-1], lengths)
+    return flat[places], starts

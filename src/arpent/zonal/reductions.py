@@ -1,0 +1,250 @@
+"""Segments: reductions over slices of one flat array; counts, sums, extremes and ranks, one compiled call for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+SMALL = 24
+"""Slices up to this length are sorted by insertion."""
+DEPTH = 64
+"""Slices waiting in `_select`, at most; beyond it a slice is sorted whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segments:
+    """The valid samples of each feature, converted; and one value that stands for all of those outside its polygon."""
+
+    samples: NDArray[np.float32]
+    """(N,): those of feature k are `[offsets[k]:offsets[k] + counts[k]]`, in any order."""
+    offsets: NDArray[np.int64]
+    """(n + 1,): where each feature's slice begins."""
+    counts: NDArray[np.int64]
+    """(n,): valid samples inside the polygon."""
+    weights: NDArray[np.int64]
+    """(n,): valid samples outside it; 0 as a rule."""
+    extra: NDArray[np.float64]
+    """(n,): the value of each of those."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
+def _extremes(samples: NDArray[np.float32], begin: int, end: int) -> tuple[np.float32, np.float32]:
+    """Smallest and largest. The flags only let the compiler reorder comparisons; there is no NaN or -0.0 in here."""
+    low = high = samples[begin]
+    for i in range(begin, end):
+        x = samples[i]
+        low = x if x < low else low
+        high = x if x > high else high
+    return low, high
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def moments(
+    samples: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    extra: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """min, max, mean and population standard deviation of each segment into `out` (4, n); NaN where it is empty.
+
+    Segment k is `samples[offsets[k]:offsets[k] + counts[k]]`, plus `extra[k]` counted `weights[k]` times. Doubles, in
+    two passes with a correction, summed in four lanes: the same order on every machine, hence the same bits.
+    """
+    for k in range(len(counts)):
+        begin, end = offsets[k], offsets[k] + counts[k]
+        weight, value = weights[k], extra[k]
+        n = float(counts[k] + weight)
+        if n == 0.0:
+            out[:, k] = np.nan
+            continue
+        low, high = value, value
+        if counts[k] > 0:
+            least, most = _extremes(samples, begin, end)
+            low, high = np.float64(least), np.float64(most)
+            if weight > 0:
+                low, high = min(low, value), max(high, value)
+        mean = (_sum(samples, begin, end) + (weight * value if weight > 0 else 0.0)) / n
+        squares, rest = _deviations(samples, begin, end, mean)
+        if weight > 0:
+            squares += weight * (value - mean) * (value - mean)
+            rest += weight * (value - mean)
+        out[0, k], out[1, k], out[2, k] = low, high, min(max(mean, low), high) if mean == mean else mean  # noqa: PLR0124
+        out[3, k] = np.sqrt(max((squares - rest * rest / n) / n, 0.0)) if squares == squares else squares  # noqa: PLR0124
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum(samples: NDArray[np.float32], begin: int, end: int) -> float:
+    a = b = c = d = 0.0
+    whole = begin + ((end - begin) & ~3)
+    for i in range(begin, whole, 4):
+        a += samples[i]
+        b += samples[i + 1]
+        c += samples[i + 2]
+        d += samples[i + 3]
+    for i in range(whole, end):
+        a += samples[i]
+    return (a + b) + (c + d)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _deviations(samples: NDArray[np.float32], begin: int, end: int, mean: float) -> tuple[float, float]:
+    """Sum of squared deviations, and the sum of deviations: what rounding of the mean left over."""
+    a = b = p = q = 0.0
+    whole = begin + ((end - begin) & ~1)
+    for i in range(begin, whole, 2):
+        x = samples[i] - mean
+        y = samples[i + 1] - mean
+        a += x * x
+        b += y * y
+        p += x
+        q += y
+    if whole < end:
+        x = samples[whole] - mean
+        a += x * x
+        p += x
+    return a + b, p + q
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _insertion(samples: NDArray[np.float32], begin: int, end: int) -> None:
+    for i in range(begin + 1, end):
+        x = samples[i]
+        j = i
+        while j > begin and samples[j - 1] > x:
+            samples[j] = samples[j - 1]
+            j -= 1
+        samples[j] = x
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _middle(a: float, b: float, c: float) -> float:
+    return max(min(a, b), min(max(a, b), c))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
+    """Median of three, of nine where it pays."""
+    n = end - begin
+    mid = begin + n // 2
+    if n < 128:
+        return _middle(samples[begin], samples[mid], samples[end - 1])
+    e = n // 8
+    return _middle(
+        _middle(samples[begin], samples[begin + e], samples[begin + 2 * e]),
+        _middle(samples[mid - e], samples[mid], samples[mid + e]),
+        _middle(samples[end - 1 - 2 * e], samples[end - 1 - e], samples[end - 1]),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> tuple[int, int]:
+    """Put what is below the pivot first; returns where the others begin, without branches. If that took little away,
+    the pivot's equals are set aside too, and the second number says where they end."""
+    cut = np.uint64(begin)
+    for i in range(np.uint64(begin), np.uint64(end)):
+        x = samples[i]
+        samples[i] = samples[cut]
+        samples[cut] = x
+        cut += np.uint64(x < pivot)
+    equal = cut
+    if 8 * (np.int64(cut) - begin) > end - begin:
+        return int(np.int64(cut)), int(np.int64(cut))
+    for i in range(cut, np.uint64(end)):
+        x = samples[i]
+        samples[i] = samples[equal]
+        samples[equal] = x
+        equal += np.uint64(x == pivot)
+    return int(np.int64(cut)), int(np.int64(equal))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _select(
+    samples: NDArray[np.float32], begin: int, end: int, wanted: NDArray[np.int64], todo: NDArray[np.int64]
+) -> None:
+    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds what a sort would put
+    there: quickselect for many ranks, with equals set aside. `todo` (DEPTH, 4) is scratch."""
+    todo[0, 0], todo[0, 1], todo[0, 2], todo[0, 3] = begin, end, 0, len(wanted)
+    depth = 1
+    budget = 64 * (end - begin)
+    while depth > 0:
+        depth -= 1
+        begin, end, first, last = todo[depth, 0], todo[depth, 1], todo[depth, 2], todo[depth, 3]
+        if end - begin <= SMALL:
+            _insertion(samples, begin, end)
+            continue
+        budget -= end - begin
+        if depth + 2 > DEPTH or budget < 0:
+            samples[begin:end].sort()  # pivots were bad again and again
+            continue
+        cut, equal = _split(samples, begin, end, _pivot(samples, begin, end))
+        a = first
+        while a < last and wanted[a] < cut:
+            a += 1
+        b = a
+        while b < last and wanted[b] < equal:
+            b += 1
+        if first < a:
+            todo[depth, 0], todo[depth, 1], todo[depth, 2], todo[depth, 3] = begin, cut, first, a
+            depth += 1
+        if b < last:
+            todo[depth, 0], todo[depth, 1], todo[depth, 2], todo[depth, 3] = equal, end, b, last
+            depth += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pick(
+    samples: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    weights: NDArray[np.int64],
+    extra: NDArray[np.float64],
+    ranks: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None:
+    """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where
+    a segment is empty. Segments and weights as in `moments`; reorders each segment's samples."""
+    todo = np.empty((DEPTH, 4), np.int64)
+    wanted = np.empty(ranks.shape[1], np.int64)
+    for k in range(len(counts)):
+        begin, end, weight = offsets[k], offsets[k] + counts[k], weights[k]
+        if counts[k] + weight == 0:
+            out[k] = np.nan
+            continue
+        below = 0
+        if weight > 0:
+            for i in range(begin, end):
+                below += samples[i] < extra[k]
+        count = 0
+        for j in range(ranks.shape[1]):
+            rank = ranks[k, j]
+            if weight == 0 or rank < below:
+                wanted[count] = begin + rank
+                count += 1
+            elif rank >= below + weight:
+                wanted[count] = begin + rank - weight
+                count += 1
+        if count > 0:
+            _select(samples, begin, end, wanted[:count], todo)
+        count = 0
+        for j in range(ranks.shape[1]):
+            rank = ranks[k, j]
+            if weight > 0 and below <= rank < below + weight:
+                out[k, j] = extra[k]
+            else:
+                out[k, j] = samples[wanted[count]]
+                count += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0 (FACTS 3.3, 5.2)."""
+
+    value: NDArray[np.float64]
+    """(n,): raw script output of the band."""
+    valid: NDArray[np.bool_]
+    """(n,): the script's mask there; False unless it ignores the input's dataMask."""

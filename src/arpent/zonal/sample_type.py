@@ -1,0 +1,67 @@
+"""Conversion: what a script's number becomes in an output's sample type before statistics (FACTS 5.1)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.domain.evalscript import SampleType
+
+LIMITS = {
+    SampleType.INT8: (-128.0, 127.0),
+    SampleType.UINT8: (0.0, 255.0),
+    SampleType.INT16: (-32768.0, 32767.0),
+    SampleType.UINT16: (0.0, 65535.0),
+}
+"""Smallest and largest value of the integer types; the others are float32. AUTO too: its stretch from 0..1 to 0..255
+belongs to the pictures of the process API, and the real service treats AUTO statistics as float (FACTS 2.4, 5.1)."""
+
+
+def limits(sample_type: SampleType) -> tuple[float, float, bool]:
+    """Lower limit, upper limit, and whether the type is an integer one."""
+    low, high = LIMITS.get(sample_type, (-math.inf, math.inf))
+    return low, high, sample_type in LIMITS
+
+
+def converted(values: NDArray[np.float64], sample_type: SampleType) -> NDArray[np.float64]:
+    """(N,): each number as the statistics take it, widened to double; NaN: it is no data."""
+    out, counts = np.empty(len(values), np.float32), np.empty(len(values), np.int64)
+    compact(values, np.ones(len(values), np.uint8), np.arange(len(values) + 1), limits(sample_type), out, counts)
+    return np.where(counts > 0, out.astype(np.float64), math.nan)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compact(
+    values: NDArray[np.float64],
+    valid: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    target: tuple[float, float, bool],
+    out: NDArray[np.float32],
+    counts: NDArray[np.int64],
+) -> None:
+    """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
+    says how many.
+
+    Integer types round half up (`floor(x + 0.5)`) and clamp; float types go to float32, where infinity is a value.
+    NaN is no data for both (FACTS 3.3). Every type fits float32. A negative zero becomes 0.0, so that a
+    minimum does not depend on the order of equal samples.
+    """
+    low, high, integer = target
+    for k in range(len(offsets) - 1):
+        begin = np.uint64(offsets[k])
+        end = np.uint64(offsets[k + 1])
+        cursor = begin
+        if integer:
+            for i in range(begin, end):
+                x = values[i]
+                out[cursor] = np.float32(min(max(math.floor(x + 0.5), low), high))
+                cursor += np.uint64((valid[i] != 0) & (x == x))  # noqa: PLR0124 - NaN is not itself
+        else:
+            for i in range(begin, end):
+                narrow = np.float32(values[i]) + np.float32(0.0)
+                out[cursor] = narrow
+                cursor += np.uint64((valid[i] != 0) & (narrow == narrow))  # noqa: PLR0124
+        counts[k] = cursor - begin

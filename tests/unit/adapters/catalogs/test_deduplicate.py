@@ -1,0 +1,81 @@
+"""The same acquisition counts once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import shapely
+
+from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.item import interpret
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.imagery.item import Item
+
+WHOLE, WEST, EAST = shapely.box(0, 0, 2, 1), shapely.box(0, 0, 1.1, 1), shapely.box(1.05, 0, 2, 1)
+
+
+def made(name: str, footprint: shapely.Geometry = WHOLE, *, second: int = 0, **properties: object) -> Item:
+    return Item(
+        id=name,
+        collection="sentinel-2-l2a",
+        instant=datetime(2023, 8, 13, 10, 0, second, tzinfo=UTC),
+        created=None,
+        cloud_cover=None,
+        footprint=footprint,
+        assets={},
+        properties={"platform": "sentinel-2a", "grid:code": "MGRS-33TWM", "s2:datatake_id": "D", **properties},
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"s2:processing_baseline": "02.14", "s2:sequence": 1}, {"s2:processing_baseline": "05.00", "s2:sequence": 0}),
+        ({"s2:generation_time": "2020-01-01T00:00:00Z"}, {"s2:generation_time": "2023-01-01T00:00:00Z"}),
+        ({"s2:sequence": "0"}, {"s2:sequence": "1"}),
+    ],
+)
+def test_the_newest_processing_wins(old: dict[str, object], new: dict[str, object]) -> None:
+    items = (made("old", second=3, **old), made("new", second=5, **new))
+    assert [item.id for item in newest(items)] == ["new"]
+    assert [item.id for item in newest(items[::-1])] == ["new"]
+
+
+def test_the_baseline_in_the_datatake_does_not_part_them() -> None:
+    items = (made("a", **{"s2:datatake_id": "G_1_N02.14"}), made("b", **{"s2:datatake_id": "G_1_N05.00"}))
+    assert [item.id for item in newest(items)] == ["b"]
+
+
+def test_other_tiles_datatakes_and_platforms_stay() -> None:
+    items = (
+        made("a"), made("b", **{"grid:code": "MGRS-33TWL"}), made("c", **{"s2:datatake_id": "E"}),
+        made("d", platform="sentinel-2b"),
+    )  # fmt: skip
+    assert len(newest(items)) == 4
+
+
+def test_two_halves_of_a_tile_both_stay() -> None:
+    halves = (made("west", WEST), made("east", EAST, **{"s2:sequence": 1}))
+    assert {item.id for item in newest(halves)} == {"west", "east"}
+    assert [item.id for item in newest((*halves, made("whole", **{"s2:processing_baseline": "05.00"})))] == ["whole"]
+
+
+def test_without_a_tile_nothing_is_dropped() -> None:
+    items = [made(name, **{"grid:code": None}) for name in ("a", "b")]
+    assert len(newest(items)) == 2
+
+
+def test_order_is_by_time() -> None:
+    items = (made("late", second=9, **{"grid:code": "X"}), made("early", second=1))
+    assert [item.id for item in newest(items)] == ["early", "late"]
+
+
+def test_a_real_pair(shared_data: Path) -> None:
+    collection = load_collections()["sentinel-2-l2a"]
+    files = sorted((shared_data / "stac_items").glob("earthsearch-v1_S2A_32TMT_20200302_*.json"))
+    items = [interpret(json.loads(file.read_text()), collection, str(file)) for file in files]
+    assert len(items) == 2
+    assert [item.id for item in newest(item for item in items if item)] == ["S2A_32TMT_20200302_1_L2A"]

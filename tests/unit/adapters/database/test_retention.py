@@ -1,0 +1,79 @@
+"""Ended jobs lose their secrets, later they go; what can still be started keeps what it needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from arpent.adapters.database import schema
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.keys import body_cipher
+from arpent.adapters.database.retention import SqlRetention, scrub
+from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.domain.errors import JobNotFound
+from arpent.domain.job import Status
+from arpent.domain.partition import Outcome
+from tests.support.databases import database
+from tests.support.jobs import START, Clock, cut, failure, make_job, processing_job
+
+BODY = '{"output": {"s3": {"url": "s3://a/b", "accessKey": "AK", "secretAccessKey": "hunter2"}}, "n": [1.0, {}]}'
+LATER = START + timedelta(days=30)
+CIPHER = body_cipher(b"key")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with database("sqlite", tmp_path) as engine:
+        yield engine
+
+
+def test_scrub_takes_secrets_and_nothing_else() -> None:
+    clean = json.loads(scrub(BODY))
+    expected = json.loads(BODY)
+    expected["output"]["s3"]["secretAccessKey"] = "***"
+    assert clean == expected
+    assert scrub("secretAccessKey: hunter2") == "{}"
+
+
+def test_only_final_jobs_are_scrubbed(engine: Engine) -> None:
+    clock = Clock()
+    jobs, work = SqlJobStore(engine, CIPHER, now=clock), SqlWorkStore(engine, now=clock)
+    retried = processing_job(jobs, work, clock, cut(2, 2), body=BODY)
+    lease = work.claim(clock(), 60)
+    assert lease is not None
+    work.finish(lease, Outcome(done=1, failed=1, findings=(failure(1),)))
+    jobs.save(replace(jobs.get(retried.id), status=Status.DONE))
+    ended = {status: make_job(status=status, body=BODY, last_updated=START) for status in Status}
+    for job in ended.values():
+        jobs.add(job)
+    sweep = SqlRetention(engine, CIPHER)
+    assert sweep.scrub_final(START) == 0, "not before its time"
+    assert sweep.scrub_final(LATER) == 2
+    assert sweep.scrub_final(LATER) == 0
+    scrubbed = {status for status, job in ended.items() if "hunter2" not in jobs.get(job.id).body}
+    assert scrubbed == {Status.DONE, Status.FAILED}
+    assert "hunter2" in jobs.get(retried.id).body
+
+
+def test_old_ended_jobs_are_forgotten_whole(engine: Engine) -> None:
+    clock = Clock()
+    jobs, work = SqlJobStore(engine, now=clock), SqlWorkStore(engine, now=clock)
+    old = processing_job(jobs, work, clock, cut(9, 2))
+    jobs.save(replace(jobs.get(old.id), status=Status.STOPPED, last_updated=START))
+    kept = [make_job(status=status, last_updated=START) for status in set(Status) - {*["DONE", "FAILED", "STOPPED"]}]
+    kept.append(make_job(status=Status.DONE, last_updated=LATER))
+    for job in kept:
+        jobs.add(job)
+    assert SqlRetention(engine).forget(START + timedelta(days=1)) == 1
+    with pytest.raises(JobNotFound):
+        jobs.get(old.id)
+    assert {jobs.get(job.id).id for job in kept} == {job.id for job in kept}
+    with engine.connect() as connection:
+        for table in (schema.partitions, schema.payloads, schema.findings):
+            assert connection.scalar(select(func.count()).select_from(table)) == 0

@@ -1,0 +1,278 @@
+"""Workers: outcomes and errors come back, a dead one costs its own ticket, and none outlives its parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from arpent.domain.errors import AssetUnreadable, WorkerDied, WorldError
+from arpent.domain.partition import Outcome
+from arpent.domain.ports.execution import Executor, Ticket
+from arpent.domain.ports.jobs import Lease
+from tests.support.jobs import make_partition
+
+PATIENCE_SECONDS = 30
+STRESS_SECONDS = 12
+
+
+def count(lease: Lease) -> Outcome:
+    assert lease.partition is not None
+    return Outcome(done=len(lease.partition.features), failed=0)
+
+
+def worker_id(_: Lease) -> Outcome:
+    return Outcome(done=os.getpid(), failed=0)
+
+
+def ignores_interrupts(_: Lease) -> Outcome:
+    return Outcome(done=int(signal.getsignal(signal.SIGINT) is signal.SIG_IGN), failed=0)
+
+
+def sleep_long(_: Lease) -> Outcome:
+    time.sleep(600)
+    raise AssertionError
+
+
+def die(_: Lease) -> Outcome:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def fail(_: Lease) -> Outcome:
+    raise AssetUnreadable("B04.tif is truncated", transient=True)
+
+
+class Peculiar(Exception):
+    """Can be pickled, but not be had back."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+
+
+def fail_peculiarly(_: Lease) -> Outcome:
+    raise Peculiar("B04.tif", "truncated")
+
+
+def prepare_badly() -> None:
+    os._exit(3)
+
+
+def lease(number: int = 0) -> Lease:
+    return Lease(job_id="j", token="t", partition=make_partition(number, range(1, 4)), attempt=1)
+
+
+def wait_for(ticket: Ticket) -> Outcome:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not ticket.done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return ticket.result()
+
+
+def lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(processes: set[int]) -> set[int]:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (left := {each for each in processes if lives(each)}) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+class TestSerial:
+    def test_answers_at_once(self) -> None:
+        executor: Executor = SerialExecutor()
+        ticket = executor.submit(count, lease())
+        assert ticket.done()
+        assert ticket.result().done == 3
+        with pytest.raises(AssetUnreadable):
+            executor.submit(fail, lease()).result()
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(2)
+    yield executor
+    executor.close()
+
+
+class TestProcesses:
+    def test_bring_outcomes_back(self, executor: ProcessExecutor) -> None:
+        assert executor.slots == 2
+        assert wait_for(executor.submit(count, lease())).done == 3
+
+    def test_bring_errors_back(self, executor: ProcessExecutor) -> None:
+        with pytest.raises(AssetUnreadable, match=r"B04\.tif is truncated") as caught:
+            wait_for(executor.submit(fail, lease()))
+        assert caught.value.transient
+
+    def test_bring_back_what_cannot_travel(self, executor: ProcessExecutor) -> None:
+        with pytest.raises(RuntimeError, match=r"Peculiar: B04\.tif: truncated"):
+            wait_for(executor.submit(fail_peculiarly, lease()))
+        with pytest.raises((AttributeError, pickle.PicklingError)):
+            wait_for(executor.submit(lambda _: Outcome(done=0, failed=0), lease()))
+        assert wait_for(executor.submit(count, lease())).done == 3
+
+    def test_tell_where_an_error_arose(self, executor: ProcessExecutor) -> None:
+        with pytest.raises(AssetUnreadable) as caught:
+            wait_for(executor.submit(fail, lease()))
+        assert "in fail\n" in "".join(traceback.format_exception(caught.value))
+
+    def test_a_death_costs_one_ticket(self, executor: ProcessExecutor) -> None:
+        tickets = [executor.submit(die if k == 1 else count, lease(k)) for k in range(6)]
+        with pytest.raises(WorkerDied, match=r"worker process died \(SIGKILL\)") as caught:
+            wait_for(tickets.pop(1))
+        assert caught.value.transient
+        assert [wait_for(ticket).done for ticket in tickets] == [3] * 5
+
+    def test_ignore_interrupts(self, executor: ProcessExecutor) -> None:
+        assert wait_for(executor.submit(ignores_interrupts, lease())).done == 1
+
+    def test_can_be_cancelled_midway(self, executor: ProcessExecutor) -> None:
+        tickets = [executor.submit(sleep_long, lease()) for _ in range(4)]
+        while not all(ticket.begun() for ticket in tickets[:2]):
+            time.sleep(0.01)
+        assert not any(ticket.begun() for ticket in tickets[2:])
+        for ticket in tickets:
+            ticket.cancel()
+            with pytest.raises(WorldError, match="cancelled"):
+                wait_for(ticket)
+        assert wait_for(executor.submit(count, lease())).done == 3
+
+
+def test_the_death_of_idle_workers_is_survived() -> None:
+    """Nobody's work is charged with it."""
+    executor = ProcessExecutor(1)
+    try:
+        for _ in range(2):
+            worker = wait_for(executor.submit(worker_id, lease())).done
+            os.kill(worker, signal.SIGKILL)
+            assert wait_until_gone({worker}) == set()
+            time.sleep(0.5)
+        assert wait_for(executor.submit(count, lease())).done == 3
+    finally:
+        executor.close()
+
+
+def test_workers_that_cannot_begin_are_not_charged_to_the_work() -> None:
+    executor = ProcessExecutor(1, prepare_badly)
+    try:
+        with pytest.raises(WorldError, match=r"before they can begin \(exit code 3\)") as caught:
+            wait_for(executor.submit(count, lease()))
+        assert caught.value.transient
+        assert not isinstance(caught.value, WorkerDied)
+    finally:
+        executor.close()
+
+
+def test_a_frozen_worker_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not even take the work out of its pipe."""
+    monkeypatch.setattr("arpent.adapters.executors.processes.executor.CLOSE_SECONDS", 0.5)
+    executor = ProcessExecutor(1)
+    worker = wait_for(executor.submit(worker_id, lease())).done
+    os.kill(worker, signal.SIGSTOP)
+    ticket = executor.submit(count, replace(lease(), body="x" * 3_000_000))
+    time.sleep(0.3)
+    executor.close()
+    assert wait_until_gone({worker}) == set()
+    with pytest.raises(WorldError):
+        wait_for(ticket)
+
+
+def test_closing_leaves_nothing_behind() -> None:
+    executor = ProcessExecutor(2)
+    worker = wait_for(executor.submit(worker_id, lease())).done
+    running = [executor.submit(sleep_long, lease()) for _ in range(3)]
+    assert lives(worker)
+    executor.close()
+    assert wait_until_gone({worker}) == set()
+    assert all(ticket.done() for ticket in running)
+    with pytest.raises(WorldError):
+        executor.submit(count, lease())
+
+
+def ends_soon(_: Lease) -> Outcome:
+    """A worker that gives a good answer, longer than a pipe holds, and dies at any moment after: in the middle of it,
+    or of what it is given next."""
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 2e-3))
+    return Outcome(done=3, failed=0, seconds=(("x" * 400_000, 0.0),))
+
+
+def ended(ticket: Ticket) -> str:
+    try:
+        return str(wait_for(ticket).done)
+    except WorldError as error:
+        return type(error).__name__
+
+
+def test_whenever_workers_are_killed_every_ticket_ends() -> None:
+    """Thousands of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
+    dice = random.Random(5)
+    executor = ProcessExecutor(3)
+    ends: Counter[str] = Counter()
+    waiting: deque[Ticket] = deque()
+    leases = (lease(), lease(), replace(lease(), body="x" * 400_000))
+    began = time.monotonic()
+    kill_at = began + 1
+    try:
+        while (now := time.monotonic()) < began + STRESS_SECONDS:
+            while len(waiting) < 60:
+                waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, dice.choice(leases)))
+            if now > kill_at:
+                kill_at = now + dice.uniform(0, 0.4)
+                for worker in dice.sample(multiprocessing.active_children(), 1):
+                    worker.kill()
+            ends[ended(waiting.popleft())] += 1
+        ends.update(ended(ticket) for ticket in waiting)
+    finally:
+        executor.close()
+    assert ends.keys() <= {"3", "WorkerDied"}, ends
+    assert ends["3"] > 200, ends
+    assert ends["WorkerDied"] > 2, ends
+
+
+PARENT = """
+import sys, time
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from tests.unit.adapters.test_process_executor import lease, sleep_long, wait_for, worker_id
+if __name__ == "__main__":
+    executor = ProcessExecutor(2)
+    ids = {wait_for(executor.submit(worker_id, lease())).done}
+    for _ in range(2):
+        executor.submit(sleep_long, lease())
+    time.sleep(0.5)
+    import multiprocessing
+    print(*(ids | {child.pid for child in multiprocessing.active_children()}), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path, repository: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    with subprocess.Popen([sys.executable, str(script)], stdout=-1, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        workers = {int(each) for each in parent.stdout.readline().split()}
+        parent.kill()
+    assert len(workers) >= 2
+    assert wait_until_gone(workers) == set()

@@ -1,0 +1,45 @@
+"""A table made from rows: the columns of the Parquet data set, whatever the rows have."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from arpent.adapters.formats.parquet_columns import schema
+from arpent.adapters.formats.parquet_rows import assemble, write_csv, write_parquet
+
+JUNE = {"from": datetime(2020, 6, 1, tzinfo=UTC), "to": datetime(2020, 7, 1, tzinfo=UTC)}
+
+
+def row(feature: int, **fields: object) -> dict[str, object]:
+    return {"id": feature, "identifier": f"f{feature}", "output": "ndvi", "band": "B0", "status": "OK"} | JUNE | fields
+
+
+def test_columns_and_order() -> None:
+    table = assemble([[row(10, mean=1.0)], [row(9, mean=2.0, **{"p99.9": 3.0, "p5.0": 1.5})]])
+    assert table.schema.equals(schema((5.0, 99.9)))
+    assert table.column("id").to_pylist() == [9, 10]
+    assert table.column("p99.9").to_pylist() == [3.0, None]
+    assert table.column("geometry").null_count == table.column("items").null_count == 2
+
+
+def test_nothing_is_an_empty_table() -> None:
+    assert assemble([]).schema.equals(schema(()))
+    assert len(assemble([[]])) == 0
+
+
+def test_parquet_and_csv(tmp_path: Path) -> None:
+    table = assemble(
+        [[row(1, histogram_edges=[0.0, 0.5], histogram_counts=[4]), row(2, status="FAILED", reason="a, b")]]
+    )
+    write_parquet(table, tmp_path / "t.parquet")
+    assert pq.read_table(tmp_path / "t.parquet").to_pylist() == table.to_pylist()
+    sink = io.BytesIO()
+    write_csv(table, sink)
+    head, first, second = sink.getvalue().decode().splitlines()
+    assert head.startswith('"id","identifier","from","to","output","band","min"')
+    assert '"[0.0, 0.5]"' in first
+    assert '"FAILED","a, b"' in second

@@ -1,0 +1,153 @@
+"""What is particular to buckets in the cloud: keys, faults, and what messages may not say."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.objects.cloud import IN_FLIGHT, CloudObjects
+from arpent.domain.errors import StorageDenied, StorageUnavailable
+from arpent.domain.location import Credentials, Location
+from tests.support.loopback_s3 import LoopbackS3, loopback_s3
+
+KEYS = Credentials(access_key="testkey", secret_access_key="TOPSECRET")
+PLACE = Location(scheme="s3", bucket="bucket", key="a/b.json", credentials=KEYS)
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackS3]:
+    with loopback_s3() as running:
+        yield running
+
+
+def opened(server: LoopbackS3, **environment: str) -> CloudObjects:
+    return CloudObjects({"AWS_ENDPOINT_URL": server.url, **environment}, retries=2, retry_seconds=10)
+
+
+def test_the_machines_session_token_stays_out_of_the_requests_keys(
+    server: LoopbackS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of another identity")
+    opened(server).write(PLACE, b"x")
+    assert server.tokens == [None]
+
+
+def test_without_keys_the_machines_are_used(server: LoopbackS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testkey")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
+    opened(server).write(replace(PLACE, credentials=Credentials()), b"x")
+    assert server.buckets["bucket"] == {"a/b.json": b"x"}
+
+
+def test_wrong_keys_are_named_without_the_secret(server: LoopbackS3) -> None:
+    wrong = replace(PLACE, credentials=Credentials(access_key="other", secret_access_key="TOPSECRET"))
+    with pytest.raises(StorageDenied, match=r"write s3://bucket/a/b.json.*InvalidAccessKeyId") as caught:
+        opened(server).write(wrong, b"x")
+    assert "TOPSECRET" not in repr(caught.value) + repr(caught.value.__cause__)
+    assert not caught.value.transient
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_short_fault_is_not_noticed(server: LoopbackS3, status: int) -> None:
+    server.faults = [status]
+    opened(server).write(PLACE, b"x")
+    assert server.buckets["bucket"] == {"a/b.json": b"x"}
+
+
+def test_a_long_fault_is_transient(server: LoopbackS3) -> None:
+    server.faults = [503] * 20
+    with pytest.raises(StorageUnavailable, match="Injected") as caught:
+        opened(server).read(PLACE)
+    assert caught.value.transient
+
+
+@pytest.mark.parametrize(("method", "right"), [("GET", "s3:GetObject"), ("PUT", "s3:PutObject")])
+def test_a_refusal_names_bucket_prefix_and_right(server: LoopbackS3, method: str, right: str) -> None:
+    server.denied = {method}
+    store = opened(server)
+    with pytest.raises(StorageDenied, match=rf"{right} for 'a/\*' in bucket 'bucket'") as caught:
+        store.read(PLACE) if method == "GET" else store.write(PLACE, b"x")
+    assert not caught.value.transient
+
+
+def test_no_answer_is_transient() -> None:
+    silent = CloudObjects({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, retries=0)
+    with pytest.raises(StorageUnavailable) as caught:
+        silent.read(PLACE)
+    assert caught.value.transient
+
+
+def test_another_region_is_said(server: LoopbackS3) -> None:
+    server.faults = [301]
+    with pytest.raises(StorageDenied, match="set `region`"):
+        opened(server).read(PLACE)
+
+
+def test_an_object_that_changes_midway_is_read_again(
+    server: LoopbackS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arpent.adapters.objects.cloud.CHUNK", 10)
+    server.buckets["bucket"]["a/b.json"] = b"x" * 25
+    original = opened(server)
+    server.faults = []
+
+    class Changing(list[int]):
+        """No fault for head and first range; 412 for the second."""
+
+        asked = 0
+
+        def __bool__(self) -> bool:
+            self.asked += 1
+            return self.asked == 3
+
+        def pop(self, _: object = -1) -> int:
+            return 412
+
+    server.faults = Changing()
+    with pytest.raises(StorageUnavailable, match="changed") as caught:
+        original.download(PLACE, tmp_path / "copy")
+    assert caught.value.transient
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_writes_run_together_but_not_too_many(server: LoopbackS3) -> None:
+    opened(server).write_many(PLACE, ((f"n/{number}", b"") for number in range(300)))
+    assert 2 < server.most_in_flight <= IN_FLIGHT
+
+
+def test_a_pickle_holds_no_keys(server: LoopbackS3) -> None:
+    store = opened(server, AWS_SECRET_ACCESS_KEY="TOPSECRET")
+    store.write(PLACE, b"x")
+    assert b"TOPSECRET" not in pickle.dumps(store)
+
+
+def test_a_broken_service_account_is_not_quoted() -> None:
+    for text in ("%%%", base64.b64encode(b'{"private_key": "TOPSECRET"').decode()):
+        place = Location(scheme="gs", bucket="b", key="k", credentials=Credentials(service_account=text))
+        with pytest.raises(StorageDenied, match="`credentials`") as caught:
+            CloudObjects({}).read(place)
+        assert "TOPSECRET" not in str(caught.value)
+
+
+def test_a_role_needs_somebody_to_assume_it() -> None:
+    place = replace(PLACE, credentials=Credentials(iam_role_arn="arn:aws:iam::1:role/r"))
+    with pytest.raises(StorageDenied, match="AWS_ACCESS_KEY_ID"):
+        CloudObjects({}).read(place)
+
+
+ROLE = "arn:aws:iam::1:role/r"
+
+
+def test_the_token_service_is_named_by_the_environment(server: LoopbackS3) -> None:
+    """The loopback store knows no roles: what it answers is explained with bucket, key, action, field and fix."""
+    place = replace(PLACE, credentials=replace(KEYS, iam_role_arn=ROLE))
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"):
+        store = CloudObjects({"AWS_ENDPOINT_URL_S3": server.url, name: server.url}, retries=0)
+        with pytest.raises(StorageDenied, match=rf"Cannot write s3://bucket/a/b.json: `iamRoleARN` {ROLE} .*STS"):
+            store.write(place, b"x")
+    assert server.buckets["bucket"] == {}

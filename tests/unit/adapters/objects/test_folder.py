@@ -1,0 +1,158 @@
+"""What is particular to buckets that are folders."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.objects.folder import FolderObjects
+from arpent.adapters.objects.folder_batch import PARTIAL, Batch
+from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable
+from arpent.domain.location import Location
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderObjects:
+    (tmp_path / "root" / "bucket").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").write_text("secret")
+    return FolderObjects(tmp_path / "root")
+
+
+def at(key: str, bucket: str = "bucket") -> Location:
+    return Location(scheme="s3", bucket=bucket, key=key)
+
+
+@pytest.mark.parametrize("key", ["../../outside/secret", "/etc/passwd", "a//b", "", "a/\0b"])
+def test_a_key_that_would_leave_is_refused(store: FolderObjects, key: str) -> None:
+    with pytest.raises(StorageDenied):
+        store.read(at(key))
+    with pytest.raises(StorageDenied):
+        store.write(at(key), b"")
+
+
+@pytest.mark.parametrize("bucket", ["..", ".", "", "a/b", "../root/bucket"])
+def test_a_bucket_is_one_folder(store: FolderObjects, bucket: str) -> None:
+    with pytest.raises(StorageDenied, match="not a bucket name"):
+        store.read(at("x", bucket))
+
+
+def test_links_out_of_the_bucket_are_refused(store: FolderObjects, tmp_path: Path) -> None:
+    bucket = tmp_path / "root" / "bucket"
+    (bucket / "folder").symlink_to(tmp_path / "outside")
+    (bucket / "file").symlink_to(tmp_path / "outside" / "secret")
+    (bucket / "loop").symlink_to(bucket / "loop")
+    (tmp_path / "root" / "linked").symlink_to(tmp_path / "outside")
+    for place in (at("folder/secret"), at("file"), at("loop"), at("secret", "linked")):
+        with pytest.raises(StorageDenied, match="link"):
+            store.read(place)
+        with pytest.raises(StorageDenied, match="link"):
+            store.write(place, b"overwritten")
+    assert (tmp_path / "outside" / "secret").read_text() == "secret"
+    assert not [key for key in store.list(at("")) if key.startswith("folder/")]
+
+
+def test_a_missing_bucket_says_what_to_do(store: FolderObjects) -> None:
+    with pytest.raises(StorageNotFound, match="Make the folder 'other'"):
+        store.write(at("x", "other"), b"")
+
+
+def test_an_object_cannot_be_a_folder(store: FolderObjects) -> None:
+    store.write(at("a"), b"")
+    with pytest.raises(StorageDenied, match="stands where"):
+        store.write(at("a/b"), b"")
+    store.write(at("c/d"), b"")
+    with pytest.raises(StorageDenied, match="stands where"):
+        store.write(at("c"), b"")
+    with pytest.raises(StorageNotFound):
+        store.read(at("c"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_bucket_is_denied(store: FolderObjects, tmp_path: Path) -> None:
+    (tmp_path / "root" / "bucket").chmod(0o500)
+    with pytest.raises(StorageDenied, match="check its rights"):
+        store.write(at("x"), b"")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "transient"),
+    [("EROFS", StorageDenied, False), ("ENOSPC", StorageUnavailable, True), ("EIO", StorageUnavailable, True)],
+)
+def test_a_failing_disk_leaves_no_object(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str, kind: type, transient: bool
+) -> None:
+    import errno
+
+    store.write(at("x"), b"before")
+
+    def fail(_: int) -> None:
+        raise OSError(getattr(errno, number), "disk")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(kind) as caught:
+        store.write_many(at(""), [("x", b"after")])
+    assert caught.value.transient is transient
+    monkeypatch.undo()
+    assert store.read(at("x")) == b"before"
+    assert [path.name for path in (tmp_path / "root" / "bucket").iterdir()] == ["x"]
+
+
+def test_leftovers_of_a_crash_are_hidden_and_swept(store: FolderObjects, tmp_path: Path) -> None:
+    bucket = tmp_path / "root" / "bucket"
+    fresh, stale = bucket / ".arpent-partial-1", bucket / ".arpent-partial-2"
+    fresh.write_bytes(b"x")
+    stale.write_bytes(b"x")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    store.write_many(at(""), [("a", b"")])
+    assert list(store.list(at(""))) == ["a"]
+    assert fresh.exists()
+    assert not stale.exists()
+
+
+def test_a_large_folder_is_not_read_for_leftovers_again_and_again(store: FolderObjects, tmp_path: Path) -> None:
+    store.write_many(at(""), [("a", b"")])
+    stale = tmp_path / "root" / "bucket" / ".arpent-partial-2"
+    stale.write_bytes(b"x")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    store.write_many(at(""), [("b", b"")])
+    assert stale.exists()
+
+
+def test_many_files_are_there_together_or_not_at_all(
+    store: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(at("r/7.json"), b"before")
+
+    def entries() -> Iterator[tuple[str, bytes]]:
+        for number in range(500):
+            yield f"r/{number}.json", b"after"
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        store.write_many(at("r"), entries())
+    assert [path.name for path in (tmp_path / "root" / "bucket" / "r").iterdir()] == ["7.json"]
+    assert store.read(at("r/7.json")) == b"before"
+
+
+def test_many_files_are_on_disk_before_they_have_their_names(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+    batch = Batch(sync=lambda _: seen.append(sorted(path.name for path in tmp_path.iterdir())))
+    batch.place((f"{tmp_path}/{number}", b"x") for number in range(100))
+    assert len(seen) == 1
+    assert len(seen[0]) == 100
+    assert all(name.startswith(PARTIAL) for name in seen[0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(str(number) for number in range(100))
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(store: FolderObjects, tmp_path: Path) -> None:
+    folder = tmp_path / "root" / "bucket" / "r"
+    folder.mkdir()
+    (folder / "1").symlink_to(tmp_path / "outside" / "secret")
+    store.write_many(at("r"), [("r/0", b"0"), ("r/1", b"1")])
+    assert (tmp_path / "outside" / "secret").read_text() == "secret"
+    assert store.read(at("r/1")) == b"1"

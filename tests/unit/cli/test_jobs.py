@@ -1,0 +1,82 @@
+"""Watching a job: lines for machines, and words for people."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from arpent.cli import jobs as watching
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.job import Job, Progress, Status, StopReason
+from arpent.settings import Settings
+from tests.support.jobs import make_job
+
+
+class Growing:
+    """A store whose one job gets ten features further at every look."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.looks = -1
+
+    def get(self, job_id: str) -> Job:
+        assert job_id == self.job.id
+        self.looks += 1
+        done = min(10 * self.looks, 40)
+        status = Status.DONE if done == 40 else Status.PROCESSING
+        rate = 2.0 if 0 < done < 40 else None
+        progress = Progress(features=40, done=done, partitions=4, open=1, rate=rate)
+        return replace(self.job, status=status, progress=progress)
+
+
+@pytest.fixture
+def growing(monkeypatch: pytest.MonkeyPatch) -> Growing:
+    store = Growing(make_job())
+    monkeypatch.setattr(watching, "store", lambda settings: store)
+    return store
+
+
+def test_follows_to_the_end(growing: Growing, tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}")
+    lines = list(watching.observe(settings, growing.job.id, watch=True, pause=lambda seconds: None))
+    assert [line["completionPercentage"] for line in lines] == [0, 25, 50, 75, 100]
+    told = [line["progress"] for line in lines]
+    assert [each["secondsLeft"] for each in told if isinstance(each, dict)] == [None, 15, 10, 5, None]
+
+
+def test_once_is_once(growing: Growing, tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}")
+    assert len(list(watching.observe(settings, growing.job.id, watch=False))) == 1
+
+
+def test_words(growing: Growing, tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}")
+    sink = io.StringIO()
+    lines = list(watching.observe(settings, growing.job.id, watch=True, pause=lambda seconds: None))
+    watching.show(iter(lines[:3]), Console(file=sink, width=200))
+    assert "20 of 40 features, 2 per second, 10 s left" in sink.getvalue()
+    sink = io.StringIO()
+    stopped = {"status": "STOPPED", "completionPercentage": 50.0, "stoppedStatusReason": str(StopReason.UNHEALTHY)}
+    watching.show(iter([stopped]), Console(file=sink, width=200))
+    assert "STOPPED: UNHEALTHY" in sink.getvalue()
+
+
+def test_an_id_that_is_none(growing: Growing) -> None:
+    with pytest.raises(InvalidRequest, match="arpent jobs"):
+        watching.find(growing, "x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (timedelta(), "0 s"), (timedelta(seconds=59), "59 s"), (timedelta(minutes=90), "2 h"),
+        (timedelta(minutes=3), "3 min"), (timedelta(days=40), "40 d"), (timedelta(seconds=-1), "0 s"),
+    ],
+)  # fmt: skip
+def test_durations(span: timedelta, words: str) -> None:
+    assert watching.duration(span) == words

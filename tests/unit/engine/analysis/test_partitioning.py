@@ -1,0 +1,107 @@
+"""Cutting features into partitions that follow the imagery."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import CRS
+
+from arpent.domain.feature import Features
+from arpent.domain.imagery.raster import Level, Raster
+from arpent.engine.analysis.partitioning import cut, lay_out, runs
+
+UTM = CRS.from_epsg(32633)
+
+
+def features_at(points: np.ndarray) -> Features:
+    return Features(
+        crs=UTM,
+        ids=np.arange(len(points), dtype=np.int64),
+        identifiers=(None,) * len(points),
+        geometries=np.asarray(shapely.box(points[:, 0], points[:, 1], points[:, 0] + 1, points[:, 1] + 1), object),
+    )
+
+
+def image(west: float = 0.0) -> Raster:
+    return Raster(
+        href="image",
+        crs=UTM,
+        transform=Affine(10, 0, west, 0, -10, 1000),
+        dtype=np.dtype(np.uint16),
+        band_count=1,
+        no_data=0,
+        levels=(Level(width=100, height=100, block_width=50, block_height=50),),
+    )
+
+
+def test_neighbours_in_a_block_stay_together_in_reading_order():
+    points = np.array([[900.0, 100.0], [100.0, 900.0], [900.0, 900.0], [110.0, 890.0]])
+    layout = lay_out(points, UTM, [image()])
+    assert layout.order.tolist() == [1, 3, 2, 0]
+    assert len(set(layout.block.tolist())) == 3
+
+
+def test_features_beyond_every_image_come_last():
+    points = np.array([[5000.0, 0.0], [100.0, 900.0]])
+    assert lay_out(points, UTM, [image()]).order.tolist() == [1, 0]
+
+
+def test_the_first_image_that_holds_a_feature_is_its_home():
+    points = np.array([[600.0, 500.0], [1200.0, 500.0]])
+    layout = lay_out(points, UTM, [image(), image(west=500.0)])
+    assert layout.order.tolist() == [0, 1]
+
+
+def test_a_cut_falls_between_two_blocks_where_the_budget_allows():
+    points = np.array([[100.0, 900.0]] * 3 + [[900.0, 900.0]] * 3)
+    layout = lay_out(points, UTM, [image()])
+    partitions = list(cut(features_at(points), runs(np.full(6, 10), layout, budget=40, parallelism=1)))
+    assert [len(partition.features) for partition in partitions] == [3, 3]
+
+
+def test_a_feature_larger_than_the_budget_is_a_partition_of_its_own():
+    points = np.array([[100.0, 900.0], [110.0, 900.0], [120.0, 900.0]])
+    layout = lay_out(points, UTM, [image()])
+    partitions = list(cut(features_at(points), runs(np.array([1, 100, 1]), layout, budget=10, parallelism=1)))
+    assert [partition.features.ids.tolist() for partition in partitions] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("parallelism", [1, 4])
+def test_a_small_job_keeps_every_worker_busy(parallelism: int):
+    points = np.column_stack((np.linspace(0, 990, 100), np.full(100, 500.0)))
+    layout = lay_out(points, UTM, [image()])
+    partitions = list(cut(features_at(points), runs(np.full(100, 10), layout, budget=10**9, parallelism=parallelism)))
+    assert len(partitions) >= parallelism
+
+
+@given(
+    st.lists(st.tuples(st.floats(-500, 1500), st.floats(-500, 1500), st.integers(1, 50)), min_size=1, max_size=60),
+    st.integers(1, 200),
+    st.integers(1, 8),
+)
+def test_every_feature_is_in_exactly_one_partition(
+    entries: list[tuple[float, float, int]], budget: int, parallelism: int
+):
+    points = np.array([entry[:2] for entry in entries])
+    weight = np.array([entry[2] for entry in entries])
+    layout = lay_out(points, UTM, [image()])
+    partitions = list(cut(features_at(points), runs(weight, layout, budget=budget, parallelism=parallelism)))
+    ids = [int(feature) for partition in partitions for feature in partition.features.ids]
+    assert sorted(ids) == list(range(len(entries)))
+    assert [partition.number for partition in partitions] == list(range(len(partitions)))
+    for partition in partitions:
+        assert weight[partition.features.ids].sum() <= budget or len(partition.features) == 1
+
+
+def test_what_reaches_into_the_next_blocks_stays_with_the_first_one():
+    """Its last lines would cost the block above a second, whole decoding; the first lines of the one below are few."""
+    centres = np.array([[250.0, 510.0], [250.0, 490.0], [510.0, 900.0], [20.0, 980.0]])
+    corners = np.array([[200.0, 600.0], [200.0, 580.0], [490.0, 950.0], [-30.0, 1030.0]])
+    assert len(set(lay_out(centres, UTM, [image()]).block.tolist())) == 3
+    layout = lay_out(centres, UTM, [image()], corners)
+    assert len(set(layout.block.tolist())) == 1
+    assert layout.inside.all()

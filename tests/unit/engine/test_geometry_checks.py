@@ -1,0 +1,50 @@
+"""Which features can have numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from pyproj import CRS
+
+from arpent.domain.feature import Features
+from arpent.domain.grid import Resolution
+from arpent.domain.result import ErrorType
+from arpent.engine.geometry_checks import as_failures, unusable, usable_rows
+
+SQUARE = shapely.box(0, 0, 100, 100)
+BOW_TIE = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
+WIDE = shapely.box(0, 0, 25_010, 10)
+
+
+def of(*geometries: shapely.Geometry | None) -> Features:
+    return Features(
+        crs=CRS.from_epsg(32633),
+        ids=np.arange(len(geometries), dtype=np.int64),
+        identifiers=(None,) * len(geometries),
+        geometries=np.array(geometries, object),
+    )
+
+
+def test_each_kind_has_a_reason_and_the_good_ones_stay():
+    features = of(SQUARE, None, shapely.Polygon(), shapely.Point(1, 1), BOW_TIE, WIDE, shapely.MultiPolygon([SQUARE]))
+    found = unusable(features, Resolution(x=10, y=10))
+    assert {row: kind for row, (kind, _) in found.items()} == {
+        1: "empty",
+        2: "empty",
+        3: "not-a-polygon",
+        4: "invalid",
+        5: "too-large",
+    }
+    assert "2501 x 1" in found[5][1]
+    assert "Self-intersection" in found[4][1]
+    assert usable_rows(features, found).tolist() == [0, 6]
+
+
+def test_a_failure_is_the_callers_to_mend():
+    failure = as_failures(unusable(of(None), Resolution(x=10, y=10)))[0]
+    assert failure.type is ErrorType.BAD_REQUEST
+    assert "empty" in failure.message
+
+
+def test_the_largest_grid_is_allowed():
+    assert unusable(of(shapely.box(0, 0, 25_000, 10)), Resolution(x=10, y=10)) == {}

@@ -1,0 +1,63 @@
+"""Where results go."""
+
+from __future__ import annotations
+
+import pytest
+
+from arpent.domain.location import Location
+from arpent.engine.output_keys import own, result_key, safe, template
+
+JOB = "7f3c"
+
+
+def output(key: str) -> Location:
+    return Location(scheme="s3", bucket="field", key=key)
+
+
+@pytest.mark.parametrize(
+    ("key", "feature_key"),
+    [
+        ("results", "results/7f3c/12.json"),
+        ("results/", "results/7f3c/12.json"),
+        ("", "7f3c/12.json"),
+        ("a/<REQUEST_ID>/x-<ID>.json", "a/7f3c/x-12.json"),
+        ("a/<IDENTIFIER>.json", "a/SI 21.json"),
+        ("<ID>", "12"),
+    ],
+)
+def test_a_plain_folder_is_a_template_too(key: str, feature_key: str):
+    assert result_key(template(output(key)), JOB, 12, "SI 21") == feature_key
+
+
+def test_without_an_identifier_the_id_stands_in():
+    assert result_key("<IDENTIFIER>.json", JOB, 12, None) == "12.json"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "segment"),
+    [
+        ("a/b", "a%2Fb"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("", ""),
+        ("čebela", "%C4%8Debela"),
+        ("<ID>", "%3CID%3E"),
+        ("a\\b", "a%5Cb"),
+    ],
+)
+def test_an_identifier_never_leaves_its_folder(identifier: str, segment: str):
+    assert safe(identifier) == segment
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("results", "results/7f3c/parquet/part.parquet"),
+        ("results/", "results/7f3c/parquet/part.parquet"),
+        ("", "7f3c/parquet/part.parquet"),
+        ("a/<IDENTIFIER>.json", "a/7f3c/parquet/part.parquet"),
+        ("x-<ID>.json", "7f3c/parquet/part.parquet"),
+    ],
+)
+def test_what_is_ours_lies_in_a_folder_below(key: str, place: str):
+    assert own(output(key), JOB, "parquet/part.parquet").key == place

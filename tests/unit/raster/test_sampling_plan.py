@@ -1,0 +1,41 @@
+"""A site among threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SHARED = """
+import threading
+import numpy as np, shapely
+from pyproj import CRS
+from arpent.domain.grid import Grids
+from arpent.domain.grid import Samples
+from arpent.raster.sampling_plan import Site
+
+low = np.random.default_rng(1).random((200, 2))
+bounds = np.hstack((low, low + 0.01))
+grids = Grids(bounds=bounds, width=np.ones(200, int), height=np.ones(200, int))
+nothing = np.zeros(0, np.int32)
+site = Site(CRS.from_epsg(4326), grids, Samples(offsets=np.zeros(201, np.int64), columns=nothing, rows=nothing))
+turn = np.linspace(0, 2 * np.pi, 40)
+circle = np.column_stack((0.5 + 0.45 * np.cos(turn), 0.5 + 0.45 * np.sin(turn)))
+footprints = [shapely.Polygon(circle) for _ in range(1500)]
+together = threading.Barrier(4)
+
+def ask():
+    for footprint in footprints:
+        together.wait()
+        assert 0 < site.reached(footprint).sum() < 200
+
+threads = [threading.Thread(target=ask) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+"""Four threads ask about the same footprint at the same moment, again and again."""
+
+
+def test_threads_may_ask_about_the_same_footprint():
+    """In a process of its own: what this guards against is a segmentation fault."""
+    answer = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, text=True, timeout=60, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")

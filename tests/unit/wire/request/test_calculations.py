@@ -1,0 +1,90 @@
+"""Calculations keep integers and floats apart, and take exactly one form of histogram (FACTS 2.4)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from arpent.domain.calculation import Histogram
+from arpent.domain.errors import InvalidRequest
+from arpent.wire.request.parse import parse_batch
+from tests.unit.wire.bodies import BATCH, text
+
+
+def parsed(literal: str) -> Histogram:
+    """The histogram written as this JSON text."""
+    mark = "<<here>>"
+    body = text(BATCH, {"calculations.default.histograms.default": mark}).replace(json.dumps(mark), literal)
+    return parse_batch(body).calculations.outputs["default"].histograms["default"]
+
+
+@pytest.mark.parametrize(
+    ("literal", "integer"),
+    [
+        ('{"nBins": 5, "lowEdge": 0.0, "highEdge": 0.3}', False),
+        ('{"nBins": 5, "lowEdge": 0, "highEdge": 10}', True),
+        ('{"nBins": 5, "lowEdge": 0, "highEdge": 10.0}', False),
+        ('{"nBins": 5}', None),
+        ('{"binWidth": 1}', True),
+        ('{"binWidth": 1.0}', False),
+        ('{"binWidth": 0.05, "lowEdge": 0}', False),
+        ('{"bins": [0,1,2]}', True),
+        ('{"bins": [0,1.0,2]}', False),
+        ('{"bins": [-1,1e0]}', False),
+    ],
+)
+def test_the_literal_decides(literal: str, integer: bool | None) -> None:
+    assert parsed(literal).integer is integer
+
+
+def test_the_fields() -> None:
+    assert parsed('{"nBins": 5, "lowEdge": 0.0, "highEdge": 0.3}') == Histogram(
+        bin_count=5, low_edge=0.0, high_edge=0.3, integer=False
+    )
+    assert parsed('{"bins": [0, 2, 5]}') == Histogram(bins=(0.0, 2.0, 5.0), integer=True)
+
+
+@pytest.mark.parametrize(
+    ("histogram", "field"),
+    [
+        ({}, ""),
+        ({"nBins": 5, "binWidth": 1}, ""),
+        ({"nBins": 0}, "->nBins"),
+        ({"nBins": 2.5}, "->nBins"),
+        ({"nBins": 10**9}, "->nBins"),
+        ({"binWidth": 0}, "->binWidth"),
+        ({"binWidth": 1e-9, "lowEdge": 0.0, "highEdge": 1.0}, "->binWidth"),
+        ({"bins": [1]}, "->bins"),
+        ({"bins": [1, 1]}, "->bins"),
+        ({"bins": [2, 1]}, "->bins"),
+        ({"bins": [1, "2"]}, "->bins->1"),
+        ({"bins": [1, True]}, "->bins->1"),
+        ({"nBins": 5, "lowEdge": 1, "highEdge": 1}, "->highEdge"),
+        ({"nBins": 5, "lowEdge": "0.0"}, "->lowEdge"),
+    ],
+)
+def test_histograms_refused(histogram: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(json.dumps(histogram))
+    assert [name for name, _ in caught.value.violations] == [f"calculations->default->histograms->default{field}"]
+
+
+def test_percentiles_by_output_and_band() -> None:
+    calculations = {
+        "a": {"statistics": {"B04": {"percentiles": {"k": [33, 99.9]}}, "B08": {}}},
+        "default": {"statistics": {"default": {"percentiles": {"k": [50]}}}},
+    }
+    found = parse_batch(text(BATCH, {"calculations": calculations})).calculations
+    assert found.of("a", "B04").percentiles == (33.0, 99.9)
+    assert found.of("a", "B08").percentiles == ()
+    assert found.of("b", "B0").percentiles == (50.0,)
+
+
+@pytest.mark.parametrize("k", [[101], [-1], [], 50, ["50"]])
+def test_percentiles_refused(k: object) -> None:
+    calculations = {"default": {"statistics": {"default": {"percentiles": {"k": k}}}}}
+    with pytest.raises(InvalidRequest) as caught:
+        parse_batch(text(BATCH, {"calculations": calculations}))
+    assert caught.value.violations[0][0].startswith("calculations->default->statistics->default->percentiles->k")

@@ -1,0 +1,98 @@
+"""Which samples lie inside: cases that can be checked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Samples
+from arpent.zonal.pixel_coverage import cover, outlines
+from arpent.zonal.rasterize import scan
+
+
+def cut(geometries: list[shapely.Geometry | None], bounds: tuple[float, ...], width: int, height: int) -> Samples:
+    n = len(geometries)
+    features = Features(
+        crs=CRS(32633), ids=np.arange(n), identifiers=(None,) * n, geometries=np.array(geometries, dtype=object)
+    )
+    grids = Grids(bounds=np.tile(bounds, (n, 1)), width=np.full(n, width), height=np.full(n, height))
+    return cover(features, grids)
+
+
+def cells(samples: Samples, feature: int = 0) -> set[tuple[int, int]]:
+    mine = slice(samples.offsets[feature], samples.offsets[feature + 1])
+    return set(zip(samples.rows[mine].tolist(), samples.columns[mine].tolist(), strict=True))
+
+
+def test_row_zero_is_the_north():
+    assert cells(cut([shapely.box(0, 9, 1, 10)], (0, 0, 10, 10), 10, 10)) == {(0, 0)}
+
+
+def test_samples_come_row_by_row():
+    samples = cut([shapely.box(0, 0, 3, 2)], (0, 0, 3, 2), 3, 2)
+    assert samples.rows.tolist() == [0, 0, 0, 1, 1, 1]
+    assert samples.columns.tolist() == [0, 1, 2, 0, 1, 2]
+    assert samples.counts.tolist() == [6]
+
+
+@pytest.mark.parametrize(("sub_columns", "inside"), [(6, False), (7, True)])
+def test_seven_sub_samples_make_a_sample(sub_columns: int, inside: bool):
+    # One scan line high (the first of eight), so many of 256 sub-columns wide.
+    sliver = shapely.box(0, 1 - 1 / 8, sub_columns / 256, 1)
+    assert bool(cells(cut([sliver], (0, 0, 1, 1), 1, 1))) is inside
+
+
+def test_a_hole_is_outside():
+    ring = shapely.Polygon(shapely.box(0, 0, 5, 5).exterior, [shapely.box(1, 1, 4, 4).exterior])
+    assert len(cells(cut([ring], (0, 0, 5, 5), 5, 5))) == 16
+
+
+def test_parts_count_together():
+    both = shapely.MultiPolygon([shapely.box(0, 0, 1, 1), shapely.box(4, 4, 5, 5)])
+    assert cells(cut([both], (0, 0, 5, 5), 5, 5)) == {(4, 0), (0, 4)}
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        None,
+        shapely.Polygon(),
+        shapely.MultiPolygon(),
+        shapely.Point(1, 1),
+        shapely.LineString([(0, 0), (4, 4)]),
+        shapely.GeometryCollection(),
+        shapely.Polygon([(1, 1), (1, 1), (1, 1)]),
+    ],
+)
+def test_what_has_no_area_has_no_samples(nothing: shapely.Geometry | None):
+    square = shapely.box(0, 0, 1, 1)
+    samples = cut([square, nothing, square], (0, 0, 5, 5), 5, 5)
+    assert samples.counts.tolist() == [1, 0, 1]
+
+
+def test_a_collection_counts_its_polygons():
+    inner = shapely.GeometryCollection([shapely.box(0, 0, 1, 1), shapely.Point(3, 3)])
+    outer = shapely.GeometryCollection([inner, shapely.box(4, 4, 5, 5)])
+    assert cut([outer], (0, 0, 5, 5), 5, 5).counts.tolist() == [2]
+
+
+def test_nan_bounds_and_no_features():
+    samples = cut([shapely.Polygon()], (np.nan,) * 4, 1, 1)
+    assert samples.counts.tolist() == [0]
+    assert len(cut([], (0, 0, 1, 1), 1, 1)) == 0
+
+
+def test_a_polygon_beyond_its_grid_is_cut():
+    assert cut([shapely.box(-1e9, -50, 1e9, 50)], (0, 0, 5, 5), 5, 5).counts.tolist() == [25]
+
+
+def test_buffers_grow():
+    polygons = np.array([shapely.box(0, 0, 50, 50)] * 7)
+    shapes, bounds = np.full((7, 2), 50), np.tile((0.0, 0.0, 50.0, 50.0), (7, 1))
+    offsets, columns, rows = scan(*outlines(polygons), bounds, shapes, 10)
+    assert offsets.tolist() == [2500 * k for k in range(8)]
+    assert rows.tolist() == np.tile(np.repeat(np.arange(50), 50), 7).tolist()
+    assert columns.tolist() == np.tile(np.arange(50), 350).tolist()
