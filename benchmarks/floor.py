@@ -18,8 +18,8 @@ from arpent.domain.grid import Grids
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.request import Request, Resampling
 from arpent.engine.analysis.read_features import take_in
-from arpent.engine.processing.sample_geometry import stand
-from arpent.engine.services import Limits, World
+from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.services import Limits, Services
 from benchmarks.clock import Taken, best, take
 
 BANDS = ("B04", "B08", "SCL")
@@ -41,7 +41,7 @@ class Piece:
     """Bytes per pixel."""
 
 
-def needed(request: Request, world: World, catalog: Path, dates: int, first: int = 0) -> list[Piece]:
+def needed(request: Request, world: Services, catalog: Path, dates: int, first: int = 0) -> list[Piece]:
     """Blocks with a sample of any feature, image by image, in the order of the file."""
     features = take_in(request.features, world, Limits())
     # In portions: the samples of a full tile at once would take more memory than arpent itself ever does.
@@ -71,7 +71,7 @@ def _blocks(portions: list[Features], request: Request, raster: Raster) -> NDArr
     """Numbers of the blocks that hold a sample."""
     found = []
     for features in portions:
-        site = stand(features, Grids.over(features.bounds, request.sampling)).site
+        site = sample_geometry(features, Grids.over(features.bounds, request.sampling)).site
         found.append(site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)[0].blocks)
     return np.unique(np.concatenate(found))
 

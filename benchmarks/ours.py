@@ -18,7 +18,7 @@ from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.process import process, script_of
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.settings import Settings, load
 from arpent.wire.request.parse import parse_batch
 from benchmarks.country import REVISIT, START
@@ -98,7 +98,7 @@ class Job:
     """The wish."""
     partitions: tuple[Partition, ...]
     """The cut."""
-    world: World
+    world: Services
     """Ports of the process."""
     folder: Path
     """Where the results go."""
@@ -147,8 +147,8 @@ class Job:
 def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) -> Job:
     """Parse and analyse."""
     chosen = settings(folder, **more)
-    world = worker.world(chosen)
+    world = worker.services_of(chosen)
     request = parse_batch(text)
-    allowed = replace(wiring.limits(chosen), parallelism=parallelism)
+    allowed = replace(wiring.operator_limits(chosen), parallelism=parallelism)
     analysis = analyse("bench", request, world, allowed)
     return Job(request=request, partitions=tuple(analysis.partitions), world=world, folder=folder)

@@ -32,7 +32,7 @@ from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.domain.imagery.collection import Band, Collection, Unit
 from arpent.domain.imagery.item import Asset, Item
 from arpent.domain.request import Source
-from arpent.raster.conversion import Want
+from arpent.raster.conversion import BandRequest
 from arpent.raster.mosaic import simple
 from arpent.raster.sampling_plan import Site
 
@@ -120,7 +120,7 @@ class Job:
             assets={name: Asset(href=href, harmonization=-1000.0) for name, href in self.hrefs.items()},
         )  # fmt: skip
         mosaic = simple(
-            [item], [Want(band=band, unit=unit) for band in bands.values()], site, self.reader,
+            [item], [BandRequest(band=band, unit=unit) for band in bands.values()], site, self.reader,
             source=Source(id="0", collection="bench"),
             collection=Collection(id="bench", aliases=(), stac_collections=(), bands=bands),
         )  # fmt: skip

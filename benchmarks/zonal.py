@@ -22,8 +22,8 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.domain.interval import Interval
 from arpent.domain.result import IntervalResult, PartitionResult
-from arpent.wire.result.render import render
-from arpent.zonal.pixel_coverage import cover
+from arpent.wire.result.render import render_results
+from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.statistics import summarise
 
 COUNT = 20_000
@@ -120,13 +120,13 @@ def line(name: str, ours: float, naive: float, unit: str) -> None:
 def main() -> None:
     features = parcels()
     grids = Grids.over(features.bounds, Resolution(x=10, y=10))
-    samples = cover(features, grids)
+    samples = pixel_coverage(features, grids)
     generator = np.random.default_rng(2)
     values = generator.normal(0.4, 0.1, len(samples))
     valid = generator.random(len(samples)) < 0.8
     print(f"{COUNT} features, {len(samples) / COUNT:.0f} samples each of {grids.sample_count.mean():.0f} in the grid")
     print(f"{'':<26}{'arpent':>10} {'':<18}{'naive':>10}")
-    ours = best(lambda: cover(features, grids)) / COUNT
+    ours = best(lambda: pixel_coverage(features, grids)) / COUNT
     naive = best(lambda: naive_cover(features, grids)) / NAIVE
     line("cover", ours * 1e6, naive * 1e6, "us / feature")
     for name, wish in WISHES.items():
@@ -159,8 +159,8 @@ def written(name: str, features: Features, samples: Samples, grids: Grids, wish:
         ),
         geometry_pixel_count=samples.counts,
     )
-    files = [payload for _, payload in render(result)]
-    ours = best(lambda: list(render(result)), 3) / COUNT / DATES
+    files = [payload for _, payload in render_results(result)]
+    ours = best(lambda: list(render_results(result)), 3) / COUNT / DATES
     line(f"JSON, {name}", ours * 1e6, naive_files(files) / DATES * 1e6, "us / feature-date")
     ours = best(lambda: table(result), 3) / COUNT / DATES
     naive = best(lambda: naive_table(result), 3) / NAIVE / DATES

@@ -20,7 +20,7 @@ from arpent.adapters.database.keys import body_cipher, stored_key
 from arpent.adapters.database.migrate import migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.store import SqlWorkStore
-from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
@@ -35,22 +35,22 @@ from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import give_up
-from arpent.engine.services import Limits, World
+from arpent.engine.services import Limits, Services
 from arpent.engine.statistics import statistics
-from arpent.jobs.periodic import Chore, Rounds
-from arpent.jobs.run_metrics import Tally
+from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
-from arpent.jobs.work_functions import Duties
+from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.server.app import create_app
 from arpent.server.explain import Explaining, add_explaining
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.body import without_forgotten
 from arpent.wire.request.parse import check_collections, parse_batch
-from arpent.worker import collections, for_workers, process_lease, world
+from arpent.worker import collections, for_workers, process_lease, services_of
 
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
@@ -77,14 +77,14 @@ def clients(engine: Engine) -> SqlClientStore:
 def application(settings: Settings) -> FastAPI:
     """The HTTP API."""
     engine = database(settings)
-    here = world(settings)
+    services = services_of(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
     app = create_app(
         service=jobs,
         clients=clients(engine),
         tokens=tokens,
-        statistics=lambda _owner, request: answer(request, settings, here),
-        options=Options(
+        statistics=lambda _owner, request: synchronous_statistics(request, settings, services),
+        options=ServerOptions(
             insecure_transport=settings.insecure_transport,
             trust_forwarded=settings.trust_forwarded,
             policy=settings.policy,
@@ -93,14 +93,14 @@ def application(settings: Settings) -> FastAPI:
         ready=SqlCounters(engine).answers,
         metrics=partial(metrics, engine),
     )
-    add_explaining(app, jobs, tokens, Explaining(explain=partial(explained, here), draw=picture))
+    add_explaining(app, jobs, tokens, Explaining(explain=partial(explain_job, services), draw=picture))
     return app
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
     """What the routes and `arpent run` call."""
     known = collections(settings)
-    return JobService(job_store(settings, engine), settings.policy, partial(check, known), now)
+    return JobService(job_store(settings, engine), settings.policy, partial(check_request, known), now)
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
@@ -114,61 +114,65 @@ def metrics(engine: Engine) -> str:
     return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
 
 
-def runner(settings: Settings, engine: Engine, executor: Executor, tally: Tally | None = None) -> Runner:
+def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
     """Claims work and feeds the executor; what it did is added to the tally."""
-    tally = tally or Tally()
+    run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
-    here = world(settings)
-    duties = Duties(
-        analyse=lambda job: analysis(job, here, limits(settings, max(1, executor.slots))),
+    services = services_of(settings)
+    functions = WorkFunctions(
+        analyse=lambda job: analysis(job, services, operator_limits(settings, max(1, executor.slots))),
         process=partial(process_lease, for_workers(settings)),
-        give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, here),
-        analysed=tally.analysed,
-        finished=tally.finished,
-        retried=tally.retried,
+        give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, services),
+        analysed=run_metrics.analysed,
+        finished=run_metrics.finished,
+        retried=run_metrics.retried,
     )
-    return Runner(jobs, SqlWorkStore(engine), executor, duties, settings.policy)
+    return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop`."""
     configure(settings.log_format)
     engine = database(settings)
-    tally = Tally()
+    run_metrics = RunMetrics()
     executor = executor_of(settings)
-    rounds = Rounds(chores(settings, engine, tally))
+    periodic = PeriodicTasks(periodic_tasks(settings, engine, run_metrics))
     try:
-        runner(settings, engine, executor, tally).run(stop)
+        runner(settings, engine, executor, run_metrics).run(stop)
     finally:
         executor.close()
-        rounds.close()
+        periodic.close()
 
 
-def chores(settings: Settings, engine: Engine, tally: Tally) -> tuple[Chore, ...]:
+def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """What a runner does now and then beside its work."""
     retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
     found = [
-        Chore(name="Counting", seconds=COUNT_SECONDS, action=partial(count, SqlCounters(engine), tally)),
-        Chore(
+        PeriodicTask(
+            name="Counting", seconds=COUNT_SECONDS, action=partial(save_metrics, SqlCounters(engine), run_metrics)
+        ),
+        PeriodicTask(
             name="Taking secrets out of ended jobs", seconds=SWEEP_SECONDS, action=lambda: retention.scrub_final(now())
         ),
     ]
     if (days := settings.policy.retention_days) is not None:
         age = timedelta(days=days)
         found.append(
-            Chore(name="Forgetting old jobs", seconds=SWEEP_SECONDS, action=lambda: retention.forget(now() - age))
+            PeriodicTask(
+                name="Forgetting old jobs", seconds=SWEEP_SECONDS, action=lambda: retention.forget(now() - age)
+            )
         )
     return tuple(found)
 
 
-def count(counters: SqlCounters, tally: Tally) -> None:
+def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
     """Move the tally into the database; what cannot be written is kept for the next time."""
-    amounts = tally.take()
+    amounts = run_metrics.take()
     try:
         if amounts:
             counters.add(amounts)
     except WorldError:
-        tally.put_back(amounts)
+        run_metrics.put_back(amounts)
         raise
 
 
@@ -178,10 +182,10 @@ def executor_of(settings: Settings) -> Executor:
     kind, _, rest = settings.executor.partition(":")
     prepare = partial(configure, settings.log_format)
     if kind == "inline":
-        return SerialExecutor()
+        return InlineExecutor()
     if kind == "processes" and (not rest or rest.isdigit()):
-        count = int(rest) if rest else os.cpu_count() or 1
-        return ProcessExecutor(count, prepare)
+        save_metrics = int(rest) if rest else os.cpu_count() or 1
+        return ProcessExecutor(save_metrics, prepare)
     if kind in CLUSTERS and rest.startswith("//"):
         return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
     raise InvalidRequest(
@@ -199,7 +203,7 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
     return DaskExecutor(address, prepare, silence_seconds)
 
 
-def limits(settings: Settings, parallelism: int = 1) -> Limits:
+def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
     """What the operator allows."""
     return Limits(
         pixel_budget=settings.pixel_budget,
@@ -209,32 +213,32 @@ def limits(settings: Settings, parallelism: int = 1) -> Limits:
     )
 
 
-def analysis(job: Job, here: World, allowed: Limits) -> Analysis:
+def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
     """A job's analysis."""
-    return analyse(job.id, parse_batch(job.body, job.owner), here, allowed)
+    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed)
 
 
-def give_up_lease(job: Job, lease: Lease, error: Exception, here: World) -> Outcome:
+def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
     """Write why a partition has no numbers."""
     assert lease.partition is not None, "an analysis has no files"
     reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
-    return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, here)
+    return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
 
 
-def check(known: Mapping[str, Collection], request: Request) -> None:
+def check_request(known: Mapping[str, Collection], request: Request) -> None:
     """What creating a job checks beyond the shape of the body. Raises InvalidRequest."""
     check_collections(request, known.get)
 
 
-def answer(request: Request, settings: Settings, here: World) -> tuple[bytes, float]:
+def synchronous_statistics(request: Request, settings: Settings, services: Services) -> tuple[bytes, float]:
     """The synchronous API: response and processing units. Raises CallerError, ScriptError or WorldError."""
-    check(here.collections, request)
-    return statistics(request, here, limits(settings))
+    check_request(services.collections, request)
+    return statistics(request, services, operator_limits(settings))
 
 
-def explained(here: World, job: Job, feature: int, start: datetime | None) -> Explanation:
+def explain_job(services: Services, job: Job, feature: int, start: datetime | None) -> Explanation:
     """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
-    return explain_feature(parse_batch(without_forgotten(job.body), job.owner), feature, start, here)
+    return explain_feature(parse_batch(without_forgotten(job.body), job.owner), feature, start, services)
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

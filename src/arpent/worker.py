@@ -22,7 +22,7 @@ from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine.processing.process import process
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 
@@ -31,7 +31,7 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """What a worker does with a partition; it reaches images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     final = lease.attempt >= settings.policy.attempts
-    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, world(settings), final=final)
+    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services_of(settings), final=final)
 
 
 def for_workers(settings: Settings) -> Settings:
@@ -39,17 +39,17 @@ def for_workers(settings: Settings) -> Settings:
     return settings.model_copy(update={"database_url": "", "secret_key": None})
 
 
-def world(settings: Settings) -> World:
+def services_of(settings: Settings) -> Services:
     """One per process and settings; images' headers and interpreters are kept."""
-    return _world(settings.model_dump_json(exclude={"database_url", "secret_key"}))
+    return _services(settings.model_dump_json(exclude={"database_url", "secret_key"}))
 
 
 @lru_cache(maxsize=4)
-def _world(serialised: str) -> World:
+def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
     # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
     gc.freeze()
-    return World(
+    return Services(
         objects=objects(settings),
         catalog=open_catalog(settings.catalog, settings.catalogs),
         reader=CogReader(),

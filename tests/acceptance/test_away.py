@@ -119,12 +119,14 @@ def test_one_image_is_away(server: Server, session: OAuth2Session, web: Web, who
     partly = client.wait_until(session, server, job, seconds=500)
     web.away = ""
     assert (partly["status"], partly["progress"]["done"]) == ("DONE", len(PARCELS)), partly
-    lacking = {line["id"] for line in report(server, session, job) if line["kind"] == "intervals-unavailable"}
-    assert 0 < len(lacking) < len(PARCELS)
+    incomplete = {line["id"] for line in report(server, session, job) if line["kind"] == "intervals-unavailable"}
+    assert 0 < len(incomplete) < len(PARCELS)
     stamps = {path.name: path.stat().st_mtime_ns for path in client.result_folder(server, partly).glob("*.json")}
     done = go_on(server, session, job)
     after = {path.name: path.stat().st_mtime_ns for path in client.result_folder(server, done).glob("*.json")}
-    assert {int(name.removesuffix(".json")) for name in after if after[name] != stamps[name]} == lacking
-    assert [line for line in report(server, session, job) if line["id"] in lacking and "interval" in line["kind"]] == []
+    assert {int(name.removesuffix(".json")) for name in after if after[name] != stamps[name]} == incomplete
+    assert [
+        line for line in report(server, session, job) if line["id"] in incomplete and "interval" in line["kind"]
+    ] == []
     check_it_is_whole(server, done, whole)
     assert session.post(f"{server.batch}/{job}/start").status_code == 400, "nothing is left to better"

@@ -11,7 +11,7 @@ import pytest
 
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.work.store import SqlWorkStore
-from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.objects import folder_batch
 from arpent.domain.job import Progress, Status
 from arpent.domain.partition import Outcome
@@ -72,7 +72,7 @@ def site(tmp_path: Path, catalog: Path) -> DeadlySite:
             "pixel_budget": 13_000,
         }
     )
-    return DeadlySite(folder=tmp_path, settings=settings, executor=SerialExecutor())
+    return DeadlySite(folder=tmp_path, settings=settings, executor=InlineExecutor())
 
 
 @pytest.mark.parametrize("output", ["s3://results/deep/below", "s3://results/<REQUEST_ID>/<ID>/numbers.json"])

@@ -10,13 +10,13 @@ from sqlalchemy import Engine
 
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.work.store import SqlWorkStore
-from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.job import Progress, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
-from arpent.jobs.work_functions import Duties
+from arpent.jobs.work_functions import WorkFunctions
 from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
 
 PATIENCE_SECONDS = 60
@@ -30,7 +30,7 @@ def test_runners_share_jobs(engine: Engine) -> None:
         assert lease.partition is not None
         ended.append((lease.job_id, lease.partition.number))
 
-    duties = Duties(
+    duties = WorkFunctions(
         analyse=lambda job: Analysis(partitions=iter(cut(40, 2))),
         process=all_done,
         give_up=lambda lease, error: Outcome(done=0, failed=2),
@@ -41,7 +41,7 @@ def test_runners_share_jobs(engine: Engine) -> None:
         jobs.add(job)
     stop = Flag()
     runners = [
-        Runner(SqlJobStore(engine), SqlWorkStore(engine), SerialExecutor(), duties, Policy(), pause=0.02)
+        Runner(SqlJobStore(engine), SqlWorkStore(engine), InlineExecutor(), duties, Policy(), pause=0.02)
         for _ in range(3)
     ]
     threads = [Thread(target=runner.run, args=(stop,)) for runner in runners]
@@ -69,11 +69,11 @@ def test_a_hundred_jobs_take_turns(engine: Engine) -> None:
         order.append(lease.job_id)
         return all_done(lease)
 
-    duties = Duties(
+    duties = WorkFunctions(
         analyse=lambda job: Analysis(partitions=iter(())),
         process=process,
         give_up=lambda lease, error: Outcome(done=0, failed=1),
     )
-    Runner(jobs, work, SerialExecutor(), duties, Policy(), pause=0.01).run_until_idle()
+    Runner(jobs, work, InlineExecutor(), duties, Policy(), pause=0.01).run_until_idle()
     assert [set(order[start : start + 100]) for start in (0, 100, 200)] == [set(made)] * 3
     assert len(order) == 300

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from arpent.adapters.database.work.bisect import MOST_SUSPECTS
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import Conflict, LeaseLost
-from arpent.domain.finding import LACKING, Verdict
+from arpent.domain.finding import INCOMPLETE, Verdict
 from arpent.domain.job import Status, UserAction
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
@@ -228,13 +228,15 @@ class TestReopening:
 
     def test_what_lacks_intervals_is_bettered(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(4, 4))
-        lacking = replace(failure(2, LACKING), verdict=Verdict.WARNING)
+        incomplete = replace(failure(2, INCOMPLETE), verdict=Verdict.WARNING)
         other = replace(failure(4, "intervals-failed"), verdict=Verdict.WARNING)
-        progress = work.finish(claim(work, clock), Outcome(done=4, failed=0, lacking=1, findings=(lacking, other)))
-        assert (progress.done, progress.lacking) == (4, 1)
+        progress = work.finish(
+            claim(work, clock), Outcome(done=4, failed=0, incomplete=1, findings=(incomplete, other))
+        )
+        assert (progress.done, progress.incomplete) == (4, 1)
         work.reopen(job.id)
         progress = jobs.get(job.id).progress
-        assert (progress.done, progress.lacking, progress.open) == (3, 0, 1)
+        assert (progress.done, progress.incomplete, progress.open) == (3, 0, 1)
         assert [each.feature for each in jobs.findings(job.id, 0, 9)] == [4]
         again = claim(work, clock)
         assert ids(again) == [2]

@@ -12,7 +12,7 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution, Size
-from arpent.zonal.pixel_coverage import cover
+from arpent.zonal.pixel_coverage import pixel_coverage
 from tests.support.published import cases
 
 
@@ -29,7 +29,7 @@ def test_grids_and_masks(shared_reference: Path):
             crs=CRS(wish["crs"]), ids=np.array([1]), identifiers=(None,), geometries=np.array([polygon], object)
         )
         grids = Grids.over(features.bounds, sampling)
-        samples = cover(features, grids)
+        samples = pixel_coverage(features, grids)
         assert int(samples.counts[0]) == expected["insidePixels"], case["id"]
         assert int(grids.sample_count[0]) == expected["sampleCount"], case["id"]
         for side in ("width", "height"):
@@ -46,7 +46,7 @@ def test_boxes(shared_reference: Path):
             crs=CRS(wish["crs"]), ids=np.array([1]), identifiers=(None,), geometries=shapely.box(*box.T)
         )
         assert (int(grids.width[0]), int(grids.height[0])) == (expected["width"], expected["height"])
-        assert int(grids.sample_count[0] - cover(features, grids).counts[0]) == expected["noDataCount"]
+        assert int(grids.sample_count[0] - pixel_coverage(features, grids).counts[0]) == expected["noDataCount"]
 
 
 @pytest.mark.parametrize(("extent", "samples"), [(65.53, 66), (5.34, 5), (11.63, 12), (0.2, 1), (2.5, 3)])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from arpent.wire.request.parse import parse_statistical
-from arpent.wire.result.text import instant
+from arpent.wire.result.text import iso_seconds
 from tests.support.published import cases
 from tests.unit.wire.bodies import STATISTICAL, text
 
@@ -17,7 +17,7 @@ def cut(wish: dict[str, Any]) -> list[list[str]]:
         "aggregation.aggregationInterval": {"of": wish["of"]},
     }
     request = parse_statistical(text(STATISTICAL, changes))
-    return [[instant(slice_.start), instant(slice_.end)] for slice_ in request.intervals]
+    return [[iso_seconds(slice_.start), iso_seconds(slice_.end)] for slice_ in request.intervals]
 
 
 def test_intervals(shared_reference: Path):

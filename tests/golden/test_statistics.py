@@ -13,7 +13,7 @@ from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.evalscript import SampleType
 from arpent.domain.interval import Interval
 from arpent.domain.result import BandStatistics, IntervalResult, PartitionResult
-from arpent.wire.result.render import render
+from arpent.wire.result.render import render_results
 from arpent.zonal.statistics import summarise
 from tests.support.published import cases
 from tests.support.results import features
@@ -54,7 +54,7 @@ def test_nothing_valid(shared_reference: Path):
             outputs={"default": {"B0": band}},
         )
         result = PartitionResult(features=features(1), intervals=(interval,), geometry_pixel_count=np.array([1]))
-        ((_, payload),) = render(result)
+        ((_, payload),) = render_results(result)
         entry = json.loads(payload)["response"]["data"][0]["outputs"]["default"]["bands"]["B0"]
         assert entry["stats"] == case["expected"]["stats"]
         assert [one["count"] for one in entry["histogram"]["bins"]] == [0, 0]

@@ -11,7 +11,7 @@ from arpent.domain.calculation import Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
-from arpent.zonal.pixel_coverage import cover
+from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.statistics import summarise
 
 exactextract = pytest.importorskip("exactextract")
@@ -32,7 +32,7 @@ def test_reductions_agree_over_the_same_samples(code: int, x: float, y: float, s
         crs=CRS(code), ids=np.arange(count), identifiers=(None,) * count, geometries=np.asarray(polygons, object)
     )
     grids = Grids.over(features.bounds, Resolution(x=step, y=step))
-    samples = cover(features, grids)
+    samples = pixel_coverage(features, grids)
     values = generator.normal(0.5, 0.2, len(samples)).astype(np.float32).astype(np.float64)
     ours = summarise(
         values,
@@ -71,7 +71,7 @@ def test_our_samples_are_those_that_it_touches_but_for_slivers():
         polygon = shapely.Polygon(np.column_stack((np.cos(angles), np.sin(angles))) * generator.uniform(4, 12, (9, 1)))
         features = Features(crs=CRS(32633), ids=np.array([1]), identifiers=(None,), geometries=np.array([polygon]))
         grids = Grids.over(features.bounds, Resolution(x=1.0, y=1.0))
-        samples = cover(features, grids)
+        samples = pixel_coverage(features, grids)
         width, height = int(grids.width[0]), int(grids.height[0])
         left, bottom, right, top = grids.bounds[0].tolist()
         raster = NumPyRasterSource(np.zeros((height, width)), xmin=left, ymin=bottom, xmax=right, ymax=top)

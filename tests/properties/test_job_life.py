@@ -22,7 +22,7 @@ from arpent.jobs.analysis_task import Analyst
 from arpent.jobs.policy import Policy
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import advance, completion, due
-from arpent.jobs.work_functions import Duties
+from arpent.jobs.work_functions import WorkFunctions
 from tests.support.jobs import Clock, cut, failure, make_job
 
 FEATURES, SIZE = 7, 3
@@ -41,12 +41,12 @@ class JobLife(RuleBasedStateMachine):
         self.jobs = SqlJobStore(self.engine, now=self.clock)
         self.work = SqlWorkStore(self.engine, now=self.clock)
         self.service = JobService(self.jobs, POLICY, lambda request: None, self.clock)
-        duties = Duties(
+        duties = WorkFunctions(
             analyse=lambda job: Analysis(partitions=cut(FEATURES, SIZE)),
             process=lambda lease: Outcome(done=0, failed=0),
             give_up=lambda lease, error: Outcome(done=0, failed=0),
         )
-        self.analyst = Analyst(self.jobs, self.work, duties=duties, policy=POLICY, now=self.clock)
+        self.analyst = Analyst(self.jobs, self.work, functions=duties, policy=POLICY, now=self.clock)
         self.leases: list[Lease] = []
         self.status, self.action = "CREATED", "NONE"
         self.good: set[int] = set()

@@ -16,7 +16,7 @@ from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.evalscript import SampleType
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
-from arpent.zonal.pixel_coverage import cover
+from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.statistics import summarise
 from tests.support.mask import inside
 
@@ -53,7 +53,7 @@ def test_coverage_equals_the_slow_rule(seed: int, snap: bool, scale: float, orig
     features = Features(
         crs=CRS(4326), ids=np.arange(4), identifiers=(None,) * 4, geometries=np.array(shapes, dtype=object)
     )
-    samples = cover(features, Grids(bounds=bounds, width=width, height=height))
+    samples = pixel_coverage(features, Grids(bounds=bounds, width=width, height=height))
     for k in np.flatnonzero(~degenerate):
         mine = slice(samples.offsets[k], samples.offsets[k + 1])
         rows, columns = np.nonzero(inside(shapes[k], tuple(bounds[k]), int(width[k]), int(height[k])))
@@ -67,7 +67,7 @@ def test_many_crossings_on_one_line():
     comb = shapely.MultiPolygon(teeth[::-1])
     features = Features(crs=CRS(32633), ids=np.array([1]), identifiers=(None,), geometries=np.array([comb]))
     grids = Grids(bounds=np.array([[0.0, 0.0, 200.0, 10.0]]), width=np.array([400]), height=np.array([3]))
-    assert cover(features, grids).columns.tolist() == list(range(0, 400, 2)) * 3
+    assert pixel_coverage(features, grids).columns.tolist() == list(range(0, 400, 2)) * 3
 
 
 WISH = Calculation(percentiles=(0, 12.5, 50, 50, 99.9, 100), histogram=Histogram(bin_count=5))

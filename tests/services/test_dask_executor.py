@@ -25,7 +25,7 @@ from arpent.domain.ports.execution import Executor, Ticket
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance
-from arpent.jobs.work_functions import Duties
+from arpent.jobs.work_functions import WorkFunctions
 from tests.support.dask_calls import (
     MODULES,
     NAP_SECONDS,
@@ -164,7 +164,7 @@ def test_stop_lets_run_what_runs_and_cancels_what_waits(workers: Cluster, tmp_pa
     with database("sqlite", tmp_path) as engine:
         jobs, work, policy = SqlJobStore(engine), SqlWorkStore(engine), Policy()
         job = processing_job(jobs, work, Clock(), cut(16, 2)).id
-        duties = Duties(
+        duties = WorkFunctions(
             analyse=lambda job: Analysis(partitions=iter(())),
             process=partial(nap_in, tmp_path),
             give_up=lambda lease, error: Outcome(done=0, failed=2),

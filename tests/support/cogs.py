@@ -24,7 +24,7 @@ from arpent.domain.imagery.item import Asset, Item
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block, Count
 from arpent.domain.request import Source
-from arpent.raster.conversion import Want
+from arpent.raster.conversion import BandRequest
 from arpent.raster.sampling_plan import Site
 
 UTM = CRS.from_epsg(32633)
@@ -84,8 +84,8 @@ def band(name: str, **fields: Any) -> Band:
     return Band(name=name, assets=(name,), units=fields.pop("units", (REFLECTANCE, DN)), **fields)
 
 
-def wants(*bands: Band, unit: Unit = REFLECTANCE) -> tuple[Want, ...]:
-    return tuple(Want(band=one, unit=unit) for one in bands)
+def wants(*bands: Band, unit: Unit = REFLECTANCE) -> tuple[BandRequest, ...]:
+    return tuple(BandRequest(band=one, unit=unit) for one in bands)
 
 
 def collection(*bands: Band, **fields: Any) -> Collection:

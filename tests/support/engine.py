@@ -15,7 +15,7 @@ from pyproj import CRS
 from arpent.domain.feature import Features
 from arpent.domain.partition import Partition
 from arpent.engine.processing.process import process
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from arpent.wiring import world
@@ -28,7 +28,7 @@ class Engine:
     """Images of a folder, buckets in another."""
 
     buckets: Path
-    world: World
+    world: Services
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @classmethod

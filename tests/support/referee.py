@@ -13,7 +13,7 @@ from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.domain.ports.scripts import Scene, ScriptInput, ScriptRuntime, ScriptSession
 from arpent.evalscript.compile.tree import Unsupported
-from arpent.evalscript.layout import Layout
+from arpent.evalscript.layout import MemoryLayout
 
 ODD = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, 0.49999999999999994, 1e308, -1e308, 5e-324, 2.0**31, 2.0**53 + 2,
        -(2.0**32) - 1.5, 1e20, np.inf, -np.inf, np.nan)  # fmt: skip
@@ -86,7 +86,7 @@ def compare(
     count = arrays[0][0].shape[1]
     expected = session.evaluate(given, np.array([0, count]))
     try:
-        kernel = workshop.make(evalscript, Layout(inputs=columns, width=evalscript.width))
+        kernel = workshop.make(evalscript, MemoryLayout(inputs=columns, width=evalscript.width))
     except Unsupported as reason:
         return Verdict(reason=str(reason), failed=bool(expected.failures), agreed=True)
     values = np.empty((evalscript.width, count))

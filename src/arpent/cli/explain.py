@@ -6,15 +6,15 @@ from arpent import wiring, worker
 from arpent.adapters.formats.picture import picture
 from arpent.engine.explain import explain_feature
 from arpent.settings import Settings
-from arpent.wire.explanation import render
-from arpent.wire.iso import instant
+from arpent.wire.explanation import render_explanation
+from arpent.wire.iso import parse_instant
 from arpent.wire.request.parse import parse_batch
 
 
 def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
     """JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
-    here = worker.world(settings)
+    services = worker.services_of(settings)
     request = parse_batch(body)
-    wiring.check(here.collections, request)
-    explanation = explain_feature(request, feature, instant(start, "--from") if start else None, here)
-    return picture(explanation) if draw else render(explanation)
+    wiring.check_request(services.collections, request)
+    explanation = explain_feature(request, feature, parse_instant(start, "--from") if start else None, services)
+    return picture(explanation) if draw else render_explanation(explanation)

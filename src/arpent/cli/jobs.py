@@ -38,20 +38,20 @@ def entries(settings: Settings, owner: str | None, count: int) -> Lines:
         yield {**status_object(job, completion(job, settings.policy)), "owner": job.owner}
 
 
-def listing(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
+def job_table(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
     """The same for a person."""
     table = Table("job", "status", "%", "features", "failed", "left", "age", "owner", box=None, pad_edge=False)
     for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
         share, progress = completion(job, settings.policy), job.progress
         reason = f" {job.stop_reason}" if job.stop_reason else ""
         counts = (f"{progress.done + progress.failed}/{progress.features}", str(progress.failed or ""))
-        left = "" if progress.seconds_left is None else duration(timedelta(seconds=progress.seconds_left))
-        times = (left, duration(now - job.created))
+        left = "" if progress.seconds_left is None else age_text(timedelta(seconds=progress.seconds_left))
+        times = (left, age_text(now - job.created))
         table.add_row(job.id, f"{job.status}{reason}", f"{share:.1f}", *counts, *times, job.owner)
     return table
 
 
-def find(jobs: JobStore, job_id: str) -> Job:
+def find_job(jobs: JobStore, job_id: str) -> Job:
     """A job by its id. Raises InvalidRequest, JobNotFound."""
     try:
         return jobs.get(str(UUID(job_id)))
@@ -63,7 +63,7 @@ def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[fl
     """The status object; again and again with `watch`, until the job rests."""
     jobs = store(settings)
     while True:
-        job = find(jobs, job_id)
+        job = find_job(jobs, job_id)
         yield status_object(job, completion(job, settings.policy))
         if not watch or job.status in RESTING:
             return
@@ -98,11 +98,11 @@ def _words(status: dict[str, object]) -> str:
         words.append(f"{progress['failed']} failed")
     if (rate := progress["featuresPerSecond"]) is not None:
         left = timedelta(seconds=progress["secondsLeft"])
-        words += [f"{rate:.0f} per second" if rate >= 10 else f"{rate:.2g} per second", f"{duration(left)} left"]
+        words += [f"{rate:.0f} per second" if rate >= 10 else f"{rate:.2g} per second", f"{age_text(left)} left"]
     return ", ".join(words)
 
 
-def duration(span: timedelta) -> str:
+def age_text(span: timedelta) -> str:
     """In the largest unit that it fills: `3 h`."""
     seconds = max(0.0, span.total_seconds())
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])

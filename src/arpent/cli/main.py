@@ -142,7 +142,7 @@ def jobs(
     if as_json:
         typer.echo(json.dumps(_guarded(lambda: {"data": list(watching.entries(_settings(), owner, count))})))
     else:
-        Console().print(_guarded(lambda: watching.listing(_settings(), owner, count, wiring.now())))
+        Console().print(_guarded(lambda: watching.job_table(_settings(), owner, count, wiring.now())))
 
 
 @app.command()
@@ -190,9 +190,9 @@ def demo(
     port: Annotated[int, typer.Option(help="0: any free one.")] = 0,
 ) -> None:
     """The whole workflow of the real service, on a made landscape or on imagery of yours."""
-    from arpent.cli.demo.run import Options, demonstrate
+    from arpent.cli.demo.run import DemoOptions, demonstrate
 
-    options = Options(folder=folder.resolve(), keep=keep, port=port)
+    options = DemoOptions(folder=folder.resolve(), keep=keep, port=port)
     _guarded(lambda: demonstrate(catalog, features, start, end, options, Console()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-LACKING = "intervals-unavailable"
+INCOMPLETE = "intervals-unavailable"
 """Kind of a warning: the feature lacks intervals that another try may bring."""
 
 

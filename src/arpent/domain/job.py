@@ -47,7 +47,7 @@ class Progress:
     """With statistics."""
     failed: int = 0
     """With an error."""
-    lacking: int = 0
+    incomplete: int = 0
     """Of those done: without some intervals, which another try may bring."""
     partitions: int = 0
     """All of them."""

@@ -31,7 +31,7 @@ class Outcome:
     """Features whose file holds statistics."""
     failed: int
     """Features whose file holds an error."""
-    lacking: int = 0
+    incomplete: int = 0
     """Of those done: features without some intervals, which another try may bring."""
     findings: tuple[Finding, ...] = ()
     """Why features failed."""

@@ -10,14 +10,14 @@ from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
 from arpent.domain.imagery.collection import Collection, Unit
 from arpent.domain.request import Request, Source
 from arpent.evalscript.lint import band_fault
-from arpent.raster.conversion import Want
+from arpent.raster.conversion import BandRequest
 
 MASK_UNIT = Unit(name="DN")
 """dataMask is a plain 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
+class BandBinding:
     """One input of a script."""
 
     input: Input
@@ -26,21 +26,23 @@ class Feed:
     """The entry of `input.data` it means."""
     collection: Collection
     """That entry's collection."""
-    wants: tuple[Want, ...]
+    requests: tuple[BandRequest, ...]
     """Bands to read, in the input's order, without dataMask."""
 
     @property
     def scales(self) -> tuple[tuple[float, float], ...]:
         """(scale, offset) per band of the input, dataMask included."""
-        units = iter(want.unit for want in self.wants)
+        units = iter(requested.unit for requested in self.requests)
         chosen = (MASK_UNIT if band == DATA_MASK else next(units) for band in self.input.bands)
         return tuple((unit.scale, unit.offset) for unit in chosen)
 
 
-def bind(evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]) -> tuple[Feed, ...]:
+def bind_bands(
+    evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]
+) -> tuple[BandBinding, ...]:
     """Feeds in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
     return tuple(
-        _feed(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
+        _binding(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
     )
 
 
@@ -55,19 +57,21 @@ def collection_of(source: Source, collections: Mapping[str, Collection], ordinal
     return collection
 
 
-def _feed(input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]) -> Feed:
+def _binding(
+    input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]
+) -> BandBinding:
     source = _source(input_, ordinal, sources)
     return feed_of(input_, source, collection_of(source, collections, sources.index(source)))
 
 
-def feed_of(input_: Input, source: Source, collection: Collection) -> Feed:
+def feed_of(input_: Input, source: Source, collection: Collection) -> BandBinding:
     """An input bound to one collection. Raises ScriptSetupError if that lacks a band or unit."""
-    wants = tuple(
+    requests = tuple(
         _want(collection, band, unit)
         for band, unit in zip(input_.bands, input_.units, strict=True)
         if band != DATA_MASK
     )
-    return Feed(input=input_, source=source, collection=collection, wants=wants)
+    return BandBinding(input=input_, source=source, collection=collection, requests=requests)
 
 
 def _source(input_: Input, ordinal: int, sources: tuple[Source, ...]) -> Source:
@@ -85,9 +89,9 @@ def _source(input_: Input, ordinal: int, sources: tuple[Source, ...]) -> Source:
     raise ScriptSetupError(f"setup() names the datasource '{input_.datasource}', but the ids of input.data are {ids}")
 
 
-def _want(collection: Collection, name: str, unit_name: str | None) -> Want:
+def _want(collection: Collection, name: str, unit_name: str | None) -> BandRequest:
     fault = band_fault(collection, name, unit_name)
     if fault is not None:
         raise ScriptSetupError(f"setup().input: {fault}")
     band = collection.bands[name]
-    return Want(band=band, unit=next(unit for unit in band.units if unit_name in (None, unit.name)))
+    return BandRequest(band=band, unit=next(unit for unit in band.units if unit_name in (None, unit.name)))

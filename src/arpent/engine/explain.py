@@ -19,16 +19,16 @@ from arpent.domain.location import Location
 from arpent.domain.ports.scripts import ScriptAnswer
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
-from arpent.engine.geometry_checks import as_failures, unusable
 from arpent.engine.analysis.read_features import take_one
-from arpent.engine.band_bindings import Feed, bind
+from arpent.engine.band_bindings import BandBinding, bind_bands
+from arpent.engine.geometry_checks import as_failures, unusable
 from arpent.engine.processing.acquisitions import Acquisitions, acquire, candidates, clear
 from arpent.engine.processing.inputs import Prepared
 from arpent.engine.processing.interval import Computation, as_failure, ask, conclude, masks_of
 from arpent.engine.processing.process import script_of
-from arpent.engine.processing.sample_geometry import stand
-from arpent.engine.processing.script_supervisor import Interpreter
-from arpent.engine.services import World
+from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
+from arpent.engine.services import Services
 from arpent.zonal.sample_type import converted
 
 NAMED = 6
@@ -51,26 +51,26 @@ class _Case:
         return present
 
 
-def explain_feature(request: Request, feature: int, start: datetime | None, world: World) -> Explanation:
+def explain_feature(request: Request, feature: int, start: datetime | None, services: Services) -> Explanation:
     """A feature of a batch request's GeoPackage. Raises FeatureNotFound, InvalidRequest if no interval begins at
     `start` (None: the first with data), ScriptError if the script cannot be loaded, WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
-    return explain(request, take_one(request.features, feature, world), start, world)
+    return explain(request, take_one(request.features, feature, services), start, services)
 
 
-def explain(request: Request, features: Features, start: datetime | None, world: World) -> Explanation:
+def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:
     """The same for a feature at hand; `features` holds it alone."""
     intervals = _wanted(request.intervals, start)
     found = unusable(features, request.sampling)
     if found:
         return _hopeless(features, intervals[0], as_failures(found)[0])
-    with Interpreter(world.runtime, script_of(request, world)) as session:
+    with ScriptSupervisor(services.runtime, script_of(request, services)) as session:
         computation = Computation(
-            feeds=bind(session.evalscript, request, world.collections),
-            footing=stand(features, Grids.over(features.bounds, request.sampling)),
+            bindings=bind_bands(session.evalscript, request, services.collections),
+            geometry=sample_geometry(features, Grids.over(features.bounds, request.sampling)),
             session=session,
             calculations=request.calculations,
-            world=world,
+            services=services,
         )
         return _explained(_choose(computation, intervals))
 
@@ -96,7 +96,8 @@ def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
             computation=computation,
             interval=interval,
             acquisitions=tuple(
-                acquire(feed, interval, computation.footing, computation.world) for feed in computation.feeds
+                acquire(binding, interval, computation.geometry, computation.services)
+                for binding in computation.bindings
             ),
         )
         for interval in intervals
@@ -120,11 +121,11 @@ def _explained(case: _Case) -> Explanation:
 
 
 def _result(case: _Case, interval: IntervalResult | None = None, *, failure: Failure | None = None) -> PartitionResult:
-    footing = case.computation.footing
+    geometry = case.computation.geometry
     return PartitionResult(
-        features=footing.features,
+        features=geometry.features,
         intervals=() if interval is None else (interval,),
-        geometry_pixel_count=footing.samples.counts,
+        geometry_pixel_count=geometry.samples.counts,
         failures={} if failure is None else {0: failure},
     )
 
@@ -136,12 +137,12 @@ def _told(
     answer: ScriptAnswer | None,
     error: ScriptError | None = None,
 ) -> Explanation:
-    footing = case.computation.footing
+    geometry = case.computation.geometry
     return Explanation(
-        features=footing.features,
+        features=geometry.features,
         interval=case.interval,
-        grids=footing.grids,
-        samples=footing.samples,
+        grids=geometry.grids,
+        samples=geometry.samples,
         inputs=tuple(_input(case, ordinal, prepared) for ordinal in range(len(case.acquisitions))),
         outputs=() if prepared is None or answer is None else _outputs(prepared, answer),
         result=result,
@@ -161,8 +162,8 @@ def _hopeless(features: Features, interval: Interval, failure: Failure) -> Expla
 
 
 def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
-    feed, acquisitions = case.computation.feeds[ordinal], case.acquisitions[ordinal]
-    origin = np.full((0, len(case.computation.footing.samples)), -1, np.int64)
+    binding, acquisitions = case.computation.bindings[ordinal], case.acquisitions[ordinal]
+    origin = np.full((0, len(case.computation.geometry.samples)), -1, np.int64)
     kept: frozenset[str] = frozenset()
     if prepared is not None:
         taken = prepared.origins[ordinal]
@@ -174,35 +175,35 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
     items = tuple(
         SeenItem(
             item=item,
-            clear=clear(item, feed),
-            reached=bool(case.computation.footing.reached(item.footprint)[0]),
+            clear=clear(item, binding),
+            reached=bool(case.computation.geometry.reached(item.footprint)[0]),
             kept=item.id in kept,
             samples=given.get(item.id, 0),
         )
-        for item in candidates(feed, case.interval, case.computation.footing, case.computation.world)
+        for item in candidates(binding, case.interval, case.computation.geometry, case.computation.services)
     )
     place = {seen.item.id: row for row, seen in enumerate(items)}
     places = np.array([*(place[item.id] for item in acquisitions.items), -1], np.int64)
     return SeenInput(
-        name=feed.input.datasource if feed.input.datasource is not None else str(ordinal),
-        collection=feed.collection.id,
-        mosaicking=feed.input.mosaicking,
+        name=binding.input.datasource if binding.input.datasource is not None else str(ordinal),
+        collection=binding.collection.id,
+        mosaicking=binding.input.mosaicking,
         items=items,
-        bands=tuple(want.band.name for want in feed.wants),
-        units=tuple(want.unit.name for want in feed.wants),
-        values=() if prepared is None else _seen(feed, prepared, ordinal),
+        bands=tuple(requested.band.name for requested in binding.requests),
+        units=tuple(requested.unit.name for requested in binding.requests),
+        values=() if prepared is None else _seen(binding, prepared, ordinal),
         origin=places[origin],
         scenes=() if prepared is None else tuple(scene.fields for scene in prepared.inputs[ordinal].scenes),
     )
 
 
-def _seen(feed: Feed, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
+def _seen(binding: BandBinding, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
     """Per band but dataMask (s, N): stored number times scale plus offset in doubles, as the script's loop does it."""
     inputs = prepared.inputs[ordinal]
     count = int(prepared.segments[-1])
     return tuple(
         np.atleast_2d(values)[:, :count].astype(np.float64) * scale + offset
-        for band, values, (scale, offset) in zip(feed.input.bands, inputs.values, inputs.scales, strict=True)
+        for band, values, (scale, offset) in zip(binding.input.bands, inputs.values, inputs.scales, strict=True)
         if band != DATA_MASK
     )
 

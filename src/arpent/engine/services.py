@@ -20,7 +20,7 @@ from arpent.engine.stage_timer import Stopwatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class Services:
     """What a process needs from outside to turn a partition into numbers."""
 
     objects: ObjectStore

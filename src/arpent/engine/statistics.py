@@ -10,24 +10,24 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.request import Bounds, Request
 from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution
-from arpent.engine.band_bindings import bind
+from arpent.engine.band_bindings import bind_bands
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing_units import LEAST_REQUEST
-from arpent.engine.services import Limits, World
+from arpent.engine.services import Limits, Services
 from arpent.wire.result.render import render_response
 
 
-def statistics(request: Request, world: World, limits: Limits) -> tuple[bytes, float]:
+def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float]:
     """The response's bytes and its processing units. Raises CallerError, ScriptError or WorldError."""
     assert isinstance(request.features, Bounds), "a synchronous request has bounds"
-    script = script_of(request, world)
-    with world.runtime.open(script) as session:
-        feeds = bind(session.evalscript, request, world.collections)
+    script = script_of(request, services)
+    with services.runtime.open(script) as session:
+        bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
     features, grids = _ground(request.features, request)
-    check_resolution(features, _resolution(request.sampling, grids), feeds)
-    (result,) = compute(request, features, script, world, grids)
+    check_resolution(features, _resolution(request.sampling, grids), bindings)
+    (result,) = compute(request, features, script, services, grids)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
     return render_response(result, 0), max(LEAST_REQUEST, result.processing_units)

@@ -10,14 +10,14 @@ import json
 from collections.abc import Sequence
 
 from arpent.domain.evalscript import DATA_MASK, Evalscript
-from arpent.evalscript.layout import Column, Layout
+from arpent.evalscript.layout import Column, MemoryLayout
 from arpent.evalscript.scenes import is_fusion, source_keys
 
 _UNROLLED_SCENES = 32
 _UNROLLED_VALUES = 1024
 
 
-def harness(evalscript: Evalscript, layout: Layout) -> str:
+def harness(evalscript: Evalscript, layout: MemoryLayout) -> str:
     """An expression: a function of (view, odd, list, evaluatePixel) that gives { span, notes }."""
     outputs = _outputs(evalscript)
     before, samples = _samples(evalscript, layout)
@@ -42,7 +42,7 @@ def _columns(width: int) -> str:
     return ", ".join(f"o{row}" for row in range(width))
 
 
-def _views(layout: Layout) -> str:
+def _views(layout: MemoryLayout) -> str:
     lines = [
         f"const c{number} = view({json.dumps(column.kind)}, {offset}, {column.rows * layout.capacity});"
         for number, (column, offset) in enumerate(zip(layout.columns, layout.offsets, strict=False))
@@ -58,7 +58,7 @@ def _views(layout: Layout) -> str:
 # ---- samples
 
 
-def _samples(evalscript: Evalscript, layout: Layout) -> tuple[str, str]:
+def _samples(evalscript: Evalscript, layout: MemoryLayout) -> tuple[str, str]:
     """Statements to run before, and the expression of evaluatePixel's first argument."""
     before, values, first = "", [], 0
     for number, (entry, columns) in enumerate(zip(evalscript.inputs, layout.inputs, strict=True)):

@@ -29,7 +29,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class MemoryLayout:
     """One call's shape; equal layouts share a harness."""
 
     inputs: tuple[tuple[Column, ...], ...]
@@ -63,7 +63,7 @@ class Layout:
         return self.offsets[-1] + self.width * self.capacity * 8
 
 
-def capacity_of(layout: Layout, arena: int) -> int:
+def capacity_of(layout: MemoryLayout, arena: int) -> int:
     """How many samples one pass of that layout can take in an arena of so many bytes; 0 if none."""
     room = arena - _START - _LINE * (len(layout.columns) + 2)
     return max(0, min(MOST_SAMPLES, room // max(1, layout.sample_bytes)))

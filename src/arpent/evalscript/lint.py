@@ -50,7 +50,7 @@ def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple
     return tuple(sorted(remarks, key=lambda remark: list(Gravity).index(remark.gravity)))
 
 
-def check(evalscript: Evalscript, collections: Mapping[str, Collection]) -> None:
+def check_script(evalscript: Evalscript, collections: Mapping[str, Collection]) -> None:
     """Refuse what cannot run. Raises ScriptSetupError with the first error of `lint`."""
     for remark in lint(evalscript, collections):
         if remark.gravity is Gravity.ERROR:

@@ -26,14 +26,14 @@ Given = list[list[object]]
 """Per input: its key, "orbits" or "tiles" or None, and the fields of its scenes."""
 
 
-def iso(instant: datetime) -> str:
+def iso_text(instant: datetime) -> str:
     """`2020-12-06T10:08:08Z`, seconds only, as the real service writes it."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def tile_scene(item: Item, metadata: Sequence[str] = ()) -> Scene:
     """One acquisition as `scenes.tiles[i]` tells it; dataGeometry and dataEnvelope only when `metadata` asks."""
-    fields: dict[str, object] = {"date": iso(item.instant), "shId": crc32(item.id.encode()), "dataPath": item.href}
+    fields: dict[str, object] = {"date": iso_text(item.instant), "shId": crc32(item.id.encode()), "dataPath": item.href}
     if item.cloud_cover is not None:
         fields["cloudCoverage"] = item.cloud_cover
     if BOUNDS in metadata:
@@ -79,8 +79,8 @@ def preprocessing(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], int
     return {
         "given": given(evalscript, scenes, tiles=False),
         "fusion": is_fusion(evalscript),
-        "from": iso(interval.start),
-        "to": iso(interval.end),
+        "from": iso_text(interval.start),
+        "to": iso_text(interval.end),
     }
 
 

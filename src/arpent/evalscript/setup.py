@@ -34,7 +34,7 @@ def check_version(source: str) -> None:
     raise ScriptSetupError("the first line must be //VERSION=3", 1)
 
 
-def interpret(
+def read_setup(
     source: str,
     declared: object,
     functions: frozenset[str],

@@ -13,7 +13,7 @@ from arpent.domain.job import Status
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
-from arpent.jobs.work_functions import Duties, pause_before_retry
+from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
 from arpent.jobs.worker_deaths import analysis_kills
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ class Analyst:
     """Runs beside the runner's loop, in a thread."""
 
     def __init__(
-        self, jobs: JobStore, work: WorkStore, *, duties: Duties, policy: Policy, now: Callable[[], datetime]
+        self, jobs: JobStore, work: WorkStore, *, functions: WorkFunctions, policy: Policy, now: Callable[[], datetime]
     ) -> None:
         self._jobs = jobs
         self._work = work
-        self._duties = duties
+        self._functions = functions
         self._policy = policy
         self._now = now
 
@@ -54,15 +54,15 @@ class Analyst:
 
     def _analyse(self, lease: Lease) -> None:
         job, began = self._jobs.get(lease.job_id), perf_counter()
-        analysis = self._duties.analyse(job)
-        self._duties.analysed(lease, perf_counter() - began)
+        analysis = self._functions.analyse(job)
+        self._functions.analysed(lease, perf_counter() - began)
         self._work.add(lease, analysis.partitions, analysis.findings)
         self._conclude(lease, Event.ANALYSED, estimate=analysis.estimate)
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
         if error.transient and lease.attempt < self._policy.attempts:
             log.warning("The analysis is tried again: %s", error, extra={"job": lease.job_id})
-            self._duties.retried(lease, error)
+            self._functions.retried(lease, error)
             self._work.release(lease, self._now() + pause_before_retry(lease.attempt, self._policy))
             return
         log.warning("The analysis failed: %s", error, extra={"job": lease.job_id})

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Answer = TypeVar("Answer")
 
 
-class Aside(Generic[Answer]):
+class BackgroundCall(Generic[Answer]):
     """The thread is a daemon: a process that ends does not wait for it, and its lease runs out."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chore:
+class PeriodicTask:
     """Something to be done now and then."""
 
     name: str
@@ -24,11 +24,11 @@ class Chore:
     """May fail; it is tried again the next time."""
 
 
-class Rounds:
+class PeriodicTasks:
     """Does chores in a thread of its own until it is closed; then each is done once more."""
 
-    def __init__(self, chores: Sequence[Chore]) -> None:
-        self._chores = chores
+    def __init__(self, tasks: Sequence[PeriodicTask]) -> None:
+        self._tasks = tasks
         self._stop = Flag()
         self._thread = Thread(target=self._run, name="rounds", daemon=True)
         self._thread.start()
@@ -37,22 +37,22 @@ class Rounds:
         """The last round, and the end."""
         self._stop.set()
         self._thread.join()
-        for chore in self._chores:
-            _do(chore)
+        for task in self._tasks:
+            _do(task)
 
     def _run(self) -> None:
-        due = dict.fromkeys(range(len(self._chores)), 0.0)
+        due = dict.fromkeys(range(len(self._tasks)), 0.0)
         while True:
-            for number, chore in enumerate(self._chores):
+            for number, task in enumerate(self._tasks):
                 if monotonic() >= due[number]:
-                    _do(chore)
-                    due[number] = monotonic() + chore.seconds
+                    _do(task)
+                    due[number] = monotonic() + task.seconds
             if self._stop.wait(max(0.01, min(due.values(), default=1.0) - monotonic())):
                 return
 
 
-def _do(chore: Chore) -> None:
+def _do(task: PeriodicTask) -> None:
     try:
-        chore.action()
+        task.action()
     except Exception as error:
-        log.warning("%s is tried again later: %s", chore.name, error)
+        log.warning("%s is tried again later: %s", task.name, error)

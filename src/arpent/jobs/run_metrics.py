@@ -13,7 +13,7 @@ Amounts = Mapping[tuple[str, str], float]
 """(name, what it is split by) → how much more."""
 
 
-class Tally:
+class RunMetrics:
     """Thread-safe: analyses count retries beside the runner's loop."""
 
     def __init__(self) -> None:

@@ -16,10 +16,10 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.analysis_task import Analyst
-from arpent.jobs.background_thread import Aside
+from arpent.jobs.background_thread import BackgroundCall
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance, due, trouble
-from arpent.jobs.work_functions import Duties, pause_before_retry, transient, unwritten
+from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten
 from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,12 @@ LONGEST_TROUBLE_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Hand:
+class InFlight:
     """A piece of work in hand."""
 
     lease: Lease
     """The right to it."""
-    ticket: Ticket | Aside[None] | Aside[Outcome]
+    ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
     """Where it is under way."""
     renew_at: datetime
     """When to hold the lease longer."""
@@ -58,7 +58,7 @@ class Runner:
         jobs: JobStore,
         work: WorkStore,
         executor: Executor,
-        duties: Duties,
+        functions: WorkFunctions,
         policy: Policy,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -68,12 +68,12 @@ class Runner:
         self._jobs = jobs
         self._work = work
         self._executor = executor
-        self._duties = duties
+        self._functions = functions
         self._policy = policy
         self._now = now
         self._pause = pause
-        self._analyst = Analyst(jobs, work, duties=duties, policy=policy, now=now)
-        self._hands: list[Hand] = []
+        self._analyst = Analyst(jobs, work, functions=functions, policy=policy, now=now)
+        self._in_flight: list[InFlight] = []
         self._look_at = 0.0
         self._ask_at = 0.0
         self._troubles = 0
@@ -93,7 +93,7 @@ class Runner:
 
     def run_until_idle(self) -> None:
         """Until nothing is in hand and nothing can be claimed now."""
-        while self.turn() or self._hands or self._troubles:
+        while self.turn() or self._in_flight or self._troubles:
             time.sleep(GLANCE_SECONDS)
             self._look_at = 0.0
 
@@ -101,8 +101,8 @@ class Runner:
         """One round; tells whether anything moved."""
         before = self._troubles
         moved = False
-        for hand in tuple(self._hands):
-            moved |= self._guarded(partial(self._attend, hand), hand.lease.job_id)
+        for running in tuple(self._in_flight):
+            moved |= self._guarded(partial(self._attend, running), running.lease.job_id)
         if moved or time.monotonic() >= self._look_at:
             moved |= self._guarded(self._take_back)
             moved |= self._guarded(self._settle_all)
@@ -113,14 +113,14 @@ class Runner:
 
     def leave(self) -> None:
         """Give back everything in hand."""
-        for hand in tuple(self._hands):
-            hand.ticket.cancel()
-            self._guarded(partial(self._release, hand, None), hand.lease.job_id)
+        for running in tuple(self._in_flight):
+            running.ticket.cancel()
+            self._guarded(partial(self._release, running, None), running.lease.job_id)
 
     def _rest(self) -> float:
         if self._troubles:
             return min(LONGEST_TROUBLE_SECONDS, self._policy.lease_seconds / 6, 0.1 * 2.0 ** min(self._troubles, 10))
-        return GLANCE_SECONDS if self._hands else self._pause
+        return GLANCE_SECONDS if self._in_flight else self._pause
 
     def _guarded(self, step: Callable[[], bool], job_id: str | None = None) -> bool:
         """A store that fails must not end the loop: the step is done again in a later turn."""
@@ -136,74 +136,74 @@ class Runner:
 
     # ---- work in hand ------------------------------------------------------------------------------------------
 
-    def _attend(self, hand: Hand) -> bool:
-        if hand.ticket.done():
-            self._collect(hand)
+    def _attend(self, running: InFlight) -> bool:
+        if running.ticket.done():
+            self._collect(running)
             return True
         now = self._now()
-        if now >= hand.renew_at:
+        if now >= running.renew_at:
             try:
-                self._work.renew(hand.lease, now, self._policy.lease_seconds)
+                self._work.renew(running.lease, now, self._policy.lease_seconds)
             except LeaseLost as error:
-                self._drop(hand, error)
-            hand.renew_at = self._next_renewal(now)
+                self._drop(running, error)
+            running.renew_at = self._next_renewal(now)
         return False
 
-    def _collect(self, hand: Hand) -> None:
-        if hand.lease.partition is None:
-            self._hands.remove(hand)
-            hand.ticket.result()
+    def _collect(self, running: InFlight) -> None:
+        if running.lease.partition is None:
+            self._in_flight.remove(running)
+            running.ticket.result()
             return
-        if hand.outcome is None:
+        if running.outcome is None:
             try:
-                hand.outcome = hand.ticket.result()
+                running.outcome = running.ticket.result()
             except Exception as error:
-                self._failed(hand, error)
+                self._failed(running, error)
                 return
-        assert hand.outcome is not None
+        assert running.outcome is not None
         try:
-            progress = self._work.finish(hand.lease, hand.outcome)
+            progress = self._work.finish(running.lease, running.outcome)
         except LeaseLost as error:
-            self._drop(hand, error)
+            self._drop(running, error)
             return
-        self._hands.remove(hand)
-        _tell(hand.lease, hand.outcome)
-        self._duties.finished(hand.lease, hand.outcome)
+        self._in_flight.remove(running)
+        _tell(running.lease, running.outcome)
+        self._functions.finished(running.lease, running.outcome)
         if progress.open == 0 or trouble(progress, self._policy):
-            self._settle(hand.lease.job_id)
+            self._settle(running.lease.job_id)
 
-    def _failed(self, hand: Hand, error: Exception) -> None:
+    def _failed(self, running: InFlight, error: Exception) -> None:
         """Try again later, or write the reason into every feature; if even that fails, keep it in the report."""
-        lease, about = hand.lease, {"job": hand.lease.job_id}
+        lease, about = running.lease, {"job": running.lease.job_id}
         if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, but counted with those
             log.warning("A partition is free again: %s", error, extra=about)
-            self._release(hand, None, lost=True)
-            self._duties.retried(lease, error)
+            self._release(running, None, lost=True)
+            self._functions.retried(lease, error)
             return
         if isinstance(error, WorkerDied):
-            if self._survived(hand, error):
+            if self._survived(running, error):
                 return
             error = reason(lease, error)
-        tries = self._policy.attempts * (2 if hand.giving_up else 1)
+        tries = self._policy.attempts * (2 if running.giving_up else 1)
         if transient(error) and lease.attempt < tries:
             log.warning("Attempt %d of a partition failed: %s", lease.attempt, error, extra=about)
-            self._release(hand, self._now() + pause_before_retry(lease.attempt, self._policy))
-            self._duties.retried(lease, error)
-        elif hand.giving_up:
+            self._release(running, self._now() + pause_before_retry(lease.attempt, self._policy))
+            self._functions.retried(lease, error)
+        elif running.giving_up:
             log.error("The errors of a partition cannot be written: %s", error, extra=about)
-            hand.outcome = unwritten(lease, error)
+            running.outcome = unwritten(lease, error)
         else:
-            self._hands[self._hands.index(hand)] = self._given_up(lease, error)
+            self._in_flight[self._in_flight.index(running)] = self._given_up(lease, error)
 
-    def _given_up(self, lease: Lease, error: Exception) -> Hand:
+    def _given_up(self, lease: Lease, error: Exception) -> InFlight:
         """Its features get the reason, written beside the loop."""
         log.error("A partition is given up: %s", error, exc_info=error, extra={"job": lease.job_id})
-        ticket = Aside(lambda: self._duties.give_up(lease, error))
-        return Hand(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()), giving_up=True)
+        ticket = BackgroundCall(lambda: self._functions.give_up(lease, error))
+        return InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()), giving_up=True)
 
-    def _survived(self, hand: Hand, error: WorkerDied) -> bool:
+    def _survived(self, running: InFlight, error: WorkerDied) -> bool:
         """Whether there is hope yet for a partition whose worker died: another try, or one of its halves."""
-        lease, deaths = hand.lease, hand.lease.deaths + 1
+        lease, deaths = running.lease, running.lease.deaths + 1
         if deaths < self._policy.attempts:
             retry_at = self._now() + pause_before_retry(deaths, self._policy)
             self._work.release(lease, retry_at, died=True)
@@ -213,37 +213,37 @@ class Runner:
                 if not self._work.cut(lease, deaths_of_a_half(self._policy)):
                     return False
             except LeaseLost as lost:
-                self._drop(hand, lost)
+                self._drop(running, lost)
                 return True
             then = "is cut in halves"
-        self._hands.remove(hand)
+        self._in_flight.remove(running)
         log.warning("Death %d of a partition's worker, which %s: %s", deaths, then, error, extra={"job": lease.job_id})
-        self._duties.retried(lease, error)
+        self._functions.retried(lease, error)
         return True
 
-    def _release(self, hand: Hand, retry_at: datetime | None, *, lost: bool = False) -> bool:
-        self._work.release(hand.lease, retry_at, lost=lost)
-        self._hands.remove(hand)
+    def _release(self, running: InFlight, retry_at: datetime | None, *, lost: bool = False) -> bool:
+        self._work.release(running.lease, retry_at, lost=lost)
+        self._in_flight.remove(running)
         return True
 
-    def _drop(self, hand: Hand, error: LeaseLost) -> None:
-        log.info("%s", error, extra={"job": hand.lease.job_id})
-        hand.ticket.cancel()
-        self._hands.remove(hand)
+    def _drop(self, running: InFlight, error: LeaseLost) -> None:
+        log.info("%s", error, extra={"job": running.lease.job_id})
+        running.ticket.cancel()
+        self._in_flight.remove(running)
 
     def _take_back(self) -> bool:
         """STOP: what has begun is finished, what waits for a worker of a cluster is given back."""
         if time.monotonic() < self._ask_at:
             return False
         self._ask_at = time.monotonic() + self._pause
-        waiting = [hand for hand in self._hands if not hand.ticket.begun()]
-        stopped = {job for job in {hand.lease.job_id for hand in waiting} if self._is_over(job)}
-        for hand in waiting:
-            if hand.lease.job_id in stopped:
-                if hand.unwanted:
-                    hand.ticket.cancel()
-                    self._release(hand, None)
-                hand.unwanted = True
+        waiting = [running for running in self._in_flight if not running.ticket.begun()]
+        stopped = {job for job in {running.lease.job_id for running in waiting} if self._is_over(job)}
+        for running in waiting:
+            if running.lease.job_id in stopped:
+                if running.unwanted:
+                    running.ticket.cancel()
+                    self._release(running, None)
+                running.unwanted = True
         return bool(stopped)
 
     def _is_over(self, job_id: str) -> bool:
@@ -275,9 +275,9 @@ class Runner:
     def _claim_all(self) -> bool:
         moved = False
         while True:
-            analyses = sum(hand.lease.partition is None for hand in self._hands)
+            analyses = sum(running.lease.partition is None for running in self._in_flight)
             room_for_analysis = analyses < ANALYSES_AT_ONCE
-            room_for_partition = len(self._hands) - analyses < self._executor.slots
+            room_for_partition = len(self._in_flight) - analyses < self._executor.slots
             if not room_for_analysis and not room_for_partition:
                 return moved
             lease = self._work.claim(
@@ -290,9 +290,9 @@ class Runner:
             moved = True
 
     def _take(self, lease: Lease) -> None:
-        ticket: Ticket | Aside[None]
+        ticket: Ticket | BackgroundCall[None]
         if lease.partition is None:
-            ticket = Aside(lambda: self._analyst.perform(lease))
+            ticket = BackgroundCall(lambda: self._analyst.perform(lease))
         else:
             try:
                 if self._suspected(lease):
@@ -300,11 +300,11 @@ class Runner:
                 # Workers know no database: the request travels with the lease.
                 job = self._jobs.get(lease.job_id)
                 lease = replace(lease, body=job.body, owner=job.owner)
-                ticket = self._executor.submit(self._duties.process, lease)
+                ticket = self._executor.submit(self._functions.process, lease)
             except Exception:
                 self._work.release(lease, None)
                 raise
-        self._hands.append(Hand(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
+        self._in_flight.append(InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
 
     def _suspected(self, lease: Lease) -> bool:
         """Whether the partition is not tried as it is, since leases on it ran out too often."""
@@ -315,7 +315,7 @@ class Runner:
             return True
         error = gone(lease, self._policy)
         if error is not None:
-            self._hands.append(self._given_up(lease, error))
+            self._in_flight.append(self._given_up(lease, error))
         return error is not None
 
     def _next_renewal(self, now: datetime) -> datetime:

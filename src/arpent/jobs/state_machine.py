@@ -77,7 +77,7 @@ class Transition:
 STOP_ASKED = Condition(text="STOP was asked for", holds=lambda job: job.user_action is UserAction.STOP)
 START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_action is UserAction.START)
 SOME_FAILED = Condition(
-    text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.lacking > 0
+    text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 

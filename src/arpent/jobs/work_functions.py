@@ -18,7 +18,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duties:
+class WorkFunctions:
     """Functions; `process` leaves the process and is picklable, the others stay here."""
 
     analyse: Callable[[Job], Analysis]

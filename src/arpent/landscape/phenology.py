@@ -46,7 +46,7 @@ WATER = np.array((0.05, 0.045, 0.03, 0.015))
 """Reflectance of a river in BANDS."""
 
 
-def cover(crop: Crop, day: NDArray[np.float64]) -> NDArray[np.float64]:
+def green_cover(crop: Crop, day: NDArray[np.float64]) -> NDArray[np.float64]:
     """Green cover, 0 to 1, on days of the year."""
     up = 1 / (1 + np.exp(-(day - crop.rise) / crop.pace))
     down = 1 / (1 + np.exp(-(day - crop.fall) / crop.pace))
@@ -60,6 +60,6 @@ def reflectance(
     seen = np.empty((len(crops), len(BANDS)))
     for name, crop in CROPS.items():
         rows = np.flatnonzero(crops == name)
-        green = np.clip(cover(crop, day - lateness[rows]) * vigour[rows], 0, 1)[:, np.newaxis]
+        green = np.clip(green_cover(crop, day - lateness[rows]) * vigour[rows], 0, 1)[:, np.newaxis]
         seen[rows] = green * np.array(crop.green) + (1 - green) * _SOIL
     return seen

@@ -12,7 +12,7 @@ from arpent.domain.imagery.raster import Raster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
+class BandRequest:
     """One band that a script asks for."""
 
     band: Band
@@ -37,14 +37,16 @@ class Conversion:
     """Type of the results, wide enough for `hole`."""
 
     @classmethod
-    def of(cls, want: Want, raster: Raster, harmonization: float, harmonize: bool, interpolated: bool) -> Conversion:
+    def of(
+        cls, requested: BandRequest, raster: Raster, harmonization: float, harmonize: bool, interpolated: bool
+    ) -> Conversion:
         """The rule of FACTS 6 (harmonizeValues).
 
         True: shifted to the old scale, negative → 0. False: REFLECTANCE is shifted but may be negative, DN stays
         as it is in the file. The band's own no-data value beats the file's.
         """
-        band = want.band
-        shifted = band.harmonized and (harmonize or want.unit.name != "DN")
+        band = requested.band
+        shifted = band.harmonized and (harmonize or requested.unit.name != "DN")
         clamped = band.harmonized and harmonize
         dtype = _result_type(raster.dtype, signed=shifted and not clamped, interpolated=interpolated)
         low, high = _limits(dtype)

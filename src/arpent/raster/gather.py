@@ -18,7 +18,7 @@ def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray
     number = float if "f" in (block.dtype.kind, target.values.dtype.kind) else int
     _gather(
         stored, order, pixels, target.filled, target.values, target.hits, check, no_data,
-        number(conversion.offset), *limits(conversion, target.values.dtype, number),
+        number(conversion.offset), *result_limits(conversion, target.values.dtype, number),
     )  # fmt: skip
 
 
@@ -31,12 +31,14 @@ def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple
     if dtype.kind == "f":
         widest = float(np.finfo(dtype).max)  # type: ignore[type-var]
         return True, dtype.type(np.clip(no_data, -widest, widest))
-    limits = np.iinfo(dtype)  # type: ignore[type-var]
-    possible = no_data == int(no_data) and limits.min <= no_data <= limits.max
+    result_limits = np.iinfo(dtype)  # type: ignore[type-var]
+    possible = no_data == int(no_data) and result_limits.min <= no_data <= result_limits.max
     return possible, dtype.type(int(no_data)) if possible else zero
 
 
-def limits(conversion: Conversion, dtype: np.dtype[np.generic], number: type[int] | type[float]) -> tuple[float, float]:
+def result_limits(
+    conversion: Conversion, dtype: np.dtype[np.generic], number: type[int] | type[float]
+) -> tuple[float, float]:
     """Smallest and largest result, as numbers the kernel's type can hold."""
     if number is float or dtype.kind == "f":
         return float(conversion.low), float(conversion.high)

@@ -15,7 +15,7 @@ from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.block_index import NearestIndex
 from arpent.raster.canvas import Canvas, Target
-from arpent.raster.conversion import Conversion, Want
+from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
 from arpent.raster.sampling_plan import Index, Site
 
@@ -63,32 +63,36 @@ class Nearest:
         """Nothing is left to do."""
 
 
-def layers(item: Item, wants: Sequence[Want], site: Site, reader: AssetReader, source: Source) -> tuple[Layer, ...]:
+def layers(
+    item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
+) -> tuple[Layer, ...]:
     """What the item's images give to the wants; none if the images do not reach any sample. Bands of different
     resolution lie on their own grids; classes are never interpolated."""
     found: dict[tuple[str, int, int], Layer] = {}
-    for number, want in enumerate(wants):
-        asset = item.assets[want.band.name]
+    for number, requested in enumerate(requests):
+        asset = item.assets[requested.band.name]
         raster = reader.describe(asset.href)
-        for index in _indices(want, raster, site, source):
+        for index in _indices(requested, raster, site, source):
             conversion = Conversion.of(
-                want, raster, asset.harmonization, source.harmonize_values, isinstance(index, InterpolationIndex)
+                requested, raster, asset.harmonization, source.harmonize_values, isinstance(index, InterpolationIndex)
             )
             if not len(index.blocks):
                 continue
-            key = (asset.href, want.band.index, id(index))
+            key = (asset.href, requested.band.index, id(index))
             known = found[key].feeds if key in found else ()
-            found[key] = Layer(href=asset.href, band=want.band.index, index=index, feeds=(*known, (number, conversion)))
+            found[key] = Layer(
+                href=asset.href, band=requested.band.index, index=index, feeds=(*known, (number, conversion))
+            )
     return tuple(found.values())
 
 
-def _indices(want: Want, raster: Raster, site: Site, source: Source) -> tuple[Index, ...]:
-    if want.band.categorical:
+def _indices(requested: BandRequest, raster: Raster, site: Site, source: Source) -> tuple[Index, ...]:
+    if requested.band.categorical:
         return site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
     return site.indices(raster, source.upsampling, source.downsampling)
 
 
-def givers(used: NDArray[np.int16], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+def provenance(used: NDArray[np.int16], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     """(count, n): whether an item gave at least one sample to a feature; `used` (N,) is an item per sample or -1,
     `offsets` (n + 1,) cut it by feature."""
     given = np.zeros((count, len(offsets) - 1), np.bool_)

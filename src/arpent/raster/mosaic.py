@@ -14,9 +14,9 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Source
 from arpent.raster.canvas import Canvas
-from arpent.raster.conversion import Want, hole
+from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
-from arpent.raster.read_failures import Fault, Losses
+from arpent.raster.read_failures import Fault, ReadFailures
 from arpent.raster.sampling_plan import Site
 
 
@@ -69,7 +69,7 @@ _Plan = tuple[_Turn, tuple[Layer, ...]]
 
 def simple(
     items: Sequence[Item],
-    wants: Sequence[Want],
+    requests: Sequence[BandRequest],
     site: Site,
     reader: AssetReader,
     *,
@@ -84,7 +84,7 @@ def simple(
     costs the features with a sample that it would have been asked for (`faults`), and no others. Raises
     AssetUnreadable if it is transient.
     """
-    whole = stack((items,), wants, site, reader, source=source, collection=collection)
+    whole = stack((items,), requests, site, reader, source=source, collection=collection)
     return Mosaic(
         values=tuple(values[0] for values in whole.values),
         mask=whole.mask[0],
@@ -95,7 +95,7 @@ def simple(
 
 def stack(
     groups: Sequence[Sequence[Item]],
-    wants: Sequence[Want],
+    requests: Sequence[BandRequest],
     site: Site,
     reader: AssetReader,
     *,
@@ -104,29 +104,33 @@ def stack(
 ) -> Stack:
     """One mosaic per group: a day's items for ORBIT, one item for TILE. All groups advance together, so that the
     reader is never idle between scenes. Broken images and errors as for `simple`."""
-    read = tuple(wants) or _mask_wants(collection)
-    canvas = Canvas(len(groups), len(site.samples), tuple(hole(want.unit, collection.no_data_value) for want in read))
-    losses = Losses(samples=site.samples)
+    read = tuple(requests) or _mask_requests(collection)
+    canvas = Canvas(
+        len(groups), len(site.samples), tuple(hole(requested.unit, collection.no_data_value) for requested in read)
+    )
+    read_failures = ReadFailures(samples=site.samples)
     queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
-        _play(turns, read, site, reader, source, canvas=canvas, losses=losses)
-    values = canvas.finish(losses.lost)[: len(wants)]
-    return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(losses.faults))
+        _play(turns, read, site, reader, source, canvas=canvas, read_failures=read_failures)
+    values = canvas.finish(read_failures.lost)[: len(requests)]
+    return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
 
 
-def _mask_wants(collection: Collection) -> tuple[Want, ...]:
+def _mask_requests(collection: Collection) -> tuple[BandRequest, ...]:
     """What is read when a script asks for dataMask only."""
     band = collection.bands[collection.mask_band] if collection.mask_band else next(iter(collection.bands.values()))
-    return (Want(band=band, unit=band.units[0]),)
+    return (BandRequest(band=band, unit=band.units[0]),)
 
 
-def _turns(scene: int, group: Sequence[Item], wants: Sequence[Want], site: Site, canvas: Canvas) -> Iterator[_Turn]:
+def _turns(
+    scene: int, group: Sequence[Item], requests: Sequence[BandRequest], site: Site, canvas: Canvas
+) -> Iterator[_Turn]:
     """The items of a scene that can still give something, each asked for when those before it are done."""
     for position, item in enumerate(group):
         vacant = canvas.vacant(scene, site.samples.offsets)
         if not vacant.any():
             return
-        complete = all(want.band.name in item.assets for want in wants)
+        complete = all(requested.band.name in item.assets for requested in requests)
         reached = site.reached(item.footprint)
         if complete and (vacant & reached).any():
             barred = None if reached.all() else np.repeat(~reached, site.samples.counts)
@@ -135,26 +139,26 @@ def _turns(scene: int, group: Sequence[Item], wants: Sequence[Want], site: Site,
 
 def _play(
     turns: Sequence[_Turn],
-    wants: Sequence[Want],
+    requests: Sequence[BandRequest],
     site: Site,
     reader: AssetReader,
     source: Source,
     *,
     canvas: Canvas,
-    losses: Losses,
+    read_failures: ReadFailures,
 ) -> None:
     """Read what the turns need, in one stream, and fill the canvas."""
-    reader.prepare([turn.item.assets[want.band.name].href for turn in turns for want in wants])
+    reader.prepare([turn.item.assets[requested.band.name].href for turn in turns for requested in requests])
     plans: list[_Plan] = []
     for turn in turns:
         try:
-            plans.append((turn, layers(turn.item, wants, site, reader, source)))
+            plans.append((turn, layers(turn.item, requests, site, reader, source)))
         except AssetUnreadable as error:
             if error.transient:
                 raise
             # Where its pixels lie is not known: whoever the footprint reaches, and who lacks samples, needed it.
             needy = canvas.vacant(turn.scene, site.samples.offsets) & site.reached(turn.item.footprint)
-            canvas.abandon(losses.add(needy, turn.item, error))
+            canvas.abandon(read_failures.add(needy, turn.item, error))
     for _, plan in plans:
         for layer in plan:
             for band, conversion in layer.feeds:
@@ -162,10 +166,10 @@ def _play(
     bands = {layer.band for _, plan in plans for layer in plan}
     # A read names one band of the file. Where bands share a file, scenes must not be mixed: see Canvas.hits.
     for part in [plans] if len(bands) < 2 else [[plan] for plan in plans]:
-        _persist(part, reader, canvas, losses)
+        _persist(part, reader, canvas, read_failures)
 
 
-def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, losses: Losses) -> None:
+def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures) -> None:
     """Stream to the end, around broken images: each costs the features that need it, then the rest goes on."""
     pending = list(plans)
     while pending:
@@ -173,13 +177,15 @@ def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, losses
             _stream(pending, reader, canvas)
         except AssetUnreadable as error:
             canvas.forget()
-            if error.transient or not _blame(error, pending, reader, canvas, losses):
+            if error.transient or not _blame(error, pending, reader, canvas, read_failures):
                 raise
         else:
             return
 
 
-def _blame(error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, losses: Losses) -> bool:
+def _blame(
+    error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures
+) -> bool:
     """Note who loses samples to a broken image; False: nobody, so that going on would not help."""
     found = False
     for turn, layer in [(turn, layer) for turn, plan in plans for layer in plan if layer.href == error.href]:
@@ -187,9 +193,9 @@ def _blame(error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, 
         needed = layer.read(filled)
         # If a single block is at fault, others may be, too: all are tried now, rather than one per new beginning.
         broken = needed if error.block is None else [one for one in needed if _fails(one[1], layer, reader)]
-        owners = losses.owners([layer.index.samples_of(position) for position, _ in broken], filled)
+        owners = read_failures.owners([layer.index.samples_of(position) for position, _ in broken], filled)
         found |= bool(owners.any())
-        canvas.abandon(losses.add(owners, turn.item, error))
+        canvas.abandon(read_failures.add(owners, turn.item, error))
     return found
 
 

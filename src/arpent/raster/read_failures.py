@@ -26,7 +26,7 @@ class Fault:
 
 
 @dataclass(slots=True, kw_only=True)
-class Losses:
+class ReadFailures:
     """What was lost so far in one mosaic or stack."""
 
     samples: Samples

@@ -20,7 +20,7 @@ _CHUNK = 1_000_000
 """Samples per PROJ call where a feature needs PROJ at every sample."""
 
 
-class Warp:
+class Reprojection:
     """The way from the features' grids to one other CRS.
 
     Each feature is cut into `splits` x `splits` patches; a patch has 3 x 3 nodes computed by PROJ, neighbours share

@@ -17,7 +17,7 @@ from arpent.raster.block_index import NearestIndex, sort_by_block
 from arpent.raster.block_index_aligned import sort_straight
 from arpent.raster.footprints import Reach
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
-from arpent.raster.reproject import Coordinates, Warp, to_pixels
+from arpent.raster.reproject import Coordinates, Reprojection, to_pixels
 from arpent.raster.resample import Manner, coarseness, manners
 
 Index = NearestIndex | InterpolationIndex
@@ -40,7 +40,7 @@ class Site:
         self.reach = Reach(crs, grids, geometries)
         """Which of them a footprint meets."""
         self._lock = RLock()
-        self._warps: dict[tuple[str, float], Warp] = {}
+        self._warps: dict[tuple[str, float], Reprojection] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
 
     def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
@@ -59,15 +59,15 @@ class Site:
         return self.reach.of(footprint)
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
-        warp = self._warp(raster.crs, math.sqrt(abs(raster.transform.determinant)))
+        reprojection = self._reprojection(raster.crs, math.sqrt(abs(raster.transform.determinant)))
         transform = raster.transform
         nearest = upsampling is downsampling is Resampling.NEAREST
-        if nearest and warp.identity and transform.b == transform.d == 0.0:
+        if nearest and reprojection.identity and transform.b == transform.d == 0.0:
             return (sort_straight(raster.levels[0], transform, self.grids, self.samples),)
-        coordinates = to_pixels(transform, warp.coordinates(self.samples))
+        coordinates = to_pixels(transform, reprojection.coordinates(self.samples))
         if nearest:
             return (sort_by_block(0, raster.levels[0], coordinates),)
-        ratio = coarseness(warp.corners, self.grids, transform)
+        ratio = coarseness(reprojection.corners, self.grids, transform)
         return tuple(
             self._indexed(raster, manner, chosen, coordinates)
             for manner, chosen in manners(ratio, raster.levels, upsampling, downsampling).items()
@@ -83,10 +83,10 @@ class Site:
             return sort_by_block(manner.level, level, (columns, rows))
         return index_neighbours(manner.level, level, (columns, rows), manner.resampling is Resampling.BICUBIC)
 
-    def _warp(self, target: CRS, pixel: float) -> Warp:
+    def _reprojection(self, target: CRS, pixel: float) -> Reprojection:
         """Shared by all images of a CRS whose pixels are of the same order of magnitude."""
         decade = 10.0 ** math.floor(math.log10(pixel))
         key = (target.srs, decade)
         if key not in self._warps:
-            self._warps[key] = Warp(self.crs, self.grids, target, decade * _TOLERANCE)
+            self._warps[key] = Reprojection(self.crs, self.grids, target, decade * _TOLERANCE)
         return self._warps[key]

@@ -18,7 +18,7 @@ from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.boundary import Boundary, answer
 from arpent.server.documentation import document
 from arpent.server.health import health_routes
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.server.statistics import STATISTICS_PATHS, Statistics, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
@@ -36,7 +36,7 @@ def create_app(
     clients: ClientStore,
     tokens: Tokens,
     statistics: Statistics,
-    options: Options,
+    options: ServerOptions,
     ready: Callable[[], bool] | None = None,
     metrics: Callable[[], str] | None = None,
 ) -> FastAPI:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from arpent.domain.errors import Unauthorized
 from arpent.domain.ports.jobs import ClientStore
 from arpent.server.boundary import json_response
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.server.tokens import WHERE, Tokens
 
 TOKEN_PATHS = (
@@ -40,7 +40,7 @@ class OAuthRefusal(Exception):
         self.status = status
 
 
-def token_routes(clients: ClientStore, tokens: Tokens, options: Options) -> APIRouter:
+def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -> APIRouter:
     """POST on each of TOKEN_PATHS."""
     router = APIRouter(tags=["tokens"])
 
@@ -78,7 +78,7 @@ def bearer(tokens: Tokens) -> Callable[[Request], Awaitable[str]]:
     return owner
 
 
-def is_private(request: Request, options: Options) -> bool:
+def is_private(request: Request, options: ServerOptions) -> bool:
     """Whether nobody on the way can read along: https, or a client on this machine."""
     forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
     if forwarded:
@@ -93,7 +93,7 @@ def is_private(request: Request, options: Options) -> bool:
     return (mapped or address).is_loopback
 
 
-async def _client(request: Request, clients: ClientStore, options: Options) -> str:
+async def _client(request: Request, clients: ClientStore, options: ServerOptions) -> str:
     """The client whose credentials the request holds. Raises OAuthRefusal."""
     if not options.insecure_transport and not is_private(request, options):
         raise OAuthRefusal("invalid_request", INSECURE)

@@ -15,9 +15,9 @@ from arpent.jobs.state_machine import completion
 from arpent.server.body import read_text
 from arpent.server.boundary import json_response
 from arpent.server.documentation import request_body
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.wire.job import finding_object, job_object, status_object
-from arpent.wire.page import MAXIMUM_COUNT, listing, page, sort_key
+from arpent.wire.page import MAXIMUM_COUNT, page, page_object, sort_key
 from arpent.wire.request.schema import BatchBody
 
 BATCH_PATHS = ("/api/v1/statistics/batch", "/statistics/batch/v1")
@@ -37,7 +37,7 @@ Token = Annotated[str | None, Query(description="From `links` of another page")]
 Sort = Annotated[str | None, Query(description="created, created:desc, status or status:desc")]
 
 
-def batch_routes(service: JobService, owner: Owner, options: Options) -> APIRouter:
+def batch_routes(service: JobService, owner: Owner, options: ServerOptions) -> APIRouter:
     """All routes, relative to one of BATCH_PATHS. Only a client's own jobs exist for it."""
     router = APIRouter(tags=["batch statistical"])
     _add_writing(router, service, owner, options)
@@ -45,7 +45,7 @@ def batch_routes(service: JobService, owner: Owner, options: Options) -> APIRout
     return router
 
 
-def _add_writing(router: APIRouter, service: JobService, owner: Owner, options: Options) -> None:
+def _add_writing(router: APIRouter, service: JobService, owner: Owner, options: ServerOptions) -> None:
     caller = Depends(owner)
 
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
@@ -66,7 +66,7 @@ def _add_writing(router: APIRouter, service: JobService, owner: Owner, options: 
         add_action(name, action)
 
 
-def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: Options) -> None:
+def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: ServerOptions) -> None:
     caller = Depends(owner)
 
     def show(job: Job) -> dict[str, object]:
@@ -84,7 +84,7 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         window, order = page(count, viewtoken), sort_key(sort)
         found = service.list(client, order, window.offset, window.reach)
         query = {"count": str(window.count), "sort": order.value}
-        return json_response(listing(found, window, show, _address(request), query))
+        return json_response(page_object(found, window, show, _address(request), query))
 
     @router.get("/{job_id}", summary="Get a request")
     def job(job_id: str, client: str = caller) -> Response:
@@ -109,7 +109,7 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         window = page(count, viewtoken)
         found = service.findings(client, job_id, window.offset, window.reach)
         query = {"count": str(window.count)}
-        return json_response(listing(found, window, finding_object, _address(request), query))
+        return json_response(page_object(found, window, finding_object, _address(request), query))
 
 
 def _address(request: Request) -> str:

@@ -19,8 +19,8 @@ from arpent.server.auth import bearer
 from arpent.server.batch import BATCH_PATHS
 from arpent.server.boundary import JSON
 from arpent.server.tokens import Tokens
-from arpent.wire.explanation import render
-from arpent.wire.iso import instant
+from arpent.wire.explanation import render_explanation
+from arpent.wire.iso import parse_instant
 
 PNG = "image/png"
 FORMATS = ("json", "png")
@@ -58,11 +58,11 @@ def _routes(service: JobService, owner: Callable[[Request], Awaitable[str]], exp
         """Grid, images, samples, mask and outputs of one feature in one interval; computed anew, nothing is written."""
         drawn = _drawn(kind, request.headers.get("accept", ""))
         job = service.get(client, job_id)
-        since = instant(start, "from") if start else None
+        since = parse_instant(start, "from") if start else None
         explanation = explaining.explain(job, _number(feature), since)
         if drawn:
             return Response(explaining.draw(explanation), media_type=PNG)
-        return Response(render(explanation), headers={"content-type": JSON})
+        return Response(render_explanation(explanation), headers={"content-type": JSON})
 
     return router
 

@@ -8,7 +8,7 @@ from arpent.jobs.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ServerOptions:
     """Frozen; the defaults are safe."""
 
     insecure_transport: bool = False

@@ -12,7 +12,7 @@ from arpent.domain.request import Request as StatisticalRequest
 from arpent.server.body import read_text
 from arpent.server.boundary import JSON
 from arpent.server.documentation import request_body
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.wire.request.parse import parse_statistical
 from arpent.wire.request.schema import StatisticalBody
 
@@ -24,7 +24,7 @@ Statistics = Callable[[str, StatisticalRequest], tuple[bytes, float]]
 
 
 def statistics_routes(
-    statistics: Statistics, owner: Callable[[Request], Awaitable[str]], options: Options
+    statistics: Statistics, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
 ) -> APIRouter:
     """The one route, relative to one of STATISTICS_PATHS."""
     router = APIRouter(tags=["statistical"])

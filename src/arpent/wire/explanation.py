@@ -15,7 +15,7 @@ from arpent.domain.evalscript import Mosaicking
 from arpent.domain.explanation import Explanation, SeenInput, SeenItem, SeenOutput
 from arpent.domain.grid import Grids
 from arpent.wire.result.render import render_response
-from arpent.wire.result.text import instant
+from arpent.wire.result.text import iso_seconds
 
 MOST_SAMPLES = 10_000
 """Samples listed, at most."""
@@ -26,13 +26,13 @@ TEXTS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 Fields = dict[str, object]
 
 
-def render(explanation: Explanation) -> bytes:
+def render_explanation(explanation: Explanation) -> bytes:
     """The whole answer; the statistics in it are those of the result file, digit for digit."""
     features = explanation.features
     fields: Fields = {
         "id": int(features.ids[0]),
         "identifier": features.identifiers[0],
-        "interval": {"from": instant(explanation.interval.start), "to": instant(explanation.interval.end)},
+        "interval": {"from": iso_seconds(explanation.interval.start), "to": iso_seconds(explanation.interval.end)},
         "error": _error(explanation),
         "grid": None if explanation.grids is None else _grid(explanation, explanation.grids),
         "counts": _counts(explanation),
@@ -118,7 +118,7 @@ def _input(one: SeenInput) -> Fields:
 def _item(seen: SeenItem) -> Fields:
     return {
         "id": seen.item.id,
-        "instant": instant(seen.item.instant),
+        "instant": iso_seconds(seen.item.instant),
         "cloudCover": seen.item.cloud_cover,
         "cloudCoverAllowed": seen.clear,
         "reached": seen.reached,

@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 _LONGEST = timedelta(days=366 * 1000)
 
 
-def instant(text: str, parameter: str) -> datetime:
+def parse_instant(text: str, parameter: str) -> datetime:
     """An instant with a time zone, in UTC. Raises InvalidRequest."""
     example = "write it like 2020-06-01T00:00:00Z"
     if not _INSTANT.fullmatch(text):
@@ -37,9 +37,9 @@ def instant(text: str, parameter: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def time_range(entry: TimeRange, parameter: str, *, inclusive: bool = False) -> Interval:
+def parse_time_range(entry: TimeRange, parameter: str, *, inclusive: bool = False) -> Interval:
     """`from` and `to`; with `inclusive`, `to` still belongs to it, as in a `dataFilter`. Raises InvalidRequest."""
-    start, end = instant(entry.start, f"{parameter}->from"), instant(entry.end, f"{parameter}->to")
+    start, end = parse_instant(entry.start, f"{parameter}->from"), parse_instant(entry.end, f"{parameter}->to")
     if inclusive:
         end += timedelta(microseconds=1)
     if end <= start:
@@ -47,7 +47,7 @@ def time_range(entry: TimeRange, parameter: str, *, inclusive: bool = False) -> 
     return Interval(start=start, end=end)
 
 
-def duration(text: str, parameter: str) -> Period:
+def parse_duration(text: str, parameter: str) -> Period:
     """An ISO 8601 duration of at least one day, in a date designator or a time designator. Raises InvalidRequest."""
     found = _DURATION.fullmatch(text)
     numbers = (

@@ -26,10 +26,10 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
         "completionPercentage": _bare(round(completion, 2)),
     }
     if job.last_updated is not None:
-        fields["lastUpdated"] = instant(job.last_updated)
+        fields["lastUpdated"] = iso_microseconds(job.last_updated)
     fields |= {
         "costPU": job.progress.processing_units,
-        "created": instant(job.created),
+        "created": iso_microseconds(job.created),
         "costPu": job.progress.processing_units,
     }
     if job.status is Status.FAILED and job.error is not None:
@@ -52,7 +52,7 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
     fields["request"] = without_secrets(json.loads(job.body))
     fields["userAction"] = job.user_action.value
     if job.user_action_updated is not None:
-        fields["userActionUpdated"] = instant(job.user_action_updated)
+        fields["userActionUpdated"] = iso_microseconds(job.user_action_updated)
     return fields
 
 
@@ -72,7 +72,7 @@ def finding_object(finding: Finding) -> dict[str, object]:
     }
 
 
-def instant(moment: datetime) -> str:
+def iso_microseconds(moment: datetime) -> str:
     """`2022-08-26T08:55:08.962021Z`: always six digits, always UTC (FACTS 1.3)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -84,12 +84,12 @@ def _progress(job: Job) -> dict[str, object]:
         "features": progress.features,
         "done": progress.done,
         "failed": progress.failed,
-        "lacking": progress.lacking,
+        "incomplete": progress.incomplete,
         "partitions": progress.partitions,
         "open": progress.open,
         "featuresPerSecond": _rounded(progress.rate, 3),
         "secondsLeft": _rounded(progress.seconds_left, 1),
-        "estimatedEnd": None if progress.end is None else instant(progress.end),
+        "estimatedEnd": None if progress.end is None else iso_microseconds(progress.end),
     }
 
 

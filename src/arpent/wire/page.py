@@ -49,7 +49,7 @@ def sort_key(text: str | None) -> SortKey:
         raise InvalidRequest.at("sort", f"must be one of {', '.join(SortKey)}") from None
 
 
-def listing(
+def page_object(
     entries: Sequence[Entry],
     window: Page,
     show: Callable[[Entry], Mapping[str, object]],

@@ -16,7 +16,7 @@ from arpent.zonal.histogram_edges import MAXIMUM_BINS, between, prints_integers,
 from arpent.zonal.reductions import Segments
 
 
-def check(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
+def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
     """Refuse what the real service refuses: edges written as JSON integers for a float output, or the reverse
     (FACTS 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
     if histogram.integer is not None and histogram.integer is not sample_type.integer and not lenient:

@@ -11,7 +11,7 @@ from arpent.domain.grid import Grids, Samples
 from arpent.zonal.rasterize import scan
 
 
-def cover(features: Features, grids: Grids) -> Samples:
+def pixel_coverage(features: Features, grids: Grids) -> Samples:
     """The samples inside each feature, row by row, by the calibrated rule (FACTS 4.2).
 
     A sample is inside when at least 7 of its 8 x 256 sub-samples are: all samples that the polygon touches but for

@@ -241,7 +241,7 @@ def pick(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class OutsideSample:
     """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0 (FACTS 3.3, 5.2)."""
 
     value: NDArray[np.float64]

@@ -20,7 +20,7 @@ LIMITS = {
 belongs to the pictures of the process API, and the real service treats AUTO statistics as float (FACTS 2.4, 5.1)."""
 
 
-def limits(sample_type: SampleType) -> tuple[float, float, bool]:
+def type_limits(sample_type: SampleType) -> tuple[float, float, bool]:
     """Lower limit, upper limit, and whether the type is an integer one."""
     low, high = LIMITS.get(sample_type, (-math.inf, math.inf))
     return low, high, sample_type in LIMITS
@@ -29,7 +29,7 @@ def limits(sample_type: SampleType) -> tuple[float, float, bool]:
 def converted(values: NDArray[np.float64], sample_type: SampleType) -> NDArray[np.float64]:
     """(N,): each number as the statistics take it, widened to double; NaN: it is no data."""
     out, counts = np.empty(len(values), np.float32), np.empty(len(values), np.int64)
-    compact(values, np.ones(len(values), np.uint8), np.arange(len(values) + 1), limits(sample_type), out, counts)
+    compact(values, np.ones(len(values), np.uint8), np.arange(len(values) + 1), type_limits(sample_type), out, counts)
     return np.where(counts > 0, out.astype(np.float64), math.nan)
 
 

@@ -12,8 +12,8 @@ from arpent.domain.calculation import Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import histogram
-from arpent.zonal.reductions import Outside, Segments, moments, pick
-from arpent.zonal.sample_type import compact, limits
+from arpent.zonal.reductions import OutsideSample, Segments, moments, pick
+from arpent.zonal.sample_type import compact, type_limits
 
 
 def summarise(
@@ -24,7 +24,7 @@ def summarise(
     sample_count: NDArray[np.int64],
     calculation: Calculation,
     sample_type: SampleType,
-    outside: Outside | None = None,
+    outside: OutsideSample | None = None,
 ) -> BandStatistics:
     """Everything that one band reports (FACTS 3.3).
 
@@ -60,10 +60,10 @@ def _segments(
     *,
     sample_count: NDArray[np.int64],
     sample_type: SampleType,
-    outside: Outside | None,
+    outside: OutsideSample | None,
 ) -> Segments:
     n = len(offsets) - 1
-    target = limits(sample_type)
+    target = type_limits(sample_type)
     samples = np.empty(len(values), np.float32)
     counts = np.empty(n, np.int64)
     compact(values, _bytes(valid), offsets, target, samples, counts)

@@ -68,7 +68,7 @@ def test_words(growing: Growing, tmp_path: Path) -> None:
 
 def test_an_id_that_is_none(growing: Growing) -> None:
     with pytest.raises(InvalidRequest, match="arpent jobs"):
-        watching.find(growing, "x")  # type: ignore[arg-type]
+        watching.find_job(growing, "x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_an_id_that_is_none(growing: Growing) -> None:
     ],
 )  # fmt: skip
 def test_durations(span: timedelta, words: str) -> None:
-    assert watching.duration(span) == words
+    assert watching.age_text(span) == words

@@ -7,14 +7,14 @@ from itertools import pairwise
 import pytest
 
 from arpent.domain.interval import Interval, LastInterval, Period, split
-from arpent.wire.iso import duration, instant
-from arpent.wire.result.text import instant as written
+from arpent.wire.iso import parse_duration, parse_instant
+from arpent.wire.result.text import parse_instant as written
 
 
 def cut(start: str, end: str, of: str, last: str = "SKIP") -> list[str]:
     """The starts of all slices and the end of the last; slices must touch."""
-    whole = Interval(start=instant(start, ""), end=instant(end, ""))
-    slices = split(whole, duration(of, ""), LastInterval(last))
+    whole = Interval(start=parse_instant(start, ""), end=parse_instant(end, ""))
+    slices = split(whole, parse_duration(of, ""), LastInterval(last))
     assert all(one.end == other.start for one, other in pairwise(slices))
     return [written(one.start) for one in slices] + [written(one.end) for one in slices[-1:]]
 
@@ -82,9 +82,9 @@ def test_offsets_become_utc():
 
 
 def test_an_acquisition_on_the_border_belongs_to_the_later_interval():
-    whole = Interval(start=instant("2020-06-01T00:00:00Z", ""), end=instant("2020-06-03T00:00:00Z", ""))
-    first, second = split(whole, Period(span=duration("P1D", "").span), LastInterval.SKIP)
-    border = instant("2020-06-02T00:00:00Z", "")
+    whole = Interval(start=parse_instant("2020-06-01T00:00:00Z", ""), end=parse_instant("2020-06-03T00:00:00Z", ""))
+    first, second = split(whole, Period(span=parse_duration("P1D", "").span), LastInterval.SKIP)
+    border = parse_instant("2020-06-02T00:00:00Z", "")
     assert not first.contains(border)
     assert second.contains(border)
     assert not second.contains(second.end)

@@ -18,11 +18,11 @@ from arpent.engine.analysis.read_features import take_in
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.process import script_of
-from arpent.engine.services import Limits, World
+from arpent.engine.services import Limits, Services
 from arpent.settings import Settings
 from arpent.wire import explanation as wire
 from arpent.wire.request.parse import parse_batch
-from arpent.wire.result.render import render
+from arpent.wire.result.render import render_results
 from tests.support.client import seed_body
 from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
 from tests.support.scripts import GREENEST_DAY, GREENEST_TILE, NDVI, SEED, at_the_head_of_evaluate_pixel
@@ -35,11 +35,11 @@ Explain = Callable[..., tuple[Explanation, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Services:
     folder = tmp_path_factory.mktemp("explained")
     write_geopackage(folder / "buckets" / "fields" / "mixed.gpkg", good_parcels(2) + bad_parcels())
     settings = Settings(buckets=folder / "buckets", catalog=str(make_imagery(folder / "stac", JUNE)))
-    return worker.world(settings)
+    return worker.services_of(settings)
 
 
 def body_of(script: str, **aggregation: Any) -> Body:
@@ -47,24 +47,24 @@ def body_of(script: str, **aggregation: Any) -> Body:
 
 
 @pytest.fixture
-def explain(world: World) -> Explain:
+def explain(world: Services) -> Explain:
     def explained(body: Body, kind: str, start: datetime | None = None) -> tuple[Explanation, dict[str, Any]]:
         found = explain_feature(parse_batch(json.dumps(body)), KINDS[kind], start, world)
-        return found, json.loads(wire.render(found))
+        return found, json.loads(wire.render_explanation(found))
 
     return explained
 
 
-def reported(body: Body, world: World) -> dict[int, Any]:
+def reported(body: Body, world: Services) -> dict[int, Any]:
     """Every feature's file, from the pipeline with all features at once."""
     request = parse_batch(json.dumps(body))
     features = take_in(request.features, world, Limits())  # type: ignore[arg-type]
     results = compute(request, features, script_of(request, world), world)
-    return {int(one.features.ids[row]): json.loads(text) for one in results for row, text in render(one)}
+    return {int(one.features.ids[row]): json.loads(text) for one in results for row, text in render_results(one)}
 
 
 @pytest.mark.parametrize("script", [SEED, NDVI, GREENEST_DAY, GREENEST_TILE], ids=["seed", "ndvi", "orbit", "tile"])
-def test_the_explained_numbers_are_the_reported_ones(world: World, explain: Explain, script: Any) -> None:
+def test_the_explained_numbers_are_the_reported_ones(world: Services, explain: Explain, script: Any) -> None:
     files = reported(body_of(script.text), world)
     for kind in ("overlap", "swath edge", "hole", "two parts", "tiny", "across the border", "field"):
         file = files[KINDS[kind]]["response"]
@@ -211,7 +211,7 @@ def test_the_first_interval_with_data_unless_told(explain: Explain) -> None:
         explain(body, "overlap", datetime(2023, 5, 12, tzinfo=UTC))
 
 
-def test_a_feature_that_is_not_there(world: World) -> None:
+def test_a_feature_that_is_not_there(world: Services) -> None:
     with pytest.raises(FeatureNotFound, match="4711"):
         explain_feature(parse_batch(json.dumps(body_of(SEED.text))), 4711, None, world)
 
@@ -224,7 +224,7 @@ def test_a_large_feature_is_listed_in_part(explain: Explain, monkeypatch: pytest
     assert samples["note"] == f"Only the first 7 of {samples['count']} samples are listed."
 
 
-def test_it_writes_nothing(world: World, explain: Explain, tmp_path: Path) -> None:
+def test_it_writes_nothing(world: Services, explain: Explain, tmp_path: Path) -> None:
     explain(body_of(SEED.text), "overlap")
     with pytest.raises(Exception, match="results"):
         list(world.objects.list(parse_batch(json.dumps(body_of(SEED.text))).output))  # type: ignore[arg-type]

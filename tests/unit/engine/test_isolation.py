@@ -19,12 +19,12 @@ from pyproj import CRS
 from arpent import worker
 from arpent.domain.errors import AssetUnreadable, CatalogUnavailable, StorageNotFound, WorldError
 from arpent.domain.feature import Features
-from arpent.domain.finding import LACKING
+from arpent.domain.finding import INCOMPLETE
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 from arpent.engine.processing.process import process
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from tests.support.client import seed_body
@@ -74,13 +74,13 @@ class Place:
     """A country of its own."""
 
     folder: Path
-    world: World
+    world: Services
 
     def image(self, band: str) -> Path:
         return self.folder / "stac" / VICTIM.id / f"{band}.tif"
 
     def run(
-        self, script: str, *, world: World | None = None, parcels: Sequence[int] | None = None, final: bool = False,
+        self, script: str, *, world: Services | None = None, parcels: Sequence[int] | None = None, final: bool = False,
         turn: int = 0, again: bool = False, **aggregation: Any,
     ) -> tuple[Answers, Outcome]:  # fmt: skip
         """Feature id → content of its file, and the outcome of the one partition."""
@@ -106,7 +106,7 @@ def place(tmp_path: Path) -> Place:
     settings = Settings(
         buckets=tmp_path / "buckets", catalog=str(tmp_path / "stac"), script_seconds=3, script_memory=64
     )
-    return Place(tmp_path, worker.world(settings))
+    return Place(tmp_path, worker.services_of(settings))
 
 
 def failed(answers: Answers) -> dict[tuple[int, str], dict[str, str]]:
@@ -171,9 +171,9 @@ def test_what_may_pass_fails_the_attempt_and_at_last_only_those_who_need_it(plac
     assert {day for _, day in errors} == {"2023-06-08"}
     check_the_rest(answers, intact)
     assert {(finding.kind, finding.feature) for finding in outcome.findings} == {
-        (LACKING, feature) for feature, _ in errors
+        (INCOMPLETE, feature) for feature, _ in errors
     }, "START takes them up again"
-    assert (outcome.failed, outcome.lacking) == (0, len(errors))
+    assert (outcome.failed, outcome.incomplete) == (0, len(errors))
 
 
 def test_rows_of_the_table_are_replaced_and_never_doubled(place: Place) -> None:
@@ -192,10 +192,10 @@ def test_rows_of_the_table_are_replaced_and_never_doubled(place: Place) -> None:
     _, outcome = place.run(SEED.text, world=world, final=True, again=True)
     partly = rows()
     assert not partly.duplicated(["id", "from"]).any()
-    lacking = {finding.feature for finding in outcome.findings}
-    assert set(partly[partly["status"] == "FAILED"]["id"]) == lacking
-    assert 0 < len(lacking) < len(PARCELS)
-    chosen = [row for row, parcel in enumerate(PARCELS) if parcel.id in lacking]
+    incomplete = {finding.feature for finding in outcome.findings}
+    assert set(partly[partly["status"] == "FAILED"]["id"]) == incomplete
+    assert 0 < len(incomplete) < len(PARCELS)
+    chosen = [row for row, parcel in enumerate(PARCELS) if parcel.id in incomplete]
     place.run(SEED.text, parcels=chosen, turn=1, again=True)
     pd.testing.assert_frame_equal(rows(), intact)
     place.run(SEED.text, parcels=chosen, turn=1, again=True)

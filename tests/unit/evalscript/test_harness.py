@@ -7,9 +7,9 @@ import pytest
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.evalscript import Evalscript
 from arpent.evalscript.harness import harness
-from arpent.evalscript.layout import ITEM_SIZES, MOST_SAMPLES, SEGMENTS, Column, Layout, capacity_of
+from arpent.evalscript.layout import ITEM_SIZES, MOST_SAMPLES, SEGMENTS, Column, MemoryLayout, capacity_of
 from arpent.evalscript.program import line_offset, program, script_error, syntax_error
-from arpent.evalscript.setup import interpret
+from arpent.evalscript.setup import read_setup
 
 
 def column(kind: str = "u2", rows: int = 1, scale: tuple[float, float] = (1.0, 0.0), simple: bool = True) -> Column:
@@ -20,7 +20,7 @@ def script(mosaicking: str = "SIMPLE") -> Evalscript:
     declared = {
         "input": ["B04"], "mosaicking": mosaicking, "output": [{"id": "x", "bands": 2}, {"id": "dataMask", "bands": 1}]
     }  # fmt: skip
-    return interpret("", declared, frozenset({"evaluatePixel"}))
+    return read_setup("", declared, frozenset({"evaluatePixel"}))
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def script(mosaicking: str = "SIMPLE") -> Evalscript:
     ],
 )
 def test_scale_is_written_without_what_changes_nothing(scale: tuple[float, float], text: str) -> None:
-    layout = Layout(inputs=((column(scale=scale),),), width=3, capacity=10)
+    layout = MemoryLayout(inputs=((column(scale=scale),),), width=3, capacity=10)
     assert text in harness(script(), layout)
 
 
 def test_hot_checks_are_typeof_only() -> None:
-    text = harness(script(), Layout(inputs=((column(),),), width=3, capacity=10))
+    text = harness(script(), MemoryLayout(inputs=((column(),),), width=3, capacity=10))
     assert "typeof v0 !== 'number' || typeof v1 !== 'number' || typeof v2 !== 'number'" in text
     assert "isArray" not in text
     assert ".length" not in text
@@ -46,7 +46,7 @@ def test_hot_checks_are_typeof_only() -> None:
 
 @pytest.mark.parametrize(("rows", "loop"), [(0, False), (32, False), (33, True)])
 def test_scenes_are_unrolled_up_to_32(rows: int, loop: bool) -> None:
-    layout = Layout(inputs=((column(rows=rows, simple=False),),), width=3, capacity=10)
+    layout = MemoryLayout(inputs=((column(rows=rows, simple=False),),), width=3, capacity=10)
     text = harness(script("ORBIT"), layout)
     assert ("new list(" in text) is loop
     assert text.count('"B04":') == (1 if loop else rows)
@@ -56,8 +56,8 @@ def test_scenes_are_unrolled_up_to_32(rows: int, loop: bool) -> None:
 def test_columns_do_not_overlap_and_fit(rows: int) -> None:
     columns = (column("u1", rows), column("f8", rows), column("u2", rows))
     for arena in (1 << 20, 1 << 22):
-        empty = Layout(inputs=(columns,), width=3)
-        layout = Layout(inputs=(columns,), width=3, capacity=capacity_of(empty, arena))
+        empty = MemoryLayout(inputs=(columns,), width=3)
+        layout = MemoryLayout(inputs=(columns,), width=3, capacity=capacity_of(empty, arena))
         ends = [
             start + part.rows * layout.capacity * ITEM_SIZES[part.kind]
             for part, start in zip(columns, layout.offsets, strict=False)
@@ -70,7 +70,7 @@ def test_columns_do_not_overlap_and_fit(rows: int) -> None:
 
 
 def test_a_sample_may_be_too_large() -> None:
-    assert capacity_of(Layout(inputs=((column(rows=10**6),),), width=1), 1 << 20) == 0
+    assert capacity_of(MemoryLayout(inputs=((column(rows=10**6),),), width=1), 1 << 20) == 0
 
 
 def test_the_users_first_line_is_where_we_say() -> None:

@@ -7,8 +7,8 @@ import pytest
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.evalscript.lint import Gravity, check, lint
-from arpent.evalscript.setup import interpret
+from arpent.evalscript.lint import Gravity, check_script, lint
+from arpent.evalscript.setup import read_setup
 
 S2 = Collection(
     id="sentinel-2-l2a",
@@ -30,12 +30,12 @@ def understood(
     source = (
         f"//VERSION=3\nfunction setup() {{ return {{ input: {list(bands)}, units: '{units}' }} }} // dataMask\n{pixel}"
     )
-    return interpret(source, given, frozenset({"evaluatePixel"}), require_mask=False)
+    return read_setup(source, given, frozenset({"evaluatePixel"}), require_mask=False)
 
 
 def test_a_good_script_has_no_remarks() -> None:
     assert lint(understood(), {"0": S2}) == ()
-    check(understood(), {"0": S2})
+    check_script(understood(), {"0": S2})
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_errors(evalscript: Evalscript, message: str) -> None:
     assert first.gravity is Gravity.ERROR
     assert message in first.message
     with pytest.raises(ScriptSetupError):
-        check(evalscript, {"0": S2})
+        check_script(evalscript, {"0": S2})
 
 
 def test_place() -> None:
@@ -77,7 +77,7 @@ def test_warnings(evalscript: Evalscript, message: str) -> None:
     remarks = lint(evalscript, {"0": S2})
     assert [remark.gravity for remark in remarks] == [Gravity.WARNING]
     assert message in remarks[0].message
-    check(evalscript, {"0": S2})
+    check_script(evalscript, {"0": S2})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.evalscript.scenes import given, orbit_scene, preprocessing, source_keys, tile_scene
-from arpent.evalscript.setup import interpret
+from arpent.evalscript.setup import read_setup
 
 
 def item(hour: int, cloud: float | None = 3.5) -> Item:
@@ -28,7 +28,7 @@ def item(hour: int, cloud: float | None = 3.5) -> Item:
 
 def script(*inputs: dict[str, object]) -> Evalscript:
     declared = {"input": list(inputs), "output": {"bands": 1}}
-    return interpret("", declared, frozenset({"evaluatePixel"}), require_mask=False)
+    return read_setup("", declared, frozenset({"evaluatePixel"}), require_mask=False)
 
 
 def test_tile() -> None:

@@ -7,7 +7,7 @@ import pytest
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Input, Mosaicking, SampleType
 from arpent.evalscript.outputs import counted, declared
-from arpent.evalscript.setup import check_version, interpret
+from arpent.evalscript.setup import check_version, read_setup
 
 PIXEL = frozenset({"setup", "evaluatePixel"})
 MASK = {"id": "dataMask", "bands": 1}
@@ -18,7 +18,7 @@ def understood(
 ) -> Evalscript:
     given = list(given) if isinstance(given, tuple) else given
     output = list(output) if isinstance(output, tuple) else output
-    return interpret("//VERSION=3", {"input": given, "output": output, **more}, PIXEL)
+    return read_setup("//VERSION=3", {"input": given, "output": output, **more}, PIXEL)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ class TestInput:
 
 class TestOutput:
     def test_defaults(self) -> None:
-        (output,) = interpret("", {"input": ["B"], "output": {"bands": 2}}, PIXEL, require_mask=False).outputs
+        (output,) = read_setup("", {"input": ["B"], "output": {"bands": 2}}, PIXEL, require_mask=False).outputs
         assert (output.id, output.bands, output.sample_type, output.mask) == (
             "default",
             ("B0", "B1"),
@@ -148,7 +148,7 @@ class TestOutput:
 
     def test_no_pixel_function(self) -> None:
         with pytest.raises(ScriptSetupError, match="evaluatePixel"):
-            interpret("", {}, frozenset({"setup"}))
+            read_setup("", {}, frozenset({"setup"}))
 
 
 class TestCounted:

@@ -6,8 +6,8 @@ import time
 
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.periodic import Chore, Rounds
-from arpent.jobs.run_metrics import Tally
+from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.run_metrics import RunMetrics
 from tests.support.jobs import make_partition
 
 
@@ -21,8 +21,8 @@ def test_a_failing_chore_is_tried_again_and_stops_no_other() -> None:
     def good() -> None:
         done.append("good")
 
-    chores = (Chore(name="bad", seconds=0.01, action=fail), Chore(name="good", seconds=0.01, action=good))
-    rounds = Rounds(chores)
+    chores = (PeriodicTask(name="bad", seconds=0.01, action=fail), PeriodicTask(name="good", seconds=0.01, action=good))
+    rounds = PeriodicTasks(chores)
     end = time.monotonic() + 10
     while (done.count("bad") < 3 or done.count("good") < 3) and time.monotonic() < end:
         time.sleep(0.01)
@@ -33,7 +33,7 @@ def test_a_failing_chore_is_tried_again_and_stops_no_other() -> None:
 
 def test_the_last_round_is_at_the_end() -> None:
     done: list[int] = []
-    rounds = Rounds([Chore(name="count", seconds=600, action=lambda: done.append(1))])
+    rounds = PeriodicTasks([PeriodicTask(name="count", seconds=600, action=lambda: done.append(1))])
     while not done:
         time.sleep(0.01)
     rounds.close()
@@ -41,7 +41,7 @@ def test_the_last_round_is_at_the_end() -> None:
 
 
 def test_what_a_runner_did() -> None:
-    tally = Tally()
+    tally = RunMetrics()
     lease = Lease(job_id="j", token="t", partition=make_partition(0, range(1, 4)), attempt=1)
     outcome = Outcome(done=2, failed=1, bytes_read=10, seconds=(("read", 1.5),), processing_units=0.5)
     tally.finished(lease, outcome)

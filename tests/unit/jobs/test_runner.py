@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.work.store import SqlWorkStore
-from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.errors import (
     AssetUnreadable,
     CatalogUnavailable,
@@ -36,7 +36,7 @@ from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance, completion
-from arpent.jobs.work_functions import Duties, pause_before_retry
+from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
 from tests.support.databases import database
 from tests.support.jobs import Clock, all_done, cut, failure, make_job
 
@@ -94,8 +94,8 @@ class Engineer:
         ids = of(lease).features.ids.tolist()
         return Outcome(done=0, failed=len(ids), findings=tuple(failure(each) for each in ids))
 
-    def duties(self) -> Duties:
-        return Duties(
+    def duties(self) -> WorkFunctions:
+        return WorkFunctions(
             analyse=self.analyse,
             analysed=lambda lease, seconds: self.analysed.append(lease.job_id if seconds > 0 else "in no time"),
             process=self.process,
@@ -130,7 +130,7 @@ class Site:
 
     def runner(self, engineer: Engineer, work: SqlWorkStore | None = None) -> Runner:
         store = work or self.work
-        return Runner(self.jobs, store, SerialExecutor(), engineer.duties(), self.policy, now=self.clock, pause=0.001)
+        return Runner(self.jobs, store, InlineExecutor(), engineer.duties(), self.policy, now=self.clock, pause=0.001)
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from tests.unit.server.fakes import World, world
 
 
 @pytest.fixture(scope="package")
 def running() -> Iterator[World]:
-    with world(Options(maximum_body=100_000)) as here:
+    with world(ServerOptions(maximum_body=100_000)) as here:
         yield here
 
 

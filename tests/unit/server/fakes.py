@@ -19,7 +19,7 @@ from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.request import Request
 from arpent.server.app import create_app
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.wire.request.parse import parse_batch
 
@@ -104,7 +104,7 @@ class World:
 
 
 @contextmanager
-def world(options: Options) -> Iterator[World]:
+def world(options: ServerOptions) -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
     here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600))
 

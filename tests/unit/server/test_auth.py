@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from arpent.domain.errors import Unauthorized
 from arpent.server.auth import TOKEN_PATHS, is_private
-from arpent.server.options import Options
+from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from tests.unit.server.fakes import CLIENTS, KEY, World, world
 
@@ -141,16 +141,16 @@ def test_who_may_read_along(scheme: str, host: str, forwarded: str | None, trust
         "type": "http", "method": "POST", "scheme": scheme, "path": "/oauth/token", "query_string": b"",
         "headers": [(b"host", b"example"), *headers], "client": (host, 1), "server": ("example", 80),
     }  # fmt: skip
-    assert is_private(Request(scope), Options(trust_forwarded=trust)) is private
+    assert is_private(Request(scope), ServerOptions(trust_forwarded=trust)) is private
 
 
 def test_a_token_is_not_handed_out_where_others_may_read_along() -> None:
-    with world(Options(trust_forwarded=True)) as here:
+    with world(ServerOptions(trust_forwarded=True)) as here:
         for scheme, status in (("http", 400), ("https", 200)):
             headers = {"X-Forwarded-Proto": scheme}
             answer = requests.post(here.url + "/oauth/token", GRANT | MINE, headers=headers, timeout=10)
             assert answer.status_code == status
         assert "access_token" in answer.json()
-    with world(Options(trust_forwarded=True, insecure_transport=True)) as here:
+    with world(ServerOptions(trust_forwarded=True, insecure_transport=True)) as here:
         headers = {"X-Forwarded-Proto": "http"}
         assert requests.post(here.url + "/oauth/token", GRANT | MINE, headers=headers, timeout=10).status_code == 200

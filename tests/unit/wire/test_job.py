@@ -13,7 +13,7 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
 from arpent.domain.ports.jobs import SortKey
 from arpent.wire.job import finding_object, job_object, status_object
-from arpent.wire.page import Page, listing, page, sort_key
+from arpent.wire.page import Page, page, page_object, sort_key
 from tests.unit.wire.bodies import BATCH, SECRET, text
 
 CREATED = datetime(2022, 8, 26, 8, 40, 36, tzinfo=UTC)
@@ -41,7 +41,7 @@ def test_the_order_of_the_status() -> None:
             features=10,
             done=4,
             failed=1,
-            lacking=2,
+            incomplete=2,
             partitions=2,
             open=1,
             processing_units=0.5,
@@ -57,7 +57,7 @@ def test_the_order_of_the_status() -> None:
     assert fields["lastUpdated"] == "2022-08-26T08:55:08.962021Z"
     assert json.dumps(fields["completionPercentage"]) == "50"
     assert fields["progress"] == {
-        "features": 10, "done": 4, "failed": 1, "lacking": 2, "partitions": 2, "open": 1,
+        "features": 10, "done": 4, "failed": 1, "incomplete": 2, "partitions": 2, "open": 1,
         "featuresPerSecond": 1.235, "secondsLeft": 4.1, "estimatedEnd": "2022-08-26T08:40:36.000000Z",
     }  # fmt: skip
     assert json.dumps(fields["estimate"]) == '{"features": 10, "minutes": 1.5}'
@@ -99,7 +99,7 @@ def test_a_line_of_the_report() -> None:
 
 def test_pages_lead_to_their_neighbours() -> None:
     window = page("2", "2")
-    found = listing([1, 2, 3], window, lambda entry: {"n": entry}, "http://h/jobs", {"sort": "created:desc"})
+    found = page_object([1, 2, 3], window, lambda entry: {"n": entry}, "http://h/jobs", {"sort": "created:desc"})
     assert found["data"] == [{"n": 1}, {"n": 2}]
     assert found["links"] == {
         "currentToken": "2",
@@ -112,7 +112,7 @@ def test_pages_lead_to_their_neighbours() -> None:
 
 
 def test_the_last_page_has_no_next_token() -> None:
-    links = listing([1, 2], Page(count=2), lambda entry: {}, "u", {})["links"]
+    links = page_object([1, 2], Page(count=2), lambda entry: {}, "u", {})["links"]
     assert isinstance(links, dict)
     assert set(links) == {"currentToken", "@id"}
 

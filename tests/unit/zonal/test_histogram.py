@@ -11,8 +11,8 @@ from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import HistogramCounts
-from arpent.zonal.histogram import check
-from arpent.zonal.reductions import Outside
+from arpent.zonal.histogram import check_histogram
+from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import summarise
 
 
@@ -20,7 +20,7 @@ def count(
     wish: Histogram,
     *segments: list[float],
     sample_type: SampleType = SampleType.FLOAT32,
-    outside: Outside | None = None,
+    outside: OutsideSample | None = None,
 ) -> HistogramCounts:
     values = np.array([x for segment in segments for x in segment], np.float64)
     lengths = np.array([len(segment) for segment in segments])
@@ -95,7 +95,7 @@ def test_outside_samples_count_with_their_weight():
         Histogram(bins=(0.0, 1.0, 2.0)),
         [1.5],
         [1.5],
-        outside=Outside(value=np.array([0.0, -1.0]), valid=np.array([True, True])),
+        outside=OutsideSample(value=np.array([0.0, -1.0]), valid=np.array([True, True])),
     )
     assert (got.counts.tolist(), got.underflow.tolist()) == ([[5, 1], [0, 1]], [0, 5])
 
@@ -121,18 +121,18 @@ def test_bins_are_bounded():
 def test_literals_must_match_the_sample_type(sample_type: SampleType, integer: bool | None, refused: str | None):
     wish = Histogram(bins=(0, 1), integer=integer)
     if refused is None:
-        check(wish, sample_type, lenient=False)
+        check_histogram(wish, sample_type, lenient=False)
     else:
         with pytest.raises(InvalidRequest) as caught:
-            check(wish, sample_type, lenient=False)
+            check_histogram(wish, sample_type, lenient=False)
         assert str(caught.value) == refused
-    check(wish, sample_type, lenient=True)
+    check_histogram(wish, sample_type, lenient=True)
 
 
 @pytest.mark.parametrize("wish", [Histogram(bin_count=20_000), Histogram(bin_width=1e-6, low_edge=0.0, high_edge=1.0)])
 def test_too_many_bins_are_refused(wish: Histogram):
     with pytest.raises(InvalidRequest, match="10000"):
-        check(wish, SampleType.FLOAT32, lenient=False)
+        check_histogram(wish, SampleType.FLOAT32, lenient=False)
 
 
 def test_lenient_integers_for_a_float_output_are_floats():

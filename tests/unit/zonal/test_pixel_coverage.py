@@ -9,7 +9,7 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Samples
-from arpent.zonal.pixel_coverage import cover, outlines
+from arpent.zonal.pixel_coverage import outlines, pixel_coverage
 from arpent.zonal.rasterize import scan
 
 
@@ -19,7 +19,7 @@ def cut(geometries: list[shapely.Geometry | None], bounds: tuple[float, ...], wi
         crs=CRS(32633), ids=np.arange(n), identifiers=(None,) * n, geometries=np.array(geometries, dtype=object)
     )
     grids = Grids(bounds=np.tile(bounds, (n, 1)), width=np.full(n, width), height=np.full(n, height))
-    return cover(features, grids)
+    return pixel_coverage(features, grids)
 
 
 def cells(samples: Samples, feature: int = 0) -> set[tuple[int, int]]:

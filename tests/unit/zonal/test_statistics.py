@@ -11,7 +11,7 @@ import pytest
 from arpent.domain.calculation import Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
-from arpent.zonal.reductions import Outside
+from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import ranks, summarise
 
 MEDIAN = Calculation(percentiles=(50,))
@@ -23,7 +23,7 @@ def of(
     calculation: Calculation = MEDIAN,
     sample_type: SampleType = SampleType.FLOAT32,
     sample_count: int | None = None,
-    outside: Outside | None = None,
+    outside: OutsideSample | None = None,
 ) -> BandStatistics:
     values = np.array([x for segment in segments for x in segment], np.float64)
     mask = np.ones(len(values), bool) if valid is None else np.array([x for row in valid for x in row], bool)
@@ -107,14 +107,14 @@ def test_sample_types(sample_type: SampleType, value: float, becomes: float):
 
 
 def test_outside_samples_usually_only_add_to_no_data():
-    outside = Outside(value=np.array([0.0]), valid=np.array([False]))
+    outside = OutsideSample(value=np.array([0.0]), valid=np.array([False]))
     got = of([2.0, 4.0], sample_count=10, outside=outside)
     assert (got.mean[0], got.no_data_count[0]) == (3.0, 8)
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, 2.0, 3.0, 9.0])
 def test_valid_outside_samples_count_with_their_weight(value: float):
-    outside = Outside(value=np.array([value, math.nan]), valid=np.array([True, True]))
+    outside = OutsideSample(value=np.array([value, math.nan]), valid=np.array([True, True]))
     k = tuple(float(k) for k in range(0, 101, 5))
     got = of([2.0, 4.0, 2.0], [1.0], sample_count=10, outside=outside, calculation=Calculation(percentiles=k))
     plain = of([2.0, 4.0, 2.0] + [value] * 7, calculation=Calculation(percentiles=k))

@@ -33,7 +33,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
     )
 
 
-def interpret(document: Document, collection: Collection, source: str) -> Item | None:
+def read_item(document: Document, collection: Collection, source: str) -> Item | None:
     """The item; None if it has no footprint. `source` is the file or URL it came from, for relative hrefs.
     Raises CatalogUnavailable, naming item and field, if it is not what STAC says it must be."""
     own = properties(document)

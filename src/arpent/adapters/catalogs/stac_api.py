@@ -15,7 +15,7 @@ from urllib3 import Retry
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, interpret
+from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -54,7 +54,7 @@ class ApiCatalog:
         with self._lock:
             documents = self._patiently(collection, None if always else interval, box)
         found = (
-            interpret(document, collection, _source(document, self._url))
+            read_item(document, collection, _source(document, self._url))
             for document in documents
             if belongs(document, collection, folder=False)
         )

@@ -14,7 +14,7 @@ import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, interpret
+from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -63,7 +63,7 @@ class FolderCatalog:
 
     def _indexed(self, collection: Collection) -> _Index:
         found = (
-            interpret(document, collection, name)
+            read_item(document, collection, name)
             for name, (_, documents) in sorted(self._files.items())
             for document in documents
             if belongs(document, collection, folder=True)

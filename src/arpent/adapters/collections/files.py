@@ -78,16 +78,14 @@ def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
     `extra` is a folder of further `*.toml`; a file there replaces the built-in collection of the same id.
     Raises CollectionFileError.
     """
-    collections = {collection.id: collection for collection in (parse(*file) for file in _files(extra))}
+    collections = {collection.id: collection for collection in (parse_collection(*file) for file in _files(extra))}
     named = {alias: collection for collection in collections.values() for alias in collection.aliases}
     return {**named, **collections}
 
 
 def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
     """(name, text) of the built-in files, then of the operator's."""
-    for entry in sorted(
-        resources.files("arpent.adapters.collections").iterdir(), key=lambda file: file.name
-    ):
+    for entry in sorted(resources.files("arpent.adapters.collections").iterdir(), key=lambda file: file.name):
         if entry.name.endswith(".toml"):
             yield entry.name, entry.read_text(encoding="utf-8")
     if extra is None:
@@ -98,7 +96,7 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
         yield str(path), path.read_text(encoding="utf-8")
 
 
-def parse(name: str, text: str) -> Collection:
+def parse_collection(name: str, text: str) -> Collection:
     """One file → its collection; `name` is only for the message. Raises CollectionFileError."""
     try:
         file = _File.model_validate(tomllib.loads(text))

@@ -41,7 +41,9 @@ class SqlRetention:
 
     def scrub_final(self, before: datetime) -> int:
         """Takes the secrets out of jobs that cannot be started again and have not changed since; tells how many."""
-        some_failed = exists().where(partitions.c.job_id == jobs.c.id, partitions.c.failed + partitions.c.lacking > 0)
+        some_failed = exists().where(
+            partitions.c.job_id == jobs.c.id, partitions.c.failed + partitions.c.incomplete > 0
+        )
         final = and_(
             jobs.c.last_updated < before,
             jobs.c.scrubbed.is_(False),

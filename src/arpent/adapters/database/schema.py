@@ -98,7 +98,7 @@ partitions = Table(
     # How often it was claimed, how often START took up what had failed, and how many of `done` it can better.
     Column("claims", Integer, nullable=False, default=0),
     Column("round", Integer, nullable=False, default=0),
-    Column("lacking", Integer, nullable=False, default=0),
+    Column("lacking", Integer, key="incomplete", nullable=False, default=0),
     Index("partitions_by_end", "job_id", "finished_at"),
     Index("partitions_open", "job_id", "finished", "deaths", "number"),
 )

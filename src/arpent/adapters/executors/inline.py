@@ -29,7 +29,7 @@ class SettledTicket:
         """Too late."""
 
 
-class SerialExecutor:
+class InlineExecutor:
     """One thing after the other. Leases are not renewed meanwhile: one runner only."""
 
     @property

@@ -46,7 +46,7 @@ class Replaced(Exception):
     """The image is another one than it was when its header was read."""
 
 
-class Origins:
+class ByteSources:
     """Opens whatever an href names. Thread-safe; counts the bytes it reads."""
 
     def __init__(self, s3_options: Mapping[str, str] | None = None, retry_seconds: float = 60.0) -> None:
@@ -154,7 +154,7 @@ class Origins:
 class HeaderBytes(io.RawIOBase):
     """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB, each once."""
 
-    def __init__(self, origins: Origins, href: str, first: bytes, version: Version) -> None:
+    def __init__(self, origins: ByteSources, href: str, first: bytes, version: Version) -> None:
         super().__init__()
         self._origins = origins
         self._href = href

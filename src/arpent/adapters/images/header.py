@@ -86,7 +86,7 @@ class Header:
         return self.version[2]
 
 
-def parse(href: str, file: HeaderBytes) -> Header:
+def parse_header(href: str, file: HeaderBytes) -> Header:
     """The header of a GeoTIFF. Raises Unusual where GDAL is needed; tifffile's errors and ValueError where the file
     is no TIFF at all."""
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:

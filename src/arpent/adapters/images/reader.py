@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tifffile import TiffFileError
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import Origins, Range, Replaced, local_path, public_name
+from arpent.adapters.images.byte_source import ByteSources, Range, Replaced, local_path, public_name
 from arpent.adapters.images.decode import Buffer, decode
 from arpent.adapters.images.gdal_fallback import GdalImage
-from arpent.adapters.images.header import Header, Unusual, parse
+from arpent.adapters.images.header import Header, Unusual, parse_header
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -75,7 +75,7 @@ class CogReader:
     ) -> None:
         """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
         `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised."""
-        self._origins = Origins(s3_options, retry_seconds)
+        self._origins = ByteSources(s3_options, retry_seconds)
         self._threads = threads
         self._requests = requests
         self._images: OrderedDict[str, Future[Image]] = OrderedDict()
@@ -148,7 +148,7 @@ class CogReader:
     def _open(self, href: str) -> Image:
         file = self._origins.head(href)
         try:
-            return parse(href, file)
+            return parse_header(href, file)
         except Replaced:
             raise self._replaced(href) from None
         except (Unusual, TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import GCSStore, S3Store
 
-from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, explained
+from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, storage_error
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
 from arpent.domain.errors import StorageDenied, WorldError
@@ -142,7 +142,7 @@ class CloudObjects:
         if role is not None and role.failure is not None:
             why = role.failure
             return type(why)(f"Cannot {action} {location.url}: {why}", transient=why.transient)
-        return explained(error, location, action)
+        return storage_error(error, location, action)
 
     def _s3(self, location: Location, action: str) -> S3Store:
         credentials, environment = location.credentials, self._environment

@@ -23,7 +23,7 @@ OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is Python's own FileNotFoundError."""
 
 
-def explained(error: Exception, location: Location, action: str) -> WorldError:
+def storage_error(error: Exception, location: Location, action: str) -> WorldError:
     """The first row that applies says what went wrong, and whether trying again can help."""
     text = str(error)
     found = re.search(r"status code: (\d{3})", text)

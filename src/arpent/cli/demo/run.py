@@ -15,7 +15,7 @@ from rich.console import Console
 from arpent.cli.demo.scenery import Scenery, brought, made
 from arpent.cli.demo.seed import Wish, Workflow, connect
 from arpent.cli.demo.server import register, serving
-from arpent.cli.demo.show import read, table
+from arpent.cli.demo.show import read_results, result_table
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import InvalidRequest
 
@@ -25,7 +25,7 @@ MARKER = ".arpent-demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class DemoOptions:
     """What the command line says."""
 
     folder: Path
@@ -37,7 +37,12 @@ class Options:
 
 
 def demonstrate(
-    catalog: str | None, features: Path | None, start: str | None, end: str | None, options: Options, console: Console
+    catalog: str | None,
+    features: Path | None,
+    start: str | None,
+    end: str | None,
+    options: DemoOptions,
+    console: Console,
 ) -> None:
     """Choose the scenery, then run. Raises InvalidRequest if only half of the user's own scenery is given."""
     if (catalog is None) != (features is None):
@@ -61,7 +66,7 @@ def demonstrate(
     run(scenery, options, console)
 
 
-def run(scenery: Scenery, options: Options, console: Console) -> Path:
+def run(scenery: Scenery, options: DemoOptions, console: Console) -> Path:
     """The whole workflow; returns the folder with the results."""
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     bucket = options.folder / "buckets" / BUCKET
@@ -80,8 +85,8 @@ def run(scenery: Scenery, options: Options, console: Console) -> Path:
         if status != "DONE":
             raise RuntimeError(f"the request ended {status}: {workflow.get(request_id).get('error')}")
         cost = workflow.get(request_id).get("costPU")
-        lines = read(folder)
-        console.print(table(lines, scenery.planted, SHOWN))
+        lines = read_results(folder)
+        console.print(result_table(lines, scenery.planted, SHOWN))
         console.print(
             f"{len(lines)} result files in {time.monotonic() - began:.1f} s, {cost:.3f} processing units: {folder}"
         )
@@ -116,7 +121,7 @@ def _carry_out(workflow: Workflow, scenery: Scenery, console: Console) -> tuple[
     return request_id, status
 
 
-def _farewell(base: str, client_id: str, secret: str, folder: Path, options: Options, console: Console) -> None:
+def _farewell(base: str, client_id: str, secret: str, folder: Path, options: DemoOptions, console: Console) -> None:
     console.print("\n[bold]The official client does the same.[/] pip install sentinelhub, then")
     console.print(
         "  export OAUTHLIB_INSECURE_TRANSPORT=1   # only because this server speaks plain http\n"

@@ -28,12 +28,12 @@ class Line:
     """Why there are no numbers, or nothing."""
 
 
-def read(folder: Path) -> list[Line]:
+def read_results(folder: Path) -> list[Line]:
     """Every result file of a request."""
     return sorted((_line(json.loads(path.read_bytes())) for path in folder.glob("*.json")), key=lambda line: line.id)
 
 
-def table(lines: Sequence[Line], planted: Mapping[str, str], most: int) -> Table:
+def result_table(lines: Sequence[Line], planted: Mapping[str, str], most: int) -> Table:
     """The first parcels; `planted` says what grows where, if it is known."""
     starts = sorted({start for line in lines for start in line.means})
     seen = Table(

@@ -17,8 +17,8 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import ScriptInput, ScriptRuntime, ScriptSession
 from arpent.engine.explain import explain_feature
 from arpent.settings import Settings
-from arpent.wire.explanation import render
-from arpent.wire.iso import instant
+from arpent.wire.explanation import render_explanation
+from arpent.wire.iso import parse_instant
 from arpent.wire.request.parse import parse_batch
 
 
@@ -57,11 +57,13 @@ def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
 def run_on_feature(settings: Settings, source: str, body: str, feature: int, start: str | None) -> dict[str, object]:
     """The explanation of one feature's numbers, had the request this script. Raises CallerError, ScriptError or
     WorldError."""
-    here = worker.world(settings)
+    services = worker.services_of(settings)
     request = replace(parse_batch(body), script=source)
-    wiring.check(here.collections, request)
+    wiring.check_request(services.collections, request)
     found: dict[str, object] = json.loads(
-        render(explain_feature(request, feature, instant(start, "--from") if start else None, here))
+        render_explanation(
+            explain_feature(request, feature, parse_instant(start, "--from") if start else None, services)
+        )
     )
     return found
 

@@ -16,28 +16,28 @@ from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
 from arpent.engine.analysis import report
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
-from arpent.engine.geometry_checks import unusable, usable_rows
-from arpent.engine.analysis.partitioning import cut, lay_out, runs
+from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
 from arpent.engine.analysis.read_features import check_keys, take_in
 from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution, try_out
-from arpent.engine.band_bindings import Feed, bind
+from arpent.engine.band_bindings import BandBinding, bind_bands
+from arpent.engine.geometry_checks import unusable, usable_rows
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
-from arpent.engine.processing.sample_geometry import stand
-from arpent.engine.services import Limits, World
+from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.services import Limits, Services
 
 SURVEYED = 500
 """Features the survey looks at."""
 
 
-def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Analysis:
+def analyse(job_id: str, request: Request, services: Services, limits: Limits) -> Analysis:
     """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
-    feeds = _check_script(request, world, limits)
-    features = take_in(request.features, world, limits)
+    bindings = _check_script(request, services, limits)
+    features = take_in(request.features, services, limits)
     features = replace(features, valid=features.validity)
-    check_resolution(features, request.sampling, feeds)
+    check_resolution(features, request.sampling, bindings)
     check_keys(job_id, request.output, features)
 
     found = unusable(features, request.sampling)
@@ -45,7 +45,7 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     usable = features.take(rows)
     grids = Grids.over(usable.bounds, request.sampling)
     sample = _evenly(len(usable))
-    seen = _survey(feeds, request, usable.take(sample), grids.take(sample), world)
+    seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
     findings = [
         *report.unusable_findings(features, found),
         *report.warnings(features, usable, grids),
@@ -54,15 +54,15 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
         ),
     ]
     # Writing the report also shows early whether the bucket can be written at all.
-    world.objects.write(own(request.output, job_id, "report/features.json"), report.render(findings))
+    services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings))
 
-    layout = lay_out(_centres(features), features.crs, seen.rasters, _corners(features))
+    layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count * seen.depth
     parts = runs(weight, layout, limits.pixel_budget, limits.parallelism, seen.depth)
     size = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(
-        partitions=cut(features, parts),
+        partitions=cut_into_partitions(features, parts),
         findings=findings,
         estimate=estimate(
             seen,
@@ -75,28 +75,30 @@ def analyse(job_id: str, request: Request, world: World, limits: Limits) -> Anal
     )
 
 
-def _check_script(request: Request, world: World, limits: Limits) -> tuple[Feed, ...]:
+def _check_script(request: Request, services: Services, limits: Limits) -> tuple[BandBinding, ...]:
     """What the script feeds on. An interpreter that was killed from outside looks as if the script had died of memory,
     and would fail the whole job: such an end has to come twice."""
-    script = script_of(request, world)
+    script = script_of(request, services)
     try:
-        return _tried(script, request, world, limits)
+        return _tried(script, request, services, limits)
     except (ScriptOutOfMemory, ScriptExecutionError):
-        return _tried(script, request, world, limits)
+        return _tried(script, request, services, limits)
 
 
-def _tried(script: str, request: Request, world: World, limits: Limits) -> tuple[Feed, ...]:
-    with world.runtime.open(script) as session:
-        feeds = bind(session.evalscript, request, world.collections)
+def _tried(script: str, request: Request, services: Services, limits: Limits) -> tuple[BandBinding, ...]:
+    with services.runtime.open(script) as session:
+        bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
-        try_out(session, feeds)
-    return feeds
+        try_out(session, bindings)
+    return bindings
 
 
-def _survey(feeds: tuple[Feed, ...], request: Request, sample: Features, grids: Grids, world: World) -> Survey:
+def _survey(
+    bindings: tuple[BandBinding, ...], request: Request, sample: Features, grids: Grids, services: Services
+) -> Survey:
     if not len(sample):
         return NOTHING
-    return survey(feeds, request.intervals, stand(sample, grids), world)
+    return survey(bindings, request.intervals, sample_geometry(sample, grids), services)
 
 
 def _evenly(count: int) -> NDArray[np.intp]:

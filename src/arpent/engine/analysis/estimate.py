@@ -14,13 +14,13 @@ from arpent.domain.feature import Features
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.interval import Interval
-from arpent.engine.analysis.partitioning import lay_out
-from arpent.engine.band_bindings import Feed
+from arpent.engine.analysis.partitioning import assign_blocks
+from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import Acquisitions, acquire
-from arpent.engine.processing.sample_geometry import Footing
+from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.processing_units import area, band_samples, fusion
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.raster.mosaicking_order import orbits
 
 COMPRESSED_SHARE = 0.6
@@ -69,36 +69,38 @@ NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samp
 """What a job without usable features meets."""
 
 
-def survey(feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footing, world: World) -> Survey:
+def survey(
+    bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
+) -> Survey:
     """Look at every interval once. Raises CatalogUnavailable."""
     if intervals:
-        world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=intervals[-1].end))
-    count = len(footing.features)
+        services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
+    count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0
-    passes = np.zeros(len(feeds))
-    items: list[dict[str, Item]] = [{} for _ in feeds]
-    factor = fusion(feed.collection.id for feed in feeds)
+    passes = np.zeros(len(bindings))
+    items: list[dict[str, Item]] = [{} for _ in bindings]
+    factor = fusion(binding.collection.id for binding in bindings)
     for interval in intervals:
-        found = [acquire(feed, interval, footing, world) for feed in feeds]
+        found = [acquire(binding, interval, geometry, services) for binding in bindings]
         present = np.any([one.reach.any(axis=0) for one in found], axis=0)
-        scenes = [_scenes(feed, one) for feed, one in zip(feeds, found, strict=True)]
+        scenes = [_scenes(binding, one) for binding, one in zip(bindings, found, strict=True)]
         depth = max(depth, *(int(each.max(initial=1)) for each in scenes))
-        for feed, each in zip(feeds, scenes, strict=True):
-            weights += present * each * band_samples([(feed.input.bands, 1)]) * factor
+        for binding, each in zip(bindings, scenes, strict=True):
+            weights += present * each * band_samples([(binding.input.bands, 1)]) * factor
         reached |= present
         acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
         passes += [float(each.mean()) for each in scenes]
         for known, one in zip(items, found, strict=True):
             known |= {item.id: item for item in one.items}
-    readings = _readings(feeds, passes.tolist(), items, world)
+    readings = _readings(bindings, passes.tolist(), items, services)
     return Survey(
         depth=depth,
         reached=reached,
         acquisitions=acquisitions,
         band_samples=weights,
         items=len(set().union(*items)),
-        rasters=_different([raster for reading in _first_bands(feeds, readings) for raster in reading.rasters]),
+        rasters=_different([raster for reading in _first_bands(bindings, readings) for raster in reading.rasters]),
         readings=readings,
     )
 
@@ -145,7 +147,7 @@ def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64
     for reading in found.readings:
         key = tuple(_grid(raster) for raster in reading.rasters)
         if key not in blocks:
-            layout = lay_out(corners, features.crs, reading.rasters)
+            layout = assign_blocks(corners, features.crs, reading.rasters)
             place = owner * (layout.block.max(initial=0) + 1) + layout.block
             blocks[key] = len(np.unique(place[layout.inside]))
         sizes = [_block_bytes(raster) for raster in reading.rasters]
@@ -153,12 +155,12 @@ def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64
     return size
 
 
-def _scenes(feed: Feed, found: Acquisitions) -> NDArray[np.int64]:
+def _scenes(binding: BandBinding, found: Acquisitions) -> NDArray[np.int64]:
     """(n,): samples per pixel of one input."""
-    if feed.input.mosaicking is Mosaicking.SIMPLE:
+    if binding.input.mosaicking is Mosaicking.SIMPLE:
         reached = np.logical_or.reduce(found.reach, axis=0)
         return np.asarray(reached, np.int64)
-    if feed.input.mosaicking is Mosaicking.TILE:
+    if binding.input.mosaicking is Mosaicking.TILE:
         counts: NDArray[np.int64] = np.sum(found.reach, axis=0, dtype=np.int64)
         return counts
     place = {item.id: row for row, item in enumerate(found.items)}
@@ -167,31 +169,31 @@ def _scenes(feed: Feed, found: Acquisitions) -> NDArray[np.int64]:
 
 
 def _readings(
-    feeds: Sequence[Feed], passes: Sequence[float], items: Sequence[Mapping[str, Item]], world: World
+    bindings: Sequence[BandBinding], passes: Sequence[float], items: Sequence[Mapping[str, Item]], services: Services
 ) -> tuple[Reading, ...]:
     return tuple(
-        Reading(passes=each, rasters=_rasters(want.band.name, tuple(known.values()), world))
-        for feed, each, known in zip(feeds, passes, items, strict=True)
-        for want in feed.wants
+        Reading(passes=each, rasters=_rasters(requested.band.name, tuple(known.values()), services))
+        for binding, each, known in zip(bindings, passes, items, strict=True)
+        for requested in binding.requests
     )
 
 
-def _first_bands(feeds: Sequence[Feed], readings: Sequence[Reading]) -> Iterator[Reading]:
+def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[Reading]) -> Iterator[Reading]:
     """The reading of each input's first band."""
     place = 0
-    for feed in feeds:
-        yield from readings[place : place + 1] if feed.wants else ()
-        place += len(feed.wants)
+    for binding in bindings:
+        yield from readings[place : place + 1] if binding.requests else ()
+        place += len(binding.requests)
 
 
-def _rasters(band: str, items: Sequence[Item], world: World) -> tuple[Raster, ...]:
+def _rasters(band: str, items: Sequence[Item], services: Services) -> tuple[Raster, ...]:
     """One header per source grid. An image that cannot be read now is no reason to fail: it only guides the cut."""
     hrefs = [item.assets[band].href for item in items if band in item.assets][:HEADERS]
-    world.reader.prepare(hrefs)
+    services.reader.prepare(hrefs)
     rasters = []
     for href in hrefs:
         try:
-            rasters.append(world.reader.describe(href))
+            rasters.append(services.reader.describe(href))
         except AssetUnreadable:
             continue
     return _different(rasters)

@@ -25,7 +25,7 @@ MANY = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class BlockAssignment:
     """Where features lie among the blocks of the imagery."""
 
     block: NDArray[np.int64]
@@ -43,12 +43,12 @@ class Layout:
         return np.lexsort((self.centres[:, 0], -self.centres[:, 1], self.block))
 
 
-def lay_out(
+def assign_blocks(
     centres: NDArray[np.float64],
     crs: CRS,
     rasters: Sequence[Raster],
     corners: NDArray[np.float64] | None = None,
-) -> Layout:
+) -> BlockAssignment:
     """Each feature belongs to the first of the images (one per source grid) that holds its centre (n, 2), and there to
     the block that holds its north-western corner (n, 2; without them, its centre). So what reaches into the next row of
     blocks needs only the first lines of those, where decoding stops; the other way round it would need the last ones,
@@ -73,7 +73,7 @@ def lay_out(
     # One number per block: unique over rows of three takes fifty times as long, and more memory than the polygons.
     place = (image * (row.max(initial=0) + 1) + row) * (column.max(initial=0) + 1) + column
     _, block = np.unique(place, return_inverse=True)
-    return Layout(block=block.astype(np.int64), centres=centres, pixels=pixels, inside=image < len(rasters))
+    return BlockAssignment(block=block.astype(np.int64), centres=centres, pixels=pixels, inside=image < len(rasters))
 
 
 def _pixels(
@@ -86,7 +86,7 @@ def _pixels(
 
 
 def runs(
-    weight: NDArray[np.int64], layout: Layout, budget: int, parallelism: int, depth: int = 1
+    weight: NDArray[np.int64], layout: BlockAssignment, budget: int, parallelism: int, depth: int = 1
 ) -> tuple[NDArray[np.intp], ...]:
     """Rows of the features of each partition, in layout order, each of at most `budget` samples (one feature may
     exceed it alone), about equal in work.
@@ -102,7 +102,7 @@ def runs(
     return tuple(layout.order[rows] for rows in _runs(weight, work, np.flatnonzero(first), budget, fewest, slack))
 
 
-def cut(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
+def cut_into_partitions(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
     """The features of each of `runs`."""
     for number, rows in enumerate(parts):
         yield Partition(number=number, features=features.take(rows))

@@ -11,17 +11,17 @@ from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
 from arpent.domain.feature import Features
 from arpent.domain.location import Location
 from arpent.engine.output_keys import ID, IDENTIFIER, result_key, template
-from arpent.engine.services import Limits, World
+from arpent.engine.services import Limits, Services
 
 
-def take_in(location: Location, world: World, limits: Limits) -> Features:
+def take_in(location: Location, services: Services, limits: Limits) -> Features:
     """All features of the GeoPackage. Raises FeaturesUnreadable or WorldError."""
     with TemporaryDirectory(prefix="arpent-") as folder:
         path = Path(folder) / "features.gpkg"
-        world.objects.download(location, path)
+        services.objects.download(location, path)
         batches: list[Features] = []
         count = 0
-        for batch in world.read_features(path):
+        for batch in services.read_features(path):
             batches.append(batch)
             count += len(batch)
             if limits.maximum_features is not None and count > limits.maximum_features:
@@ -39,12 +39,12 @@ def take_in(location: Location, world: World, limits: Limits) -> Features:
     )
 
 
-def take_one(location: Location, feature: int, world: World) -> Features:
+def take_one(location: Location, feature: int, services: Services) -> Features:
     """One feature of the GeoPackage. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
     with TemporaryDirectory(prefix="arpent-") as folder:
         path = Path(folder) / "features.gpkg"
-        world.objects.download(location, path)
-        found = world.read_feature(path, feature)
+        services.objects.download(location, path)
+        found = services.read_feature(path, feature)
     if found is None:
         raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
     return found

@@ -49,7 +49,7 @@ def outside(sample: Features, seen: Survey, *, intervals: int, complete: bool) -
     return [_finding(sample, int(row), Verdict.WARNING, "outside-imagery", message) for row in rows]
 
 
-def render(findings: Sequence[Finding]) -> bytes:
+def render_report(findings: Sequence[Finding]) -> bytes:
     """The report as JSON."""
     lines = [
         {

@@ -15,9 +15,9 @@ from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution, Size
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
-from arpent.engine.band_bindings import Feed
+from arpent.engine.band_bindings import BandBinding
 from arpent.raster.footprints import geographic
-from arpent.zonal.histogram import check
+from arpent.zonal.histogram import check_histogram
 
 TRIAL_NUMBERS = (0, 1200, 3400)
 """Digital numbers the script is tried on: no data, dark, bright."""
@@ -43,38 +43,38 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
         for band in output.bands:
             histogram = calculations.of(output.id, band).histogram
             if histogram is not None:
-                check(histogram, output.sample_type, lenient=lenient)
+                check_histogram(histogram, output.sample_type, lenient=lenient)
 
 
-def try_out(session: ScriptSession, feeds: Sequence[Feed]) -> None:
+def try_out(session: ScriptSession, bindings: Sequence[BandBinding]) -> None:
     """Run the script on a few made-up samples. Raises ScriptTimeout or ScriptOutOfMemory, and ScriptExecutionError
     if it throws for every one of them; a script may well throw for some."""
-    answer = trial(session, feeds)
+    answer = trial(session, bindings)
     if len(answer.failures) == len(TRIAL_NUMBERS):
         raise answer.failures.get(1) or ScriptExecutionError("evaluatePixel throws for every sample")
 
 
-def trial(session: ScriptSession, feeds: Sequence[Feed]) -> ScriptAnswer:
+def trial(session: ScriptSession, bindings: Sequence[BandBinding]) -> ScriptAnswer:
     """What the script makes of the made-up samples, each a segment. Raises ScriptTimeout or ScriptOutOfMemory."""
-    return session.evaluate([_trial_input(feed) for feed in feeds], np.arange(len(TRIAL_NUMBERS) + 1))
+    return session.evaluate([_trial_input(binding) for binding in bindings], np.arange(len(TRIAL_NUMBERS) + 1))
 
 
-def _trial_input(feed: Feed) -> ScriptInput:
-    scened = feed.input.mosaicking is not Mosaicking.SIMPLE
+def _trial_input(binding: BandBinding) -> ScriptInput:
+    scened = binding.input.mosaicking is not Mosaicking.SIMPLE
     shape = (TRIAL_SCENES, len(TRIAL_NUMBERS)) if scened else (len(TRIAL_NUMBERS),)
     numbers = np.ascontiguousarray(np.broadcast_to(np.array(TRIAL_NUMBERS, np.uint16), shape))
-    categorical = {want.band.name for want in feed.wants if want.band.categorical}
+    categorical = {requested.band.name for requested in binding.requests if requested.band.categorical}
     values = tuple(
         (numbers > 0).astype(np.uint8)
         if name == DATA_MASK
         else (numbers % TRIAL_CLASSES if name in categorical else numbers)
-        for name in feed.input.bands
+        for name in binding.input.bands
     )
     scenes = (Scene(fields=TRIAL_SCENE),) * TRIAL_SCENES if scened else ()
-    return ScriptInput(values=values, scales=feed.scales, scenes=scenes)
+    return ScriptInput(values=values, scales=binding.scales, scenes=scenes)
 
 
-def check_resolution(features: Features, sampling: Resolution | Size, feeds: Sequence[Feed]) -> None:
+def check_resolution(features: Features, sampling: Resolution | Size, bindings: Sequence[BandBinding]) -> None:
     """No more metres per sample than a collection allows; degrees taken for metres are the usual cause."""
     if isinstance(sampling, Size):
         return
@@ -84,9 +84,9 @@ def check_resolution(features: Features, sampling: Resolution | Size, feeds: Seq
         return
     metres = _metres(bounds, features.crs, sampling)
     note = " Note that resx and resy are in degrees here." if features.crs.is_geographic else ""
-    for feed in feeds:
-        limit = feed.collection.maximum_resolution
-        name = next(iter(feed.collection.aliases), feed.collection.id)
+    for binding in bindings:
+        limit = binding.collection.maximum_resolution
+        name = next(iter(binding.collection.aliases), binding.collection.id)
         if metres > limit:
             raise ResolutionTooCoarse(
                 f"Your request of {metres:.2f} meters per pixel exceeds the limit {limit:.2f} meters per pixel of the "

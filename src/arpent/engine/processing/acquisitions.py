@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.engine.band_bindings import Feed
-from arpent.engine.processing.sample_geometry import Footing
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
 from arpent.raster.mosaicking_order import arrange
 
@@ -37,60 +37,64 @@ class Acquisitions:
 
 
 def one_after_another(
-    feeds: Sequence[Feed], intervals: Sequence[Interval], footing: Footing, world: World
+    bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> Iterator[tuple[Interval, list[Acquisitions]]]:
     """Each interval with the acquisitions of each feed. While one is worked on, the reader fetches headers that the
     next one needs. Raises CatalogUnavailable."""
     if not intervals:
         return
-    world = replace(world, catalog=SearchAhead(catalog=world.catalog, end=intervals[-1].end))
-    current = _acquire_all(feeds, intervals[0], footing, world)
+    services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
+    current = _acquire_all(bindings, intervals[0], geometry, services)
     for interval, following in pairwise(intervals):
-        after = _acquire_all(feeds, following, footing, world)
+        after = _acquire_all(bindings, following, geometry, services)
         yield interval, current
         current = after
     yield intervals[-1], current
 
 
-def _acquire_all(feeds: Sequence[Feed], interval: Interval, footing: Footing, world: World) -> list[Acquisitions]:
-    with world.stopwatch.stage(SEARCH):
-        found = [acquire(feed, interval, footing, world) for feed in feeds]
-    for feed, one in zip(feeds, found, strict=True):
-        world.reader.prepare(_first_hrefs(feed, one.items))
+def _acquire_all(
+    bindings: Sequence[BandBinding], interval: Interval, geometry: SampleGeometry, services: Services
+) -> list[Acquisitions]:
+    with services.stopwatch.stage(SEARCH):
+        found = [acquire(binding, interval, geometry, services) for binding in bindings]
+    for binding, one in zip(bindings, found, strict=True):
+        services.reader.prepare(_first_hrefs(binding, one.items))
     return found
 
 
-def _first_hrefs(feed: Feed, items: Sequence[Item]) -> list[str]:
+def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
     """Images that will be opened whatever the pixels are, unless preProcessScenes drops them: for SIMPLE those of the
     first item only."""
-    if feed.input.mosaicking is Mosaicking.SIMPLE:
+    if binding.input.mosaicking is Mosaicking.SIMPLE:
         items = items[:1]
-    complete = (item for item in items if all(want.band.name in item.assets for want in feed.wants))
-    return [item.assets[want.band.name].href for item in complete for want in feed.wants]
+    complete = (item for item in items if all(requested.band.name in item.assets for requested in binding.requests))
+    return [item.assets[requested.band.name].href for item in complete for requested in binding.requests]
 
 
-def acquire(feed: Feed, interval: Interval, footing: Footing, world: World) -> Acquisitions:
+def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services) -> Acquisitions:
     """Search, filter by cloud cover, put in order. Raises CatalogUnavailable."""
     items, reach = [], []
-    for item in candidates(feed, interval, footing, world):
-        if not clear(item, feed):
+    for item in candidates(binding, interval, geometry, services):
+        if not clear(item, binding):
             continue
-        reached = footing.reached(item.footprint)
+        reached = geometry.reached(item.footprint)
         if reached.any():
             items.append(item)
             reach.append(reached)
-    return Acquisitions(items=tuple(items), reach=np.array(reach, bool).reshape(len(items), len(footing.features)))
+    return Acquisitions(items=tuple(items), reach=np.array(reach, bool).reshape(len(items), len(geometry.features)))
 
 
-def candidates(feed: Feed, interval: Interval, footing: Footing, world: World) -> tuple[Item, ...]:
+def candidates(
+    binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services
+) -> tuple[Item, ...]:
     """What the catalogue has, in mosaicking order. Raises CatalogUnavailable."""
-    window = interval if feed.source.time_range is None else interval.intersection(feed.source.time_range)
-    found = () if window is None else world.catalog.search(feed.collection, window, footing.box)
-    return arrange(found, feed.source.mosaicking_order)
+    window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
+    found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
+    return arrange(found, binding.source.mosaicking_order)
 
 
-def clear(item: Item, feed: Feed) -> bool:
+def clear(item: Item, binding: BandBinding) -> bool:
     """At most `maxCloudCoverage` percent, inclusive; an item that does not tell passes only if nothing is asked."""
-    if feed.collection.cloud_cover is None or feed.source.max_cloud_coverage >= 100:
+    if binding.collection.cloud_cover is None or binding.source.max_cloud_coverage >= 100:
         return True
-    return item.cloud_cover is not None and item.cloud_cover <= feed.source.max_cloud_coverage
+    return item.cloud_cover is not None and item.cloud_cover <= binding.source.max_cloud_coverage

@@ -12,18 +12,18 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
+from arpent.engine.band_bindings import bind_bands
 from arpent.engine.geometry_checks import as_failures, unusable, usable_rows
-from arpent.engine.band_bindings import bind
 from arpent.engine.processing.acquisitions import one_after_another
 from arpent.engine.processing.interval import Computation, as_failure, evaluate
-from arpent.engine.processing.sample_geometry import stand
-from arpent.engine.processing.script_supervisor import Interpreter
+from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import processing_units
-from arpent.engine.services import World
+from arpent.engine.services import Services
 
 
 def compute(
-    request: Request, features: Features, script: str, world: World, grids: Grids | None = None
+    request: Request, features: Features, script: str, services: Services, grids: Grids | None = None
 ) -> tuple[PartitionResult, ...]:
     """One result for the features that can have numbers, one for those that cannot (either may be missing).
 
@@ -41,35 +41,37 @@ def compute(
     if len(rows):
         usable = features.take(rows) if found else features
         own = Grids.over(usable.bounds, request.sampling) if grids is None else grids.take(rows)
-        results.append(_usable(request, usable, own, script, world))
+        results.append(_usable(request, usable, own, script, services))
     return tuple(results)
 
 
-def _usable(request: Request, features: Features, grids: Grids, script: str, world: World) -> PartitionResult:
+def _usable(request: Request, features: Features, grids: Grids, script: str, services: Services) -> PartitionResult:
     try:
-        with Interpreter(world.runtime, script) as interpreter:
-            return _computed(request, features, grids, interpreter, world)
+        with ScriptSupervisor(services.runtime, script) as interpreter:
+            return _computed(request, features, grids, interpreter, services)
     except ScriptError as error:
         return _failed(features, dict.fromkeys(range(len(features)), as_failure(error)))
 
 
 def _computed(
-    request: Request, features: Features, grids: Grids, interpreter: Interpreter, world: World
+    request: Request, features: Features, grids: Grids, interpreter: ScriptSupervisor, services: Services
 ) -> PartitionResult:
     computation = Computation(
-        feeds=bind(interpreter.evalscript, request, world.collections),
-        footing=stand(features, grids),
+        bindings=bind_bands(interpreter.evalscript, request, services.collections),
+        geometry=sample_geometry(features, grids),
         session=interpreter,
         calculations=request.calculations,
-        world=world,
+        services=services,
     )
     intervals: list[IntervalResult] = []
-    for interval, acquisitions in one_after_another(computation.feeds, request.intervals, computation.footing, world):
+    for interval, acquisitions in one_after_another(
+        computation.bindings, request.intervals, computation.geometry, services
+    ):
         intervals.extend(evaluate(computation, interval, acquisitions))
     return PartitionResult(
         features=features,
         intervals=tuple(intervals),
-        geometry_pixel_count=computation.footing.samples.counts,
+        geometry_pixel_count=computation.geometry.samples.counts,
         processing_units=processing_units(grids.sample_count, _weights(intervals, len(features))),
     )
 

@@ -13,13 +13,13 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.domain.result import ErrorType, Failure
-from arpent.engine.band_bindings import Feed
+from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import Acquisitions
-from arpent.engine.processing.sample_geometry import Footing
-from arpent.engine.processing.script_supervisor import Interpreter
-from arpent.engine.services import World
+from arpent.engine.processing.sample_geometry import SampleGeometry
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
+from arpent.engine.services import Services
 from arpent.evalscript.scenes import orbit_scene, tile_scene
-from arpent.raster.layer import givers
+from arpent.raster.layer import provenance
 from arpent.raster.mosaic import simple, stack
 from arpent.raster.mosaicking_order import orbits
 from arpent.raster.read_failures import Fault
@@ -82,16 +82,16 @@ class _Read:
 
 
 def prepare(
-    feeds: Sequence[Feed],
+    bindings: Sequence[BandBinding],
     acquisitions: Sequence[Acquisitions],
-    footing: Footing,
-    session: Interpreter,
+    geometry: SampleGeometry,
+    session: ScriptSupervisor,
     interval: Interval,
-    world: World,
+    services: Services,
 ) -> Prepared:
     """Ask preProcessScenes and updateOutput, then read only what remains."""
-    groups = [_scene_items(feed, one.items) for feed, one in zip(feeds, acquisitions, strict=True)]
-    scenes = [_scenes(feed, group) for feed, group in zip(feeds, groups, strict=True)]
+    groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
+    scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
     evalscript = session.evalscript
     if "preProcessScenes" in evalscript.functions:
         kept = session.preprocess(scenes, interval)
@@ -100,14 +100,15 @@ def prepare(
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
     read = [
-        _read(*parts, footing=footing, world=world) for parts in zip(feeds, acquisitions, groups, scenes, strict=True)
+        _read(*parts, geometry=geometry, services=services)
+        for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
     ]
     inputs = [one.inputs for one in read]
-    if len(feeds) > 1:
+    if len(bindings) > 1:
         inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
     return Prepared(
         inputs=tuple(inputs),
-        offsets=np.append(footing.samples.offsets, len(footing.samples) + 1),
+        offsets=np.append(geometry.samples.offsets, len(geometry.samples) + 1),
         evalscript=evalscript,
         items=tuple(item.id for one in acquisitions for item in one.items),
         used=np.concatenate([one.used for one in read]),
@@ -116,44 +117,51 @@ def prepare(
     )
 
 
-def _scene_items(feed: Feed, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], ...]:
+def _scene_items(binding: BandBinding, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], ...]:
     """The items of each scene; SIMPLE has no scenes."""
-    if feed.input.mosaicking is Mosaicking.ORBIT:
+    if binding.input.mosaicking is Mosaicking.ORBIT:
         return orbits(items)
-    return tuple((item,) for item in items) if feed.input.mosaicking is Mosaicking.TILE else ()
+    return tuple((item,) for item in items) if binding.input.mosaicking is Mosaicking.TILE else ()
 
 
-def _scenes(feed: Feed, groups: tuple[tuple[Item, ...], ...]) -> tuple[Scene, ...]:
+def _scenes(binding: BandBinding, groups: tuple[tuple[Item, ...], ...]) -> tuple[Scene, ...]:
     """What the script may know of them."""
-    if feed.input.mosaicking is Mosaicking.ORBIT:
-        return tuple(orbit_scene(group, feed.input.metadata) for group in groups)
-    return tuple(tile_scene(item, feed.input.metadata) for (item,) in groups)
+    if binding.input.mosaicking is Mosaicking.ORBIT:
+        return tuple(orbit_scene(group, binding.input.metadata) for group in groups)
+    return tuple(tile_scene(item, binding.input.metadata) for (item,) in groups)
 
 
 def _read(
-    feed: Feed,
+    binding: BandBinding,
     acquisitions: Acquisitions,
     groups: tuple[tuple[Item, ...], ...],
     scenes: tuple[Scene, ...],
     *,
-    footing: Footing,
-    world: World,
+    geometry: SampleGeometry,
+    services: Services,
 ) -> _Read:
     """Open what is needed of the images. Raises AssetUnreadable if one that cannot be had now may come later."""
-    if feed.input.mosaicking is Mosaicking.SIMPLE:
+    if binding.input.mosaicking is Mosaicking.SIMPLE:
         mosaic = simple(
-            acquisitions.items, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection
+            acquisitions.items,
+            binding.requests,
+            geometry.site,
+            services.reader,
+            source=binding.source,
+            collection=binding.collection,
         )
-        used = givers(mosaic.used, footing.samples.offsets, len(acquisitions.items))
+        used = provenance(mosaic.used, geometry.samples.offsets, len(acquisitions.items))
         origin = Origin(scenes=(tuple(range(len(acquisitions.items))),), used=mosaic.used[np.newaxis])
-        inputs = _script_input(feed, mosaic.values, mosaic.mask, ())
+        inputs = _script_input(binding, mosaic.values, mosaic.mask, ())
         return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
-    read = stack(groups, feed.wants, footing.site, world.reader, source=feed.source, collection=feed.collection)
+    read = stack(
+        groups, binding.requests, geometry.site, services.reader, source=binding.source, collection=binding.collection
+    )
     kept = {item.id for group in groups for item in group}
     used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
     place = {item.id: row for row, item in enumerate(acquisitions.items)}
     origin = Origin(scenes=tuple(tuple(place[item.id] for item in group) for group in groups), used=read.used)
-    inputs = _script_input(feed, read.values, read.mask, scenes)
+    inputs = _script_input(binding, read.values, read.mask, scenes)
     return _Read(inputs=inputs, used=used, origin=origin, faults=read.faults)
 
 
@@ -168,16 +176,19 @@ def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
 
 
 def _script_input(
-    feed: Feed, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
+    binding: BandBinding, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
 ) -> ScriptInput:
     """Bands in the input's order, dataMask among them, closed by the sample outside every polygon."""
     bands = iter(values)
-    no_data = feed.collection.no_data_value
+    no_data = binding.collection.no_data_value
     arrays = tuple(
-        _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in feed.input.bands
+        _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in binding.input.bands
     )
     return ScriptInput(
-        values=arrays, scales=feed.scales, scenes=scenes, normalization_factor=feed.collection.normalization_factor
+        values=arrays,
+        scales=binding.scales,
+        scenes=scenes,
+        normalization_factor=binding.collection.normalization_factor,
     )
 
 

@@ -14,16 +14,16 @@ from arpent.domain.evalscript import Evalscript, Mosaicking
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
-from arpent.engine.band_bindings import Feed
+from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import Acquisitions
 from arpent.engine.processing.inputs import Prepared, prepare
-from arpent.engine.processing.sample_geometry import Footing
-from arpent.engine.processing.scatter import spread
-from arpent.engine.processing.script_supervisor import Interpreter
+from arpent.engine.processing.sample_geometry import SampleGeometry
+from arpent.engine.processing.scatter import scatter_to_partition
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import band_samples, fusion
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
-from arpent.zonal.reductions import Outside
+from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import summarise
 
 OUTSIDE = np.iinfo(np.int64).min
@@ -34,15 +34,15 @@ OUTSIDE = np.iinfo(np.int64).min
 class Computation:
     """What stays the same over all intervals of a partition."""
 
-    feeds: tuple[Feed, ...]
+    bindings: tuple[BandBinding, ...]
     """Inputs of the script."""
-    footing: Footing
+    geometry: SampleGeometry
     """Geometry."""
-    session: Interpreter
+    session: ScriptSupervisor
     """The loaded script."""
     calculations: Calculations
     """What to report."""
-    world: World
+    services: Services
     """Ports."""
 
 
@@ -50,28 +50,28 @@ def evaluate(
     computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
 ) -> Iterator[IntervalResult]:
     """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
-    footing = computation.footing
+    geometry = computation.geometry
     present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
-    for members in groups(computation.feeds, acquisitions, present):
+    for members in groups(computation.bindings, acquisitions, present):
         rows = np.flatnonzero(members)
-        alone = len(computation.feeds) == 1 and computation.feeds[0].input.mosaicking is Mosaicking.SIMPLE
+        alone = len(computation.bindings) == 1 and computation.bindings[0].input.mosaicking is Mosaicking.SIMPLE
         if alone or len(rows) == len(members):
             yield _evaluate_group(computation, interval, members, acquisitions)
             continue
-        part = replace(computation, footing=footing.take(rows))
+        part = replace(computation, geometry=geometry.take(rows))
         result = _evaluate_group(part, interval, np.ones(len(rows), bool), [one.over(rows) for one in acquisitions])
-        yield spread(result, rows, len(members))
+        yield scatter_to_partition(result, rows, len(members))
 
 
 def groups(
-    feeds: Sequence[Feed], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
+    bindings: Sequence[BandBinding], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.bool_]]:
     """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
     several sources those of SIMPLE have length 0 or 1 (FACTS 5.2)."""
     scened = [
-        one.reach.any(axis=0, keepdims=True) if feed.input.mosaicking is Mosaicking.SIMPLE else one.reach
-        for feed, one in zip(feeds, acquisitions, strict=True)
-        if len(feeds) > 1 or feed.input.mosaicking is not Mosaicking.SIMPLE
+        one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
+        for binding, one in zip(bindings, acquisitions, strict=True)
+        if len(bindings) > 1 or binding.input.mosaicking is not Mosaicking.SIMPLE
     ]
     group = np.zeros(len(present), np.intp)
     if scened:
@@ -90,7 +90,7 @@ def _evaluate_group(
     except ScriptError as error:
         failures = dict.fromkeys(np.flatnonzero(present).tolist(), as_failure(error))
         return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
-    with computation.world.stopwatch.stage(REDUCE):
+    with computation.services.stopwatch.stage(REDUCE):
         return conclude(computation, interval, present, prepared, answer)
 
 
@@ -99,12 +99,17 @@ def ask(
 ) -> tuple[Prepared, ScriptAnswer]:
     """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
     ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
-    stopwatch = computation.world.stopwatch
+    stopwatch = computation.services.stopwatch
     with stopwatch.stage(READ):
         prepared = prepare(
-            computation.feeds, acquisitions, computation.footing, computation.session, interval, computation.world
+            computation.bindings,
+            acquisitions,
+            computation.geometry,
+            computation.session,
+            interval,
+            computation.services,
         )
-    owners = np.append(computation.footing.features.ids, OUTSIDE)
+    owners = np.append(computation.geometry.features.ids, OUTSIDE)
     with stopwatch.stage(SCRIPT):
         return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
 
@@ -121,11 +126,12 @@ def conclude(
         interval=interval,
         present=present,
         outputs=_summaries(computation, prepared, answer),
-        failures=_failures(computation.footing, prepared, answer) | dict(prepared.failures),
+        failures=_failures(computation.geometry, prepared, answer) | dict(prepared.failures),
         items=prepared.items,
-        band_samples=fusion(feed.collection.id for feed in computation.feeds)
+        band_samples=fusion(binding.collection.id for binding in computation.bindings)
         * band_samples(
-            (feed.input.bands, _depth(inputs)) for feed, inputs in zip(computation.feeds, prepared.inputs, strict=True)
+            (binding.input.bands, _depth(inputs))
+            for binding, inputs in zip(computation.bindings, prepared.inputs, strict=True)
         ),
         used=prepared.used,
     )
@@ -142,8 +148,8 @@ def _summaries(
 ) -> dict[str, dict[str, BandStatistics]]:
     """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
     evalscript = prepared.evalscript
-    footing, inside = computation.footing, slice(None, -1)
-    count, row, summaries = len(footing.features), 0, {}
+    geometry, inside = computation.geometry, slice(None, -1)
+    count, row, summaries = len(geometry.features), 0, {}
     masks = masks_of(evalscript, answer.values)
     for output in evalscript.outputs:
         valid = masks[output.mask] if output.mask is not None else np.ones(answer.values.shape[1], bool)
@@ -155,10 +161,10 @@ def _summaries(
                 values[inside],
                 valid[inside],
                 prepared.segments,
-                sample_count=footing.grids.sample_count,
+                sample_count=geometry.grids.sample_count,
                 calculation=computation.calculations.of(output.id, band),
                 sample_type=output.sample_type,
-                outside=Outside(value=np.full(count, values[-1]), valid=np.full(count, valid[-1])),
+                outside=OutsideSample(value=np.full(count, values[-1]), valid=np.full(count, valid[-1])),
             )
         summaries[output.id] = bands
     return summaries
@@ -170,12 +176,12 @@ def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArra
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
 
 
-def _failures(footing: Footing, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
+def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
     """Row → what the script threw there. If it throws for a sample outside, every feature with such samples failed."""
-    outside = len(footing.features)
+    outside = len(geometry.features)
     failures = {row: as_failure(error) for row, error in answer.failures.items() if row != outside}
     if outside in answer.failures:
-        beyond = np.flatnonzero(footing.grids.sample_count > footing.samples.counts)
+        beyond = np.flatnonzero(geometry.grids.sample_count > geometry.samples.counts)
         failures |= {int(row): as_failure(answer.failures[outside]) for row in beyond if int(row) not in failures}
     return failures
 

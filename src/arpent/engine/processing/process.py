@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ArpentError, StorageDenied, StorageNotFound, WorldError
-from arpent.domain.finding import LACKING, Finding, Verdict
+from arpent.domain.finding import INCOMPLETE, Finding, Verdict
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.request import Request
@@ -17,33 +17,33 @@ from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.output_keys import own, result_key, template
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.final_attempt import LastTry
-from arpent.engine.services import World
+from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
-from arpent.wire.result.render import render
+from arpent.wire.result.render import render_results
 
 
-def process(job_id: str, request: Request, partition: Partition, world: World, *, final: bool = False) -> Outcome:
+def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
 
     `final`: there will be no further attempt, so an image that cannot be had now costs the features that need it.
     Raises WorldError, transient whatever it was: the analysis has read this GeoPackage, searched this catalogue and
     written to this bucket, so what fails now worked a while ago, and may do so again.
     """
-    reader = LastTry(world.reader) if final else world.reader
-    world = replace(world, reader=reader, stopwatch=Stopwatch())
+    reader = LastTry(services.reader) if final else services.reader
+    services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:
         with reader.counting() as bytes_read:
-            script = script_of(request, world)
-            results = compute(request, partition.features, script, world)
-            with world.stopwatch.stage(WRITE):
-                outcome = write(job_id, request, partition, results, world)
-        return replace(outcome, bytes_read=bytes_read.total, seconds=world.stopwatch.seconds)
+            script = script_of(request, services)
+            results = compute(request, partition.features, script, services)
+            with services.stopwatch.stage(WRITE):
+                outcome = write(job_id, request, partition, results, services)
+        return replace(outcome, bytes_read=bytes_read.total, seconds=services.stopwatch.seconds)
     except WorldError as error:
         error.transient = True
         raise
 
 
-def give_up(job_id: str, request: Request, partition: Partition, error: ArpentError, world: World) -> Outcome:
+def give_up(job_id: str, request: Request, partition: Partition, error: ArpentError, services: Services) -> Outcome:
     """Write why none of the partition's features has numbers."""
     failure = Failure(type=ErrorType.EXECUTION_ERROR, message=str(error))
     result = PartitionResult(
@@ -52,18 +52,18 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
         geometry_pixel_count=np.zeros(len(partition.features), np.int64),
         failures=dict.fromkeys(range(len(partition.features)), failure),
     )
-    return write(job_id, request, replace(partition, again=True), (result,), world)
+    return write(job_id, request, replace(partition, again=True), (result,), services)
 
 
-def script_of(request: Request, world: World) -> str:
+def script_of(request: Request, services: Services) -> str:
     """The evalscript's text, read from its bucket if it lies there."""
     if isinstance(request.script, Location):
-        return world.objects.read(request.script).decode("utf-8", errors="replace")
+        return services.objects.read(request.script).decode("utf-8", errors="replace")
     return request.script
 
 
 def write(
-    job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], world: World
+    job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
     """One file per feature, and the partition's part of the table."""
     assert request.output is not None, "a batch request has an output"
@@ -71,18 +71,18 @@ def write(
     settled: list[NDArray[np.bool_]] = []
     for result in results:
         files = _files(job_id, request.output, result)
-        world.objects.write_many(request.output, world.stopwatch.each(RENDER, files))
+        services.objects.write_many(request.output, services.stopwatch.each(RENDER, files))
         reasons = failures(result)
         told = [*(_finding(result, row, failure) for row, failure in reasons.items()), *_partly(result, reasons)]
         findings.extend(told)
         settled.append(~np.isin(result.features.ids, [each.feature for each in told if improvable(each)]))
-    if world.table is not None:
-        _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), world)
+    if services.table is not None:
+        _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
     failed = sum(each.verdict is Verdict.FAILED for each in findings)
     return Outcome(
         done=sum(len(result.features) for result in results) - failed,
         failed=failed,
-        lacking=sum(each.kind == LACKING for each in findings),
+        incomplete=sum(each.kind == INCOMPLETE for each in findings),
         findings=tuple(findings),
         processing_units=sum(result.processing_units for result in results),
     )
@@ -93,34 +93,34 @@ def _write_table(
     request: Request,
     partition: Partition,
     parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]],
-    world: World,
+    services: Services,
 ) -> None:
     """The settled features (n,) of each result go into a file of this round; the others into the next round's, which
     START will overwrite when it has taken them up. So no feature is ever in two files, and none is read back.
     What somebody wrote before is overwritten, be it by no rows."""
-    assert world.table is not None
+    assert services.table is not None
     assert request.output is not None
     unsettled = tuple((result, ~settled) for result, settled in parts)
-    before = _written(own(request.output, job_id, "parquet/"), world) if partition.again else frozenset()
+    before = _written(own(request.output, job_id, "parquet/"), services) if partition.again else frozenset()
     for turn, chosen in ((partition.round + 1, unsettled), (partition.round, parts)):
         place = own(request.output, job_id, f"parquet/part-{partition.number:06d}-{turn}.parquet")
         if before is None or place.key in before or any(wanted.any() for _, wanted in chosen):
-            with world.stopwatch.stage(RENDER):
-                table = world.table(chosen, request.calculations)
-            world.objects.write(place, table)
+            with services.stopwatch.stage(RENDER):
+                table = services.table(chosen, request.calculations)
+            services.objects.write(place, table)
 
 
-def _written(folder: Location, world: World) -> frozenset[str] | None:
+def _written(folder: Location, services: Services) -> frozenset[str] | None:
     """Keys that are there; None: these keys may only write."""
     try:
-        return frozenset(world.objects.list(folder))
+        return frozenset(services.objects.list(folder))
     except (StorageDenied, StorageNotFound):
         return None
 
 
 def improvable(finding: Finding) -> bool:
     """Whether START takes the feature up again (docs/failures.md)."""
-    return finding.verdict is Verdict.FAILED or finding.kind == LACKING
+    return finding.verdict is Verdict.FAILED or finding.kind == INCOMPLETE
 
 
 def failures(result: PartitionResult) -> dict[int, Failure]:
@@ -149,7 +149,7 @@ def _partly(result: PartitionResult, reasons: Mapping[int, Failure]) -> Iterator
                 feature=int(result.features.ids[row]),
                 identifier=result.features.identifiers[row],
                 verdict=Verdict.WARNING,
-                kind=LACKING if any(failure.passing for failure in failures_) else "intervals-failed",
+                kind=INCOMPLETE if any(failure.passing for failure in failures_) else "intervals-failed",
                 message=f"{len(failures_)} of its intervals have an error; the first: {failures_[0].message}",
             )
 
@@ -157,7 +157,7 @@ def _partly(result: PartitionResult, reasons: Mapping[int, Failure]) -> Iterator
 def _files(job_id: str, output: Location, result: PartitionResult) -> Iterator[tuple[str, bytes]]:
     pattern = template(output)
     features = result.features
-    for row, payload in render(result):
+    for row, payload in render_results(result):
         yield result_key(pattern, job_id, int(features.ids[row]), features.identifiers[row]), payload
 
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Samples
 from arpent.raster.sampling_plan import Site
-from arpent.zonal.pixel_coverage import cover
+from arpent.zonal.pixel_coverage import pixel_coverage
 
 MOST_PARTS = 8
 """Groups of features whose geometry work is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Footing:
+class SampleGeometry:
     """Features that have a usable geometry, their grids and the samples inside them."""
 
     features: Features
@@ -34,17 +34,17 @@ class Footing:
         """Where the samples lie on each source grid; remembers what it has worked out."""
         return Site(crs=self.features.crs, grids=self.grids, samples=self.samples, geometries=self.features.geometries)
 
-    def take(self, rows: NDArray[np.intp]) -> Footing:
+    def take(self, rows: NDArray[np.intp]) -> SampleGeometry:
         """The same for some of the features; remembered, because the same groups come back every interval."""
         key = rows.tobytes()
         if key not in self._parts:
             if len(self._parts) >= MOST_PARTS:
                 self._parts.pop(next(iter(self._parts)))
-            self._parts[key] = stand(self.features.take(rows), self.grids.take(rows))
+            self._parts[key] = sample_geometry(self.features.take(rows), self.grids.take(rows))
         return self._parts[key]
 
     @cached_property
-    def _parts(self) -> dict[bytes, Footing]:
+    def _parts(self) -> dict[bytes, SampleGeometry]:
         return {}
 
     @property
@@ -57,6 +57,6 @@ class Footing:
         return self.site.reached(footprint)
 
 
-def stand(features: Features, grids: Grids) -> Footing:
+def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
     """Work out which samples lie inside."""
-    return Footing(features=features, grids=grids, samples=cover(features, grids))
+    return SampleGeometry(features=features, grids=grids, samples=pixel_coverage(features, grids))

@@ -13,7 +13,7 @@ from arpent.domain.result import BandStatistics, HistogramCounts, IntervalResult
 T = TypeVar("T", bound=np.generic)
 
 
-def spread(result: IntervalResult, rows: NDArray[np.intp], count: int) -> IntervalResult:
+def scatter_to_partition(result: IntervalResult, rows: NDArray[np.intp], count: int) -> IntervalResult:
     """`rows` (ascending) are the places of the result's features among `count`; the others are not present."""
     used = result.used
     return replace(

@@ -102,7 +102,7 @@ class _Call:
         return ScriptAnswer(values=values, failures=self.failures, log=tuple(self.log))
 
 
-class Interpreter:
+class ScriptSupervisor:
     """A script over the intervals of one partition. Not thread-safe.
 
     A call that ends the session (too long, too much memory, killed from outside) is repeated in a new one with halves
@@ -123,7 +123,7 @@ class Interpreter:
         self._hopeless: ScriptError | None = None
         self._width = 0
 
-    def __enter__(self) -> Interpreter:
+    def __enter__(self) -> ScriptSupervisor:
         """Raises ScriptError."""
         self._opened()
         return self

@@ -8,11 +8,11 @@ from arpent.domain.evalscript import Evalscript
 from arpent.evalscript.compile.graph import Node
 from arpent.evalscript.compile.machine import Machine
 from arpent.evalscript.compile.values import List, Record, Special, Value
-from arpent.evalscript.layout import Column, Layout
+from arpent.evalscript.layout import Column, MemoryLayout
 from arpent.evalscript.scenes import is_fusion, source_keys
 
 
-def samples_of(machine: Machine, evalscript: Evalscript, layout: Layout) -> Value:
+def samples_of(machine: Machine, evalscript: Evalscript, layout: MemoryLayout) -> Value:
     """The first argument."""
     values: list[Value] = []
     first = 0
@@ -44,7 +44,7 @@ def _scaled(machine: Machine, stored: Node, scale: tuple[float, float]) -> Node:
     return product if summand == 0 else machine.graph.make("add", product, machine.constant(float(summand)))
 
 
-def arguments_of(machine: Machine, evalscript: Evalscript, layout: Layout) -> list[Value]:
+def arguments_of(machine: Machine, evalscript: Evalscript, layout: MemoryLayout) -> list[Value]:
     """(samples, scenes, inputMetadata, customData, outputMetadata); of the last four only lengths are known."""
     opaque: list[Value] = [Special.OPAQUE] * 4
     names = {"ORBIT": "orbits", "TILE": "tiles"}

@@ -18,7 +18,7 @@ from arpent.evalscript.compile.standard import NAMESPACES, NUMBERS, functions
 from arpent.evalscript.compile.statement import STATEMENTS
 from arpent.evalscript.compile.tree import Tree, Unsupported, bound_names, declared_by_var
 from arpent.evalscript.compile.values import Builtin, Class, Function, Namespace, Scope, Special, Value
-from arpent.evalscript.layout import Layout
+from arpent.evalscript.layout import MemoryLayout
 
 _MOST_OPERATIONS = 3000
 _MOST_WIDTH = 64
@@ -40,7 +40,7 @@ class Tracer:
     implicit: set[str] = field(default_factory=set)
     """Variables that the top level makes without declaring them."""
 
-    def trace(self, layout: Layout) -> Answer:
+    def trace(self, layout: MemoryLayout) -> Answer:
         """The numbers that come back. Raises Unsupported."""
         if layout.width > _MOST_WIDTH:
             raise Unsupported("very many bands")
@@ -74,7 +74,7 @@ class Tracer:
             raise Unsupported(f"the top level writes {name}")
         self.implicit.add(name)
 
-    def _attempt(self, layout: Layout, outside: Outside) -> Answer:
+    def _attempt(self, layout: MemoryLayout, outside: Outside) -> Answer:
         machine = Machine(expressions=EXPRESSIONS, statements=STATEMENTS, invoke=invoke, member=member)
         scope = self._load(machine, outside)
         machine.memory.freeze()

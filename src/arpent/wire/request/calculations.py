@@ -18,7 +18,9 @@ def calculations(entries: Mapping[str, CalculationsEntry] | None) -> Calculation
 
 
 def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
-    histograms = {band: histogram(wish, f"{at}->histograms->{band}") for band, wish in (entry.histograms or {}).items()}
+    histograms = {
+        band: read_histogram(wish, f"{at}->histograms->{band}") for band, wish in (entry.histograms or {}).items()
+    }
     percentiles = {
         band: tuple(float(k) for k in wish.percentiles.k) if wish.percentiles else ()
         for band, wish in (entry.statistics or {}).items()
@@ -26,7 +28,7 @@ def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
     return OutputCalculations(histograms=histograms, percentiles=percentiles)
 
 
-def histogram(entry: HistogramEntry, at: str) -> Histogram:
+def read_histogram(entry: HistogramEntry, at: str) -> Histogram:
     """One histogram; `integer` follows from how its numbers were written. Raises InvalidRequest."""
     if sum(wish is not None for wish in (entry.bins, entry.bin_count, entry.bin_width)) != 1:
         raise InvalidRequest.at(at, "needs exactly one of bins, nBins and binWidth")

@@ -15,7 +15,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.interval import LastInterval
 from arpent.domain.location import Location
 from arpent.domain.request import Bounds, MosaickingOrder, Request, Resampling, Source
-from arpent.wire.iso import check_count, duration, time_range
+from arpent.wire.iso import check_count, parse_duration, parse_time_range
 from arpent.wire.request.access import read_object, write_prefix
 from arpent.wire.request.body import read_json
 from arpent.wire.request.bounds import bounds
@@ -116,9 +116,9 @@ def _request(
 ) -> Request:
     """The parts both kinds of request share, and the whole. Raises what was gathered."""
     aggregation = shape.aggregation
-    whole = gathering.attempt(time_range, aggregation.time_range, "aggregation->timeRange")
+    whole = gathering.attempt(parse_time_range, aggregation.time_range, "aggregation->timeRange")
     at = "aggregation->aggregationInterval->of"
-    period = gathering.attempt(duration, aggregation.aggregation_interval.of, at)
+    period = gathering.attempt(parse_duration, aggregation.aggregation_interval.of, at)
     sampling = gathering.attempt(_sampling, aggregation)
     sources = gathering.attempt(_sources, shape.input.data)
     wishes = gathering.attempt(calculations, shape.calculations)
@@ -209,7 +209,7 @@ def _source(entry: SourceEntry, position: int) -> Source:
     return Source(
         id=entry.id or str(position),
         collection=entry.type,
-        time_range=time_range(wanted, at, inclusive=True) if wanted else None,
+        time_range=parse_time_range(wanted, at, inclusive=True) if wanted else None,
         mosaicking_order=data_filter.mosaicking_order or MosaickingOrder.MOST_RECENT,
         max_cloud_coverage=100.0 if data_filter.max_cloud_coverage is None else float(data_filter.max_cloud_coverage),
         upsampling=processing.upsampling or Resampling.NEAREST,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 from arpent.wire.result.band import band_texts, key
-from arpent.wire.result.text import instant, join, numbers
+from arpent.wire.result.text import iso_seconds, join, numbers
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -19,7 +19,7 @@ CHUNK = 1024
 """Features rendered at once: enough for columns to pay, few enough to keep the texts small."""
 
 
-def render(result: PartitionResult) -> Iterator[tuple[int, bytes]]:
+def render_results(result: PartitionResult) -> Iterator[tuple[int, bytes]]:
     """(row, content of its file) for every feature.
 
     `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files without
@@ -70,7 +70,7 @@ def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes
     here = np.flatnonzero(interval.present[rows.start : rows.stop])
     if not len(here):
         return
-    slot = orjson.dumps({"from": instant(interval.interval.start), "to": instant(interval.interval.end)})
+    slot = orjson.dumps({"from": iso_seconds(interval.interval.start), "to": iso_seconds(interval.interval.end)})
     opening = b'{"interval":%b,' % slot
     taken = here + rows.start
     columns: list[Sequence[bytes] | bytes] = [opening + b'"outputs":{']

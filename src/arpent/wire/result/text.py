@@ -37,7 +37,7 @@ def percentile_key(k: float) -> str:
     return f"{digits}E{int(exponent)}"
 
 
-def instant(moment: datetime) -> str:
+def iso_seconds(moment: datetime) -> str:
     """UTC, seconds only: 2020-06-01T00:00:00Z."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
-from arpent.adapters.catalogs.item import interpret
+from arpent.adapters.catalogs.item import read_item
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.imagery.item import Item
 
@@ -76,6 +76,6 @@ def test_order_is_by_time() -> None:
 def test_a_real_pair(shared_data: Path) -> None:
     collection = load_collections()["sentinel-2-l2a"]
     files = sorted((shared_data / "stac_items").glob("earthsearch-v1_S2A_32TMT_20200302_*.json"))
-    items = [interpret(json.loads(file.read_text()), collection, str(file)) for file in files]
+    items = [read_item(json.loads(file.read_text()), collection, str(file)) for file in files]
     assert len(items) == 2
     assert [item.id for item in newest(item for item in items if item)] == ["S2A_32TMT_20200302_1_L2A"]

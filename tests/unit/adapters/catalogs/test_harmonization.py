@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.catalogs.item import belongs, interpret
+from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.imagery.item import Item
 
@@ -18,7 +18,7 @@ def real(shared_data: Path, start: str) -> Item:
     (path,) = (shared_data / "stac_items").glob(f"{start}*.json")
     document = json.loads(path.read_text())
     assert belongs(document, COLLECTION, folder=False)
-    item = interpret(document, COLLECTION, "https://example.test/item.json")
+    item = read_item(document, COLLECTION, "https://example.test/item.json")
     assert item is not None
     return item
 
@@ -54,7 +54,7 @@ def item(properties: dict[str, object], asset: dict[str, object], collection: st
         "properties": {"datetime": "2023-01-01T00:00:00Z", **properties},
         "assets": {"red": {"href": "B04.tif", **asset}},
     }
-    found = interpret(document, COLLECTION, "/catalog/x.json")
+    found = read_item(document, COLLECTION, "/catalog/x.json")
     assert found is not None
     return found.assets["B04"].harmonization
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.collections.files import CollectionFileError, load_collections, parse
+from arpent.adapters.collections.files import CollectionFileError, load_collections, parse_collection
 
 MINIMAL = """
 id = "byoc-1"
@@ -75,7 +75,7 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_names_the_field(change: tuple[str, str], message: str) -> None:
     with pytest.raises(CollectionFileError, match=message):
-        parse("x.toml", MINIMAL.replace(*change))
+        parse_collection("x.toml", MINIMAL.replace(*change))
 
 
 def test_the_example_of_the_documentation_loads() -> None:
@@ -83,4 +83,4 @@ def test_the_example_of_the_documentation_loads() -> None:
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert examples
     for example in examples:
-        assert parse("docs/collections.md", example).bands
+        assert parse_collection("docs/collections.md", example).bands

@@ -10,14 +10,14 @@ import pytest
 from arpent.cli.script.samples import days_of, understand
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.evalscript import Evalscript
-from arpent.evalscript.setup import interpret
+from arpent.evalscript.setup import read_setup
 
 
 def script(mosaicking: str = "SIMPLE", fusion: bool = False) -> Evalscript:
     one = {"bands": ["B04", "dataMask"]}
     inputs = [{**one, "datasource": "a"}, {**one, "datasource": "b"}] if fusion else [one]
     declared = {"input": inputs, "mosaicking": mosaicking, "output": {"bands": 1}}
-    return interpret("", declared, frozenset({"evaluatePixel"}), require_mask=False)
+    return read_setup("", declared, frozenset({"evaluatePixel"}), require_mask=False)
 
 
 def test_simple_samples_are_one_call() -> None:

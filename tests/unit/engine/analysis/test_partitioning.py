@@ -12,7 +12,7 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Level, Raster
-from arpent.engine.analysis.partitioning import cut, lay_out, runs
+from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
 
 UTM = CRS.from_epsg(32633)
 
@@ -40,41 +40,45 @@ def image(west: float = 0.0) -> Raster:
 
 def test_neighbours_in_a_block_stay_together_in_reading_order():
     points = np.array([[900.0, 100.0], [100.0, 900.0], [900.0, 900.0], [110.0, 890.0]])
-    layout = lay_out(points, UTM, [image()])
+    layout = assign_blocks(points, UTM, [image()])
     assert layout.order.tolist() == [1, 3, 2, 0]
     assert len(set(layout.block.tolist())) == 3
 
 
 def test_features_beyond_every_image_come_last():
     points = np.array([[5000.0, 0.0], [100.0, 900.0]])
-    assert lay_out(points, UTM, [image()]).order.tolist() == [1, 0]
+    assert assign_blocks(points, UTM, [image()]).order.tolist() == [1, 0]
 
 
 def test_the_first_image_that_holds_a_feature_is_its_home():
     points = np.array([[600.0, 500.0], [1200.0, 500.0]])
-    layout = lay_out(points, UTM, [image(), image(west=500.0)])
+    layout = assign_blocks(points, UTM, [image(), image(west=500.0)])
     assert layout.order.tolist() == [0, 1]
 
 
 def test_a_cut_falls_between_two_blocks_where_the_budget_allows():
     points = np.array([[100.0, 900.0]] * 3 + [[900.0, 900.0]] * 3)
-    layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), runs(np.full(6, 10), layout, budget=40, parallelism=1)))
+    layout = assign_blocks(points, UTM, [image()])
+    partitions = list(cut_into_partitions(features_at(points), runs(np.full(6, 10), layout, budget=40, parallelism=1)))
     assert [len(partition.features) for partition in partitions] == [3, 3]
 
 
 def test_a_feature_larger_than_the_budget_is_a_partition_of_its_own():
     points = np.array([[100.0, 900.0], [110.0, 900.0], [120.0, 900.0]])
-    layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), runs(np.array([1, 100, 1]), layout, budget=10, parallelism=1)))
+    layout = assign_blocks(points, UTM, [image()])
+    partitions = list(
+        cut_into_partitions(features_at(points), runs(np.array([1, 100, 1]), layout, budget=10, parallelism=1))
+    )
     assert [partition.features.ids.tolist() for partition in partitions] == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("parallelism", [1, 4])
 def test_a_small_job_keeps_every_worker_busy(parallelism: int):
     points = np.column_stack((np.linspace(0, 990, 100), np.full(100, 500.0)))
-    layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), runs(np.full(100, 10), layout, budget=10**9, parallelism=parallelism)))
+    layout = assign_blocks(points, UTM, [image()])
+    partitions = list(
+        cut_into_partitions(features_at(points), runs(np.full(100, 10), layout, budget=10**9, parallelism=parallelism))
+    )
     assert len(partitions) >= parallelism
 
 
@@ -88,8 +92,10 @@ def test_every_feature_is_in_exactly_one_partition(
 ):
     points = np.array([entry[:2] for entry in entries])
     weight = np.array([entry[2] for entry in entries])
-    layout = lay_out(points, UTM, [image()])
-    partitions = list(cut(features_at(points), runs(weight, layout, budget=budget, parallelism=parallelism)))
+    layout = assign_blocks(points, UTM, [image()])
+    partitions = list(
+        cut_into_partitions(features_at(points), runs(weight, layout, budget=budget, parallelism=parallelism))
+    )
     ids = [int(feature) for partition in partitions for feature in partition.features.ids]
     assert sorted(ids) == list(range(len(entries)))
     assert [partition.number for partition in partitions] == list(range(len(partitions)))
@@ -101,7 +107,7 @@ def test_what_reaches_into_the_next_blocks_stays_with_the_first_one():
     """Its last lines would cost the block above a second, whole decoding; the first lines of the one below are few."""
     centres = np.array([[250.0, 510.0], [250.0, 490.0], [510.0, 900.0], [20.0, 980.0]])
     corners = np.array([[200.0, 600.0], [200.0, 580.0], [490.0, 950.0], [-30.0, 1030.0]])
-    assert len(set(lay_out(centres, UTM, [image()]).block.tolist())) == 3
-    layout = lay_out(centres, UTM, [image()], corners)
+    assert len(set(assign_blocks(centres, UTM, [image()]).block.tolist())) == 3
+    layout = assign_blocks(centres, UTM, [image()], corners)
     assert len(set(layout.block.tolist())) == 1
     assert layout.inside.all()

@@ -14,7 +14,7 @@ from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfM
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
-from arpent.engine.processing.script_supervisor import LONGEST_PATIENCE, OPENINGS, PATIENCE, Interpreter
+from arpent.engine.processing.script_supervisor import LONGEST_PATIENCE, OPENINGS, PATIENCE, ScriptSupervisor
 
 SECONDS = 60.0
 FINE, LOOPS, HUNGRY, THROWS, DEAR = range(5)
@@ -96,7 +96,7 @@ class Session:
         raise error
 
 
-def evaluate(interpreter: Interpreter, behaviours: Sequence[int], length: int = 3) -> ScriptAnswer:
+def evaluate(interpreter: ScriptSupervisor, behaviours: Sequence[int], length: int = 3) -> ScriptAnswer:
     """Features of so many samples each, all alike."""
     values = np.repeat(np.array(behaviours, np.uint16), length)
     offsets = np.arange(len(behaviours) + 1) * length
@@ -110,8 +110,8 @@ def evaluate(interpreter: Interpreter, behaviours: Sequence[int], length: int = 
 
 
 @contextmanager
-def interpreting(runtime: Runtime) -> Iterator[Interpreter]:
-    with Interpreter(runtime, "script", runtime.clock) as interpreter:  # type: ignore[arg-type]
+def interpreting(runtime: Runtime) -> Iterator[ScriptSupervisor]:
+    with ScriptSupervisor(runtime, "script", runtime.clock) as interpreter:  # type: ignore[arg-type]
         yield interpreter
 
 

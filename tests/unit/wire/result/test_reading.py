@@ -13,7 +13,7 @@ import pytest
 from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.result import ErrorType, Failure
 from arpent.wire.result.reading import rows_of
-from arpent.wire.result.render import render
+from arpent.wire.result.render import render_results
 from tests.support import results
 
 WISH = Calculation(histogram=Histogram(bins=(0.0, 0.25, 1.0)), percentiles=(50.0, 99.9))
@@ -34,7 +34,7 @@ def entry(**fields: Any) -> dict[str, Any]:
 
 def test_what_we_render_comes_back() -> None:
     one = results.interval(6, {"ndvi": {"B0": results.band(4, WISH)}}, present=[True] * 4)
-    files = dict(render(results.partition(4, one)))
+    files = dict(render_results(results.partition(4, one)))
     (row,) = rows_of(files[3])
     band = results.band(4, WISH)
     assert (row["id"], row["identifier"], row["output"], row["band"], row["status"]) == (
@@ -96,7 +96,7 @@ def test_a_failed_interval_is_one_row(error: Any) -> None:
 
 def test_our_own_failures_come_back() -> None:
     broken = Failure(type=ErrorType.BAD_REQUEST, message="no polygon")
-    files = dict(render(results.partition(2, failures={1: broken})))
+    files = dict(render_results(results.partition(2, failures={1: broken})))
     assert rows_of(files[0]) == []
     assert rows_of(files[1])[0]["reason"] == "BAD_REQUEST: no polygon"
 

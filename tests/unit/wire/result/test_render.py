@@ -13,7 +13,7 @@ from sentinelhub.data_utils import get_failed_statistical_requests, statistical_
 from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import ErrorType, Failure, PartitionResult
-from arpent.wire.result.render import render, render_response
+from arpent.wire.result.render import render_response, render_results
 from arpent.wire.result.text import numbers, percentile_key
 from tests.support.results import band, interval, partition
 
@@ -22,7 +22,7 @@ SHARED = Calculation(percentiles=(50, 99.9), histogram=Histogram(bin_count=2, lo
 
 
 def parsed(result: PartitionResult) -> list[dict[str, Any]]:
-    files = list(render(result))
+    files = list(render_results(result))
     assert [row for row, _ in files] == list(range(len(result.features)))
     return [json.loads(payload) for _, payload in files]
 
@@ -36,7 +36,7 @@ def entry(calculation: Calculation, sample_type: SampleType = SampleType.FLOAT32
 
 def test_a_file_to_the_byte():
     result = partition(2, interval(6, {"default": {"B0": band(2, Calculation())}}, present=[True, True]))
-    (_, first), (_, second) = render(result)
+    (_, first), (_, second) = render_results(result)
     slot = (
         b'{"interval":{"from":"2020-06-01T00:00:00Z","to":"2020-07-01T00:00:00Z"},"outputs":{"default":{"bands":{"B0":'
     )
@@ -92,7 +92,7 @@ def test_integer_edges_are_json_integers_and_extremes_are_not():
         2, interval(6, {"o": {"B0": band(2, Calculation(histogram=Histogram(bins=(0, 1, 2), integer=True)),
                                          SampleType.UINT8)}}, present=[False, True])
     )  # fmt: skip
-    text = dict(render(result))[1]
+    text = dict(render_results(result))[1]
     assert b'{"lowEdge":0,"highEdge":1,"count":1}' in text
     assert b'"min":0.0' in text
 
@@ -147,9 +147,9 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch):
         interval(6, {"default": {"B0": band(20, calculation)}}, present=[k % 3 > 0 for k in range(20)],
                  failures={4: BROKEN, 15: BROKEN}),
     )  # fmt: skip
-    whole = list(render(result))
+    whole = list(render_results(result))
     monkeypatch.setattr("arpent.wire.result.render.CHUNK", 3)
-    assert list(render(result)) == whole
+    assert list(render_results(result)) == whole
 
 
 def test_the_official_client_reads_them():

@@ -12,7 +12,7 @@ MOST_SUSPECTS = 16
 """Parts of what was one partition that may be without a result at once: so many killers are found in it."""
 
 
-def cut(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
+def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
     """Free the partition, reduced to the first half of its features; the second half is a new one. Both begin with
     `deaths` on their account; the features, done and failed of the job add up to what they were.
 

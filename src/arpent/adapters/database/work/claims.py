@@ -17,7 +17,7 @@ CANDIDATES = 8
 """Jobs looked at per claim; more than one, as another runner may be quicker at the first."""
 
 
-def candidates(
+def claimable(
     connection: Connection, now: datetime, *, analyses: bool, partitions: bool
 ) -> tuple[tuple[str, Status], ...]:
     """Jobs with free work, the least recently served first."""

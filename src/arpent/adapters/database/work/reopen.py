@@ -7,15 +7,15 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from arpent.adapters.database.schema import findings, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
-from arpent.domain.finding import LACKING, Verdict
+from arpent.domain.finding import INCOMPLETE, Verdict
 
-TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == LACKING)
+TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLETE)
 """Findings about features that another try may better."""
 
 
 def reopen(connection: Connection, job_id: str) -> None:
     """Every finished partition with such features; a second call finds none left."""
-    worse = partitions.c.failed + partitions.c.lacking
+    worse = partitions.c.failed + partitions.c.incomplete
     failed = select(partitions.c.number, worse).where(
         partitions.c.job_id == job_id, partitions.c.finished.is_(True), worse > 0
     )
@@ -49,7 +49,7 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
             deaths=0,
             vanished=0,
             cut_from=None,
-            lacking=0,
+            incomplete=0,
             round=partitions.c.round + 1,
         )
     )

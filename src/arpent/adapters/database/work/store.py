@@ -41,7 +41,7 @@ class SqlWorkStore:
 
     def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
         with reading(self._engine) as connection:  # most looks find nothing, and then nobody's write has to wait
-            candidates = claims.candidates(connection, now, analyses=analyses, partitions=partitions)
+            candidates = claims.claimable(connection, now, analyses=analyses, partitions=partitions)
         until = now + timedelta(seconds=seconds)
         for job_id, status in candidates:
             with writing(self._engine) as connection:
@@ -82,7 +82,7 @@ class SqlWorkStore:
                     seconds=sum(seconds for _, seconds in outcome.seconds),
                     done=partitions.c.done + outcome.done,
                     failed=partitions.c.failed + outcome.failed,
-                    lacking=partitions.c.lacking + outcome.lacking,
+                    incomplete=partitions.c.incomplete + outcome.incomplete,
                     processing_units=partitions.c.processing_units + outcome.processing_units,
                 )
             _held(connection.execute(statement.values(token=None, leased_until=None, failures=0)), lease)
@@ -106,7 +106,7 @@ class SqlWorkStore:
         with writing(self._engine) as connection:
             # Keeps the row from others until the end: whoever takes the partition over sees it whole or cut.
             _held(connection.execute(_leased(lease).values(not_before=None)), lease)
-            return halves.cut(connection, lease.job_id, lease.partition.number, deaths)
+            return halves.bisect(connection, lease.job_id, lease.partition.number, deaths)
 
     def reopen(self, job_id: str) -> None:
         with writing(self._engine) as connection:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from dask import config
 from distributed import Client
 
-from arpent.adapters.executors.dask.heartbeats import Pulse, Sign
+from arpent.adapters.executors.dask.heartbeats import Heartbeats, WorkerHeartbeat
 from arpent.adapters.executors.dask.task import Work
 from arpent.adapters.executors.dask.ticket import DaskTicket
 from arpent.domain.errors import WorkerDied, WorkLost, WorldError
@@ -86,7 +86,7 @@ class DaskExecutor:
     def _begin(self, client: Client) -> None:
         """Nothing that was known of an earlier scheduler's workers counts."""
         self._client = client
-        self._pulse = Pulse(self._silence_seconds)
+        self._heartbeats = Heartbeats(self._silence_seconds)
         self._found = Look()
         self._looking: Looking | None = None
         self._look_at = 0.0
@@ -101,7 +101,9 @@ class DaskExecutor:
         with self._lock:
             if self._looking is None and time.monotonic() >= self._look_at:
                 first = not self._look_at
-                self._looking = asyncio.run_coroutine_threadsafe(_look(client, self._pulse), client.loop.asyncio_loop)
+                self._looking = asyncio.run_coroutine_threadsafe(
+                    _look(client, self._heartbeats), client.loop.asyncio_loop
+                )
                 if first:
                     futures.wait([self._looking], CONNECT_SECONDS)  # the first answer is waited for
             if self._looking is not None and self._looking.done():
@@ -194,22 +196,22 @@ def _may_be_overheard(address: str) -> bool:
         return split.scheme == "tcp" and split.hostname != "localhost"
 
 
-async def _look(client: Client, pulse: Pulse) -> Look:
+async def _look(client: Client, heartbeats: Heartbeats) -> Look:
     """Ask the scheduler for its workers, and for what the silent ones have."""
     answer = await asyncio.wait_for(client.scheduler.identity(), CONNECT_SECONDS)
-    pulse.look(_signs(answer["workers"]), time.monotonic())
-    silent = pulse.silent
+    heartbeats.look(_heartbeats(answer["workers"]), time.monotonic())
+    silent = heartbeats.silent
     if not silent:
-        return Look(slots=pulse.threads, workers=len(answer["workers"]))
+        return Look(slots=heartbeats.threads, workers=len(answer["workers"]))
     held = await asyncio.wait_for(client.scheduler.processing(), CONNECT_SECONDS)
     lost = frozenset(str(name) for address in silent for name in held.get(address, ()))
-    return Look(slots=pulse.threads, workers=len(answer["workers"]), wanted=pulse.living, lost=lost)
+    return Look(slots=heartbeats.threads, workers=len(answer["workers"]), wanted=heartbeats.living, lost=lost)
 
 
-def _signs(workers: Mapping[str, Mapping[str, object]]) -> dict[str, Sign]:
+def _heartbeats(workers: Mapping[str, Mapping[str, object]]) -> dict[str, WorkerHeartbeat]:
     """A worker that is paused or about to leave takes no work."""
     return {
-        address: Sign(
+        address: WorkerHeartbeat(
             threads=int(str(worker["nthreads"])) if worker["status"] == "running" else 0,
             last_seen=float(str(worker["last_seen"])),
         )

@@ -13,7 +13,7 @@ them every n / 200 seconds and one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sign:
+class WorkerHeartbeat:
     """What a scheduler says of a worker."""
 
     threads: int
@@ -22,42 +22,42 @@ class Sign:
     """When it was last heard of, by the scheduler's clock: only its changes mean anything here."""
 
 
-class Pulse:
+class Heartbeats:
     """Workers of a cluster, as seen by one who looks now and then. No clock but ours is trusted."""
 
     def __init__(self, silence_seconds: float) -> None:
         """A worker of which nothing is heard for so long is silent: cut off, frozen, or dead."""
         self._silence_seconds = silence_seconds
-        self._signs: dict[str, Sign] = {}
+        self._heartbeats: dict[str, WorkerHeartbeat] = {}
         self._unheard: dict[str, float] = {}
         self._looked_at: float | None = None
 
-    def look(self, signs: Mapping[str, Sign], now: float) -> None:
+    def look(self, heartbeats: Mapping[str, WorkerHeartbeat], now: float) -> None:
         """What the scheduler says at this instant of a clock that never goes back; by address of the worker."""
         gap = 0.0 if self._looked_at is None else min(now - self._looked_at, LONGEST_GAP_SECONDS)
         self._unheard = {
-            address: self._unheard.get(address, 0.0) + gap if self._is_same(address, sign) else 0.0
-            for address, sign in signs.items()
+            address: self._unheard.get(address, 0.0) + gap if self._is_same(address, heartbeat) else 0.0
+            for address, heartbeat in heartbeats.items()
         }
-        self._signs, self._looked_at = dict(signs), now
+        self._heartbeats, self._looked_at = dict(heartbeats), now
 
     @property
     def silent(self) -> frozenset[str]:
         """Those that should not be waited for."""
-        patience = max(self._silence_seconds, HEARTBEATS * (0.5 + len(self._signs) / 200))
+        patience = max(self._silence_seconds, HEARTBEATS * (0.5 + len(self._heartbeats) / 200))
         return frozenset(address for address, seconds in self._unheard.items() if seconds >= patience)
 
     @property
     def living(self) -> tuple[str, ...]:
         """The others."""
         silent = self.silent
-        return tuple(address for address in self._signs if address not in silent)
+        return tuple(address for address in self._heartbeats if address not in silent)
 
     @property
     def threads(self) -> int:
         """Of the living."""
-        return sum(self._signs[address].threads for address in self.living)
+        return sum(self._heartbeats[address].threads for address in self.living)
 
-    def _is_same(self, address: str, sign: Sign) -> bool:
-        known = self._signs.get(address)
-        return known is not None and known.last_seen == sign.last_seen
+    def _is_same(self, address: str, heartbeat: WorkerHeartbeat) -> bool:
+        known = self._heartbeats.get(address)
+        return known is not None and known.last_seen == heartbeat.last_seen

@@ -19,12 +19,12 @@ from arpent.evalscript.compile.code import assembly
 from arpent.evalscript.compile.graph import Node, given
 from arpent.evalscript.compile.trace import Tracer
 from arpent.evalscript.compile.tree import Tree, Unsupported
-from arpent.evalscript.layout import Layout
+from arpent.evalscript.layout import MemoryLayout
 from arpent.evalscript.program import prelude
 
 _LOG = logging.getLogger("arpent.evalscript")
 _KEPT = 256
-_Key = tuple[Evalscript, Layout]
+_Key = tuple[Evalscript, MemoryLayout]
 _Kept = TypeVar("_Kept")
 
 
@@ -57,11 +57,11 @@ class Workshop:
         self._compiler = LlvmCompiler()
         self._parser = ScriptParser()
         self._prelude: Tree | None = None
-        self._kernels: OrderedDict[tuple[Evalscript, Layout], Kernel | None] = OrderedDict()
-        self._asked: OrderedDict[tuple[Evalscript, Layout], int] = OrderedDict()
+        self._kernels: OrderedDict[tuple[Evalscript, MemoryLayout], Kernel | None] = OrderedDict()
+        self._asked: OrderedDict[tuple[Evalscript, MemoryLayout], int] = OrderedDict()
         self._distrusted: set[str] = set()
 
-    def kernel(self, evalscript: Evalscript, layout: Layout, count: int) -> Kernel | None:
+    def kernel(self, evalscript: Evalscript, layout: MemoryLayout, count: int) -> Kernel | None:
         """The kernel for `count` samples; None: let the interpreter do it."""
         key = (evalscript, layout)
         with self._lock:
@@ -83,7 +83,7 @@ class Workshop:
         with self._lock:
             self._distrusted.add(evalscript.source)
 
-    def _made(self, evalscript: Evalscript, layout: Layout) -> Kernel | None:
+    def _made(self, evalscript: Evalscript, layout: MemoryLayout) -> Kernel | None:
         try:
             return self.make(evalscript, layout)
         except Unsupported as reason:
@@ -92,7 +92,7 @@ class Workshop:
             _LOG.warning("an evalscript is interpreted, not compiled: the compiler failed", exc_info=True)
         return None
 
-    def make(self, evalscript: Evalscript, layout: Layout) -> Kernel:
+    def make(self, evalscript: Evalscript, layout: MemoryLayout) -> Kernel:
         """Compile. Raises Unsupported."""
         if self._prelude is None:
             self._prelude = self._parser(prelude())
@@ -103,7 +103,7 @@ class Workshop:
         tracer = Tracer(evalscript=evalscript, script=script, prelude=self._prelude)
         return self._translated(tracer.trace(layout), layout)
 
-    def _translated(self, answer: Answer, layout: Layout) -> Kernel:
+    def _translated(self, answer: Answer, layout: MemoryLayout) -> Kernel:
         rows: list[Node] = list(answer.values)
         missing: list[int | None] = []
         for node in answer.missing:

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 
 from arpent.domain.evalscript import Evalscript
-from arpent.evalscript.layout import Layout
+from arpent.evalscript.layout import MemoryLayout
 
 REFEREED = 4096
 """Samples looked at per session and layout, if any are."""
@@ -24,7 +24,7 @@ class Referee:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._declared: OrderedDict[str, Evalscript] = OrderedDict()
-        self._sessions: OrderedDict[tuple[Evalscript, Layout], int] = OrderedDict()
+        self._sessions: OrderedDict[tuple[Evalscript, MemoryLayout], int] = OrderedDict()
 
     def declared(self, script: str) -> Evalscript | None:
         """What setup() of this text returned; None: nobody has asked it yet."""
@@ -39,7 +39,7 @@ class Referee:
             while len(self._declared) > _KEPT:
                 self._declared.popitem(last=False)
 
-    def samples(self, evalscript: Evalscript, layout: Layout) -> int:
+    def samples(self, evalscript: Evalscript, layout: MemoryLayout) -> int:
         """How many samples of this layout to look at in a session that meets it for the first time."""
         key = (evalscript, layout)
         with self._lock:

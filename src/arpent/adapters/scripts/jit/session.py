@@ -17,7 +17,7 @@ from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
 from arpent.evalscript.compile.answer import outputs_of
-from arpent.evalscript.layout import Layout
+from arpent.evalscript.layout import MemoryLayout
 
 _LOG = logging.getLogger("arpent.evalscript")
 _FIRST, _SPREAD, _ODD = 2048, 1024, 1024
@@ -42,7 +42,7 @@ class CompiledSession:
         self._stack = ExitStack()
         self._inner: ScriptSession | None = None
         self._evalscript = self._current = declared or self._interpreter().evalscript
-        self._left: dict[Layout, int] = {}
+        self._left: dict[MemoryLayout, int] = {}
         self._trusting = True
 
     def _interpreter(self) -> ScriptSession:
@@ -72,7 +72,7 @@ class CompiledSession:
         kinds = [entry.mosaicking for entry in self._current.inputs]
         arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, kinds, strict=True)]
         columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
-        layout = Layout(inputs=columns, width=self._current.width)
+        layout = MemoryLayout(inputs=columns, width=self._current.width)
         count = arrays[0][0].shape[1]
         kernel = self._workshop.kernel(self._current, layout, count) if self._trusting else None
         if kernel is None:
@@ -87,7 +87,9 @@ class CompiledSession:
 
     # ---- the referee
 
-    def _confirmed(self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, layout: Layout) -> bool:
+    def _confirmed(
+        self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, layout: MemoryLayout
+    ) -> bool:
         """Whether the interpreter agrees on some samples, as long as it has not seen enough of this layout."""
         if layout not in self._left:
             self._left[layout] = self._referee.samples(self._current, layout)

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 
-from arpent.adapters.scripts.v8.launcher import Newborn
+from arpent.adapters.scripts.v8.launcher import ChildProcess
 from arpent.adapters.scripts.v8.protocol import ChannelClosed, Message
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptTimeout
 from arpent.evalscript.program import engine, line_offset, parsing, program, script_error, syntax_error
@@ -22,8 +22,10 @@ _OUT_OF_TIME = {-signal.SIGXCPU}
 class Dialogue:
     """With one interpreter. Any of its methods may raise ScriptTimeout, ScriptOutOfMemory; then it is dead."""
 
-    def __init__(self, newborn: Newborn, end: Callable[[Newborn], int], seconds: float, memory_mib: int) -> None:
-        self._newborn = newborn
+    def __init__(
+        self, child: ChildProcess, end: Callable[[ChildProcess], int], seconds: float, memory_mib: int
+    ) -> None:
+        self._child = child
         self._end = end
         self._seconds = seconds
         self._memory_mib = memory_mib
@@ -43,7 +45,7 @@ class Dialogue:
         """End the interpreter."""
         if self._alive:
             self._alive = False
-            self._end(self._newborn)
+            self._end(self._child)
 
     def load(self, source: str) -> object:
         """Which functions a script defines. Raises ScriptSyntaxError, ScriptSetupError."""
@@ -96,7 +98,7 @@ class Dialogue:
         if not self._alive:
             raise ScriptExecutionError("the interpreter of this script has ended")
         seconds = max(_LEAST, self._until - time.monotonic())
-        channel = self._newborn.channel
+        channel = self._child.channel
         try:
             asked = {**message, "seconds": seconds}
             channel.send(asked, () if descriptor is None else (descriptor,), seconds + _GRACE)
@@ -112,7 +114,7 @@ class Dialogue:
     def _over(self, end: str | None, message: str = "") -> ScriptError:
         """The interpreter is to end, or has: why."""
         self._alive = False
-        status = self._end(self._newborn)
+        status = self._end(self._child)
         if end == "time" or (end is None and status in _OUT_OF_TIME):
             return ScriptTimeout(f"the script ran longer than {self._allowed:.3g} s; it must do less per sample")
         if end == "memory" or (end is None and status in _OUT_OF_MEMORY):

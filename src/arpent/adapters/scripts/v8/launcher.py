@@ -19,7 +19,7 @@ _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_P
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Newborn:
+class ChildProcess:
     """An interpreter's process."""
 
     channel: Channel
@@ -38,25 +38,25 @@ class Nursery:
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
 
-    def start(self) -> Newborn:
+    def start(self) -> ChildProcess:
         """A new interpreter. Raises WorldError if none can be had."""
         with self._lock:
             for _ in range(2):
                 zygote = self._running()
                 try:
-                    return zygote.bear()
+                    return zygote.spawn()
                 except (ChannelClosed, TimeoutError, ValueError):
                     self._stop()
         raise WorldError("no interpreter for evalscripts could be started", transient=True)
 
-    def end(self, newborn: Newborn) -> int:
+    def end(self, child: ChildProcess) -> int:
         """Kill an interpreter if it still lives; how it ended (a negative number is a signal)."""
-        newborn.channel.close()
+        child.channel.close()
         with self._lock:
             if self._zygote is None or self._zygote.owner != os.getpid():
                 return 0
             try:
-                return self._zygote.end(newborn.process)
+                return self._zygote.end(child.process)
             except (ChannelClosed, TimeoutError, ValueError):
                 self._stop()
                 return 0
@@ -103,7 +103,7 @@ class _Zygote:
         self._channel = Channel(ours)
         self.close = weakref.finalize(self, _stop, self._channel, process, self.owner)
 
-    def bear(self) -> Newborn:
+    def spawn(self) -> ChildProcess:
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
         try:
@@ -114,7 +114,7 @@ class _Zygote:
         except BaseException:
             channel.close()
             raise
-        return Newborn(channel=channel, process=process, confined=confined)
+        return ChildProcess(channel=channel, process=process, confined=confined)
 
     def end(self, process: int) -> int:
         self._channel.send({"process": process}, seconds=_PATIENCE)

@@ -48,11 +48,11 @@ class V8Runtime:
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
-        newborn = self._nursery.start()
-        if not newborn.confined and not self._warned:
+        child = self._nursery.start()
+        if not child.confined and not self._warned:
             self._warned = True
             _LOG.warning("evalscripts run without the system-call filter: it needs Linux on x86-64")
-        dialogue = Dialogue(newborn, self._nursery.end, self._seconds, self._memory_mib)
+        dialogue = Dialogue(child, self._nursery.end, self._seconds, self._memory_mib)
         try:
             yield V8Session(dialogue, script.lstrip("\ufeff"), require_mask=self._require_mask)
         finally:

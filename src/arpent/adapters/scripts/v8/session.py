@@ -17,10 +17,10 @@ from arpent.domain.evalscript import Evalscript, Mosaicking
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
 from arpent.evalscript.harness import harness
-from arpent.evalscript.layout import SEGMENTS, Layout, capacity_of
+from arpent.evalscript.layout import SEGMENTS, MemoryLayout, capacity_of
 from arpent.evalscript.outputs import counted, declared
 from arpent.evalscript.scenes import given, is_fusion, preprocessing, source_keys
-from arpent.evalscript.setup import check_version, interpret
+from arpent.evalscript.setup import check_version, read_setup
 
 _SMALLEST, _LARGEST = 1 << 20, 1 << 26
 _HARNESSES = 32
@@ -40,7 +40,7 @@ class V8Session:
         answer = self._ask("setup", kind=ScriptSetupError)
         if not isinstance(answer, dict):
             raise ScriptSetupError("setup() must return an object { input: [...], output: {...} }")
-        self._evalscript = interpret(
+        self._evalscript = read_setup(
             source,
             answer.get("declared"),
             self._functions,
@@ -49,7 +49,7 @@ class V8Session:
         )
         self._current = self._evalscript
         self._arena: Arena | None = None
-        self._harnesses: dict[tuple[Evalscript, Layout], int] = {}
+        self._harnesses: dict[tuple[Evalscript, MemoryLayout], int] = {}
 
     @property
     def evalscript(self) -> Evalscript:
@@ -98,7 +98,7 @@ class V8Session:
         arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, mosaickings, strict=True)]
         columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, mosaickings, strict=True))
         count = arrays[0][0].shape[1]
-        layout = self._prepare(Layout(inputs=columns, width=evalscript.width), count)
+        layout = self._prepare(MemoryLayout(inputs=columns, width=evalscript.width), count)
         number = self._attach(evalscript, layout)
         self._ask("begin", self._call_of(inputs))
         values = np.empty((evalscript.width, count))
@@ -123,7 +123,7 @@ class V8Session:
             "input": metadata,
         }
 
-    def _prepare(self, layout: Layout, count: int) -> Layout:
+    def _prepare(self, layout: MemoryLayout, count: int) -> MemoryLayout:
         """The layout with a capacity, over an arena that is large enough; it grows by doubling, up to a bound."""
         wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
         size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))
@@ -137,7 +137,7 @@ class V8Session:
             raise ScriptOutOfMemory("one sample has more scenes and bands than an interpreter takes")
         return replace(layout, capacity=capacity)
 
-    def _attach(self, evalscript: Evalscript, layout: Layout) -> int:
+    def _attach(self, evalscript: Evalscript, layout: MemoryLayout) -> int:
         key = (evalscript, layout)
         if key not in self._harnesses:
             if len(self._harnesses) >= _HARNESSES:
@@ -150,7 +150,7 @@ class V8Session:
     def _passes(
         self,
         arrays: Sequence[Sequence[NDArray[np.generic]]],
-        layout: Layout,
+        layout: MemoryLayout,
         number: int,
         offsets: NDArray[np.int64],
         values: NDArray[np.float64],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.ports.scripts import ScriptInput
-from arpent.evalscript.layout import ITEM_SIZES, SEGMENTS, Column, Layout
+from arpent.evalscript.layout import ITEM_SIZES, SEGMENTS, Column, MemoryLayout
 
 
 class Arena:
@@ -30,7 +30,7 @@ class Arena:
         os.close(self.descriptor)
 
     def fill(
-        self, layout: Layout, inputs: Sequence[Sequence[NDArray[np.generic]]], low: int, high: int
+        self, layout: MemoryLayout, inputs: Sequence[Sequence[NDArray[np.generic]]], low: int, high: int
     ) -> list[tuple[int, int]]:
         """Put samples low … high of all columns in place; the pieces of bytes that hold them."""
         pieces = []
@@ -48,12 +48,12 @@ class Arena:
         self._ends[: len(ends)] = ends
         return 0, 8 * len(ends)
 
-    def pieces_out(self, layout: Layout, count: int) -> list[tuple[int, int]]:
+    def pieces_out(self, layout: MemoryLayout, count: int) -> list[tuple[int, int]]:
         """Where `count` values of each output row will be."""
         starts = (layout.offsets[-1] + row * layout.capacity * 8 for row in range(layout.width))
         return [(start, start + 8 * count) for start in starts]
 
-    def values(self, layout: Layout, count: int) -> NDArray[np.float64]:
+    def values(self, layout: MemoryLayout, count: int) -> NDArray[np.float64]:
         """(width, count): the output; a view."""
         rows = np.frombuffer(self._map, np.float64, layout.width * layout.capacity, layout.offsets[-1])
         return rows.reshape(layout.width, layout.capacity)[:, :count]

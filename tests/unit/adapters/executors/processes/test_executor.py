@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.executors.inline import SerialExecutor
+from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.domain.errors import AssetUnreadable, WorkerDied, WorldError
 from arpent.domain.partition import Outcome
@@ -100,7 +100,7 @@ def wait_until_gone(processes: set[int]) -> set[int]:
 
 class TestSerial:
     def test_answers_at_once(self) -> None:
-        executor: Executor = SerialExecutor()
+        executor: Executor = InlineExecutor()
         ticket = executor.submit(count, lease())
         assert ticket.done()
         assert ticket.result().done == 3
