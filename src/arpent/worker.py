@@ -31,7 +31,9 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """What a worker does with a partition; it reaches images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     final = lease.attempt >= settings.policy.attempts
-    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services_of(settings), final=final)
+    return process(
+        lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services_of(settings), final=final
+    )
 
 
 def for_workers(settings: Settings) -> Settings:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from arpent.domain.interval import iso_seconds
 from arpent.wire.request.parse import parse_statistical
-from arpent.wire.result.text import iso_seconds
 from tests.support.published import cases
 from tests.unit.wire.bodies import STATISTICAL, text
 

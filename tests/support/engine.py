@@ -18,7 +18,7 @@ from arpent.engine.processing.process import process
 from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
-from arpent.wiring import world
+from arpent.worker import services_of
 from tests.support.client import seed_body
 from tests.support.parcels import Parcel, reproject
 
@@ -36,7 +36,7 @@ class Engine:
         buckets = folder / "buckets"
         (buckets / "results").mkdir(parents=True)
         settings = Settings(catalog=str(catalog), buckets=buckets, parquet=False, script_seconds=10)
-        return cls(buckets=buckets, world=world(settings))
+        return cls(buckets=buckets, world=services_of(settings))
 
     def run(
         self, body: Mapping[str, Any], parcels: Sequence[Parcel], epsg: int = 32633, cuts: Sequence[int] = ()

@@ -27,7 +27,7 @@ MARK = "ARPENT_TEST_MARK"
 def arpent() -> list[str]:
     """The command line, beside this interpreter or as a module."""
     script = Path(sys.executable).with_name("arpent")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "arpent.cli.main"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "arpent"]
 
 
 def free_port() -> int:

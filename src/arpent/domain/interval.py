@@ -1,10 +1,10 @@
-"""Interval: one slice of time; and how a time range is cut into them."""
+"""Interval: one slice of time, how a time range is cut into them, and how instants are written."""
 
 from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 
@@ -69,3 +69,13 @@ def split(whole: Interval, period: Period, last: LastInterval) -> tuple[Interval
                 end = whole.end
         slices.append(Interval(start=start, end=end))
     return tuple(slices)
+
+
+def iso_seconds(moment: datetime) -> str:
+    """`2020-06-01T00:00:00Z`: UTC, whole seconds, as results and scripts show instants (FACTS 3.2)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_microseconds(moment: datetime) -> str:
+    """`2022-08-26T08:55:08.962021Z`: UTC, always six digits, as task objects show instants (FACTS 1.3)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from zlib import crc32
 
 import shapely
 
 from arpent.domain.evalscript import Evalscript, Input, Mosaicking
 from arpent.domain.imagery.item import Item
-from arpent.domain.interval import Interval
+from arpent.domain.interval import Interval, iso_seconds
 from arpent.domain.ports.scripts import Scene
 
 BOUNDS = "bounds"
@@ -26,14 +26,13 @@ Given = list[list[object]]
 """Per input: its key, "orbits" or "tiles" or None, and the fields of its scenes."""
 
 
-def iso_text(instant: datetime) -> str:
-    """`2020-12-06T10:08:08Z`, seconds only, as the real service writes it."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def tile_scene(item: Item, metadata: Sequence[str] = ()) -> Scene:
     """One acquisition as `scenes.tiles[i]` tells it; dataGeometry and dataEnvelope only when `metadata` asks."""
-    fields: dict[str, object] = {"date": iso_text(item.instant), "shId": crc32(item.id.encode()), "dataPath": item.href}
+    fields: dict[str, object] = {
+        "date": iso_seconds(item.instant),
+        "shId": crc32(item.id.encode()),
+        "dataPath": item.href,
+    }
     if item.cloud_cover is not None:
         fields["cloudCoverage"] = item.cloud_cover
     if BOUNDS in metadata:
@@ -79,8 +78,8 @@ def preprocessing(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], int
     return {
         "given": given(evalscript, scenes, tiles=False),
         "fusion": is_fusion(evalscript),
-        "from": iso_text(interval.start),
-        "to": iso_text(interval.end),
+        "from": iso_seconds(interval.start),
+        "to": iso_seconds(interval.end),
     }
 
 

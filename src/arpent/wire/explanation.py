@@ -14,8 +14,8 @@ from arpent.domain.errors import ScriptError
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.explanation import Explanation, SeenInput, SeenItem, SeenOutput
 from arpent.domain.grid import Grids
+from arpent.domain.interval import iso_seconds
 from arpent.wire.result.render import render_response
-from arpent.wire.result.text import iso_seconds
 
 MOST_SAMPLES = 10_000
 """Samples listed, at most."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 from arpent.domain.finding import Finding
+from arpent.domain.interval import iso_microseconds
 from arpent.domain.job import Job, Status
 from arpent.wire.request.body import without_secrets
 
@@ -70,11 +70,6 @@ def finding_object(finding: Finding) -> dict[str, object]:
         "kind": finding.kind,
         "message": finding.message,
     }
-
-
-def iso_microseconds(moment: datetime) -> str:
-    """`2022-08-26T08:55:08.962021Z`: always six digits, always UTC (FACTS 1.3)."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _progress(job: Job) -> dict[str, object]:

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from arpent.domain.interval import Interval, LastInterval, Period, split
+from arpent.domain.interval import iso_seconds as written
 from arpent.wire.iso import parse_duration, parse_instant
-from arpent.wire.result.text import parse_instant as written
 
 
 def cut(start: str, end: str, of: str, last: str = "SKIP") -> list[str]:

@@ -96,7 +96,7 @@ def test_a_stop_has_a_reason_and_a_start_clears_it(event: Event, reason: StopRea
     assert again.retry == (reason is StopReason.UNHEALTHY)
 
 
-@pytest.mark.parametrize("changes", [{"done": 8, "failed": 1}, {"done": 9, "lacking": 1}])
+@pytest.mark.parametrize("changes", [{"done": 8, "failed": 1}, {"done": 9, "incomplete": 1}])
 def test_done_starts_again_only_for_what_failed(changes: dict[str, int]) -> None:
     job = make_job(status=Status.DONE, progress=Progress(features=9, partitions=1, **changes))
     again = advance(job, Event.START, START, POLICY)

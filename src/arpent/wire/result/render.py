@@ -9,9 +9,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from arpent.domain.interval import iso_seconds
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 from arpent.wire.result.band import band_texts, key
-from arpent.wire.result.text import iso_seconds, join, numbers
+from arpent.wire.result.text import join, numbers
 
 Number = TypeVar("Number", bound=np.generic)
 

@@ -1,10 +1,9 @@
-"""Text of single values as the real service writes them: numbers, percentile keys, instants (FACTS 3.2, 3.3)."""
+"""Text of single values as the real service writes them: numbers and percentile keys (FACTS 3.2, 3.3)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 import orjson
@@ -35,11 +34,6 @@ def percentile_key(k: float) -> str:
     shortest = next(text for text in (f"{k:.{places}e}" for places in range(1, 18)) if float(text) == k)
     digits, _, exponent = shortest.partition("e")
     return f"{digits}E{int(exponent)}"
-
-
-def iso_seconds(moment: datetime) -> str:
-    """UTC, seconds only: 2020-06-01T00:00:00Z."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def join(columns: Sequence[Sequence[bytes] | bytes], count: int) -> list[bytes]:

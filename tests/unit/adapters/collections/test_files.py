@@ -79,7 +79,7 @@ def test_a_wrong_file_names_the_field(change: tuple[str, str], message: str) -> 
 
 
 def test_the_example_of_the_documentation_loads() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "collections.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "docs" / "collections.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert examples
     for example in examples:

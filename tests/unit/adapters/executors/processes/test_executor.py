@@ -253,7 +253,7 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
 PARENT = """
 import sys, time
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from tests.unit.adapters.test_process_executor import lease, sleep_long, wait_for, worker_id
+from tests.unit.adapters.executors.processes.test_executor import lease, sleep_long, wait_for, worker_id
 if __name__ == "__main__":
     executor = ProcessExecutor(2)
     ids = {wait_for(executor.submit(worker_id, lease())).done}
