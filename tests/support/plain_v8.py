@@ -18,7 +18,7 @@ from arpent.domain.errors import ScriptError, ScriptSetupError, ScriptSyntaxErro
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
-from arpent.evalscript.scenes import given, source_keys
+from arpent.evalscript.scenes import scene_fields, source_keys
 
 SAMPLES, SCENES = 120, 5
 MONTH = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
@@ -171,7 +171,7 @@ def _inputs(evalscript: Evalscript, arrays: Arrays, scenes: Sequence[tuple[Scene
 def _plain(
     source: str, evalscript: Evalscript, arrays: Arrays, scenes: Sequence[tuple[Scene, ...]]
 ) -> list[list[str] | None]:
-    told = given(evalscript, scenes)
+    told = scene_fields(evalscript, scenes)
     masks = [(DATA_MASK, evalscript.mask_bands)] if evalscript.mask_bands else []
     question: list[Any] = [
         [entry.bands for entry in evalscript.inputs],

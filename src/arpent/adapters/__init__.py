@@ -1,1 +1,1 @@
-"""The only folder that touches the world: one technology and one port a file."""
+"""Adapters: the only folder that touches the world; one folder per port, one technology a file."""

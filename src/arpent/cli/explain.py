@@ -1,4 +1,4 @@
-"""Explaining: `arpent explain`, why a feature's number is what it is, without a server."""
+"""`arpent explain`: why a feature's number is what it is, without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what `arpent` followed by a verb does; `script` has its own in `bench`."""
+"""The command line: every command with its options; what a command does lies in the file of its name."""
 
 from __future__ import annotations
 

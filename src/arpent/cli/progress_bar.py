@@ -1,4 +1,4 @@
-"""Bar: the progress bar of commands that wait for a job."""
+"""The progress bar of commands that wait for a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting: `arpent results`, one table from the files of a job that wrote none, ours or the real service's."""
+"""`arpent results`: one table from the result files of a job, ours or the real service's."""
 
 from __future__ import annotations
 

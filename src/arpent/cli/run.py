@@ -1,4 +1,4 @@
-"""Local: `arpent run`, the same job without a server: a database of its own, thrown away at the end."""
+"""`arpent run`: the same job without a server, with a database of its own that is thrown away at the end."""
 
 from __future__ import annotations
 

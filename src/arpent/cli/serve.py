@@ -1,4 +1,4 @@
-"""Serving: the HTTP API in this process and a runner in another, so that work never slows an answer."""
+"""`arpent serve`: the HTTP API in this process and a runner in another, so that work never slows an answer."""
 
 from __future__ import annotations
 

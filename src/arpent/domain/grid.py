@@ -1,4 +1,4 @@
-"""Grid: where a feature's samples lie; here for many features at once."""
+"""Grid: where features' samples lie; Samples: the pixels of many features as one ragged array."""
 
 from __future__ import annotations
 

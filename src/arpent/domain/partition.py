@@ -1,4 +1,4 @@
-"""Partition: features that are done, retried and counted together."""
+"""Partition: features that are done, retried and counted together; Analysis: what came of analysing a job."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One straight line from a partition to numbers."""
+"""Engine: pixels to statistics; analysis says what a job needs, processing does it."""

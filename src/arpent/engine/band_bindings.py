@@ -1,4 +1,4 @@
-"""Feeds: each input of the script bound to the source, the collection and the bands it means."""
+"""Band bindings: each input of the script bound to the source, the collection and the bands it means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check: which features can have numbers at all, and what to say about the others."""
+"""Geometry checks: which features can have numbers at all, and what to say about the others."""
 
 from __future__ import annotations
 

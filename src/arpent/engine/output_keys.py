@@ -1,4 +1,4 @@
-"""Destination: where each result of a job goes; the key is a function of job and feature, so a rerun overwrites."""
+"""Output keys: where each result of a job goes; a function of job and feature, so a rerun overwrites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cost: processing units by the real service's formula (FACTS 7)."""
+"""Processing units by the real service's formula (FACTS 7)."""
 
 from __future__ import annotations
 

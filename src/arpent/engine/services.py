@@ -1,4 +1,4 @@
-"""World: the ports the engine works with, and the limits it works under."""
+"""Services: the ports that the engine works with, and the limits it works under."""
 
 from __future__ import annotations
 

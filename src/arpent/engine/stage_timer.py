@@ -1,4 +1,4 @@
-"""Stopwatch: how long each stage of a partition took; stages may lie in one another, time counts for the inner one."""
+"""Stage timer: how long each stage of a partition took; time of nested stages counts for the inner one."""
 
 from __future__ import annotations
 

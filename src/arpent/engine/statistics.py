@@ -1,4 +1,4 @@
-"""Synchronous: one polygon or box, answered at once; the same engine without a job."""
+"""Statistics: the synchronous request: one polygon or box, answered at once by the same engine without a job."""
 
 from __future__ import annotations
 

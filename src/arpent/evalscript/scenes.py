@@ -65,7 +65,7 @@ def is_fusion(evalscript: Evalscript) -> bool:
     return len(evalscript.inputs) > 1
 
 
-def given(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, tiles: bool = True) -> Given:
+def scene_fields(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, tiles: bool = True) -> Given:
     """What the interpreter turns into `scenes`; without `tiles` orbits do not list theirs (preProcessScenes)."""
     return [
         [key, _KINDS[entry.mosaicking], [_fields(scene, entry, row, tiles) for row, scene in enumerate(group)]]
@@ -76,7 +76,7 @@ def given(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, tiles: b
 def preprocessing(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], interval: Interval) -> dict[str, object]:
     """What preProcessScenes is called with."""
     return {
-        "given": given(evalscript, scenes, tiles=False),
+        "given": scene_fields(evalscript, scenes, tiles=False),
         "fusion": is_fusion(evalscript),
         "from": iso_seconds(interval.start),
         "to": iso_seconds(interval.end),

@@ -1,4 +1,4 @@
-"""Analyst: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED; safe to do twice, and to be overtaken."""
+"""Analysis task: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED; safe to repeat, and to be overtaken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Aside: one call under way in a thread of its own, with the face of a Ticket."""
+"""Background call: one call in a thread of its own, with the interface of a Ticket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds: small chores beside the runner's loop, each again after its pause."""
+"""Periodic tasks: small tasks beside the runner's loop, each repeated after its pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tally: what a runner did since somebody last asked, as amounts to add to counters."""
+"""Run metrics: what a runner did since they were last taken, as amounts to add to counters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Duties: what a runner does with the work it claims; the engine brings the doing, the policy the patience."""
+"""Work functions: what a runner calls for the work it claims: the engine's functions, the policy's patience."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deaths: what a partition is told whose workers die, and how patiently its halves are tried.
+"""Worker deaths: what happens to a partition whose workers die, and how patiently its halves are tried.
 
 A partition gets `attempts` tries that end with its worker's death; then it is cut in halves, and so are they, down to
 the feature that kills. A half has two tries, so that somebody else's killing (of all workers at once, say) does not

@@ -1,4 +1,4 @@
-"""Reach: which features a footprint meets."""
+"""Footprints: which features an item's footprint meets, and boxes carried to EPSG:4326."""
 
 from __future__ import annotations
 

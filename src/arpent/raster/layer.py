@@ -1,4 +1,4 @@
-"""Layers: what of one image feeds which bands of one scene, and the reads that this takes."""
+"""Layers: which image feeds which bands of one scene, the reads this takes, and which items gave data."""
 
 from __future__ import annotations
 

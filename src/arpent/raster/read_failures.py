@@ -1,4 +1,4 @@
-"""Faults: images that cannot be read, and which features that costs; everybody else's samples go on."""
+"""Read failures: images that cannot be read, and which features that costs; everybody else's samples go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Site: where the samples of one partition lie on each source grid; worked out once, used for every date and band."""
+"""Sampling plan: where the samples of one partition lie on each source grid; worked out once, used for every date."""
 
 from __future__ import annotations
 

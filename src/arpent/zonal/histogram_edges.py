@@ -1,4 +1,4 @@
-"""Edges: where the bins of a histogram lie, to the last bit (FACTS 3.3)."""
+"""Histogram edges: where the bins of a histogram lie, to the last bit (FACTS 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coverage: which samples of its grid belong to a geometry, for many features at once."""
+"""Pixel coverage: which samples of its grid belong to a geometry, for many features at once."""
 
 from __future__ import annotations
 

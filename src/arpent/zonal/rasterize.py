@@ -1,4 +1,4 @@
-"""Scan lines: the compiled part of the polygon rule; rings in, samples out."""
+"""Rasterize: the compiled part of the polygon rule, by scan lines; rings in, samples out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments: reductions over slices of one flat array; counts, sums, extremes and ranks, one compiled call for all."""
+"""Reductions over slices of one flat array: counts, sums, extremes and ranks, one compiled call for all."""
 
 from __future__ import annotations
 

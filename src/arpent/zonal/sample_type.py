@@ -1,4 +1,4 @@
-"""Conversion: what a script's number becomes in an output's sample type before statistics (FACTS 5.1)."""
+"""Sample type: what a script's number becomes in an output's sample type before statistics (FACTS 5.1)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import shapely
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.evalscript.scenes import given, orbit_scene, preprocessing, source_keys, tile_scene
+from arpent.evalscript.scenes import orbit_scene, preprocessing, scene_fields, source_keys, tile_scene
 from arpent.evalscript.setup import read_setup
 
 
@@ -63,7 +63,7 @@ def test_given_by_key_with_bounds_only_where_asked() -> None:
     )
     assert source_keys(evalscript) == ("s2", "1", "2")
     scenes = [[tile_scene(item(10), ("bounds",))], [orbit_scene([item(10)])], []]
-    tiles, orbits, simple = given(evalscript, scenes)
+    tiles, orbits, simple = scene_fields(evalscript, scenes)
     assert tiles[:2] == ["s2", "tiles"]
     assert set(tiles[2][0]) == {"date", "shId", "dataPath", "cloudCoverage", "__idx"}
     assert orbits[1] == "orbits"

@@ -1,4 +1,4 @@
-"""Collections from TOML files: the built-in ones in `collections/`, and the operator's own, which win."""
+"""Collections from TOML files: the built-in ones beside this file, and the operator's own, which win."""
 
 from __future__ import annotations
 

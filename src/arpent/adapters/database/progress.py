@@ -1,4 +1,4 @@
-"""The progress of jobs: sums over their partitions, and the pace they tell."""
+"""Progress: sums over a job's partitions, its rate and its expected end."""
 
 from __future__ import annotations
 

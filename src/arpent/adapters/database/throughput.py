@@ -1,4 +1,4 @@
-"""The pace of jobs: how many features a second they did of late."""
+"""Throughput: how many features a second a job has done of late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executor that runs everything at once in the calling thread: for debugging and tests."""
+"""InlineExecutor: runs everything at once in the calling thread, for debugging and tests."""
 
 from __future__ import annotations
 

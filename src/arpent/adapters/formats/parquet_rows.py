@@ -1,4 +1,4 @@
-"""Rows: a job's table made from rows that were read back from its files; as Parquet or CSV."""
+"""Rows: a job's table from rows that were read back from its result files; as Parquet or CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Byte meter: counts what is read for the piece of work under way, whichever thread reads it."""
+"""Byte counter: counts the bytes read for the piece of work under way, whichever thread reads them."""
 
 from __future__ import annotations
 

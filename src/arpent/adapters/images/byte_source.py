@@ -1,4 +1,4 @@
-"""Bytes of images: ranges of local files, and of http(s) and s3 objects through obstore."""
+"""Byte sources: ranges of local files, and of http(s) and s3 objects through obstore."""
 
 from __future__ import annotations
 

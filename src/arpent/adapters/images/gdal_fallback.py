@@ -1,4 +1,4 @@
-"""Windows: the slow way to blocks, by GDAL, for files that our own reader does not know (JPEG 2000, JPEG, LERC …)."""
+"""GDAL: the slow way to blocks, for files that our own reader does not know (JPEG 2000, JPEG, LERC …)."""
 
 from __future__ import annotations
 

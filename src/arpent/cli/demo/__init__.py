@@ -1,1 +1,1 @@
-"""The demonstration: the real service's documented workflow, word for word, against a server on this machine."""
+"""`arpent demo`: the real service's documented workflow, word for word, against a server on this machine."""

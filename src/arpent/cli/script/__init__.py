@@ -1,1 +1,1 @@
-"""The bench for evalscripts: `arpent script check` and `arpent script run`."""
+"""`arpent script check` and `arpent script run`: evalscripts tried without a job."""

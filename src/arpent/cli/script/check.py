@@ -1,4 +1,4 @@
-"""Inspection: everything that can be said of a script without imagery."""
+"""`arpent script check`: everything that can be said of a script without imagery."""
 
 from __future__ import annotations
 

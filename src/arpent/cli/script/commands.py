@@ -1,4 +1,4 @@
-"""Commands: `arpent script check | run`."""
+"""The commands of `arpent script` and their options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling: what the bench found, as lines for a person or as one JSON object."""
+"""Render: what was found about a script, as lines for a person or as one JSON object."""
 
 from __future__ import annotations
 

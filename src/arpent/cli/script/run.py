@@ -1,4 +1,4 @@
-"""Running: a script on given samples, or on one feature of a request."""
+"""`arpent script run`: a script on given samples, or on one feature of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Survey: what a job will meet, from the catalogue alone: how deep the scenes lie, and what it will take."""
+"""Estimate: what a job will meet, from the catalogue alone: how deep the scenes lie, and what it will take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Partition: cut features into pieces of work that follow the imagery, so that few blocks are decoded twice."""
+"""Partitioning: cuts features into partitions that follow the imagery, so that few blocks are decoded twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intake: the features of a job, read whole and checked as a set."""
+"""Read features: the features of a job, read whole and checked as a set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trial: what can be found wrong with script, calculations and resolution before any pixel is read."""
+"""Dry run: what can be found wrong with script, calculations and resolution before any pixel is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Last try: an AssetReader for the final attempt at a partition, in which nothing is worth waiting for again."""
+"""Final attempt: an AssetReader for the last attempt at a partition, in which nothing is worth waiting for again."""
 
 from __future__ import annotations
 

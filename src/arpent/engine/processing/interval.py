@@ -1,4 +1,4 @@
-"""Evaluate: one interval of one partition, from acquisitions through pixels and script to statistics."""
+"""Interval: one interval of one partition, from acquisitions through pixels and script to statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pipeline: process one partition from features to written results; only counts come back."""
+"""Process: one partition from features to written results; only counts come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Footing: the geometry work of one partition, done once and reused for every date and band."""
+"""Sample geometry: the grids and samples of one partition, worked out once and reused for every date and band."""
 
 from __future__ import annotations
 

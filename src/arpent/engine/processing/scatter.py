@@ -1,4 +1,4 @@
-"""Spread: results of some features of a partition, laid out over all of them."""
+"""Scatter: results of some features of a partition, laid out over all of them."""
 
 from __future__ import annotations
 

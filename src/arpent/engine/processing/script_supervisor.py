@@ -1,4 +1,4 @@
-"""Interpreter: a script's session that is opened anew when it dies, and then finds out which features kill it."""
+"""Script supervisor: opens a script's session anew when it dies, and finds out which features kill it."""
 
 from __future__ import annotations
 

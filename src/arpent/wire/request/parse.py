@@ -1,4 +1,4 @@
-"""Request: a body's JSON text → Request, with the real service's defaults and either-or rules (FACTS 2)."""
+"""Parse: a body's JSON text → Request, with the real service's defaults and either-or rules (FACTS 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result: a partition's numbers → the bytes of `{id}.json`, and of the synchronous answer (FACTS 3.1, 3.2)."""
+"""Render: a partition's numbers → the bytes of `{id}.json`, and of the synchronous answer (FACTS 3.1, 3.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a partition that kills its workers is cut in halves, so that the one feature that does it is found."""
+"""Bisect: a partition that kills its workers is cut in halves, until the one feature that does it is found."""
 
 from __future__ import annotations
 

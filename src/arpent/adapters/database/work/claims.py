@@ -1,4 +1,4 @@
-"""How a piece of work is chosen and taken: jobs take turns, and nobody gets what another holds."""
+"""Claims: how a piece of work is chosen and leased; jobs take turns, and nobody gets what another holds."""
 
 from __future__ import annotations
 

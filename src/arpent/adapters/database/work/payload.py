@@ -1,4 +1,4 @@
-"""Features as compact bytes and back: columns in an uncompressed .npz, geometries as WKB; no pickle."""
+"""Payload: features as compact bytes and back: columns in an uncompressed .npz, geometries as WKB; no pickle."""
 
 from __future__ import annotations
 

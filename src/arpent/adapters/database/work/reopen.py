@@ -1,4 +1,4 @@
-"""How features that failed, or lack intervals, get another try: their partitions open again, reduced to them."""
+"""Reopen: partitions with features that failed or lack intervals open again, reduced to those features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pulse of a Dask cluster: which of its workers are still heard of, whatever the scheduler thinks of them."""
+"""Heartbeats: which workers of a Dask cluster are still heard of, whatever the scheduler thinks of them."""
 
 from __future__ import annotations
 

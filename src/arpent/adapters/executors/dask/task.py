@@ -1,4 +1,4 @@
-"""Work on a Dask cluster: a call that says when it begins, and tells nothing of itself but its name."""
+"""Task: what runs on a Dask worker; it says when it begins, and shows nothing of itself but its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ticket of work on a Dask cluster: waited for on the client's event loop, asked for from the runner's thread."""
+"""Ticket: work on a Dask cluster, waited for on the client's event loop and asked for from the runner's thread."""
 
 from __future__ import annotations
 

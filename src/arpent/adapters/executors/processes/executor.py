@@ -1,4 +1,4 @@
-"""Executor on this machine's processes: a worker that dies costs its own ticket only (docs/adr/0007)."""
+"""ProcessExecutor: this machine's processes; a worker that dies costs its own ticket only (docs/adr/0007)."""
 
 from __future__ import annotations
 

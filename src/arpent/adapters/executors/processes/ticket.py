@@ -1,4 +1,4 @@
-"""Ticket of work for a worker process: asked for from the runner's thread, settled by the thread of a slot."""
+"""Ticket: work for a worker process, asked for from the runner's thread and settled by the thread of a slot."""
 
 from __future__ import annotations
 

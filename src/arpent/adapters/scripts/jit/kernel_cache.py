@@ -1,4 +1,4 @@
-"""Script workshop: makes kernels of scripts, once per script and layout, and remembers which scripts have none."""
+"""Kernel cache: makes kernels of scripts, once per script and layout, and remembers which scripts have none."""
 
 from __future__ import annotations
 

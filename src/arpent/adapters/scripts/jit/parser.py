@@ -1,4 +1,4 @@
-"""Script parser: JavaScript text to a Tree, by tree-sitter."""
+"""Parser: JavaScript text to a Tree, by tree-sitter."""
 
 from __future__ import annotations
 

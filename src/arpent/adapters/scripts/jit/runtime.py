@@ -1,4 +1,4 @@
-"""Compiled runtime: evalscripts as machine code where that gives the same numbers, else in the interpreter."""
+"""CompiledRuntime: evalscripts as machine code where that gives the same numbers, else in the interpreter."""
 
 from __future__ import annotations
 

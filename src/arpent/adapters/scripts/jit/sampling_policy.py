@@ -1,4 +1,4 @@
-"""Script referee: how many of a compiled script's answers the interpreter shall look at, and which scripts it knows."""
+"""Sampling policy: how many answers of a compiled script the interpreter checks, and which scripts it has seen."""
 
 from __future__ import annotations
 

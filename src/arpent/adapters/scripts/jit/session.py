@@ -1,4 +1,4 @@
-"""Compiled session: runs a script as machine code where it can, and lets the interpreter check what comes out."""
+"""CompiledSession: runs a script as machine code where it can, and lets the interpreter check the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V8 interpreter: the disposable process that one script runs in; forked from a zygote, locked in."""
+"""Child: the disposable process that one script runs in; forked from the zygote, locked in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V8 dialogue: questions to an interpreter, the deadline kept on this side, and its answers as values or errors."""
+"""Client: calls to an interpreter process, with the deadline kept on this side; answers as values or errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V8 nursery: starts and ends interpreters through a zygote process of its own."""
+"""Launcher: starts and ends interpreter processes through a zygote process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V8 mapping: V8's own buffer, laid over the memory that the other side writes into; no byte is copied.
+"""Mapping: V8's own buffer, laid over the memory that the other side writes into; no byte is copied.
 
 V8 does not take foreign memory, but its buffer is a piece of address space like any other: the kernel puts the shared
 pages there. Where that is not possible, pieces are copied instead.

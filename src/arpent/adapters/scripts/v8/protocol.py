@@ -1,4 +1,4 @@
-"""V8 channel: JSON messages over a socket between a runtime, its zygote and its interpreters; never pickle."""
+"""Protocol: JSON messages over a socket between a runtime, its zygote and its interpreters; never pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V8 runtime: evalscripts in V8, each in a disposable, locked-in process of its own."""
+"""V8Runtime: evalscripts in V8, each in a disposable, locked-in process of its own."""
 
 from __future__ import annotations
 

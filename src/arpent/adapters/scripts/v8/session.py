@@ -1,4 +1,4 @@
-"""V8 session: one script in one interpreter, from the side that trusts neither."""
+"""V8Session: one script in one interpreter, seen from the side that trusts neither."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
 from arpent.evalscript.harness import harness
 from arpent.evalscript.layout import SEGMENTS, MemoryLayout, capacity_of
 from arpent.evalscript.outputs import counted, declared
-from arpent.evalscript.scenes import given, is_fusion, preprocessing, source_keys
+from arpent.evalscript.scenes import is_fusion, preprocessing, scene_fields, source_keys
 from arpent.evalscript.setup import check_version, read_setup
 
 _SMALLEST, _LARGEST = 1 << 20, 1 << 26
@@ -78,7 +78,7 @@ class V8Session:
             return self._evalscript
         question = {
             "output": declared(self._evalscript),
-            "given": given(self._evalscript, scenes),
+            "given": scene_fields(self._evalscript, scenes),
             "fusion": is_fusion(self._evalscript),
         }
         counts = self._ask("updateOutput", question)
@@ -118,7 +118,7 @@ class V8Session:
             for key, factor in zip(source_keys(self._current), factors, strict=True):
                 metadata[key] = {"normalizationFactor": factor}
         return {
-            "given": given(self._current, [entry.scenes for entry in inputs]),
+            "given": scene_fields(self._current, [entry.scenes for entry in inputs]),
             "fusion": is_fusion(self._current),
             "input": metadata,
         }

@@ -1,4 +1,4 @@
-"""V8 arena: the shared memory through which samples go into an interpreter and values come back."""
+"""Shared memory through which samples go into an interpreter and values come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""V8 zygote: a small process without threads that has V8 loaded and forks interpreters; started by v8_nursery."""
+"""Zygote: a small process without threads that has V8 loaded and forks interpreters; the launcher starts it."""
 
 from __future__ import annotations
 
