@@ -51,7 +51,9 @@ def result_limits(
 def _gather(stored, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     for k in range(len(order)):
         n = order[k]
+        if filled[n] != 0:  # asked before the load: the block ends with the last row that an unfilled sample needs
+            continue
         number = stored[pixels[k]]
-        if filled[n] == 0 and not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
+        if not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
             values[n] = min(max(number + offset, low), high)
             hits[n] += 1
