@@ -112,8 +112,9 @@ def _count(
 def _bin(x: float, edges: NDArray[np.float64], start: int, bins: int, per_unit: float) -> int:
     """Which bin x lies in; it is known to lie between the edges. Guessed by equal widths, then compared to the edges
     themselves: a guess may round, an edge is the truth."""
-    guess = int((x - edges[start]) * per_unit)
-    guess = min(max(guess, 0), bins - 1)
+    place = (x - edges[start]) * per_unit
+    place = place if place > 0.0 else 0.0  # NaN, too: an infinite extent makes it
+    guess = int(place) if place < bins else bins - 1
     if edges[start + guess] <= x and (x < edges[start + guess + 1] or guess == bins - 1):
         return guess
     low, high = 0, bins
@@ -141,7 +142,7 @@ def _count_segments(
     for k in range(len(lengths)):
         begin, start, first, weight = offsets[k], edge_starts[k], count_offsets[k], weights[k]
         bins = count_offsets[k + 1] - first
-        if bins == 0:
+        if bins <= 0:
             continue
         low, high = edges[start], edges[start + bins]
         per_unit = bins / (high - low) if high > low else 0.0

@@ -43,7 +43,7 @@ def compact(
     counts: NDArray[np.int64],
 ) -> None:
     """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
-    says how many.
+    says how many. The front never overtakes the sample at hand, so `cursor` needs no check.
 
     Integer types round half up (`floor(x + 0.5)`) and clamp; float types go to float32, where infinity is a value.
     NaN is no data for both (FACTS 3.3). Every type fits float32. A negative zero becomes 0.0, so that a
@@ -57,7 +57,8 @@ def compact(
         if integer:
             for i in range(begin, end):
                 x = values[i]
-                out[cursor] = np.float32(min(max(math.floor(x + 0.5), low), high))
+                # np.floor gives a double; math.floor would give an int64, which holds neither infinity nor 1e19.
+                out[cursor] = np.float32(min(max(np.floor(x + 0.5), low), high))
                 cursor += np.uint64((valid[i] != 0) & (x == x))  # noqa: PLR0124 - NaN is not itself
         else:
             for i in range(begin, end):

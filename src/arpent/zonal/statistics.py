@@ -108,5 +108,5 @@ def ranks(counts: NDArray[np.int64], percentiles: Sequence[float]) -> NDArray[np
             rank = counts * share.numerator // share.denominator
         else:
             rank = np.array([int(n) * share.numerator // share.denominator for n in counts], np.int64)
-        out[:, column] = np.minimum(rank, counts - 1)
+        out[:, column] = np.clip(rank, 0, np.maximum(counts - 1, 0))  # `pick` trusts them to lie in the segment
     return out
