@@ -220,6 +220,14 @@ def test_an_image_that_is_replaced_is_noticed_and_read_anew(case: Case, far_apar
     np.testing.assert_array_equal(whole(case.reader, other), new)
 
 
+def test_a_block_that_the_image_does_not_have_is_of_an_image_that_was_replaced(case: Case) -> None:
+    href = case.make("a.tif", formula(64, 64), **TILED)
+    for block in (Block(level=0, row=1, column=0), Block(level=0, row=0, column=1), Block(level=1, row=0, column=0)):
+        with pytest.raises(AssetUnreadable, match=r"a\.tif was replaced while it was read") as caught:
+            list(case.reader.read([(href, [block])]))
+        assert caught.value.transient
+
+
 def test_rubbish_is_named_and_not_worth_another_try(case: Case) -> None:
     case.put("a.tif", b"II*\0" + b"rubbish" * 30)
     with pytest.raises(AssetUnreadable, match=r"a\.tif") as caught:

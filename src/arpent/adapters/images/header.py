@@ -47,10 +47,8 @@ class Table:
 
     def entry(self, row: int, column: int, band: int) -> tuple[int, int]:
         """Offset and length of a block."""
-        across = -(-self.shape.width // self.shape.block_width)
-        down = -(-self.shape.height // self.shape.block_height)
         plane = 0 if self.samples > 1 else band
-        number = (plane * down + row) * across + column
+        number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
         return int(self.offsets[number]), int(self.lengths[number])
 
     def mean_length(self) -> float | None:
@@ -131,10 +129,14 @@ def _table(page: TiffPage, order: str) -> Table:
         block_width=page.imagewidth if striped else page.tilewidth,
         block_height=height,
     )
+    offsets, lengths = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
+    planes = 1 if int(page.planarconfig) == 1 else page.samplesperpixel
+    if min(len(offsets), len(lengths)) < planes * shape.blocks_across * shape.blocks_down:
+        raise Unusual("its table of blocks is too short")
     return Table(
         shape=shape,
-        offsets=np.array(page.dataoffsets, np.int64),
-        lengths=np.array(page.databytecounts, np.int64),
+        offsets=offsets,
+        lengths=lengths,
         compression=int(page.compression),
         predictor=int(page.predictor),
         dtype=dtype.newbyteorder("<" if order == "<" else ">"),
