@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
@@ -50,9 +51,11 @@ class Kernel:
 class Workshop:
     """Safe to use from several threads."""
 
-    def __init__(self, least: int) -> None:
-        """`least`: input values that a script and layout must have been asked for before compiling pays."""
+    def __init__(self, least: int, checked: bool | None = None) -> None:
+        """`least`: input values that a script and layout must have been asked for before compiling pays. `checked`:
+        make code that checks its bounds, for tests; None: if NUMBA_BOUNDSCHECK says so of numba's."""
         self._least = least
+        self._checked = bool(config.BOUNDSCHECK) if checked is None else checked  # type: ignore[attr-defined]
         self._lock = threading.Lock()
         self._compiler = LlvmCompiler()
         self._parser = ScriptParser()
@@ -110,8 +113,9 @@ class Workshop:
             never = given(node) == 0
             missing.append(None if never else len(rows))
             rows += [] if never else [node]
-        text = assembly(layout.columns, rows, self._compiler.triple)
-        return Kernel(code=self._compiler.compile(text), missing=tuple(missing), width=len(answer.values))
+        text = assembly(layout.columns, rows, self._compiler.triple, self._checked)
+        code = self._compiler.compile(text, layout.columns)
+        return Kernel(code=code, missing=tuple(missing), width=len(answer.values))
 
 
 def _bounded(kept: OrderedDict[_Key, _Kept]) -> None:
