@@ -119,7 +119,7 @@ def _table(page: TiffPage, order: str) -> Table:
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
     if dtype is None or dtype.kind not in "uif" or bits != dtype.itemsize * 8 or page.fillorder != 1:
         raise Unusual("pixels are not whole numbers of bytes")
-    if int(page.compression) not in CODECS or int(page.predictor) not in (1, 2, 3):
+    if int(page.compression) not in CODECS or int(page.predictor) not in ((1, 2, 3) if dtype.kind == "f" else (1, 2)):
         raise Unusual(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
     striped = not page.is_tiled
     height = min(page.rowsperstrip, page.imagelength) if striped else page.tilelength

@@ -12,13 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffFileError
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
 from arpent.adapters.images.byte_source import ByteSources, Range, Replaced, local_path, public_name
 from arpent.adapters.images.decode import Buffer, decode
 from arpent.adapters.images.gdal_fallback import GdalImage
-from arpent.adapters.images.header import Header, Unusual, parse_header
+from arpent.adapters.images.header import Header, parse_header
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -151,7 +150,9 @@ class CogReader:
             return parse_header(href, file)
         except Replaced:
             raise self._replaced(href) from None
-        except (Unusual, TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+        except AssetUnreadable:
+            raise
+        except Exception:  # a header may hold anything, and tifffile then raises anything: struct.error, for example
             return GdalImage(href)
 
     # ---- blocks
