@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,12 @@ LONGEST = (
     "test_official_client.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
+
+
+def pytest_configure() -> None:
+    """Kernels that were compiled without checks are in the usual cache."""
+    if CHECKED and not os.environ.get("NUMBA_CACHE_DIR"):
+        pytest.exit("NUMBA_BOUNDSCHECK needs a cache of its own, NUMBA_CACHE_DIR: use `make test-bounds`", returncode=4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +38,14 @@ def no_network() -> Iterator[None]:
     """A test that reaches beyond this machine fails, and says where it wanted to go."""
     with only_loopback():
         yield
+
+
+@pytest.fixture(autouse=CHECKED)
+def no_fault_overlooked() -> Iterator[None]:
+    """A kernel that left its arrays fails the test, whatever became of the error."""
+    with told() as faults:
+        yield
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture(scope="session")
