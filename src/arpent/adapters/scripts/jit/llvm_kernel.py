@@ -10,7 +10,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.evalscript.compile.code import CHECKED, UNCHECKED
+from arpent.evalscript.compile import CHECKED, ScriptAssembly
 from arpent.evalscript.layout import Column
 
 
@@ -26,18 +26,17 @@ class LlvmCompiler:
         """What the code is for."""
         return str(llvm.get_process_triple())
 
-    def compile(self, text: str, columns: Sequence[Column]) -> LlvmKernel:
-        """A kernel of the assembly of a script (`evalscript.compile.code`), for arrays like these columns."""
+    def compile(self, assembly: ScriptAssembly, columns: Sequence[Column]) -> LlvmKernel:
+        """A kernel of a script, for arrays like these columns."""
         with self._lock:
             machine = self._target()
-            module = llvm.parse_assembly(text)
+            module = llvm.parse_assembly(assembly.text)
             module.verify()
             options = llvm.create_pipeline_tuning_options(speed_level=3)
             options.loop_vectorization = options.slp_vectorization = True
             builder = llvm.create_pass_builder(machine, options)
             builder.getModulePassManager().run(module, builder)
-            checked = any(function.name == CHECKED for function in module.functions)
-            return LlvmKernel(llvm.create_mcjit_compiler(module, machine), tuple(columns), checked)
+            return LlvmKernel(llvm.create_mcjit_compiler(module, machine), tuple(columns), assembly.function)
 
     def _target(self) -> llvm.TargetMachine:
         llvm.initialize_native_target()
@@ -50,12 +49,12 @@ class LlvmCompiler:
 class LlvmKernel:
     """A compiled function; it holds no lock while it runs."""
 
-    def __init__(self, engine: llvm.ExecutionEngine, columns: tuple[Column, ...], checked: bool) -> None:
+    def __init__(self, engine: llvm.ExecutionEngine, columns: tuple[Column, ...], function: str) -> None:
         engine.finalize_object()
         self._engine = engine
         self._columns = columns
-        self._checked = checked
-        self._address = engine.get_function_address(CHECKED if checked else UNCHECKED)
+        self._checked = function == CHECKED
+        self._address = engine.get_function_address(function)
 
     def run(self, columns: Sequence[NDArray[np.generic]], rows: Sequence[NDArray[np.float64]]) -> None:
         """Fill `rows` (N,) from `columns` (rows, N); items of one row lie side by side. Raises ValueError for arrays

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
-from arpent.evalscript.compile.code import assembly
-from arpent.evalscript.compile.graph import Graph
+from arpent.evalscript.compile import ScriptAssembly
+from arpent.evalscript.compile.graph.value_numbering import ValueGraph
+from arpent.evalscript.compile.llvm_assembly import CHECKED, UNCHECKED, lower_to_llvm
 from arpent.evalscript.layout import Column
 
 
@@ -17,10 +18,12 @@ def column(kind: str = "u2", rows: int = 3) -> Column:
 
 def kernel(*, checked: bool, rows: int = 3, told: Column | None = None, answers: int = 1) -> LlvmKernel:
     """The sum of the first and the last row, `answers` times; `told`: what the kernel believes of the column."""
-    graph, compiler = Graph(), LlvmCompiler()
+    graph, compiler = ValueGraph(), LlvmCompiler()
     total = graph.make("add", graph.input(0, 0), graph.input(0, rows - 1))
-    text = assembly([column(rows=rows)], [total] * answers, compiler.triple, checked)
-    return compiler.compile(text, [told or column(rows=rows)])
+    text = lower_to_llvm([column(rows=rows)], [total] * answers, compiler.triple, checked=checked)
+    function = CHECKED if checked else UNCHECKED
+    assembly = ScriptAssembly(text=text, function=function, width=answers, missing_rows=())
+    return compiler.compile(assembly, [told or column(rows=rows)])
 
 
 @pytest.mark.parametrize("checked", [False, True])
@@ -55,6 +58,6 @@ def test_the_checked_build_stops_a_planted_fault(order: int):
 
 
 def test_code_for_a_row_that_no_column_has_is_not_made():
-    graph = Graph()
+    graph = ValueGraph()
     with pytest.raises(ValueError, match="has 2 rows, but row 2 is asked for"):
-        assembly([column(rows=2)], [graph.input(0, 2)], LlvmCompiler().triple)
+        lower_to_llvm([column(rows=2)], [graph.input(0, 2)], LlvmCompiler().triple)
