@@ -23,6 +23,7 @@ ArpentError
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
+│  ├─ SandboxUnavailable    evalscripts cannot be locked in as the operator wants it
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
 ├─ Conflict                 somebody else saved the job in the meantime
@@ -184,6 +185,10 @@ class StorageNotFound(WorldError):
 
 class StorageUnavailable(WorldError):
     """The object store does not answer as it should."""
+
+
+class SandboxUnavailable(WorldError):
+    """Evalscripts cannot be locked in here as they should be, and no setting says to run them all the same."""
 
 
 class WorkLost(WorldError):
