@@ -57,6 +57,8 @@ class Server:
     """Further ARPENT_* variables, without the prefix; None takes one of ours away."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Further variables of any name."""
+    before: Sequence[str] = ()
+    """A command that runs the commands, such as one that takes something away from them."""
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     process: subprocess.Popen[bytes] | None = None
@@ -104,8 +106,8 @@ class Server:
     def run(self, arguments: Sequence[str], seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """An `arpent` command with this server's settings, to its end."""
         done = subprocess.run(
-            [*arpent(), *arguments], env=self.environment, cwd=self.folder, capture_output=True, text=True,
-            timeout=seconds, check=False,
+            [*self.before, *arpent(), *arguments], env=self.environment, cwd=self.folder, capture_output=True,
+            text=True, timeout=seconds, check=False,
         )  # fmt: skip
         assert SIGN not in done.stdout + done.stderr, done.stderr
         return done
@@ -123,7 +125,7 @@ class Server:
         watch(self.folder / "server.log")
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*arpent(), "serve"], env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
+                [*self.before, *arpent(), "serve"], env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         try:

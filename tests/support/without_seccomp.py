@@ -1,6 +1,6 @@
-"""Without seccomp: runs a command on which the kernel imposes no system-call filter, as under a strict outer one.
+"""Without seccomp: runs a command to which the kernel gives no system-call filter, as an old kernel would.
 
-`python -m tests.support.without_seccomp COMMAND …`: seccomp(2) answers ENOSYS for the command and its children.
+`python without_seccomp.py COMMAND …`: seccomp(2) answers ENOSYS to the command and all that it starts.
 """
 
 from __future__ import annotations
@@ -9,21 +9,26 @@ import errno
 import os
 import platform
 import sys
+from pathlib import Path
 
-from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
-from tests.support.bpf import ALLOW, EQUAL, ERRNO, LOAD, RETURN
+from arpent.adapters.scripts.v8.seccomp import Instruction, install
 
+WRAPPED = (sys.executable, str(Path(__file__).resolve()))
+"""What to write before a command."""
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 
 def main(command: list[str]) -> None:
-    instructions = (
-        (LOAD, 0, 0, 0),
-        (EQUAL, 0, 1, _SECCOMP[platform.machine()]),
-        (RETURN, 0, 0, ERRNO | errno.ENOSYS),
-        (RETURN, 0, 0, ALLOW),
+    """Become the command."""
+    program = (
+        Instruction(_LOAD, 0, 0, 0),
+        Instruction(_EQUAL, 0, 1, _SECCOMP[platform.machine()]),
+        Instruction(_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
+        Instruction(_RETURN, 0, 0, _ALLOW),
     )
-    assert v8_seccomp.install([v8_seccomp.Instruction(*each) for each in instructions]) is None
+    assert install(program) is None
     os.execvp(command[0], command)
 
 
