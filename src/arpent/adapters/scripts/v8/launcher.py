@@ -15,6 +15,8 @@ from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
 from arpent.domain.errors import WorldError
 
 _PATIENCE = 60.0
+_LONGEST_ANSWER = 4 << 20
+"""Bytes: the engine bounds what it says; an interpreter that has been taken over does not."""
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR")
 """What a zygote inherits. Neither language nor time zone: a script's numbers must not depend on the machine."""
 
@@ -108,7 +110,7 @@ class _Zygote:
 
     def spawn(self) -> ChildProcess:
         ours, theirs = socket.socketpair()
-        channel = Channel(ours)
+        channel = Channel(ours, _LONGEST_ANSWER)
         try:
             with theirs:
                 self._channel.send({}, (theirs.fileno(),), _PATIENCE)
