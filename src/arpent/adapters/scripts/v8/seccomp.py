@@ -1,6 +1,6 @@
 """V8 seccomp: the system calls an interpreter keeps once V8 stands; any other answers EPERM (Linux, x86-64 and arm64).
 
-No allowed call takes a path, an address to connect to or another process (docs/adr/0008-script-sandbox.md).
+No allowed call takes a path, makes a socket or names another process (docs/adr/0008-script-sandbox.md).
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sched_yield": (24, 124), "mremap": (25, 216),
     "madvise": (28, 233), "nanosleep": (35, 101), "getpid": (39, 172), "sendto": (44, 206), "recvfrom": (45, 207),
     "recvmsg": (47, 212), "exit": (60, 93), "getrusage": (98, 165), "sigaltstack": (131, 132), "gettid": (186, 178),
-    "futex": (202, 98), "sched_getaffinity": (204, 123), "restart_syscall": (219, 128), "clock_gettime": (228, 113),
-    "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "exit_group": (231, 94), "epoll_wait": (232, None),
+    "futex": (202, 98), "restart_syscall": (219, 128), "exit_group": (231, 94), "epoll_wait": (232, None),
     "epoll_ctl": (233, 21), "ppoll": (271, 73), "set_robust_list": (273, 99), "epoll_pwait": (281, 22),
     "getrandom": (318, 278), "membarrier": (324, 283), "pkey_mprotect": (329, 288), "pkey_alloc": (330, 289),
     "pkey_free": (331, 290), "rseq": (334, 293),
@@ -49,17 +48,24 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 
 
 class Condition(NamedTuple):
-    """A call that is allowed if one of its arguments has one value."""
+    """A call that is allowed if one of its arguments lies between two values, both included."""
 
     numbers: tuple[int, int]
     argument: int
-    value: int
+    low: int
+    high: int
 
 
+CLOCKS = (0, 15)
+"""Those of the machine and of the process itself; other processes' have negative numbers."""
 CONDITIONS = {
-    "fcntl": Condition((72, 25), 1, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
-    "ioctl": Condition((16, 29), 1, 0x5421),  # FIONBIO: the link has time limits
-    "prlimit64": Condition((302, 261), 0, 0),  # of the process itself
+    "fcntl": Condition((72, 25), 1, 1030, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
+    "ioctl": Condition((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: the link has time limits
+    "prlimit64": Condition((302, 261), 0, 0, 0),  # of the process itself, as the next one
+    "sched_getaffinity": Condition((204, 123), 0, 0, 0),
+    "clock_gettime": Condition((228, 113), 0, *CLOCKS),
+    "clock_getres": Condition((229, 114), 0, *CLOCKS),
+    "clock_nanosleep": Condition((230, 115), 0, *CLOCKS),
 }
 """The arguments are of 32 bits: what a caller writes above them the kernel ignores, and so does the filter."""
 
@@ -67,7 +73,7 @@ MISSING = {"clone3": (435, 435)}
 """Calls that answer ENOSYS, so that the C library falls back to others; their arguments cannot be looked at."""
 _SECCOMP = (317, 277)
 _GETPPID = (110, 173)
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_LOAD, _EQUAL, _GREATER, _AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
 _SET_MODE_FILTER, _ALL_THREADS, _NO_NEW_PRIVILEGES = 1, 1, 38
@@ -140,9 +146,11 @@ def program(machine: Machine) -> tuple[Instruction, ...]:
         found += _if_equal(numbers[column], _REFUSE | ENOSYS)
     for condition in CONDITIONS.values():
         found += [
-            Instruction(_EQUAL, 0, 4, condition.numbers[column]),
+            Instruction(_EQUAL, 0, 5, condition.numbers[column]),
             Instruction(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * condition.argument),  # the lower half; both are little-endian
-            *_if_equal(condition.value, _ALLOW),
+            Instruction(_AT_LEAST, 0, 2, condition.low),
+            Instruction(_GREATER, 1, 0, condition.high),
+            Instruction(_RETURN, 0, 0, _ALLOW),
             Instruction(_RETURN, 0, 0, _REFUSE | EPERM),
         ]
     return (*found, Instruction(_RETURN, 0, 0, _REFUSE | EPERM))

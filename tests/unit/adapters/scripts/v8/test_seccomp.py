@@ -56,20 +56,31 @@ def test_what_the_table_names_is_allowed_and_all_else_refused(machine: str) -> N
     assert len(allowed) > 30
     for number in range(HIGHEST):
         expected = ALLOW if number in allowed else ERRNO | ENOSYS if number in missing else REFUSED
-        assert answer(machine, number, 7, 7, 7) == expected, number
+        assert answer(machine, number, 7_777, 7_777, 7_777) == expected, number
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_some_calls_are_allowed_with_one_argument_only(machine: str, name: str) -> None:
+def test_some_calls_are_allowed_with_some_arguments_only(machine: str, name: str) -> None:
     condition = CONDITIONS[name]
     number = condition.numbers[MACHINES[machine].column]
-    right = [7] * 6
-    right[condition.argument] = condition.value
-    assert answer(machine, number, *right) == ALLOW
-    for value in (condition.value + 1, condition.value - 1, condition.value ^ 1 << 31):
-        wrong = [condition.value] * 6
-        wrong[condition.argument] = value
-        assert answer(machine, number, *wrong) == REFUSED
+
+    def asked(value: int, others: int) -> int:
+        arguments = [others] * 6
+        arguments[condition.argument] = value
+        return answer(machine, number, *arguments)
+
+    for value in (condition.low, condition.high, 1 << 32 | condition.low):
+        assert asked(value, 7_777) == ALLOW
+    for value in (condition.low - 1, condition.high + 1, condition.low | 1 << 31, -7):
+        assert asked(value, condition.low) == REFUSED
+
+
+def test_other_processes_have_no_clock_here(machine: str) -> None:
+    """The clock of a process is a number made of its id (clock_getcpuclockid)."""
+    number = CONDITIONS["clock_gettime"].numbers[MACHINES[machine].column]
+    assert answer(machine, number, 2) == ALLOW, "its own"
+    for process in (1, 12_345):
+        assert answer(machine, number, ~process << 3 | 2) == REFUSED
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -110,18 +121,20 @@ def test_no_call_reaches(what: str) -> None:
 filtered = pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="no system-call filter on this machine")
 
 ATTEMPTS = """
-import ctypes, json, os, resource, signal, socket, threading
+import ctypes, json, os, resource, signal, socket, threading, time
 from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
 ours, theirs = socket.socketpair()
+parent = os.getppid()
 attempts = {
     "open": lambda: os.open("/etc/passwd", os.O_RDONLY), "list": lambda: os.listdir("/"),
     "stat": lambda: os.stat("/etc/passwd"), "link": lambda: os.readlink("/proc/self/exe"),
     "unlink": lambda: os.unlink("/x"),
     "socket": socket.socket, "fork": os.fork, "exec": lambda: os.execv("/bin/true", ["true"]),
-    "kill": lambda: os.kill(os.getppid(), 0), "truncate": lambda: os.ftruncate(1, 0), "pipe": os.pipe,
+    "kill": lambda: os.kill(parent, 0), "truncate": lambda: os.ftruncate(1, 0), "pipe": os.pipe,
     "thread": lambda: threading.Thread(target=print).start(),
     "ptrace": lambda: refuse(ctypes.CDLL(None, use_errno=True).ptrace(0, 0, 0, 0)),
     "pass": lambda: socket.send_fds(ours, [b"x"], [1]),
+    "clock": lambda: time.clock_gettime(~parent << 3 | 2), "cores": lambda: os.sched_getaffinity(1),
     "limit": lambda: resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (9, 9)),
 }
 def refuse(result):
