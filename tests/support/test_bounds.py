@@ -10,9 +10,10 @@ import pytest
 
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.scripts.jit.kernel_cache import Workshop
-from arpent.domain.evalscript import Evalscript, Input, Mosaicking, Output, SampleType
+from arpent.domain.evalscript import Mosaicking
 from arpent.domain.ports.jobs import Lease
 from arpent.evalscript.layout import Column, MemoryLayout
+from tests.support.assembly import declared
 from tests.support.bounds import CHECKED, SIGN, planted, told, watch
 from tests.support.jobs import make_partition
 from tests.support.server import Server, wait_for
@@ -55,13 +56,7 @@ def test_a_server_checks_its_bounds(tmp_path: Path):
 @checked
 def test_a_fault_of_a_compiled_script_is_an_error():
     """The script is compiled for three scenes; then two are said to be enough, and there are no more."""
-    evalscript = Evalscript(
-        source=SOURCE,
-        inputs=(Input(datasource=None, bands=("a",), units=(None,), mosaicking=Mosaicking.ORBIT),),
-        outputs=(Output(id="default", bands=("B0",), sample_type=SampleType.FLOAT32, mask=None),),
-        mask_bands=0,
-        functions=frozenset({"evaluatePixel"}),
-    )
+    evalscript = declared(SOURCE, bands=("a",), outputs={"default": 1}, mosaicking=Mosaicking.ORBIT)
     kernel = Workshop(0).make(evalscript, MemoryLayout(inputs=((column(3),),), width=1))
     kernel.code._columns = (column(2),)
     with pytest.raises(IndexError, match=SIGN):

@@ -10,58 +10,33 @@ import numpy as np
 import pytest
 
 import arpent.evalscript.compile as front_door
-from arpent.domain.evalscript import Evalscript, Input, Mosaicking, Output, SampleType
-from arpent.evalscript.compile import ScriptAssembly, Unsupported, compile_script, declared_outputs
-from arpent.evalscript.layout import Column, MemoryLayout
-from arpent.evalscript.program import prelude
-from tests.unit.evalscript.compile.conftest import Parse, RunAssembly
+from arpent.evalscript.compile import Unsupported, declared_outputs
+from arpent.evalscript.layout import Column
+from tests.support.assembly import assembled, declared, run
 
 ROOT = Path(__file__).resolve().parents[4]
 README = Path(front_door.__file__).with_name("README.md")
 BELOW_THE_DOOR = re.compile(r"^\s*(?:from|import) arpent\.evalscript\.compile\.", re.MULTILINE)
+BANDS = ("green", "nir")
 DIGITAL_NUMBERS = Column(kind="u2", rows=1, scale=(1.0, 0.0), simple=True)
 REFLECTANCES = Column(kind="u2", rows=1, scale=(0.5, 0.0), simple=True)
 
 
-def evalscript(source: str, *outputs: tuple[str, int], mask_bands: int = 0) -> Evalscript:
-    bands = Input(datasource=None, bands=("green", "nir"), units=(None, None), mosaicking=Mosaicking.SIMPLE)
-    return Evalscript(
-        source=source,
-        inputs=(bands,),
-        outputs=tuple(
-            Output(
-                id=name,
-                bands=tuple(f"B{band}" for band in range(count)),
-                sample_type=SampleType.FLOAT32,
-                mask=0 if mask_bands else None,
-            )
-            for name, count in outputs
-        ),
-        mask_bands=mask_bands,
-        functions=frozenset({"evaluatePixel"}),
-    )
-
-
-def compiled(script: Evalscript, parse: Parse, triple: str, column: Column = DIGITAL_NUMBERS) -> ScriptAssembly:
-    layout = MemoryLayout(inputs=((column, column),), width=script.width)
-    return compile_script(script, layout, script=parse(script.source), prelude=parse(prelude()), triple=triple)
-
-
-def test_three_samples_by_hand(parse: Parse, triple: str, run_assembly: RunAssembly) -> None:
+def test_three_samples_by_hand() -> None:
     """Bands (2, 4), (0, 0), (8, 0), stored as twice that and scaled by 0.5."""
     source = """function evaluatePixel(s) {
       if (s.green === 0) return null;
       return { sum: [s.green + s.nir], two: s.nir ? [s.nir, -s.nir] : undefined, dataMask: [s.nir > 0] };
     }"""
-    script = evalscript(source, ("sum", 1), ("two", 2), mask_bands=1)
-    assembly = compiled(script, parse, triple, REFLECTANCES)
+    script = declared(source, bands=BANDS, outputs={"sum": 1, "two": 2}, mask_bands=1)
+    assembly = assembled(script, REFLECTANCES)
     assert declared_outputs(script) == [("sum", 1), ("two", 2), ("dataMask", 1)]
     assert assembly.width == 4
     assert assembly.missing_rows == (None, 4, None, 5), "only `two` may be missing, and all of it"
     columns = [np.array([[4, 0, 16]], np.uint16), np.array([[8, 0, 0]], np.uint16)]
     nan = np.nan
     np.testing.assert_array_equal(
-        run_assembly(assembly.text, columns, 6),
+        run(assembly, columns, 6),
         [
             [6, nan, 8],  # sum
             [4, nan, nan],  # two[0]
@@ -73,9 +48,9 @@ def test_three_samples_by_hand(parse: Parse, triple: str, run_assembly: RunAssem
     )
 
 
-def test_the_example_of_the_readme(parse: Parse, triple: str) -> None:
+def test_the_example_of_the_readme() -> None:
     source, operations = re.findall(r"```\w+\n(.*?)```", README.read_text(), re.DOTALL)[:2]
-    text = compiled(evalscript(source, ("default", 2)), parse, triple).text
+    text = assembled(declared(source, bands=BANDS, outputs={"default": 2}), DIGITAL_NUMBERS).text
     assert operations in text
     body = text.split("body:")[1].split("%p0")[0]
     arithmetic = [line for line in body.splitlines() if re.match(r"%v\d+ = (?!uitofp)", line)]
@@ -92,13 +67,13 @@ def test_the_example_of_the_readme(parse: Parse, triple: str) -> None:
         ("return [[1].indexOf()]", None),
     ],
 )
-def test_what_cannot_be_compiled_is_said(parse: Parse, triple: str, body: str, reason: str | None) -> None:
-    script = evalscript(f"function evaluatePixel(s) {{ {body} }}", ("default", 1))
+def test_what_cannot_be_compiled_is_said(body: str, reason: str | None) -> None:
+    script = declared(f"function evaluatePixel(s) {{ {body} }}", bands=BANDS, outputs={"default": 1})
     if reason is None:
-        compiled(script, parse, triple)
+        assembled(script, DIGITAL_NUMBERS)
     else:
         with pytest.raises(Unsupported, match=re.escape(reason)):
-            compiled(script, parse, triple)
+            assembled(script, DIGITAL_NUMBERS)
 
 
 def test_the_door_is_narrow() -> None:

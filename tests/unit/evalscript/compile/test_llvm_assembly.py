@@ -7,12 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
+from arpent.evalscript.compile import ScriptAssembly
 from arpent.evalscript.compile.graph.constant_folding import FOLDS
 from arpent.evalscript.compile.graph.operation import Operation
 from arpent.evalscript.compile.graph.value_numbering import ValueGraph
-from arpent.evalscript.compile.llvm_assembly import lower_to_llvm
+from arpent.evalscript.compile.llvm_assembly import UNCHECKED, lower_to_llvm
 from arpent.evalscript.layout import Column
-from tests.unit.evalscript.compile.conftest import RunAssembly
+from tests.support.assembly import run, triple
 
 ODD = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 31.0, 33.0, 2.0**31, -(2.0**32) - 1.5, 2.0**53, 1e300, -1e308, 5e-324,
        0.1, np.inf, -np.inf, np.nan]  # fmt: skip
@@ -40,10 +41,16 @@ def folded(opcode: str, pair: tuple[float, float]) -> float:
 
 
 @pytest.mark.parametrize("opcode", FOLDS)
-def test_folded_as_lowered(opcode: str, triple: str, run_assembly: RunAssembly) -> None:
-    text = lower_to_llvm(COLUMNS, [of_inputs(ValueGraph(), opcode)], triple)
+def test_folded_as_lowered(opcode: str) -> None:
+    text = lower_to_llvm(COLUMNS, [of_inputs(ValueGraph(), opcode)], triple())
+    assembly = ScriptAssembly(text=text, function=UNCHECKED, width=1, missing_rows=())
     first, second = (np.ascontiguousarray(column)[np.newaxis] for column in PAIRS.T)
-    lowered = run_assembly(text, [first, second], 1)[0]
+    lowered = run(assembly, [first, second], 1)[0]
     expected = np.array([folded(opcode, pair) for pair in PAIRS])
     same = (lowered.view(np.int64) == expected.view(np.int64)) | (np.isnan(lowered) & np.isnan(expected))
     assert PAIRS[~same].tolist() == []
+
+
+def test_code_for_a_row_that_no_column_has_is_not_made() -> None:
+    with pytest.raises(ValueError, match="has 1 rows, but row 1 is asked for"):
+        lower_to_llvm(COLUMNS, [ValueGraph().input(0, 1)], triple())

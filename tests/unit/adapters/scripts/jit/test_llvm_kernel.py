@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
-from arpent.evalscript.compile import ScriptAssembly
-from arpent.evalscript.compile.graph.value_numbering import ValueGraph
-from arpent.evalscript.compile.llvm_assembly import CHECKED, UNCHECKED, lower_to_llvm
+from arpent.domain.evalscript import Mosaicking
 from arpent.evalscript.layout import Column
+from tests.support.assembly import assembled, declared
 
 
 def column(kind: str = "u2", rows: int = 3) -> Column:
@@ -18,12 +17,15 @@ def column(kind: str = "u2", rows: int = 3) -> Column:
 
 def kernel(*, checked: bool, rows: int = 3, told: Column | None = None, answers: int = 1) -> LlvmKernel:
     """The sum of the first and the last row, `answers` times; `told`: what the kernel believes of the column."""
-    graph, compiler = ValueGraph(), LlvmCompiler()
-    total = graph.make("add", graph.input(0, 0), graph.input(0, rows - 1))
-    text = lower_to_llvm([column(rows=rows)], [total] * answers, compiler.triple, checked=checked)
-    function = CHECKED if checked else UNCHECKED
-    assembly = ScriptAssembly(text=text, function=function, width=answers, missing_rows=())
-    return compiler.compile(assembly, [told or column(rows=rows)])
+    total = "samples[0].a + samples[samples.length - 1].a"
+    evalscript = declared(
+        f"function evaluatePixel(samples) {{ const total = {total}; return [{', '.join(['total'] * answers)}] }}",
+        bands=("a",),
+        outputs={"default": answers},
+        mosaicking=Mosaicking.ORBIT,
+    )
+    assembly = assembled(evalscript, column(rows=rows), checked=checked)
+    return LlvmCompiler().compile(assembly, [told or column(rows=rows)])
 
 
 @pytest.mark.parametrize("checked", [False, True])
@@ -55,9 +57,3 @@ def test_the_checked_build_stops_a_planted_fault(order: int):
     planted = kernel(checked=True, rows=4, told=column(rows=3))
     with pytest.raises(IndexError, match="out of bounds in column 1"):
         planted.run([np.zeros((3, 7), np.uint16)[::order]], [np.empty(7)])
-
-
-def test_code_for_a_row_that_no_column_has_is_not_made():
-    graph = ValueGraph()
-    with pytest.raises(ValueError, match="has 2 rows, but row 2 is asked for"):
-        lower_to_llvm([column(rows=2)], [graph.input(0, 2)], LlvmCompiler().triple)
