@@ -18,7 +18,7 @@ SIZE = 4 * mmap.PAGESIZE
 @pytest.mark.parametrize("platform", ["linux", "elsewhere"])
 def test_both_sides_see_the_same(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if platform == "linux" and sys.platform != "linux":
-        pytest.skip("only Linux lays memory over memory here")
+        pytest.skip("needs Linux, where memory is laid over memory")
     monkeypatch.setattr(sys, "platform", platform)
     room = mmap.mmap(-1, SIZE + 2 * mmap.PAGESIZE)
     with tempfile.TemporaryFile() as file, memoryview(room)[24 : 24 + SIZE + mmap.PAGESIZE] as buffer:
