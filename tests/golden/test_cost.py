@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pyogrio.raw
 import pytest
-import shapely
-from pyproj import Transformer
 
-from arpent.domain.grid import Grids, Resolution
 from arpent.engine.processing_units import band_samples, processing_units
-from tests.support.published import Case, cases, one_test_each
+from tests.support.published import Case, one_test_each
 
 SAMPLES = ("samples", "acquisitionsPerFeature", "intervalsWithData")
 """Names under which a case says how many samples a pixel has."""
@@ -32,13 +26,3 @@ def test_the_price(case: Case):
         found *= factor if name in wish else 1
     (price,) = (expected[name] for name in ("pu", "costPU", "x-processingunits-spent") if name in expected)
     assert found == pytest.approx(price, rel=expected.get("relTol", 1e-15))
-
-
-def test_the_grids_of_the_batch_are_those_of_its_parcels(shared_data: Path):
-    """A hundred parcels of the documentation's own GeoPackage, in metres."""
-    (case,) = (case for case in cases("processing_units") if "grids" in case["input"])
-    _, _, shapes, _ = pyogrio.raw.read(shared_data / "parcels" / "geopackage-example.gpkg", max_features=100)
-    change = Transformer.from_crs(4326, 32633, always_xy=True).transform
-    parcels = shapely.transform(shapely.from_wkb(shapes), lambda xy: np.column_stack(change(xy[:, 0], xy[:, 1])))
-    grids = Grids.over(shapely.bounds(parcels), Resolution(x=10.0, y=10.0))
-    assert np.column_stack((grids.width, grids.height)).tolist() == case["input"]["grids"]
