@@ -1,4 +1,4 @@
-"""Published prices of the real service (FACTS 7)."""
+"""Published prices of the real service (sentinelhub.md 7)."""
 
 from __future__ import annotations
 

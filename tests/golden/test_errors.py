@@ -1,4 +1,4 @@
-"""Published error bodies of the real service (FACTS 1.4, 1.5), each caused as a user causes it."""
+"""Published error bodies of the real service (sentinelhub.md 1.4, 1.5), each caused as a user causes it."""
 
 from __future__ import annotations
 

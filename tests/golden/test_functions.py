@@ -1,4 +1,4 @@
-"""The built-ins of evalscripts give the documented values (FACTS 5.4)."""
+"""The built-ins of evalscripts give the documented values (sentinelhub.md 5.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published grids and masks of the real service (FACTS 4)."""
+"""Published grids and masks of the real service (sentinelhub.md 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published histograms of the real service: edges to the last bit, counts (FACTS 3.3)."""
+"""Published histograms of the real service: edges to the last bit, counts (sentinelhub.md 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published intervals of the real service (FACTS 2.3), through the body as a user writes it."""
+"""Published intervals of the real service (sentinelhub.md 2.3), through the body as a user writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published percentiles of the real service (FACTS 3.3)."""
+"""Published percentiles of the real service (sentinelhub.md 3.3)."""
 
 from __future__ import annotations
 

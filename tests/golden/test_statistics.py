@@ -1,4 +1,4 @@
-"""Published statistics of the real service (FACTS 3.2, 3.3)."""
+"""Published statistics of the real service (sentinelhub.md 3.2, 3.3)."""
 
 from __future__ import annotations
 

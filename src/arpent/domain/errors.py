@@ -47,7 +47,7 @@ class InvalidRequest(CallerError):
     """A field of the request body is missing or wrong.
 
     `violations` are pairs (parameter, violation); a parameter is a path such as
-    `aggregation->resx`, as the real service writes it (FACTS 1.5).
+    `aggregation->resx`, as the real service writes it (sentinelhub.md 1.5).
     """
 
     def __init__(self, message: str, violations: Sequence[tuple[str, str]] = ()) -> None:

@@ -15,7 +15,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 def request_body(shape: type[BaseModel]) -> dict[str, Any]:
-    """OpenAPI of a body: JSON, or a form with the parts `request` and `evalscript` (FACTS 1.2)."""
+    """OpenAPI of a body: JSON, or a form with the parts `request` and `evalscript` (sentinelhub.md 1.2)."""
     body = {"$ref": _REFERENCE.format(model=shape.__name__)}
     form = {
         "type": "object",

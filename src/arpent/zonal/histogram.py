@@ -18,7 +18,7 @@ from arpent.zonal.reductions import Segments
 
 def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
     """Refuse what the real service refuses: edges written as JSON integers for a float output, or the reverse
-    (FACTS 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
+    (sentinelhub.md 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
     if histogram.integer is not None and histogram.integer is not sample_type.integer and not lenient:
         kind = "integer" if histogram.integer else "float"
         raise InvalidRequest(
@@ -42,8 +42,8 @@ def histogram(
     extremes: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> HistogramCounts:
     """Counts of each feature's samples per bin: [low, high), the last bin closed, the rest under- and overflow
-    (FACTS 3.3). `extremes`: min and max of each feature (n,), NaN where nothing is valid; they are the edges that the
-    wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges)."""
+    (sentinelhub.md 3.3). `extremes`: min and max of each feature (n,), NaN where nothing is valid; they are the edges
+    that the wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges)."""
     n = len(segments.counts)
     integer = prints_integers(wish, sample_type)
     common = shared(wish, integer)

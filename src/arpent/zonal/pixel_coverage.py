@@ -12,7 +12,7 @@ from arpent.zonal.rasterize import WIDEST, scan
 
 
 def pixel_coverage(features: Features, grids: Grids) -> Samples:
-    """The samples inside each feature, row by row, by the calibrated rule (FACTS 4.2).
+    """The samples inside each feature, row by row, by the calibrated rule (sentinelhub.md 4.2).
 
     A sample is inside when at least 7 of its 8 x 256 sub-samples are: all samples that the polygon touches but for
     slivers below about 0.34 % of a sample. Holes and parts are even-odd over all rings. A geometry that is missing,

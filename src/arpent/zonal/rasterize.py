@@ -7,11 +7,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 SUB_COLUMNS = 256
-"""Crossings are rounded to this fraction of a sample (FACTS 4.2, step 3)."""
+"""Crossings are rounded to this fraction of a sample (sentinelhub.md 4.2, step 3)."""
 SUB_ROWS = 8
-"""Scan lines per row of samples (FACTS 4.2, step 2)."""
+"""Scan lines per row of samples (sentinelhub.md 4.2, step 2)."""
 MINIMUM = 7
-"""Of the 2048 sub-samples, how many make a sample inside (FACTS 4.2, step 4)."""
+"""Of the 2048 sub-samples, how many make a sample inside (sentinelhub.md 4.2, step 4)."""
 WIDEST = (2**31 - 1) // SUB_COLUMNS
 """Samples per row, at most: crossings are int32."""
 
@@ -164,7 +164,7 @@ def scan(
     shapes: NDArray[np.int64],
     most: int = ROOM,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Samples inside each feature (FACTS 4.2), even-odd over all of its rings.
+    """Samples inside each feature (sentinelhub.md 4.2), even-odd over all of its rings.
 
     `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
     are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height.

@@ -246,7 +246,8 @@ def pick(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSample:
-    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0 (FACTS 3.3, 5.2)."""
+    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0
+    (sentinelhub.md 3.3, 5.2)."""
 
     value: NDArray[np.float64]
     """(n,): raw script output of the band."""

@@ -1,4 +1,4 @@
-"""The synchronous route, CORS, probes and documentation, over HTTP (FACTS 1.7)."""
+"""The synchronous route, CORS, probes and documentation, over HTTP (sentinelhub.md 1.7)."""
 
 from __future__ import annotations
 

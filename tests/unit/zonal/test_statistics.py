@@ -1,4 +1,4 @@
-"""Statistics of one band: every rule of FACTS 3.3 on numbers that can be checked by hand."""
+"""Statistics of one band: every rule of sentinelhub.md 3.3 on numbers that can be checked by hand."""
 
 from __future__ import annotations
 

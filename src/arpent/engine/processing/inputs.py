@@ -193,7 +193,8 @@ def _script_input(
 
 
 def _absent(source: ScriptInput) -> ScriptInput:
-    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not (FACTS 5.2)."""
+    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not
+    (sentinelhub.md 5.2)."""
     return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
 
 

@@ -40,8 +40,8 @@ class V8Runtime:
 
     def __init__(self, seconds: float, memory_mib: int, *, require_mask: bool = True, unfiltered: bool = False) -> None:
         """`seconds`: longest one call may take; `memory_mib`: heap of a script; `require_mask`: refuse scripts without
-        a dataMask output, as statistics do (FACTS 5.1); `unfiltered`: run scripts even where no system-call filter can
-        be had, with a warning."""
+        a dataMask output, as statistics do (sentinelhub.md 5.1); `unfiltered`: run scripts even where no system-call
+        filter can be had, with a warning."""
         self._seconds = seconds
         self._memory_mib = memory_mib
         self._require_mask = require_mask
