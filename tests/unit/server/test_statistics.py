@@ -74,3 +74,9 @@ def test_the_documentation_shows_the_bodies(here: World) -> None:
     shapes = document["components"]["schemas"]
     assert "nBins" in shapes["HistogramEntry"]["properties"]
     assert "input" in shapes[reference.rpartition("/")[2]]["properties"]
+
+
+def test_the_documentation_cites_nothing_that_only_developers_have(here: World) -> None:
+    document = requests.get(here.url + "/openapi.json", timeout=10).text
+    assert "An object or prefix in S3." in document
+    assert "sentinelhub.md" not in document
