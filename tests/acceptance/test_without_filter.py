@@ -17,7 +17,7 @@ from tests.support.world import NORTH, WEST
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="no system-call filter to be taken away"),
+    pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="needs a system-call filter, to take it away"),
 ]
 SETTING = "ARPENT_UNFILTERED_SCRIPTS=true"
 UTM = "http://www.opengis.net/def/crs/EPSG/0/32633"

@@ -25,7 +25,9 @@ SCRIPT = """//VERSION=3
 function setup() { return {
   input: ["B04", "dataMask"], output: [{ id: "x", bands: 1 }, { id: "dataMask", bands: 1 }] } }
 function evaluatePixel(s) { return { x: [VALUE], dataMask: [1] } }"""
-filtered = pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="no system-call filter on this machine")
+filtered = pytest.mark.skipif(
+    v8_seccomp.obstacle() is not None, reason="needs a system-call filter, which this machine has not"
+)
 
 
 def script(value: str) -> str:
@@ -51,7 +53,7 @@ def test_every_thread_is_filtered_and_has_no_rights() -> None:
             assert re.findall(r"\nCap(?:Inh|Prm|Eff|Amb):\t(\w+)", status) == ["0" * 16] * 4
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where limits are read")
 def test_limits_cannot_be_raised_again() -> None:
     with V8Runtime(5, 64) as runtime, runtime.open(script("1")):
         limits = (interpreters()[0] / "limits").read_text()
@@ -62,7 +64,7 @@ def test_limits_cannot_be_raised_again() -> None:
         assert found[1] == found[2] != "unlimited", f"{name}: soft and hard limit are one"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where descriptors are read")
 def test_nothing_is_open_but_the_way_to_its_owner() -> None:
     """Beside what V8's binding made for itself: an epoll and a pair of sockets that wake it."""
     kept = (Path("/etc/hostname").open("rb"), Path("/etc/passwd").open("rb"))  # noqa: SIM115
@@ -79,7 +81,7 @@ def test_nothing_is_open_but_the_way_to_its_owner() -> None:
     assert sorted(link.partition(":")[0] for link in links) == ["/dev/null"] * 3 + ["anon_inode"] + ["socket"] * 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the environment is read from /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where the environment is read")
 def test_its_environment_holds_no_secret_and_nothing_that_changes_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ARPENT_SECRET_KEY", "x" * 32), ("AWS_SECRET_ACCESS_KEY", "x"), ("LANG", "de_DE.UTF-8"),
                         ("LC_ALL", "de_DE.UTF-8"), ("TZ", "Asia/Kathmandu"), ("HOME", "/x")):  # fmt: skip

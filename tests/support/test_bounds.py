@@ -18,7 +18,7 @@ from tests.support.bounds import CHECKED, SIGN, planted, told, watch
 from tests.support.jobs import make_partition
 from tests.support.server import Server, wait_for
 
-checked = pytest.mark.skipif(not CHECKED, reason="bounds are checked by `make test-bounds`")
+checked = pytest.mark.skipif(not CHECKED, reason="needs bounds that are checked, by `make test-bounds`")
 SOURCE = "//VERSION=3\nfunction evaluatePixel(samples) { return [samples[0].a + samples[2].a] }"
 
 

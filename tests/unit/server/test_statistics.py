@@ -79,4 +79,4 @@ def test_the_documentation_shows_the_bodies(here: World) -> None:
 def test_the_documentation_cites_nothing_that_only_developers_have(here: World) -> None:
     document = requests.get(here.url + "/openapi.json", timeout=10).text
     assert "An object or prefix in S3." in document
-    assert "sentinelhub.md" not in document
+    assert "(sentinelhub" not in document

@@ -47,7 +47,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 """Calls that are allowed whatever their arguments: number on x86-64, on arm64 (None: it has no such call)."""
 
 
-class Condition(NamedTuple):
+class ArgumentRule(NamedTuple):
     """A call that is allowed if one of its arguments lies between two values, both included."""
 
     numbers: tuple[int, int]
@@ -59,13 +59,13 @@ class Condition(NamedTuple):
 CLOCKS = (0, 15)
 """Those of the machine and of the process itself; other processes' have negative numbers."""
 CONDITIONS = {
-    "fcntl": Condition((72, 25), 1, 1030, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
-    "ioctl": Condition((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: the link has time limits
-    "prlimit64": Condition((302, 261), 0, 0, 0),  # of the process itself, as the next one
-    "sched_getaffinity": Condition((204, 123), 0, 0, 0),
-    "clock_gettime": Condition((228, 113), 0, *CLOCKS),
-    "clock_getres": Condition((229, 114), 0, *CLOCKS),
-    "clock_nanosleep": Condition((230, 115), 0, *CLOCKS),
+    "fcntl": ArgumentRule((72, 25), 1, 1030, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
+    "ioctl": ArgumentRule((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: the link has time limits
+    "prlimit64": ArgumentRule((302, 261), 0, 0, 0),  # of the process itself, as the next one
+    "sched_getaffinity": ArgumentRule((204, 123), 0, 0, 0),
+    "clock_gettime": ArgumentRule((228, 113), 0, *CLOCKS),
+    "clock_getres": ArgumentRule((229, 114), 0, *CLOCKS),
+    "clock_nanosleep": ArgumentRule((230, 115), 0, *CLOCKS),
 }
 """The arguments are of 32 bits: what a caller writes above them the kernel ignores, and so does the filter."""
 
@@ -110,7 +110,7 @@ def obstacle() -> str | None:
 
 def confine() -> str | None:
     """Lock this process in, for good; None, or why it is not."""
-    if (why := obstacle() or install(program(MACHINES[platform.machine()]))) is not None:
+    if (why := obstacle() or install(filter_program(MACHINES[platform.machine()]))) is not None:
         return why
     refused = _call("syscall", _GETPPID[MACHINES[platform.machine()].column])
     return None if refused == (-1, EPERM) else "the kernel has taken it and does not apply it"
@@ -128,7 +128,7 @@ def install(instructions: Sequence[Instruction]) -> str | None:
     return None if result == 0 else f"the kernel does not take it ({os.strerror(error)})"
 
 
-def program(machine: Machine) -> tuple[Instruction, ...]:
+def filter_program(machine: Machine) -> tuple[Instruction, ...]:
     """The filter: kill what comes from another architecture or set of calls; allow what the tables say; refuse the
     rest."""
     column = machine.column

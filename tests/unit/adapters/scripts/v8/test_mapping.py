@@ -55,7 +55,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="no system-call filter on this machine")
+@pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="needs a system-call filter, which this machine has not")
 @pytest.mark.parametrize(("platform", "laid"), [("linux", True), ("elsewhere", False)])
 def test_behind_the_system_call_filter(platform: str, laid: bool) -> None:
     """Where memory cannot be laid over memory, copying must be possible."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
-from arpent.adapters.scripts.v8.seccomp import CONDITIONS, MACHINES, MISSING, NUMBERS, program
+from arpent.adapters.scripts.v8.seccomp import CONDITIONS, MACHINES, MISSING, NUMBERS, filter_program
 from tests.support.bpf import ALLOW, ERRNO, KILL_PROCESS, run, seccomp_data
 
 REFUSED = ERRNO | EPERM
@@ -46,7 +46,7 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 
 def answer(machine: str, number: int, *arguments: int) -> int:
-    return run(program(MACHINES[machine]), seccomp_data(MACHINES[machine].architecture, number, arguments))
+    return run(filter_program(MACHINES[machine]), seccomp_data(MACHINES[machine].architecture, number, arguments))
 
 
 def test_what_the_table_names_is_allowed_and_all_else_refused(machine: str) -> None:
@@ -78,7 +78,7 @@ def test_some_calls_are_allowed_with_some_arguments_only(machine: str, name: str
 def test_other_processes_have_no_clock_here(machine: str) -> None:
     """The clock of a process is a number made of its id (clock_getcpuclockid)."""
     number = CONDITIONS["clock_gettime"].numbers[MACHINES[machine].column]
-    assert answer(machine, number, 2) == ALLOW, "its own"
+    assert answer(machine, number, 2) == ALLOW, "needs another machine than this one"
     for process in (1, 12_345):
         assert answer(machine, number, ~process << 3 | 2) == REFUSED
 
@@ -86,9 +86,9 @@ def test_other_processes_have_no_clock_here(machine: str) -> None:
 @pytest.mark.parametrize("other", OTHERS)
 def test_calls_of_another_architecture_kill(machine: str, other: str) -> None:
     if other == machine:
-        pytest.skip("its own")
+        pytest.skip("needs another machine than this one")
     for number in range(HIGHEST):
-        assert run(program(MACHINES[machine]), seccomp_data(OTHERS[other], number)) == KILL_PROCESS
+        assert run(filter_program(MACHINES[machine]), seccomp_data(OTHERS[other], number)) == KILL_PROCESS
 
 
 def test_calls_of_x32_kill() -> None:
@@ -100,7 +100,7 @@ def test_calls_of_x32_kill() -> None:
 def test_the_numbers_are_those_of_the_kernel(machine: str) -> None:
     path = next((Path(name) for name in HEADERS[machine] if Path(name).exists()), None)
     if path is None:
-        pytest.skip(f"the kernel's headers are not installed: {HEADERS[machine][0]}")
+        pytest.skip(f"needs the kernel's headers: {HEADERS[machine][0]}")
     text = path.read_text()
     known = {
         name: int(number) for name, number in re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)$", text, re.MULTILINE)
@@ -118,7 +118,9 @@ def test_no_call_reaches(what: str) -> None:
 
 # ---- behind the filter of this machine
 
-filtered = pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="no system-call filter on this machine")
+filtered = pytest.mark.skipif(
+    v8_seccomp.obstacle() is not None, reason="needs a system-call filter, which this machine has not"
+)
 
 ATTEMPTS = """
 import ctypes, json, os, resource, signal, socket, threading, time
@@ -171,8 +173,8 @@ def test_nothing_is_left_to_a_process_on_any_of_its_threads() -> None:
 def test_the_kernel_takes_the_filter_of_each_machine(machine: str) -> None:
     """Of another machine, too: then the first call, which is not of that machine, kills."""
     code = (
-        "from arpent.adapters.scripts.v8.seccomp import MACHINES, install, program\n"
-        f"why = install(program(MACHINES['{machine}']))\nprint(why, flush=True)"
+        "from arpent.adapters.scripts.v8.seccomp import MACHINES, filter_program, install\n"
+        f"why = install(filter_program(MACHINES['{machine}']))\nprint(why, flush=True)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     if machine == platform.machine():

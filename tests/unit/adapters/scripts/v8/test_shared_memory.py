@@ -9,7 +9,7 @@ import pytest
 from arpent.adapters.scripts.v8.shared_memory import Arena
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory cannot be sealed here")
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memory that can be sealed")
 @pytest.mark.parametrize("size", [0, 4096, 2 << 20])
 def test_nobody_changes_its_size_under_its_owner(size: int) -> None:
     """A page that is gone would kill whoever reads it."""
