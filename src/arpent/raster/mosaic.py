@@ -28,7 +28,7 @@ class Mosaic:
     """Per want (N,): digital numbers; where there is no data, what scales to the collection's no-data value."""
     mask: NDArray[np.uint8]
     """(N,): dataMask."""
-    used: NDArray[np.int16 | np.int32]
+    used: NDArray[np.signedinteger]
     """(N,): position, in the items given, of the one the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Broken images; the features they name have no data."""
@@ -42,7 +42,7 @@ class Stack:
     """Per want (scenes, N): digital numbers."""
     mask: NDArray[np.uint8]
     """(scenes, N): dataMask of each scene."""
-    used: NDArray[np.int16 | np.int32]
+    used: NDArray[np.signedinteger]
     """(scenes, N): position, in the scene's items, of the one the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Broken images; the features they name have no data in any scene."""
