@@ -49,8 +49,8 @@ from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
-from arpent.wire.request.body import without_forgotten
 from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wire.secrets import without_forgotten
 from arpent.worker import collections, for_workers, process_lease, services_of
 
 COUNT_SECONDS = 2.0

@@ -20,6 +20,10 @@ class Status(StrEnum):
     STOPPED = "STOPPED"
 
 
+ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
+"""Nothing goes on by itself; some of them can be started again."""
+
+
 class UserAction(StrEnum):
     """The last thing the user asked for."""
 

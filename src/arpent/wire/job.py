@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
-
 from arpent.domain.finding import Finding
 from arpent.domain.interval import iso_microseconds
 from arpent.domain.job import Job, Status
-from arpent.wire.request.body import without_secrets
+from arpent.wire.secrets import without_secrets
 
 NO_INTERVAL = (
     "The time range holds no whole interval: the files will hold no statistics. Lengthen aggregation->timeRange, "
@@ -51,7 +49,7 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets,
     and the last action."""
     fields = status_object(job, completion)
-    fields["request"] = without_secrets(json.loads(job.body))
+    fields["request"] = without_secrets(job.body)
     fields["userAction"] = job.user_action.value
     if job.user_action_updated is not None:
         fields["userActionUpdated"] = iso_microseconds(job.user_action_updated)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeAlias
 
 from cryptography.fernet import Fernet
 from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_, select, update
@@ -13,23 +11,8 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_, select,
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.schema import jobs, partitions
-from arpent.domain.job import Status
-
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-
-SECRET_FIELDS = frozenset({"secretAccessKey", "credentials"})
-"""Fields of a request that hold a secret (sentinelhub.md 1.3, 2.1)."""
-SCRUBBED = "***"
-"""What stands in the place of a secret."""
-ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
-
-
-def scrub(body: str) -> str:
-    """A request's text without its secrets; a text that is no JSON goes altogether."""
-    try:
-        return json.dumps(_scrubbed(json.loads(body)))
-    except ValueError:
-        return "{}"
+from arpent.domain.job import ENDED, Status
+from arpent.wire.secrets import forget
 
 
 class SqlRetention:
@@ -54,7 +37,7 @@ class SqlRetention:
             with writing(self._engine) as connection:
                 stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id, final)).scalar()
                 if stored is not None:
-                    body = seal(self._cipher, scrub(unseal(self._cipher, stored)))
+                    body = seal(self._cipher, forget(unseal(self._cipher, stored)))
                     connection.execute(update(jobs).where(jobs.c.id == job_id).values(body=body, scrubbed=True))
         return len(ids)
 
@@ -71,9 +54,3 @@ class SqlRetention:
     def _ids(self, condition: ColumnElement[bool]) -> Sequence[str]:
         with reading(self._engine) as connection:
             return connection.scalars(select(jobs.c.id).where(condition)).all()
-
-
-def _scrubbed(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: SCRUBBED if name in SECRET_FIELDS else _scrubbed(inner) for name, inner in value.items()}
-    return [_scrubbed(inner) for inner in value] if isinstance(value, list) else value

@@ -9,8 +9,8 @@ import numpy as np
 
 from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
-from arpent.engine.output_keys import ID, IDENTIFIER, result_key, template
+from arpent.domain.location import ID, IDENTIFIER, Location
+from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 

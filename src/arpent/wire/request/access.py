@@ -10,12 +10,12 @@ import re
 from pydantic import SecretStr
 
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.location import Credentials, Location
+from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, Location
 from arpent.wire.request.schema import Access, GsAccess, S3Access
 
-PLACEHOLDERS = frozenset({"<REQUEST_ID>", "<ID>", "<IDENTIFIER>"})
+PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})
 """What a template may hold."""
-NAMING = frozenset({"<ID>", "<IDENTIFIER>"})
+NAMING = frozenset({ID, IDENTIFIER})
 """One of these must be in a template, or all features would write the same object."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
@@ -42,7 +42,7 @@ def write_prefix(access: Access, parameter: str, client: str | None = None) -> L
         known = ", ".join(sorted(PLACEHOLDERS))
         raise InvalidRequest.at(at, f"has an unknown placeholder {min(unknown)}; there are {known}")
     if used and not used & NAMING:
-        raise InvalidRequest.at(at, "is a template and must hold <ID> or <IDENTIFIER>, else features share one object")
+        raise InvalidRequest.at(at, f"is a template and must hold {ID} or {IDENTIFIER}, else features share one object")
     return location
 
 

@@ -1,4 +1,4 @@
-"""Body: the text of a request body → JSON object; an evalscript sent beside it put in; secrets taken out."""
+"""Body: the text of a request body → JSON object; an evalscript sent beside it put in."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ import json
 from typing import Any, NoReturn
 
 from arpent.domain.errors import EmptyBody, InvalidRequest
-
-SECRETS = frozenset({"secretaccesskey", "credentials"})
-"""Names, in lower case, of fields that never come back, at whatever depth (sentinelhub.md 1.3)."""
-
-
-FORGOTTEN = "***"
-"""What stands in a stored body for a secret once the job has ended."""
-KEYS = SECRETS | {"accesskey"}
-"""Names of fields that are worth nothing without each other."""
 
 
 def read_json(text: str) -> dict[str, Any]:
@@ -52,28 +43,6 @@ def with_evalscript(text: str, script: str) -> str:
         raise InvalidRequest.at("aggregation->evalscriptReference", "cannot stand beside the part `evalscript`")
     aggregation["evalscript"] = script
     return json.dumps(body, ensure_ascii=False)
-
-
-def without_secrets(value: Any) -> Any:
-    """A JSON value without the fields that hold secrets; all else is as it was."""
-    if isinstance(value, dict):
-        return {name: without_secrets(inner) for name, inner in value.items() if name.lower() not in SECRETS}
-    if isinstance(value, list):
-        return [without_secrets(inner) for inner in value]
-    return value
-
-
-def without_forgotten(text: str) -> str:
-    """A stored body; where a secret has been forgotten, its key goes too, and the machine's own access holds."""
-    return json.dumps(_remembered(json.loads(text)), ensure_ascii=False) if f'"{FORGOTTEN}"' in text else text
-
-
-def _remembered(value: Any) -> Any:
-    if isinstance(value, dict):
-        lost = any(name.lower() in SECRETS and inner == FORGOTTEN for name, inner in value.items())
-        kept = {name: inner for name, inner in value.items() if not (lost and name.lower() in KEYS)}
-        return {name: _remembered(inner) for name, inner in kept.items()}
-    return [_remembered(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refuse_constant(name: str) -> NoReturn:
