@@ -19,7 +19,7 @@ from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
-from arpent.domain.interval import Interval
+from arpent.domain.interval import YEARS, Interval
 
 PAGE = 200
 """Items per answer."""
@@ -29,7 +29,7 @@ RETRIES = 6
 """Tries of a request after the first, with backoff, jitter and the server's Retry-After …"""
 SEARCHES = 4
 """… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
-_WHOLE_TIME = "1900-01-01T00:00:00Z/2200-01-01T00:00:00Z"
+_WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 
 
 class ApiCatalog:
