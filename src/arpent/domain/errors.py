@@ -26,6 +26,7 @@ ArpentError
 │  ├─ SandboxUnavailable    evalscripts cannot be locked in as the operator wants it
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
+├─ InvalidSetting           a setting, or a file that one names, is wrong; whoever runs arpent can mend it
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
 """
@@ -204,6 +205,10 @@ class WorkerDied(WorldError):
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
+
+
+class InvalidSetting(ArpentError):
+    """A setting, or a file that one names, is wrong; the message names the variable, its value and what is allowed."""
 
 
 class Conflict(ArpentError):
