@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from fastapi import FastAPI
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from arpent import __version__
+from arpent.adapters.catalogs.routing import local_path
 from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher, stored_key
-from arpent.adapters.database.migrate import migrate
+from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
@@ -25,7 +27,7 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.scripts.v8.runtime import announce
-from arpent.domain.errors import ArpentError, InvalidRequest, WorldError
+from arpent.domain.errors import ArpentError, InvalidSetting, WorldError
 from arpent.domain.explanation import Explanation
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
@@ -57,17 +59,36 @@ COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
 """How often ended jobs lose their secrets, and old ones go."""
-SHORTEST_KEY = 32
-"""Bytes of a key that signs tokens."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """How a Dask cluster is named, and how it is reached."""
 
 
 def database(settings: Settings) -> Engine:
-    """An engine on a database that has this version's tables."""
+    """An engine on a database that has this version's tables; makes them. Raises InvalidSetting, WorldError."""
     engine = make_engine(settings.database_url)
-    migrate(engine)
+    with _named(settings):
+        migrate(engine)
     return engine
+
+
+def job_reader(settings: Settings) -> SqlJobStore:
+    """The jobs of a database that is there, to be looked at: nothing is made or changed. Raises InvalidSetting if there
+    is none, or not with this version's tables."""
+    engine = make_engine(settings.database_url, reader=True)
+    with _named(settings):
+        check_schema(engine)
+        key = known_key(engine) if settings.secret_key is None else server_key(settings, engine)
+    return SqlJobStore(engine, None if key is None else body_cipher(key))
+
+
+@contextmanager
+def _named(settings: Settings) -> Iterator[None]:
+    """What the database refuses, with the setting that leads to it."""
+    try:
+        yield
+    except WorldError as error:
+        url = make_url(settings.database_url).render_as_string()
+        raise WorldError(f"{error} (ARPENT_DATABASE_URL is {url})", transient=error.transient) from error
 
 
 def clients(engine: Engine) -> SqlClientStore:
@@ -179,30 +200,40 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
         raise
 
 
+def check_places(settings: Settings) -> None:
+    """Folders and files that settings name are there; asked where a person starts something, and not later, when a disk
+    that is away may come back. Raises InvalidSetting."""
+    if settings.buckets is not None and not settings.buckets.is_dir():
+        raise InvalidSetting(f"ARPENT_BUCKETS names {settings.buckets}, which is no folder: make it, or name another")
+    named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
+    named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
+    for name, address in named.items():
+        if (path := local_path(address)) is not None and not path.exists():
+            raise InvalidSetting(
+                f"{name} names {address}, which is not there: it must be a folder or file of STAC items, the URL of a "
+                "STAC API, or earth-search"
+            )
+
+
 def executor_of(settings: Settings) -> Executor:
-    """`inline`, `processes`, `processes:N`, `dask://host:port`, `dask+tls://host:port`. Raises InvalidRequest for
-    anything else, WorldError if no cluster answers."""
+    """`inline`, `processes`, `processes:N`, `dask://host:port`, `dask+tls://host:port`. Raises InvalidSetting where
+    Dask is not installed, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
     prepare = partial(configure, settings.log_format)
     if kind == "inline":
         return InlineExecutor()
-    if kind == "processes" and (not rest or rest.isdigit()):
-        save_metrics = int(rest) if rest else os.cpu_count() or 1
-        return ProcessExecutor(save_metrics, prepare)
-    if kind in CLUSTERS and rest.startswith("//"):
+    if kind in CLUSTERS:
         return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
-    raise InvalidRequest(
-        f"Setting ARPENT_EXECUTOR: '{settings.executor}' is none of inline, processes, processes:N, dask://host:port"
-    )
+    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare)
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
     """A Dask cluster; its library is an extra. A worker that is silent for as long as a lease lasts loses its work,
-    as a runner would. Raises InvalidRequest where the library is not installed."""
+    as a runner would. Raises InvalidSetting where the library is not installed."""
     try:
         from arpent.adapters.executors.dask.executor import DaskExecutor
     except ImportError:
-        raise InvalidRequest("Setting ARPENT_EXECUTOR: a Dask cluster needs `pip install arpent[dask]`") from None
+        raise InvalidSetting("ARPENT_EXECUTOR names a Dask cluster, which needs pip install 'arpent[dask]'") from None
     return DaskExecutor(address, prepare, silence_seconds)
 
 
@@ -245,13 +276,8 @@ def explain_job(services: Services, job: Job, feature: int, start: datetime | No
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database. Raises InvalidRequest for one that is too short."""
-    if settings.secret_key is None:
-        return stored_key(engine)
-    key = settings.secret_key.get_secret_value().encode()
-    if len(key) < SHORTEST_KEY:
-        raise InvalidRequest(f"Setting ARPENT_SECRET_KEY: needs at least {SHORTEST_KEY} bytes")
-    return key
+    """The operator's key, or the one kept in the database."""
+    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
 
 
 def now() -> datetime:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +15,7 @@ import time
 import uvicorn
 
 from arpent import wiring
+from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure
 from arpent.settings import Settings
 
@@ -21,8 +25,10 @@ LONGEST_PAUSE = 30.0
 
 
 def serve(settings: Settings) -> None:
-    """Until SIGINT or SIGTERM."""
+    """Until SIGINT or SIGTERM. Raises InvalidSetting, WorldError if it cannot begin."""
     configure(settings.log_format)
+    wiring.check_places(settings)
+    check_listening(settings.host, settings.port)
     application = wiring.application(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it caught, when it has ended
@@ -42,6 +48,30 @@ def serve(settings: Settings) -> None:
     finally:
         stop.set()
         keeper.join()
+
+
+def check_listening(host: str, port: int) -> None:
+    """Whether a server could listen there, tried before anything is started. Raises InvalidSetting."""
+    refusals: list[OSError | UnicodeError] = []
+    try:
+        found = set(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    except (OSError, UnicodeError) as error:
+        found, refusals = set(), [error]
+    for family, _, _, _, address in found:
+        try:
+            socket.create_server(address[:2], family=family).close()
+        except OSError as error:
+            refusals.append(error)
+    # An address that this machine lacks, such as ::1 for localhost, is passed over if there is another.
+    grave = [error for error in refusals if getattr(error, "errno", None) != errno.EADDRNOTAVAIL]
+    if grave or len(refusals) >= max(1, len(found)):
+        first = (grave or refusals)[0]
+        number = getattr(first, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else getattr(first, "strerror", first)
+        raise InvalidSetting(
+            f"Nothing can listen at ARPENT_HOST {host}, ARPENT_PORT {port}: {reason}; name an address of this machine "
+            "and a free port (0 takes any)"
+        )
 
 
 def _keep_runner(settings: Settings, stop: threading.Event) -> None:
