@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -43,7 +44,19 @@ def _address(text: str) -> str:
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in ("http", "https", "file"):
         raise ValueError(f"nothing reads {scheme}://")
+    if scheme in ("http", "https") and separator and not is_web_address(text):
+        raise ValueError("it has no host, or a port that is none")
     return text
+
+
+def is_web_address(text: str) -> bool:
+    """Whether this is http or https, with a host and, if any, a port."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return False
+    return known and bool(re.fullmatch(r"[\w.:-]+", parts.hostname or ""))
 
 
 def _database(url: str) -> str:

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, make_url
 
 from arpent import __version__
-from arpent.adapters.catalogs.routing import local_path
 from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
@@ -198,21 +197,6 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
     except WorldError:
         run_metrics.put_back(amounts)
         raise
-
-
-def check_places(settings: Settings) -> None:
-    """Folders and files that settings name are there; asked where a person starts something, and not later, when a disk
-    that is away may come back. Raises InvalidSetting."""
-    if settings.buckets is not None and not settings.buckets.is_dir():
-        raise InvalidSetting(f"ARPENT_BUCKETS names {settings.buckets}, which is no folder: make it, or name another")
-    named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
-    named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
-    for name, address in named.items():
-        if (path := local_path(address)) is not None and not path.exists():
-            raise InvalidSetting(
-                f"{name} names {address}, which is not there: it must be a folder or file of STAC items, the URL of a "
-                "STAC API, or earth-search"
-            )
 
 
 def executor_of(settings: Settings) -> Executor:

@@ -16,6 +16,8 @@ from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
 
 FAULT, MISUSE = 1, 2
 """Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
+WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
+"""Ends that are the framework's, or the caller's own wish."""
 
 
 class Guarded(TyperGroup):
@@ -24,9 +26,9 @@ class Guarded(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):  # the framework's own ways out
+        except WAYS_OUT:
             raise
-        except Exception as error:
+        except BaseException as error:  # panics of libraries in Rust are no Exception
             if _shows_traceback():
                 raise
             line, code = told(error)
@@ -34,13 +36,15 @@ class Guarded(TyperGroup):
             raise typer.Exit(code) from None
 
 
-def told(error: Exception) -> tuple[str, int]:
+def told(error: BaseException) -> tuple[str, int]:
     """The line and the exit code of an error."""
     if isinstance(error, ArpentError):
         return _one_line(str(error)), FAULT if isinstance(error, ScriptError) else MISUSE
     if isinstance(error, OSError) and error.strerror:
         files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{files or 'the system'}: {error.strerror}", MISUSE
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     words = _one_line(f"{type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ from rich.console import Console
 from arpent import __version__
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.script.commands import app as script_app
+from arpent.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from arpent.settings import Settings
@@ -55,11 +56,11 @@ def work(
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
     """A runner beside other servers on the same database."""
-    from arpent import wiring
+    from arpent import wiring, worker
 
     settings = _settings(executor)
     if not attached:
-        wiring.check_places(settings)
+        worker.check_places(settings)
     stop = _stop_on_signals()
     if attached:
         os.nice(NICENESS)
@@ -171,6 +172,8 @@ def client_add(
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
     from arpent import wiring
 
+    if not name.strip():
+        raise InvalidRequest("NAME is empty: give a word to know the client by")
     client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
     if as_json:
         typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))

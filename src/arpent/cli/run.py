@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import ArpentError
 from arpent.domain.job import ENDED, Job, Status, UserAction
@@ -23,6 +23,7 @@ OWNER = "local"
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
     """Carry one request out. Raises CallerError for a bad request, ArpentError if the job failed."""
+    worker.check_places(settings)
     with TemporaryDirectory(prefix="arpent-") as folder:
         own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})
         engine = wiring.database(own)

@@ -14,7 +14,7 @@ import time
 
 import uvicorn
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure
 from arpent.settings import Settings
@@ -27,7 +27,7 @@ LONGEST_PAUSE = 30.0
 def serve(settings: Settings) -> None:
     """Until SIGINT or SIGTERM. Raises InvalidSetting, WorldError if it cannot begin."""
     configure(settings.log_format)
-    wiring.check_places(settings)
+    worker.check_places(settings)
     check_listening(settings.host, settings.port)
     application = wiring.application(settings)
     stop = threading.Event()

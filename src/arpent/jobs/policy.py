@@ -23,7 +23,8 @@ class Policy:
     restart_pause_out_of_pu_minutes: Annotated[float, Field(ge=0, le=YEAR)] = 0.0
     """The same after OUT_OF_PU; the real service: 60."""
     failed_reports_full: bool = True
-    """A FAILED job reports completionPercentage 100, so that the official client's monitor ends (sentinelhub.md 1.4)."""
+    """A FAILED job reports completionPercentage 100, so that the official client's monitor ends
+    (sentinelhub.md 1.4)."""
     attempts: Annotated[int, Field(ge=1)] = 4
     """Tries of a partition before its features get an error; deaths of its worker, before it is cut in halves."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0

@@ -28,7 +28,7 @@ def open_catalog(address: str | None, others: Mapping[str, str] | None = None) -
     )
 
 
-def local_path(address: str) -> Path | None:
+def catalog_path(address: str) -> Path | None:
     """The folder or file of an address; None: it is an alias or a URL."""
     if address in ALIASES or address.startswith(("http://", "https://")):
         return None
@@ -36,7 +36,7 @@ def local_path(address: str) -> Path | None:
 
 
 def _opened(address: str) -> Catalog:
-    path = local_path(address)
+    path = catalog_path(address)
     return ApiCatalog(ALIASES.get(address, address)) if path is None else FolderCatalog(path)
 
 

@@ -53,7 +53,7 @@ def _config() -> Config:
 
 def _revision(connection: Connection, config: Config) -> str | None:
     """The database's revision; None: it is new. Raises InvalidSetting for one that this version does not know."""
-    revision = MigrationContext.configure(connection).get_current_revision()
+    revision = " and ".join(sorted(MigrationContext.configure(connection).get_current_heads())) or None
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is None or revision in known:
         return revision

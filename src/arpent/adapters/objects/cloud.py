@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -44,6 +45,8 @@ _OTHER_GOOGLE_KEYS = (
     "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
 )  # fmt: skip
 """What obstore prefers to the keys that it is given."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Of a bucket, or a region: part of a host's name. obstore panics at others."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -129,6 +132,8 @@ class CloudObjects:
             if store is None:
                 if location.scheme not in ("s3", "gs"):
                     raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
+                if not _NAME.fullmatch(location.bucket):
+                    raise StorageDenied(f"Cannot {action} {location.url}: {location.bucket!r} is not a bucket's name.")
                 store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
                     self._roles.pop(next(iter(self._stores))[2], None)
@@ -150,6 +155,8 @@ class CloudObjects:
         region = (
             credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         )
+        if not _NAME.fullmatch(region):
+            raise StorageDenied(f"Cannot {action} {location.url}: {region!r} is not a region's name (AWS_REGION).")
         provider: RoleKeys | _RequestKeys | None = None
         if credentials.iam_role_arn:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
@@ -174,9 +181,15 @@ class CloudObjects:
             "allow_http": self._environment.get("GOOGLE_BASE_URL", "").startswith("http://"),
         }
         account = location.credentials.service_account
-        if not account:
-            return GCSStore(location.bucket, client_options=options, retry_config=self._retry)
         what = f"Cannot {action} {location.url}"
+        if not account:
+            try:
+                return GCSStore(location.bucket, client_options=options, retry_config=self._retry)
+            except OBSTORE_ERRORS:
+                raise StorageDenied(
+                    f"{what}: this machine's account cannot be used; GOOGLE_APPLICATION_CREDENTIALS must name the file "
+                    "of a service account"
+                ) from None
         if hindrance := next((name for name in _OTHER_GOOGLE_KEYS if self._environment.get(name)), None):
             raise StorageDenied(
                 f"{what}: {hindrance}, set where arpent runs, would take the place of the request's `credentials`. "

@@ -21,6 +21,8 @@ NAMING = frozenset({ID, IDENTIFIER})
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::[^:\s]*:role/[^:\s]+")
 """The account is empty in Ceph, or a tenant's name."""
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""It becomes part of a host's name."""
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
 
 
@@ -81,6 +83,8 @@ def _s3_credentials(access: S3Access, parameter: str, client: str | None) -> Cre
     role = access.iam_role_arn or None
     if role is not None and not _ROLE.fullmatch(role):
         raise InvalidRequest.at(f"{parameter}->iamRoleARN", "must look like arn:aws:iam::ACCOUNT:role/NAME")
+    if access.region and not _REGION.fullmatch(access.region):
+        raise InvalidRequest.at(f"{parameter}->region", "must be made of letters, digits, '-', '_' and '.'")
     return Credentials(
         access_key=key,
         secret_access_key=secret,
