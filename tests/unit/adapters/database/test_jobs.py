@@ -12,7 +12,7 @@ from arpent.adapters.database import schema
 from arpent.adapters.database.connection import make_engine, writing
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import InvalidSetting, WorldError
 from arpent.domain.job import Status
 from arpent.domain.ports.jobs import SortKey
 from tests.support.databases import database
@@ -68,7 +68,12 @@ def test_ended_jobs_cost_the_runner_nothing(engine: Engine) -> None:
 
 
 def test_a_database_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
-    store = SqlJobStore(make_engine(f"sqlite:///{tmp_path / 'missing' / 'jobs.db'}"))
+    url = f"sqlite:///{tmp_path / 'missing' / 'jobs.db'}"
+    with pytest.raises(InvalidSetting, match=r"ARPENT_DATABASE_URL .*missing: make it"):
+        make_engine(url)
+    (tmp_path / "missing").mkdir()
+    store = SqlJobStore(make_engine(url))
+    (tmp_path / "missing").rmdir()  # a disk that is taken away may come back
     with pytest.raises(WorldError, match="unable to open database file") as caught:
         store.get(make_job().id)
     assert caught.value.transient
