@@ -42,6 +42,7 @@ COMMANDS: dict[str, list[str]] = {
     "collections": ["collections"],
     "check": ["script", "check", "ndvi.js"],
     "script": ["script", "run", "ndvi.js", "--on", "{}"],
+    "sandbox": ["script", "sandbox"],
 }
 """Every command that reads settings."""
 STORING = ("serve", "work", "jobs", "status", "client", "migrate")

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema by the Alembic migrations inside the package."""
+"""Brings a database to the newest schema by the Alembic migrations inside the package, or tells which it has."""
 
 from __future__ import annotations
 

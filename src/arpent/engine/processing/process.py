@@ -1,4 +1,4 @@
-"""Process: one partition from features to written results; only counts come back."""
+"""Process: one partition from features to written results; only counts and findings come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search prefetch: asks a catalogue for months at once, so that a year of intervals takes four requests."""
+"""Search prefetch: asks a catalogue for months at once, so that a year of intervals takes about four requests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Executor on a Dask cluster: partitions run wherever its workers are; only counts come back.
+"""Executor on a Dask cluster: partitions run wherever its workers are; counts and findings come back.
 
-The client lives on an event loop of its own thread: this is the other place, beside the HTTP server, where arpent is
-asynchronous. Nothing here waits for the cluster, so that leases are renewed in time.
+The client lives on an event loop of its own thread: beside the HTTP server, this and the ticket are where arpent is
+asynchronous. Leases must be renewed in time, so nothing here waits for work to end; only a scheduler is waited for, for
+CONNECT_SECONDS at most, when it is looked for and when it is first asked for its workers.
 """
 
 from __future__ import annotations
