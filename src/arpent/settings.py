@@ -67,7 +67,9 @@ def _database(url: str) -> str:
         raise ValueError(f"a file is written sqlite:///{url}")
     if kind == "postgres":
         raise ValueError("write postgresql:// instead of postgres://")
-    if kind == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
+    if kind == "sqlite" and "?" in rest:
+        raise ValueError("nothing may follow the file")
+    if kind == "sqlite" and rest in ("", "/", "/:memory:"):
         raise ValueError("it names no file, and several processes need the same one")
     if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
         raise ValueError(f"there is no support for {scheme}")
@@ -224,7 +226,8 @@ def _of_file(environment: Mapping[str, str], faults: list[str]) -> _Found:
         return {}
     try:
         if not path.is_file():
-            faults.append(f"{lead} {'is a folder' if path.is_dir() else 'is not there'}: it must be a TOML file")
+            state = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
+            faults.append(f"{lead} {state}: it must be a TOML file")
             return {}
         content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:

@@ -218,7 +218,10 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
         from arpent.adapters.executors.dask.executor import DaskExecutor
     except ImportError:
         raise InvalidSetting("ARPENT_EXECUTOR names a Dask cluster, which needs pip install 'arpent[dask]'") from None
-    return DaskExecutor(address, prepare, silence_seconds)
+    try:
+        return DaskExecutor(address, prepare, silence_seconds)
+    except WorldError as error:
+        raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
 
 
 def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:

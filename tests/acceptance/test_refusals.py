@@ -148,6 +148,8 @@ def made_by(revision: str | None, path: str) -> str:
         ("sqlite:///ndvi.js/jobs.db", ["ndvi.js"]),
         ("sqlite:///absent/jobs.db", ["absent"]),
         ("postgresql://me:hush@127.0.0.1:abc/name", ["cannot be read"]),
+        ("postgresql://me:hush@127.0.0.1:1/name?foo=bar", ["invalid connection option"]),
+        (f"sqlite:///{'x' * 300}", ["File name too long"]),
         ("postgresql://me:hush@127.0.0.1:1/name", ["Connection refused", "127.0.0.1:1"]),
         ("newer", ["newer version of arpent", "9999"]),
     ],
@@ -418,6 +420,13 @@ def test_a_driver_that_is_not_installed(command: str, place: Path, monkeypatch: 
 def test_the_library_of_a_cluster_that_is_not_installed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arpent.adapters.executors.dask.executor", None)
     check(call(["work", "--executor", "dask://127.0.0.1:1"]), "ARPENT_EXECUTOR", "pip install 'arpent[dask]'")
+
+
+@pytest.mark.parametrize("address", ["dask://127.0.0.1:1", "dask+tls://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there(address: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = pytest.importorskip("arpent.adapters.executors.dask.executor")
+    monkeypatch.setattr(executor, "CONNECT_SECONDS", 0.3)
+    check(call(["work", "--executor", address]), "ARPENT_EXECUTOR", "127.0.0.1:1")
 
 
 def test_what_nobody_foresaw_is_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:

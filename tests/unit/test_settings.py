@@ -158,6 +158,7 @@ def test_an_unknown_key_is_refused(text: str, said: str) -> None:
         ("DATABASE_URL", "mysql://h/d", "(there is no support for mysql)"),
         ("DATABASE_URL", "postgresql+asyncpg://h/d", "(there is no support for postgresql+asyncpg)"),
         ("DATABASE_URL", "sqlite://", "(it names no file, and several processes need the same one)"),
+        ("DATABASE_URL", "sqlite:///jobs.db?timeout=5", "(nothing may follow the file)"),
         ("DATABASE_URL", "sqlite:///:memory:", "(it names no file, and several processes need the same one)"),
         ("CATALOG", "s3://bucket/stac", "(nothing reads s3://)"),
         ("CATALOGS", "dem=./dem", '"dem=./dem", but must be catalogues by collection: {"dem": "./dem"}'),
@@ -212,6 +213,7 @@ def test_a_file_with_a_byte_order_mark_is_read() -> None:
     ("path", "said"),
     [
         ("absent.toml", f"{CONFIG} names 'absent.toml', which is not there: it must be a TOML file"),
+        ("/dev/null", f"{CONFIG} names '/dev/null', which is no file: it must be a TOML file"),
         (".", f"{CONFIG} names '.', which is a folder: it must be a TOML file"),
         ("", f"{CONFIG} is empty: unset it, or make it a TOML file"),
         ("named.toml/x", f"{CONFIG} names 'named.toml/x', which is not there: it must be a TOML file"),

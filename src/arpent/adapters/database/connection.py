@@ -50,8 +50,13 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
 
 
 def _sqlite(url: URL, reader: bool) -> Engine:
-    if (fault := _file_fault(Path(url.database or ""), reader)) is not None:
-        raise InvalidSetting(f"ARPENT_DATABASE_URL names {Path(url.database or '').absolute()}, {fault}")
+    path = Path(url.database or "")
+    try:
+        fault = _file_fault(path, reader)
+    except OSError as error:
+        fault = f"which cannot be looked at: {error.strerror}"
+    if fault is not None:
+        raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
     event.listen(engine, "begin", _begin_sqlite)
@@ -100,6 +105,8 @@ def _explained() -> Iterator[None]:
             raise WorldError("The connection to the database was lost", transient=True) from error
         if RUINED.search(str(error.orig)):
             raise WorldError(f"ARPENT_DATABASE_URL names what is no database, or a broken one: {error.orig}") from error
+        if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
+            raise WorldError(f"The database refuses: {error.orig}") from error
         raise
 
 

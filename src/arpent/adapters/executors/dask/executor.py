@@ -22,7 +22,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from dask import config
-from distributed import Client
+from distributed import Client, Security
 
 from arpent.adapters.executors.dask.heartbeats import Heartbeats, WorkerHeartbeat
 from arpent.adapters.executors.dask.task import Work
@@ -179,13 +179,21 @@ class DaskExecutor:
             return self._client
 
     def _connect(self) -> Client:
+        if self._address.startswith("tls:") and not _has_certificates():
+            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates")
         try:
             return Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
-        except TypeError:  # what Dask raises where it finds no certificates
-            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates") from None
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             hint = f" (is it one with TLS, and do {TLS_SETTINGS} fit?)" if self._address.startswith("tls:") else ""
             raise WorldError(f"No Dask scheduler answers at {self._address}{hint}", transient=True) from error
+
+
+def _has_certificates() -> bool:
+    """Looked at before a client is made: one that cannot begin hangs, and is noisy, when it goes."""
+    try:
+        return Security().get_connection_args("client").get("ssl_context") is not None
+    except (OSError, ValueError):  # no such file, or no certificate
+        return False
 
 
 def _may_be_overheard(address: str) -> bool:
