@@ -1,5 +1,5 @@
 """Secrets: the one list of the fields that hold them, and bodies without them: for answers, and for the database once
-a job has ended (FACTS 1.3, 2.1)."""
+a job has ended (sentinelhub.md 1.3, 2.1)."""
 
 from __future__ import annotations
 
