@@ -424,7 +424,7 @@ def test_the_library_of_a_cluster_that_is_not_installed(place: Path, monkeypatch
 
 @pytest.mark.parametrize("address", ["dask://127.0.0.1:1", "dask+tls://127.0.0.1:1"])
 def test_a_cluster_that_is_not_there(address: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    executor = pytest.importorskip("arpent.adapters.executors.dask.executor")
+    executor = pytest.importorskip("arpent.adapters.executors.dask.executor", reason="needs `pip install arpent[dask]`")
     monkeypatch.setattr(executor, "CONNECT_SECONDS", 0.3)
     check(call(["work", "--executor", address]), "ARPENT_EXECUTOR", "127.0.0.1:1")
 
