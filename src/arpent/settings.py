@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from arpent.domain.errors import InvalidSetting
 from arpent.jobs.policy import Policy
+from arpent.network.policy import is_entry
 
 PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
@@ -82,6 +83,20 @@ def _key(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _listed(value: object) -> object:
+    """A variable holds a list as text: its entries between commas, or JSON."""
+    if not isinstance(value, str):
+        return value
+    found = _parsed(value)
+    return found if isinstance(found, list) else [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def _reachable(entry: str) -> str:
+    if not is_entry(entry):
+        raise ValueError(f"{entry!r:.60} is neither host, host:port, URL nor a path that begins with / or ./")
+    return entry
+
+
 Text = Annotated[str, Field(min_length=1)]
 Address = Annotated[Text, AfterValidator(_address)]
 
@@ -103,6 +118,10 @@ class Settings(BaseModel):
     """Another catalogue for one collection: id → URL or folder."""
     collections: Path | None = Field(None, description="a folder")
     """A folder of further collection TOML files; they win over the built-in ones."""
+    reachable: Annotated[tuple[Annotated[str, AfterValidator(_reachable)], ...], BeforeValidator(_listed)] = Field(
+        (), description="hosts and folders between commas: images.local, 10.0.0.5:9000, /data/imagery"
+    )
+    """Hosts and folders that items may lead to, beside public hosts and the folder of their catalogue."""
     host: Text = Field("127.0.0.1", description="an address of this machine")
     """Address to listen on."""
     port: int = Field(8000, ge=0, le=65_535)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from arpent.adapters.catalogs.routing import catalog_path, open_catalog
+from arpent.adapters.catalogs.routing import catalog_path, catalog_url, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.formats.geopackage import read_feature, read_features
 from arpent.adapters.formats.parquet_table import table_of
@@ -18,15 +18,16 @@ from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
-from arpent.domain.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
+from arpent.domain.location import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine.processing.process import process
 from arpent.engine.services import Services
+from arpent.network.policy import EgressPolicy, policy_of
 from arpent.settings import Settings, is_web_address
 from arpent.wire.request.parse import parse_batch
 
@@ -65,15 +66,30 @@ def _services(serialised: str) -> Services:
     settings = Settings.model_validate_json(serialised)
     # What is loaded by now stays for good; each full collection would walk over it again, a tenth of a second long.
     gc.freeze()
+    policy = egress_policy(settings)
     return Services(
         objects=objects(settings),
-        catalog=open_catalog(settings.catalog, settings.catalogs),
-        reader=CogReader(),
+        catalog=open_catalog(settings.catalog, settings.catalogs, policy),
+        reader=CogReader(policy=policy),
         runtime=script_runtime(settings),
         collections=collections(settings),
         read_features=read_features,
         read_feature=read_feature,
         table=table_of if settings.parquet else None,
+    )
+
+
+def egress_policy(settings: Settings) -> EgressPolicy:
+    """Where items may lead: to what the settings and the machine's variables name, and to public hosts."""
+    catalogs = [address for address in (settings.catalog, *settings.catalogs.values()) if address]
+    paths = [path for path in map(catalog_path, catalogs) if path is not None]
+    return policy_of(
+        addresses=(
+            *(catalog_url(address) for address in catalogs if catalog_path(address) is None),
+            *(os.environ[name] for name in STORES if is_web_address(os.environ.get(name, ""))),
+        ),
+        folders=(str(path.parent if path.is_file() else path) for path in paths),
+        further=settings.reachable,
     )
 
 

@@ -26,7 +26,7 @@ KUBERNETES = {"ARPENT_SERVICE_HOST"}
 
 def shown(default: object) -> str:
     """A default as the page writes it."""
-    if default is None or default == {}:
+    if default is None or default in ({}, ()):
         return "–"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

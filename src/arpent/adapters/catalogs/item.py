@@ -60,9 +60,11 @@ def read_item(document: Document, collection: Collection, source: str) -> Item |
 
 
 def absolute(href: str, source: str) -> str:
-    """An asset's href as an absolute path or URL."""
-    if href.startswith("file://"):
-        return unquote(urlsplit(href).path)
+    """An asset's href as an absolute path or URL. A file that an API's item names is one of the API's machine: it gets
+    a host, so that it is not taken for one of this machine."""
+    if urlsplit(href).scheme == "file":
+        path = urlsplit(href).path
+        return f"file://api.invalid{path}" if "://" in source else unquote(path)
     if "://" in href:
         return href
     if "://" in source:

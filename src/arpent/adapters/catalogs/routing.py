@@ -12,19 +12,23 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
+from arpent.network.policy import EgressPolicy
 
 ALIASES = {"earth-search": "https://earth-search.aws.element84.com/v1"}
 """Short names of public catalogues."""
 
 
-def open_catalog(address: str | None, others: Mapping[str, str] | None = None) -> Catalog:
+def open_catalog(
+    address: str | None, others: Mapping[str, str] | None = None, policy: EgressPolicy | None = None
+) -> Catalog:
     """The catalogue at `address` (settings `catalog`), and others for some collections (`catalogs`: id → address).
 
-    An address is an alias, an http(s) URL of a STAC API, a folder, or a file. Nothing is read yet.
+    An address is an alias, an http(s) URL of a STAC API, a folder, or a file. `policy`: where links and redirects of an
+    API may lead, None: anywhere. Nothing is read yet.
     """
     return RoutedCatalog(
-        default=_opened(address) if address else None,
-        others={identity: _opened(other) for identity, other in (others or {}).items()},
+        default=_opened(address, policy) if address else None,
+        others={identity: _opened(other, policy) for identity, other in (others or {}).items()},
     )
 
 
@@ -35,9 +39,14 @@ def catalog_path(address: str) -> Path | None:
     return Path(address.removeprefix("file://"))
 
 
-def _opened(address: str) -> Catalog:
+def catalog_url(address: str) -> str:
+    """The URL of an address that is no folder."""
+    return ALIASES.get(address, address)
+
+
+def _opened(address: str, policy: EgressPolicy | None) -> Catalog:
     path = catalog_path(address)
-    return ApiCatalog(ALIASES.get(address, address)) if path is None else FolderCatalog(path)
+    return ApiCatalog(catalog_url(address), policy=policy) if path is None else FolderCatalog(path)
 
 
 class RoutedCatalog:

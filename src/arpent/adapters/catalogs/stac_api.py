@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
+from arpent.network.connections import guard_session
+from arpent.network.policy import EgressPolicy, EgressRefused
 
 PAGE = 200
 """Items per answer."""
@@ -35,8 +38,12 @@ _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 class ApiCatalog:
     """Item search of a STAC API. Thread-safe; picklable, a copy opens its own connection."""
 
-    def __init__(self, url: str, *, retries: int = RETRIES, backoff: float = 0.5) -> None:
+    def __init__(
+        self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, policy: EgressPolicy | None = None
+    ) -> None:
+        """`policy`: where its links and redirects may lead, None: anywhere."""
         self._url = url
+        self._policy = policy
         self._retries = retries
         self._backoff = backoff
         self._client: Client | None = None
@@ -44,7 +51,7 @@ class ApiCatalog:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (ApiCatalog, (self._url,))
+        return (partial(ApiCatalog, policy=self._policy), (self._url,))
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
@@ -66,7 +73,9 @@ class ApiCatalog:
         for number in range(SEARCHES):
             try:
                 return self._documents(collection, interval, box)
-            except (APIError, requests.RequestException, ValueError, KeyError) as error:
+            except (APIError, requests.RequestException, ValueError, KeyError, EgressRefused) as error:
+                if (refused := _refusal(error)) is not None:
+                    raise CatalogUnavailable(f"The catalogue {self._host} leads elsewhere: {refused}.") from error
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 if tried or number == SEARCHES - 1:
                     raise self._explained(error) from error
@@ -93,7 +102,10 @@ class ApiCatalog:
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=None,  # a search by POST changes nothing
             )
-            self._client = Client.open(self._url, stac_io=StacApiIO(max_retries=retry, timeout=TIMEOUT))
+            web = StacApiIO(max_retries=retry, timeout=TIMEOUT)
+            if self._policy is not None:
+                guard_session(web.session, self._policy, max_retries=retry)
+            self._client = Client.open(self._url, stac_io=web)
         return self._client
 
     def _collections(self, collection: Collection) -> list[str] | None:
@@ -132,10 +144,17 @@ class ApiCatalog:
         return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=not refused)
 
 
+def _refusal(error: BaseException | None) -> EgressRefused | None:
+    """What the policy refused, behind the client library's own errors."""
+    while error is not None and not isinstance(error, EgressRefused):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def _source(document: Document, otherwise: str) -> str:
-    """The item's own address."""
+    """The item's own address; of an API it is on the web, whatever the item says."""
     links = document.get("links")
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
-            return str(link["href"])
+            return str(link["href"]) if str(link["href"]).startswith(("http://", "https://")) else otherwise
     return otherwise

@@ -1,10 +1,11 @@
-"""Byte sources: ranges of local files, and of http(s) and s3 objects through obstore."""
+"""Byte sources: ranges of local files, of http(s) files under the egress policy, and of s3 objects through obstore."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
+import stat
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,13 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import HTTPStore, S3Store
+from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.domain.errors import AssetUnreadable
+from arpent.domain.location import BUCKET
+from arpent.network.policy import EgressPolicy, EgressRefused
+from arpent.network.web_files import NoAnswer, NoRanges, WebFiles
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -39,7 +43,11 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _PARTS = 16
 """Ranges far from each other that are fetched at once, by all threads together."""
 _MOST_STORES = 64
-"""HTTP clients kept; signed URLs make a new one for every signature."""
+"""Buckets kept open."""
+_MOST_PATHS = 4096
+"""Local files whose place is remembered as allowed."""
+_MOST_PAGES = 256
+"""Pieces of a header, or of a file that GDAL reads, that are kept."""
 
 
 class Replaced(Exception):
@@ -47,14 +55,23 @@ class Replaced(Exception):
 
 
 class ByteSources:
-    """Opens whatever an href names. Thread-safe; counts the bytes it reads."""
+    """Opens whatever an href names, as far as the policy allows. Thread-safe; counts the bytes it reads."""
 
-    def __init__(self, s3_options: Mapping[str, str] | None = None, retry_seconds: float = 60.0) -> None:
-        """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables."""
+    def __init__(
+        self,
+        s3_options: Mapping[str, str] | None = None,
+        retry_seconds: float = 60.0,
+        policy: EgressPolicy | None = None,
+    ) -> None:
+        """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables.
+        `policy` None: whatever can be reached may be."""
+        self._policy = policy
+        self._web = WebFiles(policy, retry_seconds)
+        self._allowed: dict[Path, Path] = {}
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
         self.meter = ByteMeter()
         self._s3_options = dict(s3_options or {})
-        self._stores: dict[tuple[str, str, str], HTTPStore | S3Store] = {}
+        self._stores: dict[str, S3Store] = {}
         self._parts: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
@@ -64,14 +81,15 @@ class ByteSources:
             parts, self._parts = self._parts, None
         if parts:
             parts.shutdown(cancel_futures=True)
+        self._web.close()
 
     def ranges(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
         """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable, and Replaced if this
         is no longer the version that the caller knows."""
         path = local_path(href)
         try:
-            found = _local(path, ranges, version) if path else self._remote(href, ranges, version)
-        except (OSError, BaseError, ValueError) as error:
+            found = _local(self._file(path), ranges, version) if path else self._remote(href, ranges, version)
+        except _FAULTS as error:
             raise _unreadable(href, error) from None
         self.meter.add(sum(len(piece) for piece in found))
         return found
@@ -81,25 +99,26 @@ class ByteSources:
         path = local_path(href)
         try:
             if path:
-                version = _version_of(path.stat())
-                first = bytes(_local(path, [(0, _HEAD)], version)[0])
+                file = self._file(path)
+                status = file.stat()
+                if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
+                    raise EgressRefused("it is no plain file")
+                version = _version_of(status)
+                first = bytes(_local(file, [(0, _HEAD)], version)[0])
             else:
-                store, key = self._store(href)
-                answer = obstore.get(store, key, options={"range": (0, _HEAD)})
-                first, version = bytes(answer.bytes()), _version(answer.meta)
-        except (OSError, BaseError, ValueError) as error:
+                piece, version = self._piece(href, (0, _HEAD))
+                first = bytes(piece)
+        except _FAULTS as error:
             raise _unreadable(href, error) from None
         self.meter.add(len(first))
         return HeaderBytes(self, href, first, version)
 
     def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
-        store, key = self._store(href)
-
         def fetch(span: tuple[int, int]) -> memoryview:
-            answer = obstore.get(store, key, options={"range": span})
-            if not _same(_version(answer.meta), version):
+            piece, found = self._piece(href, span)
+            if not _same(found, version):
                 raise Replaced
-            return memoryview(answer.bytes())
+            return piece
 
         spans = _spans(ranges)
         pieces = [fetch(spans[0])] if len(spans) == 1 else list(self._pool().map(fetch, spans))
@@ -117,26 +136,39 @@ class ByteSources:
                 self._parts = ThreadPoolExecutor(_PARTS, thread_name_prefix="range")
             return self._parts
 
-    def _store(self, href: str) -> tuple[HTTPStore | S3Store, str]:
-        """A client for the host or bucket, and the path in it. A query (a signature) belongs to the client."""
+    def _piece(self, href: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
+        """The bytes from `span[0]` to before `span[1]`, and of which version they are."""
         parts = urlsplit(href)
-        site = (parts.scheme, parts.netloc, parts.query)
+        if parts.scheme in ("http", "https"):
+            piece = self._web.piece(href, *span)
+            return piece.content, (piece.tag, piece.modified, piece.size)
+        if parts.scheme == "file":
+            raise EgressRefused("its catalogue is an API, whose items name no files of this machine")
+        if parts.scheme != "s3" or not BUCKET.fits(parts.netloc):
+            kind = "address that images are read from; use a path, https or s3"
+            raise EgressRefused(f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]} is not a kind of {kind}")
+        answer = obstore.get(self._store(parts.netloc), unquote(parts.path).lstrip("/"), options={"range": span})
+        return memoryview(answer.bytes()), _version(answer.meta)
+
+    def _file(self, path: Path) -> Path:
+        """Where a local file lies, links resolved. Raises EgressRefused outside of the folders that may be read."""
+        if self._policy is None:
+            return path
+        found = self._allowed.get(path)
+        if found is None:
+            found = Path(self._policy.file(str(path)))
+            if len(self._allowed) >= _MOST_PATHS:
+                self._allowed.clear()
+            self._allowed[path] = found
+        return found
+
+    def _store(self, bucket: str) -> S3Store:
         with self._lock:
-            if site not in self._stores:
+            if bucket not in self._stores:
                 if len(self._stores) >= _MOST_STORES:
                     self._stores.pop(next(iter(self._stores)))
-                self._stores[site] = self._connect(*site)
-            return self._stores[site], unquote(parts.path).lstrip("/")
-
-    def _connect(self, scheme: str, host: str, query: str) -> HTTPStore | S3Store:
-        if scheme == "s3":
-            return self._bucket(host)
-        if scheme in ("http", "https"):
-            address = f"{scheme}://{host}/" + (f"?{query}" if query else "")
-            return HTTPStore.from_url(
-                address, retry_config=self._retry, client_options={"allow_http": scheme == "http"}
-            )
-        raise ValueError(f"'{scheme}' is not a kind of address that images are read from; use a path, https or s3")
+                self._stores[bucket] = self._bucket(bucket)
+            return self._stores[bucket]
 
     def _bucket(self, name: str) -> S3Store:
         """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there it is a part of the path."""
@@ -152,16 +184,20 @@ class ByteSources:
 
 
 class HeaderBytes(io.RawIOBase):
-    """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB, each once."""
+    """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB."""
 
     def __init__(self, origins: ByteSources, href: str, first: bytes, version: Version) -> None:
         super().__init__()
         self._origins = origins
-        self._href = href
+        self.href = href
         self.version = version
         self.size = version[2]
         self._pages = {0: first}
         self._at = 0
+
+    def again(self) -> HeaderBytes:
+        """The same file, read from its beginning."""
+        return HeaderBytes(self._origins, self.href, self._pages[0], self.version)
 
     def readable(self) -> Literal[True]:
         return True
@@ -192,15 +228,17 @@ class HeaderBytes(io.RawIOBase):
 
     def _page(self, number: int) -> bytes:
         if number not in self._pages:
+            if len(self._pages) >= _MOST_PAGES:
+                self._pages = {0: self._pages[0]}
             length = min(_HEAD, self.size - number * _HEAD)
-            self._pages[number] = bytes(self._origins.ranges(self._href, [(number * _HEAD, length)], self.version)[0])
+            self._pages[number] = bytes(self._origins.ranges(self.href, [(number * _HEAD, length)], self.version)[0])
         return self._pages[number]
 
 
 def local_path(href: str) -> Path | None:
     """The file an href names, None if it lies elsewhere."""
     parts = urlsplit(href)
-    if parts.scheme == "file":
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):  # another host's file is out of reach
         return Path(unquote(parts.path))
     return Path(href) if "://" not in href else None
 
@@ -247,25 +285,30 @@ def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
     return spans
 
 
+_FAULTS = (OSError, BaseError, ValueError, EgressRefused, NoRanges, NoAnswer)
+"""What reading raises."""
+
+
 def _unreadable(href: str, error: Exception) -> AssetUnreadable:
     """What went wrong, without the client's own text: it repeats the signed URL."""
     name = public_name(href)
+    if isinstance(error, EgressRefused):
+        return AssetUnreadable(f"image {name} may not be read: {error}", href=href)
     if isinstance(error, FileNotFoundError):
         return AssetUnreadable(f"image {name} does not exist", href=href)
     if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
         return AssetUnreadable(
             f"image {name} may not be read with the credentials at hand (see AWS_* variables)", href=href
         )
-    if isinstance(error, NotSupportedError):
+    if isinstance(error, NotSupportedError | NoRanges):
         return AssetUnreadable(
             f"image {name} cannot be read in parts: its server does not answer range requests", href=href
         )
-    if not isinstance(error, BaseError):
+    if not isinstance(error, BaseError | NoAnswer):
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        text = str(error) if isinstance(error, ValueError) and "address" in str(error) else reason
-        return AssetUnreadable(f"image {name} cannot be read: {text}", href=href)
+        return AssetUnreadable(f"image {name} cannot be read: {reason}", href=href)
     status = re.search(r"status code: (\d{3})", str(error))
-    code = int(status[1]) if status else 0
+    code = error.status if isinstance(error, NoAnswer) else int(status[1]) if status else 0
     transient = not 400 <= code < 500 or code in (408, 425, 429)
     return AssetUnreadable(
         f"image {name} cannot be read: " + (f"its server answered {code}" if code else "its server does not answer"),

@@ -21,6 +21,7 @@ from arpent.adapters.images.header import Header, parse_header
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
+from arpent.network.policy import EgressPolicy
 
 Image = Header | GdalImage
 Piece = tuple[str, Block, NDArray[np.generic]]
@@ -71,10 +72,12 @@ class CogReader:
         requests: int = 12,
         s3_options: Mapping[str, str] | None = None,
         retry_seconds: float = 60.0,
+        policy: EgressPolicy | None = None,
     ) -> None:
         """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
-        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised."""
-        self._origins = ByteSources(s3_options, retry_seconds)
+        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised;
+        `policy`: where images may lie, None: anywhere."""
+        self._origins = ByteSources(s3_options, retry_seconds, policy)
         self._threads = threads
         self._requests = requests
         self._images: OrderedDict[str, Future[Image]] = OrderedDict()
@@ -83,7 +86,7 @@ class CogReader:
         self._decoding: ThreadPoolExecutor | None = None
 
     def counting(self) -> AbstractContextManager[Bytes]:
-        """Headers included; GDAL's own reads are not counted."""
+        """Headers included, and what GDAL reads."""
         return self._origins.meter.counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
@@ -153,7 +156,7 @@ class CogReader:
         except AssetUnreadable:
             raise
         except Exception:  # a header may hold anything, and tifffile then raises anything: struct.error, for example
-            return GdalImage(href)
+            return GdalImage(href, file)
 
     # ---- blocks
 

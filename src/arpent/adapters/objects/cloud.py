@@ -20,7 +20,8 @@ from obstore.store import GCSStore, S3Store
 from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, storage_error
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
-from arpent.domain.address_grammar import (
+from arpent.domain.errors import StorageDenied, WorldError
+from arpent.domain.location import (
     ACCESS_KEY,
     ACCOUNT,
     BUCKET,
@@ -28,11 +29,11 @@ from arpent.domain.address_grammar import (
     REGION,
     ROLE,
     SECRET_KEY,
+    Credentials,
     Form,
+    Location,
     account_fault,
 )
-from arpent.domain.errors import StorageDenied, WorldError
-from arpent.domain.location import Credentials, Location
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig

@@ -1,0 +1,133 @@
+"""Connections: pools of urllib3 whose connections go to an address that the policy was asked about, and to no other.
+
+A name is resolved once, and the connection goes to what was found: who answers otherwise the next time (DNS rebinding)
+gains nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from requests import Response, Session
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager, ProxyManager, Retry
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from arpent.network.policy import PORTS, EgressPolicy, EgressRefused, check_url
+
+MOST_HOPS = 5
+"""Redirects of one request."""
+
+
+def checked_pools(policy: EgressPolicy | None, **options: Any) -> PoolManager:
+    """Pools by host. `policy` None: everything may be reached."""
+    manager = PoolManager(**options)
+    if policy is not None:
+        manager.pool_classes_by_scheme = _classes(policy)
+    return manager
+
+
+def proxy_of(url: str, policy: EgressPolicy | None) -> str | None:
+    """The proxy that the environment names for this URL. It resolves names itself, so what can be resolved here is
+    asked about beforehand. Raises EgressRefused."""
+    scheme, host, port = check_url(url)
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(host):
+        return None
+    if policy is not None:
+        try:
+            policy.check(host, port, _resolved(host, port))
+        except socket.gaierror:
+            policy.check(host, port, ())
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def proxy_pools(proxy: str, **options: Any) -> ProxyManager:
+    """Pools that go through the operator's proxy."""
+    return ProxyManager(proxy, **options)
+
+
+def guard_session(session: Session, policy: EgressPolicy, max_retries: Retry) -> None:
+    """Let a session of requests, its redirects too, go only where the policy allows, and never from https to http. That
+    keys do not go to another host is requests' own rule."""
+    for scheme in PORTS:
+        session.mount(f"{scheme}://", _CheckedAdapter(policy, max_retries=max_retries))
+    session.max_redirects = MOST_HOPS
+    session.hooks["response"].append(_check_redirect)
+
+
+def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
+    """Asked before a redirect is followed. Raises EgressRefused."""
+    following = urljoin(response.url, response.headers.get("location", ""))
+    if response.is_redirect and response.url.startswith("https:") and not following.startswith("https:"):
+        raise EgressRefused("its server leads from https to an address without encryption")
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Every request of a session, each hop of a redirect among them."""
+
+    def __init__(self, policy: EgressPolicy, **options: Any) -> None:
+        self._policy = policy
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _classes(self._policy)
+
+    def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
+        parts = urlsplit(str(request.url))
+        if not self._policy.is_trusted(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)):
+            proxy_of(parts.geturl(), self._policy)  # a URL of the operator may name a user, others may not
+        return super().send(request, *arguments, **options)
+
+
+def _classes(policy: EgressPolicy) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connected(self, policy)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connected(self, policy)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _resolved(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _connected(connection: HTTPConnection, policy: EgressPolicy) -> socket.socket:
+    """A socket to one of the addresses that were asked about. Raises EgressRefused, and what urllib3 expects."""
+    host, port = str(connection._dns_host), int(connection.port or 0)
+    try:
+        addresses = _resolved(host, port)
+    except (socket.gaierror, UnicodeError) as error:
+        raise NameResolutionError(host, connection, socket.gaierror(str(error))) from error
+    policy.check(host, port, addresses)
+    last: OSError | None = None
+    for address in addresses:
+        try:
+            return create_connection(
+                (address, port), connection.timeout, connection.source_address, connection.socket_options
+            )
+        except TimeoutError as error:
+            raise ConnectTimeoutError(connection, f"{host} does not answer") from error
+        except OSError as error:
+            last = error
+    reason = os.strerror(last.errno) if last is not None and last.errno else "no address"
+    raise NewConnectionError(connection, f"{host}: {reason}") from last

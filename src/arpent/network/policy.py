@@ -1,0 +1,187 @@
+"""Egress policy: which hosts, addresses and folders may be reached because an item, a redirect or a link names them
+(docs/adr/0014-egress.md)."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+SETTING = "ARPENT_REACHABLE"
+"""What an operator sets to allow more."""
+PORTS = {"http": 80, "https": 443}
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_METADATA = frozenset(ipaddress.ip_address(text) for text in ("168.63.129.16", "192.0.0.192"))
+"""Services of a cloud that tell a machine its secrets at an address that looks public. The others are link-local
+(169.254.169.254), unique-local (fd00:ec2::254) or shared (100.100.100.200)."""
+_TRANSLATED = tuple(
+    (ipaddress.ip_network(prefix), shift)
+    for prefix, shift in (
+        ("::ffff:0:0/96", 0), ("::ffff:0:0:0/96", 0), ("64:ff9b::/96", 0), ("2002::/16", 80), ("::/96", 0),
+    )
+)  # fmt: skip
+"""Networks of IPv6 addresses that stand for one of IPv4, and how many bits lie behind it: mapped, translated (SIIT),
+NAT64, 6to4, compatible."""
+_NEVER = tuple(ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "2001::/32", "fec0::/10", "5f00::/16"))
+"""Refused as a whole: NAT64 of a site, Teredo (whose inner addresses are two), site-local, segment routing."""
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
+_ODD = re.compile(r"[\x00-\x20\x7f\\]")
+"""Signs that parsers of addresses drop or turn into others."""
+
+
+class EgressRefused(Exception):
+    """What is named may not be reached; the text says why, and what the operator can set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressPolicy:
+    """What may be reached. Pure: names are resolved elsewhere, and each address is asked about here."""
+
+    hosts: frozenset[tuple[str, int | None]] = frozenset()
+    """Hosts (as `plain_host` writes them) that the operator names, with their port (None: any): trusted whatever they
+    resolve to."""
+    folders: tuple[str, ...] = ()
+    """Folders and files, links resolved, that items may lead into."""
+
+    def is_trusted(self, host: str, port: int) -> bool:
+        """Whether the operator named this host."""
+        name = plain_host(host)
+        return (name, port) in self.hosts or (name, None) in self.hosts
+
+    def check(self, host: str, port: int, addresses: Iterable[str]) -> None:
+        """Refuse a host if one of the addresses that it resolves to is not public. Raises EgressRefused."""
+        if self.is_trusted(host, port):
+            return
+        if not all(is_public(address) for address in addresses):
+            raise EgressRefused(
+                f"{host} is on this machine, on a private network or a cloud's own service, and nobody named it: an "
+                f"operator allows it by {SETTING} ({plain_host(host)}:{port})"
+            )
+
+    def file(self, path: str) -> str:
+        """The path with its links resolved. Raises EgressRefused if it is in none of the folders."""
+        real = os.path.realpath(path)
+        if any(real == folder or real.startswith(folder.rstrip("/") + "/") for folder in self.folders):
+            return real
+        raise EgressRefused(
+            f"it lies outside the folder of its catalogue: an operator allows further folders by {SETTING}"
+        )
+
+
+def policy_of(addresses: Iterable[str], folders: Iterable[str], further: Iterable[str] = ()) -> EgressPolicy:
+    """From http(s) URLs and folders of settings, and from `further` entries of either kind: `host`, `host:port`, URLs
+    and folders."""
+    further = tuple(further)
+    named = [*addresses, *(entry for entry in further if "://" in entry and not entry.startswith("file://"))]
+    bare = [entry for entry in further if "://" not in entry and not is_folder(entry)]
+    paths = [*folders, *(entry.removeprefix("file://") for entry in further if is_folder(entry))]
+    return EgressPolicy(
+        hosts=frozenset((*(_of_url(url) for url in named), *(_of_entry(entry) for entry in bare))),
+        folders=tuple(sorted({os.path.realpath(path) for path in paths})),
+    )
+
+
+def is_folder(entry: str) -> bool:
+    """Whether an entry of the setting names a folder: it begins like a path."""
+    return entry.startswith(("/", "./", "../", "~", "file://")) or entry in (".", "..")
+
+
+def is_entry(entry: str) -> bool:
+    """Whether an entry of the setting can be read."""
+    if is_folder(entry):
+        return True
+    try:
+        host, port = _of_url(entry) if "://" in entry else _of_entry(entry)
+    except (ValueError, KeyError):
+        return False
+    return bool(host) and port != 0
+
+
+def check_url(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL as every parser reads it. Raises EgressRefused for one that may be read in two
+    ways."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise EgressRefused("its address cannot be read") from None
+    if parts.scheme not in PORTS:
+        raise EgressRefused(f"'{parts.scheme[:20]}' is not a kind of address that is read; use https")
+    if _ODD.search("/".join(url.split("/", 3)[:3])):
+        raise EgressRefused("its host is written with spaces, backslashes or control characters")
+    if "@" in parts.netloc:
+        raise EgressRefused("its address names a user; hosts are asked without")
+    host = plain_host(parts.hostname or "")
+    if not host or "%" in host or (":" not in host and not _HOST.fullmatch(host)):
+        raise EgressRefused("its address has no host that can be read")
+    return parts.scheme, host, PORTS[parts.scheme] if port is None else port
+
+
+def plain_host(host: str) -> str:
+    """A host's name to compare by: small letters, ASCII, no last dot, no brackets."""
+    bare = host.strip("[]").lower()
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    try:
+        # Python's own codec turns full-width digits and dots into plain ones, as resolvers do
+        return bare.encode("idna").decode().lower().removesuffix(".")
+    except UnicodeError:
+        return bare if bare.isascii() else ""
+
+
+def is_public(text: str) -> bool:
+    """Whether an address is one of the public network: not of this machine, a private or local network, a carrier's, a
+    group's, a reserved one, a cloud's metadata, nor an IPv6 address that stands for one of these."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return _is_public(address)
+
+
+def _is_public(address: Address) -> bool:
+    if address in _METADATA or not address.is_global or address.is_multicast or address.is_reserved:
+        return isinstance(address, ipaddress.IPv6Address) and _stands_for_public(address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    if any(address in network for network in _NEVER):
+        return False
+    if any(address in network for network, _ in _TRANSLATED):
+        return _stands_for_public(address)
+    if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+        return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return True
+
+
+def _stands_for_public(address: ipaddress.IPv6Address) -> bool:
+    """Whether it is a form of a public IPv4 address."""
+    shift = next((shift for network, shift in _TRANSLATED if address in network), None)
+    if shift is None:
+        return False
+    return _is_public(ipaddress.IPv4Address((int(address) >> shift) & 0xFFFFFFFF))
+
+
+def _of_url(url: str) -> tuple[str, int | None]:
+    parts = urlsplit(url)
+    return plain_host(parts.hostname or ""), PORTS[parts.scheme] if parts.port is None else parts.port
+
+
+def _of_entry(entry: str) -> tuple[str, int | None]:
+    """`host` or `host:port`; an IPv6 address stands in brackets if a port follows."""
+    try:
+        return str(ipaddress.ip_address(entry)), None
+    except ValueError:
+        parts = urlsplit(f"//{entry}")
+    if parts.path or parts.query or "@" in entry:
+        raise ValueError("this is no host")
+    host = plain_host(parts.hostname or "")
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise ValueError("this is no host")
+    return host, parts.port

@@ -1,0 +1,194 @@
+"""Web files: ranges of bytes of files behind http(s), under the egress policy.
+
+Redirects are followed here, one checked hop at a time: a client that follows them itself does so where nobody looks.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from threading import Lock
+from urllib.parse import quote, urljoin, urlsplit
+
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
+from urllib3.exceptions import HTTPError
+
+from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
+from arpent.network.policy import EgressPolicy, EgressRefused, check_url
+
+POOLS = 64
+"""Hosts whose connections are kept …"""
+CONNECTIONS = 32
+"""… and how many of each."""
+CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
+"""To connect, between two pieces, and for one answer."""
+TRIES = 11
+PAUSE, LONGEST_PAUSE = 0.1, 15.0
+"""Seconds before the second try; doubled for each further one, and varied."""
+_PIECE = 1 << 20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429})
+_SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_SAFE = "/%:@!$&'()*+,;=~-._"
+"""Signs of a path that are sent as they are; others are percent-encoded."""
+_HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}
+
+
+class NoRanges(Exception):
+    """The server does not answer requests for a range."""
+
+
+class NoAnswer(Exception):
+    """The server refuses or fails; `status` 0: there is no answer at all."""
+
+    def __init__(self, status: int = 0) -> None:
+        super().__init__(f"HTTP {status}" if status else "no answer")
+        self.status = status
+
+    @property
+    def passing(self) -> bool:
+        """Whether another try may help."""
+        return self.status in _PASSING or not 400 <= self.status < 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A range of a file."""
+
+    content: memoryview
+    """Its bytes; fewer than asked at the end of the file."""
+    tag: str | None
+    """ETag of the file."""
+    modified: float
+    """When it was changed, seconds; 0: the server does not say."""
+    size: int
+    """Bytes of the whole file."""
+
+
+class WebFiles:
+    """Thread-safe; keeps connections open."""
+
+    def __init__(self, policy: EgressPolicy | None, retry_seconds: float) -> None:
+        """`policy` None: everything may be reached. `retry_seconds`: how long a server that fails is asked again."""
+        self._policy = policy
+        self._retry_seconds = retry_seconds
+        self._options = {
+            "num_pools": POOLS, "maxsize": CONNECTIONS,
+            "timeout": Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS),
+        }  # fmt: skip
+        self._direct = checked_pools(policy, **self._options)
+        self._proxies: dict[str, PoolManager] = {}
+        self._sites: dict[tuple[str, str], HTTPConnectionPool | PoolManager] = {}
+        self._lock = Lock()
+
+    def piece(self, url: str, start: int, end: int) -> Piece:
+        """Bytes from `start` to before `end`. Raises EgressRefused, FileNotFoundError, PermissionError, NoRanges,
+        NoAnswer."""
+        until, tries = time.monotonic() + self._retry_seconds, 0
+        while True:
+            tries += 1
+            try:
+                return self._once(url, start, end)
+            except (HTTPError, OSError, NoAnswer) as error:
+                if isinstance(error, FileNotFoundError | PermissionError):
+                    raise
+                trouble = error if isinstance(error, NoAnswer) else NoAnswer()
+            pause = min(PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+            if not trouble.passing or tries >= TRIES or time.monotonic() + pause > until:
+                raise trouble
+            time.sleep(pause)
+
+    def close(self) -> None:
+        """Close what is open."""
+        for pools in (self._direct, *self._proxies.values()):
+            pools.clear()
+
+    def _once(self, url: str, start: int, end: int) -> Piece:
+        headers = {**_HEADERS, "range": f"bytes={start}-{end - 1}"}
+        for _ in range(MOST_HOPS + 1):
+            response = self._ask(url, headers)
+            try:
+                if response.status not in _REDIRECTS:
+                    return _read(response, start, end)
+                following = urljoin(url, response.headers.get("location", ""))
+                response.drain_conn() if response.headers.get("content-length") == "0" else response.close()
+            except BaseException:
+                response.close()
+                raise
+            if url.startswith("https:") and not following.startswith("https:"):
+                raise EgressRefused("its server leads from https to an address without encryption")
+            url = following
+        raise EgressRefused(f"its server leads on and on, over more than {MOST_HOPS} redirects")
+
+    def _ask(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        parts = urlsplit(url)
+        site = (parts.scheme, parts.netloc)
+        asked = self._sites.get(site)
+        if asked is None:
+            asked = self._site(url)
+            if len(self._sites) >= POOLS:
+                self._sites.clear()
+            self._sites[site] = asked
+        if isinstance(asked, PoolManager):  # through a proxy, which wants the whole URL
+            return asked.request(
+                "GET", url, headers=dict(headers), retries=False, redirect=False, preload_content=False
+            )
+        target = quote(parts.path or "/", safe=_SAFE) + (
+            f"?{quote(parts.query, safe=_SAFE + '?')}" if parts.query else ""
+        )
+        return asked.urlopen(
+            "GET", target, headers=headers, retries=False, redirect=False, preload_content=False, assert_same_host=False
+        )
+
+    def _site(self, url: str) -> HTTPConnectionPool | PoolManager:
+        """Who asks this host. Raises EgressRefused."""
+        scheme, host, port = check_url(url)
+        proxy = proxy_of(url, self._policy)
+        if proxy is None:
+            return self._direct.connection_from_host(host, port, scheme)
+        with self._lock:
+            return self._proxies.setdefault(proxy, proxy_pools(proxy, **self._options))
+
+
+def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
+    if response.status in (404, 410):
+        raise FileNotFoundError
+    if response.status in (401, 403):
+        raise PermissionError
+    if response.status == 200:
+        raise NoRanges
+    if response.status != 206:
+        raise NoAnswer(response.status)
+    span = _SPAN.fullmatch(response.headers.get("content-range", ""))
+    if span is None or int(span[1]) != start or int(span[2]) >= max(end, start + 1):
+        raise NoRanges
+    content = _content(response, int(span[2]) + 1 - start)
+    response.release_conn()
+    return Piece(
+        content=content, tag=response.headers.get("etag"), modified=_modified(response.headers), size=int(span[3])
+    )
+
+
+def _content(response: BaseHTTPResponse, length: int) -> memoryview:
+    """All bytes that the answer promises. Raises NoAnswer if they do not come, or not in time."""
+    until = time.monotonic() + WHOLE_SECONDS
+    pieces: list[bytes] = []
+    missing = length
+    while missing > 0:
+        piece = response.read1(min(missing, _PIECE), decode_content=False)
+        if not piece or time.monotonic() > until:
+            raise NoAnswer
+        pieces.append(piece)
+        missing -= len(piece)
+    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def _modified(headers: Mapping[str, str]) -> float:
+    try:
+        return parsedate_to_datetime(headers["last-modified"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return 0.0
