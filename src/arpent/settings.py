@@ -7,18 +7,19 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from arpent.domain.errors import InvalidSetting
+from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import Policy
-from arpent.network.policy import is_entry
+from arpent.network.policy import is_entry, is_web_address
+from arpent.wire.secrets import is_placeholder
 
 PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
@@ -33,14 +34,6 @@ POD = "KUBERNETES_SERVICE_HOST"
 """There in every pod of Kubernetes, beside variables named after the services of its namespace: after `arpent`, too."""
 SHORTEST_KEY = 32
 """Bytes of a key that signs tokens."""
-LEAST_SIGNS = 8
-"""Different signs of such a key; a random one of hexadecimal digits has about 14."""
-PLACEHOLDER = re.compile(
-    "change(me|this|it|in)|replace(me|this|with|it)|placeholder|example|yoursecret|yourkey|yourown|secretkey|secrethere"
-    "|supersecret|notsecret|insecure|(atleast|minimum)?32(random)?(bytes|char)|password|passphrase|donotuse|dontuse|forgeme"
-    "|insert(your|here)|putyour|default(key|secret)|test(key|secret)|dummy|keykey|secretsecret|lorem|qwertz?y|abcdefgh|01234567|12345678"
-)
-"""Words in place of a secret, without what stands between them; each so long that no random key has one by chance."""
 LARGEST_BUDGET = 2**31 - 1
 """Samples are numbered by 32 bits."""
 
@@ -56,16 +49,6 @@ def _address(text: str) -> str:
     if scheme in ("http", "https") and separator and not is_web_address(text):
         raise ValueError("it has no host, or a port that is none")
     return text
-
-
-def is_web_address(text: str) -> bool:
-    """Whether this is http or https, with a host and, if any, a port."""
-    try:
-        parts = urlsplit(text)
-        known = parts.scheme in ("http", "https") and parts.port != 0
-    except ValueError:
-        return False
-    return known and bool(re.fullmatch(r"[\w.:-]+", parts.hostname or ""))
 
 
 def _database(url: str) -> str:
@@ -91,14 +74,9 @@ def _key(secret: SecretStr) -> SecretStr:
     key = secret.get_secret_value()
     if len(key.encode()) < SHORTEST_KEY:
         raise ValueError("it is too short")
-    if _is_placeholder(key) or len(set(key)) < LEAST_SIGNS or key in (key + key)[1:-1]:
+    if is_placeholder(key):
         raise ValueError("it stands for a key, or repeats itself: make one by `openssl rand -base64 32`")
     return secret
-
-
-def _is_placeholder(secret: str) -> bool:
-    """Whether this is what examples and manifests write where a secret belongs."""
-    return PLACEHOLDER.search(re.sub(r"[\W_]", "", secret.lower())) is not None
 
 
 def _listed(value: object) -> object:
@@ -109,13 +87,22 @@ def _listed(value: object) -> object:
     return found if isinstance(found, list) else [entry.strip() for entry in value.split(",") if entry.strip()]
 
 
-def _reachable(entry: str) -> str:
-    if not is_entry(entry):
-        raise ValueError(f"{entry!r:.60} is neither host, host:port, URL nor a path that begins with / or ./")
-    return entry
+def _each(fits: Callable[[str], bool], words: str) -> AfterValidator:
+    """Refuses an entry of a list that does not fit."""
+
+    def check(entry: str) -> str:
+        if not fits(entry):
+            raise ValueError(f"{entry!r:.60} is no {words}")
+        return entry
+
+    return AfterValidator(check)
 
 
 Text = Annotated[str, Field(min_length=1)]
+Hosts = Annotated[
+    tuple[Annotated[str, _each(is_entry, "host, host:port, URL, /path or ./path")], ...], BeforeValidator(_listed)
+]
+Grants = Annotated[tuple[Annotated[str, _each(is_grant, "bucket, bucket/prefix or *")], ...], BeforeValidator(_listed)]
 Address = Annotated[Text, AfterValidator(_address)]
 
 
@@ -134,9 +121,13 @@ class Settings(BaseModel):
     """A STAC API URL, `earth-search`, or a folder or file of STAC items."""
     catalogs: dict[str, Address] = Field(default_factory=dict, description='catalogues by collection: {"dem": "./dem"}')
     """Another catalogue for one collection: id → URL or folder."""
+    bucket_grants: dict[str, Grants] = Field(
+        default_factory=dict, description='buckets by client: {"ID": ["fields", "results/ID"], "*": ["shared"]}'
+    )
+    """What clients may use without keys of their own: client id → buckets and prefixes; without any, all of them."""
     collections: Path | None = Field(None, description="a folder")
     """A folder of further collection TOML files; they win over the built-in ones."""
-    reachable: Annotated[tuple[Annotated[str, AfterValidator(_reachable)], ...], BeforeValidator(_listed)] = Field(
+    reachable: Hosts = Field(
         (), description="hosts and folders between commas: images.local, 10.0.0.5:9000, /data/imagery"
     )
     """Hosts and folders that items may lead to, beside public hosts and the folder of their catalogue."""
@@ -180,8 +171,8 @@ class Settings(BaseModel):
     """Limits of a job's life, see docs/settings.md."""
 
 
-TABLES = ("policy", "catalogs")
-"""Settings that hold further ones; those of `catalogs` have any name."""
+TABLES = ("policy", "catalogs", "bucket_grants")
+"""Settings that hold further ones; those of `catalogs` and `bucket_grants` have any name."""
 KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
 """JSON schema's word for a type → ours."""
 _SCHEMA = Settings.model_json_schema()
@@ -354,6 +345,8 @@ def _schema(place: Place) -> dict[str, Any]:
     """The JSON schema of a setting, and of what it may be beside not set; {} for none."""
     if place[0] == "catalogs" and len(place) == 2:
         place = ("catalog",)
+    if place[0] == "bucket_grants":
+        place = place[:1]
     properties = _SCHEMA["$defs"]["Policy"]["properties"] if place[0] == "policy" else _SCHEMA["properties"]
     schema: dict[str, Any] = properties.get(place[-1], {})
     return {**schema.get("anyOf", [{}])[0], **schema}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +40,7 @@ from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.engine.statistics import statistics
+from arpent.jobs.bucket_grants import CLIENT_ID
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
@@ -52,8 +54,9 @@ from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.wire.secrets import without_forgotten
-from arpent.worker import collections, for_workers, process_lease, services_of
+from arpent.worker import collections, for_workers, grants, process_lease, services_for, services_of
 
+log = logging.getLogger(__name__)
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
@@ -115,14 +118,30 @@ def application(settings: Settings) -> FastAPI:
         ready=SqlCounters(engine).answers,
         metrics=partial(metrics, engine),
     )
-    add_explaining(app, jobs, tokens, Explaining(explain=partial(explain_job, services), draw=picture))
+    add_explaining(app, jobs, tokens, Explaining(explain=partial(explain_job, settings), draw=picture))
+    warn_of_shared_buckets(settings, engine)
     return app
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
     """What the routes and `arpent run` call."""
     known = collections(settings)
-    return JobService(job_store(settings, engine), settings.policy, partial(check_request, known), now)
+
+    def check(owner: str, request: Request) -> None:
+        check_request(known, request)
+        grants(owner, settings).check(request)
+
+    return JobService(job_store(settings, engine), settings.policy, check, now)
+
+
+def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
+    """Several clients and no grants: each can read and replace what the others keep where the server opens."""
+    apart = settings.bucket_grants or (settings.buckets is not None and CLIENT_ID in str(settings.buckets))
+    if not apart and clients(engine).count() > 1:
+        log.warning(
+            "There are several clients and no bucket grants: each of them can read and replace what others keep in "
+            "buckets that the server itself opens. Set ARPENT_BUCKET_GRANTS, or write <CLIENT_ID> in ARPENT_BUCKETS."
+        )
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
@@ -140,11 +159,15 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     """Claims work and feeds the executor; what it did is added to the tally."""
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
-    services = services_of(settings)
+    services_of(settings)  # before work comes
     functions = WorkFunctions(
-        analyse=lambda job: analysis(job, services, operator_limits(settings, max(1, executor.slots))),
+        analyse=lambda job: analysis(
+            job, services_for(job.owner, settings), operator_limits(settings, max(1, executor.slots))
+        ),
         process=partial(process_lease, for_workers(settings)),
-        give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, services),
+        give_up=lambda lease, error: give_up_lease(
+            jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings)
+        ),
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
@@ -257,8 +280,9 @@ def synchronous_statistics(request: Request, settings: Settings, services: Servi
     return statistics(request, services, operator_limits(settings))
 
 
-def explain_job(services: Services, job: Job, feature: int, start: datetime | None) -> Explanation:
+def explain_job(settings: Settings, job: Job, feature: int, start: datetime | None) -> Explanation:
     """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
+    services = services_for(job.owner, settings)
     return explain_feature(parse_batch(without_forgotten(job.body), job.owner), feature, start, services)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
+from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.errors import InvalidSetting
@@ -27,8 +29,9 @@ from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine.processing.process import process
 from arpent.engine.services import Services
-from arpent.network.policy import EgressPolicy, policy_of
-from arpent.settings import Settings, is_web_address
+from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
+from arpent.network.policy import EgressPolicy, is_web_address, policy_of
+from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
@@ -38,6 +41,8 @@ OWN = {
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
 }  # fmt: skip
 """Variables that become part of addresses and headers, and how they must be written."""
+LOCAL = "local"
+"""The operator's own command line, as a client; no client of the server has such an id."""
 ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
 """Variable that names the file of this machine's account."""
 
@@ -46,9 +51,8 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """What a worker does with a partition; it reaches images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     final = lease.attempt >= settings.policy.attempts
-    return process(
-        lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services_of(settings), final=final
-    )
+    services = services_for(lease.owner, settings)
+    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services, final=final)
 
 
 def for_workers(settings: Settings) -> Settings:
@@ -109,9 +113,25 @@ def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
     )
 
 
-def objects(settings: Settings) -> ObjectStore:
+def services_for(client: str, settings: Settings) -> Services:
+    """The same, with the buckets that this client may use."""
+    services = services_of(settings)
+    if settings.buckets is not None and CLIENT_ID in str(settings.buckets):
+        services = replace(services, objects=objects(settings, client))
+    return replace(services, objects=GrantedObjects(store=services.objects, grants=grants(client, settings)))
+
+
+def grants(client: str, settings: Settings) -> BucketGrants:
+    """What a client may use; the operator's own command line may use all."""
+    allowed = {} if client == LOCAL else settings.bucket_grants
+    return grants_of(allowed, client, folder=settings.buckets is not None)
+
+
+def objects(settings: Settings, client: str = LOCAL) -> ObjectStore:
     """A folder, or real buckets."""
-    return CloudObjects() if settings.buckets is None else FolderObjects(settings.buckets)
+    if settings.buckets is None:
+        return CloudObjects()
+    return FolderObjects(Path(client_folder(str(settings.buckets), client)))
 
 
 def collections(settings: Settings) -> Mapping[str, Collection]:
@@ -130,8 +150,10 @@ def check_places(settings: Settings) -> None:
             raise InvalidSetting(f"{variable} must {form.words}")  # the value is not shown: it may be a secret
     if (account := os.environ.get(ACCOUNT)) and not Path(account).is_file():
         raise InvalidSetting(f"{ACCOUNT} names {account}, which is no file: name a service account's, or unset it")
-    if settings.buckets is not None and not settings.buckets.is_dir():
-        raise InvalidSetting(f"ARPENT_BUCKETS names {settings.buckets}, which is no folder: make it, or name another")
+    if settings.buckets is not None:
+        above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
+        if not above.is_dir():
+            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is no folder: make it, or name another")
     named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
     named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
     for name, address in named.items():

@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path, web: Web) ->
             asset["href"] = f"{web.url}/{path.parent.name}/{Path(asset['href']).name}"
         items.append(item)
     (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-    with serving(folder, folder / "items.json", SETTINGS, fields=PARCELS) as server:
+    with serving(folder, folder / "items.json", {**SETTINGS, "REACHABLE": web.url}, fields=PARCELS) as server:
         yield server
 
 

@@ -71,7 +71,7 @@ def one_file(catalog: Path, target: Path) -> Path:
 def chaos(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator[Chaos]:
     folder = tmp_path_factory.mktemp("chaos")
     items = one_file(catalog, folder / "items.json")
-    server = Server(folder=folder, catalog=items, settings=SETTINGS)
+    server = Server(folder=folder, catalog=items, settings={**SETTINGS, "REACHABLE": str(catalog)})
     write_geopackage(server.buckets / "fields" / "small.gpkg", small_parcels(FEATURES))
     (server.buckets / "results").mkdir()
     chaos = Chaos(server=server, catalog=items, lease_seconds=LEASE_SECONDS, seed=SEED)

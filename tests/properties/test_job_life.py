@@ -40,7 +40,7 @@ class JobLife(RuleBasedStateMachine):
         self.clock = Clock()
         self.jobs = SqlJobStore(self.engine, now=self.clock)
         self.work = SqlWorkStore(self.engine, now=self.clock)
-        self.service = JobService(self.jobs, POLICY, lambda request: None, self.clock)
+        self.service = JobService(self.jobs, POLICY, lambda owner, request: None, self.clock)
         duties = WorkFunctions(
             analyse=lambda job: Analysis(partitions=cut(FEATURES, SIZE)),
             process=lambda lease: Outcome(done=0, failed=0),

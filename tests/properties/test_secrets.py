@@ -108,7 +108,7 @@ def test_no_secret_of_a_request_is_told(
     cipher = body_cipher(b"key") if sealed else None
     clock = Clock()
     store = SqlJobStore(engine, cipher, now=clock)
-    job = JobService(store, Policy(), lambda request: None, clock).create("me", json.dumps(body))
+    job = JobService(store, Policy(), lambda owner, request: None, clock).create("me", json.dumps(body))
     assert SECRET not in json.dumps(job_object(job, 0.0)) + repr(job) + caplog.text
     assert SECRET in stored(engine, cipher, job.id), "until it has ended it is needed"
     store.save(replace(store.get(job.id), status=Status.DONE, last_updated=clock()))
@@ -131,6 +131,6 @@ def test_no_secret_is_told_when_a_request_is_refused(caplog: pytest.LogCaptureFi
 def test_nothing_is_left_in_the_file_of_an_encrypted_database(tmp_path: Path) -> None:
     cipher = body_cipher(b"key")
     with database("sqlite", tmp_path) as engine:
-        service = JobService(SqlJobStore(engine, cipher), Policy(), lambda request: None, Clock())
+        service = JobService(SqlJobStore(engine, cipher), Policy(), lambda owner, request: None, Clock())
         service.create("me", json.dumps(BATCH).replace("tOp-sEcReT-vAlUe", SECRET))
     assert [path.name for path in tmp_path.iterdir() if SECRET.encode() in path.read_bytes()] == []

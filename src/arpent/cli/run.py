@@ -18,7 +18,7 @@ from arpent.settings import Settings
 from arpent.wire.job import hint
 from arpent.wire.request.parse import parse_batch
 
-OWNER = "local"
+OWNER = worker.LOCAL
 
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, object]:

@@ -28,9 +28,10 @@ class JobService:
     """The jobs of all clients; each sees only its own."""
 
     def __init__(
-        self, jobs: JobStore, policy: Policy, check: Callable[[Request], None], now: Callable[[], datetime]
+        self, jobs: JobStore, policy: Policy, check: Callable[[str, Request], None], now: Callable[[], datetime]
     ) -> None:
-        """`check` raises InvalidRequest for what only the configuration knows, such as unknown collections."""
+        """`check` (client id, request) raises InvalidRequest for what only the configuration knows, such as unknown
+        collections."""
         self._jobs = jobs
         self._policy = policy
         self._check = check
@@ -38,7 +39,7 @@ class JobService:
 
     def create(self, owner: str, body: str) -> Job:
         """A new job from a request's JSON text, kept as submitted. Raises InvalidRequest."""
-        self._check(parse_batch(body))
+        self._check(owner, parse_batch(body, owner))
         job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now())
         self._jobs.add(job)
         log.info("%s by client %s", job.status, owner, extra={"job": job.id})

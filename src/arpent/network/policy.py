@@ -102,6 +102,16 @@ def is_entry(entry: str) -> bool:
     return bool(host) and port != 0
 
 
+def is_web_address(text: str) -> bool:
+    """Whether this is http or https, with a host and, if any, a port."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return False
+    return known and bool(re.fullmatch(r"[\w.:-]+", parts.hostname or ""))
+
+
 def check_url(url: str) -> tuple[str, str, int]:
     """Scheme, host and port of a URL as every parser reads it. Raises EgressRefused for one that may be read in two
     ways."""

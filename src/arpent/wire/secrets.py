@@ -4,6 +4,7 @@ a job has ended (sentinelhub.md 1.3, 2.1)."""
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 FIELDS = frozenset({
@@ -16,6 +17,15 @@ PAIRED = FIELDS | {"accesskey", "accesskeyid"}
 """Names of fields that are worth nothing without the secret beside them."""
 FORGOTTEN = "***"
 """What stands in a stored body for a secret once the job has ended."""
+
+_LEAST_SIGNS = 8
+"""Different signs of such a key; a random one of hexadecimal digits has about 14."""
+_PLACEHOLDER = re.compile(
+    "change(me|this|it|in)|replace(me|this|with|it)|placeholder|example|yoursecret|yourkey|yourown|secretkey|secrethere"
+    "|supersecret|notsecret|insecure|(atleast|minimum)?32(random)?(bytes|char)|password|passphrase|donotuse|dontuse|forgeme"
+    "|insert(your|here)|putyour|default(key|secret)|test(key|secret)|dummy|keykey|secretsecret|lorem|qwertz?y|abcdefgh|01234567|12345678"
+)
+"""Words in place of a secret, without what stands between them; each so long that no random key has one by chance."""
 
 
 def plain(name: str) -> str:
@@ -59,3 +69,9 @@ def _forgotten(fields: dict[str, Any]) -> dict[str, Any]:
 def _remembered(fields: dict[str, Any]) -> dict[str, Any]:
     lost = any(is_secret(name) and value == FORGOTTEN for name, value in fields.items())
     return {name: value for name, value in fields.items() if not (lost and plain(name) in PAIRED)}
+
+
+def is_placeholder(key: str) -> bool:
+    """Whether this is what examples and manifests write where a key belongs, or repeats itself."""
+    named = _PLACEHOLDER.search(re.sub(r"[\W_]", "", key.lower()))
+    return named is not None or len(set(key)) < _LEAST_SIGNS or key in (key + key)[1:-1]

@@ -28,7 +28,7 @@ BODY = """{
 }"""
 
 
-def known(request: Request) -> None:
+def known(_owner: str, request: Request) -> None:
     if request.sources[0].collection != "sentinel-2-l2a":
         raise InvalidRequest.at("input->data[0]->type", "unknown collection")
 

@@ -9,7 +9,7 @@ from hashlib import scrypt
 from hmac import compare_digest
 from uuid import uuid4
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import clients
@@ -31,6 +31,11 @@ class SqlClientStore:
         with writing(self._engine) as connection:
             connection.execute(clients.insert(), row)
         return client_id, secret
+
+    def count(self) -> int:
+        """How many clients there are."""
+        with reading(self._engine) as connection:
+            return int(connection.execute(select(func.count()).select_from(clients)).scalar_one())
 
     def verify(self, client_id: str, secret: str) -> bool:
         with reading(self._engine) as connection:

@@ -1,0 +1,86 @@
+"""Bucket grants: which buckets and prefixes a client may use with what the server has: its folder of buckets, or its
+own keys. A request's own keys or role need no grant: their owner has granted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.location import BUCKET, Location
+from arpent.domain.request import Request
+
+CLIENT_ID = "<CLIENT_ID>"
+"""Stands for the client's id, in grants and in ARPENT_BUCKETS."""
+EVERYBODY = "*"
+"""As a client: each; as a grant: everything."""
+SETTING = "ARPENT_BUCKET_GRANTS"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketGrants:
+    """What one client may use."""
+
+    client: str
+    """The client's id."""
+    granted: tuple[str, ...] | None = None
+    """`bucket`, `bucket/prefix` or `*`; None: there are no grants, and everything may be used."""
+    folder: bool = False
+    """Buckets are folders, so that a request's keys open nothing of their own."""
+
+    def allows(self, location: Location) -> bool:
+        """Whether the client may use this object or prefix."""
+        own = location.credentials
+        brings_keys = bool(own.access_key or own.service_account or own.iam_role_arn)
+        if self.granted is None or (brings_keys and not self.folder):
+            return True
+        return any(_covers(grant.replace(CLIENT_ID, self.client), location) for grant in self.granted)
+
+    def refusal(self, location: Location) -> str:
+        """Why not, and what to do."""
+        keys = "" if self.folder else " with the server's own keys; send keys with the request"
+        return (
+            f"this client may not use bucket {location.bucket!r} there{keys}: an operator grants it by {SETTING}, for "
+            f"client {self.client}"
+        )
+
+    def check(self, request: Request) -> None:
+        """Refuse a request that names what its client may not use. Raises InvalidRequest, naming the field."""
+        places = (
+            ("input->features", request.features),
+            ("aggregation->evalscriptReference", request.script),
+            ("output", request.output),
+        )
+        for name, location in places:
+            if isinstance(location, Location) and not self.allows(location):
+                raise InvalidRequest.at(f"{name}->{location.scheme}->url", self.refusal(location))
+
+
+def grants_of(grants: Mapping[str, Sequence[str]], client: str, *, folder: bool) -> BucketGrants:
+    """What the setting says of a client; without any grant everybody may use everything."""
+    if not grants:
+        return BucketGrants(client=client, folder=folder)
+    return BucketGrants(client=client, granted=(*grants.get(client, ()), *grants.get(EVERYBODY, ())), folder=folder)
+
+
+def is_grant(entry: str) -> bool:
+    """Whether an entry of the setting can be read: `bucket`, `bucket/prefix`, `*`."""
+    bucket, _, prefix = entry.replace(CLIENT_ID, "0").partition("/")
+    return entry == EVERYBODY or (BUCKET.fits(bucket) and not {".", ".."} & set(prefix.split("/")))
+
+
+def client_folder(path: str, client: str) -> str:
+    """A folder of buckets with the client's id in its place."""
+    return path.replace(CLIENT_ID, client if _ID.fullmatch(client) else "-")
+
+
+def _covers(grant: str, location: Location) -> bool:
+    """A prefix ends where a folder does: `b/a` covers `b/a` and `b/a/x`, and not `b/ab`."""
+    if grant == EVERYBODY:
+        return True
+    bucket, _, prefix = grant.partition("/")
+    prefix = prefix.strip("/")
+    key = location.key
+    return bucket == location.bucket and (not prefix or key == prefix or key.startswith(f"{prefix}/"))
