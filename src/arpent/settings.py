@@ -144,7 +144,9 @@ class Settings(BaseModel):
     insecure_transport: bool = False
     """Hand out tokens over plain http beyond this machine, too."""
     trust_forwarded: bool = False
-    """A proxy in front ends TLS; believe the X-Forwarded-Proto that it sets."""
+    """A proxy in front ends TLS; believe the X-Forwarded-Proto, -Host and -Prefix that it sets."""
+    public_metrics: bool = False
+    """Show /metrics beyond this machine, too."""
     token_seconds: int = Field(3600, ge=1)
     """How long a token is good."""
     secret_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(

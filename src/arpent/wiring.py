@@ -112,6 +112,7 @@ def application(settings: Settings) -> FastAPI:
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
             trust_forwarded=settings.trust_forwarded,
+            public_metrics=settings.public_metrics,
             policy=settings.policy,
             version=__version__,
         ),

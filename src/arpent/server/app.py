@@ -55,7 +55,7 @@ def create_app(
         app.include_router(batch_routes(service, owner, options), prefix=path)
     for path in STATISTICS_PATHS:
         app.include_router(statistics_routes(statistics, owner, options), prefix=path)
-    app.include_router(health_routes(ready, metrics))
+    app.include_router(health_routes(ready, metrics, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, unquote_plus
 
@@ -14,6 +13,7 @@ from starlette.responses import Response
 
 from arpent.domain.errors import Unauthorized
 from arpent.domain.ports.jobs import ClientStore
+from arpent.server.address import is_loopback
 from arpent.server.boundary import json_response
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import WHERE, Tokens
@@ -83,14 +83,7 @@ def is_private(request: Request, options: ServerOptions) -> bool:
     forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
     if forwarded:
         return forwarded.rpartition(",")[2].strip().lower() == "https"
-    if request.url.scheme == "https" or request.client is None:  # no address: a socket of this machine
-        return True
-    try:
-        address = ipaddress.ip_address(request.client.host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    return request.url.scheme == "https" or is_loopback(request)
 
 
 async def _client(request: Request, clients: ClientStore, options: ServerOptions) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
+from arpent.server.address import list_address
 from arpent.server.body import read_text
 from arpent.server.boundary import json_response
 from arpent.server.documentation import request_body
@@ -84,7 +85,7 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         window, order = page(count, viewtoken), sort_key(sort)
         found = service.list(client, order, window.offset, window.reach)
         query = {"count": str(window.count), "sort": order.value}
-        return json_response(page_object(found, window, show, _address(request), query))
+        return json_response(page_object(found, window, show, list_address(request, options), query))
 
     @router.get("/{job_id}", summary="Get a request")
     def job(job_id: str, client: str = caller) -> Response:
@@ -109,8 +110,4 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         window = page(count, viewtoken)
         found = service.findings(client, job_id, window.offset, window.reach)
         query = {"count": str(window.count)}
-        return json_response(page_object(found, window, finding_object, _address(request), query))
-
-
-def _address(request: Request) -> str:
-    return str(request.url.replace(query="", fragment=""))
+        return json_response(page_object(found, window, finding_object, list_address(request, options), query))

@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from arpent.server.address import is_local
 from arpent.server.boundary import json_response
 
+PRIVATE = "Metrics are for this machine only; ARPENT_PUBLIC_METRICS=true on the server shows them to everybody."
 _LOGGER = logging.getLogger(__name__)
 
 
-def health_routes(ready: Callable[[], bool] | None, metrics: Callable[[], str] | None) -> APIRouter:
-    """`/healthz` (the process answers), `/readyz` (so does what it needs) and `/metrics`, if there are any."""
+def health_routes(
+    ready: Callable[[], bool] | None, metrics: Callable[[], str] | None, *, public: bool = False
+) -> APIRouter:
+    """`/healthz` (the process answers), `/readyz` (so does what it needs) and `/metrics`, if there are any; those for
+    this machine only, unless they are `public`."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -33,8 +38,10 @@ def health_routes(ready: Callable[[], bool] | None, metrics: Callable[[], str] |
     if metrics is not None:
 
         @router.get("/metrics")
-        def show() -> Response:
+        def show(request: Request) -> Response:
             """Prometheus text format."""
+            if not public and not is_local(request):
+                raise HTTPException(403, PRIVATE)
             return Response(metrics(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
     return router

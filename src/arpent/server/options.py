@@ -14,7 +14,9 @@ class ServerOptions:
     insecure_transport: bool = False
     """Hand out tokens over plain http beyond this machine, too."""
     trust_forwarded: bool = False
-    """A proxy in front sets X-Forwarded-Proto and lets no client set it: believe it."""
+    """A proxy in front sets X-Forwarded-Proto, -Host and -Prefix and lets no client set them: believe it."""
+    public_metrics: bool = False
+    """Show /metrics to everybody who reaches the server."""
     policy: Policy = field(default_factory=Policy)
     """Limits of a job's life; here: what a FAILED job reports as completionPercentage."""
     maximum_body: int = 10_000_000

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +21,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from arpent.domain.errors import InvalidSetting, WorldError
 
+log = logging.getLogger(__name__)
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another writer."""
 RUINED = re.compile(r"file is not a database|malformed")
 """How SQLite says that it cannot make sense of a file."""
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""Rights that nobody but the owner needs."""
 FULL = re.compile(r"disk is full|No space left on device")
 """How SQLite and PostgreSQL say it."""
 
@@ -58,9 +63,36 @@ def _sqlite(url: URL, reader: bool) -> Engine:
     if fault is not None:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
+    if not reader:
+        event.listen(engine, "do_connect", lambda *_: _keep_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _keep_private(path: Path) -> None:
+    """Make the file, or tighten what others may read: it holds the server's key and what requests bring. SQLite gives
+    its journals the rights of the file."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+            _tighten(file)
+    except OSError:
+        return  # connecting says what is wrong
+
+
+def _tighten(file: Path) -> None:
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if not mode & OTHERS:
+            return
+        file.chmod(mode & ~OTHERS)
+        log.warning("%s could be read or written by others (%o); now its owner's alone", file, mode)
+    except FileNotFoundError:
+        return
+    except OSError:
+        log.warning("%s can be read or written by others, and holds secrets: chmod 600 it as its owner", file)
 
 
 def _file_fault(path: Path, reader: bool) -> str | None:
