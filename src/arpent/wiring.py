@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
-from arpent.domain.errors import ArpentError, InvalidRequest, WorldError
+from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidRequest
 from arpent.domain.explanation import Explanation
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
@@ -32,6 +33,7 @@ from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Executor
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.request import Request
+from arpent.domain.unforeseen import sentence
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import give_up
@@ -51,6 +53,8 @@ from arpent.settings import Settings
 from arpent.wire.request.body import without_forgotten
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import collections, for_workers, process_lease, services_of
+
+log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
@@ -147,12 +151,15 @@ def work(settings: Settings, stop: threading.Event) -> None:
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """What a runner does now and then beside its work."""
     retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
             name="Counting", seconds=COUNT_SECONDS, action=partial(save_metrics, SqlCounters(engine), run_metrics)
         ),
         PeriodicTask(
-            name="Taking secrets out of ended jobs", seconds=SWEEP_SECONDS, action=lambda: retention.scrub_final(now())
+            name="Taking secrets out of ended jobs",
+            seconds=SWEEP_SECONDS,
+            action=lambda: retention.scrub_final(now(), now() - keep),
         ),
     ]
     if (days := settings.policy.retention_days) is not None:
@@ -171,7 +178,9 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
     try:
         if amounts:
             counters.add(amounts)
-    except WorldError:
+    except DatabaseRefused:
+        log.exception("What the runner counted cannot be stored: %s", dict(amounts))
+    except BaseException:
         run_metrics.put_back(amounts)
         raise
 
@@ -221,7 +230,7 @@ def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
     """Write why a partition has no numbers."""
     assert lease.partition is not None, "an analysis has no files"
-    reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
+    reason = ArpentError(sentence(error))
     return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
 
 

@@ -23,6 +23,8 @@ ArpentError
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
+│  ├─ EnvironmentFault      what arpent runs on is at fault: no feature can be blamed, the job waits or fails
+│  ├─ DatabaseRefused       the database does not take this, however often it is asked
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
 ├─ Conflict                 somebody else saved the job in the meantime
@@ -33,9 +35,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arpent.domain.text import clean
+
 
 class ArpentError(Exception):
-    """Root of the tree. `str(error)` is a sentence for a person and never holds a secret."""
+    """Root of the tree. `str(error)` is a sentence for a person, never holds a secret, and can be stored and sent."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(clean(each) if isinstance(each, str) else each for each in args))
 
 
 class CallerError(ArpentError):
@@ -184,6 +191,18 @@ class StorageNotFound(WorldError):
 
 class StorageUnavailable(WorldError):
     """The object store does not answer as it should."""
+
+
+class EnvironmentFault(WorldError):
+    """What arpent runs on is at fault: a worker cannot start, results cannot be written. It says nothing about any
+    feature, so that it never costs one: it is tried again, and then fails the job, which START takes up again."""
+
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message, transient=transient)
+
+
+class DatabaseRefused(WorldError):
+    """The database does not take this, and will not the next time: a value that it cannot hold, a row that is wrong."""
 
 
 class WorkLost(WorldError):

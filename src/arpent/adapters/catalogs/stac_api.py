@@ -15,7 +15,7 @@ from urllib3 import Retry
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, read_item
+from arpent.adapters.catalogs.item import read_items
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -53,12 +53,8 @@ class ApiCatalog:
         # A pystac client is not thread-safe; searches are few and short beside the reading of images.
         with self._lock:
             documents = self._patiently(collection, None if always else interval, box)
-        found = (
-            read_item(document, collection, _source(document, self._url))
-            for document in documents
-            if belongs(document, collection, folder=False)
-        )
-        return newest(item for item in found if item is not None and (always or interval.contains(item.instant)))
+        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+        return newest(item for item in found if always or item.within(interval))
 
     def _patiently(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
@@ -134,7 +130,7 @@ class ApiCatalog:
 
 def _source(document: Document, otherwise: str) -> str:
     """The item's own address."""
-    links = document.get("links")
+    links = document.get("links") if isinstance(document, dict) else None
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
             return str(link["href"])

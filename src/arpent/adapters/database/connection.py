@@ -10,16 +10,18 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import DatabaseRefused, WorldError
 
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another writer."""
 FULL = re.compile(r"disk is full|No space left on device")
 """How SQLite and PostgreSQL say it."""
+REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
+"""What is no absence of the database: DataError, IntegrityError, ProgrammingError …, and what no driver takes."""
 
 
 def make_engine(url: str) -> Engine:
@@ -37,7 +39,8 @@ def make_engine(url: str) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads. Raises WorldError when the database does not answer."""
+    """A transaction that only reads. Raises WorldError (transient) when the database does not answer, and
+    DatabaseRefused when it does, and will never do this."""
     with _explained(), engine.connect() as connection, connection.begin():
         yield connection
 
@@ -58,10 +61,10 @@ def _explained() -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         advice = "; make room on its disk" if FULL.search(str(cause)) else ""
         raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise WorldError("The connection to the database was lost", transient=True) from error
+    except REFUSALS as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise WorldError("The connection to the database was lost", transient=True) from error
+        raise DatabaseRefused(f"The database does not take this ({type(error).__name__})") from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -21,6 +21,7 @@ from arpent.engine.analysis.read_features import check_keys, take_in
 from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution, try_out
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import unusable, usable_rows
+from arpent.engine.guards import guarded
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
@@ -34,6 +35,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
+    services = guarded(services)
     bindings = _check_script(request, services, limits)
     features = take_in(request.features, services, limits)
     features = replace(features, valid=features.validity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from arpent.domain.errors import EmptyBody, InvalidRequest
@@ -17,12 +18,18 @@ KEYS = SECRETS | {"accesskey"}
 """Names of fields that are worth nothing without each other."""
 
 
+MAXIMUM_DEPTH = 64
+"""Levels of objects and lists in a body; a MultiPolygon needs eight. What is stored must be read by everybody later."""
+
+
 def read_json(text: str) -> dict[str, Any]:
     """The JSON object of a body. Integers stay integers and floats floats. Raises EmptyBody, InvalidRequest."""
     if not text.strip():
         raise EmptyBody("Request body should be non-empty.")
     try:
         body = json.loads(text, parse_constant=_refuse_constant)
+        if deeper_than(body, MAXIMUM_DEPTH):
+            raise RecursionError
         text.encode()
         json.dumps(body, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -32,12 +39,27 @@ def read_json(text: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise InvalidRequest("The request body holds half a character (a lone surrogate); send UTF-8.") from None
     except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+        message = f"The request body is nested too deeply: it may have {MAXIMUM_DEPTH} levels of objects and lists."
+        raise InvalidRequest(message) from None
     except ValueError:
         raise InvalidRequest("The request body holds a number with too many digits.") from None
     if not isinstance(body, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return body
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether a JSON value has more levels of objects and lists; however deep it is, this needs no stack."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [inner for each in level for inner in _members(each)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def with_evalscript(text: str, script: str) -> str:
