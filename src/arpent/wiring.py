@@ -25,6 +25,7 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidRequest
 from arpent.domain.explanation import Explanation
 from arpent.domain.imagery.collection import Collection
@@ -33,7 +34,6 @@ from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Executor
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.request import Request
-from arpent.domain.unforeseen import sentence
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import give_up

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arpent.domain.text import clean
+from arpent.domain.boundary.text import clean
 
 
 class ArpentError(Exception):

@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, AssetUnreadable, CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import AssetReader, Block, Catalog, Count
-from arpent.domain.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.engine.services import Services
 
 log = logging.getLogger(__name__)

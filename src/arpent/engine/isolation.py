@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 from arpent.domain.result import ErrorType, Failure
-from arpent.domain.unforeseen import environment_fault, panics_as_errors, sentence
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import CallerError, Conflict, DatabaseRefused, LeaseLost, ScriptError, WorldError
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
-from arpent.domain.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Generic, TypeVar
 
-from arpent.domain.unforeseen import NativePanic
+from arpent.domain.boundary.unforeseen import NativePanic
 
 Answer = TypeVar("Answer")
 

@@ -48,6 +48,6 @@ class InFlight:
         )
 
 
-def fail(error: Exception) -> Outcome:
+def raising(error: Exception) -> Outcome:
     """The outcome of work that could not even be handed on: for a BackgroundCall."""
     raise error

@@ -9,8 +9,8 @@ from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import WorldError
-from arpent.domain.unforeseen import panics_as_errors
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event as Flag
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors
 from arpent.domain.errors import (
     Conflict,
     DatabaseRefused,
@@ -24,10 +25,9 @@ from arpent.domain.job import Status
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
-from arpent.domain.unforeseen import environment_fault, panics_as_errors
 from arpent.jobs.analysis_task import Analyst
 from arpent.jobs.background_thread import BackgroundCall
-from arpent.jobs.in_flight import InFlight, fail
+from arpent.jobs.in_flight import InFlight, raising
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten, without_texts
@@ -86,6 +86,7 @@ class Runner:
 
     def run_until_idle(self) -> None:
         """Until nothing is in hand and nothing can be claimed now."""
+        self._look_at = 0.0
         while self.turn() or self._in_flight or self._troubles:
             time.sleep(GLANCE_SECONDS)
             self._look_at = 0.0
@@ -352,7 +353,9 @@ class Runner:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):
                     self._work.release(lease, None)
                     raise
-                ticket = BackgroundCall(partial(fail, error))  # it costs this partition, like any other failure of it
+                ticket = BackgroundCall(
+                    partial(raising, error)
+                )  # it costs this partition, like any other failure of it
         self._in_flight.append(InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
 
     def _suspected(self, lease: Lease) -> bool:

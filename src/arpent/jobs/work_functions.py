@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import WorldError
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.domain.unforeseen import sentence
 from arpent.jobs.policy import Policy
 
 LONGEST_PAUSE_SECONDS = 60.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -14,11 +13,11 @@ import orjson
 import shapely
 
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
+from arpent.domain.boundary.text import clean, cleaned
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Asset, Item
-from arpent.domain.text import clean, cleaned
-from arpent.domain.unforeseen import panics_as_errors
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +161,8 @@ def _created(text: object) -> datetime | None:
 
 
 def _percentage(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """None for what is no number of percents."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
     return float(value) if known else None  # type: ignore[arg-type]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -16,6 +17,7 @@ from urllib3 import Retry
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -30,6 +32,16 @@ RETRIES = 6
 SEARCHES = 4
 """… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
 _WHOLE_TIME = "1900-01-01T00:00:00Z/2200-01-01T00:00:00Z"
+
+
+class _LenientIO(StacApiIO):
+    """One odd value in an answer costs the item that has it, not the whole page."""
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        answer = loads(txt)
+        if not isinstance(answer, dict):
+            raise ValueError("an answer of a STAC API is an object")
+        return answer
 
 
 class ApiCatalog:
@@ -62,7 +74,7 @@ class ApiCatalog:
         for number in range(SEARCHES):
             try:
                 return self._documents(collection, interval, box)
-            except (APIError, requests.RequestException, ValueError, KeyError) as error:
+            except (APIError, requests.RequestException, ValueError, KeyError, RecursionError) as error:
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 if tried or number == SEARCHES - 1:
                     raise self._explained(error) from error
@@ -89,7 +101,7 @@ class ApiCatalog:
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=None,  # a search by POST changes nothing
             )
-            self._client = Client.open(self._url, stac_io=StacApiIO(max_retries=retry, timeout=TIMEOUT))
+            self._client = Client.open(self._url, stac_io=_LenientIO(max_retries=retry, timeout=TIMEOUT))
         return self._client
 
     def _collections(self, collection: Collection) -> list[str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import os
 import time
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-import orjson
 import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -115,12 +115,22 @@ def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, _Stamp]]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _walk(entry.path, whole=False)
-                elif entry.name.endswith((".json", ".geojson")) and entry.is_file():
+                elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
                     yield entry.path, _stamp(entry.stat())
     except (PermissionError, FileNotFoundError) as error:
         if whole:
             raise
         log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether there is something to be read; not where a link leads nowhere, or round."""
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
 
 
 def _stamp(status: os.stat_result) -> _Stamp:
@@ -165,19 +175,11 @@ def _documents(name: str) -> tuple[Document, ...]:
         return ()
     except OSError as error:
         raise CatalogUnavailable(f"{name} cannot be read: {error.strerror}.", transient=True) from error
-    content = _parsed(payload)
+    content = loads(payload)
     if not isinstance(content, dict):
         return ()
     members = content.get("features") if content.get("type") == "FeatureCollection" else [content]
     return tuple(member for member in members if _is_item(member)) if isinstance(members, list) else ()
-
-
-def _parsed(payload: bytes) -> object:
-    """JSON as it should be, or as it comes: with a byte order mark, in UTF-16, with Python's NaN, which is no value."""
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return json.loads(payload, parse_constant=lambda _: None)
 
 
 def _is_item(member: object) -> bool:

@@ -14,11 +14,11 @@ from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.progress import progress_of
 from arpent.adapters.database.schema import findings, jobs, partitions
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, Conflict, JobNotFound
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
 from arpent.domain.ports.jobs import SortKey
-from arpent.domain.unforeseen import panics_as_errors, sentence
 
 log = logging.getLogger(__name__)
 

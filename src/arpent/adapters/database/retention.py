@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_, select,
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.schema import jobs, partitions
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import WorldError
 from arpent.domain.job import Status
-from arpent.domain.unforeseen import panics_as_errors
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.domain.unforeseen import panics_as_errors
 
 
 class SettledTicket:

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
 from arpent.domain.feature import Features
 from arpent.domain.location import Location
-from arpent.domain.text import clean
 from arpent.engine.output_keys import ID, IDENTIFIER, result_key, template
 from arpent.engine.services import Limits, Services
 

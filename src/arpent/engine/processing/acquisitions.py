@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors
 from arpent.domain.errors import ArpentError
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.domain.unforeseen import environment_fault, panics_as_errors
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead

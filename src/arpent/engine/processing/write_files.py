@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import EnvironmentFault, StorageDenied, WorldError
 from arpent.domain.location import Location
 from arpent.domain.result import ErrorType, Failure, PartitionResult
-from arpent.domain.unforeseen import sentence
 from arpent.engine.isolation import Isolation
 from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Services

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, or_
 
 from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions, payloads
 from arpent.adapters.database.work.payload import unpack
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import DatabaseRefused
 from arpent.domain.feature import Features
 from arpent.domain.job import Status
 from arpent.domain.partition import Partition
 from arpent.domain.ports.jobs import Lease
-from arpent.domain.unforeseen import panics_as_errors, sentence
 
 CANDIDATES = 8
 """Jobs looked at per claim; more than one, as another runner may be quicker at the first."""
@@ -107,7 +107,7 @@ def _features(payload: bytes) -> Features:
         raise DatabaseRefused(sentence(error, "A partition cannot be read from the server's database")) from error
 
 
-def fail(connection: Connection, job_id: str, error: str, now: datetime) -> None:
+def fail_job(connection: Connection, job_id: str, error: str, now: datetime) -> None:
     """A job whose work cannot even be claimed ends, so that it keeps nobody else's waiting."""
     alive = jobs.c.status.in_((Status.ANALYSING, Status.PROCESSING))
     ended = {"status": Status.FAILED.value, "error": error, "last_updated": now, "version": jobs.c.version + 1}

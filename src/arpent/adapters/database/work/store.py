@@ -54,7 +54,7 @@ class SqlWorkStore:
             except DatabaseRefused as error:
                 log.error("The work of a request cannot be claimed: %s", error, exc_info=error, extra={"job": job_id})
                 with writing(self._engine) as connection:
-                    claims.fail(connection, job_id, str(error), now)
+                    claims.fail_job(connection, job_id, str(error), now)
                 continue
             if lease is not None:
                 return lease

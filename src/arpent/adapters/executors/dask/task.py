@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from distributed import get_worker
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.domain.unforeseen import environment_fault, panics_as_errors, sentence
 
 
 class Work:

@@ -9,8 +9,8 @@ from threading import Thread
 
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker import Worker, opened
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import EnvironmentFault, WorkerDied
-from arpent.domain.unforeseen import panics_as_errors
 
 STARTS = 3
 """So many workers in a row may end while they start; one that died idle comes on top."""

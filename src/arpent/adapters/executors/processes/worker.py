@@ -17,9 +17,9 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from traceback import format_exc
 
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 from arpent.domain.partition import Outcome
-from arpent.domain.unforeseen import panics_as_errors, sentence
 
 LOOK_SECONDS = 0.1
 """How often one who waits for a worker looks whether it lives and is still wanted; an answer wakes at once."""

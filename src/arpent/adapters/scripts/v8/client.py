@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from arpent.adapters.scripts.v8.launcher import ChildProcess
 from arpent.adapters.scripts.v8.protocol import ChannelClosed, Message
+from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptTimeout
-from arpent.domain.text import cleaned
 from arpent.evalscript.program import engine, line_offset, parsing, program, script_error, syntax_error
 
 _GRACE = 1.0
