@@ -8,7 +8,7 @@ from dataclasses import replace
 from arpent.domain.finding import Finding
 from arpent.domain.interval import iso_microseconds
 from arpent.domain.job import Job, Status
-from arpent.wire.request.body import without_secrets
+from arpent.wire.request.body import deeper_than, without_secrets
 
 NO_INTERVAL = (
     "The time range holds no whole interval: the files will hold no statistics. Lengthen aggregation->timeRange, "
@@ -16,6 +16,8 @@ NO_INTERVAL = (
 )
 
 
+SHOWN_DEPTH = 200
+"""Levels of a stored request that can be written as JSON for sure; today's are shallower by far."""
 UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it anew."
 
 
@@ -57,7 +59,10 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
     and the last action. One whose request cannot be shown (a row of an older version, a broken one) is FAILED and says
     so: it must not cost its client the list."""
     try:
-        request = without_secrets(json.loads(job.body))
+        stored = json.loads(job.body)
+        if deeper_than(stored, SHOWN_DEPTH):
+            raise RecursionError
+        request = without_secrets(stored)
     except (ValueError, RecursionError, AttributeError):
         job, request = replace(job, status=Status.FAILED, error=UNREADABLE), {}
     fields = status_object(job, completion)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import EmptyBody, InvalidRequest
 
 SECRETS = frozenset({"secretaccesskey", "credentials"})
@@ -30,6 +31,8 @@ def read_json(text: str) -> dict[str, Any]:
         body = json.loads(text, parse_constant=_refuse_constant)
         if deeper_than(body, MAXIMUM_DEPTH):
             raise RecursionError
+        if "\\u0000" in text and cleaned(body) != body:
+            raise InvalidRequest("The request body holds a NUL character (\\u0000); leave it out.")
         text.encode()
         json.dumps(body, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
