@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,15 @@ LONGEST = (
     "test_official_client.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
+
+
+def pytest_configure() -> None:
+    """Chaos has a new seed each time, the same in every process of a run: the environment is theirs, too."""
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**8)))
+
+
+def pytest_report_header() -> str:
+    return f"chaos: CHAOS_SEED={os.environ['CHAOS_SEED']}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

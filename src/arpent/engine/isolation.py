@@ -70,4 +70,5 @@ class Isolation:
 
 def unforeseen_failure(error: Exception) -> Failure:
     """What the features' files say of an error that nobody foresaw."""
-    return Failure(type=ErrorType.EXECUTION_ERROR, message=sentence(error, "arpent failed at this feature"))
+    message = sentence(error, "arpent failed at this feature")
+    return Failure(type=ErrorType.EXECUTION_ERROR, message=message, unforeseen=True)

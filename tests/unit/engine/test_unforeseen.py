@@ -17,12 +17,14 @@ from pyproj import CRS
 from arpent import worker
 from arpent.domain.errors import CatalogUnavailable, EnvironmentFault, StorageDenied, StorageUnavailable
 from arpent.domain.feature import Features
+from arpent.domain.grid import Resolution
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine import isolation
+from arpent.engine.analysis import analyse
 from arpent.engine.isolation import Isolation
 from arpent.engine.processing import compute, interval, process, write_files
 from arpent.engine.services import Services
@@ -128,6 +130,26 @@ def test_a_feature_that_breaks_the_engine_fails_alone(
         "message": f"arpent failed at this feature ({type(error).__name__}); the server's log has the details",
     }
     assert (outcome.done, outcome.failed) == (len(PARCELS) - 1, 1)
+
+
+def test_the_analysis_finds_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = Features(
+        crs=CRS.from_epsg(32633),
+        ids=np.array([parcel.id for parcel in PARCELS]),
+        identifiers=tuple(parcel.identifier for parcel in PARCELS),
+        geometries=np.array([parcel.geometry for parcel in PARCELS], object),
+    )
+
+    def broken(some: Features, _: object) -> dict[int, tuple[str, str]]:
+        if VICTIM in some.ids:
+            raise KeyError("hunter2")
+        return dict.fromkeys(np.flatnonzero(some.ids % 2), ("odd", "n"))
+
+    monkeypatch.setattr(analyse, "unusable", broken)
+    found = analyse._unusable(features, Resolution(x=10, y=10))
+    assert {int(features.ids[row]) for row, (kind, _) in found.items() if kind == "failed"} == {VICTIM}
+    others = {int(features.ids[row]) for row, (kind, _) in found.items() if kind == "odd"}
+    assert others == {each for each in features.ids.tolist() if each % 2 and each != VICTIM}
 
 
 @pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: type(error).__name__)
