@@ -25,6 +25,7 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidRequest
 from arpent.domain.explanation import Explanation
@@ -80,6 +81,7 @@ def clients(engine: Engine) -> SqlClientStore:
 
 def application(settings: Settings) -> FastAPI:
     """The HTTP API."""
+    announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     services = services_of(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
@@ -137,6 +139,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop`."""
     configure(settings.log_format)
+    announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     run_metrics = RunMetrics()
     executor = executor_of(settings)

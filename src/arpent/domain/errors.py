@@ -24,6 +24,7 @@ ArpentError
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
 │  ├─ EnvironmentFault      what arpent runs on is at fault: no feature can be blamed, the job waits or fails
+│  │  └─ SandboxUnavailable  evalscripts cannot be locked in as the operator wants it
 │  ├─ DatabaseRefused       the database does not take this, however often it is asked
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
@@ -53,7 +54,7 @@ class InvalidRequest(CallerError):
     """A field of the request body is missing or wrong.
 
     `violations` are pairs (parameter, violation); a parameter is a path such as
-    `aggregation->resx`, as the real service writes it (FACTS 1.5).
+    `aggregation->resx`, as the real service writes it (sentinelhub.md 1.5).
     """
 
     def __init__(self, message: str, violations: Sequence[tuple[str, str]] = ()) -> None:
@@ -198,6 +199,13 @@ class EnvironmentFault(WorldError):
     feature, so that it never costs one: it is tried again, and then fails the job, which START takes up again."""
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message, transient=transient)
+
+
+class SandboxUnavailable(EnvironmentFault):
+    """Evalscripts cannot be locked in here as they should be, and no setting says to run them all the same."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message, transient=transient)
 
 

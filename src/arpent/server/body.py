@@ -1,4 +1,4 @@
-"""Body: the text of a request, from a JSON body or from the parts of a multipart form (FACTS 1.2)."""
+"""Body: the text of a request, from a JSON body or from the parts of a multipart form (sentinelhub.md 1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics: the synchronous Statistical API (FACTS 1.2, 1.7)."""
+"""Statistics: the synchronous Statistical API (sentinelhub.md 1.2, 1.7)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arpent.wire.request.parse import parse_statistical
 from arpent.wire.request.schema import StatisticalBody
 
 STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
-"""The documented path, and the newer alias (FACTS 1.1)."""
+"""The documented path, and the newer alias (sentinelhub.md 1.1)."""
 
 Statistics = Callable[[str, StatisticalRequest], tuple[bytes, float]]
 """(client id, request) → (the answer's JSON, processing units it cost)."""

@@ -1,4 +1,4 @@
-"""Problems: the one table from error class to HTTP status and code, and the body of an error (FACTS 1.5)."""
+"""Problems: the one table from error class to HTTP status and code, and the body of an error (sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state machine against the table of FACTS 1.4."""
+"""The state machine against the table of sentinelhub.md 1.4."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.jobs import START, make_job
 POLICY = Policy()
 REFUSED = "refused"
 
-# FACTS 1.4, with the decisions where it has a question mark; rows: status, columns: ANALYSE, START, STOP.
+# sentinelhub.md 1.4, with the decisions where it has a question mark; rows: status, columns: ANALYSE, START, STOP.
 ACTIONS = {
     Status.CREATED: (Status.ANALYSING, Status.ANALYSING, REFUSED),
     Status.ANALYSING: (REFUSED, Status.ANALYSING, Status.ANALYSING),

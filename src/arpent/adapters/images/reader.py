@@ -12,13 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffFileError
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
 from arpent.adapters.images.byte_source import ByteSources, Range, Replaced, local_path, public_name
 from arpent.adapters.images.decode import Buffer, decode
 from arpent.adapters.images.gdal_fallback import GdalImage
-from arpent.adapters.images.header import Header, Unusual, parse_header
+from arpent.adapters.images.header import Header, parse_header
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -151,7 +150,9 @@ class CogReader:
             return parse_header(href, file)
         except Replaced:
             raise self._replaced(href) from None
-        except (Unusual, TiffFileError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+        except AssetUnreadable:
+            raise
+        except Exception:  # a header may hold anything, and tifffile then raises anything: struct.error, for example
             return GdalImage(href)
 
     # ---- blocks
@@ -180,6 +181,8 @@ class CogReader:
                     f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is asked for",
                     href=href,
                 )
+            if not all(_holds(image.raster, block) for block in blocks):
+                raise self._replaced(href)  # whoever asks knows another header than this one
             for part in _portions(blocks, image, band):
                 yield _Load(href=href, image=image, blocks=part)
 
@@ -250,6 +253,14 @@ class CogReader:
             if self._decoding is None:
                 self._decoding = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
             return self._decoding
+
+
+def _holds(raster: Raster, block: Block) -> bool:
+    """Whether the image has such a block."""
+    if not 0 <= block.level < len(raster.levels):
+        return False
+    level = raster.levels[block.level]
+    return 0 <= block.row < level.blocks_down and 0 <= block.column < level.blocks_across
 
 
 def _empty(image: Header) -> float:

@@ -10,7 +10,7 @@ from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import EmptyBody, InvalidRequest
 
 SECRETS = frozenset({"secretaccesskey", "credentials"})
-"""Names, in lower case, of fields that never come back, at whatever depth (FACTS 1.3)."""
+"""Names, in lower case, of fields that never come back, at whatever depth (sentinelhub.md 1.3)."""
 
 
 FORGOTTEN = "***"
@@ -66,7 +66,7 @@ def _members(value: Any) -> Iterable[Any]:
 
 
 def with_evalscript(text: str, script: str) -> str:
-    """The body with `aggregation.evalscript` replaced: multipart sends it as a part of its own (FACTS 1.2).
+    """The body with `aggregation.evalscript` replaced: multipart sends it as a part of its own (sentinelhub.md 1.2).
 
     Number literals keep their kind. Raises EmptyBody, InvalidRequest."""
     body = read_json(text)
