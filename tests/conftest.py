@@ -26,14 +26,11 @@ PARTS = ("stac/s2-l2a-33t-120m", "stac/s2-l2a-31ufs-10m", "stac_items", "parcels
 
 
 def pytest_configure() -> None:
-    """Kernels that were compiled without checks are in the usual cache."""
+    """Kernels that were compiled without checks are in the usual cache. Chaos has a new seed each time, the same in
+    every process of a run: the environment is theirs, too."""
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**8)))
     if CHECKED and not os.environ.get("NUMBA_CACHE_DIR"):
         pytest.exit("NUMBA_BOUNDSCHECK needs a cache of its own, NUMBA_CACHE_DIR: use `make test-bounds`", returncode=4)
-
-
-def pytest_configure() -> None:
-    """Chaos has a new seed each time, the same in every process of a run: the environment is theirs, too."""
-    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**8)))
 
 
 def pytest_report_header() -> str:

@@ -26,8 +26,8 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
 
     `completion` is the completionPercentage, 0 to 100 (see `jobs.machine.completion`).
-    `costPu` is how its OpenAPI spells what it sends as `costPU` (sentinelhub.md 9). `estimate`, `waiting` and `progress` are
-    ours."""
+    `costPu` is how its OpenAPI spells what it sends as `costPU` (sentinelhub.md 9). `estimate`, `waiting` and
+    `progress` are ours."""
     fields: dict[str, object] = {
         "id": job.id,
         "status": job.status.value,
