@@ -18,7 +18,7 @@ LONGEST = (
     "test_dask_hosts.py", "test_hostile_stores.py", "test_dask_job.py", "test_dask_executor.py", "test_chaos.py",
     "test_killer.py", "test_bench.py", "test_away.py", "test_postgres_lost.py", "test_killer_on_dask.py",
     "test_real_stores.py", "test_sts.py", "test_secrets_in_stores.py", "test_peers.py", "test_synchronous.py",
-    "test_official_client.py",
+    "test_official_client.py", "test_guard_pages.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
 
