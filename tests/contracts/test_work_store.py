@@ -394,6 +394,12 @@ class TestCutting:
         work.finish(first, all_done(first))
         assert work.cut(claim(work, clock), 9)
 
+    def test_others_that_are_still_open_are_no_suspects(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        processing_job(jobs, work, clock, cut(6 * MOST_SUSPECTS, 3))
+        lived, killer = claim(work, clock), claim(work, clock)
+        work.finish(lived, all_done(lived))
+        assert work.cut(killer, 1)
+
     def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, engine: Engine, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(40, 5))
         leases = [claim(work, clock) for _ in range(8)]

@@ -26,9 +26,9 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
     payload = (payloads.c.job_id == job_id, payloads.c.number == number)
     features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
     origin, turn = connection.execute(select(partitions.c.cut_from, partitions.c.round).where(*row)).one()
+    origin = number if origin is None else origin
     if len(features) < 2 or _suspects(connection, job_id, origin) >= MOST_SUSPECTS:
         return False
-    origin = number if origin is None else origin
     first, second = (features.take(rows) for rows in np.array_split(np.arange(len(features)), 2))
     fate = {"cut_from": origin, "deaths": deaths, "vanished": 0}
     connection.execute(
@@ -44,8 +44,8 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
     return True
 
 
-def _suspects(connection: Connection, job_id: str, origin: int | None) -> int:
-    """Parts of partitions that have no result (yet, or for good)."""
+def _suspects(connection: Connection, job_id: str, origin: int) -> int:
+    """Parts of the partition `origin` that have no result (yet, or for good); parts of any while nothing has lived."""
     mine = partitions.c.job_id == job_id
     lived = (mine, partitions.c.finished.is_(True), partitions.c.done > 0)
     family: ColumnElement[bool] = partitions.c.cut_from.is_not(None)
