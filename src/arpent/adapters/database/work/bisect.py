@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from arpent.adapters.database.schema import jobs, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
-
-MOST_SUSPECTS = 16
-"""Parts of what was one partition that may be without a result at once: so many killers are found in it."""
+from arpent.domain.partition import MOST_SUSPECTS, halves
 
 
 def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
@@ -29,7 +26,7 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
     origin = number if origin is None else origin
     if len(features) < 2 or _suspects(connection, job_id, origin) >= MOST_SUSPECTS:
         return False
-    first, second = (features.take(rows) for rows in np.array_split(np.arange(len(features)), 2))
+    first, second = halves(features)
     fate = {"cut_from": origin, "deaths": deaths, "vanished": 0}
     connection.execute(
         update(partitions)
