@@ -7,16 +7,14 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import Engine
 
-from arpent.adapters.database.work.bisect import MOST_SUSPECTS
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import Conflict, LeaseLost
 from arpent.domain.finding import INCOMPLETE, Verdict
 from arpent.domain.job import Status, UserAction
-from arpent.domain.partition import Outcome
+from arpent.domain.partition import MOST_SUSPECTS, Outcome
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
+from tests.support.stores import Stores
 
 
 def claim(work: WorkStore, clock: Clock) -> Lease:
@@ -112,15 +110,16 @@ class TestClaiming:
         processing_job(jobs, work, clock, cut(2, 1))
         assert work.claim(clock(), 60, partitions=False) is None
 
-    def test_two_claimers_never_get_the_same(self, jobs: JobStore, work: WorkStore, engine: Engine) -> None:
-        clock = Clock()
+    def test_two_claimers_never_get_the_same(
+        self, jobs: JobStore, work: WorkStore, stores: Stores, clock: Clock
+    ) -> None:
         for _ in range(2):
             processing_job(jobs, work, clock, cut(40, 1))
         got: list[tuple[str, int]] = []
         barrier = Barrier(4)
 
         def take_all() -> None:
-            own = SqlWorkStore(engine)
+            own = stores.another().work
             barrier.wait()
             while (lease := own.claim(clock(), 600)) is not None:
                 got.append((lease.job_id, number(lease)))
@@ -400,13 +399,13 @@ class TestCutting:
         work.finish(lived, all_done(lived))
         assert work.cut(killer, 1)
 
-    def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, engine: Engine, clock: Clock) -> None:
+    def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, stores: Stores, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(40, 5))
         leases = [claim(work, clock) for _ in range(8)]
         barrier = Barrier(4)
 
         def cut_two(mine: list[Lease]) -> None:
-            own = SqlWorkStore(engine, now=clock)
+            own = stores.another().work
             barrier.wait()
             for lease in mine:
                 assert own.cut(lease, 0)

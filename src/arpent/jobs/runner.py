@@ -87,8 +87,9 @@ class Runner:
     def run_until_idle(self) -> None:
         """Until nothing is in hand and nothing can be claimed now."""
         self._look_at = 0.0
-        while self.turn() or self._in_flight or self._troubles:
-            time.sleep(GLANCE_SECONDS)
+        while (moved := self.turn()) or self._in_flight or self._troubles:
+            if not moved:
+                time.sleep(GLANCE_SECONDS)
             self._look_at = 0.0
 
     def turn(self) -> bool:
