@@ -86,11 +86,13 @@ class Runner:
 
     def run_until_idle(self) -> None:
         """Until nothing is in hand and nothing can be claimed now."""
-        self._look_at = 0.0
-        while (moved := self.turn()) or self._in_flight or self._troubles:
-            if not moved:
-                time.sleep(GLANCE_SECONDS)
+        while True:
             self._look_at = 0.0
+            if self.turn():
+                continue
+            if not self._in_flight and not self._troubles:
+                return
+            time.sleep(GLANCE_SECONDS)
 
     def turn(self) -> bool:
         """One round; tells whether anything moved."""
