@@ -10,6 +10,7 @@ import pytest
 
 from arpent.domain.errors import ActionNotAllowed
 from arpent.domain.job import Progress, Status, StopReason, UserAction
+from arpent.jobs import state_machine as machine
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_diagram import markdown
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, completion, due, trouble
@@ -184,6 +185,12 @@ def test_without_its_keys_nothing_starts_again() -> None:
     job = make_job(status=Status.FAILED, body='{"output": {"s3": {"secretAccessKey": "***"}}}')
     with pytest.raises(ActionNotAllowed, match=r"^Illegal .* status FAILED: the keys .* forgotten; create it anew$"):
         advance(job, Event.START, START, POLICY)
+
+
+def test_the_theory_names_every_status_and_event() -> None:
+    theory = machine.__doc__ or ""
+    assert [status for status in Status if f"| {status} |" not in theory] == []
+    assert [event for event in Event if event not in theory] == []
 
 
 def test_the_page_of_the_states_is_current(repository: Path) -> None:
