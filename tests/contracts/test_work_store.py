@@ -154,6 +154,13 @@ class TestLeases:
         assert work.finish(quick, all_done(quick)).done == 1
         assert jobs.findings(job.id, 0, 9) == ()
 
+    def test_a_partition_that_ended_has_failed_no_more(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(1, 1))
+        work.release(claim(work, clock), clock())
+        work.finish(claim(work, clock), Outcome(done=0, failed=1, findings=(failure(1),)))
+        work.reopen(job.id)
+        assert claim(work, clock).attempt == 1
+
     def test_renewing_holds_it(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         processing_job(jobs, work, clock, cut(1, 1))
         lease = claim(work, clock)
@@ -292,6 +299,32 @@ class TestReopening:
         partitions = [each.partition for each in told if each.partition]
         assert [(each.round, each.again) for each in partitions] == [(0, False), (0, True), (0, True), (1, True)]
 
+    def test_it_begins_as_if_never_tried(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Failures, deaths and the family of a part that was cut count no more."""
+        job = processing_job(jobs, work, clock, cut(4, 4))
+        work.release(claim(work, clock), clock())
+        assert work.cut(claim(work, clock), 2)
+        for half in (claim(work, clock), claim(work, clock)):
+            work.release(half, clock(), died=True)
+        for half in (claim(work, clock), claim(work, clock)):
+            assert (half.attempt, half.deaths) == (1, 3), "a half has not failed yet"
+            work.finish(half, Outcome(done=0, failed=2, findings=tuple(map(failure, ids(half)))))
+        work.reopen(job.id)
+        assert [(each.attempt, each.deaths) for each in (claim(work, clock), claim(work, clock))] == [(1, 0)] * 2
+
+    def test_what_the_analysis_found_stays(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Its findings are reasons, too, but nothing that another try takes back."""
+        job = make_job(status=Status.ANALYSING)
+        jobs.add(job)
+        lease = claim(work, clock)
+        work.add(lease, cut(3, 3), [failure(2, "empty")])
+        jobs.save(replace(jobs.get(job.id), status=Status.PROCESSING))
+        work.finish(lease, None)
+        work.finish(claim(work, clock), Outcome(done=2, failed=1))
+        work.reopen(job.id)
+        assert [each.kind for each in jobs.findings(job.id, 0, 9)] == ["empty"]
+        assert ids(claim(work, clock)) == [2]
+
     def test_without_reasons_all_are_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(3, 3))
         work.finish(claim(work, clock), Outcome(done=1, failed=2, findings=(failure(3),)))
@@ -398,6 +431,31 @@ class TestCutting:
         lived, killer = claim(work, clock), claim(work, clock)
         work.finish(lived, all_done(lived))
         assert work.cut(killer, 1)
+
+    def test_each_partition_has_a_search_of_its_own(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(201, 100))
+        first, other = claim(work, clock), claim(work, clock)
+        lived = claim(work, clock)
+        work.finish(lived, all_done(lived))
+        deaths = 1
+        while work.cut(first, deaths):
+            first, deaths = claim(work, clock), deaths + 1
+        assert work.cut(other, 1), "the parts of the first are none of its own"
+        assert jobs.get(job.id).progress.partitions == MOST_SUSPECTS + 3
+
+    def test_a_retry_begins_the_search_anew(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(101, 100))
+        lease, lived = claim(work, clock), claim(work, clock)
+        work.finish(lived, all_done(lived))
+        deaths = 1
+        while work.cut(lease, deaths):
+            lease, deaths = claim(work, clock), deaths + 1
+        for part in (lease, *(claim(work, clock) for _ in range(MOST_SUSPECTS - 1))):
+            findings = tuple(map(failure, ids(part)))
+            work.finish(part, Outcome(done=0, failed=len(findings), findings=findings))
+        work.reopen(job.id)
+        parts = [claim(work, clock) for _ in range(MOST_SUSPECTS)]
+        assert work.cut(next(part for part in parts if len(ids(part)) > 1), 0)
 
     def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, stores: Stores, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(40, 5))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.memory.jobs import MemoryJobStore
@@ -15,7 +17,6 @@ from arpent.adapters.memory.tables import Tables
 from arpent.adapters.memory.work import MemoryWorkStore
 from arpent.domain.ports.jobs import JobStore, WorkStore
 from tests.support.databases import KINDS, database
-from tests.support.jobs import Clock
 
 EVERY_KIND = ["memory", *KINDS]
 
@@ -38,15 +39,16 @@ def in_memory(clock: Callable[[], datetime], tables: Tables | None = None) -> St
     )
 
 
+def in_database(engine: Engine, clock: Callable[[], datetime]) -> Stores:
+    """Stores on a database that has the tables."""
+    return Stores(SqlJobStore(engine, now=clock), SqlWorkStore(engine, now=clock), lambda: in_database(engine, clock))
+
+
 @contextmanager
-def stores_of(kind: str, folder: Path, clock: Clock) -> Iterator[Stores]:
+def stores_of(kind: str, folder: Path, clock: Callable[[], datetime]) -> Iterator[Stores]:
     """Stores of a kind, with no jobs in them."""
     if kind == "memory":
         yield in_memory(clock)
         return
     with database(kind, folder) as engine:
-
-        def on_it() -> Stores:
-            return Stores(SqlJobStore(engine, now=clock), SqlWorkStore(engine, now=clock), on_it)
-
-        yield on_it()
+        yield in_database(engine, clock)
