@@ -176,6 +176,6 @@ class JobLifeInSqlite(JobLife):
 
 EVERYTHING = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 JobLife.TestCase.settings = EVERYTHING
-JobLifeInSqlite.TestCase.settings = settings(EVERYTHING, max_examples=40)
+JobLifeInSqlite.TestCase.settings = settings(EVERYTHING, max_examples=25)
 TestJobLife = JobLife.TestCase
 TestJobLifeInSqlite = JobLifeInSqlite.TestCase

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import hypothesis
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CACHES = "__pycache__"
+CACHES = ("__pycache__", *filter(None, [os.environ.get("NUMBA_CACHE_DIR")]))
 """Where Python and numba keep what they compiled."""
+HYPOTHESIS = str(Path(hypothesis.__file__).parent)
+"""Keeps what failed, in files of its own."""
+STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 _refusing = False
 
@@ -41,7 +49,17 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _is_allowed(path: str) -> bool:
-    return path == os.devnull or CACHES in path
+    return path == os.devnull or any(cache in path for cache in CACHES) or _is_for_hypothesis()
+
+
+def _is_for_hypothesis() -> bool:
+    """Whether hypothesis itself writes, and not the test that it calls."""
+    for frame, _ in traceback.walk_stack(None):
+        name = frame.f_code.co_filename
+        standard = name.startswith((STANDARD_LIBRARY, "<")) and "site-packages" not in name
+        if name != __file__ and not standard:
+            return name.startswith(HYPOTHESIS)
+    return False
 
 
 sys.addaudithook(_audit)

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.support.no_disk import no_disk
 
@@ -42,6 +43,14 @@ def test_in_threads_too(tmp_path: Path) -> None:
         thread.start()
         thread.join()
     assert len(caught) == 1
+
+
+def test_hypothesis_keeps_what_failed(tmp_path: Path) -> None:
+    """Else its error would stand where the failure should."""
+    database = DirectoryBasedExampleDatabase(tmp_path)
+    with no_disk():
+        database.save(b"key", b"example")
+    assert set(database.fetch(b"key")) == {b"example"}
 
 
 def test_reading_and_what_is_no_disk_are_allowed(tmp_path: Path) -> None:
