@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, func, select
 
 from arpent.adapters.database.schema import jobs, partitions
 from arpent.domain.job import Status
-from arpent.model.throughput import WINDOWS, Ended, features_per_second
+from arpent.jobs.throughput import WINDOWS, Ended, features_per_second
 
 
 def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, float]:

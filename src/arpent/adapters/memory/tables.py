@@ -10,7 +10,7 @@ from uuid import uuid4
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Progress, Status
-from arpent.model.throughput import WINDOWS, Ended, features_per_second
+from arpent.jobs.throughput import WINDOWS, Ended, features_per_second
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from arpent.adapters.memory.tables import NEVER, Claimable, JobRow, PartitionRow, Tables
+from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import LeaseLost
 from arpent.domain.finding import Finding
 from arpent.domain.job import Progress, Status
@@ -60,6 +61,9 @@ class MemoryWorkStore:
         with self._tables.lock:
             held, row = self._held(lease), self._tables.rows[lease.job_id]
             held.token, held.failures = None, 0
+            if lease.partition is None:  # what may be analysed again has all its patience again
+                held.vanished = 0
+                row.job = replace(row.job, waiting_since=None, waiting_for=None)
             if outcome is not None:
                 if isinstance(held, PartitionRow):
                     _book(held, outcome, now)
@@ -85,6 +89,17 @@ class MemoryWorkStore:
             else:
                 held.failures += 1
 
+    def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
+        with self._tables.lock:
+            try:
+                held = self._held(lease)
+            except LeaseLost:
+                return
+            assert isinstance(held, JobRow), "a partition is released"
+            held.token, held.not_before = None, retry_at
+            held.failures += 1
+            held.job = replace(held.job, waiting_since=lease.waiting_since or now, waiting_for=cleaned(reason))
+
     def cut(self, lease: Lease, deaths: int) -> bool:
         with self._tables.lock:
             part, row = self._held(lease), self._tables.rows[lease.job_id]
@@ -108,7 +123,10 @@ class MemoryWorkStore:
             if row is None:
                 return
             for part in row.partitions.values():
-                if part.finished and part.failed + part.incomplete > 0:
+                if not part.finished:
+                    part.failures = part.deaths = part.vanished = 0
+                    part.cut_from, part.not_before = None, NEVER
+                elif part.failed + part.incomplete > 0:
                     _reopen(row, part)
 
     def _held(self, lease: Lease) -> Claimable:
@@ -133,7 +151,10 @@ def _take_analysis(row: JobRow, until: datetime) -> Lease:
     """The version goes up so that whoever analysed it before, and slept through the lease, cannot save."""
     token = row.take(until)
     row.job = replace(row.job, version=row.job.version + 1)
-    return Lease(job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished)
+    return Lease(
+        job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished,
+        waiting_since=row.job.waiting_since,
+    )  # fmt: skip
 
 
 def _take_partition(row: JobRow, now: datetime, until: datetime) -> Lease | None:
