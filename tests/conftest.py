@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ LONGEST = (
     "test_dask_hosts.py", "test_hostile_stores.py", "test_dask_job.py", "test_dask_executor.py", "test_chaos.py",
     "test_killer.py", "test_bench.py", "test_away.py", "test_postgres_lost.py", "test_killer_on_dask.py",
     "test_real_stores.py", "test_sts.py", "test_secrets_in_stores.py", "test_peers.py", "test_synchronous.py",
-    "test_official_client.py",
+    "test_official_client.py", "test_guard_pages.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
 
@@ -26,11 +27,25 @@ PARTS = ("stac/s2-l2a-33t-120m", "stac/s2-l2a-31ufs-10m", "stac_items", "parcels
 
 
 def pytest_configure() -> None:
-    """Kernels that were compiled without checks are in the usual cache; a misspelt variable would skip tests unseen."""
+    """Kernels that were compiled without checks are in the usual cache; a misspelt variable would skip tests unseen.
+    Chaos has a new seed each time, the same in every process of a run: the environment is theirs, too."""
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**8)))
     if CHECKED and not os.environ.get("NUMBA_CACHE_DIR"):
         pytest.exit("NUMBA_BOUNDSCHECK needs a cache of its own, NUMBA_CACHE_DIR: use `make test-bounds`", returncode=4)
     if (fault := misspelt(os.environ)) is not None:
         raise pytest.UsageError(fault)
+
+
+def pytest_report_header() -> str:
+    return f"chaos: CHAOS_SEED={os.environ['CHAOS_SEED']}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A log may hold half a character; a process that runs tests could not send it to the one that counts them."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

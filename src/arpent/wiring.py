@@ -27,7 +27,8 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.scripts.v8.runtime import announce
-from arpent.domain.errors import ArpentError, InvalidSetting, WorldError
+from arpent.domain.boundary.unforeseen import sentence
+from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
 from arpent.domain.explanation import Explanation
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
@@ -57,6 +58,7 @@ from arpent.wire.secrets import without_forgotten
 from arpent.worker import collections, for_workers, grants, process_lease, services_for, services_of
 
 log = logging.getLogger(__name__)
+
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
@@ -194,12 +196,15 @@ def work(settings: Settings, stop: threading.Event) -> None:
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """What a runner does now and then beside its work."""
     retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
             name="Counting", seconds=COUNT_SECONDS, action=partial(save_metrics, SqlCounters(engine), run_metrics)
         ),
         PeriodicTask(
-            name="Taking secrets out of ended jobs", seconds=SWEEP_SECONDS, action=lambda: retention.scrub_final(now())
+            name="Taking secrets out of ended jobs",
+            seconds=SWEEP_SECONDS,
+            action=lambda: retention.scrub_final(now(), now() - keep),
         ),
     ]
     if (days := settings.policy.retention_days) is not None:
@@ -218,7 +223,9 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
     try:
         if amounts:
             counters.add(amounts)
-    except WorldError:
+    except DatabaseRefused:
+        log.exception("What the runner counted cannot be stored: %s", dict(amounts))
+    except BaseException:
         run_metrics.put_back(amounts)
         raise
 
@@ -266,7 +273,7 @@ def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
     """Write why a partition has no numbers."""
     assert lease.partition is not None, "an analysis has no files"
-    reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
+    reason = ArpentError(sentence(error))
     return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
 
 

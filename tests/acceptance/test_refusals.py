@@ -4,91 +4,27 @@ wrong and a way out, and ends with exit code 2. Nobody is shown a traceback."""
 from __future__ import annotations
 
 import errno
-import json
-import logging
 import os
 import shutil
-import signal
 import socket
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from arpent.adapters.database.connection import make_engine
-from arpent.adapters.database.migrate import migrate
 from arpent.cli.main import app
 from arpent.settings import variables
-from tests.support import client
-from tests.support.scripts import NDVI
-
-ID = "00000000-0000-4000-8000-000000000000"
-COMMANDS: dict[str, list[str]] = {
-    "serve": ["serve"],
-    "work": ["work"],
-    "run": ["run", "request.json"],
-    "explain": ["explain", "request.json", "--feature", "1"],
-    "results": ["results", "folder"],
-    "jobs": ["jobs"],
-    "status": ["status", ID],
-    "client": ["client", "add", "me"],
-    "demo": ["demo", "--folder", "new"],
-    "migrate": ["migrate"],
-    "collections": ["collections"],
-    "check": ["script", "check", "ndvi.js"],
-    "script": ["script", "run", "ndvi.js", "--on", "{}"],
-    "sandbox": ["script", "sandbox"],
-}
-"""Every command that reads settings."""
-STORING = ("serve", "work", "jobs", "status", "client", "migrate")
-"""Those that open the database."""
-READING = ("jobs", "status")
+from tests.support.refusals import COMMANDS, READING, STORING, call, check, made_by, prepared
 
 
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """A folder with right and wrong files, and no settings; whatever a command did to this process is undone."""
-    for name in [*os.environ]:
-        if name.upper().startswith(("ARPENT_", "AWS_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "500")  # what typer frames is not broken
-    monkeypatch.chdir(tmp_path)
-    body = client.seed_body("s3://fields/x.gpkg", NDVI.text)
-    Path("request.json").write_text(json.dumps(body))
-    Path("ndvi.js").write_text(NDVI.text)
-    Path("latin.json").write_bytes(b'{"name": "\xe9"}')
-    Path("broken.json").write_text('{"input": ')
-    Path("broken.toml").write_text("port")
-    Path("text.db").write_text("This is no database, however long it may be. " * 50)
-    Path("folder").mkdir()
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield tmp_path
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    for number, handler in kept.items():
-        signal.signal(number, handler)
-
-
-def call(arguments: Sequence[str], settings: dict[str, str] | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), env={f"ARPENT_{key}": it for key, it in (settings or {}).items()})
-
-
-def check(result: Result, *words: str) -> None:
-    """One line of ours; or what the framework says of arguments: usage and a frame."""
-    said = result.stderr
-    assert result.exit_code == 2, (result.output, result.exception)
-    assert "Traceback" not in result.output
-    if not said.startswith("Usage: arpent "):
-        assert said.startswith("arpent: "), said
-        assert said.count("\n") == 1, said
-        assert not said.startswith("arpent: unexpected "), said
-    assert [word for word in words if word not in said] == [], said
+    with prepared(monkeypatch, tmp_path) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -126,17 +62,6 @@ def test_no_command_is_left_out() -> None:
     }
     tried = {" ".join(words[:2]) if words[0] in ("client", "script") else words[0] for words in COMMANDS.values()}
     assert names - tried == {"version"}
-
-
-def made_by(revision: str | None, path: str) -> str:
-    """The URL of a database of this version (None), or one that says it is of another."""
-    engine = make_engine(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    if revision is not None:
-        with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-    return f"sqlite:///{path}"
 
 
 @pytest.mark.parametrize("command", STORING)
@@ -189,85 +114,6 @@ def test_to_look_changes_no_database(command: str, revision: str | None, words: 
     else:
         assert looked.exit_code == (2 if command == "status" else 0), looked.output
     assert path.read_bytes() == before
-
-
-ARGUMENTS: list[tuple[str, list[str]]] = [
-    ("run absent.json", ["absent.json"]),
-    ("run folder", ["folder"]),
-    ("run latin.json", ["latin.json", "UTF-8", "byte 10"]),
-    ("run broken.json", ["not valid JSON"]),
-    ("run ndvi.js", ["not valid JSON"]),
-    ("run request.json --executor threads", ["--executor", "threads", "processes:N"]),
-    ("run request.json --executor processes:0", ["--executor", "processes:N"]),
-    ("run request.json --executor processes:-1", ["--executor", "processes:N"]),
-    ("run request.json --executor ''", ["--executor", "processes:N"]),
-    ("work --executor dask://nowhere", ["--executor", "dask://host:port"]),
-    ("work --executor dask://host:port", ["--executor", "dask://host:port"]),
-    ("explain latin.json --feature 1", ["latin.json", "UTF-8"]),
-    ("explain broken.json --feature 1", ["not valid JSON"]),
-    ("explain request.json --feature one", ["--feature"]),
-    ("explain request.json", ["--feature"]),
-    ("explain request.json --feature 1 --from yesterday", ["--from", "2020-06-01T00:00:00Z"]),
-    ("explain request.json --feature 1 --from 2020-13-45T00:00:00Z", ["--from"]),
-    ("explain request.json --feature 1 --png folder", ["--png", "folder"]),
-    ("explain request.json --feature 1 --png absent/x.png", ["--png", "absent"]),
-    ("results ''", ["''"]),
-    ("results absent", ["absent"]),
-    ("results ndvi.js", ["ndvi.js"]),
-    ("results folder", ["no results in folder"]),
-    ("results ftp://host/x", ["s3://bucket/prefix"]),
-    ("results s3://", ["s3://"]),
-    ("results s3:///x", ["s3://"]),
-    ("results folder --csv folder", ["--csv", "folder"]),
-    ("results folder --csv absent/x.csv", ["--csv", "absent"]),
-    ("results folder --parquet absent/x.parquet", ["--parquet", "absent"]),
-    ("results .", ["broken.json"]),
-    ("jobs --count 0", ["--count"]),
-    ("jobs --count many", ["--count"]),
-    (f"jobs --count {10**30}", ["--count"]),
-    ("demo --port 65536", ["--port"]),
-    ("demo --port x", ["--port"]),
-    ("demo --folder ndvi.js", ["ndvi.js"]),
-    ("demo --folder ndvi.js/x", ["ndvi.js"]),
-    ("demo --folder .", ["not empty"]),
-    ("demo --features absent.gpkg --catalog folder", ["absent.gpkg"]),
-    ("demo --catalog folder", ["--features"]),
-    ("script check absent.js", ["absent.js"]),
-    ("script check latin.json", ["latin.json", "UTF-8"]),
-    ("script check folder", ["folder"]),
-    ("script check ndvi.js --collection nothing", ["nothing"]),
-    ("script run ndvi.js --on absent.json", ["--on", "absent.json"]),
-    ("script run ndvi.js --on folder", ["--on", "folder"]),
-    ("script run ndvi.js --on latin.json", ["latin.json", "UTF-8"]),
-    ("script run ndvi.js --on broken.json", ["--on", "not valid JSON"]),
-    ("script run ndvi.js --on 7", ["--on"]),
-    ("script run ndvi.js --on ''", ["--on"]),
-    (f"script run ndvi.js --on {'x' * 5000}", ["--on"]),
-    (f"script run ndvi.js --on {'[' * 100_000}", ["--on"]),
-    ("script run ndvi.js --on request.json", ["--feature"]),
-    ("script run ndvi.js --on request.json --feature x", ["--feature"]),
-    ("script run ndvi.js", ["--on"]),
-    ("client add ''", ["NAME is empty"]),
-    ("client add \udcff", ["UTF-8"]),
-    ("jobs --owner \udcff", ["UTF-8"]),
-    ("status \udcff", ["not the id of a request", "arpent jobs"]),
-    ("status ''", ["not the id of a request", "arpent jobs"]),
-    ("results s3://with%20space!/x", ["not a bucket's name"]),
-    ("client add", ["name"]),
-    ("client remove me", ["remove"]),
-    ("serv", ["serv"]),
-    ("jobs --wat", ["--wat"]),
-]
-
-
-@pytest.mark.parametrize(("line", "words"), ARGUMENTS, ids=[line[:50] for line, _ in ARGUMENTS])
-def test_arguments(line: str, words: list[str], place: Path) -> None:
-    Path("buckets/fields").mkdir(parents=True)
-    arguments = [word.strip("'") for word in line.split(" ")]
-    made_by(None, "jobs.db")
-    settings = {"CATALOG": "folder", "DATABASE_URL": "sqlite:///jobs.db"}
-    result = call(arguments, settings if "s3://" in line else {**settings, "BUCKETS": "buckets"})
-    check(result, *words)
 
 
 PLACES: list[tuple[str, dict[str, str], list[str]]] = [

@@ -51,7 +51,9 @@ def spellings(draw: st.DrawFn) -> str:
     return "".join(draw(st.sampled_from([letter, letter.upper(), f"{letter}_", f"-{letter}"])) for letter in name)
 
 
-written = st.text(max_size=5).map(lambda text: f"{text}{SECRET}{text}")
+letters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+"""What a body may hold."""
+written = st.text(letters, max_size=5).map(lambda text: f"{text}{SECRET}{text}")
 secrets = st.recursive(
     written,
     lambda inner: st.lists(inner, min_size=1, max_size=2) | st.dictionaries(st.just("x"), inner, min_size=1),

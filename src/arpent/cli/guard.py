@@ -38,13 +38,14 @@ class Guarded(TyperGroup):
 
 def told(error: BaseException) -> tuple[str, int]:
     """The line and the exit code of an error."""
+    text = next((each for each in (error, error.__cause__) if isinstance(each, UnicodeEncodeError)), None)
+    if text is not None:
+        return f"{text.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
     if isinstance(error, ArpentError):
         return _one_line(str(error)), FAULT if isinstance(error, ScriptError) else MISUSE
     if isinstance(error, OSError) and error.strerror:
         files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{files or 'the system'}: {error.strerror}", MISUSE
-    if isinstance(error, UnicodeEncodeError):
-        return f"{error.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     words = _one_line(f"{type(error).__name__}: {error}")

@@ -79,18 +79,29 @@ def _keep_runner(settings: Settings, stop: threading.Event) -> None:
     pause = 0.5
     while not stop.is_set():
         began = time.monotonic()
-        command = [sys.executable, "-m", "arpent", "work", "--attached", "--executor", settings.executor]
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
-            while runner.poll() is None and not stop.wait(0.2):
-                pass
-            if runner.poll() is None:
-                assert runner.stdin is not None
-                runner.stdin.close()
-                _wait(runner)
-                return
+        try:
+            ended = _run(settings, stop)
+        except OSError as error:  # no memory, no processes: it may pass, and without a runner nothing moves
+            ended = f"it cannot be started: {error}"
+        if ended is None:
+            return
         pause = 0.5 if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, pause * 2)
-        log.error("the runner ended with code %s; starting another in %.1f s", runner.returncode, pause)
+        log.error("the runner has ended (%s); starting another in %.1f s", ended, pause)
         stop.wait(pause)
+
+
+def _run(settings: Settings, stop: threading.Event) -> str | None:
+    """One runner, until it ends: how; None: since `stop` was set. Raises OSError if there is no process for it."""
+    command = [sys.executable, "-m", "arpent", "work", "--attached", "--executor", settings.executor]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
+        while runner.poll() is None and not stop.wait(0.2):
+            pass
+        if runner.poll() is not None:
+            return f"code {runner.returncode}"
+        assert runner.stdin is not None
+        runner.stdin.close()
+        _wait(runner)
+        return None
 
 
 def _wait(runner: subprocess.Popen[bytes]) -> None:

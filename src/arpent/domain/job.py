@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+LONGEST_SECONDS = 10 * 365 * 86_400
+"""An end farther away is no date to tell: the job hardly moves."""
 
 
 class Status(StrEnum):
@@ -76,6 +79,14 @@ class Progress:
         """0 to 100; 100 only when every feature is accounted for."""
         return 100.0 * (self.done + self.failed) / self.features if self.features else 0.0
 
+    def at_rate(self, rate: float, now: datetime) -> Progress:
+        """The same with this rate, in features per second, and the end that follows from it."""
+        told = replace(self, rate=rate)
+        seconds = told.seconds_left
+        if seconds is None or seconds > LONGEST_SECONDS:
+            return told
+        return replace(told, end=now + timedelta(seconds=seconds))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -101,6 +112,12 @@ class Job:
     """Last time that it became PROCESSING; what was finished since tells its rate."""
     error: str | None = None
     """Why it FAILED, for a person."""
+    waiting_since: datetime | None = None
+    """ANALYSING: since when it waits for something outside; aware, UTC. Kept by the work store, as the next is."""
+    waiting_for: str | None = None
+    """What it waits for, for a person."""
+    unreadable: bool = False
+    """Its row cannot be read: it is shown as FAILED, with the reason as its error, whatever it may be."""
     stop_reason: StopReason | None = None
     """Why it is STOPPED."""
     retry: bool = False

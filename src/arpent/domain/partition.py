@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding
+
+MOST_SUSPECTS = 16
+"""Parts of what was one partition that may be without a result at once: so many features that kill their workers are
+found in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,19 @@ class Outcome:
     """Compressed bytes read from images."""
     seconds: tuple[tuple[str, float], ...] = ()
     """(stage, seconds spent), for metrics."""
+
+
+def halves(features: Features) -> tuple[Features, Features]:
+    """The first half and the second, each in the order it had; the first has one more where they are odd."""
+    first, second = np.array_split(np.arange(len(features)), 2)
+    return features.take(first), features.take(second)
+
+
+def to_retry(features: Features, reasons: Collection[int], least: int) -> Features:
+    """The features of a partition whose ids are in `reasons`. `least`: the number of features known to need another
+    try; if the reasons name fewer, all features are tried: rather all of them than one too few."""
+    rows = np.flatnonzero(np.isin(features.ids, np.array(list(reasons), np.int64)))
+    return features.take(rows if len(rows) >= least else np.arange(len(features)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

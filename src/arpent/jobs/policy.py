@@ -29,6 +29,12 @@ class Policy:
     """Tries of a partition before its features get an error; deaths of its worker, before it is cut in halves."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0
     """Pause before the second try; it doubles with each further one, and varies by half."""
+    analysis_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
+    """An analysis waits so long for a catalogue, a bucket or a server that does not answer, before the job fails …"""
+    absence_seconds: Annotated[float, Field(ge=0, le=DAY)] = 10.0
+    """… and so long for what is said not to be there, or is refused: it may be away for a moment, or misspelt."""
+    failed_keys_hours: Annotated[float, Field(ge=0, le=100 * 366 * 24)] = 24.0
+    """A FAILED request keeps the keys that came with it for so long, so that START can take it up."""
     unhealthy_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of failed features at which a job stops as UNHEALTHY …"""
     unhealthy_least: Annotated[int, Field(ge=0)] = 1000

@@ -1,5 +1,38 @@
 """The state machine: TRANSITIONS says what may become of a job, `advance` does it; both are pure
-(sentinelhub.md 1.4)."""
+(sentinelhub.md 1.4).
+
+**Events** come from two sides. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
+ANALYSIS_FAILED when an analysis ends, ENVIRONMENT_FAILED when no worker can do its work, and BEGUN, FINISHED, BROKEN
+and EXHAUSTED when `due` or `trouble` says so from the stored job and the sums over its partitions. No clock, process or
+memory of a runner moves a job: a runner that dies leaves the job as it is, and the next one reads from it what is due.
+
+**Statuses** are those of the real service, whose clients poll them, so we add none. Each says whose turn it is:
+
+| status | whose turn it is |
+|---|---|
+| CREATED | the user's: nothing has been asked for |
+| ANALYSING | a runner's: the analysis is one piece of work |
+| ANALYSIS_DONE | the user's after ANALYSE, a runner's after START |
+| PROCESSING | the runners': the partitions are the pieces of work |
+| STOPPED | the user's: work is left, and nobody does it |
+| DONE | nobody's; the user's, where another try may better what failed |
+| FAILED | the user's: there is an error; START takes it up again |
+
+A status alone cannot say what the user wants next, so two more fields belong to the state. `user_action` is the last
+wish: START and STOP during ANALYSING only write it down, since an analysis is not interrupted, and ANALYSED obeys it.
+`retry` says that the next BEGUN opens the partitions with failed features again: START changes the job alone, in one
+write; the partitions are a runner's affair.
+
+**A runner may assume:**
+
+* Work is handed out of ANALYSING jobs (the analysis) and PROCESSING jobs (partitions) only. So a change of status is
+  all that STOP takes: nothing more is handed out; what is under way is finished, and counts.
+* While a job is ANALYSING, its partitions belong to who holds the lease of its analysis, and nobody works on them.
+  Later only finish, cut and, before a BEGUN with `retry`, reopen change them.
+* A job in PROCESSING without open partitions is FINISHED, whoever looks, whenever.
+* Every save names the version that was read. A Conflict means that somebody else moved the job: read it again and ask
+  `due` again. An event that comes twice changes nothing: the second time there is no transition, and it is refused.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +45,7 @@ from math import ceil
 from arpent.domain.errors import ActionNotAllowed
 from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
 from arpent.jobs.policy import Policy
+from arpent.wire.secrets import FORGOTTEN
 
 
 class Event(StrEnum):
@@ -31,6 +65,8 @@ class Event(StrEnum):
     """The runner takes up a started job."""
     FINISHED = "FINISHED"
     """No partition is left."""
+    ENVIRONMENT_FAILED = "ENVIRONMENT_FAILED"
+    """What the work needs is missing and does not come back: workers, room on a disk, a bucket."""
     BROKEN = "BROKEN"
     """Too many features fail."""
     EXHAUSTED = "EXHAUSTED"
@@ -80,6 +116,7 @@ START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_a
 SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
+HAD_BEGUN = Condition(text="its analysis had ended well", holds=lambda job: job.begun is not None)
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 
 TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
@@ -94,23 +131,29 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
     (Status.ANALYSING, Event.ANALYSIS_FAILED): (Transition(to=Status.FAILED),),
     (Status.ANALYSIS_DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE),),
     (Status.ANALYSIS_DONE, Event.STOP): (Transition(to=Status.STOPPED),),
+    (Status.ANALYSIS_DONE, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
     (Status.ANALYSIS_DONE, Event.BEGUN): (Transition(to=Status.PROCESSING, when=START_ASKED),),
     (Status.PROCESSING, Event.STOP): (Transition(to=Status.STOPPED),),
     (Status.PROCESSING, Event.FINISHED): (Transition(to=Status.DONE),),
     (Status.PROCESSING, Event.BROKEN): (Transition(to=Status.STOPPED),),
     (Status.PROCESSING, Event.EXHAUSTED): (Transition(to=Status.STOPPED),),
+    (Status.PROCESSING, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
     (Status.STOPPED, Event.START): (
         Transition(to=Status.ANALYSIS_DONE, when=UNHEALTHY, retry=True),
         Transition(to=Status.ANALYSIS_DONE),
     ),
     (Status.DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE, when=SOME_FAILED, retry=True),),
+    (Status.FAILED, Event.START): (
+        Transition(to=Status.ANALYSIS_DONE, when=HAD_BEGUN, retry=True),
+        Transition(to=Status.ANALYSING),
+    ),
 }
 """(status, event) → what becomes of the job: the first whose condition holds. What is absent is refused."""
 
 
 def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str | None = None) -> Job:
-    """The job after the event; `error` is the reason of ANALYSIS_FAILED. Raises ActionNotAllowed, in the real
-    service's words (sentinelhub.md 1.4), and the job stays as it is."""
+    """The job after the event; `error` is the reason of ANALYSIS_FAILED and ENVIRONMENT_FAILED. Raises
+    ActionNotAllowed, in the real service's words (sentinelhub.md 1.4), and the job stays as it is."""
     transition = next(
         (each for each in TRANSITIONS.get((job.status, event), ()) if each.when is None or each.when.holds(job)), None
     )
@@ -118,6 +161,7 @@ def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str
         raise ActionNotAllowed(_refusal(job, event))
     if event is Event.START:
         _check_pause(job, now, policy)
+        _check_keys(job)
     stopped = transition.to is Status.STOPPED
     after = replace(
         job,
@@ -125,7 +169,7 @@ def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str
         last_updated=now,
         begun=now if event is Event.BEGUN else job.begun,
         stop_reason=STOP_REASONS[event] if stopped else None,
-        error=error if event is Event.ANALYSIS_FAILED else None,
+        error=error if transition.to is Status.FAILED else None,
         retry=transition.retry or (job.retry and event is not Event.BEGUN),
     )
     if event in ACTIONS:
@@ -166,6 +210,14 @@ def _refusal(job: Job, event: Event) -> str:
     if event in ACTIONS:
         return f"Illegal to change userAction from {job.user_action} to {ACTIONS[event]} with task status {job.status}"
     return f"{event} does not apply to a job with status {job.status}"
+
+
+def _check_keys(job: Job) -> None:
+    """What would be read and written without the keys that came with the request is not what its client meant."""
+    if job.status is Status.FAILED and f'"{FORGOTTEN}"' in job.body:
+        raise ActionNotAllowed(
+            f"{_refusal(job, Event.START)}: the keys that came with the request have been forgotten; create it anew"
+        )
 
 
 def _check_pause(job: Job, now: datetime, policy: Policy) -> None:

@@ -44,10 +44,10 @@ def without_secrets(text: str) -> Any:
 
 
 def forget(text: str) -> str:
-    """A body with FORGOTTEN for each secret; a text that is no JSON goes altogether."""
+    """A body with FORGOTTEN for each secret; a text that is no JSON, or too deep a one, goes altogether."""
     try:
         return json.dumps(json.loads(text, object_hook=_forgotten), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "{}"
 
 

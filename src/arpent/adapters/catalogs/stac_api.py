@@ -6,6 +6,7 @@ import random
 import time
 from functools import partial
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -16,7 +17,8 @@ from urllib3 import Retry
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, read_item
+from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -33,6 +35,16 @@ RETRIES = 6
 SEARCHES = 4
 """… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
+
+
+class _LenientIO(StacApiIO):
+    """One odd value in an answer costs the item that has it, not the whole page."""
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        answer = loads(txt)
+        if not isinstance(answer, dict):
+            raise ValueError("an answer of a STAC API is an object")
+        return answer
 
 
 class ApiCatalog:
@@ -60,12 +72,8 @@ class ApiCatalog:
         # A pystac client is not thread-safe; searches are few and short beside the reading of images.
         with self._lock:
             documents = self._patiently(collection, None if always else interval, box)
-        found = (
-            read_item(document, collection, _source(document, self._url))
-            for document in documents
-            if belongs(document, collection, folder=False)
-        )
-        return newest(item for item in found if item is not None and (always or interval.contains(item.instant)))
+        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+        return newest(item for item in found if always or item.within(interval))
 
     def _patiently(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
@@ -73,7 +81,9 @@ class ApiCatalog:
         for number in range(SEARCHES):
             try:
                 return self._documents(collection, interval, box)
-            except (APIError, requests.RequestException, ValueError, KeyError, EgressRefused) as error:
+            except (
+                APIError, requests.RequestException, ValueError, KeyError, RecursionError, EgressRefused,
+            ) as error:  # fmt: skip
                 if (refused := _refusal(error)) is not None:
                     raise CatalogUnavailable(f"The catalogue {self._host} leads elsewhere: {refused}.") from error
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
@@ -102,7 +112,7 @@ class ApiCatalog:
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=None,  # a search by POST changes nothing
             )
-            web = StacApiIO(max_retries=retry, timeout=TIMEOUT)
+            web = _LenientIO(max_retries=retry, timeout=TIMEOUT)
             if self._policy is not None:
                 guard_session(web.session, self._policy, max_retries=retry)
             self._client = Client.open(self._url, stac_io=web)
@@ -152,9 +162,9 @@ def _refusal(error: BaseException | None) -> EgressRefused | None:
 
 
 def _source(document: Document, otherwise: str) -> str:
-    """The item's own address; of an API it is on the web, whatever the item says."""
-    links = document.get("links")
+    """The item's own address; of an API it is on the web or in a bucket, whatever the item says."""
+    links = document.get("links") if isinstance(document, dict) else None
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
-            return str(link["href"]) if str(link["href"]).startswith(("http://", "https://")) else otherwise
+            return str(link["href"]) if str(link["href"]).startswith(("http://", "https://", "s3://")) else otherwise
     return otherwise

@@ -15,11 +15,18 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from arpent.domain.errors import InvalidSetting, WorldError
+from arpent.domain.errors import DatabaseRefused, InvalidSetting, WorldError
 
 log = logging.getLogger(__name__)
 BUSY_MILLISECONDS = 30_000
@@ -30,6 +37,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """Rights that nobody but the owner needs."""
 FULL = re.compile(r"disk is full|No space left on device")
 """How SQLite and PostgreSQL say it."""
+REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
+"""What is no absence of the database: DataError, IntegrityError, ProgrammingError …, and what no driver takes."""
 
 
 def make_engine(url: str, *, reader: bool = False) -> Engine:
@@ -57,7 +66,7 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
 def _sqlite(url: URL, reader: bool) -> Engine:
     path = Path(url.database or "")
     try:
-        fault = _file_fault(path, reader)
+        fault = _file_fault(path, reader) if url.database else None
     except OSError as error:
         fault = f"which cannot be looked at: {error.strerror}"
     if fault is not None:
@@ -111,7 +120,8 @@ def _file_fault(path: Path, reader: bool) -> str | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads. Raises WorldError when the database does not answer."""
+    """A transaction that only reads. Raises WorldError (transient) when the database does not answer, and
+    DatabaseRefused when it does, and will never do this."""
     with _explained(), engine.connect() as connection, connection.begin():
         yield connection
 
@@ -132,14 +142,17 @@ def _explained() -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         advice = "; make room on its disk" if FULL.search(str(cause)) else ""
         raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise WorldError("The connection to the database was lost", transient=True) from error
-        if RUINED.search(str(error.orig)):
-            raise WorldError(f"ARPENT_DATABASE_URL names what is no database, or a broken one: {error.orig}") from error
-        if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
-            raise WorldError(f"The database refuses: {error.orig}") from error
-        raise
+    except REFUSALS as error:
+        if isinstance(error, DBAPIError):
+            if error.connection_invalidated:
+                raise WorldError("The connection to the database was lost", transient=True) from error
+            if RUINED.search(str(error.orig)):
+                raise WorldError(
+                    f"ARPENT_DATABASE_URL names what is no database, or a broken one: {error.orig}"
+                ) from error
+            if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
+                raise WorldError(f"The database refuses: {error.orig}") from error
+        raise DatabaseRefused(f"The database does not take this ({type(error).__name__})") from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import GCSStore, S3Store
 
-from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, storage_error
+from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_told, storage_error
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
 from arpent.domain.errors import StorageDenied, WorldError
@@ -36,6 +36,7 @@ from arpent.domain.location import (
 )
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, RetryConfig
 
 IN_FLIGHT = 32
@@ -86,7 +87,8 @@ class CloudObjects:
     def read(self, location: Location) -> bytes:
         store = self._store(location, "read")
         try:
-            return bytes(obstore.get(store, location.key).bytes())
+            with panics_told(location, "read"):
+                return bytes(obstore.get(store, location.key).bytes())
         except OBSTORE_ERRORS as error:
             raise self._explained(error, location, "read") from None
 
@@ -95,7 +97,8 @@ class CloudObjects:
         store = self._store(location, "read")
         partial = path.with_name(path.name + ".part")
         try:
-            about = obstore.head(store, location.key)
+            with panics_told(location, "read"):
+                about = obstore.head(store, location.key)
             tag = about["e_tag"]
             with partial.open("wb") as copy:
                 for start in range(0, about["size"], CHUNK):
@@ -112,7 +115,8 @@ class CloudObjects:
     def write(self, location: Location, payload: bytes) -> None:
         store = self._store(location, "write")
         try:
-            obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
+            with panics_told(location, "write"):
+                obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
         except OBSTORE_ERRORS as error:
             raise self._explained(error, location, "write") from None
 
@@ -127,11 +131,16 @@ class CloudObjects:
     def list(self, prefix: Location) -> Iterator[str]:
         store = self._store(prefix, "list")
         try:
-            for page in obstore.list(store, prefix.key.rstrip("/") or None):
+            pages = obstore.list(store, prefix.key.rstrip("/") or None)
+            while page := self._page(pages, prefix):
                 for entry in page:
                     yield entry["path"]
         except OBSTORE_ERRORS as error:
             raise self._explained(error, prefix, "list") from None
+
+    def _page(self, pages: Iterator[Sequence[ObjectMeta]], prefix: Location) -> Sequence[ObjectMeta]:
+        with panics_told(prefix, "list"):
+            return next(pages, ())
 
     def _store(self, location: Location, action: str) -> S3Store | GCSStore:
         key = (location.scheme, location.bucket, location.credentials)
@@ -141,7 +150,8 @@ class CloudObjects:
                 if location.scheme not in ("s3", "gs"):
                     raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
                 _check(location, action)
-                store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
+                with panics_told(location, action):
+                    store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
                     self._roles.pop(next(iter(self._stores))[2], None)
                     self._stores.pop(next(iter(self._stores)))
@@ -240,9 +250,8 @@ def _check(location: Location, action: str) -> None:
     )
     for name, value, form in written:
         if value is not None and not form.fits(value):
-            raise StorageDenied(
-                f"Cannot {action} {location.scheme}://{location.bucket!r:.80}: {name} must {form.words}."
-            )
+            where = location.url if BUCKET.fits(location.bucket) else f"{location.scheme}://…"
+            raise StorageDenied(f"Cannot {action} {where}: {name} must {form.words}.")
 
 
 def _reopened(retries: int, retry_seconds: float) -> CloudObjects:

@@ -48,4 +48,4 @@ class SearchAhead:
             self._answers[collection.id] = answer
         if collection.timeless:
             return answer.items
-        return tuple(item for item in answer.items if interval.contains(item.instant))
+        return tuple(item for item in answer.items if item.within(interval))

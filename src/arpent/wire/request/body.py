@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import EmptyBody, InvalidRequest
+
+MAXIMUM_DEPTH = 64
+"""Levels of objects and lists in a body; a MultiPolygon needs eight. What is stored must be read by everybody later."""
 
 
 def read_json(text: str) -> dict[str, Any]:
@@ -14,6 +19,10 @@ def read_json(text: str) -> dict[str, Any]:
         raise EmptyBody("Request body should be non-empty.")
     try:
         body = json.loads(text, parse_constant=_refuse_constant)
+        if deeper_than(body, MAXIMUM_DEPTH):
+            raise RecursionError
+        if "\\u0000" in text and cleaned(body) != body:
+            raise InvalidRequest("The request body holds a NUL character (\\u0000); leave it out.")
         text.encode()
         json.dumps(body, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -23,12 +32,27 @@ def read_json(text: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise InvalidRequest("The request body holds half a character (a lone surrogate); send UTF-8.") from None
     except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+        message = f"The request body is nested too deeply: it may have {MAXIMUM_DEPTH} levels of objects and lists."
+        raise InvalidRequest(message) from None
     except ValueError:
         raise InvalidRequest("The request body holds a number with too many digits.") from None
     if not isinstance(body, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return body
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether a JSON value has more levels of objects and lists; however deep it is, this needs no stack."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [inner for each in level for inner in _members(each)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def with_evalscript(text: str, script: str) -> str:
