@@ -21,22 +21,20 @@ from arpent.adapters.database.migrate import migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from arpent.adapters.formats.picture import picture
+from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.domain.errors import ArpentError, InvalidRequest, WorldError
-from arpent.domain.explanation import Explanation
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
-from arpent.domain.ports.execution import Executor
+from arpent.domain.ports.execution import Bulkhead, Executor
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
-from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
-from arpent.engine.statistics import statistics
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
@@ -44,13 +42,21 @@ from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.server.app import create_app
-from arpent.server.explain import Explaining, add_explaining
+from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
-from arpent.wire.request.body import without_forgotten
 from arpent.wire.request.parse import check_collections, parse_batch
-from arpent.worker import collections, for_workers, process_lease, services_of
+from arpent.worker import (
+    answer_statistics,
+    check_batch,
+    collections,
+    explain_job,
+    for_workers,
+    prepare_calls,
+    process_lease,
+    services_of,
+)
 
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
@@ -74,27 +80,49 @@ def clients(engine: Engine) -> SqlClientStore:
     return SqlClientStore(engine)
 
 
-def application(settings: Settings) -> FastAPI:
-    """The HTTP API."""
+def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
+    """The HTTP API; it computes in the processes of the bulkhead (its own, if none is given), which ends with it."""
     engine = database(settings)
-    services = services_of(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
-    app = create_app(
+    bulkhead = bulkhead or bulkhead_of(settings)
+    return create_app(
         service=jobs,
         clients=clients(engine),
         tokens=tokens,
-        statistics=lambda _owner, request: synchronous_statistics(request, settings, services),
+        calls=process_calls(settings, bulkhead),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
             trust_forwarded=settings.trust_forwarded,
             policy=settings.policy,
+            patience=settings.synchronous_seconds,
             version=__version__,
         ),
         ready=SqlCounters(engine).answers,
         metrics=partial(metrics, engine),
     )
-    add_explaining(app, jobs, tokens, Explaining(explain=partial(explain_job, services), draw=picture))
-    return app
+
+
+def bulkhead_of(settings: Settings) -> ProcessBulkhead:
+    """Processes for what the server must survive."""
+    return ProcessBulkhead(
+        settings.synchronous_workers,
+        CallLimits(seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory),
+        queue=settings.synchronous_queue,
+        prepare=partial(prepare_calls, for_workers(settings)),
+    )
+
+
+def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
+    """What the server has done there."""
+    theirs = for_workers(settings)
+    return ProcessCalls(
+        statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
+        check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs), body),
+        explain=lambda job, feature, start, draw: bulkhead.submit(
+            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
+        ),
+        close=bulkhead.close,
+    )
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
@@ -228,17 +256,6 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
     """What creating a job checks beyond the shape of the body. Raises InvalidRequest."""
     check_collections(request, known.get)
-
-
-def synchronous_statistics(request: Request, settings: Settings, services: Services) -> tuple[bytes, float]:
-    """The synchronous API: response and processing units. Raises CallerError, ScriptError or WorldError."""
-    check_request(services.collections, request)
-    return statistics(request, services, operator_limits(settings))
-
-
-def explain_job(services: Services, job: Job, feature: int, start: datetime | None) -> Explanation:
-    """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
-    return explain_feature(parse_batch(without_forgotten(job.body), job.owner), feature, start, services)
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

@@ -1,10 +1,11 @@
-"""Worker: what a process needs that computes partitions, and no more: it loads no web server and no database, which
-would take a second and a hundred megabytes of each."""
+"""Worker: what a process needs that computes partitions or a server's calls, and no more: it loads no web server and no
+database, which would take a second and a hundred megabytes of each."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 
 from arpent.adapters.catalogs.routing import open_catalog
@@ -21,10 +22,15 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import process
-from arpent.engine.services import Services
+from arpent.engine.services import Allowance, Limits, Services
+from arpent.engine.statistics import statistics
+from arpent.logs import configure
 from arpent.settings import Settings
-from arpent.wire.request.parse import parse_batch
+from arpent.wire.explanation import render_explanation
+from arpent.wire.request.body import SentBody, without_forgotten
+from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
 
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
@@ -33,6 +39,48 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     final = lease.attempt >= settings.policy.attempts
     return process(
         lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services_of(settings), final=final
+    )
+
+
+def prepare_calls(settings: Settings) -> None:
+    """Have ready what the first call would wait for."""
+    configure(settings.log_format)
+    services_of(settings)
+
+
+def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float]:
+    """The synchronous API: the answer's JSON and its processing units. Raises CallerError, ScriptError or
+    WorldError."""
+    request, services = parse_statistical(body.whole()), services_of(settings)
+    check_collections(request, services.collections.get)
+    return statistics(request, services, synchronous_limits(settings))
+
+
+def check_batch(settings: Settings, body: SentBody) -> str:
+    """The JSON text of a batch request with which nothing is wrong. Raises InvalidRequest."""
+    text = body.whole()
+    check_collections(parse_batch(text), collections(settings).get)
+    return text
+
+
+def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, bool]) -> bytes:
+    """Why a feature has the numbers it has; `wish`: body and owner of the job, id of the feature, start of the interval
+    (None: the first with data), and whether to draw. JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    body, owner, feature, start, draw = wish
+    request = parse_batch(without_forgotten(body), owner)
+    found = explain_feature(request, feature, start, services_of(settings), synchronous_limits(settings))
+    if not draw:
+        return render_explanation(found)
+    from arpent.adapters.formats.picture import picture  # Pillow, which workers of partitions do without
+
+    return picture(found)
+
+
+def synchronous_limits(settings: Settings) -> Limits:
+    """What the operator allows to requests that are answered at once."""
+    return Limits(
+        lenient_histograms=settings.lenient_histograms,
+        allowance=Allowance(samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory),
     )
 
 

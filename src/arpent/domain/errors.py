@@ -10,6 +10,8 @@ ArpentError
 │  ├─ FeatureNotFound       the job has no such feature
 │  ├─ Unauthorized          no token, or one that is not (or no longer) good
 │  ├─ UnsupportedMediaType  the body is neither JSON nor multipart/form-data
+│  ├─ RateLimited           the client has too many requests under way
+│  ├─ LimitExceeded         the request wants more time, memory or numbers than it may have
 │  └─ FeaturesUnreadable    the GeoPackage cannot be read, or breaks a rule for all features
 ├─ ScriptError              the evalscript is at fault; has the script's own line and column
 │  ├─ ScriptSyntaxError     it does not parse
@@ -85,6 +87,18 @@ class Unauthorized(CallerError):
 
 class UnsupportedMediaType(CallerError):
     """The body is neither JSON nor multipart/form-data."""
+
+
+class RateLimited(CallerError):
+    """The client has too many requests under way; `seconds`: when it may try again."""
+
+    def __init__(self, message: str, seconds: float = 5.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LimitExceeded(CallerError):
+    """The request wants more time, memory or numbers than it may have."""
 
 
 class FeaturesUnreadable(CallerError):

@@ -20,6 +20,16 @@ from arpent.engine.stage_timer import Stopwatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a request may take that is answered at once; see `engine.budget`."""
+
+    samples: int
+    """Samples, over all scenes of an interval."""
+    memory_mib: int
+    """Mebibytes of the process that computes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What a process needs from outside to turn a partition into numbers."""
 
@@ -41,6 +51,8 @@ class Services:
     """Renders some features (n,) of the results of a partition as a table; None: no table is written."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
+    allowance: Allowance | None = None
+    """What the request at hand may take, if it is answered at once; None: no limit but the machine's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +67,5 @@ class Limits:
     """Features per request; None: no limit."""
     lenient_histograms: bool = False
     """Integer histogram edges pass for a float output."""
+    allowance: Allowance | None = None
+    """What a request may take that is answered at once."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 import uvicorn
@@ -19,10 +21,13 @@ from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.request import Request
 from arpent.server.app import create_app
+from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
-from arpent.wire.request.parse import parse_batch
+from arpent.wire.request.body import SentBody
+from arpent.wire.request.parse import parse_batch, parse_statistical
 
+Answer = TypeVar("Answer")
 CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
 KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -41,8 +46,9 @@ class FakeService:
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
 
-    def create(self, owner: str, body: str) -> Job:
-        parse_batch(body)
+    def create(self, owner: str, body: str, *, checked: bool = False) -> Job:
+        if not checked:
+            parse_batch(body)
         job = Job(id=str(uuid4()), owner=owner, body=body, created=datetime.now(UTC))
         self.jobs[job.id] = job
         return job
@@ -97,10 +103,35 @@ class World:
     service: FakeService
     tokens: Tokens
     asked: list[tuple[str, Request]] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
     ready: bool = True
 
     def bearer(self, client: str = "me") -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens.issue(client)}"}
+
+
+class Settled(Generic[Answer]):
+    """A call that has ended when it is asked for."""
+
+    def __init__(self, call: Callable[[], Answer]) -> None:
+        self.future: Future[Answer] = Future()
+        try:
+            self.future.set_result(call())
+        except Exception as error:
+            self.future.set_exception(error)
+
+    def begun(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        """Too late."""
+
+
+def checked(here: World, owner: str, body: SentBody) -> str:
+    here.checked.append(owner)
+    text = body.whole()
+    parse_batch(text)
+    return text
 
 
 @contextmanager
@@ -108,7 +139,8 @@ def world(options: ServerOptions) -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
     here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600))
 
-    def statistics(owner: str, request: Request) -> tuple[bytes, float]:
+    def statistics(owner: str, body: SentBody) -> tuple[bytes, float]:
+        request = parse_statistical(body.whole())
         here.asked.append((owner, request))
         if isinstance(request.script, str) and "boom" in request.script:
             raise RuntimeError("an inner thing broke: hunter2")
@@ -118,7 +150,12 @@ def world(options: ServerOptions) -> Iterator[World]:
         here.service,  # type: ignore[arg-type]
         clients=FakeClients(),
         tokens=here.tokens,
-        statistics=statistics,
+        calls=ProcessCalls(
+            statistics=lambda owner, body: Settled(lambda: statistics(owner, body)),
+            check=lambda owner, body: Settled(lambda: checked(here, owner, body)),
+            explain=lambda job, feature, start, draw: Settled(lambda: b"{}"),
+            close=lambda: None,
+        ),
         options=options,
         ready=lambda: here.ready,
         metrics=lambda: "arpent_jobs 1\n",

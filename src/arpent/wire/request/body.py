@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from arpent.domain.errors import EmptyBody, InvalidRequest
@@ -15,6 +16,24 @@ FORGOTTEN = "***"
 """What stands in a stored body for a secret once the job has ended."""
 KEYS = SECRETS | {"accesskey"}
 """Names of fields that are worth nothing without each other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBody:
+    """A request body as it came, nothing of it read yet."""
+
+    text: str
+    """JSON."""
+    script: str | None = None
+    """The evalscript of a multipart form."""
+
+    def __len__(self) -> int:
+        """Characters."""
+        return len(self.text) + len(self.script or "")
+
+    def whole(self) -> str:
+        """The JSON text with the script put in. Raises EmptyBody, InvalidRequest."""
+        return self.text if self.script is None else with_evalscript(self.text, self.script)
 
 
 def read_json(text: str) -> dict[str, Any]:

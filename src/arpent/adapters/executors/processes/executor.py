@@ -24,8 +24,8 @@ class ProcessExecutor:
         """`prepare` runs first in every worker (logging); picklable."""
         self._lock = Lock()
         self._closed = False
-        self._running: set[ProcessTicket] = set()
-        self._tickets: SimpleQueue[ProcessTicket | None] = SimpleQueue()
+        self._running: set[ProcessTicket[Outcome]] = set()
+        self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
         self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers))
         for slot in self._slots:
             slot.start()
@@ -34,7 +34,7 @@ class ProcessExecutor:
     def slots(self) -> int:
         return len(self._slots)
 
-    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket:
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket[Outcome]:
         ticket = ProcessTicket(function, lease)
         with self._lock:
             if self._closed:
