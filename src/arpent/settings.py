@@ -70,8 +70,10 @@ class Settings(BaseSettings):
     """Longest that reading a GeoPackage may take."""
     features_memory: int = Field(4096, ge=512)
     """Mebibytes that the process which reads a GeoPackage may have."""
-    features_bytes: int = Field(8_000_000_000, ge=1)
+    features_bytes: int = Field(2_000_000_000, ge=1)
     """Bytes of a GeoPackage, at most."""
+    features_rows: int = Field(5_000_000, ge=1)
+    """Features of a GeoPackage, at most; policy.maximum_features may be less."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     lenient_histograms: bool = False

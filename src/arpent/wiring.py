@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -19,25 +20,28 @@ from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, stored_key
 from arpent.adapters.database.migrate import migrate
 from arpent.adapters.database.retention import SqlRetention
+from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.formats.prometheus_metrics import metrics_text
-from arpent.domain.errors import ArpentError, InvalidRequest, WorldError
+from arpent.domain.errors import ArpentError, InvalidRequest, JobNotFound, WorldError
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.job import Job
+from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Bulkhead, Executor
-from arpent.domain.ports.jobs import Lease
+from arpent.domain.ports.features import FeatureSource
+from arpent.domain.ports.jobs import JobStore, Lease
 from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
-from arpent.jobs.runner import Runner
+from arpent.jobs.runner import ANALYSES_AT_ONCE, Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
@@ -51,6 +55,7 @@ from arpent.worker import (
     answer_statistics,
     check_batch,
     collections,
+    direct_features,
     explain_job,
     for_workers,
     prepare_calls,
@@ -147,15 +152,52 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
     services = services_of(settings)
+    reading = feature_processes(settings)
+
+    def analyse_job(job: Job) -> Analysis:
+        apart = features_apart(settings, reading, job.owner, partial(is_wanted, jobs, job.id))
+        allowed = operator_limits(settings, max(1, executor.slots))
+        return analysis(job, replace(services, features=apart), allowed)
+
     functions = WorkFunctions(
-        analyse=lambda job: analysis(job, services, operator_limits(settings, max(1, executor.slots))),
+        analyse=analyse_job,
         process=partial(process_lease, for_workers(settings)),
         give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, services),
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
+        close=reading.close,
     )
     return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
+
+
+def feature_processes(settings: Settings) -> ProcessBulkhead:
+    """Processes that read GeoPackages for the analyses of a runner, started when they are needed."""
+    return ProcessBulkhead(
+        1,
+        CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
+        queue=ANALYSES_AT_ONCE,
+        prepare=partial(configure, settings.log_format),
+        kept_ready=False,
+    )
+
+
+def features_apart(settings: Settings, reading: Bulkhead, client: str, wanted: Callable[[], bool]) -> FeatureSource:
+    """GeoPackages, read there for this client as long as they are wanted."""
+    return ApartFeatures(
+        direct_features(settings), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
+    )
+
+
+def is_wanted(jobs: JobStore, job_id: str) -> bool:
+    """Whether somebody still waits for the job's analysis."""
+    try:
+        job = jobs.get(job_id)
+    except JobNotFound:
+        return False
+    except WorldError:
+        return True
+    return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
 
 def work(settings: Settings, stop: threading.Event) -> None:

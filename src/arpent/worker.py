@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from arpent.adapters.catalogs.routing import open_catalog
 from arpent.adapters.collections.files import load_collections
+from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.geopackage import read_feature, read_features
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.images.reader import CogReader
@@ -105,9 +106,19 @@ def _services(serialised: str) -> Services:
         reader=CogReader(),
         runtime=script_runtime(settings),
         collections=collections(settings),
-        read_features=read_features,
-        read_feature=read_feature,
+        features=direct_features(settings),
         table=table_of if settings.parquet else None,
+    )
+
+
+def direct_features(settings: Settings) -> DirectFeatures:
+    """GeoPackages, for a process that may die."""
+    return DirectFeatures(
+        objects=objects(settings),
+        read=read_features,
+        read_one=read_feature,
+        most_bytes=settings.features_bytes,
+        most_rows=settings.features_rows,
     )
 
 

@@ -27,6 +27,7 @@ ArpentError
 │  ├─ StorageUnavailable
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
+├─ ReadingStopped           nobody wants any more what was being read
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
 """
@@ -213,6 +214,10 @@ class WorkerDied(WorldError):
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
+
+
+class ReadingStopped(ArpentError):
+    """Nobody wants any more what was being read."""
 
 
 class Conflict(ArpentError):

@@ -18,14 +18,16 @@ from arpent.engine.services import Allowance
 MEBIBYTE = 1 << 20
 BASE_MIB = 400
 """What a process takes before its first sample."""
-SAMPLE_BYTES = 160
+SAMPLE_BYTES = 100
 """Per sample, whatever is read: its place in the grid, on the source grids, in the statistics."""
 SCENE_BYTES = 4
 """Per sample and scene: mask and origin."""
-BAND_BYTES = 12
+BAND_BYTES = 8
 """Per sample, scene and band: the number, and its copy for the script."""
-OUTPUT_BYTES = 20
+OUTPUT_BYTES = 16
 """Per sample and band that the script returns: a double, and what the statistics make of it."""
+KEPT_BYTES = 8
+"""More for each of the two where what the script saw and returned is kept to be shown."""
 MOST_NUMBERS = 1_000_000
 """Numbers of one answer."""
 STATISTICS = 6
@@ -74,8 +76,9 @@ def check_scenes(
             f"{_described(samples, depth)} more than the {allowance.samples:,} that a request may hold",
             allowance.samples // depth, grids, depth,
         )  # fmt: skip
-    each = SAMPLE_BYTES + OUTPUT_BYTES * evalscript.width
-    each += sum(count * (SCENE_BYTES + BAND_BYTES * wide) for count, wide in zip(scenes, bands, strict=True))
+    kept = KEPT_BYTES if allowance.kept else 0
+    each = SAMPLE_BYTES + (OUTPUT_BYTES + 2 * kept) * evalscript.width
+    each += sum(count * (SCENE_BYTES + (BAND_BYTES + kept) * wide) for count, wide in zip(scenes, bands, strict=True))
     room = max(1, (allowance.memory_mib - BASE_MIB) * MEBIBYTE)
     if samples * each > room:
         need = BASE_MIB + samples * each // MEBIBYTE

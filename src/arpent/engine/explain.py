@@ -58,8 +58,8 @@ def explain_feature(
     """A feature of a batch request's GeoPackage. Raises FeatureNotFound, InvalidRequest if no interval begins at
     `start` (None: the first with data), LimitExceeded, ScriptError if the script cannot be loaded, WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
-    if limits is not None:
-        services = replace(services, allowance=limits.allowance)
+    if limits is not None and limits.allowance is not None:
+        services = replace(services, allowance=replace(limits.allowance, kept=True))
     return explain(request, take_one(request.features, feature, services), start, services)
 
 

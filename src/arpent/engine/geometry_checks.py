@@ -18,6 +18,7 @@ POLYGON, MULTIPOLYGON = 3, 6
 
 KINDS: Mapping[str, str] = {
     "empty": "The geometry is empty; give the feature a polygon or remove it.",
+    "unreadable": "{reason}",
     "not-a-polygon": "The geometry is a {type}; only Polygon and MultiPolygon have an area to sum over.",
     "invalid": "The geometry is invalid: {reason}. Repair it, with shapely.make_valid or ST_MakeValid, for example.",
     "too-large": "The grid would be {width} x {height} samples; a side may have at most {limit}. "
@@ -39,6 +40,10 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
     other = ~absent & (types != POLYGON) & (types != MULTIPOLYGON)
     invalid = ~absent & ~other & ~features.validity
     found: dict[int, tuple[str, str]] = {int(row): ("empty", KINDS["empty"]) for row in np.flatnonzero(absent)}
+    if features.flaws:
+        for row in np.flatnonzero(absent):
+            if (flaw := features.flaws.get(int(features.ids[row]))) is not None:
+                found[int(row)] = ("unreadable", KINDS["unreadable"].format(reason=flaw))
     for row in np.flatnonzero(other):
         found[int(row)] = ("not-a-polygon", KINDS["not-a-polygon"].format(type=geometries[row].geom_type))
     for row in np.flatnonzero(invalid):

@@ -8,7 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 
-from arpent.domain.errors import CallerError, Conflict, LeaseLost, ScriptError, WorldError
+from arpent.domain.errors import (
+    ActionNotAllowed,
+    CallerError,
+    Conflict,
+    JobNotFound,
+    LeaseLost,
+    ReadingStopped,
+    ScriptError,
+    WorldError,
+)
 from arpent.domain.job import Status
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.policy import Policy
@@ -42,6 +51,9 @@ class Analyst:
             self._analyse(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)
+        except ReadingStopped as error:
+            log.info("The analysis is given up: %s", error, extra=about)
+            self._give_up(lease)
         except (CallerError, ScriptError) as error:
             log.info("The analysis failed: %s", error, extra=about)
             self._conclude(lease, Event.ANALYSIS_FAILED, error=str(error))
@@ -67,6 +79,15 @@ class Analyst:
             return
         log.warning("The analysis failed: %s", error, extra={"job": lease.job_id})
         self._conclude(lease, Event.ANALYSIS_FAILED, error=str(error))
+
+    def _give_up(self, lease: Lease) -> None:
+        """STOP while features were read. If the user has changed their mind since, somebody begins anew."""
+        try:
+            self._conclude(lease, Event.ANALYSIS_STOPPED)
+        except ActionNotAllowed:
+            self._work.release(lease, None)
+        except JobNotFound as error:
+            log.info("%s", error, extra={"job": lease.job_id})
 
     def _conclude(
         self, lease: Lease, event: Event, *, estimate: Mapping[str, float] | None = None, error: str | None = None

@@ -116,6 +116,11 @@ class Runner:
         for running in tuple(self._in_flight):
             running.ticket.cancel()
             self._guarded(partial(self._release, running, None), running.lease.job_id)
+        self.close()
+
+    def close(self) -> None:
+        """End what the analyses use; it claims nothing after that."""
+        self._functions.close()
 
     def _rest(self) -> float:
         if self._troubles:

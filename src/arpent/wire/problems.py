@@ -29,6 +29,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.AssetUnreadable: (HTTPStatus.INTERNAL_SERVER_ERROR, "RENDERER_EXCEPTION"),
     errors.WorkerDied: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+    errors.ReadingStopped: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.Conflict: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.LeaseLost: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
 }

@@ -21,6 +21,9 @@ from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
 from arpent.wire.result.render import render_results
 
+MOST_SCRIPT = 1 << 20
+"""Bytes of an evalscript that lies in a bucket."""
+
 
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
@@ -56,9 +59,9 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
 
 
 def script_of(request: Request, services: Services) -> str:
-    """The evalscript's text, read from its bucket if it lies there."""
+    """The evalscript's text, read from its bucket if it lies there. Raises LimitExceeded, WorldError."""
     if isinstance(request.script, Location):
-        return services.objects.read(request.script).decode("utf-8", errors="replace")
+        return services.objects.read(request.script, MOST_SCRIPT).decode("utf-8", errors="replace")
     return request.script
 
 

@@ -20,7 +20,7 @@ RESERVE = 1
 
 
 class ProcessBulkhead:
-    """Runs calls of clients in `workers` + RESERVE processes, all of them kept ready.
+    """Runs calls of clients in `workers` + RESERVE processes.
 
     One client has at most `workers` of them, and as many calls waiting as `queue` says; clients take turns. A call
     that is cancelled, takes too long or too much memory, or crashes costs its worker and nothing else; until there is
@@ -28,11 +28,21 @@ class ProcessBulkhead:
     """
 
     def __init__(
-        self, workers: int, limits: CallLimits, *, queue: int, prepare: Callable[[], None] | None = None
+        self,
+        workers: int,
+        limits: CallLimits,
+        *,
+        queue: int,
+        prepare: Callable[[], None] | None = None,
+        kept_ready: bool = True,
     ) -> None:
-        """`prepare` runs first in every worker, to have ready what a first call would wait for; picklable."""
+        """`prepare` runs first in every worker, to have ready what a first call would wait for; picklable.
+        `kept_ready`: start all workers at once, and again whenever one ends; else when a call needs one."""
         self._tickets = FairQueue(waiting=queue, running=workers)
-        self._slots = tuple(Slot(self._tickets, prepare, limits, self._tickets.free) for _ in range(workers + RESERVE))
+        self._slots = tuple(
+            Slot(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
+            for _ in range(workers + RESERVE)
+        )
         for slot in self._slots:
             slot.start()
 

@@ -35,15 +35,18 @@ class Slot(Thread):
         tickets: Tickets,
         prepare: Callable[[], None] | None,
         limits: CallLimits = NO_LIMITS,
-        free: Callable[[ProcessTicket[Any]], None] | None = None,
+        *,
+        free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
+        kept_ready: bool = False,
     ) -> None:
-        """`free` is told when the slot can take another ticket after this one. With it the slot keeps a worker ready:
-        one that a ticket has cost is replaced before the next is taken."""
+        """`free` is told when the slot can take another ticket after this one. `kept_ready`: it has a worker from the
+        start, and one that a ticket has cost is replaced before the next is taken."""
         super().__init__(name="arpent-slot", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
         self._limits = limits
         self._free = free
+        self._kept_ready = kept_ready
         self._worker: Worker | None = None
         self._ending = False
 
@@ -55,8 +58,7 @@ class Slot(Thread):
             except Exception as error:
                 ticket.settle(error)
             self._keep_ready()
-            if self._free is not None:
-                self._free(ticket)
+            self._free(ticket)
         self.kill()
         self._bury()
 
@@ -106,12 +108,14 @@ class Slot(Thread):
             raise _too_much(limits)
 
     def _keep_ready(self) -> None:
-        """Have a worker that waits, if this slot keeps one; whatever goes wrong is told to the next ticket."""
-        if self._free is None or self._ending:
-            return
+        """Have a worker that waits, if this slot keeps one, and none that has grown fat; whatever goes wrong is told to
+        the next ticket."""
         worker, limit = self._worker, self._limits.memory_mib
         if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:
+            self.kill()
             self._bury()
+        if self._ending or not self._kept_ready:
+            return
 
         def look() -> None:
             if self._ending:
