@@ -28,6 +28,8 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.adapters.images.gdal_fallback import ApartImage
+from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import ArpentError, InvalidRequest, JobNotFound, WorldError
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job, Status, UserAction
@@ -41,7 +43,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
-from arpent.jobs.runner import ANALYSES_AT_ONCE, Runner
+from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
@@ -67,6 +69,11 @@ COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
 """How often ended jobs lose their secrets, and old ones go."""
+MOST_READINGS = 256
+"""Readings of one client that may wait; the runner bounds its analyses, an analysis the headers it asks for."""
+HEADERS = "headers of images"
+HEADER_SECONDS = 30.0
+"""Longest that the header of an image may take that only GDAL reads."""
 SHORTEST_KEY = 32
 """Bytes of a key that signs tokens."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
@@ -151,13 +158,14 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     """Claims work and feeds the executor; what it did is added to the tally."""
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
-    services = services_of(settings)
     reading = feature_processes(settings)
+    # One client of its own: headers never wait for a place among the files of a client's features.
+    apart = partial(ApartImage, partial(reading.submit, HEADERS, seconds=HEADER_SECONDS))
+    services = replace(services_of(settings), reader=CogReader(unusual=apart))
 
     def analyse_job(job: Job) -> Analysis:
         apart = features_apart(settings, reading, job.owner, partial(is_wanted, jobs, job.id))
-        allowed = operator_limits(settings, max(1, executor.slots))
-        return analysis(job, replace(services, features=apart), allowed)
+        return analysis(job, replace(services, features=apart), operator_limits(settings, max(1, executor.slots)))
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -176,7 +184,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
-        queue=ANALYSES_AT_ONCE,
+        queue=MOST_READINGS,
         prepare=partial(configure, settings.log_format),
         kept_ready=False,
     )

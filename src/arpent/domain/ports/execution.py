@@ -59,8 +59,11 @@ class PendingCall(Protocol[Answer]):
 class Bulkhead(Protocol):
     """Runs calls that a server must survive in processes that may die; clients take turns."""
 
-    def submit(self, client: str, function: Callable[[Any], Answer], argument: object) -> PendingCall[Answer]:
-        """`function(argument)` for this client; both are picklable. Raises RateLimited if it has too many waiting."""
+    def submit(
+        self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
+    ) -> PendingCall[Answer]:
+        """`function(argument)` for this client; both are picklable. `seconds`: less than calls may take.
+        Raises RateLimited if it has too many waiting."""
 
     def close(self) -> None:
         """Cancel everything, leaving no process behind."""

@@ -110,7 +110,11 @@ def test_nobody_waits_for_the_search_of_another() -> None:
         assert not first.is_alive()
 
 
-def test_a_host_that_does_not_resolve_is_named_at_once() -> None:
+def test_a_host_that_does_not_resolve_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(deadline.socket, "getaddrinfo", unknown)
     began = time.monotonic()
     with pytest.raises(CatalogUnavailable, match=r"no\.such\.host\.invalid.*does not resolve"):
         ApiCatalog("http://no.such.host.invalid/v1").search(COLLECTION, JUNE, BOX)

@@ -46,10 +46,13 @@ class ProcessBulkhead:
         for slot in self._slots:
             slot.start()
 
-    def submit(self, client: str, function: Callable[[Any], Answer], argument: object) -> ProcessTicket[Answer]:
-        """`function(argument)` for this client; both are picklable. The ticket raises what it raised, LimitExceeded,
-        WorkerDied, or CancelledError. Raises RateLimited if the client has too many waiting."""
-        ticket = ProcessTicket(function, argument)
+    def submit(
+        self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
+    ) -> ProcessTicket[Answer]:
+        """`function(argument)` for this client; both are picklable. `seconds`: less than calls may take.
+        The ticket raises what it raised, LimitExceeded, WorkerDied, or CancelledError. Raises RateLimited if the client
+        has too many waiting."""
+        ticket = ProcessTicket(function, argument, seconds)
         self._tickets.put(client, ticket)
         return ticket
 

@@ -21,18 +21,20 @@ class ProcessExecutor:
     """A fixed number of workers, each started when it is first needed, and kept."""
 
     def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
-        """`prepare` runs first in every worker (logging); picklable."""
+        """`prepare` runs first in every worker (logging); picklable. There is room for one more than `workers`: for
+        another client, where one has all of them."""
         self._lock = Lock()
         self._closed = False
         self._running: set[ProcessTicket[Outcome]] = set()
         self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
-        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers))
+        self._workers = workers
+        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers + 1))
         for slot in self._slots:
             slot.start()
 
     @property
     def slots(self) -> int:
-        return len(self._slots)
+        return self._workers
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket[Outcome]:
         ticket = ProcessTicket(function, lease)

@@ -87,7 +87,7 @@ class Slot(Thread):
 
         def look() -> None:
             wanted()
-            self._hold(worker, began)
+            self._hold(worker, began, ticket.seconds)
 
         try:
             worker.give(parcel)
@@ -99,11 +99,12 @@ class Slot(Thread):
             self._bury()
             raise
 
-    def _hold(self, worker: Worker, began: float) -> None:
+    def _hold(self, worker: Worker, began: float, seconds: float | None) -> None:
         """Raises LimitExceeded."""
         limits = self._limits
-        if limits.seconds is not None and time.monotonic() - began > limits.seconds:
-            raise LimitExceeded(f"It took longer than the {limits.seconds:g} s that it may take")
+        seconds = limits.seconds if seconds is None else seconds
+        if seconds is not None and time.monotonic() - began > seconds:
+            raise LimitExceeded(f"It took longer than the {seconds:g} s that it may take")
         if limits.memory_mib is not None and worker.resident_mib() > limits.memory_mib:
             raise _too_much(limits)
 

@@ -15,8 +15,10 @@ Answer = TypeVar("Answer")
 class ProcessTicket(Generic[Answer]):
     """Work that waits for a worker, is with one, or has ended."""
 
-    def __init__(self, function: Callable[[Any], Answer], argument: object) -> None:
-        """Both are picklable: `function(argument)` runs in the worker."""
+    def __init__(self, function: Callable[[Any], Answer], argument: object, seconds: float | None = None) -> None:
+        """Both are picklable: `function(argument)` runs in the worker. `seconds`: less than the worker's calls may
+        take."""
+        self.seconds = seconds
         self._work = (function, argument)
         self._unwanted = False
         self.future: Future[Answer] = Future()
