@@ -6,7 +6,7 @@ no more than one batch is in memory twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as StillRunning
 from functools import partial
@@ -49,22 +49,31 @@ class ApartFeatures:
         self._wanted = wanted
 
     def features(self, location: Location, most: int | None = None) -> Features:
+        parts: list[Features] = []
         with TemporaryDirectory(prefix="arpent-") as folder:
+
+            def take() -> None:
+                """What has come, while the rest is being read."""
+                while (path := _batch(Path(folder), len(parts))).exists():
+                    parts.append(self._unpack(path.read_bytes()))
+                    path.unlink()
+
             wish: Wish = (location, most, Path(folder))
-            count = self._answer(location, partial(_spool, self._direct, self._pack), wish)
-            return joined(location, self._unpacked(Path(folder), count))
+            self._answer(location, partial(_spool, self._direct, self._pack), wish, take)
+            take()
+        return joined(location, iter(parts))
 
     def feature(self, location: Location, feature: int) -> Features | None:
         found = self._answer(location, partial(_one, self._direct, self._pack), (location, feature))
         return None if found is None else self._unpack(found)
 
-    def _unpacked(self, folder: Path, count: int) -> Iterator[Features]:
-        for number in range(count):
-            path = _batch(folder, number)
-            yield self._unpack(path.read_bytes())
-            path.unlink()
-
-    def _answer(self, location: Location, function: Callable[[Any], Answer], argument: object) -> Answer:
+    def _answer(
+        self,
+        location: Location,
+        function: Callable[[Any], Answer],
+        argument: object,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
         """What comes of the call. Raises ReadingStopped as soon as nobody wants it any more."""
         call = self._submit(function, argument)
         try:
@@ -74,6 +83,7 @@ class ApartFeatures:
                 except StillRunning:
                     if call.future.done():
                         raise
+                    meanwhile()
                     continue
                 return answer
         except LimitExceeded as error:
