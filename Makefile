@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
+NUMBERS := tests/support tests/unit tests/properties tests/parity tests/golden tests/acceptance
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-services chaos check format lock clean
+.PHONY: help demo serve test test-slow test-bounds test-services chaos check bench format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -33,6 +34,9 @@ test: $(READY) ## Run the tests, but those that take minutes or need services
 
 test-slow: $(READY) ## Run the tests that kill, freeze, attack and take away
 	@$(BIN)/python -m pytest -m "slow and not services" $(TWO)
+
+test-bounds: $(READY) ## Run the tests of numbers again, with every access of the kernels to an array checked
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels $(BIN)/python -m pytest -m "not slow and not services" $(TWO) $(NUMBERS)
 
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python

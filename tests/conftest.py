@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,15 @@ LONGEST = (
     "test_official_client.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
+
+PARTS = ("stac/s2-l2a-33t-120m", "stac/s2-l2a-31ufs-10m", "stac_items", "parcels")
+"""Folders of $ARPENT_TEST_DATA."""
+
+
+def pytest_configure() -> None:
+    """Kernels that were compiled without checks are in the usual cache."""
+    if CHECKED and not os.environ.get("NUMBA_CACHE_DIR"):
+        pytest.exit("NUMBA_BOUNDSCHECK needs a cache of its own, NUMBA_CACHE_DIR: use `make test-bounds`", returncode=4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +43,14 @@ def no_network() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=CHECKED)
+def no_fault_overlooked() -> Iterator[None]:
+    """A kernel that left its arrays fails the test, whatever became of the error."""
+    with told() as faults:
+        yield
+    assert not faults, "\n".join(faults)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""
@@ -41,17 +59,9 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real imagery and parcels, from $ARPENT_TEST_DATA or `../shared/data`; without them the test is skipped."""
+    """Real imagery, items and parcels of third parties (tests/README.md); without them the test is skipped."""
     folder = Path(os.environ.get("ARPENT_TEST_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip("real imagery is not here: set ARPENT_TEST_DATA to its folder")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def shared_reference() -> Path:
-    """Published cases of the real service (`golden.json`) and the slow mask rule, from `../shared/reference`."""
-    folder = ROOT.parent / "shared" / "reference"
-    if not folder.is_dir():
-        pytest.skip("the reference folder ../shared/reference is not here")
+    missing = [part for part in PARTS if not (folder / part).is_dir()]
+    if missing:
+        pytest.skip(f"needs data of third parties: set ARPENT_TEST_DATA to a folder with {', '.join(missing)}")
     return folder

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """Mebibytes an evalscript's heap may grow to."""
     compile_scripts: bool = True
     """Run the numeric part of evalscripts as machine code, checked against the interpreter."""
+    unfiltered_scripts: bool = False
+    """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
     pixel_budget: int = 4_000_000
     """Samples a partition may hold; bounds the memory of a worker."""
     synchronous_workers: int = Field(2, ge=1)

@@ -30,6 +30,7 @@ from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.images.gdal_fallback import ApartImage
 from arpent.adapters.images.reader import CogReader
+from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.errors import ArpentError, InvalidRequest, JobNotFound, WorldError
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job, Status, UserAction
@@ -43,7 +44,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
-from arpent.jobs.runner import Runner
+from arpent.jobs.runner import SPARE_PLACES, Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
@@ -94,6 +95,7 @@ def clients(engine: Engine) -> SqlClientStore:
 
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API; it computes in the processes of the bulkhead (its own, if none is given), which ends with it."""
+    announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
     bulkhead = bulkhead or bulkhead_of(settings)
@@ -211,6 +213,7 @@ def is_wanted(jobs: JobStore, job_id: str) -> bool:
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop`."""
     configure(settings.log_format)
+    announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     run_metrics = RunMetrics()
     executor = executor_of(settings)
@@ -263,7 +266,7 @@ def executor_of(settings: Settings) -> Executor:
         return InlineExecutor()
     if kind == "processes" and (not rest or rest.isdigit()):
         save_metrics = int(rest) if rest else os.cpu_count() or 1
-        return ProcessExecutor(save_metrics, prepare)
+        return ProcessExecutor(save_metrics, prepare, SPARE_PLACES)
     if kind in CLUSTERS and rest.startswith("//"):
         return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
     raise InvalidRequest(

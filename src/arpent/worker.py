@@ -124,8 +124,18 @@ def direct_features(settings: Settings) -> DirectFeatures:
 
 def script_runtime(settings: Settings) -> ScriptRuntime:
     """Interpreters, with a compiler before them unless the operator wants none."""
-    interpreters = V8Runtime(seconds=settings.script_seconds, memory_mib=settings.script_memory)
-    return CompiledRuntime(interpreters) if settings.compile_scripts else interpreters
+    plain = interpreters(settings)
+    return CompiledRuntime(plain) if settings.compile_scripts else plain
+
+
+def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
+    """Interpreters as the operator limits them; `require_mask`: refuse scripts that statistics would refuse."""
+    return V8Runtime(
+        seconds=settings.script_seconds,
+        memory_mib=settings.script_memory,
+        require_mask=require_mask,
+        unfiltered=settings.unfiltered_scripts,
+    )
 
 
 def objects(settings: Settings) -> ObjectStore:

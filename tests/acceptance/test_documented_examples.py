@@ -39,7 +39,7 @@ COLLECTIONS = {
 def examples() -> list[Example]:
     folder = os.environ.get("ARPENT_TEST_DOCUMENTATION")
     if not folder:
-        pytest.skip("set ARPENT_TEST_DOCUMENTATION to a copy of the provider's documentation")
+        pytest.skip("needs a copy of the provider's documentation: set ARPENT_TEST_DOCUMENTATION to its folder")
     found = examples_of(Path(folder) / PAGE)
     assert found, f"no example in {PAGE}"
     return found

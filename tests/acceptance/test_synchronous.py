@@ -71,7 +71,7 @@ def test_a_polygon_in_degrees(server: Server, oauth: OAuth2Session) -> None:
 
 
 def test_a_polygon_on_the_grid_of_a_box(server: Server, oauth: OAuth2Session) -> None:
-    """Both: the grid from the box, data only inside the polygon (FACTS 2.1)."""
+    """Both: the grid from the box, data only inside the polygon (sentinelhub.md 2.1)."""
     geometry = json.loads(shapely.to_geojson(TRIANGLE))
     body = wish({"bbox": list(BOX), "geometry": geometry, "properties": {"crs": UTM}}, NDVI)
     body["calculations"] = {
@@ -152,7 +152,8 @@ def test_a_box_in_web_mercator(server: Server, oauth: OAuth2Session) -> None:
 
 
 def test_the_price(server: Server, oauth: OAuth2Session) -> None:
-    """Area times bands, dataMask left out, times samples and intervals; never less than a hundredth (FACTS 7)."""
+    """Area times bands, dataMask left out, times samples and intervals; never less than a hundredth
+    (sentinelhub.md 7)."""
     body = wish({"bbox": [WEST, NORTH - 2_500, WEST + 4_000, NORTH], "properties": {"crs": UTM}}, NDVI)
     answer = post(oauth, server, body)
     intervals = len(answer.json()["data"])

@@ -23,7 +23,7 @@ def is_pinning(path: Path) -> bool:
 @pytest.fixture(scope="module")
 def tracked(repository: Path) -> list[Path]:
     if shutil.which("git") is None or not (repository / ".git").exists():
-        pytest.skip("not a git checkout")
+        pytest.skip("needs a git checkout")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=True)
     files = [repository / name for name in listed.stdout.split("\0") if name]
     return [path for path in files if path.is_file()]

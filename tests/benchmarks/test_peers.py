@@ -41,7 +41,7 @@ def test_numbers_are_those_of_arpent_within_the_difference_of_the_rules(
 ) -> None:
     peer = PEERS[name]
     if not peer.installed:
-        pytest.skip(f"{peer.package} is not installed: pip install {peer.package}")
+        pytest.skip(f"needs {peer.package}: install requirements/bench.txt")
     given, reference = country
     taken, note, numbers = measure(peer, given)
     found = agreement(reference, numbers)

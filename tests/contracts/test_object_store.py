@@ -38,7 +38,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     else:
         endpoint = os.environ.get("ARPENT_TEST_S3_ENDPOINT")
         if not endpoint:
-            pytest.skip("ARPENT_TEST_S3_ENDPOINT names no S3 gateway")
+            pytest.skip("needs an S3 gateway: run `make test-services`, or set ARPENT_TEST_S3_ENDPOINT to its URL")
         bucket = os.environ.get("ARPENT_TEST_S3_BUCKET", "bucket")
         yield World(CloudObjects({"AWS_ENDPOINT_URL_S3": endpoint}), replace(home, bucket=bucket))
 

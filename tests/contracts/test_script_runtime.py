@@ -216,6 +216,21 @@ class TestSegments:
         assert sorted(answer.failures) == list(range(1, count, 2))
         assert str(answer.failures[39_999]) == "odd"
 
+    @pytest.mark.parametrize("letter", ["x", "\\u0001"])
+    def test_long_messages_from_all_of_many(self, runtime: V8Runtime, letter: str) -> None:
+        """Their texts alone would be 40 megabytes; what does not fit says what the one before it said."""
+        text = (
+            f"const e = new Error(samples.B04 + '{letter}'.repeat(500)); "
+            f"e.stack = e.message + '{letter}'.repeat(2000); throw e"
+        )
+        count = 16_384
+        with runtime.open(script(text)) as session:
+            answer = session.evaluate([samples(np.arange(count), np.ones(count))], np.arange(count + 1))
+        assert set(answer.failures) == set(range(count))
+        assert str(answer.failures[0]).startswith("Error: 0")
+        assert str(answer.failures[10]).startswith("Error: 10")
+        assert str(answer.failures[count - 1]) == str(answer.failures[count // 2])
+
     def test_too_many_buffers_are_a_failure_of_the_segment(self, runtime: V8Runtime) -> None:
         with runtime.open(script("new Uint8Array(3e9); return 1")) as session:
             answer = run(session, ONE)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.errors import (
     ScriptError,
@@ -24,6 +20,7 @@ from arpent.domain.errors import (
     ScriptTimeout,
 )
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput, ScriptSession
+from tests.support.interpreters import interpreters
 
 pytestmark = pytest.mark.slow
 
@@ -41,19 +38,17 @@ def runtime() -> Iterator[V8Runtime]:
         yield runtime
 
 
+@pytest.fixture(scope="module")
+def patient() -> Iterator[V8Runtime]:
+    """On a busy machine it takes more than a second to fill the memory."""
+    with V8Runtime(30, 128) as runtime:
+        yield runtime
+
+
 def call(session: ScriptSession, values: tuple[float, ...] = (1.0, 2.0, 3.0)) -> ScriptAnswer:
     numbers = np.array(values)
     samples = ScriptInput(values=(numbers, np.ones(len(numbers), np.uint8)), scales=((1, 0), (1, 0)))
     return session.evaluate([samples], np.array([0, 1, len(numbers)]))
-
-
-def children(process: int) -> list[int]:
-    path = Path(f"/proc/{process}/task/{process}/children")
-    return [int(word) for word in path.read_text().split()] if path.exists() else []
-
-
-def interpreters() -> list[int]:
-    return [child for zygote in children(os.getpid()) for child in children(zygote)]
 
 
 def assert_unharmed(runtime: V8Runtime) -> None:
@@ -87,9 +82,8 @@ def body(text: str) -> str:
         ("const m = new Map(); for (let i = 0; ; i++) m.set(i, [i])", ScriptError),
     ],
 )  # fmt: skip
-def test_greedy_pixel(runtime: V8Runtime, text: str, expected: type[ScriptError]) -> None:
-    start = time.monotonic()
-    with runtime.open(body(text)) as session:
+def test_greedy_pixel(runtime: V8Runtime, patient: V8Runtime, text: str, expected: type[ScriptError]) -> None:
+    with (patient if expected is ScriptOutOfMemory else runtime).open(body(text)) as session:
         try:
             failures = call(session).failures
             assert set(failures) == {0, 1}
@@ -97,7 +91,6 @@ def test_greedy_pixel(runtime: V8Runtime, text: str, expected: type[ScriptError]
         except ScriptError as raised:
             error = raised
     assert isinstance(error, expected), repr(error)
-    assert time.monotonic() - start < SECONDS + 3
     assert_unharmed(runtime)
 
 
@@ -271,22 +264,6 @@ def test_globals_are_not_shared_between_sessions(runtime: V8Runtime) -> None:
             assert call(session).values[0].tolist() == [1, 1, 1]
 
 
-@pytest.mark.skipif(not v8_seccomp.available(), reason="no system-call filter on this machine")
-def test_an_interpreter_is_filtered_and_limited(runtime: V8Runtime) -> None:
-    with runtime.open(HONEST):
-        (process,) = interpreters()
-        status = Path(f"/proc/{process}/status").read_text()
-        assert "Seccomp:\t2\n" in status
-        assert "NoNewPrivs:\t1\n" in status
-        limits = Path(f"/proc/{process}/limits").read_text()
-        assert re.search(r"Max core file size +0 +0 ", limits)
-        assert re.search(r"Max file size +0 +0 ", limits)
-        assert re.search(r"Max data size +\d+ +\d+ ", limits)
-        names = {number.readlink().as_posix() for number in Path(f"/proc/{process}/fd").iterdir()}
-        assert not any(name.startswith("/") and name != "/dev/null" for name in names), names
-        assert b"ARPENT" not in Path(f"/proc/{process}/environ").read_bytes()
-
-
 @pytest.mark.parametrize(
     ("end", "expected"), [(signal.SIGSEGV, ScriptExecutionError), (signal.SIGTRAP, ScriptOutOfMemory)]
 )
@@ -295,7 +272,7 @@ def test_an_interpreter_that_dies_is_an_error_of_its_script(
 ) -> None:
     """SIGTRAP is how V8 ends itself when its heap is full and no garbage collection helps."""
     with runtime.open(HONEST) as session:
-        os.kill(interpreters()[0], end)
+        os.kill(int(interpreters()[0].name), end)
         with pytest.raises(expected):
             call(session)
     assert_unharmed(runtime)

@@ -38,7 +38,7 @@ def reason(both: tuple[V8Runtime, Workshop], path: Path) -> str | None:
     return None
 
 
-@pytest.mark.skipif(FOLDER is None, reason="ARPENT_SCRIPT_CORPUS names no folder of scripts")
+@pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_SCRIPT_CORPUS to a folder of *.js")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_same_bits(both: tuple[V8Runtime, Workshop], path: Path) -> None:
     reason(both, path)

@@ -26,7 +26,7 @@ def runtime() -> Iterator[V8Runtime]:
         yield runtime
 
 
-@pytest.mark.skipif(FOLDER is None, reason="ARPENT_SCRIPT_CORPUS names no folder of scripts")
+@pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_SCRIPT_CORPUS to a folder of *.js")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_public_script(runtime: V8Runtime, path: Path) -> None:
     verdict, told = compare(runtime, path.read_text())

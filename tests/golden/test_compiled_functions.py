@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -10,11 +9,12 @@ import pytest
 
 from arpent.adapters.scripts.jit.kernel_cache import Workshop
 from arpent.adapters.scripts.v8.runtime import V8Runtime
-from tests.golden.test_functions import DOCUMENTED, KINDS, SHARED, expression_of
+from tests.golden.test_functions import WORKED_OUT, expression_of
+from tests.support.published import cases
 from tests.support.referee import judge
 
-CASES = json.loads(SHARED.read_text()) if SHARED.exists() else []
-EXPRESSIONS = [expression_of(case) for case in CASES if case["kind"] in KINDS] + [text for text, _ in DOCUMENTED]
+PUBLISHED = cases("evalscript_function", "evalscript_visualizer", "evalscript_expression")
+EXPRESSIONS = [expression_of(case) for case in PUBLISHED] + [text for text, _ in WORKED_OUT]
 LAST_NUMBER = re.compile(r"(?<=[(,\s])-?\d+(\.\d+)?(?=\)[^()]*$)|(?<=\()-?\d+(\.\d+)?(?=, )")
 INTERPRETED = ("log", "pow")
 """Names in reasons: the last bit of these functions is each library's own."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import exactextract
 import numpy as np
 import pytest
 import shapely
+from exactextract.raster import NumPyRasterSource
 from pyproj import CRS
 
 from arpent.domain.calculation import Calculation
@@ -13,9 +15,6 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
 from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.statistics import summarise
-
-exactextract = pytest.importorskip("exactextract")
-from exactextract.raster import NumPyRasterSource  # noqa: E402
 
 CASES = [(32633, 5e5, 5e6, 10.0), (3035, 4.3e6, 2.9e6, 10.0), (4326, 14.0, 45.0, 1e-4)]
 

@@ -128,7 +128,7 @@ def test_finer_and_coarser_than_the_image(engine: tuple[Engine, list[Scene]], re
     ("script", "bands"), [(NDVI, 4), (GREENEST_DAY, 2), (GREENEST_TILE, 2)], ids=["simple", "day", "tile"]
 )
 def test_the_price(engine: tuple[Engine, list[Scene]], script: Script, bands: int):
-    """Area, bands and samples of every interval with data, whatever the cut (FACTS 7)."""
+    """Area, bands and samples of every interval with data, whatever the cut (sentinelhub.md 7)."""
     made, scenes = engine
     body = wish(script.text)
     parcels = good_parcels(8)

@@ -1,4 +1,4 @@
-"""Reading against rasterio: every layout, block by block; and sampling of real imagery against PROJ at every sample."""
+"""Reading against rasterio: every layout, block by block; and sampling of scenes against PROJ at every sample."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from arpent.raster.mosaicking_order import arrange
 from arpent.raster.sampling_plan import Site
 from tests.support.cogs import DN, all_inside, band, centres, collection, formula, item, source, wants, write
 from tests.support.imagery import scenes_of
+from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.world import make_imagery
 
 TILES = {"tiled": True, "blockxsize": 48, "blockysize": 32}
 STRIPS = {"tiled": False, "blockysize": 7}
@@ -153,18 +155,41 @@ def test_real_images_equal_rasterio(shared_data: Path, reader: CogReader) -> Non
         same_as_rasterio(reader, str(path))
 
 
-@pytest.mark.parametrize("parcels", ["si_fiboa_100_4326.gpkg", "si_fiboa_100_3794.gpkg", "geopackage-example.gpkg"])
+@pytest.fixture(scope="module")
+def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up country: its scenes, and parcels in three reference systems. The aligned box is not among them: in
+    another system its samples lie on borders of pixels, where the last bit of a coordinate decides."""
+    folder = tmp_path_factory.mktemp("country")
+    make_imagery(folder / "stac")
+    parcels = [parcel for parcel in good_parcels() if parcel.kind != "aligned box"]
+    for epsg in (32633, 3794, 4326):
+        write_geopackage(folder / f"{epsg}.gpkg", parcels, epsg)
+    return folder
+
+
+REAL = ("si_fiboa_100_4326.gpkg", "si_fiboa_100_3794.gpkg", "geopackage-example.gpkg")
+
+
+@pytest.fixture(params=["32633.gpkg", "3794.gpkg", "4326.gpkg", *REAL])
+def places(request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    """Scenes and a GeoPackage: made ones, and real ones."""
+    if request.param in REAL:
+        data = request.getfixturevalue("shared_data")
+        return data / "stac" / "s2-l2a-33t-120m", data / "parcels" / request.param
+    folder = request.getfixturevalue("country")
+    return folder / "stac", folder / request.param
+
+
 @pytest.mark.parametrize("order", list(MosaickingOrder))
-def test_a_mosaic_of_real_scenes_equals_the_slow_way(
-    shared_data: Path, reader: CogReader, parcels: str, order: MosaickingOrder
-) -> None:
-    """Two tiles that overlap, five dates, two bands: per sample the first item that has data in both."""
-    crs = CRS.from_user_input(pyogrio.read_info(shared_data / "parcels" / parcels)["crs"])
-    bounds = pyogrio.read_bounds(shared_data / "parcels" / parcels)[1].T
+def test_a_mosaic_equals_the_slow_way(places: tuple[Path, Path], reader: CogReader, order: MosaickingOrder) -> None:
+    """Two tiles that overlap, several dates, two bands: per sample the first item that has data in both."""
+    scenes, parcels = places
+    crs = CRS.from_user_input(pyogrio.read_info(parcels)["crs"])
+    bounds = pyogrio.read_bounds(parcels)[1].T
     resolution = 0.0004 if crs.is_geographic else 40.0
     grids = Grids.over(np.ascontiguousarray(bounds), Resolution(x=resolution, y=resolution))
     site = Site(crs=crs, grids=grids, samples=all_inside(grids))
-    found = scenes_of(shared_data / "stac" / "s2-l2a-33t-120m")
+    found = scenes_of(scenes)
     items = arrange(
         [
             item(one.id, {key: str(one.images[key]) for key in ("B04", "SCL")}, cloud_cover=one.cloud_cover,

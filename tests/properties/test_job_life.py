@@ -30,7 +30,7 @@ POLICY = Policy(unhealthy_least=10**6)
 
 
 class JobLife(RuleBasedStateMachine):
-    """The model: `status` and `action` as FACTS 1.4 has them, and the set of features that have numbers."""
+    """The model: `status` and `action` as sentinelhub.md 1.4 has them, and the set of features that have numbers."""
 
     def __init__(self) -> None:
         super().__init__()

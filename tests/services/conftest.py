@@ -55,7 +55,7 @@ class Gateway:
 def gateway() -> Gateway:
     endpoint = os.environ.get("ARPENT_TEST_S3_ENDPOINT")
     if not endpoint:
-        pytest.skip("ARPENT_TEST_S3_ENDPOINT names no S3 gateway")
+        pytest.skip("needs an S3 gateway: run `make test-services`, or set ARPENT_TEST_S3_ENDPOINT to its URL")
     name = f"season-{uuid4().hex[:8]}"
     make_bucket(endpoint, name, OWNER)
     return Gateway(endpoint=endpoint, bucket=name, keys=OWNER, store=bucket_of(endpoint, name, OWNER))

@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
 
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.work.store import SqlWorkStore
@@ -52,7 +52,7 @@ SILENCE_SECONDS = 3.0
 @pytest.fixture(scope="module", autouse=True)
 def wanted() -> None:
     if not os.environ.get("ARPENT_TEST_DASK"):
-        pytest.skip("ARPENT_TEST_DASK is not set")
+        pytest.skip("needs time for Dask: run `make test-services`, or set ARPENT_TEST_DASK to 1")
 
 
 @pytest.fixture

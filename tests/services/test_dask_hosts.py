@@ -30,7 +30,7 @@ from tests.support.scripts import slow_script
 from tests.support.server import Server, wait_for
 
 pytestmark = pytest.mark.services
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
 
 FIELDS = 400
 TURNS = 8_000
@@ -45,9 +45,9 @@ SETTINGS = {
 @pytest.fixture(scope="module", autouse=True)
 def wanted() -> None:
     if not os.environ.get("ARPENT_TEST_DASK"):
-        pytest.skip("ARPENT_TEST_DASK is not set")
+        pytest.skip("needs time for Dask: run `make test-services`, or set ARPENT_TEST_DASK to 1")
     if why := hindrance():
-        pytest.skip(f"this machine can have no network namespaces as hosts: {why}")
+        pytest.skip(f"needs network namespaces as hosts: {why}")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tests.support.middle import catch, check_the_same, serving, slow_body, stop
 from tests.support.server import Server
 
 pytestmark = pytest.mark.services
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
 
 SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__RETRY_SECONDS": "0.1", "LOG_FORMAT": "json"}
 SECRET = "never-say-this-aloud"
@@ -26,7 +26,7 @@ BODY = slow_body("s3://results/dask")
 @pytest.fixture(scope="module", autouse=True)
 def wanted() -> None:
     if not os.environ.get("ARPENT_TEST_DASK"):
-        pytest.skip("ARPENT_TEST_DASK is not set")
+        pytest.skip("needs time for Dask: run `make test-services`, or set ARPENT_TEST_DASK to 1")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
 
 from dask import config
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.services
 @pytest.fixture(scope="module", autouse=True)
 def wanted() -> None:
     if not os.environ.get("ARPENT_TEST_DASK"):
-        pytest.skip("ARPENT_TEST_DASK is not set")
+        pytest.skip("needs time for Dask: run `make test-services`, or set ARPENT_TEST_DASK to 1")
 
 
 @pytest.fixture(scope="module")

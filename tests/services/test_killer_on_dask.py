@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
 
 from arpent.adapters.executors.dask.executor import DaskExecutor
 from arpent.domain.job import Status
@@ -33,7 +33,7 @@ KILLER = PARCELS[11].id
 def workers(tmp_path: Path) -> Iterator[Cluster]:
     """Two workers that a nanny starts again when they die."""
     if not os.environ.get("ARPENT_TEST_DASK"):
-        pytest.skip("ARPENT_TEST_DASK is not set")
+        pytest.skip("needs time for Dask: run `make test-services`, or set ARPENT_TEST_DASK to 1")
     environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with cluster(tmp_path, (), **environment) as made:
         for number in range(2):

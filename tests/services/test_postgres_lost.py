@@ -32,7 +32,7 @@ CUT = (
 def cluster() -> Iterator[Cluster]:
     """One that nobody else uses."""
     if not os.environ.get("ARPENT_TEST_POSTGRES"):
-        pytest.skip("ARPENT_TEST_POSTGRES is not set")
+        pytest.skip("needs PostgreSQL: run `make test-services`, or set ARPENT_TEST_POSTGRES to its URL")
     with running_cluster() as cluster:
         yield cluster
 

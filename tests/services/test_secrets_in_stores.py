@@ -122,7 +122,7 @@ def watched(
     with ExitStack() as stack:
         workers = None
         if request.param == "dask":
-            pytest.importorskip("distributed")
+            pytest.importorskip("distributed", reason="needs Dask: install arpent[dask]")
             (tmp_path / "dask").mkdir()
             workers = stack.enter_context(cluster(tmp_path / "dask", (1, 1), **SPILLING, **variables))
             settings["EXECUTOR"] = workers.address.replace("tcp", "dask")

@@ -25,7 +25,7 @@ def empty_database(kind: str, folder: Path) -> Iterator[str]:
         return
     url = os.environ.get("ARPENT_TEST_POSTGRES")
     if not url:
-        pytest.skip("ARPENT_TEST_POSTGRES is not set")
+        pytest.skip("needs PostgreSQL: run `make test-services`, or set ARPENT_TEST_POSTGRES to its URL")
     schema = f"test_{uuid4().hex[:12]}"
     keeper = make_engine(url)
     with keeper.begin() as connection:

@@ -1,4 +1,4 @@
-"""The grid and the polygon rule of the real service, slowly: FACTS 4.1 and 4.2, read word by word."""
+"""The grid and the polygon rule of the real service, slowly: sentinelhub.md 4.1 and 4.2, read word by word."""
 
 from __future__ import annotations
 

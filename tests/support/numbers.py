@@ -1,4 +1,4 @@
-"""For the oracle: intervals, statistics, percentiles and histograms, value by value (FACTS 2.3, 2.4, 3.3)."""
+"""For the oracle: intervals, statistics, percentiles and histograms, value by value (sentinelhub.md 2.3, 2.4, 3.3)."""
 
 from __future__ import annotations
 

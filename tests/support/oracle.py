@@ -105,7 +105,7 @@ def choose(
     """The scenes of an interval that reach the polygon, in mosaicking order."""
     wish = source.get("dataFilter", {})
     if "timeRange" in wish:
-        last = instant(wish["timeRange"]["to"]) + timedelta(microseconds=1)  # both ends count (FACTS 2.2)
+        last = instant(wish["timeRange"]["to"]) + timedelta(microseconds=1)  # both ends count (sentinelhub.md 2.2)
         start, end = max(start, instant(wish["timeRange"]["from"])), min(end, last)
     found = [
         scene
@@ -206,7 +206,7 @@ def _layer(scene: Scene, place: Place, part: Part, harmonize: bool) -> list[Pixe
 
 
 def _value(band: str, number: float, scene: Scene, part: Part, harmonize: bool) -> float:
-    """A stored number in the unit asked for (FACTS 6, harmonizeValues)."""
+    """A stored number in the unit asked for (sentinelhub.md 6, harmonizeValues)."""
     scale = part.scales.get(band, 1.0 if band == "SCL" else REFLECTANCE)
     if band != "SCL" and (harmonize or scale == REFLECTANCE):
         number += scene.offset

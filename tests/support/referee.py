@@ -12,7 +12,7 @@ from arpent.adapters.scripts.jit.session import same
 from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.domain.ports.scripts import Scene, ScriptInput, ScriptRuntime, ScriptSession
-from arpent.evalscript.compile.tree import Unsupported
+from arpent.evalscript.compile import Unsupported
 from arpent.evalscript.layout import MemoryLayout
 
 ODD = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, 0.49999999999999994, 1e308, -1e308, 5e-324, 2.0**31, 2.0**53 + 2,

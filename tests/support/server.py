@@ -18,6 +18,8 @@ from typing import Any
 import psutil
 import requests
 
+from tests.support.bounds import SIGN, watch
+
 PATIENCE = 60.0
 """Seconds a server may take to come up."""
 MARK = "ARPENT_TEST_MARK"
@@ -55,6 +57,8 @@ class Server:
     """Further ARPENT_* variables, without the prefix; None takes one of ours away."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Further variables of any name."""
+    before: Sequence[str] = ()
+    """A command that runs the commands, such as one that takes something away from them."""
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     process: subprocess.Popen[bytes] | None = None
@@ -101,10 +105,12 @@ class Server:
 
     def run(self, arguments: Sequence[str], seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """An `arpent` command with this server's settings, to its end."""
-        return subprocess.run(
-            [*arpent(), *arguments], env=self.environment, cwd=self.folder, capture_output=True, text=True,
-            timeout=seconds, check=False,
+        done = subprocess.run(
+            [*self.before, *arpent(), *arguments], env=self.environment, cwd=self.folder, capture_output=True,
+            text=True, timeout=seconds, check=False,
         )  # fmt: skip
+        assert SIGN not in done.stdout + done.stderr, done.stderr
+        return done
 
     def add_client(self, name: str = "tests") -> tuple[str, str]:
         """Register a client: (id, secret)."""
@@ -116,9 +122,10 @@ class Server:
     def start(self) -> Server:
         """Start it and wait until it says that it is well."""
         self.buckets.mkdir(parents=True, exist_ok=True)
+        watch(self.folder / "server.log")
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*arpent(), "serve"], env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
+                [*self.before, *arpent(), "serve"], env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         try:

@@ -52,9 +52,9 @@ def small_disk(path: Path, mebibytes: int) -> Iterator[SmallDisk]:
     try:
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        pytest.skip("no `mount` here: a full disk cannot be tried")
+        pytest.skip("needs a small disk to fill, but there is no `mount` here")
     if done.returncode:
-        pytest.skip(f"a full disk cannot be tried, as mounting one is refused: {done.stderr.strip()}")
+        pytest.skip(f"needs a small disk to fill (run as root): {done.stderr.strip()}")
     try:
         yield SmallDisk(path=path)
     finally:

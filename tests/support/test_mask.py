@@ -1,17 +1,12 @@
-"""The oracle's polygon rule against published counts, the shared reference and cases checkable by hand."""
+"""The oracle's polygon rule against published counts and cases checkable by hand."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-from pathlib import Path
-
-import numpy as np
-import pytest
 import shapely
 from shapely.geometry import shape
 
 from tests.support.mask import grid_of, inside
+from tests.support.published import Case, one_test_each
 
 
 def test_a_box_on_its_grid_fills_it() -> None:
@@ -41,28 +36,10 @@ def test_grids_round_half_up_and_have_at_least_one_sample() -> None:
     assert grid_of((0, 0, 1, 1), {"width": 11.9, "height": 3}) == (11, 3)
 
 
-def test_published_counts(shared_reference: Path) -> None:
-    cases = json.loads((shared_reference / "golden.json").read_text())
-    for case in (case for case in cases if case["kind"] == "grid_and_mask"):
-        polygon = shape(case["input"]["geometry"])
-        width, height = grid_of(polygon.bounds, case["input"])
-        expected = case["expected"]
-        assert (width, height) == (expected["width"], expected["height"]), case["id"]
-        count = int(inside(polygon, polygon.bounds, width, height).sum())
-        assert count == expected["sampleCount"] - expected["noDataCount"], case["id"]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_same_as_the_shared_reference(seed: int, shared_reference: Path) -> None:
-    found = importlib.util.spec_from_file_location("mask_rule", shared_reference / "mask_rule.py")
-    assert found is not None
-    assert found.loader is not None
-    reference = importlib.util.module_from_spec(found)
-    found.loader.exec_module(reference)
-    dice = np.random.default_rng(seed)
-    blobs = shapely.buffer(shapely.points(dice.uniform(0, 100, (3, 2))), dice.uniform(5, 30, 3), quad_segs=3)
-    polygon = shapely.union_all(blobs).difference(shapely.Point(*dice.uniform(0, 100, 2)).buffer(8))
-    rings = [np.array(ring.coords) for part in shapely.get_parts(polygon) for ring in (part.exterior, *part.interiors)]
-    width, height = grid_of(polygon.bounds, {"resx": 7, "resy": 7})
-    expected = reference.polygon_mask(rings, polygon.bounds, width, height)
-    assert np.array_equal(inside(polygon, polygon.bounds, width, height), expected)
+@one_test_each("grid_and_mask")
+def test_published_counts(case: Case) -> None:
+    polygon, expected = shape(case["input"]["geometry"]), case["expected"]
+    width, height = grid_of(polygon.bounds, case["input"])
+    assert (width, height) == (expected["width"], expected["height"])
+    count = int(inside(polygon, polygon.bounds, width, height).sum())
+    assert count == expected["sampleCount"] - expected["noDataCount"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.compare import differences
 from tests.support.numbers import histogram, intervals_of, statistics
+from tests.support.published import Case, one_test_each
 
 
 def aggregation(start: str, end: str, of: str, **more: str) -> dict[str, Any]:
@@ -66,15 +65,14 @@ def test_one_value_alone_lies_in_the_last_bin() -> None:
     assert by_width["bins"] == [{"lowEdge": 0.5, "highEdge": 0.6, "count": 1}]
 
 
-def test_published_edges(shared_reference: Path) -> None:
-    cases = json.loads((shared_reference / "golden.json").read_text())
-    for case in (case for case in cases if case["kind"] == "histogram"):
-        wish = dict(case["input"])
-        values = [wish.pop(key) for key in ("dataMin", "dataMax") if key in wish]
-        answer = histogram(values, wish)
-        assert answer is not None
-        edges = [entry["lowEdge"] for entry in answer["bins"]] + [answer["bins"][-1]["highEdge"]]
-        assert edges == case["expected"]["edges"], case["id"]
+@one_test_each("histogram")
+def test_published_edges(case: Case) -> None:
+    wish = dict(case["input"])
+    values = [wish.pop(key) for key in ("dataMin", "dataMax") if key in wish]
+    answer = histogram(values, wish)
+    assert answer is not None
+    edges = [entry["lowEdge"] for entry in answer["bins"]] + [answer["bins"][-1]["highEdge"]]
+    assert edges == case["expected"]["edges"]
 
 
 def test_comparing_sees_values_types_and_keys() -> None:

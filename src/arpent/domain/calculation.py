@@ -10,7 +10,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
-    """Exactly one of `bins`, `bin_count` and `bin_width` is set (FACTS 2.4)."""
+    """Exactly one of `bins`, `bin_count` and `bin_width` is set (sentinelhub.md 2.4)."""
 
     bins: tuple[float, ...] | None = None
     """Edges, ascending, at least two."""
@@ -55,7 +55,7 @@ class Calculations:
 
     def of(self, output: str, band: str) -> Calculation:
         """What this band reports. An output with an entry of its own never falls back to `default`; inside
-        an entry the exact band beats `default` (FACTS 2.4: no deep merge)."""
+        an entry the exact band beats `default` (sentinelhub.md 2.4: no deep merge)."""
         entry = self.outputs.get(output) or self.outputs.get(DEFAULT)
         if entry is None:
             return Calculation()

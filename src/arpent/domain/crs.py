@@ -1,4 +1,4 @@
-"""Reference systems: which coordinate reference systems features may come in (FACTS 2.1)."""
+"""Reference systems: which coordinate reference systems features may come in (sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SUPPORTED_CODES = frozenset(
         3161, 3346, 3413, 3416, 3578, 3580, 3765, 3794, 3844, 3912, 3995, 4026, 5514, 28992, 32184,
     )
 )  # fmt: skip
-"""EPSG codes the real service takes; OGC:CRS84 (4326 with longitude first) beside them (FACTS 2.1)."""
+"""EPSG codes the real service takes; OGC:CRS84 (4326 with longitude first) beside them (sentinelhub.md 2.1)."""
 
 
 def code(crs: CRS) -> int | None:

@@ -25,6 +25,7 @@ ArpentError
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
+│  ├─ SandboxUnavailable    evalscripts cannot be locked in as the operator wants it
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
 ├─ ReadingStopped           nobody wants any more what was being read
@@ -49,7 +50,7 @@ class InvalidRequest(CallerError):
     """A field of the request body is missing or wrong.
 
     `violations` are pairs (parameter, violation); a parameter is a path such as
-    `aggregation->resx`, as the real service writes it (FACTS 1.5).
+    `aggregation->resx`, as the real service writes it (sentinelhub.md 1.5).
     """
 
     def __init__(self, message: str, violations: Sequence[tuple[str, str]] = ()) -> None:
@@ -199,6 +200,10 @@ class StorageNotFound(WorldError):
 
 class StorageUnavailable(WorldError):
     """The object store does not answer as it should."""
+
+
+class SandboxUnavailable(WorldError):
+    """Evalscripts cannot be locked in here as they should be, and no setting says to run them all the same."""
 
 
 class WorkLost(WorldError):

@@ -9,7 +9,7 @@ DATA_MASK = "dataMask"
 
 
 class Mosaicking(StrEnum):
-    """What a pixel's `samples` are (FACTS 5.2)."""
+    """What a pixel's `samples` are (sentinelhub.md 5.2)."""
 
     SIMPLE = "SIMPLE"
     ORBIT = "ORBIT"
@@ -17,7 +17,7 @@ class Mosaicking(StrEnum):
 
 
 class SampleType(StrEnum):
-    """What an output's numbers become before statistics (FACTS 5.1)."""
+    """What an output's numbers become before statistics (sentinelhub.md 5.1)."""
 
     INT8 = "INT8"
     UINT8 = "UINT8"
@@ -28,7 +28,7 @@ class SampleType(StrEnum):
 
     @property
     def integer(self) -> bool:
-        """Whether histograms of it use integer edges; AUTO counts as float (FACTS 2.4)."""
+        """Whether histograms of it use integer edges; AUTO counts as float (sentinelhub.md 2.4)."""
         return self not in (SampleType.FLOAT32, SampleType.AUTO)
 
 
@@ -59,7 +59,7 @@ class Output:
     sample_type: SampleType
     """FLOAT32 unless the script says otherwise."""
     mask: int | None
-    """Which band of the dataMask output masks it; None: it is not masked (FACTS 5.1)."""
+    """Which band of the dataMask output masks it; None: it is not masked (sentinelhub.md 5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

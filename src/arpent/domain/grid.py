@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAXIMUM_SIDE = 2500
-"""Samples per side, at most (FACTS 2.3)."""
+"""Samples per side, at most (sentinelhub.md 2.3)."""
+_UNCOUNTED = 1e9
+"""Where counting samples ends: far too many, and the product of two sides fits int64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,8 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grids:
-    """One grid per feature: its bounds cut into `width` x `height` samples, stretched to fill them (FACTS 4.1)."""
+    """One grid per feature: its bounds cut into `width` x `height` samples, stretched to fill them
+    (sentinelhub.md 4.1)."""
 
     bounds: NDArray[np.float64]
     """(n, 4): minx, miny, maxx, maxy in the features' CRS."""
@@ -62,18 +65,20 @@ class Grids:
 
     @classmethod
     def over(cls, bounds: NDArray[np.float64], sampling: Resolution | Size) -> Grids:
-        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (FACTS 4.1)."""
+        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (sentinelhub.md 4.1)."""
         if isinstance(sampling, Size):
             width = np.full(len(bounds), sampling.width, np.int64)
             height = np.full(len(bounds), sampling.height, np.int64)
         else:
-            width = _round(bounds[:, 2] - bounds[:, 0], sampling.x)
-            height = _round(bounds[:, 3] - bounds[:, 1], sampling.y)
+            with np.errstate(over="ignore"):
+                width = _round(bounds[:, 2] - bounds[:, 0], sampling.x)
+                height = _round(bounds[:, 3] - bounds[:, 1], sampling.y)
         return cls(bounds=bounds, width=width, height=height)
 
 
 def _round(extent: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:
-    return np.maximum(1, np.floor(extent / resolution + 0.5)).astype(np.int64)
+    count = np.floor(extent / resolution + 0.5)
+    return np.fmin(np.fmax(count, 1.0), _UNCOUNTED).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Interval:
-    """Half-open: an acquisition at `end` belongs to the next interval (FACTS 2.3)."""
+    """Half-open: an acquisition at `end` belongs to the next interval (sentinelhub.md 2.3)."""
 
     start: datetime
     """First instant inside; aware, UTC."""
@@ -44,7 +44,7 @@ class Period:
 
 
 class LastInterval(StrEnum):
-    """What becomes of a last interval that would pass the end of the range (FACTS 2.3)."""
+    """What becomes of a last interval that would pass the end of the range (sentinelhub.md 2.3)."""
 
     SKIP = "SKIP"
     SHORTEN = "SHORTEN"
@@ -55,7 +55,7 @@ def split(whole: Interval, period: Period, last: LastInterval) -> tuple[Interval
     """Cut `whole` into periods counted from its start, so that month ends do not drift.
 
     An interval fits if its end is not after the end of the range; `…T23:59:59Z` with P1D
-    therefore drops that last day under SKIP, as the real service does (FACTS 2.3).
+    therefore drops that last day under SKIP, as the real service does (sentinelhub.md 2.3).
     """
     slices: list[Interval] = []
     count = 0
@@ -72,10 +72,10 @@ def split(whole: Interval, period: Period, last: LastInterval) -> tuple[Interval
 
 
 def iso_seconds(moment: datetime) -> str:
-    """`2020-06-01T00:00:00Z`: UTC, whole seconds, as results and scripts show instants (FACTS 3.2)."""
+    """`2020-06-01T00:00:00Z`: UTC, whole seconds, as results and scripts show instants (sentinelhub.md 3.2)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso_microseconds(moment: datetime) -> str:
-    """`2022-08-26T08:55:08.962021Z`: UTC, always six digits, as task objects show instants (FACTS 1.3)."""
+    """`2022-08-26T08:55:08.962021Z`: UTC, always six digits, as task objects show instants (sentinelhub.md 1.3)."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

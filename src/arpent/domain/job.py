@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Wire values (FACTS 1.3); PARTIAL is never a job's status."""
+    """Wire values (sentinelhub.md 1.3); PARTIAL is never a job's status."""
 
     CREATED = "CREATED"
     ANALYSING = "ANALYSING"

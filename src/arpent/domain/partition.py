@@ -36,7 +36,7 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     """Why features failed."""
     processing_units: float = 0.0
-    """What the partition cost by the formula of FACTS 7."""
+    """What the partition cost by the formula of sentinelhub.md 7."""
     bytes_read: int = 0
     """Compressed bytes read from images."""
     seconds: tuple[tuple[str, float], ...] = ()

@@ -15,7 +15,7 @@ from arpent.domain.location import Location
 
 
 class MosaickingOrder(StrEnum):
-    """Which acquisition wins a pixel (FACTS 2.2)."""
+    """Which acquisition wins a pixel (sentinelhub.md 2.2)."""
 
     MOST_RECENT = "mostRecent"
     LEAST_RECENT = "leastRecent"
@@ -35,7 +35,7 @@ class Source:
     """One entry of `input.data`."""
 
     id: str
-    """`id` of the entry, or its ordinal as text (FACTS 2.2)."""
+    """`id` of the entry, or its ordinal as text (sentinelhub.md 2.2)."""
     collection: str
     """Collection id, `sentinel-2-l2a`."""
     time_range: Interval | None = None
@@ -49,7 +49,7 @@ class Source:
     downsampling: Resampling = Resampling.NEAREST
     """When a sample is coarser than the source."""
     harmonize_values: bool = True
-    """Shift processing baseline 04.00 and later to the old scale, clamp negatives (FACTS 6)."""
+    """Shift processing baseline 04.00 and later to the old scale, clamp negatives (sentinelhub.md 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from arpent.domain.interval import Interval
 
 
 class ErrorType(StrEnum):
-    """Why an interval or a feature has no numbers (FACTS 1.5)."""
+    """Why an interval or a feature has no numbers (sentinelhub.md 1.5)."""
 
     BAD_REQUEST = "BAD_REQUEST"
     EXECUTION_ERROR = "EXECUTION_ERROR"
@@ -64,7 +64,7 @@ class BandStatistics:
     mean: NDArray[np.float64]
     """(n,)."""
     standard_deviation: NDArray[np.float64]
-    """(n,): population (FACTS 3.3)."""
+    """(n,): population (sentinelhub.md 3.3)."""
     sample_count: NDArray[np.int64]
     """(n,): all samples of the grid, inside the polygon or not."""
     no_data_count: NDArray[np.int64]
@@ -84,7 +84,7 @@ class IntervalResult:
     interval: Interval
     """The slice of time."""
     present: NDArray[np.bool_]
-    """(n,): some item reaches the feature; without one the interval is left out (FACTS 3.2)."""
+    """(n,): some item reaches the feature; without one the interval is left out (sentinelhub.md 3.2)."""
     outputs: Mapping[str, Mapping[str, BandStatistics]]
     """Output id → band → statistics."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class IntervalResult:
     items: tuple[str, ...] = ()
     """Ids of the items that were considered."""
     band_samples: float = 0.0
-    """Input bands times data samples per pixel, over three: B x S of the processing units (FACTS 7)."""
+    """Input bands times data samples per pixel, over three: B x S of the processing units (sentinelhub.md 7)."""
     used: NDArray[np.bool_] | None = None
     """(items, n): which of `items` gave samples to which feature (provenance)."""
 
@@ -110,4 +110,4 @@ class PartitionResult:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → why it failed as a whole."""
     processing_units: float = 0.0
-    """What the numbers cost (FACTS 7)."""
+    """What the numbers cost (sentinelhub.md 7)."""

@@ -1,4 +1,4 @@
-"""Processing units by the real service's formula (FACTS 7)."""
+"""Processing units by the real service's formula (sentinelhub.md 7)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from arpent.domain.evalscript import DATA_MASK
 REFERENCE_AREA = 512 * 512
 """Samples that cost one unit with three bands."""
 LEAST_AREA = 0.01
-"""Floor of the area factor; it sits on the area, not on the product (FACTS 7)."""
+"""Floor of the area factor; it sits on the area, not on the product (sentinelhub.md 7)."""
 REFERENCE_BANDS = 3
 """Bands that cost one unit."""
 LEAST_REQUEST = 0.01
-"""Least price of a synchronous request (FACTS 7)."""
+"""Least price of a synchronous request (sentinelhub.md 7)."""
 
 
 def area(sample_count: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -30,7 +30,7 @@ def band_samples(inputs: Iterable[tuple[Sequence[str], int]]) -> float:
 
 
 def fusion(collections: Iterable[str]) -> int:
-    """Factor of data fusion: one per collection (FACTS 7). All of them are as local as any here."""
+    """Factor of data fusion: one per collection (sentinelhub.md 7). All of them are as local as any here."""
     return len(set(collections))
 
 

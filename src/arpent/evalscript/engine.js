@@ -48,11 +48,11 @@
     try { if (typeof error === 'object' && typeof error.stack === 'string') stack = cut(error.stack, STACK); } catch {
       /* a getter that throws */
     }
-    return '[' + stringify(message) + ',' + stringify(stack) + ']';
+    return stringify(message) + ',' + stringify(stack);
   }
   function guarded(action) {
     let body;
-    try { body = '"value":' + action(); } catch (error) { body = '"fault":' + faultOf(error); }
+    try { body = '"value":' + action(); } catch (error) { body = '"fault":[' + faultOf(error) + ']'; }
     return '{' + body + ',"log":' + drain() + '}';
   }
 
@@ -233,17 +233,17 @@
     call = { scenes: scenesOf(given, fusion), input, custom: {}, output: { userData: undefined } };
     return 'null';
   });
-  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments; the answer lists [segment, message, stack] of those that threw.
+  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments; the answer lists [segment, message, stack] of those
+  // that threw. Once these texts fill it, only [segment]: what the one before it says.
   const run = () => guarded(() => {
     const segments = post.first % CALLS, harness = harnesses[(post.first - segments) / CALLS];
     const { scenes, input, custom, output } = call, bounds = room.bounds, span = harness.span;
-    let faults = '', last = '', size = 0;
+    let faults = '', size = 0;
     for (let k = 0; k < segments; k++) {
       try { span(bounds[2 * k], bounds[2 * k + 1], scenes, input, custom, output); } catch (error) {
-        let fault = faultOf(error);
-        if (size > ANSWER) fault = last === '' ? fault : last;
-        last = fault; size += fault.length;
-        faults += (faults ? ',' : '') + '[' + k + ',' + fault + ']';
+        const fault = size > ANSWER ? '' : ',' + faultOf(error);
+        size += fault.length;
+        faults += (faults ? ',' : '') + '[' + k + fault + ']';
       }
     }
     harness.notes();

@@ -1,4 +1,4 @@
-"""Masks: the dataMask output, and which of its bands masks which output (FACTS 5.1)."""
+"""Masks: the dataMask output, and which of its bands masks which output (sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outputs: how many bands each has once updateOutput has seen the scenes (FACTS 5.3)."""
+"""Outputs: how many bands each has once updateOutput has seen the scenes (sentinelhub.md 5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-// The built-in functions of evalscripts (FACTS 5.4). Every call returns fresh arrays: scripts push onto what they get.
+// The built-in functions of evalscripts (sentinelhub.md 5.4). Every call returns fresh arrays: scripts push onto what
+// they get.
 const JAVA_DOUBLE_MAX_VAL = 1.7976931348623157E308;
 
 function index(x, y) {

@@ -1,4 +1,4 @@
-"""Scenes: items become what a script may read of its orbits and tiles (FACTS 5.2, 5.3); plain JSON."""
+"""Scenes: items become what a script may read of its orbits and tiles (sentinelhub.md 5.2, 5.3); plain JSON."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def orbit_scene(items: Sequence[Item], metadata: Sequence[str] = ()) -> Scene:
 
 
 def source_keys(evalscript: Evalscript) -> tuple[str, ...]:
-    """By which name a script finds each of several inputs: its datasource, else its number (FACTS 5.2)."""
+    """By which name a script finds each of several inputs: its datasource, else its number (sentinelhub.md 5.2)."""
     return tuple(
         str(number) if entry.datasource is None else entry.datasource for number, entry in enumerate(evalscript.inputs)
     )

@@ -1,4 +1,4 @@
-"""Setup: the value that setup() returned becomes an Evalscript, or a message that says the fix (FACTS 5.1)."""
+"""Setup: the value that setup() returned becomes an Evalscript, or a message that says the fix (sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -193,7 +193,8 @@ def _bands(given: object, name: str) -> tuple[str, ...]:
 
 
 def numbered(count: int, name: str) -> tuple[str, ...]:
-    """B0, B1 …: what bands are called that have no name (FACTS 3.2). Raises ScriptSetupError if there are too many."""
+    """B0, B1 …: what bands are called that have no name (sentinelhub.md 3.2). Raises ScriptSetupError if there are too
+    many."""
     if count > _MOST_BANDS:
         raise ScriptSetupError(f"output '{name}': {count} bands are too many, at most {_MOST_BANDS} are possible")
     return tuple(f"B{band}" for band in range(count))

@@ -10,13 +10,14 @@ class Policy:
     """What an operator may tune; the defaults are those of a friendly self-hosted server, not of the real service."""
 
     maximum_features: int | None = None
-    """Features per request; the real service has 700000 (FACTS 2.1)."""
+    """Features per request; the real service has 700000 (sentinelhub.md 2.1)."""
     restart_pause_minutes: float = 0.0
     """After a user's STOP no START for so long; the real service: 30."""
     restart_pause_out_of_pu_minutes: float = 0.0
     """The same after OUT_OF_PU; the real service: 60."""
     failed_reports_full: bool = True
-    """A FAILED job reports completionPercentage 100, so that the official client's monitor ends (FACTS 1.4)."""
+    """A FAILED job reports completionPercentage 100, so that the official client's monitor ends
+    (sentinelhub.md 1.4)."""
     attempts: int = 4
     """Tries of a partition before its features get an error; deaths of its worker, before it is cut in halves."""
     retry_seconds: float = 2.0

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 ANALYSES_AT_ONCE = 2
 """Threads for analyses; partitions of other jobs go on meanwhile."""
+SPARE_PLACES = 1
+"""Places beyond those, of analyses and of the executor, where one client has all of them: for the others."""
 GLANCE_SECONDS = 0.02
 """Pause between looks at work in hand."""
 LONGEST_TROUBLE_SECONDS = 10.0
@@ -294,11 +296,11 @@ class Runner:
         claim = partial(self._work.claim, self._now(), self._policy.lease_seconds)
         if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
             return lease
-        if len(set(analysed)) == 1 and len(analysed) == ANALYSES_AT_ONCE:
+        if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
             lease = claim(analyses=True, partitions=False, but=set(analysed))
             if lease is not None:
                 return lease
-        if len(set(processed)) == 1 and len(processed) == self._executor.slots:
+        if len(set(processed)) == 1 and len(processed) < self._executor.slots + SPARE_PLACES:
             return claim(analyses=False, partitions=True, but=set(processed))
         return None
 

@@ -61,7 +61,7 @@ class JobService:
         return self._jobs.list(owner, sort, offset, count)
 
     def act(self, owner: str, job_id: str, action: UserAction) -> Job:
-        """ANALYSE, START or STOP (FACTS 1.4). Raises JobNotFound, ActionNotAllowed."""
+        """ANALYSE, START or STOP (sentinelhub.md 1.4). Raises JobNotFound, ActionNotAllowed."""
         for _ in range(TRIES):
             job = self.get(owner, job_id)
             after = advance(job, EVENTS[action], self._now(), self._policy)

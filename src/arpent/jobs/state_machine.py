@@ -1,4 +1,5 @@
-"""The state machine: TRANSITIONS says what may become of a job, `advance` does it; both are pure (FACTS 1.4)."""
+"""The state machine: TRANSITIONS says what may become of a job, `advance` does it; both are pure
+(sentinelhub.md 1.4)."""
 
 from __future__ import annotations
 
@@ -115,7 +116,7 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
 
 def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str | None = None) -> Job:
     """The job after the event; `error` is the reason of ANALYSIS_FAILED. Raises ActionNotAllowed, in the real
-    service's words (FACTS 1.4), and the job stays as it is."""
+    service's words (sentinelhub.md 1.4), and the job stays as it is."""
     transition = next(
         (each for each in TRANSITIONS.get((job.status, event), ()) if each.when is None or each.when.holds(job)), None
     )
@@ -160,8 +161,8 @@ def trouble(progress: Progress, policy: Policy) -> Event | None:
 
 def completion(job: Job, policy: Policy) -> float:
     """completionPercentage, 0 to 100. It is 100 when the job is DONE, never before; a FAILED job reports 100 too if
-    the policy says so, else the official client would wait for ever (FACTS 1.4). It never falls while a job runs,
-    is stopped or resumed; only a START that does failed features again takes those back."""
+    the policy says so, else the official client would wait for ever (sentinelhub.md 1.4). It never falls while a job
+    runs, is stopped or resumed; only a START that does failed features again takes those back."""
     if job.status is Status.DONE or (job.status is Status.FAILED and policy.failed_reports_full):
         return 100.0
     return min(job.progress.percentage, 99.99)
@@ -174,7 +175,7 @@ def _refusal(job: Job, event: Event) -> str:
 
 
 def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
-    """The real service lets a stopped job rest for 30 or 60 minutes (FACTS 1.4); here it is a setting."""
+    """The real service lets a stopped job rest for 30 or 60 minutes (sentinelhub.md 1.4); here it is a setting."""
     pauses = {
         StopReason.USER_ACTION: (policy.restart_pause_minutes, job.user_action_updated),
         StopReason.OUT_OF_PU: (policy.restart_pause_out_of_pu_minutes, job.last_updated),

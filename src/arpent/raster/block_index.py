@@ -29,7 +29,8 @@ class NearestIndex:
     starts: NDArray[np.int64]
     """(m + 1,): where each block's samples begin in `order` and `pixels`."""
     order: NDArray[np.int32]
-    """(s,): samples, block by block, ascending within one."""
+    """(s,): samples, block by block, ascending within one. They are an index into arrays of all samples, and `pixels`
+    into a block: the kernels that use both trust `sort_by_block` and `sort_straight`, which put nothing else there."""
     pixels: NDArray[np.int32]
     """(s,): pixel of each within its block, row by row."""
     depths: NDArray[np.int64]
@@ -50,7 +51,8 @@ class NearestIndex:
         return self.order[self.starts[position] : self.starts[position + 1]]
 
     def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
-        """Samples of one block into the target's values, where they are data and not yet filled."""
+        """Samples of one block into the target's values, where they are data and not yet filled. `pixels` has the
+        level's block width, and at least the rows asked for."""
         part = slice(self.starts[position], self.starts[position + 1])
         gather(pixels, self.order[part], self.pixels[part], target)
 
@@ -101,6 +103,7 @@ def _sort(columns, rows, tables, cursor, order, pixels):  # type: ignore[no-unty
     block_columns, pixel_columns, block_rows, pixel_rows = tables
     width, height = len(block_columns), len(block_rows)
     for n in range(len(columns)):
+        # As in `_count`, to the letter: `cursor` stays within what was counted.
         if 0.0 <= columns[n] < width and 0.0 <= rows[n] < height:
             column, row = int(columns[n]), int(rows[n])
             block = block_rows[row] + block_columns[column]

@@ -74,7 +74,8 @@ def _scratch(sides):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count(offsets, columns, rows, bounds, sides, origin, tables, homes, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Samples per block, shifted by one; `homes` (n,): the block that holds the feature, or -1."""
+    """Samples per block, shifted by one; `homes` (n,): the block that holds the feature, or -1. Samples lie in their
+    feature's grid (`zonal.scanline`), so that their columns and rows are places in `scratch`."""
     scratch = _scratch(sides)
     for k in range(len(homes)):
         home = _lines(k, bounds, sides, origin, tables, scratch)
@@ -90,7 +91,8 @@ def _count(offsets, columns, rows, bounds, sides, origin, tables, homes, counts)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sort(offsets, columns, rows, bounds, sides, origin, tables, homes, cursor, order, pixels, deepest):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Fill `order` and `pixels`; `deepest` (blocks,): the highest pixel of each."""
+    """Fill `order` and `pixels`; `deepest` (blocks,): the highest pixel of each. Same lines, same decisions as
+    `_count`, hence `cursor` stays within what was counted."""
     scratch = _scratch(sides)
     block_columns, pixel_columns, block_rows, pixel_rows = scratch
     for k in range(len(homes)):

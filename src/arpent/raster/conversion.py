@@ -40,7 +40,7 @@ class Conversion:
     def of(
         cls, requested: BandRequest, raster: Raster, harmonization: float, harmonize: bool, interpolated: bool
     ) -> Conversion:
-        """The rule of FACTS 6 (harmonizeValues).
+        """The rule of sentinelhub.md 6 (harmonizeValues).
 
         True: shifted to the old scale, negative → 0. False: REFLECTANCE is shifted but may be negative, DN stays
         as it is in the file. The band's own no-data value beats the file's.
@@ -60,7 +60,8 @@ class Conversion:
 
 
 def hole(unit: Unit, no_data_value: float) -> float:
-    """The digital number which the script sees as the collection's no-data value (FACTS 6: 0, NaN for Landsat)."""
+    """The digital number which the script sees as the collection's no-data value (sentinelhub.md 6: 0, NaN for
+    Landsat)."""
     return (no_data_value - unit.offset) / unit.scale
 
 

@@ -11,7 +11,8 @@ from arpent.raster.conversion import Conversion
 
 
 def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray[np.int32], target: Target) -> None:
-    """Pixels `pixels` of the block (row by row) become samples `order`, unless they are no data or already filled."""
+    """Pixels `pixels` of the block (row by row) become samples `order`, unless they are no data or already filled. The
+    block must hold the pixels of all samples that are not filled; the others may lie behind its end."""
     stored = block.reshape(-1)
     conversion = target.conversion
     check, no_data = stored_no_data(conversion, block.dtype)
@@ -51,7 +52,9 @@ def result_limits(
 def _gather(stored, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     for k in range(len(order)):
         n = order[k]
-        number = stored[pixels[k]]
-        if filled[n] == 0 and not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
+        if filled[n] != 0:  # asked before the load: the block ends with the last row that an unfilled sample needs
+            continue
+        number = stored[pixels[k]]  # there, since the block has the sides and rows it was asked for with
+        if not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
             values[n] = min(max(number + offset, low), high)
             hits[n] += 1

@@ -142,6 +142,7 @@ def _weight(distance):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _accumulate(block, left, top, width, height, order, columns, rows, cubic, check, no_data, sums, near):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     reach = 1 if cubic else 0
+    # Pixels outside the block at hand, whatever its sides are, are not looked at; `order` comes from the index.
     right = min(left + block.shape[1], width)
     bottom = min(top + block.shape[0], height)
     for k in range(len(order)):

@@ -28,7 +28,7 @@ class Mosaic:
     """Per want (N,): digital numbers; where there is no data, what scales to the collection's no-data value."""
     mask: NDArray[np.uint8]
     """(N,): dataMask."""
-    used: NDArray[np.int16]
+    used: NDArray[np.int16 | np.int32]
     """(N,): position, in the items given, of the one the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Broken images; the features they name have no data."""
@@ -42,7 +42,7 @@ class Stack:
     """Per want (scenes, N): digital numbers."""
     mask: NDArray[np.uint8]
     """(scenes, N): dataMask of each scene."""
-    used: NDArray[np.int16]
+    used: NDArray[np.int16 | np.int32]
     """(scenes, N): position, in the scene's items, of the one the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Broken images; the features they name have no data in any scene."""
@@ -105,9 +105,8 @@ def stack(
     """One mosaic per group: a day's items for ORBIT, one item for TILE. All groups advance together, so that the
     reader is never idle between scenes. Broken images and errors as for `simple`."""
     read = tuple(requests) or _mask_requests(collection)
-    canvas = Canvas(
-        len(groups), len(site.samples), tuple(hole(requested.unit, collection.no_data_value) for requested in read)
-    )
+    holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
+    canvas = Canvas(len(groups), len(site.samples), holes, max(map(len, groups), default=0))
     read_failures = ReadFailures(samples=site.samples)
     queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
@@ -223,7 +222,8 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
         blocks = reader.read([(layer.href, [block for _, block in needed]) for _, layer, needed in reads], band)
         for turn, layer, needed in reads:
             collectors = layer.collectors(canvas, turn.scene)
-            for (position, _), (_, _, pixels) in zip(needed, blocks, strict=False):
+            for (position, block), (_, _, pixels) in zip(needed, blocks, strict=False):
+                _check(pixels, block, layer, turn.item)
                 for collector in collectors:
                     collector.take(position, pixels)
             for collector in collectors:
@@ -232,3 +232,13 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
             if not left[turn.scene]:
                 canvas.commit(turn.scene, turn.position, turn.barred)
                 plans[:] = [plan for plan in plans if plan[0] is not turn]
+
+
+def _check(pixels: NDArray[np.generic], block: Block, layer: Layer, item: Item) -> None:
+    """The kernels trust a block to have the sides that its index was made for. An image whose header is read again,
+    and is another one by then, gives others. Raises AssetUnreadable, transient."""
+    shape = layer.index.shape
+    if pixels.shape[1] != shape.block_width or pixels.shape[0] < (block.rows or shape.block_height):
+        raise AssetUnreadable(
+            f"an image of item {item.id} was replaced while it was read", transient=True, href=layer.href
+        )

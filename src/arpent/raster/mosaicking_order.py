@@ -1,4 +1,5 @@
-"""Which acquisition comes first: the mosaicking orders, and the days that ORBIT calls orbits (FACTS 2.2, 5.2)."""
+"""Which acquisition comes first: the mosaicking orders, and the days that ORBIT calls orbits
+(sentinelhub.md 2.2, 5.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def arrange(items: Sequence[Item], order: MosaickingOrder) -> tuple[Item, ...]:
     """The items, the one that wins a sample first.
 
     mostRecent: newest first, among equal sensing times the one ingested later; leastRecent is its reverse;
-    leastCC: least tile-level cloud cover first, unknown last, ties as in mostRecent (FACTS 2.2).
+    leastCC: least tile-level cloud cover first, unknown last, ties as in mostRecent (sentinelhub.md 2.2).
     The id breaks what is still equal, so that the order never depends on the catalogue's.
     """
     newest_first = sorted(items, key=_age, reverse=True)
@@ -36,7 +37,8 @@ def arrange(items: Sequence[Item], order: MosaickingOrder) -> tuple[Item, ...]:
 
 
 def orbits(items: Sequence[Item]) -> tuple[tuple[Item, ...], ...]:
-    """The items grouped into one scene per UTC day; days and the items of a day keep their order (FACTS 5.2)."""
+    """The items grouped into one scene per UTC day; days and the items of a day keep their order
+    (sentinelhub.md 5.2)."""
     days: dict[date, list[Item]] = {}
     for item in items:
         days.setdefault(item.instant.astimezone(UTC).date(), []).append(item)

@@ -156,6 +156,7 @@ def _direct(offsets, columns, rows, width, height, bounds, x, y):  # type: ignor
 @njit(cache=True, nogil=True)
 def _patched(offsets, columns, rows, width, height, features, split, nodes, x, y):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     side = 2 * split + 1
+    # A sample lies in its feature's grid (`zonal.scanline`): 0 <= i, j < split, and `r + 2` is at most side^2 - 1.
     for k in range(len(features)):
         feature = features[k]
         node = nodes[k]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.domain.grid import Grids, Samples
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
 from arpent.raster.block_index import NearestIndex, sort_by_block
 from arpent.raster.block_index_aligned import sort_straight
@@ -33,7 +33,10 @@ class Site:
 
     def __init__(self, crs: CRS, grids: Grids, samples: Samples, geometries: NDArray[np.object_] | None = None) -> None:
         """`samples`: those inside the polygons, in each feature's own grid of `grids`; `crs`: that of the grids and of
-        the polygons `geometries` (n,), which decide what is in reach; without them the grids do."""
+        the polygons `geometries` (n,), which decide what is in reach; without them the grids do. Raises ValueError for
+        more samples than int32 can number, as the indices do."""
+        if len(samples) > MOST:
+            raise ValueError(f"{len(samples)} samples are too many for one partition")
         self.crs = crs
         self.grids = grids
         self.samples = samples

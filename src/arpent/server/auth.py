@@ -1,4 +1,4 @@
-"""Auth: the token endpoints (OAuth 2 client credentials), and who a request comes from (FACTS 1.6)."""
+"""Auth: the token endpoints (OAuth 2 client credentials), and who a request comes from (sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKEN_PATHS = (
     "/auth/realms/main/protocol/openid-connect/token",
     "/auth/realms/CDSE/protocol/openid-connect/token",
 )
-"""Where clients look for tokens: the old, the commercial and the CDSE way (FACTS 1.6)."""
+"""Where clients look for tokens: the old, the commercial and the CDSE way (sentinelhub.md 1.6)."""
 
 INSECURE = (
     "Tokens are handed out over https only. Put a TLS proxy in front, or set ARPENT_INSECURE_TRANSPORT=true on the"

@@ -1,4 +1,4 @@
-"""Batch: the routes of the Batch Statistical API (FACTS 1.2), and the report of a job's features."""
+"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report of a job's features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from arpent.wire.page import MAXIMUM_COUNT, page, page_object, sort_key
 from arpent.wire.request.schema import BatchBody
 
 BATCH_PATHS = ("/api/v1/statistics/batch", "/statistics/batch/v1")
-"""The documented path, and the newer alias (FACTS 1.1)."""
+"""The documented path, and the newer alias (sentinelhub.md 1.1)."""
 
 ACTIONS = {
     "analyse": UserAction.ANALYSE,
@@ -31,7 +31,7 @@ ACTIONS = {
     "stop": UserAction.STOP,
     "cancel": UserAction.STOP,
 }
-"""Last step of the path → action; `cancel` is the old name of stop (FACTS 1.2)."""
+"""Last step of the path → action; `cancel` is the old name of stop (sentinelhub.md 1.2)."""
 
 SMALL = 65_536
 """Characters of a body that are parsed at once, here; a longer one would hold up everybody else's answers."""

@@ -1,4 +1,4 @@
-"""Body: a request's body, from JSON or from the parts of a multipart form (FACTS 1.2); read here, parsed elsewhere."""
+"""Body: a request's body as it comes, JSON or the parts of a multipart form (sentinelhub.md 1.2); parsed elsewhere."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ CORS = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS, HEAD, PATCH",
     "access-control-max-age": "3600",
 }
-"""On every answer, as the real service sends it (FACTS 1.7)."""
+"""On every answer, as the real service sends it (sentinelhub.md 1.7)."""
 
 JSON = "application/json;charset=utf-8"
-"""Content type of every JSON answer (FACTS 1.7)."""
+"""Content type of every JSON answer (sentinelhub.md 1.7)."""
 
 TOO_LARGE = "The request body is larger than {} bytes; put features and scripts into a bucket."
 

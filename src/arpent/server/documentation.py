@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,10 +13,12 @@ from pydantic.json_schema import models_json_schema
 from arpent.wire.request.schema import BatchBody, StatisticalBody
 
 _REFERENCE = "#/components/schemas/{model}"
+_CITATION = re.compile(r"\s*\(sentinelhub\.md [^)]*\)")
+"""Where a docstring cites the page about the real service: for developers, not for those who read /docs."""
 
 
 def request_body(shape: type[BaseModel]) -> dict[str, Any]:
-    """OpenAPI of a body: JSON, or a form with the parts `request` and `evalscript` (FACTS 1.2)."""
+    """OpenAPI of a body: JSON, or a form with the parts `request` and `evalscript` (sentinelhub.md 1.2)."""
     body = {"$ref": _REFERENCE.format(model=shape.__name__)}
     form = {
         "type": "object",
@@ -40,7 +43,16 @@ def document(app: FastAPI) -> None:
             flow = {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": {}}}
             components["securitySchemes"] = {"client": {"type": "oauth2", "flows": flow}}
             schema["security"] = [{"client": []}]
-            app.openapi_schema = schema
+            app.openapi_schema = _without_citations(schema)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _without_citations(part: Any) -> Any:
+    """The same JSON, its texts without citations."""
+    if isinstance(part, dict):
+        return {name: _without_citations(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_without_citations(value) for value in part]
+    return _CITATION.sub("", part) if isinstance(part, str) else part

@@ -1,4 +1,4 @@
-"""Statistics: the synchronous Statistical API (FACTS 1.2, 1.7)."""
+"""Statistics: the synchronous Statistical API (sentinelhub.md 1.2, 1.7)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arpent.server.options import ServerOptions
 from arpent.wire.request.schema import StatisticalBody
 
 STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
-"""The documented path, and the newer alias (FACTS 1.1)."""
+"""The documented path, and the newer alias (sentinelhub.md 1.1)."""
 
 
 def statistics_routes(

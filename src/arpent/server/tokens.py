@@ -1,4 +1,4 @@
-"""Tokens: signed proof of who a client is; JWTs with `azp`, `iss`, `iat` and `exp` (FACTS 1.6)."""
+"""Tokens: signed proof of who a client is; JWTs with `azp`, `iss`, `iat` and `exp` (sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ISO 8601 instants and durations → Interval and Period (FACTS 2.3)."""
+"""ISO 8601 instants and durations → Interval and Period (sentinelhub.md 2.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Job → the task object and the status object of the real service; Finding → a line of the report (FACTS 1.3)."""
+"""Job → the task object and the status object of the real service; Finding → a line of the report
+(sentinelhub.md 1.3)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
 
     `completion` is the completionPercentage, 0 to 100 (see `jobs.machine.completion`).
-    `costPu` is how its OpenAPI spells what it sends as `costPU` (FACTS 9). `estimate` and `progress` are ours."""
+    `costPu` is how its OpenAPI spells what it sends as `costPU` (sentinelhub.md 9). `estimate` and `progress` are
+    ours."""
     fields: dict[str, object] = {
         "id": job.id,
         "status": job.status.value,
@@ -57,7 +59,7 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
 
 
 def hint(job: Job) -> str | None:
-    """What is allowed, and most likely not meant. The real service says nothing (FACTS 2.3)."""
+    """What is allowed, and most likely not meant. The real service says nothing (sentinelhub.md 2.3)."""
     return NO_INTERVAL if job.estimate.get("intervals") == 0 else None
 
 

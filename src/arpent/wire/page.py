@@ -1,4 +1,4 @@
-"""Page: `count` and `viewtoken` of a list, and the `links` that lead to its neighbours (FACTS 1.2)."""
+"""Page: `count` and `viewtoken` of a list, and the `links` that lead to its neighbours (sentinelhub.md 1.2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.ports.jobs import SortKey
 
 MAXIMUM_COUNT = 100
-"""Entries of a page, at most and by default; a larger `count` is cut to it (FACTS 1.2)."""
+"""Entries of a page, at most and by default; a larger `count` is cut to it (sentinelhub.md 1.2)."""
 
 Entry = TypeVar("Entry")
 

@@ -1,4 +1,4 @@
-"""Problems: the one table from error class to HTTP status and code, and the body of an error (FACTS 1.5)."""
+"""Problems: the one table from error class to HTTP status and code, and the body of an error (sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def problem(error: BaseException) -> Problem:
     violations = error.violations if isinstance(error, errors.InvalidRequest) else ()
     headers = {"WWW-Authenticate": 'Bearer realm="arpent"'} if status is HTTPStatus.UNAUTHORIZED else {}
     body = _body(status, code, str(error), violations)
-    if isinstance(error, errors.RateLimited):  # without the wrapper, and in whole milliseconds (FACTS 1.5, 1.7)
+    if isinstance(error, errors.RateLimited):  # no wrapper; whole milliseconds (sentinelhub.md 1.5, 1.7)
         return Problem(status=status, body=body["error"], headers={"Retry-After": str(round(error.seconds * 1000))})
     return Problem(status=status, body=body, headers=headers)
 

@@ -18,7 +18,7 @@ from arpent.zonal.reductions import Segments
 
 def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
     """Refuse what the real service refuses: edges written as JSON integers for a float output, or the reverse
-    (FACTS 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
+    (sentinelhub.md 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
     if histogram.integer is not None and histogram.integer is not sample_type.integer and not lenient:
         kind = "integer" if histogram.integer else "float"
         raise InvalidRequest(
@@ -42,8 +42,8 @@ def histogram(
     extremes: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> HistogramCounts:
     """Counts of each feature's samples per bin: [low, high), the last bin closed, the rest under- and overflow
-    (FACTS 3.3). `extremes`: min and max of each feature (n,), NaN where nothing is valid; they are the edges that the
-    wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges)."""
+    (sentinelhub.md 3.3). `extremes`: min and max of each feature (n,), NaN where nothing is valid; they are the edges
+    that the wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges)."""
     n = len(segments.counts)
     integer = prints_integers(wish, sample_type)
     common = shared(wish, integer)
@@ -112,8 +112,9 @@ def _count(
 def _bin(x: float, edges: NDArray[np.float64], start: int, bins: int, per_unit: float) -> int:
     """Which bin x lies in; it is known to lie between the edges. Guessed by equal widths, then compared to the edges
     themselves: a guess may round, an edge is the truth."""
-    guess = int((x - edges[start]) * per_unit)
-    guess = min(max(guess, 0), bins - 1)
+    place = (x - edges[start]) * per_unit
+    place = place if place > 0.0 else 0.0  # NaN, too: an infinite extent makes it
+    guess = int(place) if place < bins else bins - 1
     if edges[start + guess] <= x and (x < edges[start + guess + 1] or guess == bins - 1):
         return guess
     low, high = 0, bins
@@ -141,7 +142,7 @@ def _count_segments(
     for k in range(len(lengths)):
         begin, start, first, weight = offsets[k], edge_starts[k], count_offsets[k], weights[k]
         bins = count_offsets[k + 1] - first
-        if bins == 0:
+        if bins <= 0:
             continue
         low, high = edges[start], edges[start + bins]
         per_unit = bins / (high - low) if high > low else 0.0

@@ -1,4 +1,4 @@
-"""Histogram edges: where the bins of a histogram lie, to the last bit (FACTS 3.3)."""
+"""Histogram edges: where the bins of a histogram lie, to the last bit (sentinelhub.md 3.3)."""
 
 from __future__ import annotations
 

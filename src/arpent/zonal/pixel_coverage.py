@@ -8,16 +8,19 @@ from numpy.typing import NDArray
 
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Samples
-from arpent.zonal.rasterize import scan
+from arpent.zonal.rasterize import WIDEST, scan
 
 
 def pixel_coverage(features: Features, grids: Grids) -> Samples:
-    """The samples inside each feature, row by row, by the calibrated rule (FACTS 4.2).
+    """The samples inside each feature, row by row, by the calibrated rule (sentinelhub.md 4.2).
 
     A sample is inside when at least 7 of its 8 x 256 sub-samples are: all samples that the polygon touches but for
     slivers below about 0.34 % of a sample. Holes and parts are even-odd over all rings. A geometry that is missing,
-    empty or has no area (points, lines) has no samples; one that reaches beyond its grid is cut.
+    empty or has no area (points, lines) has no samples; one that reaches beyond its grid is cut. Raises ValueError
+    for a grid of more than WIDEST columns.
     """
+    if (grids.width > WIDEST).any():
+        raise ValueError(f"a grid may have at most {WIDEST} columns")
     vertices, rings, polygons = outlines(features.geometries)
     shapes = np.column_stack((grids.width, grids.height))
     offsets, columns, rows = scan(vertices, rings, polygons, np.ascontiguousarray(grids.bounds, np.float64), shapes)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 SUB_COLUMNS = 256
-"""Crossings are rounded to this fraction of a sample (FACTS 4.2, step 3)."""
+"""Crossings are rounded to this fraction of a sample (sentinelhub.md 4.2, step 3)."""
 SUB_ROWS = 8
-"""Scan lines per row of samples (FACTS 4.2, step 2)."""
+"""Scan lines per row of samples (sentinelhub.md 4.2, step 2)."""
 MINIMUM = 7
-"""Of the 2048 sub-samples, how many make a sample inside (FACTS 4.2, step 4)."""
+"""Of the 2048 sub-samples, how many make a sample inside (sentinelhub.md 4.2, step 4)."""
+WIDEST = (2**31 - 1) // SUB_COLUMNS
+"""Samples per row, at most: crossings are int32."""
 
 ROOM = 1 << 25
 """Samples to make room for at first; beyond it, buffers grow."""
@@ -35,6 +35,16 @@ def _order(crossings: NDArray[np.int32], begin: int, end: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _lines_of(upper: float, lower: float, lines: int) -> tuple[int, int]:
+    """Scan lines of the grid between two heights, half-open; none where one of them is NaN. What is marked and what
+    is crossed must be the same, so both ask here."""
+    first, last = np.ceil(upper - 0.5), np.ceil(lower - 0.5)
+    if first < lines and last > 0.0:
+        return int(max(first, 0.0)), int(min(last, float(lines)))
+    return 0, 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _mark_lines(vertices: NDArray[np.float64], rings: NDArray[np.int64], starts: NDArray[np.int64], lines: int) -> None:
     """Fill `starts` (lines + 2,) so that the crossings of line k will lie at `starts[k + 1]:starts[k + 2]`.
 
@@ -43,13 +53,13 @@ def _mark_lines(vertices: NDArray[np.float64], rings: NDArray[np.int64], starts:
     starts[: lines + 2] = 0
     for ring in range(len(rings) - 1):
         for i in range(rings[ring], rings[ring + 1] - 1):
-            upper = min(vertices[i, 1], vertices[i + 1, 1])
-            lower = max(vertices[i, 1], vertices[i + 1, 1])
-            first = max(0.0, math.ceil(upper - 0.5))
-            last = min(float(lines), math.ceil(lower - 0.5))
+            ya, yb = vertices[i, 1], vertices[i + 1, 1]
+            if ya > yb:
+                ya, yb = yb, ya
+            first, last = _lines_of(ya, yb, lines)
             if first < last:
-                starts[int(first) + 1] += 1
-                starts[int(last) + 1] -= 1
+                starts[first + 1] += 1
+                starts[last + 1] -= 1
     # From differences to crossings per line, and on to where each line's crossings begin.
     live = np.int64(0)
     begin = np.int64(0)
@@ -75,15 +85,14 @@ def _cross(
             xb, yb = vertices[i + 1, 0], vertices[i + 1, 1]
             if ya > yb:
                 xa, ya, xb, yb = xb, yb, xa, ya
-            first = max(0.0, math.ceil(ya - 0.5))
-            last = min(float(lines), math.ceil(yb - 0.5))
-            if not first < last:
-                continue
+            first, last = _lines_of(ya, yb, lines)
             dx, dy = xb - xa, yb - ya
-            for line in range(int(first), int(last)):
+            for line in range(first, last):
                 # The order of operations is the rule's: another one rounds differently.
                 x = np.ceil(xa + (line + 0.5 - ya) * dx / dy - 0.5)
-                crossings[starts[line + 1]] = np.int32(min(max(x, 0.0), limit))
+                # `_fill` trusts crossings to lie in 0 … limit, also where x is NaN: infinite vertices make some.
+                x = x if x > 0.0 else 0.0
+                crossings[starts[line + 1]] = np.int32(x if x < limit else limit)
                 starts[line + 1] += 1
 
 
@@ -94,7 +103,8 @@ def _fill(
     """Add up the sub-samples of one row of samples; returns the columns touched, half-open.
 
     The running sum of `steps` (width + 2,) is each sample's count: a span that begins at fraction f of a sample
-    adds 256 - f there and 256 from the next one on; where it ends the same is taken away.
+    adds 256 - f there and 256 from the next one on; where it ends the same is taken away. Crossings are at most
+    256 * width, so `right + 1` is at most width + 1.
     """
     low, high = len(steps), 0
     end = starts[row * SUB_ROWS]
@@ -124,7 +134,8 @@ def _emit(
     rows: NDArray[np.int32],
     total: int,
 ) -> int:
-    """Write the samples of one row that are inside, and clear `steps`; returns the new total."""
+    """Write the samples of one row that are inside, and clear `steps`; returns the new total. Every span ends at
+    `width` at the latest, so that the count is 0 there and no column beyond the grid comes out."""
     count = np.int32(0)
     for column in range(low, high):
         count += steps[column]
@@ -153,7 +164,7 @@ def scan(
     shapes: NDArray[np.int64],
     most: int = ROOM,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Samples inside each feature (FACTS 4.2), even-odd over all of its rings.
+    """Samples inside each feature (sentinelhub.md 4.2), even-odd over all of its rings.
 
     `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
     are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height.
@@ -176,8 +187,9 @@ def scan(
         mine = rings[polygons[k] : polygons[k + 1] + 1]
         width, height = shapes[k, 0], shapes[k, 1]
         extent_x, extent_y = bounds[k, 2] - bounds[k, 0], bounds[k, 3] - bounds[k, 1]
-        if len(mine) > 1 and extent_x > 0 and extent_y > 0:
-            scale_x, scale_y = width / extent_x * SUB_COLUMNS, height / extent_y * SUB_ROWS
+        scale_x, scale_y = width / extent_x * SUB_COLUMNS, height / extent_y * SUB_ROWS
+        # Infinite where the grid has no extent, or one of less than 1e-305.
+        if len(mine) > 1 and 0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf:
             for i in range(mine[0], mine[-1]):
                 vertices[i, 0] = (vertices[i, 0] - bounds[k, 0]) * scale_x
                 vertices[i, 1] = (bounds[k, 3] - vertices[i, 1]) * scale_y

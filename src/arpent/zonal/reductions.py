@@ -30,6 +30,9 @@ class Segments:
     """(n,): the value of each of those."""
 
 
+# The kernels below trust the segments: `compact` made counts that fit their slices.
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
 def _extremes(samples: NDArray[np.float32], begin: int, end: int) -> tuple[np.float32, np.float32]:
     """Smallest and largest. The flags only let the compiler reorder comparisons; there is no NaN or -0.0 in here."""
@@ -207,7 +210,8 @@ def pick(
     out: NDArray[np.float64],
 ) -> None:
     """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where
-    a segment is empty. Segments and weights as in `moments`; reorders each segment's samples."""
+    a segment is empty. Segments and weights as in `moments`; reorders each segment's samples. A rank is below
+    `counts + weights`, so without the weight it lies in the slice."""
     todo = np.empty((DEPTH, 4), np.int64)
     wanted = np.empty(ranks.shape[1], np.int64)
     for k in range(len(counts)):
@@ -242,7 +246,8 @@ def pick(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSample:
-    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0 (FACTS 3.3, 5.2)."""
+    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0
+    (sentinelhub.md 3.3, 5.2)."""
 
     value: NDArray[np.float64]
     """(n,): raw script output of the band."""

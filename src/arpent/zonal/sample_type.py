@@ -1,4 +1,4 @@
-"""Sample type: what a script's number becomes in an output's sample type before statistics (FACTS 5.1)."""
+"""Sample type: what a script's number becomes in an output's sample type before statistics (sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ LIMITS = {
     SampleType.UINT16: (0.0, 65535.0),
 }
 """Smallest and largest value of the integer types; the others are float32. AUTO too: its stretch from 0..1 to 0..255
-belongs to the pictures of the process API, and the real service treats AUTO statistics as float (FACTS 2.4, 5.1)."""
+belongs to the pictures of the process API, and the real service treats AUTO statistics as float
+(sentinelhub.md 2.4, 5.1)."""
 
 
 def type_limits(sample_type: SampleType) -> tuple[float, float, bool]:
@@ -43,10 +44,10 @@ def compact(
     counts: NDArray[np.int64],
 ) -> None:
     """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
-    says how many.
+    says how many. The front never overtakes the sample at hand, so `cursor` needs no check.
 
     Integer types round half up (`floor(x + 0.5)`) and clamp; float types go to float32, where infinity is a value.
-    NaN is no data for both (FACTS 3.3). Every type fits float32. A negative zero becomes 0.0, so that a
+    NaN is no data for both (sentinelhub.md 3.3). Every type fits float32. A negative zero becomes 0.0, so that a
     minimum does not depend on the order of equal samples.
     """
     low, high, integer = target
@@ -57,7 +58,8 @@ def compact(
         if integer:
             for i in range(begin, end):
                 x = values[i]
-                out[cursor] = np.float32(min(max(math.floor(x + 0.5), low), high))
+                # np.floor gives a double; math.floor would give an int64, which holds neither infinity nor 1e19.
+                out[cursor] = np.float32(min(max(np.floor(x + 0.5), low), high))
                 cursor += np.uint64((valid[i] != 0) & (x == x))  # noqa: PLR0124 - NaN is not itself
         else:
             for i in range(begin, end):

@@ -26,7 +26,7 @@ def summarise(
     sample_type: SampleType,
     outside: OutsideSample | None = None,
 ) -> BandStatistics:
-    """Everything that one band reports (FACTS 3.3).
+    """Everything that one band reports (sentinelhub.md 3.3).
 
     `values` and `valid` (N,) are what the script returned for the samples inside each polygon, `offsets` (n + 1,) cuts
     them by feature; `sample_count` (n,) counts all samples of each grid. The samples outside the polygon all have the
@@ -95,7 +95,7 @@ LARGEST = 2**62
 
 
 def ranks(counts: NDArray[np.int64], percentiles: Sequence[float]) -> NDArray[np.int64]:
-    """(n, k): 0-based rank `min(n - 1, floor(n * k / 100))` in segments of `counts` (n,) samples (FACTS 3.3).
+    """(n, k): 0-based rank `min(n - 1, floor(n * k / 100))` in segments of `counts` (n,) samples (sentinelhub.md 3.3).
 
     k is taken as the decimal number that was written (33.3, not its nearest double), so that 99.9 of 1000 samples is
     rank 999 and never 998.
@@ -108,5 +108,5 @@ def ranks(counts: NDArray[np.int64], percentiles: Sequence[float]) -> NDArray[np
             rank = counts * share.numerator // share.denominator
         else:
             rank = np.array([int(n) * share.numerator // share.denominator for n in counts], np.int64)
-        out[:, column] = np.minimum(rank, counts - 1)
+        out[:, column] = np.clip(rank, 0, np.maximum(counts - 1, 0))  # `pick` trusts them to lie in the segment
     return out

@@ -1,4 +1,4 @@
-"""Calculations: who gets what, without any merging (FACTS 2.4)."""
+"""Calculations: who gets what, without any merging (sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals: calendar steps, the three ends, half-open slices (FACTS 2.3)."""
+"""Intervals: calendar steps, the three ends, half-open slices (sentinelhub.md 2.3)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_last_interval(last: str, expected: list[str]):
 
 
 def test_an_end_just_before_midnight_loses_the_last_day():
-    """The most frequent surprise of the real service, kept (FACTS 2.3, 8.2)."""
+    """The most frequent surprise of the real service, kept (sentinelhub.md 2.3, 8.2)."""
     assert cut("2020-06-01T00:00:00Z", "2020-06-03T23:59:59Z", "P1D") == days("2020-06-01", "2020-06-02", "2020-06-03")
     shortened = cut("2020-06-01T00:00:00Z", "2020-06-03T23:59:59Z", "P1D", "SHORTEN")
     assert shortened[-2:] == ["2020-06-03T00:00:00Z", "2020-06-03T23:59:59Z"]

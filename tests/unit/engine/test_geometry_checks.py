@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import shapely
 from pyproj import CRS
 
@@ -48,3 +49,9 @@ def test_a_failure_is_the_callers_to_mend():
 
 def test_the_largest_grid_is_allowed():
     assert unusable(of(shapely.box(0, 0, 25_000, 10)), Resolution(x=10, y=10)) == {}
+
+
+@pytest.mark.parametrize("side", [1e30, 1e300, 1.7e308])
+def test_a_grid_beyond_counting_is_too_large(side: float):
+    found = unusable(of(SQUARE, shapely.box(-side, -side, side, side)), Resolution(x=1e-3, y=1e-3))
+    assert found[1][0] == "too-large"

@@ -1,4 +1,4 @@
-"""What a script may know of its scenes (FACTS 5.2)."""
+"""What a script may know of its scenes (sentinelhub.md 5.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every form of setup() that FACTS 5.1 knows, and a helpful message for every other."""
+"""Every form of setup() that sentinelhub.md 5.1 knows, and a helpful message for every other."""
 
 from __future__ import annotations
 

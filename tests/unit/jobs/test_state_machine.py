@@ -1,4 +1,4 @@
-"""The state machine against the table of FACTS 1.4."""
+"""The state machine against the table of sentinelhub.md 1.4."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLICY = Policy()
 REFUSED = "refused"
 ANALYSED = Progress(features=1, partitions=1)
 
-# FACTS 1.4, with the decisions where it has a question mark; rows: status, columns: ANALYSE, START, STOP.
+# sentinelhub.md 1.4, with the decisions where it has a question mark; rows: status, columns: ANALYSE, START, STOP.
 ACTIONS = {
     Status.CREATED: (Status.ANALYSING, Status.ANALYSING, REFUSED),
     Status.ANALYSING: (REFUSED, Status.ANALYSING, Status.ANALYSING),

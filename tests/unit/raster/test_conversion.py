@@ -1,4 +1,4 @@
-"""harmonizeValues, by the table of FACTS 6, and what stands for no data."""
+"""harmonizeValues, by the table of sentinelhub.md 6, and what stands for no data."""
 
 from __future__ import annotations
 

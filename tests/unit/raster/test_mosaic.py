@@ -7,7 +7,9 @@ import pytest
 import shapely
 from affine import Affine
 
+from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Item
+from arpent.raster.canvas import Canvas
 from arpent.raster.mosaic import Mosaic, simple, stack
 from arpent.raster.sampling_plan import Site
 from tests.support.cogs import (
@@ -187,3 +189,37 @@ def test_a_features_samples_do_not_depend_on_its_neighbours(order: list[int]) ->
         alone = mosaic([item("i", {"B04": "r"})], reader, boxes_site([BOXES[k]]), RED).values[0]
         part = slice(together.samples.offsets[place], together.samples.offsets[place + 1])
         np.testing.assert_array_equal(whole[part], alone)
+
+
+def test_more_bands_than_a_byte_counts_fill_a_sample() -> None:
+    bands = [band(f"B{number:03}") for number in range(260)]
+    pixels = image(1)
+    reader = MemoryReader({one.name: pixels for one in bands})
+    result = simple(
+        [item("i", {one.name: one.name for one in bands})], wants(*bands), boxes_site(BOXES[2:]), reader,
+        source=source(), collection=collection(*bands),
+    )  # fmt: skip
+    assert result.mask.any()
+
+
+@pytest.mark.parametrize("items", [1, 32_768, 32_769, 100_000])
+def test_the_last_of_many_items_is_told_from_none(items: int) -> None:
+    canvas = Canvas(1, 2, (0.0,), items)
+    canvas.hits[0] = 1
+    canvas.commit(0, items - 1, None)
+    assert canvas.used.tolist() == [[items - 1, -1]]
+
+
+@pytest.mark.parametrize("cut", [(slice(0, 9), slice(None)), (slice(None), slice(0, 8))], ids=["rows", "columns"])
+def test_a_block_of_other_sides_than_the_header_said_is_not_gathered(cut: tuple[slice, slice]) -> None:
+    """The header was read again in between, and the image was another one by then."""
+
+    class Replaced(MemoryReader):
+        def read(self, requests: object, band: int = 0) -> object:  # type: ignore[override]
+            for href, block, pixels in super().read(requests, band):  # type: ignore[arg-type]
+                yield href, block, np.ascontiguousarray(pixels[cut])
+
+    site = boxes_site([[500000, 5099200, 500640, 5100000]])
+    with pytest.raises(AssetUnreadable, match="item 0 was replaced while it was read") as caught:
+        mosaic([item("0", {"B04": "r"})], Replaced({"r": image(1)}), site, RED)
+    assert caught.value.transient

@@ -1,4 +1,4 @@
-"""Tokens: how a client gets one, what it proves, and what is refused (FACTS 1.6)."""
+"""Tokens: how a client gets one, what it proves, and what is refused (sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Batch Statistical routes, over HTTP (FACTS 1.2–1.5)."""
+"""The Batch Statistical routes, over HTTP (sentinelhub.md 1.2–1.5)."""
 
 from __future__ import annotations
 

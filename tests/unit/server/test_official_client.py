@@ -1,4 +1,4 @@
-"""The `sentinelhub` package from PyPI, unchanged, drives the server (FACTS 1.3, 1.6)."""
+"""The `sentinelhub` package from PyPI, unchanged, drives the server (sentinelhub.md 1.3, 1.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The synchronous route, CORS, probes and documentation, over HTTP (FACTS 1.7)."""
+"""The synchronous route, CORS, probes and documentation, over HTTP (sentinelhub.md 1.7)."""
 
 from __future__ import annotations
 
@@ -74,3 +74,9 @@ def test_the_documentation_shows_the_bodies(here: World) -> None:
     shapes = document["components"]["schemas"]
     assert "nBins" in shapes["HistogramEntry"]["properties"]
     assert "input" in shapes[reference.rpartition("/")[2]]["properties"]
+
+
+def test_the_documentation_cites_nothing_that_only_developers_have(here: World) -> None:
+    document = requests.get(here.url + "/openapi.json", timeout=10).text
+    assert "An object or prefix in S3." in document
+    assert "(sentinelhub" not in document

@@ -1,4 +1,4 @@
-"""Task and status objects look as the real service's, and show no secret (FACTS 1.3)."""
+"""Task and status objects look as the real service's, and show no secret (sentinelhub.md 1.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error has its HTTP status and code, and an unforeseen one tells nothing (FACTS 1.5)."""
+"""Every error has its HTTP status and code, and an unforeseen one tells nothing (sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 

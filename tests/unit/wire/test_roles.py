@@ -1,4 +1,4 @@
-"""`iamRoleARN` (FACTS 2.1): what is a role, and for whom it is assumed."""
+"""`iamRoleARN` (sentinelhub.md 2.1): what is a role, and for whom it is assumed."""
 
 from __future__ import annotations
 

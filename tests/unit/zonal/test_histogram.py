@@ -139,3 +139,9 @@ def test_lenient_integers_for_a_float_output_are_floats():
     got = count(Histogram(bins=(0, 1, 2), integer=True), [0.5])
     assert not got.integer
     assert got.counts.tolist() == [[1, 0]]
+
+
+def test_edges_as_far_apart_as_doubles_go_make_bins():
+    got = count(Histogram(bins=(-1.7e308, 0.0, 1.7e308)), [-1.0, 1.0, 3.0, -math.inf])
+    assert got.counts.tolist() == [[1, 2]]
+    assert got.underflow.tolist() == [1]

@@ -8,9 +8,9 @@ import shapely
 from pyproj import CRS
 
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Samples
+from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.zonal.pixel_coverage import outlines, pixel_coverage
-from arpent.zonal.rasterize import scan
+from arpent.zonal.rasterize import WIDEST, scan
 
 
 def cut(geometries: list[shapely.Geometry | None], bounds: tuple[float, ...], width: int, height: int) -> Samples:
@@ -96,3 +96,28 @@ def test_buffers_grow():
     assert offsets.tolist() == [2500 * k for k in range(8)]
     assert rows.tolist() == np.tile(np.repeat(np.arange(50), 50), 7).tolist()
     assert columns.tolist() == np.tile(np.arange(50), 350).tolist()
+
+
+@pytest.mark.parametrize("polygon", [[(0, 0), (1e-310, 0), (0, 10)], [(0, 0), (10, 0), (0, 1e-310)]])
+def test_a_grid_of_next_to_no_extent_has_no_samples(polygon: list[tuple[float, float]]):
+    """Scaled to its grid, its vertices are no numbers; crossings made of them lay far before the buffers."""
+    thin = shapely.Polygon(polygon)
+    square = shapely.box(0, 0, 30, 30)
+    features = Features(
+        crs=CRS(32633), ids=np.arange(2), identifiers=(None,) * 2, geometries=np.array([thin, square], dtype=object)
+    )
+    samples = pixel_coverage(features, Grids.over(features.bounds, Resolution(x=10, y=10)))
+    assert samples.counts.tolist() == [0, 9]
+
+
+def test_vertices_that_overflow_stay_within_the_grid():
+    huge = shapely.Polygon([(-1e308, -1e308), (1e308, 0), (1e308, 1e308), (0, 1)])
+    samples = cut([huge], (0, 0, 1e-5, 1e-5), 9, 9)
+    assert samples.columns.min(initial=0) >= 0
+    assert samples.columns.max(initial=0) < 9
+    assert samples.rows.max(initial=0) < 9
+
+
+def test_a_grid_too_wide_for_the_scan_is_refused():
+    with pytest.raises(ValueError, match="columns"):
+        cut([shapely.box(0, 0, 1, 1)], (0, 0, 1, 1), WIDEST + 1, 1)

@@ -1,4 +1,4 @@
-"""Statistics of one band: every rule of FACTS 3.3 on numbers that can be checked by hand."""
+"""Statistics of one band: every rule of sentinelhub.md 3.3 on numbers that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -98,6 +98,10 @@ def test_infinity_is_a_value():
         (SampleType.INT16, 40000, 32767),
         (SampleType.UINT16, 70000, 65535),
         (SampleType.INT16, -math.inf, -32768),
+        (SampleType.INT16, math.inf, 32767),
+        (SampleType.UINT8, 1e19, 255),
+        (SampleType.UINT16, 1e300, 65535),
+        (SampleType.INT8, -1e19, -128),
         (SampleType.AUTO, 0.5, 0.5),
     ],
 )

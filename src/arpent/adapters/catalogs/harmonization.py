@@ -1,4 +1,5 @@
-"""The baseline offset: what to add to an asset's digital numbers so that DN = 10000 * reflectance (FACTS 6)."""
+"""The baseline offset: what to add to an asset's digital numbers so that DN = 10000 * reflectance
+(sentinelhub.md 6)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from arpent.domain.job import Status
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 SECRET_FIELDS = frozenset({"secretAccessKey", "credentials"})
-"""Fields of a request that hold a secret (FACTS 1.3, 2.1)."""
+"""Fields of a request that hold a secret (sentinelhub.md 1.3, 2.1)."""
 SCRUBBED = "***"
 """What stands in the place of a secret."""
 ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)

@@ -21,7 +21,7 @@ from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 
 IDENTIFIER = "identifier"
-"""The optional column (FACTS 2.1)."""
+"""The optional column (sentinelhub.md 2.1)."""
 _MAGIC = b"SQLite format 3\0"
 _APPLICATIONS = (b"GPKG", b"GP10", b"GP11")
 """Application ids of a GeoPackage, at byte 68 of an SQLite file."""
@@ -36,7 +36,7 @@ def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:
     name must end in `.gpkg`. It is opened as immutable: nothing is written beside it, its write-ahead log is not read.
 
     Raises FeaturesUnreadable: not a GeoPackage, no or several feature tables, no features, a CRS that is not in the
-    list of FACTS 2.1, a damaged file.
+    list of sentinelhub.md 2.1, a damaged file.
     """
     layer = _only_layer(path)
     empty = True

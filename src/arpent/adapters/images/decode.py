@@ -110,7 +110,8 @@ def _float_predicted(raw: Buffer, packing: Packing, rows: int, columns: int, cou
 
 @njit(cache=True, nogil=True)
 def _sum_rows(source, pixels):  # type: ignore[no-untyped-def]
-    """Running sums along rows, four rows at a time: each sum waits for the one before, four can wait together."""
+    """Running sums along rows, four rows at a time: each sum waits for the one before, four can wait together. Both
+    arrays have the same sides, at least 1."""
     height, width = source.shape
     whole = height - height % 4
     for row in range(0, whole, 4):

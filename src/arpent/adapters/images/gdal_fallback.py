@@ -72,7 +72,10 @@ class GdalImage:
                 f"image {public_name(self._href)} has no coordinate reference system", href=self._href
             )
         height, width = dataset.block_shapes[0]
-        level = Level(width=dataset.width, height=dataset.height, block_width=width, block_height=height)
+        try:
+            level = Level(width=dataset.width, height=dataset.height, block_width=width, block_height=height)
+        except ValueError as error:
+            raise AssetUnreadable(f"image {public_name(self._href)} cannot be read: {error}", href=self._href) from None
         return Raster(
             href=self._href,
             crs=CRS.from_user_input(dataset.crs.to_wkt()),

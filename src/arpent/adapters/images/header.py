@@ -51,10 +51,8 @@ class Table:
 
     def entry(self, row: int, column: int, band: int) -> tuple[int, int]:
         """Offset and length of a block."""
-        across = -(-self.shape.width // self.shape.block_width)
-        down = -(-self.shape.height // self.shape.block_height)
         plane = 0 if self.samples > 1 else band
-        number = (plane * down + row) * across + column
+        number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
         return int(self.offsets[number]), int(self.lengths[number])
 
     def count(self, bands: int) -> int:
@@ -142,7 +140,7 @@ def _table(page: TiffPage, order: str) -> Table:
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
     if dtype is None or dtype.kind not in "uif" or bits != dtype.itemsize * 8 or page.fillorder != 1:
         raise Unusual("pixels are not whole numbers of bytes")
-    if int(page.compression) not in CODECS or int(page.predictor) not in (1, 2, 3):
+    if int(page.compression) not in CODECS or int(page.predictor) not in ((1, 2, 3) if dtype.kind == "f" else (1, 2)):
         raise Unusual(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
     striped = not page.is_tiled
     height = min(page.rowsperstrip, page.imagelength) if striped else page.tilelength
@@ -152,10 +150,14 @@ def _table(page: TiffPage, order: str) -> Table:
         block_width=page.imagewidth if striped else page.tilewidth,
         block_height=height,
     )
+    offsets, lengths = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
+    planes = 1 if int(page.planarconfig) == 1 else page.samplesperpixel
+    if min(len(offsets), len(lengths)) < planes * shape.blocks_across * shape.blocks_down:
+        raise Unusual("its table of blocks is too short")
     return Table(
         shape=shape,
-        offsets=np.array(page.dataoffsets, np.int64),
-        lengths=np.array(page.databytecounts, np.int64),
+        offsets=offsets,
+        lengths=lengths,
         compression=int(page.compression),
         predictor=int(page.predictor),
         dtype=dtype.newbyteorder("<" if order == "<" else ">"),

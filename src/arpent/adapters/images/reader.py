@@ -187,6 +187,8 @@ class CogReader:
                     f"image {public_name(href)} has {image.raster.band_count} bands, but band {band + 1} is asked for",
                     href=href,
                 )
+            if not all(_holds(image.raster, block) for block in blocks):
+                raise self._replaced(href)  # whoever asks knows another header than this one
             for part in _portions(blocks, image, band):
                 yield _Load(href=href, image=image, blocks=part)
 
@@ -260,6 +262,14 @@ class CogReader:
             if self._decoding is None:
                 self._decoding = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
             return self._decoding
+
+
+def _holds(raster: Raster, block: Block) -> bool:
+    """Whether the image has such a block."""
+    if not 0 <= block.level < len(raster.levels):
+        return False
+    level = raster.levels[block.level]
+    return 0 <= block.row < level.blocks_down and 0 <= block.column < level.blocks_across
 
 
 def _empty(image: Header) -> float:

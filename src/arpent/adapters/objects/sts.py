@@ -1,4 +1,5 @@
-"""Temporary S3 keys by assuming a role at a Security Token Service, of AWS or Ceph (`iamRoleARN`, FACTS 2.1)."""
+"""Temporary S3 keys by assuming a role at a Security Token Service, of AWS or Ceph (`iamRoleARN`,
+sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 

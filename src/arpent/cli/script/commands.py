@@ -30,14 +30,13 @@ def check(
 ) -> None:
     """Find faults without imagery: by reading it, and by running it on a few made-up samples. Exit code 1 on faults."""
     from arpent import worker
-    from arpent.adapters.scripts.v8.runtime import V8Runtime
     from arpent.cli.script.check import inspect
     from arpent.cli.script.render import inspection_fields, inspection_lines
     from arpent.settings import load
 
     def look() -> None:
         settings, source = load(), file.read_text(encoding="utf-8")
-        with V8Runtime(settings.script_seconds, settings.script_memory, require_mask=False) as runtime:
+        with worker.interpreters(settings, require_mask=False) as runtime:
             found = inspect(source, runtime, collection or [], worker.collections(settings))
         _print(
             [json.dumps(inspection_fields(found, str(file)))] if as_json else inspection_lines(found, str(file), source)
@@ -57,7 +56,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run it on given samples, as the script sees them, or in place of a request's script on one of its features."""
-    from arpent.adapters.scripts.v8.runtime import V8Runtime
+    from arpent import worker
     from arpent.cli.script.render import feature_lines, run_fields, run_lines
     from arpent.cli.script.run import run_on_feature, run_on_samples
     from arpent.settings import load
@@ -72,7 +71,7 @@ def run(
             _print([json.dumps(found)] if as_json else feature_lines(found))
             failed = found.get("error") is not None
         else:
-            with V8Runtime(settings.script_seconds, settings.script_memory, require_mask=False) as runtime:
+            with worker.interpreters(settings, require_mask=False) as runtime:
                 done = run_on_samples(source, given, runtime)
             _print([json.dumps(run_fields(done))] if as_json else run_lines(done))
             failed = any(answer.error is not None for answer in done.answers)
@@ -80,6 +79,33 @@ def run(
             raise typer.Exit(1)
 
     _guarded(carry_out)
+
+
+@app.command()
+def sandbox(as_json: JsonOption = False) -> None:
+    """What evalscripts run in on this machine: V8's version, system-call filter, limits. Exit code 2 if in none."""
+    from arpent import worker
+    from arpent.settings import load
+
+    def tell() -> None:
+        settings = load()
+        with worker.interpreters(settings) as runtime:
+            about = runtime.about()
+        fields = {
+            "engine": f"V8 {about.engine}",
+            "filtered": about.obstacle is None,
+            "obstacle": about.obstacle,
+            "secondsPerCall": settings.script_seconds,
+            "heapMebibytes": settings.script_memory,
+        }
+        lines = [
+            f"V8 {about.engine}",
+            "system calls are filtered" if about.obstacle is None else f"NO system-call filter: {about.obstacle}",
+            f"{settings.script_seconds:g} s for a call, {settings.script_memory} MiB of heap",
+        ]
+        _print([json.dumps(fields)] if as_json else lines)
+
+    _guarded(tell)
 
 
 def _given(on: str) -> tuple[str, object]:

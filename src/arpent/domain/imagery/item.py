@@ -16,7 +16,8 @@ class Asset:
     href: str
     """Absolute path, http(s) or s3 URL."""
     harmonization: float = 0.0
-    """Added to digital numbers so that DN = 10000 * reflectance: -1000 where the baseline offset is in (FACTS 6)."""
+    """Added to digital numbers so that DN = 10000 * reflectance: -1000 where the baseline offset is in
+    (sentinelhub.md 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

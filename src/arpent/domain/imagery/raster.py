@@ -8,10 +8,13 @@ import numpy as np
 from affine import Affine
 from pyproj import CRS
 
+MOST = 2**31 - 1
+"""Pixels of a block, and blocks of a level, at most: the samples of a site know theirs as int32."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The full image, or one overview of it."""
+    """The full image, or one overview of it. Raises ValueError if it has no pixels, or more than MOST to a block."""
 
     width: int
     """Pixels along x."""
@@ -21,6 +24,23 @@ class Level:
     """Pixels of a block (internal tile) along x."""
     block_height: int
     """Pixels of a block along y."""
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height, self.block_width, self.block_height) < 1:
+            raise ValueError("it has no pixels")
+        across, down = self.blocks_across, self.blocks_down
+        if max(self.block_width * self.block_height, across * down) > MOST:
+            raise ValueError(
+                f"{across} x {down} blocks of {self.block_width} x {self.block_height} pixels are too many or too large"
+            )
+
+    @property
+    def blocks_across(self) -> int:
+        return -(-self.width // self.block_width)
+
+    @property
+    def blocks_down(self) -> int:
+        return -(-self.height // self.block_height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from arpent.domain.partition import Outcome, Partition
 
 
 class SortKey(StrEnum):
-    """Orders of the job list (FACTS 1.2)."""
+    """Orders of the job list (sentinelhub.md 1.2)."""
 
     CREATED = "created"
     CREATED_DESCENDING = "created:desc"

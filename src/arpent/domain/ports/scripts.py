@@ -20,7 +20,7 @@ class Scene:
     """What a script may know of one scene of ORBIT or TILE mosaicking; plain JSON."""
 
     fields: Mapping[str, object]
-    """As in `scenes.orbits[i]` or `scenes.tiles[i]` (FACTS 5.2); instants are ISO text."""
+    """As in `scenes.orbits[i]` or `scenes.tiles[i]` (sentinelhub.md 5.2); instants are ISO text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class ScriptInput:
     scenes: tuple[Scene, ...] = ()
     """The scenes, in the order of the samples; none for SIMPLE."""
     normalization_factor: float = 0.0001
-    """The collection's, for `inputMetadata` (FACTS 5.2)."""
+    """The collection's, for `inputMetadata` (sentinelhub.md 5.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class Origin:
 
     scenes: tuple[tuple[int, ...], ...]
     """Per scene its items, as rows of the input's acquisitions; one scene for SIMPLE."""
-    used: NDArray[np.int16]
+    used: NDArray[np.int16 | np.int32]
     """(scenes, N): position among the scene's items; -1: no data."""
 
     def rows(self) -> NDArray[np.int64]:
@@ -197,7 +197,8 @@ def _script_input(
 
 
 def _absent(source: ScriptInput) -> ScriptInput:
-    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not (FACTS 5.2)."""
+    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not
+    (sentinelhub.md 5.2)."""
     return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
 
 

@@ -68,7 +68,7 @@ def groups(
     bindings: Sequence[BandBinding], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.bool_]]:
     """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
-    several sources those of SIMPLE have length 0 or 1 (FACTS 5.2)."""
+    several sources those of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
         for binding, one in zip(bindings, acquisitions, strict=True)
@@ -174,7 +174,7 @@ def _summaries(
 
 
 def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
-    """A sample counts where its mask is neither 0 nor NaN (FACTS 3.3)."""
+    """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
 

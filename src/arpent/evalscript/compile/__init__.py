@@ -1,4 +1,12 @@
-"""Compile: an evalscript's evaluatePixel, evaluated once over unknown numbers, becomes straight-line arithmetic.
+"""Compile: an evalscript's evaluatePixel, traced once over unknown numbers, becomes straight-line LLVM assembly.
 
-The subset is numeric and without state between samples; everything else raises Unsupported, and V8 runs the script.
+This is the front door, and README.md beside it says how it works: `compile_script` compiles, `declared_outputs` names
+the numbers that come back. A parser that gives a `SyntaxTree` comes from outside. What lies below is private.
 """
+
+from arpent.evalscript.compile.compiler import ScriptAssembly, compile_script
+from arpent.evalscript.compile.llvm_assembly import CHECKED
+from arpent.evalscript.compile.returned_bands import declared_outputs
+from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
+
+__all__ = ["CHECKED", "ScriptAssembly", "SyntaxTree", "Unsupported", "compile_script", "declared_outputs"]

@@ -1,4 +1,4 @@
-"""Access: `{"s3": {…}}` or `{"gs": {…}}` → Location; and the rules of output templates (FACTS 2.1)."""
+"""Access: `{"s3": {…}}` or `{"gs": {…}}` → Location; and the rules of output templates (sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 

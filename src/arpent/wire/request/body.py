@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from arpent.domain.errors import EmptyBody, InvalidRequest
 
 SECRETS = frozenset({"secretaccesskey", "credentials"})
-"""Names, in lower case, of fields that never come back, at whatever depth (FACTS 1.3)."""
+"""Names, in lower case, of fields that never come back, at whatever depth (sentinelhub.md 1.3)."""
 
 
 FORGOTTEN = "***"
@@ -60,7 +60,7 @@ def read_json(text: str) -> dict[str, Any]:
 
 
 def with_evalscript(text: str, script: str) -> str:
-    """The body with `aggregation.evalscript` replaced: multipart sends it as a part of its own (FACTS 1.2).
+    """The body with `aggregation.evalscript` replaced: multipart sends it as a part of its own (sentinelhub.md 1.2).
 
     Number literals keep their kind. Raises EmptyBody, InvalidRequest."""
     body = read_json(text)

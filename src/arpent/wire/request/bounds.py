@@ -1,4 +1,4 @@
-"""Bounds: `input.bounds` of the synchronous request → Bounds; CRS names, boxes and GeoJSON (FACTS 2.1)."""
+"""Bounds: `input.bounds` of the synchronous request → Bounds; CRS names, boxes and GeoJSON (sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calculations: the `calculations` object → Calculations (FACTS 2.4)."""
+"""Calculations: the `calculations` object → Calculations (sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 

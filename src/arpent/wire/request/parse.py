@@ -1,4 +1,4 @@
-"""Parse: a body's JSON text → Request, with the real service's defaults and either-or rules (FACTS 2)."""
+"""Parse: a body's JSON text → Request, with the real service's defaults and either-or rules (sentinelhub.md 2)."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from arpent.wire.request.unserved import unserved
 from arpent.wire.request.violations import Gathering, refusal, translate
 
 MAXIMUM_SCRIPT = 32 * 1024
-"""Bytes of an inline evalscript, exclusive (FACTS 2.3)."""
+"""Bytes of an inline evalscript, exclusive (sentinelhub.md 2.3)."""
 DEFAULT_SIDE = 256
-"""Samples per side without any wish (FACTS 2.3)."""
+"""Samples per side without any wish (sentinelhub.md 2.3)."""
 BOTH_PAIRS = "Only width and height or resx and resy can be set at the same time."
-"""The real service's words (FACTS 1.5)."""
+"""The real service's words (sentinelhub.md 1.5)."""
 NEITHER_PAIR = "is missing: give resx and resy, in units of the features' CRS, or width and height"
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
@@ -164,8 +164,9 @@ def _written(script: str, way: str) -> str:
 
 
 def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
-    """Resolution or size: one pair, whole. Neither means 256 x 256 (FACTS 2.3), but only for one box or polygon: over
-    a batch that would give every parcel, however small, the same 65,536 samples, so a batch must say what it wants."""
+    """Resolution or size: one pair, whole. Neither means 256 x 256 (sentinelhub.md 2.3), but only for one box or
+    polygon: over a batch that would give every parcel, however small, the same 65,536 samples, so a batch must say what
+    it wants."""
     resolution = {"resx": aggregation.resx, "resy": aggregation.resy}
     size = {"width": aggregation.width, "height": aggregation.height}
     given = [pair for pair in (resolution, size) if any(number is not None for number in pair.values())]
@@ -184,7 +185,7 @@ def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
 
 
 def _side(name: str, number: float | None) -> int:
-    """Samples along one side; a fraction is cut off, as the real service seems to do (FACTS 2.3)."""
+    """Samples along one side; a fraction is cut off, as the real service seems to do (sentinelhub.md 2.3)."""
     side = int(number or 0)
     if not 1 <= side <= MAXIMUM_SIDE:
         raise InvalidRequest.at(f"aggregation->{name}", f"must be between 1 and {MAXIMUM_SIDE}")
@@ -219,7 +220,7 @@ def _source(entry: SourceEntry, position: int) -> Source:
 
 
 def _check_sides(area: Bounds, sampling: Resolution | Size) -> None:
-    """Refuse a resolution so fine that a side passes 2500 samples, in the real service's words (FACTS 1.5)."""
+    """Refuse a resolution so fine that a side passes 2500 samples, in the real service's words (sentinelhub.md 1.5)."""
     if isinstance(sampling, Size):
         return
     box = area.box if area.box is not None else shapely.bounds(area.geometry)

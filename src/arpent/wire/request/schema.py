@@ -1,4 +1,4 @@
-"""Pydantic shapes of the request bodies: what is read, and what /docs shows (FACTS 2).
+"""Pydantic shapes of the request bodies: what is read, and what /docs shows (sentinelhub.md 2).
 
 A shape knows names, types and simple limits; what fields mean together is said in `wire.request`. Fields that the
 real service does not know are ignored, as it ignores them; those it knows and we do not serve are in `wire.unserved`.
@@ -21,7 +21,7 @@ MAXIMUM_BINS = 65_536
 
 
 def _number(value: object) -> object:
-    """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (FACTS 2.4)."""
+    """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (sentinelhub.md 2.4)."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -45,7 +45,7 @@ class Shape(BaseModel):
 
 
 class S3Access(Shape):
-    """An object or prefix in S3 (FACTS 2.1). Without keys the server's own credentials are used."""
+    """An object or prefix in S3 (sentinelhub.md 2.1). Without keys the server's own credentials are used."""
 
     url: str = Field(examples=["s3://my-bucket/parcels.gpkg"])
     access_key: str | None = None
@@ -55,7 +55,7 @@ class S3Access(Shape):
 
 
 class GsAccess(Shape):
-    """An object or prefix in Google Cloud Storage (FACTS 2.1)."""
+    """An object or prefix in Google Cloud Storage (sentinelhub.md 2.1)."""
 
     url: str = Field(examples=["gs://my-bucket/parcels.gpkg"])
     credentials: SecretStr | None = Field(None, description="Service account JSON, base64; never shown again")
@@ -78,7 +78,8 @@ class TimeRange(Shape):
 
 
 class DataFilter(Shape):
-    """Which acquisitions are considered, and which of them wins a pixel (FACTS 2.2). `previewMode` is ignored."""
+    """Which acquisitions are considered, and which of them wins a pixel (sentinelhub.md 2.2). `previewMode` is
+    ignored."""
 
     time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
     mosaicking_order: MosaickingOrder | None = Field(None, description="Default: mostRecent")
@@ -86,7 +87,7 @@ class DataFilter(Shape):
 
 
 class Processing(Shape):
-    """How source pixels become samples (FACTS 2.2)."""
+    """How source pixels become samples (sentinelhub.md 2.2)."""
 
     upsampling: Resampling | None = Field(None, description="Default: NEAREST")
     downsampling: Resampling | None = Field(None, description="Default: NEAREST")
@@ -112,7 +113,7 @@ class BatchInput(Shape):
 
 
 class BoundsProperties(Shape):
-    """CRS of the bounds; x (longitude) always comes first (FACTS 2.1)."""
+    """CRS of the bounds; x (longitude) always comes first (sentinelhub.md 2.1)."""
 
     crs: str | None = Field(None, examples=["http://www.opengis.net/def/crs/EPSG/0/32633"])
 
@@ -133,7 +134,7 @@ class StatisticalInput(Shape):
 
 
 class AggregationInterval(Shape):
-    """How the time range is cut (FACTS 2.3)."""
+    """How the time range is cut (sentinelhub.md 2.3)."""
 
     of: str = Field(examples=["P30D", "P1M"], description="ISO 8601 duration of at least one day")
     last_interval_behavior: LastInterval | None = Field(None, description="Default: SKIP")
@@ -158,7 +159,8 @@ class BatchAggregation(StatisticalAggregation):
 
 
 class HistogramEntry(Shape):
-    """Exactly one of `bins`, `nBins` and `binWidth`; integers or floats by how they are written (FACTS 2.4)."""
+    """Exactly one of `bins`, `nBins` and `binWidth`; integers or floats by how they are written
+    (sentinelhub.md 2.4)."""
 
     bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
     bin_count: int | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)
@@ -168,7 +170,7 @@ class HistogramEntry(Shape):
 
 
 class PercentilesEntry(Shape):
-    """Which percentiles; k from 0 to 100 (FACTS 2.4)."""
+    """Which percentiles; k from 0 to 100 (sentinelhub.md 2.4)."""
 
     k: list[Annotated[Number, Field(ge=0, le=100)]] = Field(min_length=1, max_length=1000, examples=[[33, 50, 75, 90]])
 

@@ -1,4 +1,4 @@
-"""Fields the real service knows and we do not serve yet: refused, never ignored silently (FACTS 2.2)."""
+"""Fields the real service knows and we do not serve yet: refused, never ignored silently (sentinelhub.md 2.2)."""
 
 from __future__ import annotations
 

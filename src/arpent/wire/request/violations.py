@@ -1,4 +1,5 @@
-"""Violations: what is wrong with a body, gathered, so that the caller learns of all of it at once (FACTS 1.5)."""
+"""Violations: what is wrong with a body, gathered, so that the caller learns of all of it at once
+(sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 

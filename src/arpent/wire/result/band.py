@@ -1,4 +1,4 @@
-"""One band of one output as JSON texts, column by column: `{"stats":{…},"histogram":{…}}` (FACTS 3.2)."""
+"""One band of one output as JSON texts, column by column: `{"stats":{…},"histogram":{…}}` (sentinelhub.md 3.2)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def band_texts(band: BandStatistics) -> list[bytes]:
 
 
 def _percentiles(band: BandStatistics) -> list[bytes]:
-    """Nothing at all where no sample is valid (FACTS 3.2)."""
+    """Nothing at all where no sample is valid (sentinelhub.md 3.2)."""
     assert band.percentiles is not None
     columns: list[list[bytes] | bytes] = []
     for place, k in enumerate(band.ranks):

@@ -1,4 +1,5 @@
-"""Reading: a result file, ours or the real service's, as rows of the table (FACTS 3.1 to 3.3, docs/numbers.md)."""
+"""Reading: a result file, ours or the real service's, as rows of the table (sentinelhub.md 3.1 to 3.3,
+docs/numbers.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ Row = dict[str, Any]
 TEXTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
 """Numbers that files write as text."""
 TAILS = (("underflow", ("underflowCount", "underflow")), ("overflow", ("overflowCount", "overflow")))
-"""Column → its names, as answers and as the OpenAPI document spell it (FACTS 9)."""
+"""Column → its names, as answers and as the OpenAPI document spell it (sentinelhub.md 9)."""
 
 
 def rows_of(payload: bytes) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Render: a partition's numbers → the bytes of `{id}.json`, and of the synchronous answer (FACTS 3.1, 3.2)."""
+"""Render: a partition's numbers → the bytes of `{id}.json`, and of the synchronous answer (sentinelhub.md 3.1, 3.2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def render_results(result: PartitionResult) -> Iterator[tuple[int, bytes]]:
     """(row, content of its file) for every feature.
 
     `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files without
-    a word, and finds failed intervals by their `error` (FACTS 3.1). All intervals failed: FAILED.
+    a word, and finds failed intervals by their `error` (sentinelhub.md 3.1). All intervals failed: FAILED.
     """
     features = result.features
     for begin in range(0, len(features), CHUNK):

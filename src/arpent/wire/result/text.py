@@ -1,4 +1,4 @@
-"""Text of single values as the real service writes them: numbers and percentile keys (FACTS 3.2, 3.3)."""
+"""Text of single values as the real service writes them: numbers and percentile keys (sentinelhub.md 3.2, 3.3)."""
 
 from __future__ import annotations
 

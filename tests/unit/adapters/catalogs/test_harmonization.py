@@ -1,4 +1,4 @@
-"""The baseline offset, on real items of four catalogues."""
+"""The baseline offset, on items as four catalogues write them: made ones, and real ones where they are at hand."""
 
 from __future__ import annotations
 
@@ -14,13 +14,82 @@ from arpent.domain.imagery.item import Item
 COLLECTION = load_collections()["sentinel-2-l2a"]
 
 
+BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12", "SCL", "AOT")
+EARTH_SEARCH = (
+    "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
+    "scl", "aot",
+)  # fmt: skip
+CDSE = (
+    "B01_60m", "B02_10m", "B03_10m", "B04_10m", "B05_20m", "B06_20m", "B07_20m", "B08_10m", "B8A_20m", "B09_60m",
+    "B11_20m", "B12_20m", "SCL_20m", "AOT_10m",
+)  # fmt: skip
+"""Keys of the assets, in the order of BANDS; the Planetary Computer names them as BANDS does."""
+APPLIED, KEPT = {"earthsearch:boa_offset_applied": True}, {"earthsearch:boa_offset_applied": False}
+
+
+def raster_bands(offset: float) -> dict[str, object]:
+    """An asset's fields, raster extension 1."""
+    return {"raster:bands": [{"scale": 0.0001, "offset": offset}]}
+
+
+def raster_fields(offset: float) -> dict[str, object]:
+    """The same in raster extension 2."""
+    return {"raster:scale": 0.0001, "raster:offset": offset}
+
+
+def made(keys: tuple[str, ...], collection: str, properties: dict[str, object], asset: dict[str, object]) -> Item:
+    """All assets but SCL have these fields, AOT too: some items of CDSE declare the reflectance offset on it."""
+    fields = {key: {} if key.lower().startswith("scl") else asset for key in keys}
+    document = {
+        "type": "Feature",
+        "id": "made",
+        "collection": collection,
+        "geometry": {"type": "Point", "coordinates": [0, 0]},
+        "properties": {"datetime": "2023-01-01T00:00:00Z", **properties},
+        "assets": {key: {"href": f"{key}.tif", **field} for key, field in fields.items()},
+    }
+    return read(document)
+
+
 def real(shared_data: Path, start: str) -> Item:
     (path,) = (shared_data / "stac_items").glob(f"{start}*.json")
-    document = json.loads(path.read_text())
+    return read(json.loads(path.read_text()))
+
+
+def read(document: dict[str, object]) -> Item:
     assert belongs(document, COLLECTION, folder=False)
     item = read_item(document, COLLECTION, "https://example.test/item.json")
     assert item is not None
     return item
+
+
+def check(item: Item, expected: float) -> None:
+    """Every band has its asset; those of reflectance have the offset, the others never."""
+    assert set(BANDS) <= item.assets.keys()
+    harmonized = {name: one.harmonization for name, one in item.assets.items() if COLLECTION.bands[name].harmonized}
+    assert set(harmonized.values()) == {expected}
+    assert item.assets["AOT"].harmonization == item.assets["SCL"].harmonization == 0.0
+
+
+@pytest.mark.parametrize(
+    ("keys", "collection", "properties", "asset", "expected"),
+    [
+        (EARTH_SEARCH, "sentinel-2-l2a", APPLIED, raster_bands(-0.1), 0.0),
+        (EARTH_SEARCH, "sentinel-2-l2a", KEPT, raster_bands(0), 0.0),
+        (EARTH_SEARCH, "sentinel-2-l2a", KEPT, raster_bands(-0.1), -1000.0),
+        (EARTH_SEARCH, "sentinel-2-c1-l2a", {"s2:processing_baseline": "05.11"}, raster_bands(-0.1), -1000.0),
+        (BANDS, "sentinel-2-l2a", {"s2:processing_baseline": "05.10"}, {}, -1000.0),
+        (BANDS, "sentinel-2-l2a", {"s2:processing_baseline": "02.12"}, {}, 0.0),
+        (CDSE, "sentinel-2-l2a", {"processing:version": "05.12"}, raster_fields(-0.1), -1000.0),
+        (CDSE, "sentinel-2-l2a", {"processing:version": "02.14"}, raster_fields(0), 0.0),
+    ],
+    ids=["Earth Search, offset taken off", "Earth Search, old", "Earth Search, offset left", "Earth Search c1",
+         "Planetary Computer", "Planetary Computer, old", "CDSE", "CDSE, old"],
+)  # fmt: skip
+def test_items_as_catalogues_write_them(
+    keys: tuple[str, ...], collection: str, properties: dict[str, object], asset: dict[str, object], expected: float
+) -> None:
+    check(made(keys, collection, properties, asset), expected)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +105,8 @@ def real(shared_data: Path, start: str) -> Item:
         ("Open-EO", -1000.0),
     ],
 )
-def test_catalogues(shared_data: Path, start: str, expected: float) -> None:
-    assets = real(shared_data, start).assets
-    assert {"B01", "B02", "B03", "B04", "B05", "B08", "B8A", "B09", "B11", "B12", "SCL", "AOT"} <= assets.keys()
-    harmonized = {name: asset.harmonization for name, asset in assets.items() if COLLECTION.bands[name].harmonized}
-    assert set(harmonized.values()) == {expected}
-    # Some items of CDSE declare the reflectance offset on AOT, too.
-    assert assets["AOT"].harmonization == assets["SCL"].harmonization == 0.0
+def test_real_items(shared_data: Path, start: str, expected: float) -> None:
+    check(real(shared_data, start), expected)
 
 
 def item(properties: dict[str, object], asset: dict[str, object], collection: str = "sentinel-2-l2a") -> float:

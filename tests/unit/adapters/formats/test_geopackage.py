@@ -170,6 +170,15 @@ def test_a_truncated_file(path: Path) -> None:
         list(read_features(path))
 
 
+def test_multipolygons_in_a_national_grid(path: Path) -> None:
+    parts = shapely.MultiPolygon(
+        [shapely.box(500_000, 100_000, 500_050, 100_040), shapely.box(9e5, 2e5, 9e5 + 5, 2e5 + 5)]
+    )
+    features = whole(write(path, [parts, parts], crs="EPSG:3794", identifier=["a", "b"]))
+    assert features.crs.to_epsg() == 3794
+    assert features.geometries.tolist() == [parts, parts]
+
+
 def test_the_services_own_example(shared_data: Path) -> None:
     features = whole(shared_data / "parcels" / "geopackage-example.gpkg")
     assert len(features) == 364

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,6 +14,8 @@ from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.folder_batch import PARTIAL, Batch
 from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Location
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -72,11 +75,28 @@ def test_an_object_cannot_be_a_folder(store: FolderObjects) -> None:
         store.read(at("c"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_bucket_is_denied(store: FolderObjects, tmp_path: Path) -> None:
-    (tmp_path / "root" / "bucket").chmod(0o500)
+@pytest.fixture
+def read_only_bucket() -> Iterator[FolderObjects]:
+    """Root may write everywhere, so the test is nobody meanwhile; pytest's own folders would shut nobody out."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        (root / "bucket").mkdir(parents=True)
+        for place, rights in ((Path(folder), 0o755), (root, 0o755), (root / "bucket", 0o555)):
+            place.chmod(rights)
+        root_here = os.geteuid() == 0
+        if root_here:
+            os.seteuid(NOBODY)
+        try:
+            yield FolderObjects(root)
+        finally:
+            if root_here:
+                os.seteuid(0)
+            (root / "bucket").chmod(0o755)
+
+
+def test_a_read_only_bucket_is_denied(read_only_bucket: FolderObjects) -> None:
     with pytest.raises(StorageDenied, match="check its rights"):
-        store.write(at("x"), b"")
+        read_only_bucket.write(at("x"), b"")
 
 
 @pytest.mark.parametrize(

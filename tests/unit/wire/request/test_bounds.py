@@ -1,4 +1,4 @@
-"""Bounds of the synchronous request: CRS names, boxes, GeoJSON (FACTS 2.1)."""
+"""Bounds of the synchronous request: CRS names, boxes, GeoJSON (sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 

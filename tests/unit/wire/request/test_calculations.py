@@ -1,4 +1,4 @@
-"""Calculations keep integers and floats apart, and take exactly one form of histogram (FACTS 2.4)."""
+"""Calculations keep integers and floats apart, and take exactly one form of histogram (sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies become Requests, with the real service's defaults; what is wrong is named, with its fix (FACTS 2)."""
+"""Bodies become Requests, with the real service's defaults; what is wrong is named, with its fix (sentinelhub.md 2)."""
 
 from __future__ import annotations
 

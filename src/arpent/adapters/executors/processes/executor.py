@@ -20,15 +20,15 @@ CLOSE_SECONDS = 5.0
 class ProcessExecutor:
     """A fixed number of workers, each started when it is first needed, and kept."""
 
-    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
-        """`prepare` runs first in every worker (logging); picklable. There is room for one more than `workers`: for
-        another client, where one has all of them."""
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0) -> None:
+        """`prepare` runs first in every worker (logging); picklable. `spare`: workers that `slots` does not count, for
+        a runner that has one more ticket under way where one client has all places."""
         self._lock = Lock()
         self._closed = False
         self._running: set[ProcessTicket[Outcome]] = set()
         self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
         self._workers = workers
-        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers + 1))
+        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers + spare))
         for slot in self._slots:
             slot.start()
 

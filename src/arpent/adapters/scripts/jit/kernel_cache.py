@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
 from arpent.adapters.scripts.jit.parser import ScriptParser
 from arpent.domain.evalscript import Evalscript
-from arpent.evalscript.compile.answer import Answer
-from arpent.evalscript.compile.code import assembly
-from arpent.evalscript.compile.graph import Node, given
-from arpent.evalscript.compile.trace import Tracer
-from arpent.evalscript.compile.tree import Tree, Unsupported
+from arpent.evalscript.compile import SyntaxTree, Unsupported, compile_script
 from arpent.evalscript.layout import MemoryLayout
 from arpent.evalscript.program import prelude
 
@@ -50,13 +47,15 @@ class Kernel:
 class Workshop:
     """Safe to use from several threads."""
 
-    def __init__(self, least: int) -> None:
-        """`least`: input values that a script and layout must have been asked for before compiling pays."""
+    def __init__(self, least: int, checked: bool | None = None) -> None:
+        """`least`: input values that a script and layout must have been asked for before compiling pays. `checked`:
+        make code that checks its bounds, for tests; None: if NUMBA_BOUNDSCHECK says so of numba's."""
         self._least = least
+        self._checked = bool(config.BOUNDSCHECK) if checked is None else checked  # type: ignore[attr-defined]
         self._lock = threading.Lock()
         self._compiler = LlvmCompiler()
         self._parser = ScriptParser()
-        self._prelude: Tree | None = None
+        self._prelude: SyntaxTree | None = None
         self._kernels: OrderedDict[tuple[Evalscript, MemoryLayout], Kernel | None] = OrderedDict()
         self._asked: OrderedDict[tuple[Evalscript, MemoryLayout], int] = OrderedDict()
         self._distrusted: set[str] = set()
@@ -100,18 +99,16 @@ class Workshop:
             script = self._parser(evalscript.source)
         except RecursionError:
             raise Unsupported("a very deep text") from None
-        tracer = Tracer(evalscript=evalscript, script=script, prelude=self._prelude)
-        return self._translated(tracer.trace(layout), layout)
-
-    def _translated(self, answer: Answer, layout: MemoryLayout) -> Kernel:
-        rows: list[Node] = list(answer.values)
-        missing: list[int | None] = []
-        for node in answer.missing:
-            never = given(node) == 0
-            missing.append(None if never else len(rows))
-            rows += [] if never else [node]
-        text = assembly(layout.columns, rows, self._compiler.triple)
-        return Kernel(code=self._compiler.compile(text), missing=tuple(missing), width=len(answer.values))
+        assembly = compile_script(
+            evalscript,
+            layout,
+            script=script,
+            prelude=self._prelude,
+            triple=self._compiler.triple,
+            checked=self._checked,
+        )
+        code = self._compiler.compile(assembly, layout.columns)
+        return Kernel(code=code, missing=assembly.missing_rows, width=assembly.width)
 
 
 def _bounded(kept: OrderedDict[_Key, _Kept]) -> None:

@@ -10,6 +10,9 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.evalscript.compile import CHECKED, ScriptAssembly
+from arpent.evalscript.layout import Column
+
 
 class LlvmCompiler:
     """Compiles for this machine's processor. Safe to use from several threads."""
@@ -23,17 +26,17 @@ class LlvmCompiler:
         """What the code is for."""
         return str(llvm.get_process_triple())
 
-    def compile(self, text: str) -> LlvmKernel:
-        """A kernel of assembly that defines `evaluate`."""
+    def compile(self, assembly: ScriptAssembly, columns: Sequence[Column]) -> LlvmKernel:
+        """A kernel of a script, for arrays like these columns."""
         with self._lock:
             machine = self._target()
-            module = llvm.parse_assembly(text)
+            module = llvm.parse_assembly(assembly.text)
             module.verify()
             options = llvm.create_pipeline_tuning_options(speed_level=3)
             options.loop_vectorization = options.slp_vectorization = True
             builder = llvm.create_pass_builder(machine, options)
             builder.getModulePassManager().run(module, builder)
-            return LlvmKernel(llvm.create_mcjit_compiler(module, machine))
+            return LlvmKernel(llvm.create_mcjit_compiler(module, machine), tuple(columns), assembly.function)
 
     def _target(self) -> llvm.TargetMachine:
         llvm.initialize_native_target()
@@ -46,21 +49,40 @@ class LlvmCompiler:
 class LlvmKernel:
     """A compiled function; it holds no lock while it runs."""
 
-    def __init__(self, engine: llvm.ExecutionEngine) -> None:
+    def __init__(self, engine: llvm.ExecutionEngine, columns: tuple[Column, ...], function: str) -> None:
         engine.finalize_object()
         self._engine = engine
-        self._address = engine.get_function_address("evaluate")
+        self._columns = columns
+        self._checked = function == CHECKED
+        self._address = engine.get_function_address(function)
 
     def run(self, columns: Sequence[NDArray[np.generic]], rows: Sequence[NDArray[np.float64]]) -> None:
-        """Fill `rows` (N,) from `columns` (rows, N); items of one row lie side by side."""
+        """Fill `rows` (N,) from `columns` (rows, N); items of one row lie side by side. Raises ValueError for arrays
+        that the code was not made for; IndexError where checked code would have read or written outside of them."""
         count = rows[0].shape[0]
+        if len(columns) != len(self._columns) or not all(map(_suits, columns, self._columns)):
+            raise ValueError("columns must have the kinds and rows that the code was made for")
         if any(row.shape != (count,) or not row.flags.c_contiguous for row in rows):
             raise ValueError("rows of an answer must be contiguous and equally long")
         if any(column.shape[1] != count or not column[:1].flags.c_contiguous for column in columns):
             raise ValueError("columns must have contiguous rows as long as the answer")
-        kinds = [ctypes.c_int64, *[ctypes.c_void_p] * len(columns), *[ctypes.c_int64] * len(columns),
-                 *[ctypes.c_void_p] * len(rows)]  # fmt: skip
         strides = [column.strides[0] // column.itemsize for column in columns]
         addresses = [column.ctypes.data for column in columns], [row.ctypes.data for row in rows]
-        function = ctypes.CFUNCTYPE(None, *kinds)(self._address)
-        function(count, *addresses[0], *strides, *addresses[1])
+        bounds = _bounds(columns, count) if self._checked else []
+        kinds = [ctypes.c_int64, *[ctypes.c_void_p] * len(columns), *[ctypes.c_int64] * len(columns),
+                 *[ctypes.c_void_p] * len(rows), *[ctypes.c_int64] * len(bounds)]  # fmt: skip
+        function = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self._address)
+        fault = function(count, *addresses[0], *strides, *addresses[1], *bounds)
+        if fault:
+            raise IndexError(f"index is out of bounds in {f'column {fault}' if fault > 0 else 'the answer'}")
+
+
+def _suits(array: NDArray[np.generic], column: Column) -> bool:
+    return array.dtype.str[1:] == column.kind and array.dtype.isnative and array.shape[0] >= column.rows
+
+
+def _bounds(columns: Sequence[NDArray[np.generic]], room: int) -> list[int]:
+    """What checked code is told: room in the answer, first and end of each column in items from its pointer."""
+    lasts = [(len(column) - 1) * (column.strides[0] // column.itemsize) if len(column) else 0 for column in columns]
+    ends = [max(last, 0) + column.shape[1] if len(column) else 0 for last, column in zip(lasts, columns, strict=True)]
+    return [room, *(min(last, 0) for last in lasts), *ends]

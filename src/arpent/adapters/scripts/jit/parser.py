@@ -5,7 +5,7 @@ from __future__ import annotations
 import tree_sitter_javascript
 from tree_sitter import Language, Node, Parser
 
-from arpent.evalscript.compile.tree import Tree, Unsupported
+from arpent.evalscript.compile import SyntaxTree, Unsupported
 
 _IGNORED = ("comment", "html_comment", "hash_bang_line")
 
@@ -16,7 +16,7 @@ class ScriptParser:
     def __init__(self) -> None:
         self._parser = Parser(Language(tree_sitter_javascript.language()))
 
-    def __call__(self, text: str) -> Tree:
+    def __call__(self, text: str) -> SyntaxTree:
         """The `program`. Raises Unsupported for what the grammar does not know."""
         root = self._parser.parse(text.encode()).root_node
         if root.has_error:
@@ -24,14 +24,14 @@ class ScriptParser:
         return _tree(root)
 
 
-def _tree(node: Node) -> Tree:
-    children: list[Tree] = []
-    words: list[str] = []
-    fields: dict[str, Tree] = {}
+def _tree(node: Node) -> SyntaxTree:
+    children: list[SyntaxTree] = []
+    tokens: list[str] = []
+    fields: dict[str, SyntaxTree] = {}
     for place, child in enumerate(node.children):
         if child.type in _IGNORED:
             continue
-        words.append(child.type)
+        tokens.append(child.type)
         name = node.field_name_for_child(place)
         if not child.is_named and name is None:
             continue
@@ -41,4 +41,4 @@ def _tree(node: Node) -> Tree:
         if name is not None and (name not in fields or not fields[name].children):
             fields.setdefault(name, tree)
     text = b"" if node.text is None else node.text
-    return Tree(kind=node.type, text=text.decode(), children=tuple(children), fields=fields, words=tuple(words))
+    return SyntaxTree(kind=node.type, text=text.decode(), children=tuple(children), fields=fields, tokens=tuple(tokens))

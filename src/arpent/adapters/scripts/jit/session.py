@@ -16,7 +16,7 @@ from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
-from arpent.evalscript.compile.answer import outputs_of
+from arpent.evalscript.compile import declared_outputs
 from arpent.evalscript.layout import MemoryLayout
 
 _LOG = logging.getLogger("arpent.evalscript")
@@ -144,7 +144,7 @@ def _notes(evalscript: Evalscript, missing: Sequence[int]) -> tuple[str, ...]:
     """What the interpreter's loop notes of outputs that did not come back."""
     lines = [
         f"output {name} was missing in what evaluatePixel returned for {count} samples"
-        for (name, _), count in zip(outputs_of(evalscript), missing, strict=False)
+        for (name, _), count in zip(declared_outputs(evalscript), missing, strict=False)
         if count
     ]
     return (*lines, *([f"evaluatePixel returned nothing for {missing[-1]} samples"] if missing[-1] else []))

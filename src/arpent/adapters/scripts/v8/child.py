@@ -24,6 +24,7 @@ _MEBIBYTE = 1 << 20
 _SPARE_MEBIBYTES = 192
 _DESCRIPTORS = 64
 _PARENT_DEATH_SIGNAL = 1
+_CAPABILITY_VERSION = 0x20080522
 _FUNCTIONS = (
     "check", "load", "setup", "preprocess", "updateOutput", "allocate", "anchor", "attach", "begin", "run", "finish",
 )  # fmt: skip
@@ -34,11 +35,12 @@ def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
     try:
         _tie_to(zygote)
         _forget_descriptors(link.fileno())
+        _drop_capabilities()
         interpreter = py_mini_racer.MiniRacer()
         interpreter.set_hard_memory_limit(memory_mib * _MEBIBYTE)
         _limit(memory_mib)
-        confined = v8_seccomp.confine()
-        _serve(Channel(link), Interpreter(interpreter), confined)
+        greeting = {"engine": interpreter.v8_version, "obstacle": v8_seccomp.confine()}
+        _serve(Channel(link), Interpreter(interpreter), greeting)
     finally:
         os._exit(0)
 
@@ -59,6 +61,13 @@ def _forget_descriptors(kept: int) -> None:
         os.dup2(nowhere, number)
     os.closerange(3, kept)
     os.closerange(kept + 1, 1024)
+
+
+def _drop_capabilities() -> None:
+    """Root's rights over limits and memory, where the server runs as root; each later thread inherits their absence."""
+    if sys.platform == "linux":
+        header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+        ctypes.CDLL(None).capset(header, none)
 
 
 def _limit(memory_mib: int) -> None:
@@ -155,9 +164,9 @@ class Interpreter:
         return {"answer": answer}
 
 
-def _serve(channel: Channel, interpreter: Interpreter, confined: bool) -> None:
+def _serve(channel: Channel, interpreter: Interpreter, greeting: Message) -> None:
     actions = {name: getattr(interpreter, name) for name in ("load", "call", "arena", "attach", "run")}
-    channel.send({"confined": confined})
+    channel.send(greeting)
     while True:
         try:
             message, descriptor = channel.receive_with_descriptor()

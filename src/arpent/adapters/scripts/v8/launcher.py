@@ -15,7 +15,10 @@ from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
 from arpent.domain.errors import WorldError
 
 _PATIENCE = 60.0
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+_LONGEST_ANSWER = 4 << 20
+"""Bytes: the engine bounds what it says; an interpreter that has been taken over does not."""
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR")
+"""What a zygote inherits. Neither language nor time zone: a script's numbers must not depend on the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,10 @@ class ChildProcess:
     """To talk to it."""
     process: int
     """Its id; a name for the zygote, which reaps it only when told to."""
-    confined: bool
-    """Whether the system-call filter holds."""
+    engine: str
+    """V8's version."""
+    obstacle: str | None
+    """Why the system-call filter could not be installed; None: it holds."""
 
 
 class Nursery:
@@ -82,7 +87,7 @@ class _Zygote:
 
     def __init__(self, memory_mib: int) -> None:
         ours, theirs = socket.socketpair()
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"TZ": "UTC"}
         command = [
             sys.executable,
             "-P",
@@ -105,16 +110,22 @@ class _Zygote:
 
     def spawn(self) -> ChildProcess:
         ours, theirs = socket.socketpair()
-        channel = Channel(ours)
+        channel = Channel(ours, _LONGEST_ANSWER)
         try:
             with theirs:
                 self._channel.send({}, (theirs.fileno(),), _PATIENCE)
             process = int(str(self._channel.receive(_PATIENCE)["process"]))
-            confined = channel.receive(_PATIENCE)["confined"] is True
+            greeting = channel.receive(_PATIENCE)
+            obstacle = greeting.get("obstacle", "it has not told")
         except BaseException:
             channel.close()
             raise
-        return ChildProcess(channel=channel, process=process, confined=confined)
+        return ChildProcess(
+            channel=channel,
+            process=process,
+            engine=str(greeting.get("engine")),
+            obstacle=None if obstacle is None else str(obstacle),
+        )
 
     def end(self, process: int) -> int:
         self._channel.send({"process": process}, seconds=_PATIENCE)

@@ -21,8 +21,10 @@ class ChannelClosed(Exception):
 class Channel:
     """Length-prefixed JSON objects; file descriptors may ride on one."""
 
-    def __init__(self, link: socket.socket) -> None:
+    def __init__(self, link: socket.socket, longest: int = _LONGEST) -> None:
+        """`longest`: bytes of a message that is still read."""
         self._link = link
+        self._longest = longest
 
     def send(self, message: Message, descriptors: Sequence[int] = (), seconds: float | None = None) -> None:
         """Raises ChannelClosed, TimeoutError."""
@@ -42,7 +44,7 @@ class Channel:
     def receive(self, seconds: float | None = None) -> Message:
         """The next message; descriptors sent along are dropped. Raises ChannelClosed, TimeoutError, ValueError."""
         until = None if seconds is None else time.monotonic() + seconds
-        return _message(self._read(_length(self._read(_HEADER.size, until)), until))
+        return _message(self._read(self._length(self._read(_HEADER.size, until)), until))
 
     def receive_with_descriptor(self) -> tuple[Message, int | None]:
         """The next message and the descriptor that came with it. Waits as long as it takes."""
@@ -54,10 +56,16 @@ class Channel:
         if not header:
             raise ChannelClosed
         header += self._read(_HEADER.size - len(header), None)
-        return _message(self._read(_length(header), None)), descriptors[0] if descriptors else None
+        return _message(self._read(self._length(header), None)), descriptors[0] if descriptors else None
 
     def close(self) -> None:
         self._link.close()
+
+    def _length(self, header: bytes) -> int:
+        length = int(_HEADER.unpack(header)[0])
+        if length > self._longest:
+            raise ValueError("a message is too long")
+        return length
 
     def _read(self, count: int, until: float | None) -> bytes:
         parts = bytearray()
@@ -75,13 +83,6 @@ class Channel:
             if until is not None and time.monotonic() > until:
                 raise TimeoutError
         return bytes(parts)
-
-
-def _length(header: bytes) -> int:
-    length = int(_HEADER.unpack(header)[0])
-    if length > _LONGEST:
-        raise ValueError("a message is too long")
-    return length
 
 
 def _message(body: bytes) -> Message:

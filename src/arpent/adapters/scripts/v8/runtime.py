@@ -5,13 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
 from arpent.adapters.scripts.v8.client import Dialogue
-from arpent.adapters.scripts.v8.launcher import Nursery
+from arpent.adapters.scripts.v8.launcher import ChildProcess, Nursery
 from arpent.adapters.scripts.v8.session import V8Session
+from arpent.domain.errors import SandboxUnavailable
 from arpent.domain.ports.scripts import ScriptSession
 
 _LOG = logging.getLogger("arpent.evalscript")
+_REFUSED = (
+    "evalscripts are not run here, since the system-call filter of their sandbox cannot be installed: {}; "
+    "set ARPENT_UNFILTERED_SCRIPTS=true to run them without it (docs/settings.md)"
+)
+_UNFILTERED = "evalscripts run without the system-call filter, as ARPENT_UNFILTERED_SCRIPTS says: %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """What scripts run in."""
+
+    engine: str
+    """V8's version."""
+    obstacle: str | None
+    """Why there is no system-call filter; None: there is one."""
 
 
 class V8Runtime:
@@ -20,17 +38,19 @@ class V8Runtime:
     May be pickled and used in another process, which then has a zygote of its own.
     """
 
-    def __init__(self, seconds: float, memory_mib: int, *, require_mask: bool = True) -> None:
+    def __init__(self, seconds: float, memory_mib: int, *, require_mask: bool = True, unfiltered: bool = False) -> None:
         """`seconds`: longest one call may take; `memory_mib`: heap of a script; `require_mask`: refuse scripts without
-        a dataMask output, as statistics do (FACTS 5.1)."""
+        a dataMask output, as statistics do (sentinelhub.md 5.1); `unfiltered`: run scripts even where no system-call
+        filter can be had, with a warning."""
         self._seconds = seconds
         self._memory_mib = memory_mib
         self._require_mask = require_mask
+        self._unfiltered = unfiltered
         self._nursery = Nursery(memory_mib)
         self._warned = False
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _revive, (self._seconds, self._memory_mib, self._require_mask)
+        return _revive, (self._seconds, self._memory_mib, self._require_mask, self._unfiltered)
 
     def __enter__(self) -> V8Runtime:
         return self
@@ -48,16 +68,40 @@ class V8Runtime:
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
-        child = self._nursery.start()
-        if not child.confined and not self._warned:
-            self._warned = True
-            _LOG.warning("evalscripts run without the system-call filter: it needs Linux on x86-64")
-        dialogue = Dialogue(child, self._nursery.end, self._seconds, self._memory_mib)
+        """As the port says. Raises SandboxUnavailable, too: there is no system-call filter, nor `unfiltered`."""
+        dialogue = Dialogue(self._filtered(), self._nursery.end, self._seconds, self._memory_mib)
         try:
             yield V8Session(dialogue, script.lstrip("\ufeff"), require_mask=self._require_mask)
         finally:
             dialogue.close()
 
+    def about(self) -> Sandbox:
+        """What a script would run in. Raises SandboxUnavailable as `open` does."""
+        child = self._filtered()
+        self._nursery.end(child)
+        return Sandbox(engine=child.engine, obstacle=child.obstacle)
 
-def _revive(seconds: float, memory_mib: int, require_mask: bool) -> V8Runtime:
-    return V8Runtime(seconds, memory_mib, require_mask=require_mask)
+    def _filtered(self) -> ChildProcess:
+        """An interpreter behind the filter, or as the operator wants it."""
+        child = self._nursery.start()
+        if child.obstacle is not None:
+            if not self._unfiltered:
+                self._nursery.end(child)
+                raise SandboxUnavailable(_REFUSED.format(child.obstacle))
+            if not self._warned:
+                self._warned = True
+                _LOG.warning(_UNFILTERED, child.obstacle)
+        return child
+
+
+def announce(*, unfiltered: bool) -> None:
+    """Say at start what will become of scripts where there is no system-call filter; nothing where there is."""
+    obstacle = v8_seccomp.obstacle()
+    if obstacle is not None and unfiltered:
+        _LOG.warning(_UNFILTERED, obstacle)
+    elif obstacle is not None:
+        _LOG.error(_REFUSED.format(obstacle))
+
+
+def _revive(seconds: float, memory_mib: int, require_mask: bool, unfiltered: bool) -> V8Runtime:
+    return V8Runtime(seconds, memory_mib, require_mask=require_mask, unfiltered=unfiltered)

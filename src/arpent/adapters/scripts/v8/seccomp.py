@@ -1,32 +1,91 @@
-"""V8 seccomp: the system calls an interpreter keeps once V8 stands; any other answers EPERM (Linux x86-64)."""
+"""V8 seccomp: the system calls an interpreter keeps once V8 stands; any other answers EPERM (Linux, x86-64 and arm64).
+
+No allowed call takes a path, makes a socket or names another process (docs/adr/0008-script-sandbox.md).
+"""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from errno import EFAULT, ENOSYS, EPERM
+from typing import NamedTuple
 
-_ALLOWED = {
-    "read": 0, "write": 1, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11,
-    "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25,
-    "madvise": 28, "dup": 32, "nanosleep": 35, "getpid": 39, "sendto": 44, "recvfrom": 45, "sendmsg": 46,
-    "recvmsg": 47, "exit": 60, "getrlimit": 97, "getrusage": 98, "times": 100, "sigaltstack": 131, "gettid": 186,
-    "futex": 202, "sched_getaffinity": 204, "restart_syscall": 219, "clock_gettime": 228, "clock_getres": 229,
-    "clock_nanosleep": 230, "exit_group": 231, "epoll_wait": 232, "epoll_ctl": 233, "newfstatat": 262, "ppoll": 271,
-    "set_robust_list": 273, "epoll_pwait": 281, "getrandom": 318, "membarrier": 324, "pkey_mprotect": 329,
-    "pkey_alloc": 330, "pkey_free": 331, "rseq": 334,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A processor architecture as the kernel knows it."""
+
+    column: int
+    """Its column in NUMBERS."""
+    architecture: int
+    """AUDIT_ARCH_… of the kernel."""
+    foreign: int | None
+    """From here on numbers are those of another set of calls (x32), none of which is allowed; None: no such set."""
+
+
+MACHINES = {
+    "x86_64": Machine(column=0, architecture=0xC000003E, foreign=0x40000000),
+    "aarch64": Machine(column=1, architecture=0xC00000B7, foreign=None),
+}
+"""As `platform.machine()` names them."""
+
+NUMBERS: dict[str, tuple[int | None, int | None]] = {
+    "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "poll": (7, None), "mmap": (9, 222),
+    "mprotect": (10, 226), "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sched_yield": (24, 124), "mremap": (25, 216),
+    "madvise": (28, 233), "nanosleep": (35, 101), "getpid": (39, 172), "sendto": (44, 206), "recvfrom": (45, 207),
+    "recvmsg": (47, 212), "exit": (60, 93), "getrusage": (98, 165), "sigaltstack": (131, 132), "gettid": (186, 178),
+    "futex": (202, 98), "restart_syscall": (219, 128), "exit_group": (231, 94), "epoll_wait": (232, None),
+    "epoll_ctl": (233, 21), "ppoll": (271, 73), "set_robust_list": (273, 99), "epoll_pwait": (281, 22),
+    "getrandom": (318, 278), "membarrier": (324, 283), "pkey_mprotect": (329, 288), "pkey_alloc": (330, 289),
+    "pkey_free": (331, 290), "rseq": (334, 293),
 }  # fmt: skip
-_FCNTL, _IOCTL, _PRLIMIT = 72, 16, 302
-_DUPLICATE_CLOSE_ON_EXEC = 1030
-_FIONBIO = 0x5421
-_CLONE3 = 435
-_MISSING = (_CLONE3,)
-_X86_64 = 0xC000003E
-_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
+"""Calls that are allowed whatever their arguments: number on x86-64, on arm64 (None: it has no such call)."""
+
+
+class ArgumentRule(NamedTuple):
+    """A call that is allowed if one of its arguments lies between two values, both included."""
+
+    numbers: tuple[int, int]
+    argument: int
+    low: int
+    high: int
+
+
+CLOCKS = (0, 15)
+"""Those of the machine and of the process itself; other processes' have negative numbers."""
+CONDITIONS = {
+    "fcntl": ArgumentRule((72, 25), 1, 1030, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
+    "ioctl": ArgumentRule((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: the link has time limits
+    "prlimit64": ArgumentRule((302, 261), 0, 0, 0),  # of the process itself, as the next one
+    "sched_getaffinity": ArgumentRule((204, 123), 0, 0, 0),
+    "clock_gettime": ArgumentRule((228, 113), 0, *CLOCKS),
+    "clock_getres": ArgumentRule((229, 114), 0, *CLOCKS),
+    "clock_nanosleep": ArgumentRule((230, 115), 0, *CLOCKS),
+}
+"""The arguments are of 32 bits: what a caller writes above them the kernel ignores, and so does the filter."""
+
+MISSING = {"clone3": (435, 435)}
+"""Calls that answer ENOSYS, so that the C library falls back to others; their arguments cannot be looked at."""
+_SECCOMP = (317, 277)
+_GETPPID = (110, 173)
+_LOAD, _EQUAL, _GREATER, _AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
-_EPERM, _ENOSYS = 1, 38
-_SECCOMP, _SET_MODE_FILTER, _ALL_THREADS, _NO_NEW_PRIVILEGES = 317, 1, 1, 38
+_SET_MODE_FILTER, _ALL_THREADS, _NO_NEW_PRIVILEGES = 1, 1, 38
+
+
+class Instruction(NamedTuple):
+    """Of the kernel's filter machine (classic BPF); `yes` and `no` are how many instructions to skip."""
+
+    code: int
+    yes: int
+    no: int
+    value: int
 
 
 class _Instruction(ctypes.Structure):
@@ -37,47 +96,80 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.POINTER(_Instruction)))
 
 
-def available() -> bool:
-    """Whether this machine is one whose system calls are known here."""
-    return sys.platform == "linux" and platform.machine() == "x86_64"
+def obstacle() -> str | None:
+    """Why no filter can be installed in this process, as far as can be seen without installing it; None: it can."""
+    name = platform.machine()
+    machine = MACHINES.get(name)
+    if sys.platform != "linux" or machine is None:
+        return f"it exists for Linux on {' and '.join(MACHINES)}, and this is {platform.system()} on {name}"
+    if sys.maxsize < 1 << 32:
+        return f"it exists for processes of 64 bits, and this Python has 32 on {name}"
+    result = _seccomp(machine, 0)  # a kernel that takes filters looks for the program, and there is none at 0
+    return None if result == (-1, EFAULT) else f"the kernel takes none ({os.strerror(result[1])})"
 
 
-def confine() -> bool:
-    """Install the filter over all threads of this process; False where that is not possible. It cannot be undone."""
-    if not available():
-        return False
-    instructions = _instructions()
-    listed = (_Instruction * len(instructions))(*instructions)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
-        return False
-    program = _Program(len(listed), listed)
-    return bool(libc.syscall(_SECCOMP, _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(program)) == 0)
+def confine() -> str | None:
+    """Lock this process in, for good; None, or why it is not."""
+    if (why := obstacle() or install(filter_program(MACHINES[platform.machine()]))) is not None:
+        return why
+    refused = _call("syscall", _GETPPID[MACHINES[platform.machine()].column])
+    return None if refused == (-1, EPERM) else "the kernel has taken it and does not apply it"
 
 
-def _instructions() -> list[_Instruction]:
-    program = [
-        _Instruction(_LOAD, 0, 0, _ARCHITECTURE),
-        _Instruction(_EQUAL, 1, 0, _X86_64),
-        _Instruction(_RETURN, 0, 0, _KILL),
-        _Instruction(_LOAD, 0, 0, _NUMBER),
+def install(instructions: Sequence[Instruction]) -> str | None:
+    """Put a filter on all threads of this process; None, or why the kernel does not take it."""
+    if _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)[0]:
+        return "the process cannot forgo new privileges"
+    listed = (_Instruction * len(instructions))(*(_Instruction(*each) for each in instructions))
+    whole = _Program(len(listed), listed)
+    result, error = _seccomp(MACHINES[platform.machine()], ctypes.addressof(whole))
+    if result > 0:
+        return f"the kernel cannot put it on thread {result}"
+    return None if result == 0 else f"the kernel does not take it ({os.strerror(error)})"
+
+
+def filter_program(machine: Machine) -> tuple[Instruction, ...]:
+    """The filter: kill what comes from another architecture or set of calls; allow what the tables say; refuse the
+    rest."""
+    column = machine.column
+    found = [
+        Instruction(_LOAD, 0, 0, _ARCHITECTURE_AT),
+        Instruction(_EQUAL, 1, 0, machine.architecture),
+        Instruction(_RETURN, 0, 0, _KILL),
+        Instruction(_LOAD, 0, 0, _NUMBER_AT),
     ]
-    for number in _ALLOWED.values():
-        program += [_Instruction(_EQUAL, 0, 1, number), _Instruction(_RETURN, 0, 0, _ALLOW)]
-    for number in _MISSING:
-        program += [_Instruction(_EQUAL, 0, 1, number), _Instruction(_RETURN, 0, 0, _REFUSE | _ENOSYS)]
-    # only fcntl(F_DUPFD_CLOEXEC), ioctl(FIONBIO) and prlimit on oneself
-    program += _with_argument(_FCNTL, _SECOND_ARGUMENT, _DUPLICATE_CLOSE_ON_EXEC)
-    program += _with_argument(_IOCTL, _SECOND_ARGUMENT, _FIONBIO)
-    program += _with_argument(_PRLIMIT, _FIRST_ARGUMENT, 0)
-    return [*program, _Instruction(_RETURN, 0, 0, _REFUSE | _EPERM)]
+    if machine.foreign is not None:
+        found += [Instruction(_AT_LEAST, 0, 1, machine.foreign), Instruction(_RETURN, 0, 0, _KILL)]
+    for numbers in NUMBERS.values():
+        found += _if_equal(numbers[column], _ALLOW)
+    for numbers in MISSING.values():
+        found += _if_equal(numbers[column], _REFUSE | ENOSYS)
+    for condition in CONDITIONS.values():
+        found += [
+            Instruction(_EQUAL, 0, 5, condition.numbers[column]),
+            Instruction(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * condition.argument),  # the lower half; both are little-endian
+            Instruction(_AT_LEAST, 0, 2, condition.low),
+            Instruction(_GREATER, 1, 0, condition.high),
+            Instruction(_RETURN, 0, 0, _ALLOW),
+            Instruction(_RETURN, 0, 0, _REFUSE | EPERM),
+        ]
+    return (*found, Instruction(_RETURN, 0, 0, _REFUSE | EPERM))
 
 
-def _with_argument(number: int, argument: int, value: int) -> list[_Instruction]:
-    return [
-        _Instruction(_EQUAL, 0, 4, number),
-        _Instruction(_LOAD, 0, 0, argument),
-        _Instruction(_EQUAL, 0, 1, value),
-        _Instruction(_RETURN, 0, 0, _ALLOW),
-        _Instruction(_RETURN, 0, 0, _REFUSE | _EPERM),
-    ]
+def _if_equal(value: int | None, answer: int) -> Sequence[Instruction]:
+    if value is None:
+        return ()
+    return Instruction(_EQUAL, 0, 1, value), Instruction(_RETURN, 0, 0, answer)
+
+
+def _seccomp(machine: Machine, address: int) -> tuple[int, int]:
+    """Result and error of seccomp(2) over all threads, with the program at that address."""
+    return _call("syscall", _SECCOMP[machine.column], _SET_MODE_FILTER, _ALL_THREADS, address)
+
+
+def _call(name: str, *arguments: int) -> tuple[int, int]:
+    """Result and error of a function of the C library that takes machine words."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function.restype = ctypes.c_long
+    result = int(function(*map(ctypes.c_ulong, arguments)))
+    return result, ctypes.get_errno()

@@ -165,16 +165,20 @@ class V8Session:
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
             answer = self._value(self._dialogue.action("run", question), ScriptExecutionError)
             values[:, low:high] = self._arena.values(layout, high - low)
+            thrown: tuple[str, str] | None = None
             for fault in self._listed(answer, "run"):
-                position, message, stack = self._fault(fault, len(segments))
-                error = known.setdefault((message, stack), self._dialogue.error(ScriptExecutionError, message, stack))
+                position, thrown = self._fault(fault, len(segments), thrown)
+                error = known.setdefault(thrown, self._dialogue.error(ScriptExecutionError, *thrown))
                 failures[int(segments[position])] = error
         return failures
 
-    def _fault(self, fault: object, count: int) -> tuple[int, str, str]:
+    def _fault(self, fault: object, count: int, before: tuple[str, str] | None) -> tuple[int, tuple[str, str]]:
+        """Which segment threw, and message and stack: its own, or those of the one before it."""
         match fault:
-            case [int() as position, [str() as message, str() as stack]] if 0 <= position < count:
-                return position, message, stack
+            case [int() as position, str() as message, str() as stack] if 0 <= position < count:
+                return position, (message, stack)
+            case [int() as position] if 0 <= position < count and before is not None:
+                return position, before
         raise ScriptExecutionError("the interpreter answered nonsense")
 
     # ---- answers

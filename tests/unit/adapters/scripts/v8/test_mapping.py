@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import subprocess
 import sys
 import tempfile
 
 import pytest
 
+from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
 from arpent.adapters.scripts.v8.mapping import SharedArena
 
 SIZE = 4 * mmap.PAGESIZE
@@ -16,7 +18,7 @@ SIZE = 4 * mmap.PAGESIZE
 @pytest.mark.parametrize("platform", ["linux", "elsewhere"])
 def test_both_sides_see_the_same(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if platform == "linux" and sys.platform != "linux":
-        pytest.skip("only Linux lays memory over memory here")
+        pytest.skip("needs Linux, where memory is laid over memory")
     monkeypatch.setattr(sys, "platform", platform)
     room = mmap.mmap(-1, SIZE + 2 * mmap.PAGESIZE)
     with tempfile.TemporaryFile() as file, memoryview(room)[24 : 24 + SIZE + mmap.PAGESIZE] as buffer:
@@ -33,3 +35,30 @@ def test_both_sides_see_the_same(platform: str, monkeypatch: pytest.MonkeyPatch)
         arena.leave()
         buffer[arena.start + 100] = 0
         assert theirs[100:103] == b"abc"
+
+
+CONFINED = f"""
+import mmap, os, sys, tempfile
+from arpent.adapters.scripts.v8.mapping import SharedArena
+from arpent.adapters.scripts.v8.seccomp import confine
+room = memoryview(mmap.mmap(-1, {SIZE} + 2 * mmap.PAGESIZE))
+file = tempfile.TemporaryFile()
+file.truncate({SIZE})
+theirs = mmap.mmap(file.fileno(), {SIZE})
+assert confine() is None
+sys.platform = sys.argv[1]
+arena = SharedArena(room, file.fileno(), {SIZE})
+theirs[100:103] = b"abc"
+arena.take([(100, 103)])
+print(bytes(room[arena.start + 100 : arena.start + 103]), arena._copies is None, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(v8_seccomp.obstacle() is not None, reason="needs a system-call filter, which this machine has not")
+@pytest.mark.parametrize(("platform", "laid"), [("linux", True), ("elsewhere", False)])
+def test_behind_the_system_call_filter(platform: str, laid: bool) -> None:
+    """Where memory cannot be laid over memory, copying must be possible."""
+    command = [sys.executable, "-c", CONFINED, platform]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout == f"b'abc' {laid}\n", done.stderr

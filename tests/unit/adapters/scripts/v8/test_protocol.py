@@ -53,6 +53,17 @@ def test_too_long(ends: tuple[socket.socket, Channel]) -> None:
         channel.receive(1)
 
 
+def test_an_owner_reads_less() -> None:
+    theirs, ours = socket.socketpair()
+    with theirs, ours:
+        Channel(theirs).send({"a": 1})
+        Channel(theirs).send({"a": 100})
+        channel = Channel(ours, longest=len('{"a": 1}'))
+        assert channel.receive(1) == {"a": 1}
+        with pytest.raises(ValueError, match="too long"):
+            channel.receive(1)
+
+
 def test_silence_and_half_a_message(ends: tuple[socket.socket, Channel]) -> None:
     theirs, channel = ends
     with pytest.raises(TimeoutError):

@@ -1,0 +1,85 @@
+"""Interpreter effects: what setup(), preProcessScenes and updateOutput may change: they run in V8, unseen by us.
+
+Also refuses scripts that could change what names mean, since then no reading of the text could be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from arpent.evalscript.compile.syntax_tree import FUNCTION_KINDS, SyntaxTree, Unsupported
+
+_INTERPRETED = ("setup", "preProcessScenes", "updateOutput")
+_IDENTIFIERS = ("identifier", "property_identifier", "shorthand_property_identifier")
+_REFLECTION = frozenset({
+    "eval", "Function", "globalThis", "Proxy", "Reflect", "prototype", "__proto__", "defineProperty", "setPrototypeOf",
+    "defineProperties", "constructor", "Symbol", "arguments", "caller", "callee", "__defineGetter__", "assign",
+})  # fmt: skip
+"""Names by which a script could change what other names mean."""
+_GLOBALS = frozenset({"Math", "Number", "Array", "Object", "Boolean", "isNaN", "isFinite", "NaN", "Infinity"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpreterEffects:
+    """Names of the top level that functions run by the interpreter mention."""
+
+    read: frozenset[str]
+    """Mentioned anywhere in them: an object of that name may have been changed."""
+    written: frozenset[str]
+    """Assigned in them: the name may stand for something else."""
+
+
+def find_interpreter_effects(script: SyntaxTree) -> InterpreterEffects:
+    """What those functions, and the functions they call, mention. Raises Unsupported for reflection."""
+    for tree in script.walk():
+        _refuse_reflection(tree)
+    functions = dict(_top_level_functions(script))
+    waiting, read = [name for name in _INTERPRETED if name in functions], set(_INTERPRETED)
+    written: set[str] = set()
+    while waiting:
+        for tree in functions[waiting.pop()].walk():
+            written |= _assigned_names(tree)
+            if tree.kind in ("identifier", "shorthand_property_identifier") and tree.text not in read:
+                read.add(tree.text)
+                if tree.text in functions:
+                    waiting.append(tree.text)
+    return InterpreterEffects(read=frozenset(read), written=frozenset(written))
+
+
+def _refuse_reflection(tree: SyntaxTree) -> None:
+    if tree.kind in _IDENTIFIERS and tree.text in _REFLECTION and not _declares_constructor(tree):
+        raise Unsupported(f"the name {tree.text}")
+    if tree.kind in ("with_statement", "import", "ERROR") or (tree.kind == "string" and "use strict" in tree.text):
+        raise Unsupported(tree.kind)
+    if _assigned_names(tree) & _GLOBALS:
+        raise Unsupported("a change to JavaScript's own objects")
+
+
+def _declares_constructor(tree: SyntaxTree) -> bool:
+    """In a class the name declares its constructor; elsewhere it reaches for the class of something."""
+    return tree.text == "constructor" and tree.kind == "property_identifier"
+
+
+def _top_level_functions(script: SyntaxTree) -> Iterator[tuple[str, SyntaxTree]]:
+    for tree in script.children:
+        if tree.kind == "function_declaration":
+            yield tree["name"].text, tree
+        elif tree.kind in ("lexical_declaration", "variable_declaration"):
+            for declarator in tree.children:
+                value = declarator.fields.get("value")
+                if value is not None and value.kind in FUNCTION_KINDS:
+                    yield declarator["name"].text, value
+
+
+def _assigned_names(tree: SyntaxTree) -> set[str]:
+    """Names at the root of what a tree assigns to: `a` of `a.b[0] = 1`."""
+    if tree.kind in ("assignment_expression", "augmented_assignment_expression"):
+        target = tree["left"]
+    elif tree.kind == "update_expression":
+        target = tree["argument"]
+    else:
+        return set()
+    while target.kind in ("member_expression", "subscript_expression"):
+        target = target["object"]
+    return {one.text for one in target.walk() if "identifier" in one.kind}

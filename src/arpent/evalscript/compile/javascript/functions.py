@@ -1,0 +1,88 @@
+"""Functions: calls, which are inlined, and `new`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arpent.evalscript.compile.graph.operation import constant_value
+from arpent.evalscript.compile.javascript.evaluator import PartialEvaluator
+from arpent.evalscript.compile.javascript.patterns import bind_pattern
+from arpent.evalscript.compile.javascript.scopes import declare_variable
+from arpent.evalscript.compile.javascript.standard_library import call_global_object
+from arpent.evalscript.compile.javascript.statements import run_statements
+from arpent.evalscript.compile.javascript.values import (
+    ClassObject,
+    Closure,
+    GlobalObject,
+    Intrinsic,
+    JsValue,
+    PlainObject,
+    Scope,
+    SpecialValue,
+    describe,
+)
+from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported, var_names
+
+
+def call_function(
+    evaluator: PartialEvaluator, callee: object, receiver: object, arguments: Sequence[JsValue]
+) -> JsValue:
+    """What a call returns; the callee is no Phi. To be called by PartialEvaluator.call, which counts depth."""
+    if isinstance(callee, Intrinsic):
+        return callee.action(arguments)
+    if isinstance(callee, GlobalObject):
+        return call_global_object(evaluator, callee.name, arguments)
+    if not isinstance(callee, Closure):
+        raise Unsupported(f"calling {describe(callee)}")
+    scope = Scope(outer=callee.scope)
+    if callee.tree.kind != "arrow_function":
+        this: JsValue = SpecialValue.OPAQUE if receiver is None else receiver  # type: ignore[assignment]
+        declare_variable(evaluator, "this", this, scope, constant=True)
+        declare_variable(evaluator, "arguments", SpecialValue.OPAQUE, scope, constant=True)
+    _bind_parameters(evaluator, callee.tree, arguments, scope)
+    body = callee.tree["body"]
+    if body.kind != "statement_block":
+        return evaluator.evaluate(body, scope)
+    for name in var_names(body):
+        scope.variables.setdefault(name, evaluator.memory.new_variable(name, SpecialValue.UNDEFINED))
+    return _run_body(evaluator, body, scope)
+
+
+def _bind_parameters(
+    evaluator: PartialEvaluator, function: SyntaxTree, arguments: Sequence[JsValue], scope: Scope
+) -> None:
+    single = function.fields.get("parameter")
+    patterns = (single,) if single is not None else function["parameters"].children
+    for place, pattern in enumerate(patterns):
+        if pattern.kind == "rest_pattern":
+            rest = evaluator.memory.new_array(tuple(arguments[place:]))
+            bind_pattern(evaluator, pattern.children[0], rest, scope)
+        else:
+            value = arguments[place] if place < len(arguments) else SpecialValue.UNDEFINED
+            bind_pattern(evaluator, pattern, value, scope)
+
+
+def _run_body(evaluator: PartialEvaluator, body: SyntaxTree, scope: Scope) -> JsValue:
+    """What the return statements give, each under its condition."""
+    completion = run_statements(evaluator, body.children, scope)
+    returns = list(completion.abrupt)
+    value: JsValue = SpecialValue.UNDEFINED
+    if returns and constant_value(completion.normal) is False:
+        value = returns.pop().value
+    for one in reversed(returns):
+        value = evaluator.memory.merge(one.condition, one.value, value)  # type: ignore[assignment]
+    return value
+
+
+def construct_object(evaluator: PartialEvaluator, callee: object, arguments: Sequence[JsValue]) -> JsValue:
+    """`new` of a class of the script."""
+    if not isinstance(callee, ClassObject):
+        raise Unsupported(f"new {describe(callee)}")
+    made = evaluator.memory.new_object({})
+    made.made_by = callee
+    constructor = callee.methods.get("constructor")
+    if constructor is not None:
+        returned = evaluator.call(constructor, made, arguments)
+        if isinstance(returned, PlainObject):
+            raise Unsupported("a constructor that returns an object")
+    return made

@@ -1,0 +1,170 @@
+"""LLVM assembly: the operations of a script, lowered to one function over arrays that LLVM may turn into vectors.
+
+`i64 evaluate(i64 n, inputs …, strides …, outputs …)`: per column a pointer and how many samples lie between its rows,
+per row of the results a pointer to doubles. The body of its loop over samples is one basic block: every condition of
+the script is a `select` by now. No operation may be reordered, fused or assumed away. It returns 0, and trusts its
+caller that the columns have the kinds and rows of the layout, and n samples.
+
+`i64 evaluate_checked(i64 n, …, i64 room, lows …, ends …)`, for tests, trusts nobody: `room` is how many samples a row
+of the results holds; lows and ends are the first item of each column, counted from its pointer, and the one behind its
+last. Before an access outside of those it stops and returns -1 for the results, else the number of the column, from 1.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+from arpent.evalscript.compile.graph.operation import Operation, live_operations
+from arpent.evalscript.layout import Column
+
+UNCHECKED, CHECKED = "evaluate", "evaluate_checked"
+"""Names of the function, which tell how it is called."""
+_ELEMENT_TYPES = {
+    "u1": ("i8", "uitofp"), "i1": ("i8", "sitofp"), "u2": ("i16", "uitofp"), "i2": ("i16", "sitofp"),
+    "u4": ("i32", "uitofp"), "i4": ("i32", "sitofp"), "f4": ("float", "fpext"), "f8": ("double", ""),
+}  # fmt: skip
+"""Kind of column → type in memory, conversion to double."""
+_INSTRUCTIONS = {
+    "add": "fadd double", "subtract": "fsub double", "multiply": "fmul double", "divide": "fdiv double",
+    "remainder": "frem double", "less": "fcmp olt double", "less_equal": "fcmp ole double",
+    "equal": "fcmp oeq double", "and": "and i1", "or": "or i1",
+}  # fmt: skip
+_LLVM_INTRINSICS = {
+    "minimum": "minimum", "maximum": "maximum", "abs": "fabs", "floor": "floor", "ceil": "ceil", "trunc": "trunc",
+    "sqrt": "sqrt",
+}  # fmt: skip
+_BITWISE = {"bit_and": "and", "bit_or": "or", "bit_xor": "xor"}
+_SHIFTS = {
+    "shift_left": ("shl", "sitofp"),
+    "shift_right": ("ashr", "sitofp"),
+    "shift_right_unsigned": ("lshr", "uitofp"),
+}
+_TO_INT32 = """
+define internal i32 @to_int32(double %x) alwaysinline {
+  %whole = call double @llvm.trunc.f64(double %x)
+  %turns = fmul double %whole, 0x3DF0000000000000
+  %full = call double @llvm.floor.f64(double %turns)
+  %away = fmul double %full, 0x41F0000000000000
+  %rest = fsub double %whole, %away
+  %finite = fcmp ord double %rest, %rest
+  %safe = select i1 %finite, double %rest, double 0.0
+  %wide = fptosi double %safe to i64
+  %low = trunc i64 %wide to i32
+  ret i32 %low
+}
+"""
+"""ToInt32: the whole part modulo 2^32 in exact arithmetic; 2^-32 and 2^32 are powers of two."""
+
+
+def lower_to_llvm(columns: Sequence[Column], rows: Sequence[Operation], triple: str, *, checked: bool = False) -> str:
+    """A module that defines `evaluate`, or `evaluate_checked`.
+
+    `columns`: the inputs, in the order in which the graph's inputs count them. `rows`: what to store, one double per
+    sample each. `triple`: the target machine. `checked`: check every access, for tests. Raises ValueError for an
+    input that the columns do not have.
+    """
+    parameters = _parameters(len(columns), len(rows), checked)
+    declared = [f"declare double @llvm.{name}.f64({'double, double' if name.endswith('imum') else 'double'})"
+                for name in sorted({*_LLVM_INTRINSICS.values()})]  # fmt: skip
+    lines = [line for operation in live_operations(rows) for line in _lowered(operation, columns, checked)]
+    if checked:
+        lines += _guarded("%room", "icmp slt i64 %i, %room", -1)
+    for row, operation in enumerate(rows):
+        lines += [
+            f"%p{row} = getelementptr double, ptr %o{row}, i64 %i",
+            f"store double {_register(operation)}, ptr %p{row}",
+        ]
+    return "\n".join([
+        f'target triple = "{triple}"', *declared, _TO_INT32,
+        f"define i64 @{CHECKED if checked else UNCHECKED}({', '.join(parameters)}) nounwind {{",
+        "begin:", "%some = icmp sgt i64 %n, 0", "br i1 %some, label %body, label %end", "body:",
+        "%i = phi i64 [ 0, %begin ], [ %next, %turn ]", *lines, "br label %turn", "turn:",
+        "%next = add nuw nsw i64 %i, 1", "%more = icmp slt i64 %next, %n", "br i1 %more, label %body, label %end",
+        "end:", "ret i64 0", "}",
+    ])  # fmt: skip
+
+
+def _parameters(columns: int, rows: int, checked: bool) -> list[str]:
+    kinds = [("ptr noalias readonly %c", columns), ("i64 %s", columns), ("ptr noalias writeonly %o", rows)]
+    names = [f"{kind}{number}" for kind, count in kinds for number in range(count)]
+    bounds = [f"i64 %{name}{number}" for name in ("low", "end") for number in range(columns)]
+    return ["i64 %n", *names, *(["i64 %room", *bounds] if checked else [])]
+
+
+def _guarded(name: str, test: str, fault: int) -> list[str]:
+    """Instructions that go on where the test is true, and else return the fault."""
+    label = name[1:]
+    return [
+        f"{name}fine = {test}", f"br i1 {name}fine, label %{label}go, label %{label}stop",
+        f"{label}stop:", f"ret i64 {fault}", f"{label}go:",
+    ]  # fmt: skip
+
+
+def _register(operation: Operation) -> str:
+    """How an instruction refers to the result: a literal, or a register named after the value number."""
+    if operation.opcode == "constant":
+        return "0x" + struct.pack(">d", operation.value).hex().upper()
+    return operation.opcode if operation.opcode in ("true", "false") else f"%v{operation.value_number}"
+
+
+def _lowered(operation: Operation, columns: Sequence[Column], checked: bool) -> list[str]:
+    """Instructions that compute one operation from the registers of its operands."""
+    name, opcode = _register(operation), operation.opcode
+    if opcode in ("constant", "true", "false"):
+        return []
+    if opcode == "input":
+        return _load(operation, columns, checked)
+    operands = [_register(operand) for operand in operation.operands]
+    if opcode in _INSTRUCTIONS:
+        return [f"{name} = {_INSTRUCTIONS[opcode]} {', '.join(operands)}"]
+    if opcode in _LLVM_INTRINSICS:
+        arguments = ", ".join(f"double {operand}" for operand in operands)
+        return [f"{name} = call double @llvm.{_LLVM_INTRINSICS[opcode]}.f64({arguments})"]
+    if opcode in _BITWISE or opcode in _SHIFTS:
+        return _on_int32(name, opcode, operands)
+    return _TEMPLATES[opcode](name, operands)
+
+
+def _load(operation: Operation, columns: Sequence[Column], checked: bool) -> list[str]:
+    (column, row), name = operation.source, _register(operation)
+    if row >= columns[column].rows:
+        raise ValueError(f"column {column} has {columns[column].rows} rows, but row {row} is asked for")
+    kind, convert = _ELEMENT_TYPES[columns[column].kind]
+    lines = [f"{name}o = mul i64 %s{column}, {row}", f"{name}i = add i64 {name}o, %i"]
+    if checked:
+        lines += _guarded(f"{name}low", f"icmp sge i64 {name}i, %low{column}", column + 1)
+        lines += _guarded(f"{name}end", f"icmp slt i64 {name}i, %end{column}", column + 1)
+    lines += [
+        f"{name}p = getelementptr {kind}, ptr %c{column}, i64 {name}i",
+        f"{name + 'l' if convert else name} = load {kind}, ptr {name}p",
+    ]
+    return lines + ([f"{name} = {convert} {kind} {name}l to double"] if convert else [])
+
+
+def _on_int32(name: str, opcode: str, operands: Sequence[str]) -> list[str]:
+    lines = [
+        f"{name}{side} = call i32 @to_int32(double {operand})" for side, operand in zip("ab", operands, strict=True)
+    ]
+    if opcode in _BITWISE:
+        lines += [f"{name}r = {_BITWISE[opcode]} i32 {name}a, {name}b"]
+        return [*lines, f"{name} = sitofp i32 {name}r to double"]
+    shift, convert = _SHIFTS[opcode]
+    lines += [f"{name}m = and i32 {name}b, 31", f"{name}r = {shift} i32 {name}a, {name}m"]
+    return [*lines, f"{name} = {convert} i32 {name}r to double"]
+
+
+_TEMPLATES: dict[str, Callable[[str, Sequence[str]], list[str]]] = {
+    "negate": lambda name, given: [f"{name} = fneg double {given[0]}"],
+    "truth_to_number": lambda name, given: [f"{name} = uitofp i1 {given[0]} to double"],
+    "to_float32": lambda name, given: [
+        f"{name}f = fptrunc double {given[0]} to float", f"{name} = fpext float {name}f to double"
+    ],
+    "number_to_truth": lambda name, given: [f"{name} = fcmp one double {given[0]}, 0.0"],
+    "is_nan": lambda name, given: [f"{name} = fcmp uno double {given[0]}, 0.0"],
+    "not": lambda name, given: [f"{name} = xor i1 {given[0]}, true"],
+    "equal_truth": lambda name, given: [f"{name} = icmp eq i1 {given[0]}, {given[1]}"],
+    "select": lambda name, given: [f"{name} = select i1 {given[0]}, double {given[1]}, double {given[2]}"],
+    "select_truth": lambda name, given: [f"{name} = select i1 {given[0]}, i1 {given[1]}, i1 {given[2]}"],
+}  # fmt: skip
+"""Opcode → (register, operands) → instructions."""

@@ -1,0 +1,66 @@
+"""Sample arguments: what evaluatePixel is called with: numbers that are not known yet, in known shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from arpent.domain.evalscript import Evalscript, Mosaicking
+from arpent.evalscript.compile.graph.operation import Operation
+from arpent.evalscript.compile.javascript.evaluator import PartialEvaluator
+from arpent.evalscript.compile.javascript.values import JsValue, PlainObject, SpecialValue
+from arpent.evalscript.layout import Column, MemoryLayout
+from arpent.evalscript.scenes import is_fusion, source_keys
+
+_SCENE_LISTS: Mapping[Mosaicking, str] = {Mosaicking.ORBIT: "orbits", Mosaicking.TILE: "tiles"}
+
+
+def pixel_arguments(evaluator: PartialEvaluator, evalscript: Evalscript, layout: MemoryLayout) -> list[JsValue]:
+    """(samples, scenes, inputMetadata, customData, outputMetadata): of the last four only the number of scenes is
+    known. They belong to the frozen part of memory: a sample may not change them."""
+    scenes: JsValue = SpecialValue.OPAQUE
+    list_name = _SCENE_LISTS.get(evalscript.inputs[0].mosaicking)
+    if list_name is not None and not is_fusion(evalscript):
+        scenes = _scenes_of_known_number(evaluator, list_name, layout.columns[0].rows)
+    return [_samples_argument(evaluator, evalscript, layout), scenes, *[SpecialValue.OPAQUE] * 3]
+
+
+def _scenes_of_known_number(evaluator: PartialEvaluator, list_name: str, number: int) -> PlainObject:
+    scenes = evaluator.memory.new_array((SpecialValue.OPAQUE,) * number)
+    known = evaluator.memory.new_object({list_name: scenes})
+    known.partial = True
+    scenes.created = known.created = evaluator.memory.frozen
+    return known
+
+
+def _samples_argument(evaluator: PartialEvaluator, evalscript: Evalscript, layout: MemoryLayout) -> JsValue:
+    """One sample object, a list of one per scene, or with several inputs an object of these."""
+    values: list[JsValue] = []
+    first_column = 0
+    for entry, columns in zip(evalscript.inputs, layout.inputs, strict=True):
+        rows: tuple[JsValue, ...] = tuple(
+            _sample_object(evaluator, entry.bands, columns, first_column, row) for row in range(columns[0].rows)
+        )
+        alone = columns[0].simple and not is_fusion(evalscript)
+        values.append(rows[0] if alone else evaluator.memory.new_array(rows))
+        first_column += len(columns)
+    if not is_fusion(evalscript):
+        return values[0]
+    return evaluator.memory.new_object(dict(zip(source_keys(evalscript), values, strict=True)))
+
+
+def _sample_object(
+    evaluator: PartialEvaluator, bands: Sequence[str], columns: Sequence[Column], first_column: int, row: int
+) -> PlainObject:
+    return evaluator.memory.new_object(
+        {
+            band: _scaled(evaluator, evaluator.graph.input(first_column + number, row), column.scale)
+            for number, (band, column) in enumerate(zip(bands, columns, strict=True))
+        }
+    )
+
+
+def _scaled(evaluator: PartialEvaluator, stored: Operation, scale: tuple[float, float]) -> Operation:
+    """In doubles: `stored * factor + summand`, without what changes nothing."""
+    make, (factor, summand) = evaluator.graph.make, scale
+    product = stored if factor == 1 else make("multiply", stored, evaluator.constant(float(factor)))
+    return product if summand == 0 else make("add", product, evaluator.constant(float(summand)))

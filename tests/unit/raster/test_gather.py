@@ -1,0 +1,40 @@
+"""Blocks that were decoded only as far as needed: nothing is read behind their end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from arpent.raster.canvas import Target
+from arpent.raster.conversion import Conversion
+from arpent.raster.gather import _gather, gather
+
+CONVERSION = Conversion(offset=0.0, low=0.0, high=65535.0, no_data=0.0, dtype=np.dtype(np.uint16))
+
+
+def target(filled: list[int]) -> Target:
+    count = len(filled)
+    return Target(
+        values=np.zeros(count, np.uint16),
+        filled=np.array(filled, np.uint8),
+        hits=np.zeros(count, np.uint8),
+        conversion=CONVERSION,
+    )
+
+
+def test_a_filled_sample_below_the_last_decoded_row_is_not_loaded() -> None:
+    """As Python the kernel raises where compiled code would read what lies behind the block."""
+    stored, order, pixels = np.arange(1, 9, dtype=np.uint16), np.arange(3, dtype=np.int32), np.array([2, 900, 7])
+    filled, values, hits = np.array([0, 1, 0], np.uint8), np.zeros(3, np.uint16), np.zeros(3, np.uint8)
+    _gather.py_func(
+        stored, order, pixels.astype(np.int32), filled, values, hits, True, np.uint16(0), 0, 0, 65535
+    )  # fmt: skip
+    assert values.tolist() == [3, 0, 8]
+    assert hits.tolist() == [1, 0, 1]
+
+
+def test_the_compiled_kernel_gives_the_same() -> None:
+    there = target([0, 1, 0])
+    block = np.arange(1, 9, dtype=np.uint16).reshape(2, 4)
+    gather(block, np.arange(3, dtype=np.int32), np.array([2, 900, 7], np.int32), there)
+    assert there.values.tolist() == [3, 0, 8]
+    assert there.hits.tolist() == [1, 0, 1]
