@@ -1,6 +1,6 @@
 """Budget: what a request will take of memory, worked out before any of it is allocated; and what would do instead.
 
-The figures are upper bounds for what the engine allocates per sample, measured (docs/adr/0016): a request that passes
+The figures are upper bounds for what the engine allocates per sample, measured (docs/adr/0009): a request that passes
 stays within its process, whose own limit is the second line only.
 """
 
@@ -97,8 +97,13 @@ def _described(samples: int, depth: int) -> str:
 def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded:
     """With the number of samples that would do, and other ways out."""
     would_do = max(1, would_do)
-    shrink = math.sqrt(would_do / int(grids.sample_count.sum()))
-    width, height = (max(1, math.floor(int(side[0]) * shrink)) for side in (grids.width, grids.height))
+    wide, high = int(grids.width[0]), int(grids.height[0])
+    shrink = math.sqrt(would_do / (wide * high))
+    width, height = math.floor(wide * shrink), math.floor(high * shrink)
+    if not width:
+        width, height = 1, min(high, would_do)
+    elif not height:
+        width, height = min(wide, would_do), 1
     extent = (grids.bounds[0, 2:] - grids.bounds[0, :2]).tolist()
     resolution = ", ".join(
         f"{name} {_above(side / count)}"

@@ -9,15 +9,16 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar, cast
 from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI
 
-from arpent.domain.errors import ActionNotAllowed, JobNotFound
+from arpent.domain.errors import ActionNotAllowed, JobNotFound, RateLimited
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.request import Request
 from arpent.server.app import create_app
@@ -104,6 +105,8 @@ class World:
     tokens: Tokens
     asked: list[tuple[str, Request]] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
+    outcomes: list[object] = field(default_factory=list)
+    """What the next synchronous requests come to: a call, or an error."""
     ready: bool = True
 
     def bearer(self, client: str = "me") -> dict[str, str]:
@@ -127,6 +130,10 @@ class Settled(Generic[Answer]):
         """Too late."""
 
 
+def raising(error: Exception) -> NoReturn:
+    raise error
+
+
 def checked(here: World, owner: str, body: SentBody) -> str:
     here.checked.append(owner)
     text = body.whole()
@@ -146,12 +153,20 @@ def world(options: ServerOptions) -> Iterator[World]:
             raise RuntimeError("an inner thing broke: hunter2")
         return b'{"data":[],"status":"OK"}', 5.040412902832031
 
+    def call(owner: str, body: SentBody) -> PendingCall[tuple[bytes, float]]:
+        outcome = here.outcomes.pop(0) if here.outcomes else None
+        if isinstance(outcome, RateLimited):
+            raise outcome
+        if outcome is not None and not isinstance(outcome, Exception):
+            return cast("PendingCall[tuple[bytes, float]]", outcome)
+        return Settled(lambda: raising(outcome) if outcome else statistics(owner, body))
+
     app = create_app(
         here.service,  # type: ignore[arg-type]
         clients=FakeClients(),
         tokens=here.tokens,
         calls=ProcessCalls(
-            statistics=lambda owner, body: Settled(lambda: statistics(owner, body)),
+            statistics=call,
             check=lambda owner, body: Settled(lambda: checked(here, owner, body)),
             explain=lambda job, feature, start, draw: Settled(lambda: b"{}"),
             close=lambda: None,

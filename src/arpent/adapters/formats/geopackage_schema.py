@@ -112,9 +112,9 @@ def _check_view(database: sqlite3.Connection, view: str, kinds: dict[str, tuple[
     finally:
         database.set_authorizer(None)
     steps = [step for step in plan if not step.startswith("USE TEMP B-TREE FOR ORDER BY")]
-    scans = [step for step in steps if step.startswith("SCAN ") and " CONSTANT ROW" not in step]
     joins = [step for step in steps if step.startswith("SEARCH ") and step.endswith("PRIMARY KEY (rowid=?)")]
-    if len(scans) != 1 or len(scans) + len(joins) != len(steps):
+    reads = [step for step in steps if step.startswith(("SCAN ", "SEARCH ")) and step not in joins]
+    if len(reads) > 1 or len(reads) + len(joins) != len(steps) or not steps or "CONSTANT ROW" in str(reads):
         faults.append("does more than select rows of one table")
     if faults:
         raise FeaturesUnreadable(

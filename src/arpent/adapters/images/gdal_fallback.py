@@ -94,7 +94,7 @@ class ApartImage(GdalImage):
         """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
         self._href = href
         try:
-            self.raster = submit(describe, href).future.result()
+            self.raster = submit(gdal_header, href).future.result()
         except AssetUnreadable:
             raise
         except Exception as error:
@@ -107,7 +107,7 @@ class ApartImage(GdalImage):
         """Nothing is open."""
 
 
-def describe(href: str) -> Raster:
+def gdal_header(href: str) -> Raster:
     """The header alone. Raises AssetUnreadable."""
     image = GdalImage(href)
     try:

@@ -42,9 +42,11 @@ SENTENCES = {
 
 
 def translate(error: ValidationError) -> tuple[Violation, ...]:
-    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind."""
+    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind. Those that `refusal`
+    will only count are empty."""
     details = error.errors(include_input=False, include_url=False, include_context=False)
-    return tuple((path(detail["loc"]), _sentence(detail)) for detail in details)
+    said = tuple((path(detail["loc"]), _sentence(detail)) for detail in details[:MOST_SAID])
+    return said + (("", ""),) * (len(details) - len(said))
 
 
 def path(location: Iterable[str | int]) -> str:

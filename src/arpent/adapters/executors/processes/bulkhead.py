@@ -1,4 +1,4 @@
-"""ProcessBulkhead: calls that a server must survive, in worker processes, with limits and turns (docs/adr/0016)."""
+"""ProcessBulkhead: calls that a server must survive, in worker processes, with limits and turns (docs/adr/0009)."""
 
 from __future__ import annotations
 
