@@ -27,6 +27,8 @@ from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.apart import ApartFeatures
+from arpent.adapters.features.direct import prepare as prepare_reading
+from arpent.adapters.formats.geopackage import read_features
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.images.gdal_fallback import ApartImage
 from arpent.adapters.images.reader import CogReader
@@ -187,7 +189,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(configure, settings.log_format),
+        prepare=partial(prepare_reading, partial(configure, settings.log_format), read_features, pack),
         kept_ready=False,
     )
 

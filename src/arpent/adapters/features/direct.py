@@ -59,6 +59,12 @@ class DirectFeatures:
         return path
 
 
+def prepare(configure: Callable[[], None], *_used: object) -> None:
+    """First thing in a process that will read: to unpickle what is `_used` there loads the libraries behind it, so that
+    no file is charged with that."""
+    configure()
+
+
 def joined(location: Location, batches: Iterator[Features]) -> Features:
     """All batches as one. Raises FeaturesUnreadable if there is no feature."""
     parts = [batch for batch in batches if len(batch)]
