@@ -137,6 +137,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         explain=lambda job, feature, start, draw: bulkhead.submit(
             job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
         ),
+        admit=bulkhead.admit,
         close=bulkhead.close,
     )
 

@@ -4,6 +4,7 @@ database, which would take a second and a hundred megabytes of each."""
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -33,6 +34,9 @@ from arpent.wire.explanation import render_explanation
 from arpent.wire.request.body import SentBody, without_forgotten
 from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
 
+RUNNER_NICENESS = 3
+"""How much a runner beside a server gives way to it while it analyses; its workers do so still more."""
+
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """What a worker does with a partition; it reaches images and buckets, but no database."""
@@ -44,7 +48,9 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
 
 
 def prepare_calls(settings: Settings) -> None:
-    """Have ready what the first call would wait for."""
+    """Have ready what the first call would wait for; and give way as workers of partitions do, which are children of a
+    runner that gives way itself: neither has the machine before the other."""
+    os.nice(RUNNER_NICENESS)
     configure(settings.log_format)
     services_of(settings)
 

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
-NICENESS = 3
-"""A runner beside a server gives way to it while it analyses; its workers do so still more."""
-
 app = typer.Typer(
     name="arpent",
     help="What did each of these fields look like, over time? Sentinel Hub's Batch Statistical API, on your machine.",
@@ -55,12 +52,12 @@ def work(
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
     """A runner beside other servers on the same database."""
-    from arpent import wiring
+    from arpent import wiring, worker
 
     settings = _settings(executor)
     stop = _stop_on_signals()
     if attached:
-        os.nice(NICENESS)
+        os.nice(worker.RUNNER_NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     _guarded(lambda: wiring.work(settings, stop))
 

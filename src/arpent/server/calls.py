@@ -29,6 +29,8 @@ class ProcessCalls:
     """(client id, body of a batch request) → its JSON text, once nothing is wrong with it."""
     explain: Callable[[Job, int, datetime | None, bool], PendingCall[bytes]]
     """A job's feature in the interval that begins then (None: the first with data), as JSON or drawn as a PNG."""
+    admit: Callable[[str], None]
+    """(client id): asked before a body is read; raises RateLimited."""
     close: Callable[[], None]
     """End them all; called in a thread when the server ends."""
 

@@ -28,6 +28,7 @@ def statistics_routes(
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, at once")
     async def compute(request: Request, client: str = caller) -> Response:
         """The statistics of one polygon or box; what it cost is in `x-processingunits-spent`."""
+        calls.admit(client)
         body = await read_body(request, options.maximum_body)
         payload, spent = await answer_of(request, calls.statistics(client, body), options.patience)
         return Response(payload, headers={"content-type": JSON, "x-processingunits-spent": repr(float(spent))})

@@ -169,6 +169,7 @@ def world(options: ServerOptions) -> Iterator[World]:
             statistics=call,
             check=lambda owner, body: Settled(lambda: checked(here, owner, body)),
             explain=lambda job, feature, start, draw: Settled(lambda: b"{}"),
+            admit=lambda owner: None,
             close=lambda: None,
         ),
         options=options,

@@ -65,5 +65,8 @@ class Bulkhead(Protocol):
         """`function(argument)` for this client; both are picklable. `seconds`: less than calls may take.
         Raises RateLimited if it has too many waiting."""
 
+    def admit(self, client: str) -> None:
+        """Raises RateLimited if the client has too many waiting: before anybody prepares a call."""
+
     def close(self) -> None:
         """Cancel everything, leaving no process behind."""

@@ -56,6 +56,10 @@ class ProcessBulkhead:
         self._tickets.put(client, ticket)
         return ticket
 
+    def admit(self, client: str) -> None:
+        """Raises RateLimited if the client has too many waiting: before anybody prepares a call."""
+        self._tickets.admit(client)
+
     def close(self) -> None:
         """Cancel everything, leaving no process behind."""
         for slot in self._slots:

@@ -26,18 +26,23 @@ class FairQueue:
         self._closed = False
         self._changed = Condition()
 
+    def admit(self, client: str) -> None:
+        """Raises RateLimited if the client has too many waiting."""
+        with self._changed:
+            waiting, running = len(self._waiting.get(client, ())), len(self._running.get(client, ()))
+            if waiting >= self._most_waiting:
+                raise RateLimited(
+                    f"You have {running} requests under way and {waiting} waiting; no more than {self._most_waiting} "
+                    "may wait. Send the next when one of them has been answered."
+                )
+
     def put(self, client: str, ticket: Ticket) -> None:
         """Raises RateLimited if the client has too many waiting, WorldError once it is closed."""
         with self._changed:
             if self._closed:
                 raise WorldError("The server is shutting down", transient=True)
-            queue = self._waiting.setdefault(client, deque())
-            if len(queue) >= self._most_waiting:
-                raise RateLimited(
-                    f"You have {len(self._running.get(client, ()))} requests under way and {len(queue)} waiting; "
-                    f"no more than {self._most_waiting} may wait. Send the next when one of them has been answered."
-                )
-            queue.append(ticket)
+            self.admit(client)
+            self._waiting.setdefault(client, deque()).append(ticket)
             self._clients[ticket] = client
             self._changed.notify_all()
         # A ticket that is cancelled while it waits frees its place at once.
