@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.bounds import CHECKED, SIGN
 
-WORLDS = "60"
+WORLDS = "40"
 TOUCH = """
 import ctypes
 import numpy as np

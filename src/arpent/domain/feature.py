@@ -27,7 +27,7 @@ class Features:
     valid: NDArray[np.bool_] | None = None
     """(n,): whether each is valid in the sense of OGC; None: nobody has looked yet."""
     flaws: Mapping[int, str] = field(default_factory=dict)
-    """Primary key → why the geometry is None although the file has one."""
+    """Primary key → why the geometry that the file has is left out."""
 
     def __len__(self) -> int:
         return len(self.ids)

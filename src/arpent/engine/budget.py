@@ -1,7 +1,7 @@
 """Budget: what a request will take of memory, worked out before any of it is allocated; and what would do instead.
 
-The figures are upper bounds for what the engine allocates per sample, measured (docs/adr/0009): a request that passes
-stays within its process, whose own limit is the second line only.
+The figures are upper bounds for what the engine allocates per sample, measured (docs/adr/0009-bulkhead.md): a request
+that passes stays within its process, whose own limit is the second line only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OUTPUT_BYTES = 16
 """Per sample and band that the script returns: a double, and what the statistics make of it."""
 KEPT_BYTES = 8
 """More for each of the two where what the script saw and returned is kept to be shown."""
-MOST_NUMBERS = 1_000_000
+MOST_ANSWER_NUMBERS = 1_000_000
 """Numbers of one answer."""
 STATISTICS = 6
 """Numbers that every band reports: min, max, mean, stDev and two counts."""
@@ -37,21 +37,24 @@ BIN_NUMBERS = 3
 
 
 def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> None:
-    """Raises LimitExceeded if the answer would hold more than MOST_NUMBERS."""
+    """Raises LimitExceeded if the answer would hold more than MOST_ANSWER_NUMBERS."""
     count = 0
     for output in evalscript.outputs:
         for band in output.bands:
             wish = calculations.of(output.id, band)
             bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
             count += STATISTICS + len(wish.percentiles) + BIN_NUMBERS * bins
-    if count * intervals > MOST_NUMBERS:
+    most = MOST_ANSWER_NUMBERS
+    if count > most:
         raise LimitExceeded(
-            f"The answer would hold {count * intervals:,} numbers ({count:,} for each of {intervals} intervals), more "
-            f"than the {MOST_NUMBERS:,} that it may have: ask for fewer intervals, output bands, percentiles or bins; "
-            f"{max(1, MOST_NUMBERS // count)} such intervals would do."
-            if count <= MOST_NUMBERS
-            else f"One interval of the answer would hold {count:,} numbers, more than the {MOST_NUMBERS:,} that it may "
-            "have: ask for fewer output bands, percentiles or bins."
+            f"One interval of the answer would hold {count:,} numbers, more than the {most:,} that it may have: ask for "
+            "fewer output bands, percentiles or bins."
+        )
+    if count * intervals > most:
+        raise LimitExceeded(
+            f"The answer would hold {count * intervals:,} numbers, {count:,} for each of {intervals} intervals, more "
+            f"than the {most:,} that it may have: {most // count} such intervals would do, or fewer output bands, "
+            "percentiles or bins."
         )
 
 

@@ -65,17 +65,19 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
     """(n,): how often the edges of each polygon cross the scan lines of its grid, at most; 0 where they are too few to
     matter."""
     found = np.zeros(len(geometries))
-    many = np.flatnonzero(shapely.get_num_coordinates(geometries) * grids.height * SUB_ROWS > MOST_CROSSINGS)
+    served = np.maximum(grids.width, grids.height) <= MAXIMUM_SIDE
+    lines = np.where(served, grids.height, 0) * SUB_ROWS
+    many = np.flatnonzero(shapely.get_num_coordinates(geometries) * lines > MOST_CROSSINGS)
     if not len(many):
         return found
     coordinates, owners = shapely.get_coordinates(geometries[many], return_index=True)
-    climbs = np.abs(np.diff(coordinates[:, 1]))
     mine = owners[1:] == owners[:-1]
-    climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(many))
     extent = grids.bounds[many, 3] - grids.bounds[many, 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found[many] = np.where(extent > 0, climbed / extent, 0.0) * grids.height[many] * SUB_ROWS
-    return found
+    with np.errstate(all="ignore"):
+        climbs = np.abs(np.diff(coordinates[:, 1]))
+        climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(many))
+        found[many] = np.where(extent > 0, climbed / extent, 0.0) * lines[many]
+    return np.nan_to_num(found, nan=0.0)
 
 
 def usable_rows(features: Features, unusable_rows: Mapping[int, object]) -> NDArray[np.intp]:

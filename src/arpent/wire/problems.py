@@ -30,6 +30,9 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.WorkerDied: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
     errors.ReadingStopped: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
+    errors.InvalidSetting: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+    errors.EnvironmentFault: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
+    errors.DatabaseRefused: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
     errors.Conflict: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.LeaseLost: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
 }

@@ -15,7 +15,7 @@ from arpent.domain.errors import LimitExceeded
 from arpent.domain.evalscript import Evalscript, Input, Mosaicking, Output, SampleType
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Size
-from arpent.engine.budget import MOST_NUMBERS, check_grid, check_numbers, check_scenes
+from arpent.engine.budget import MOST_ANSWER_NUMBERS, check_grid, check_numbers, check_scenes
 from arpent.engine.geometry_checks import MOST_CROSSINGS, crossings, unusable
 from arpent.engine.services import Allowance
 
@@ -92,7 +92,7 @@ class TestNumbers:
         [(4096, 1000, 0, 1), (10, 0, 65_536, 1), (1, 1000, 0, 1000), (1, 0, 1000, 365)],
     )
     def test_too_many(self, bands: int, percentiles: int, bins: int, intervals: int) -> None:
-        with pytest.raises(LimitExceeded, match=f"{MOST_NUMBERS:,}"):
+        with pytest.raises(LimitExceeded, match=f"{MOST_ANSWER_NUMBERS:,}"):
             check_numbers(script(1, bands), self.wish(percentiles, bins), intervals)
 
     def test_enough(self) -> None:

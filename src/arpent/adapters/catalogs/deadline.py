@@ -21,7 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutio
 
 RESOLVE_SECONDS = 5.0
 """Longest that a name may take to resolve."""
-MOST_BYTES = 256 << 20
+MOST_ANSWER_BYTES = 256 << 20
 """Of one answer, unpacked."""
 LONGEST_RETRY_AFTER = 20.0
 """Longest pause that a server can ask for."""
@@ -115,15 +115,15 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As the base does it, but the whole answer is read here, up to MOST_BYTES."""
+        """As the base does it, but the whole answer is read here, up to MOST_ANSWER_BYTES."""
         answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
         parts, size = [], 0
         for part in answer.iter_content(_CHUNK):
             parts.append(part)
             size += len(part)
-            if size > MOST_BYTES:
+            if size > MOST_ANSWER_BYTES:
                 answer.close()
-                raise requests.exceptions.ContentDecodingError(f"the answer is longer than {MOST_BYTES} bytes")
+                raise requests.exceptions.ContentDecodingError(f"the answer is longer than {MOST_ANSWER_BYTES} bytes")
         answer._content = b"".join(parts)
         answer._content_consumed = True  # type: ignore[attr-defined]
         return answer

@@ -6,6 +6,7 @@ import random
 import time
 from itertools import islice
 from threading import local
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -16,11 +17,12 @@ from pystac_client.stac_api_io import StacApiIO
 from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, within
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, read_item
+from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
-from arpent.domain.interval import Interval
+from arpent.domain.interval import YEARS, Interval
 
 PAGE = 200
 """Items per answer."""
@@ -36,7 +38,17 @@ STALLS = 2
 """… of those after an answer that stopped coming …"""
 SEARCHES = 4
 """… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
-_WHOLE_TIME = "1900-01-01T00:00:00Z/2200-01-01T00:00:00Z"
+_WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
+
+
+class _LenientIO(StacApiIO):
+    """One odd value in an answer costs the item that has it, not the whole page."""
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        answer = loads(txt)
+        if not isinstance(answer, dict):
+            raise ValueError("an answer of a STAC API is an object")
+        return answer
 
 
 class ApiCatalog:
@@ -65,12 +77,8 @@ class ApiCatalog:
         always = collection.timeless
         with within(self._seconds) as deadline:
             documents = self._patiently(collection, None if always else interval, box, deadline)
-        found = (
-            read_item(document, collection, _source(document, self._url))
-            for document in documents
-            if belongs(document, collection, folder=False)
-        )
-        return newest(item for item in found if item is not None and (always or interval.contains(item.instant)))
+        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+        return newest(item for item in found if always or item.within(interval))
 
     def _patiently(
         self,
@@ -82,7 +90,7 @@ class ApiCatalog:
         for number in range(SEARCHES):
             try:
                 return self._documents(collection, interval, box)
-            except (APIError, requests.RequestException, ValueError, KeyError) as error:
+            except (APIError, requests.RequestException, ValueError, KeyError, RecursionError) as error:
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
                 if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
@@ -117,7 +125,7 @@ class ApiCatalog:
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=None,  # a search by POST changes nothing
             )
-            talk = StacApiIO(timeout=self._timeout)
+            talk = _LenientIO(timeout=self._timeout)
             talk.session = session(retry, self._timeout)
             # Without `timeout` here, too, the client would take ours away.
             client = self._threads.client = Client.open(self._url, stac_io=talk, timeout=self._timeout)
@@ -169,7 +177,7 @@ class ApiCatalog:
 
 def _source(document: Document, otherwise: str) -> str:
     """The item's own address."""
-    links = document.get("links")
+    links = document.get("links") if isinstance(document, dict) else None
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
             return str(link["href"])

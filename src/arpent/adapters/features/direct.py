@@ -59,7 +59,7 @@ class DirectFeatures:
         return path
 
 
-def prepare(configure: Callable[[], None], *_used: object) -> None:
+def load_readers(configure: Callable[[], None], *_used: object) -> None:
     """First thing in a process that will read: to unpickle what is `_used` there loads the libraries behind it, so that
     no file is charged with that."""
     configure()

@@ -14,7 +14,7 @@ from pyogrio.raw import open_arrow
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from arpent.adapters.formats.geopackage_schema import check_schema
+from arpent.adapters.formats.geopackage_schema import check_tables
 from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.crs import code
 from arpent.domain.errors import FeaturesUnreadable
@@ -90,7 +90,7 @@ def _only_layer(path: Path) -> str:
         raise FeaturesUnreadable(
             "The file is not a GeoPackage. Write one, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
         )
-    check_schema(path)
+    check_tables(path)
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     except _READ_ERRORS as error:

@@ -32,7 +32,7 @@ GENERATED = frozenset({2, 3})
 WAY_OUT = "Write the features into a table, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
 
 
-def check_schema(path: Path) -> None:
+def check_tables(path: Path) -> None:
     """Raises FeaturesUnreadable, naming it, if the GeoPackage's own tables or a feature table are not plain: virtual
     tables, columns that are computed, views but those that select rows of one table, with others joined by their
     primary key."""

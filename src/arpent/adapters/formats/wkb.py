@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-MOST_BYTES = 64 << 20
+MOST_GEOMETRY_BYTES = 64 << 20
 """Of one geometry: some four million vertices."""
 MOST_LEVELS = 64
 """Collections inside collections."""
@@ -23,8 +23,8 @@ TOO_LARGE = "The geometry has {size:,} bytes, more than the {limit:,} that one m
 def flaw_of(wkb: bytes) -> str | None:
     """Why no library may see this geometry; None: it may. Bytes that are no geometry at all are none of our business:
     the libraries find that out by themselves."""
-    if len(wkb) > MOST_BYTES:
-        return TOO_LARGE.format(size=len(wkb), limit=MOST_BYTES)
+    if len(wkb) > MOST_GEOMETRY_BYTES:
+        return TOO_LARGE.format(size=len(wkb), limit=MOST_GEOMETRY_BYTES)
     if len(wkb) <= _HEADER * MOST_LEVELS or _kind(wkb, 0)[0] in _SIMPLE:
         return None
     return TOO_DEEP.format(limit=MOST_LEVELS) if _too_deep(wkb) else None

@@ -11,7 +11,7 @@ MOST_TAGS = 1024
 """Of one directory."""
 MOST_TAG_BYTES = 64 << 20
 """Of one tag: offsets of eight million blocks."""
-MOST_BYTES = 256 << 20
+MOST_HEADER_BYTES = 256 << 20
 """Of all tags."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a tag → bytes of one value."""
@@ -51,8 +51,8 @@ def _walk(file: BinaryIO) -> None:
         seen.add(at)
         size, at = _directory(file, at, order, big=big)
         held += size
-        if held > MOST_BYTES:
-            raise Oversized(f"its header has more than {MOST_BYTES >> 20} MiB")
+        if held > MOST_HEADER_BYTES:
+            raise Oversized(f"its header has more than {MOST_HEADER_BYTES >> 20} MiB")
 
 
 def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[int, int]:

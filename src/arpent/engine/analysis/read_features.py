@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
-from arpent.engine.output_keys import ID, IDENTIFIER, result_key, template
+from arpent.domain.location import ID, IDENTIFIER, Location
+from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 
 def take_in(location: Location, services: Services, limits: Limits) -> Features:
     """All features of the GeoPackage. Raises FeaturesUnreadable, ReadingStopped or WorldError."""
-    return services.features.features(location, limits.maximum_features)
+    return _cleaned(services.features.features(location, limits.maximum_features))
 
 
 def take_one(location: Location, feature: int, services: Services) -> Features:
@@ -19,7 +22,12 @@ def take_one(location: Location, feature: int, services: Services) -> Features:
     found = services.features.feature(location, feature)
     if found is None:
         raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
-    return found
+    return _cleaned(found)
+
+
+def _cleaned(features: Features) -> Features:
+    """With identifiers that can be stored and sent."""
+    return replace(features, identifiers=tuple(None if each is None else clean(each) for each in features.identifiers))
 
 
 def check_keys(job_id: str, output: Location, features: Features) -> None:

@@ -85,7 +85,7 @@ def serving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
 @pytest.mark.parametrize("behave", BEHAVIOURS, ids=lambda one: str(one.__name__))
 def test_every_search_ends(behave: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "LONGEST_RETRY_AFTER", 0.2)
-    monkeypatch.setattr(deadline, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(deadline, "MOST_ANSWER_BYTES", 1 << 20)
     began = time.monotonic()
     with serving(behave) as url:
         catalog = ApiCatalog(url, backoff=0.01, seconds=2.0, timeout=(0.5, 0.5))

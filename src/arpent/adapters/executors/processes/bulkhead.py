@@ -1,4 +1,4 @@
-"""ProcessBulkhead: calls that a server must survive, in worker processes, with limits and turns (docs/adr/0009)."""
+"""ProcessBulkhead: calls that a server must survive, in workers, with limits and turns (docs/adr/0009-bulkhead.md)."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from traceback import format_exc
 from typing import Any
 
 from arpent.adapters.executors.processes.limits import limit_memory, resident_mib
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
+from arpent.domain.errors import ArpentError
 
 LOOK_SECONDS = 0.1
 """How often one who waits for a worker looks whether it lives and may go on; an answer wakes at once."""
@@ -136,15 +138,16 @@ def _live(link: Connection, parent: int, prepare: Callable[[], None] | None, mem
 def _done(parcel: bytes) -> bytes:
     """The pickled outcome of pickled work, or what it raised and where."""
     try:
-        function, argument = pickle.loads(parcel)
-        return pickle.dumps((function(argument), ""))
+        with panics_as_errors():
+            function, argument = pickle.loads(parcel)
+            return pickle.dumps((function(argument), ""))
     except Exception as error:
         where = f"In the worker:\n{format_exc()}"
         try:
             answer = pickle.dumps((error, where))
             pickle.loads(answer)  # some errors can be pickled, but not be had back
         except Exception:
-            return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), where))
+            return pickle.dumps((ArpentError(sentence(error)), where))
         return answer
 
 
