@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 from time import perf_counter
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
-from arpent.domain.errors import CallerError, Conflict, DatabaseRefused, LeaseLost, ScriptError, WorldError
+from arpent.domain.errors import (
+    ActionNotAllowed,
+    CallerError,
+    Conflict,
+    DatabaseRefused,
+    JobNotFound,
+    LeaseLost,
+    ReadingStopped,
+    ScriptError,
+    WorldError,
+)
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.policy import Policy
@@ -40,6 +50,9 @@ class Analyst:
                 self._perform(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)
+        except ReadingStopped as error:
+            log.info("The analysis is given up: %s", error, extra=about)
+            self._give_up(lease)
         except (CallerError, ScriptError) as error:
             log.info("The analysis failed: %s", error, extra=about)
             self._fail(lease, str(error))
@@ -86,6 +99,15 @@ class Analyst:
 
     def _fail(self, lease: Lease, reason: str) -> None:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
+
+    def _give_up(self, lease: Lease) -> None:
+        """STOP while features were read. If the user has changed their mind since, somebody begins anew."""
+        try:
+            self._conclude(lease, Event.ANALYSIS_STOPPED)
+        except ActionNotAllowed:
+            self._work.release(lease, None)
+        except JobNotFound as error:
+            log.info("%s", error, extra={"job": lease.job_id})
 
     def _conclude(
         self, lease: Lease, event: Event, *, estimate: Mapping[str, float] | None = None, error: str | None = None

@@ -61,6 +61,8 @@ class Event(StrEnum):
     """The analysis ended well."""
     ANALYSIS_FAILED = "ANALYSIS_FAILED"
     """The analysis found the request wrong, or could not be done."""
+    ANALYSIS_STOPPED = "ANALYSIS_STOPPED"
+    """The analysis was given up, because the user asked for an end."""
     BEGUN = "BEGUN"
     """The runner takes up a started job."""
     FINISHED = "FINISHED"
@@ -83,6 +85,7 @@ ACTIONS: Mapping[Event, UserAction] = {
 STOP_REASONS: Mapping[Event, StopReason] = {
     Event.STOP: StopReason.USER_ACTION,
     Event.ANALYSED: StopReason.USER_ACTION,
+    Event.ANALYSIS_STOPPED: StopReason.USER_ACTION,
     Event.BROKEN: StopReason.UNHEALTHY,
     Event.EXHAUSTED: StopReason.OUT_OF_PU,
 }
@@ -116,6 +119,7 @@ START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_a
 SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
+UNKNOWN = Condition(text="it was never analysed", holds=lambda job: job.progress.partitions == 0)
 HAD_BEGUN = Condition(text="its analysis had ended well", holds=lambda job: job.begun is not None)
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 
@@ -129,6 +133,7 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
         Transition(to=Status.ANALYSIS_DONE),
     ),
     (Status.ANALYSING, Event.ANALYSIS_FAILED): (Transition(to=Status.FAILED),),
+    (Status.ANALYSING, Event.ANALYSIS_STOPPED): (Transition(to=Status.STOPPED, when=STOP_ASKED),),
     (Status.ANALYSIS_DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE),),
     (Status.ANALYSIS_DONE, Event.STOP): (Transition(to=Status.STOPPED),),
     (Status.ANALYSIS_DONE, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
@@ -139,6 +144,7 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
     (Status.PROCESSING, Event.EXHAUSTED): (Transition(to=Status.STOPPED),),
     (Status.PROCESSING, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
     (Status.STOPPED, Event.START): (
+        Transition(to=Status.ANALYSING, when=UNKNOWN),
         Transition(to=Status.ANALYSIS_DONE, when=UNHEALTHY, retry=True),
         Transition(to=Status.ANALYSIS_DONE),
     ),

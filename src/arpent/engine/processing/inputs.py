@@ -14,6 +14,7 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.domain.result import ErrorType, Failure
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.budget import check_scenes
 from arpent.engine.processing.acquisitions import Acquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
@@ -89,7 +90,7 @@ def prepare(
     interval: Interval,
     services: Services,
 ) -> Prepared:
-    """Ask preProcessScenes and updateOutput, then read only what remains."""
+    """Ask preProcessScenes and updateOutput, then read only what remains. Raises LimitExceeded before that."""
     groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
     scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
     evalscript = session.evalscript
@@ -99,6 +100,9 @@ def prepare(
         scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
+    if services.allowance is not None:
+        depths = [max(1, len(group)) for group in groups]
+        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.allowance)
     read = [
         _read(*parts, geometry=geometry, services=services)
         for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
