@@ -47,8 +47,8 @@ def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals:
     most = MOST_ANSWER_NUMBERS
     if count > most:
         raise LimitExceeded(
-            f"One interval of the answer would hold {count:,} numbers, more than the {most:,} that it may have: ask for "
-            "fewer output bands, percentiles or bins."
+            f"One interval of the answer would hold {count:,} numbers, more than the {most:,} that it may have: ask "
+            "for fewer output bands, percentiles or bins."
         )
     if count * intervals > most:
         raise LimitExceeded(
