@@ -121,6 +121,47 @@ class TestWhatComesBack:
         )
 
 
+WHOLE = 'output: [{ id: "x", bands: 2, sampleType: "UINT16" }, { id: "dataMask", bands: 1 }]'
+
+
+class TestUndefinedInAnIntegerOutput:
+    """It counts as 0, as in the real service (sentinelhub.md 11); what does not come back at all is no data."""
+
+    @pytest.mark.parametrize(
+        ("returned", "expected"),
+        [
+            ("{ x: [samples.CLM, 3], dataMask: [1] }", [0, 3, 1]),
+            ("{ x: [undefined, null], dataMask: [1] }", [0, 0, 1]),
+            ("{ x: [7], dataMask: [1] }", [7, 0, 1]),
+            ("{ x: [], dataMask: [1] }", [0, 0, 1]),
+            ("{ x: 7, dataMask: [1] }", [7, 0, 1]),
+            ("{ x: [samples.CLM * 2, 0 / 0], dataMask: [1] }", [np.nan, np.nan, 1]),
+            ("{ x: ['a', true], dataMask: [1] }", [np.nan, 1, 1]),
+            ("{ x: new Uint8Array(1), dataMask: [1] }", [0, 0, 1]),
+            ("{ x: [1, 2], dataMask: [undefined] }", [1, 2, np.nan]),
+            ("{ x: undefined, dataMask: [1] }", [np.nan, np.nan, 1]),
+            ("{ dataMask: [1] }", [np.nan, np.nan, 1]),
+            ("[, 4]", [0, 4, np.nan]),
+            ("null", [np.nan, np.nan, np.nan]),
+            ("", [np.nan, np.nan, np.nan]),
+        ],
+    )
+    def test_is_zero(self, runtime: V8Runtime, returned: str, expected: list[float]) -> None:
+        with runtime.open(script(f"return {returned}").replace(OUTPUTS, WHOLE)) as session:
+            answer = run(session, ONE)
+        assert not answer.failures
+        np.testing.assert_array_equal(answer.values[:, 0], expected)
+
+    def test_is_noted(self, runtime: V8Runtime) -> None:
+        pixel = "return samples.B04 > 1 ? { x: [samples.CLM], dataMask: [1] } : { x: [1, 2], dataMask: [1] }"
+        with runtime.open(script(pixel).replace(OUTPUTS, WHOLE)) as session:
+            answer = run(session, samples([5.0, 6.0, 0.0], np.ones(3, np.uint8)))
+        assert answer.log == (
+            "output x held undefined, which counts as 0 in an integer sampleType, in what evaluatePixel returned for "
+            "2 samples",
+        )
+
+
 class TestSamples:
     def test_simple(self, runtime: V8Runtime) -> None:
         pixel = (

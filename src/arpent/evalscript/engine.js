@@ -185,10 +185,11 @@
   }
   const view = (kind, offset, length) => new kinds[kind](room.arena, room.start + offset, length);
 
-  // Whatever evaluatePixel returned that is not plain numbers where they belong.
+  // Whatever evaluatePixel returned that is not plain numbers where they belong. What is undefined or null in an array
+  // is 0 in an output of an integer type, else NaN; an output that is missing is NaN.
   function odd(outputs, images, columns) {
-    const missing = new kinds.f8(outputs.length + 1);
-    const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = 0; };
+    const missing = new kinds.f8(outputs.length + 1), zeros = new kinds.f8(outputs.length + 1);
+    const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = zeros[q] = 0; };
     clear();
     function settle(result, i) {
       const nothing = result === undefined || result === null;
@@ -199,6 +200,7 @@
       }
       for (let q = 0, column = 0; q < outputs.length; q++) {
         const id = outputs[q][0], count = outputs[q][1];
+        let absent = NaN, zero = 0;
         let bands = nothing ? undefined : typeof result === 'object' ? result[id] : undefined;
         if (bands === undefined && !nothing && images === 1 && q === 0 && (typeof result !== 'object' || isArray(result))) {
           bands = result;
@@ -206,8 +208,17 @@
         if (bands === undefined || bands === null) {
           if (!nothing) missing[q] += 1;
           bands = [];
-        } else if (typeof bands !== 'object') bands = [bands];
-        for (let j = 0; j < count; j++, column++) columns[column][i] = numeric(bands[j], id);
+        } else {
+          if (typeof bands !== 'object') bands = [bands];
+          if (outputs[q][2]) absent = 0;
+        }
+        for (let j = 0; j < count; j++, column++) {
+          const value = bands[j];
+          const lacking = value === undefined || value === null;
+          columns[column][i] = lacking ? absent : numeric(value, id);
+          if (lacking) zero = 1;
+        }
+        if (absent === 0) zeros[q] += zero;
       }
     }
     function notes() {
@@ -215,6 +226,10 @@
         if (missing[q]) say('output ' + outputs[q][0] + ' was missing in what evaluatePixel returned for ' + missing[q] + ' samples');
       }
       if (missing[outputs.length]) say('evaluatePixel returned nothing for ' + missing[outputs.length] + ' samples');
+      for (let q = 0; q < outputs.length; q++) {
+        if (zeros[q]) say('output ' + outputs[q][0] + ' held undefined, which counts as 0 in an integer sampleType, '
+          + 'in what evaluatePixel returned for ' + zeros[q] + ' samples');
+      }
       clear();
     }
     return { settle, notes };
@@ -222,7 +237,6 @@
   function numeric(value, id) {
     const type = typeof value;
     if (type === 'number') return value;
-    if (value === undefined || value === null) return NaN;
     if (type === 'boolean' || type === 'string') return number(value);
     throw new Wrong('a value of output ' + id + ' is ' + (type === 'object' ? 'an object or array' : 'a ' + type) + ', not a number');
   }
