@@ -1,5 +1,5 @@
 // Our side of an interpreter: runs before any user text, keeps the intrinsics it needs, takes away what no script needs.
-(function (SEGMENTS) {
+(function (SEGMENTS, NAMES) {
   'use strict';
   const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000, CALLS = SEGMENTS + 1;
   const stringify = JSON.stringify, parse = JSON.parse, apply = Reflect.apply, slice = String.prototype.slice;
@@ -77,7 +77,6 @@
 
   // ---- loading
   let script = create(null);
-  const NAMES = ['setup', 'evaluatePixel', 'preProcessScenes', 'updateOutput', 'updateOutputMetadata'];
   const check = () => guarded(() => { new Text(post.first); return 'null'; });
   const load = () => guarded(() => {
     const program = post.first;
@@ -124,14 +123,15 @@
   function kept(scenes, kind, before, key) {
     const after = scenes === undefined || scenes === null ? undefined : scenes[kind];
     if (!isArray(after)) throw new Wrong('preProcessScenes must return collections with an array scenes.' + kind);
+    return rowsOf(after, before, 'preProcessScenes returned a scene that was not among scenes.' + kind + key);
+  }
+  function rowsOf(after, before, fault) {
     let rows = '';
     for (let i = 0; i < after.length; i++) {
       let row = -1;
       for (let k = 0; k < before.length; k++) if (before[k] === after[i]) row = k;
       if (row < 0 && typeof after[i] === 'object' && after[i] !== null) row = after[i].__idx;
-      if (!whole(row) || row < 0 || row >= before.length) {
-        throw new Wrong('preProcessScenes returned a scene that was not among scenes.' + kind + key);
-      }
+      if (!whole(row) || row < 0 || row >= before.length) throw new Wrong(fault);
       rows += (i ? ',' : '') + row;
     }
     return '[' + rows + ']';
@@ -154,6 +154,20 @@
       rows += (i ? ',' : '') + (kind === null ? '[]' : kept(source && source.scenes, kind, before[i], fusion ? ' of ' + key : ''));
     }
     return '[' + rows + ']';
+  });
+  // The older way: filterScenes(scenes, inputMetadata) gets the scenes of the one source in an array, and returns those
+  // that stay.
+  const filter = () => guarded(() => {
+    const { given, from, to } = parse(post.first), user = script.filterScenes, fields = given[0][2];
+    const scenes = [], before = [];
+    for (let k = 0; k < fields.length; k++) {
+      const scene = { ...fields[k], date: instant(fields[k]) };
+      put(scenes, k, scene);
+      put(before, k, scene);
+    }
+    const after = user(scenes, { from: new Day(from), to: new Day(to) });
+    if (!isArray(after)) throw new Wrong('filterScenes must return an array of the scenes that stay');
+    return rowsOf(after, before, 'filterScenes returned a scene that it was not given');
   });
   const updateOutput = () => guarded(() => {
     const { output, given, fusion } = parse(post.first), user = script.updateOutput, collection = {};
@@ -274,5 +288,5 @@
     const build = post.second;
     harnesses[post.first] = build(view, odd, list, script.evaluatePixel);
   }
-  return { post, check, load, setup, preprocess, updateOutput, allocate, anchor, attach, begin, run, finish };
+  return { post, check, load, setup, preprocess, filter, updateOutput, allocate, anchor, attach, begin, run, finish };
 })

@@ -26,6 +26,9 @@ ORDERS: Mapping[SortKey, tuple[ColumnElement[object], ...]] = {
 }
 """Each is the order of an index of the table, or its reverse."""
 
+HINTS = "hints"
+"""Beside the numbers of the estimate, in the same column: what the analysis told of the job as a whole."""
+
 
 class SqlJobStore:
     """Jobs in a database."""
@@ -92,6 +95,7 @@ class SqlJobStore:
         return {row.id: self._job(row, progress.get(row.id, Progress())) for row in rows}
 
     def _job(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
+        found = json.loads(row.estimate)
         return Job(
             id=row.id,
             owner=row.owner,
@@ -106,7 +110,8 @@ class SqlJobStore:
             stop_reason=StopReason(row.stop_reason) if row.stop_reason else None,
             retry=row.retry,
             progress=progress,
-            estimate=json.loads(row.estimate),
+            estimate=found,
+            hints=tuple(found.pop(HINTS, ())),
             version=row.version,
         )
 
@@ -122,7 +127,7 @@ def _columns(job: Job) -> dict[str, object]:
         "error": job.error,
         "stop_reason": job.stop_reason.value if job.stop_reason else None,
         "retry": job.retry,
-        "estimate": json.dumps(dict(job.estimate)),
+        "estimate": json.dumps(dict(job.estimate) | ({HINTS: job.hints} if job.hints else {})),
     }
 
 

@@ -171,9 +171,7 @@ def _even(matrix: NDArray[np.float64] | NDArray[np.int64]) -> pa.Array:
     return pa.ListArray.from_arrays(offsets.astype(np.int32), pa.array(matrix.ravel()))
 
 
-def _of_bins(
-    edges: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _of_bins(edges: NDArray[np.float64], offsets: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The edges without those that bound no bin, as in the files."""
     lengths = np.diff(offsets)
     lone = lengths == 1

@@ -18,10 +18,11 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
 from arpent.evalscript.compile import declared_outputs
 from arpent.evalscript.layout import MemoryLayout
+from arpent.evalscript.service_functions import SERVED
 
 _LOG = logging.getLogger("arpent.evalscript")
 _FIRST, _SPREAD, _ODD = 2048, 1024, 1024
-_ASKS_AGAIN = frozenset({"preProcessScenes", "updateOutput", "updateOutputMetadata"})
+_ASKS_AGAIN = frozenset(SERVED) - {"setup", "evaluatePixel"}
 
 
 class CompiledSession:
