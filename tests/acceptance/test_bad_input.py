@@ -103,6 +103,10 @@ REFUSED = {
     "two kinds of bins": (histogram(nBins=3, binWidth=0.1), "nBins"),
     "no bins": (histogram(nBins=0), "nBins"),
     "no width": (histogram(binWidth=-0.1), "binWidth"),
+    "misspelt statistics": (
+        changed(lambda body: body.update(calculations={"default": {"statistic": {}}})),
+        "did you mean 'statistics'",
+    ),
     "edges run backwards": (histogram(nBins=3, lowEdge=1.0, highEdge=0.0), "Edge"),
     "template without <ID>": (into("s3://results/<REQUEST_ID>/x.json"), "<ID>"),
     "not a bucket's URL": (changed(lambda body: body["input"]["features"]["s3"].update(url="/etc/passwd")), "url"),
@@ -158,6 +162,18 @@ FAILING = {
     "missing output bucket": (into("s3://no-such-bucket/out"), "no-such-bucket"),
     "output below a file": (into("s3://results/a-file/out"), "results"),
     "integer bins, float output": (histogram(bins=[0, 1, 2]), "mis-matched"),
+    "unknown output": (
+        changed(lambda body: body.update(calculations={"output_B4": {"statistics": {}}})),
+        "did you mean 'output_B04'",
+    ),
+    "unknown band of an output": (
+        changed(lambda body: body.update(calculations={"default": {"histograms": {"B9": {"nBins": 2}}}})),
+        "no band 'B9'",
+    ),
+    "setup of version 1": (
+        with_script("//VERSION=3\nfunction setup(ds) { setInputComponents([ds.B04]) }\nfunction evaluatePixel(s) {}\n"),
+        "of version 1",
+    ),
     "metres in degrees": (client.seed_body("s3://fields/parcels-4326.gpkg", SEED_TEXT), "meters per pixel"),
     "two features, one key": (
         client.seed_body("s3://fields/twins.gpkg", SEED_TEXT, "s3://results/<REQUEST_ID>/<IDENTIFIER>.json"),
