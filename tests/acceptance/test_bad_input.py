@@ -13,7 +13,7 @@ from requests_oauthlib import OAuth2Session
 
 from tests.support import client
 from tests.support.parcels import Parcel, bad_parcels, good_parcels, write_geopackage
-from tests.support.scripts import SEED, SEED_TEXT, at_the_head_of_evaluate_pixel
+from tests.support.scripts import GREENEST_DAY, SEED, SEED_TEXT, at_the_head_of_evaluate_pixel
 from tests.support.server import Server
 
 Body = dict[str, Any]
@@ -211,6 +211,16 @@ def test_a_job_fails_and_says_why(server: Server, oauth: OAuth2Session, case: st
     assert ended["status"] == "FAILED", ended
     assert re.search(pattern, ended["error"]), ended["error"]
     assert SECRET not in json.dumps(ended)
+
+
+def test_what_is_most_likely_not_meant_is_hinted(server: Server, oauth: OAuth2Session) -> None:
+    """Nobody calls preprocessScenes: the job runs, over all scenes, and says so."""
+    more = "function preprocessScenes(c) { c.scenes.orbits = []; return c }\n"
+    job = client.run_job(oauth, server, with_script(GREENEST_DAY.text + more))
+    assert job["status"] == "DONE", job
+    assert "did you mean 'preProcessScenes'" in job["hint"]
+    report = server.buckets / "results" / "out" / job["id"] / "report" / "features.json"
+    assert json.loads(report.read_text())["hints"] == [job["hint"]]
 
 
 def test_a_script_that_fails_for_some_pixels_only_fails_there(server: Server, oauth: OAuth2Session) -> None:
