@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import Histogram
+from arpent.domain.calculation import MAXIMUM_BINS, Histogram, bins_of_width
 from arpent.domain.evalscript import SampleType
 
-MAXIMUM_BINS = 10_000
-"""Bins per histogram, at most; what lies beyond them is overflow."""
 CLOSE = 1e-9
 """A quotient of doubles this close to a whole number, relatively, may be that number or beyond it."""
 
@@ -40,6 +35,7 @@ def between(
     Edge i is `low + i * step` in doubles; the last one is `high` where the wish gives it, so that nothing above it is
     in a bin. NaN in `low` or `high`: no edges. An edge that is given, and that no sample reaches, leaves no room for
     bins: it stands alone, and all samples lie on one side of it.
+    Where the samples ask for more than MAXIMUM_BINS of a width, what lies beyond them is overflow.
     """
     known = ~(np.isnan(low) | np.isnan(high))
     low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
@@ -69,17 +65,6 @@ def _last_edges(
         end = np.where(bins > 0, high, reached)
     cut_short = (histogram.bin_width is not None) & (bins == MAXIMUM_BINS) & (reached < high)
     return np.where(cut_short, reached, end)
-
-
-def bins_of_width(low: float, high: float, width: float, *, low_given: bool = True, high_given: bool = True) -> int:
-    """How many bins of `width` it takes from `low` to `high`. What is given counts as the decimal that was written, so
-    that 0.3 to 0.9 by 0.1 are 6 bins; a sample counts as the double it is."""
-    extent = _exact(high, high_given) - _exact(low, low_given)
-    return math.ceil(extent / _exact(width, given=True))
-
-
-def _exact(number: float, given: bool) -> Fraction:
-    return Fraction(repr(float(number))) if given else Fraction(number)
 
 
 def _division(
