@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.domain.errors import ResolutionTooCoarse, ScriptError, ScriptExecutionError
+from arpent.domain.errors import ResolutionTooCoarse, ScriptError, ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution, Size
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptSession
-from arpent.engine.analysis.trial_scenes import TRIAL_NUMBERS, TrialScenes, made_up_scenes, trial_inputs
+from arpent.engine.analysis.trial_scenes import PARTS, TRIAL_NUMBERS, TrialScenes, made_up_scenes, trial_inputs
 from arpent.engine.band_bindings import BandBinding
 from arpent.raster.footprints import geographic
 
@@ -47,9 +47,9 @@ def dry_run(
 def attempt(
     session: ScriptSession, bindings: Sequence[BandBinding], candidates: Sequence[TrialScenes]
 ) -> tuple[ScriptAnswer | None, tuple[tuple[TrialScenes, ScriptError], ...]]:
-    """What the script makes of the made-up samples, each a segment, in the first scenes where it does not throw for all
-    of them (None: it throws everywhere); and what it throws in the scenes before. Raises ScriptTimeout or
-    ScriptOutOfMemory."""
+    """What the script makes of the first part of the made-up samples, each a segment, in the first scenes where it does
+    not throw for all of them (None: it throws everywhere); and what it throws in the scenes before. Raises
+    ScriptTimeout or ScriptOutOfMemory."""
     faults: list[tuple[TrialScenes, ScriptError]] = []
     for scenes in candidates:
         try:
@@ -59,9 +59,13 @@ def attempt(
         except ScriptExecutionError as error:
             faults.append((scenes, error))
             continue
-        answer = session.evaluate(trial_inputs(bindings, left), np.arange(len(TRIAL_NUMBERS) + 1))
-        if len(answer.failures) < len(TRIAL_NUMBERS):
-            return answer, tuple(faults)
+        for samples in PARTS:
+            count = len(range(*samples.indices(len(TRIAL_NUMBERS))))
+            answer = session.evaluate(trial_inputs(bindings, left, samples), np.arange(count + 1))
+            if len(answer.failures) < count:
+                return answer, tuple(faults)
+            if isinstance(answer.failures[0], ScriptOutOfMemory):
+                raise answer.failures[0]
         faults.append((scenes, answer.failures[1]))
     return None, tuple(faults)
 

@@ -19,6 +19,8 @@ TRIAL_NUMBERS = (0, 1200, 3400, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 6000, 10_000)
 has them in another order."""
 ALIKE = 3
 """So many samples have the same number in every band."""
+PARTS = (slice(0, ALIKE), slice(ALIKE, None))
+"""The samples in the order in which they are tried: the others only if it throws for all of the first."""
 TRIAL_CLASSES = 12
 """Class bands see numbers below this one."""
 DEPTHS = (2, 1, 3, 6, 12, 40)
@@ -74,12 +76,14 @@ def _made_up(depth: int) -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def trial_inputs(bindings: Sequence[BandBinding], scenes: Sequence[Sequence[Scene]]) -> list[ScriptInput]:
-    """Made-up samples, TRIAL_NUMBERS of them, in these scenes (per input)."""
-    return [_trial_input(binding, tuple(group)) for binding, group in zip(bindings, scenes, strict=True)]
+def trial_inputs(
+    bindings: Sequence[BandBinding], scenes: Sequence[Sequence[Scene]], samples: slice
+) -> list[ScriptInput]:
+    """Some of the made-up samples in these scenes (per input)."""
+    return [_trial_input(binding, tuple(group), samples) for binding, group in zip(bindings, scenes, strict=True)]
 
 
-def _trial_input(binding: BandBinding, scenes: tuple[Scene, ...]) -> ScriptInput:
+def _trial_input(binding: BandBinding, scenes: tuple[Scene, ...], samples: slice) -> ScriptInput:
     scened = binding.input.mosaicking is not Mosaicking.SIMPLE
     categorical = {requested.band.name for requested in binding.requests if requested.band.categorical}
     values = []
@@ -89,6 +93,7 @@ def _trial_input(binding: BandBinding, scenes: tuple[Scene, ...]) -> ScriptInput
             numbers = (_numbers(0) > 0).astype(np.uint8)
         elif name in categorical:
             numbers %= TRIAL_CLASSES
+        numbers = numbers[samples]
         values.append(
             np.ascontiguousarray(np.broadcast_to(numbers, (len(scenes), len(numbers)))) if scened else numbers
         )
