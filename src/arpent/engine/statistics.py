@@ -11,7 +11,8 @@ from arpent.domain.errors import ArpentError, InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.request import Bounds, Request
-from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution
+from arpent.engine.analysis.check_calculations import check_calculations
+from arpent.engine.analysis.script_dry_run import check_resolution
 from arpent.engine.band_bindings import bind_bands
 from arpent.engine.budget import check_grid, check_numbers
 from arpent.engine.processing.compute import compute

@@ -30,6 +30,7 @@ from arpent.wire.request.schema import (
     StatisticalAggregation,
     StatisticalBody,
 )
+from arpent.wire.request.unknown_keys import unknown_keys
 from arpent.wire.request.unserved import unserved
 from arpent.wire.request.violations import Gathering, refusal, translate
 
@@ -95,8 +96,8 @@ def _validate(kind: type[ShapeT], body: dict[str, Any]) -> ShapeT:
         shape = kind.model_validate(body)
     except ValidationError as error:
         # `from None`: pydantic's error holds the input, secrets included
-        raise refusal((*translate(error), *unserved(body))) from None
-    if violations := tuple(unserved(body)):
+        raise refusal((*translate(error), *unserved(body), *unknown_keys(body))) from None
+    if violations := (*unserved(body), *unknown_keys(body)):
         raise refusal(violations)
     return shape
 
