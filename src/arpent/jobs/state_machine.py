@@ -2,8 +2,8 @@
 (sentinelhub.md 1.4).
 
 **Events** come from two sides. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
-ANALYSIS_FAILED when an analysis ends, ENVIRONMENT_FAILED when no worker can do its work, and BEGUN, FINISHED, BROKEN
-and EXHAUSTED when `due` or `trouble` says so from the stored job and the sums over its partitions. No clock, process or
+ANALYSIS_FAILED when an analysis ends, ANALYSIS_STOPPED when STOP cut it short, ENVIRONMENT_FAILED when no worker can do
+its work, and BEGUN, FINISHED, BROKEN and EXHAUSTED when `due` or `trouble` says so from the stored job and the sums over its partitions. No clock, process or
 memory of a runner moves a job: a runner that dies leaves the job as it is, and the next one reads from it what is due.
 
 **Statuses** are those of the real service, whose clients poll them, so we add none. Each says whose turn it is:
@@ -19,7 +19,7 @@ memory of a runner moves a job: a runner that dies leaves the job as it is, and 
 | FAILED | the user's: there is an error; START takes it up again |
 
 A status alone cannot say what the user wants next, so two more fields belong to the state. `user_action` is the last
-wish: START and STOP during ANALYSING only write it down, since an analysis is not interrupted, and ANALYSED obeys it.
+wish: START and STOP during ANALYSING only write it down; the analysis looks now and then, and ANALYSED obeys it.
 `retry` says that the next BEGUN opens the partitions with failed features again: START changes the job alone, in one
 write; the partitions are a runner's affair.
 
