@@ -10,9 +10,11 @@ import pytest
 from tests.support.no_disk import no_disk
 
 UNIT = Path(__file__).parent
-ON_DISK = ("adapters/", "bench/", "cli/", "landscape/", "server/", "engine/test_explain.py",
-           "engine/test_isolation.py", "engine/test_unforeseen.py", "jobs/test_boundaries.py", "test_settings.py")  # fmt: skip
-"""How their paths begin; the two of the engine run over images, the one of jobs over databases."""
+ON_DISK = (
+    "adapters/", "cli/", "landscape/", "server/", "engine/test_explain.py", "engine/test_isolation.py",
+    "engine/test_unforeseen.py", "jobs/test_boundaries.py", "test_settings.py",
+)  # fmt: skip
+"""How their paths begin; those of the engine run over images, the one of jobs over databases."""
 
 
 @pytest.fixture(autouse=True, scope="module")
