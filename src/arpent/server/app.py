@@ -17,7 +17,9 @@ from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.boundary import Boundary, answer
 from arpent.server.documentation import document
+from arpent.server.elsewhere import told
 from arpent.server.health import health_routes
+from arpent.server.methods import allowed
 from arpent.server.options import ServerOptions
 from arpent.server.statistics import STATISTICS_PATHS, Statistics, statistics_routes
 from arpent.server.tokens import Tokens
@@ -25,7 +27,8 @@ from arpent.wire.problems import problem, refused
 
 MESSAGES = {
     404: "There is nothing at this path; /docs lists what there is.",
-    405: "This path does not take this method; /docs lists what there is.",
+    405: "This path does not take this method; `Allow` names those that it takes.",
+    400: "The request cannot be read; /docs shows what belongs here.",
 }
 """In place of the framework's own words."""
 
@@ -59,7 +62,7 @@ def create_app(
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
-    app.add_middleware(Boundary, maximum_body=options.maximum_body)
+    app.add_middleware(Boundary, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope))
     document(app)
     return app
 
@@ -68,9 +71,14 @@ async def _of_ours(_: Request, error: Exception) -> Response:
     return answer(problem(error))
 
 
-async def _of_http(_: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer(refused(error.status_code, MESSAGES.get(error.status_code, error.detail), error.headers))
+    message, headers = MESSAGES.get(error.status_code, error.detail), error.headers
+    if error.status_code == 404:
+        message = told(request.url.path) or message
+    if error.status_code == 405:  # the framework names the methods of one route
+        headers = {"allow": allowed(request.app.routes, request.scope)}
+    return answer(refused(error.status_code, message, headers))
 
 
 async def _of_parameters(_: Request, error: Exception) -> Response:

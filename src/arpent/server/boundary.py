@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -28,33 +29,48 @@ JSON = "application/json;charset=utf-8"
 
 TOO_LARGE = "The request body is larger than {} bytes; put features and scripts into a bucket."
 
+ENCODED = "The body is compressed (Content-Encoding); send it as it is."
+
 _LOGGER = logging.getLogger(__name__)
 
 
 class Boundary:
     """ASGI middleware, outermost but for the server's own."""
 
-    def __init__(self, app: ASGIApp, maximum_body: int) -> None:
+    def __init__(self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str]) -> None:
+        """`methods`: those of a request's path, for `Allow`; empty if there is no such path."""
         self._app = app
         self._maximum_body = maximum_body
+        self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        begun, bare = False, scope["method"] == "HEAD"
 
         async def send_with_cors(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
                 MutableHeaders(scope=message).update(CORS)
+            elif bare:
+                message = {**message, "body": b""}
             await send(message)
 
         if scope["method"] == "OPTIONS":
-            await Response(status_code=200)(scope, receive, send_with_cors)
+            methods = self._methods(scope)
+            await Response(status_code=200, headers={"allow": methods} if methods else {})(
+                scope, receive, send_with_cors
+            )
             return
-        length = Headers(scope=scope).get("content-length", "")
+        if bare:  # HEAD is GET without the body
+            scope = {**scope, "method": "GET"}
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
+            return
+        length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self._maximum_body:
             await answer(refused(413, TOO_LARGE.format(self._maximum_body)))(scope, receive, send_with_cors)
             return
