@@ -17,9 +17,10 @@ from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
-from arpent.server.boundary import Boundary, answer
+from arpent.server.boundary import Boundary, allowed, answer
 from arpent.server.calls import HungUp, ProcessCalls
 from arpent.server.documentation import document
+from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
@@ -29,7 +30,8 @@ from arpent.wire.problems import problem, refused
 
 MESSAGES = {
     404: "There is nothing at this path; /docs lists what there is.",
-    405: "This path does not take this method; /docs lists what there is.",
+    405: "This path does not take this method; `Allow` names those that it takes.",
+    400: "The request cannot be read; /docs shows what belongs here.",
 }
 """In place of the framework's own words."""
 
@@ -71,7 +73,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(HungUp, _of_nobody)
-    app.add_middleware(Boundary, maximum_body=options.maximum_body)
+    app.add_middleware(Boundary, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope))
     document(app)
     return app
 
@@ -80,9 +82,14 @@ async def _of_ours(_: Request, error: Exception) -> Response:
     return answer(problem(error))
 
 
-async def _of_http(_: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer(refused(error.status_code, MESSAGES.get(error.status_code, error.detail), error.headers))
+    message, headers = MESSAGES.get(error.status_code, error.detail), error.headers
+    if error.status_code == 404:
+        message = told(request.url.path) or message
+    if error.status_code == 405:  # the framework names the methods of one route
+        headers = {"allow": allowed(request.app.routes, request.scope)}
+    return answer(refused(error.status_code, message, headers))
 
 
 async def _of_parameters(_: Request, error: Exception) -> Response:

@@ -30,7 +30,7 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
-from arpent.evalscript.lint import hints
+from arpent.evalscript.lint import script_hints
 
 Told = TypeVar("Told")
 SURVEYED = 500
@@ -120,7 +120,7 @@ def _understood(
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
         if not _has_scenes(bindings):
             dry_run(session, bindings, ())
-        return bindings, hints(session.evalscript)
+        return bindings, script_hints(session.evalscript)
 
 
 def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:
