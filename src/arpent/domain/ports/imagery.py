@@ -63,4 +63,5 @@ class AssetReader(Protocol):
     ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
         """Blocks (block_height, block_width) of several images, each decoded once, in the order asked;
         reading ahead and decoding run concurrently. Edge blocks come padded to full size. A block asked for
-        with `rows` may come with so many rows only."""
+        with `rows` may come with so many rows only. Where a mask of the image takes pixels away, the block is a numpy
+        masked array."""
