@@ -119,6 +119,8 @@ class TestCatalog:
 class TestFolder:
     def test_a_folder_with_a_collection_id_of_its_own(self, tmp_path: Path) -> None:
         own = item("own", "2020-06-02T00:00:00Z", collection="s2-l2a-33t-120m", constellation="Sentinel 2")
+        own["properties"]["s2:product_type"] = "S2MSI2A"
+        silent = item("silent", "2020-06-02T00:00:00Z", collection="mine", constellation="sentinel-2")
         stranger = item("stranger", "2020-06-02T00:00:00Z", collection="other", constellation="planet")
         level_1 = item(
             "l1c", "2020-06-02T00:00:00Z", collection="o", constellation="sentinel-2", **{"s2:product_type": "S2MSI1C"}
@@ -126,7 +128,7 @@ class TestFolder:
         bare = item("bare", "2020-06-02T00:00:00Z")
         bare["assets"] = {"thumbnail": {"href": "x.png"}}
         (tmp_path / "items.json").write_text(
-            json.dumps({"type": "FeatureCollection", "features": [own, stranger, level_1, bare]})
+            json.dumps({"type": "FeatureCollection", "features": [own, silent, stranger, level_1, bare]})
         )
         catalog = FolderCatalog(tmp_path)
         assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == ["own"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import UTC, datetime
 from urllib.parse import unquote, urljoin, urlsplit
@@ -10,27 +11,46 @@ import orjson
 import shapely
 
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
+from arpent.adapters.catalogs.level import is_of_level, plain, words
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Asset, Item
 
-PRODUCT_TYPES = ("s2:product_type", "product:type")
-"""Properties that name the product type."""
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 1000
+"""Items without a level that the log names; a catalogue is asked again and again."""
+_named: set[str] = set()
 
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
     """Whether the item is one of the collection's. In a folder its constellation counts as well as its `collection`,
-    for folders often carry a collection id of their own; either way it must have an asset of some band."""
+    for folders often carry a collection id of their own; then the item itself must say its level (see `level`). Either
+    way it must have an asset of some band."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
     related = folder and _agrees(collection, "constellations", own.get("constellation"), absent=False)
-    product = next((own[name] for name in PRODUCT_TYPES if name in own), None)
-    return (
+    if not (
         (named or related)
-        and _agrees(collection, "product_types", product, absent=True)
         and _agrees(collection, "platforms", own.get("platform"), absent=True)
         and any(_asset(document, band) for band in collection.bands.values())
-    )
+    ):
+        return False
+    level = is_of_level(document, collection)
+    if level is None and not named:
+        _tell(str(document.get("id")), collection)
+    return named if level is None else level
+
+
+def _tell(name: str, collection: Collection) -> None:
+    """Say once that an item does not tell what it is."""
+    if name not in _named and len(_named) < MOST_NAMED:
+        _named.add(name)
+        log.warning(
+            "Item %r is left out: neither product type, processing:level, id nor assets say whether it is of "
+            "%s; set its `collection` to %s, or s2:product_type.",
+            name, collection.id, " or ".join(collection.stac_collections),
+        )  # fmt: skip
 
 
 def read_item(document: Document, collection: Collection, source: str) -> Item | None:
@@ -92,15 +112,8 @@ def _asset(document: Document, band: Band) -> Document | None:
 
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
     """Whether a property is one of the words of a rule; `absent` if there is no rule or the item does not say."""
-    words = collection.metadata.get(rule)
-    if not words or not isinstance(value, str):
-        return absent
-    return _plain(value) in {_plain(word) for word in words.split(",")}
-
-
-def _plain(word: str) -> str:
-    """`Sentinel 2`, `Sentinel-2` and `sentinel-2` are the same."""
-    return word.strip().lower().replace(" ", "-").replace("_", "-")
+    wanted = words(collection, rule)
+    return plain(value) in wanted if wanted and isinstance(value, str) else absent
 
 
 def _instant(text: object) -> datetime:

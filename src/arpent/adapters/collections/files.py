@@ -44,6 +44,9 @@ class _Match(_Strict):
     constellations: tuple[str, ...] = ()
     product_types: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    level_assets: tuple[str, ...] = ()
+    foreign_assets: tuple[str, ...] = ()
 
 
 class _Harmonize(_Strict):
@@ -162,9 +165,5 @@ def _no_data(entry: _Band) -> NoData:
 
 def _metadata(file: _File) -> Mapping[str, str]:
     """What only the catalogue adapter reads, as comma-separated words; absent where the file says nothing."""
-    words = {
-        "constellations": ",".join(file.match.constellations),
-        "product_types": ",".join(file.match.product_types),
-        "platforms": ",".join(file.match.platforms),
-    }
+    words = {name: ",".join(found) for name, found in file.match.model_dump().items()}
     return {key: value for key, value in words.items() if value}
