@@ -111,6 +111,21 @@ class TestCatalog:
         height["assets"] = {"data": {"href": "dem.tif"}}
         assert len(opened([height]).search(load_collections()["dem"], JUNE, BOX)) == 1
 
+    def test_a_box_across_180_degrees(self, opened: Opener) -> None:
+        """As two boxes; an item that both meet comes once."""
+        pair = [item(name, "2020-06-15T10:00:00Z", west=west) for name, west in (("west", 179.4), ("east", -180.0))]
+        both = item("both", "2020-06-15T10:00:00Z", west=179.75)
+        halves = [[[[x, 46.0], [x + 0.25, 46.0], [x + 0.25, 46.5], [x, 46.5], [x, 46.0]]] for x in (179.75, -180.0)]
+        both["geometry"] = {"type": "MultiPolygon", "coordinates": halves}
+        both["bbox"] = [-180.0, 46.0, 180.0, 46.5]
+        catalog = opened([*ITEMS, *pair, both])
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, (179.8, 46.0, -179.9, 46.1))] == [
+            "both",
+            "east",
+            "west",
+        ]
+        assert [one.id for one in catalog.search(COLLECTION, JUNE, (179.95, 46.0, -179.9, 46.1))] == ["both", "east"]
+
     def test_an_item_that_lies_is_named(self, opened: Opener) -> None:
         with pytest.raises(CatalogUnavailable, match="'liar'"):
             opened([item("liar", "yesterday")]).search(COLLECTION, JUNE, BOX)

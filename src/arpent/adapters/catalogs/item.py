@@ -7,9 +7,9 @@ import os
 from datetime import UTC, datetime
 from urllib.parse import unquote, urljoin, urlsplit
 
-import orjson
 import shapely
 
+from arpent.adapters.catalogs.footprint import footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, plain, words
 from arpent.domain.errors import CatalogUnavailable
@@ -64,13 +64,15 @@ def read_item(document: Document, collection: Collection, source: str) -> Item |
         return None
     cloud_cover = own.get(collection.cloud_cover) if collection.cloud_cover else None
     try:
+        footprint = footprint_of(document)
         return Item(
             id=name,
             collection=collection.id,
             instant=_instant(instant),
             created=_instant(own["created"]) if own.get("created") else None,
             cloud_cover=float(cloud_cover) if isinstance(cloud_cover, int | float) else None,
-            footprint=_footprint(geometry),
+            footprint=footprint.ground,
+            likely=footprint.likely,
             assets=_assets(document, collection, source),
             properties=own,
             href=source,
@@ -121,8 +123,3 @@ def _instant(text: object) -> datetime:
         raise ValueError("`datetime` and `start_datetime` are missing")
     instant = datetime.fromisoformat(text)
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-def _footprint(geometry: object) -> shapely.Geometry:
-    footprint = shapely.from_geojson(orjson.dumps(geometry))
-    return footprint if footprint.is_valid else shapely.make_valid(footprint)

@@ -20,6 +20,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
+from arpent.raster.antimeridian import boxes_of
 
 PAGE = 200
 """Items per answer."""
@@ -76,13 +77,17 @@ class ApiCatalog:
     def _documents(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
     ) -> list[Document]:
-        search = self._opened().search(
-            collections=self._collections(collection),
-            bbox=list(box),
-            datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
-            limit=PAGE,
-        )
-        return list(search.items_as_dicts())
+        found: dict[object, Document] = {}
+        for part in boxes_of(box):  # not every API knows a box that passes 180
+            search = self._opened().search(
+                collections=self._collections(collection),
+                bbox=list(part),
+                datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
+                limit=PAGE,
+            )
+            for number, document in enumerate(search.items_as_dicts()):
+                found.setdefault((document.get("collection"), document.get("id", number)), document)
+        return list(found.values())
 
     def _opened(self) -> Client:
         if self._client is None:

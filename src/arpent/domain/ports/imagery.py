@@ -22,7 +22,8 @@ class Catalog(Protocol):
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        """Items of the interval whose footprint meets the box (EPSG:4326, longitude first); by time.
+        """Items of the interval whose footprint meets the box (EPSG:4326; west, south, east, north; where west > east
+        the box passes 180); by time.
         The same acquisition appears once, in its newest processing. Raises CatalogUnavailable."""
 
 

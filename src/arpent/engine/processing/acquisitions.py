@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.errors import AssetUnreadable
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -17,6 +19,7 @@ from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
+from arpent.raster.antimeridian import image_outline
 from arpent.raster.mosaicking_order import arrange
 
 
@@ -90,7 +93,20 @@ def candidates(
     """What the catalogue has, in mosaicking order. Raises CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
-    return arrange(found, binding.source.mosaicking_order)
+    return arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
+
+
+def located(item: Item, binding: BandBinding, services: Services) -> Item:
+    """The item; where its footprint can be read in two ways, the image says where it lies."""
+    if item.likely is None:
+        return item
+    outline = None
+    wanted = [one.band.name for one in binding.requests if one.band.name in item.assets] or list(item.assets)
+    if wanted:
+        with suppress(AssetUnreadable):
+            raster = services.reader.describe(item.assets[wanted[0]].href)
+            outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
+    return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
 
 def clear(item: Item, binding: BandBinding) -> bool:
