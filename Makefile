@@ -24,7 +24,7 @@ demo: $(READY) ## Run the whole Sentinel Hub workflow on a made landscape and sh
 	@$(BIN)/arpent demo
 
 serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else on what `make demo` left
-	@if [ -z "$$ARPENT_CATALOG" ] && [ ! -f arpent.toml ] && [ -d arpent-demo/landscape ]; then \
+	@if [ -z "$$ARPENT_CATALOG$$ARPENT_CONFIG" ] && [ ! -f arpent.toml ] && [ -d arpent-demo/landscape ]; then \
 	  export ARPENT_DATABASE_URL=sqlite:///arpent-demo/arpent.db ARPENT_BUCKETS=arpent-demo/buckets; \
 	  export ARPENT_CATALOG=arpent-demo/landscape/catalog; \
 	fi; exec $(BIN)/arpent serve

@@ -122,7 +122,7 @@ def _stream(payload: bytes, out: bytearray) -> object:
 
 @njit(cache=True, nogil=True)
 def _undo(source, pixels):  # type: ignore[no-untyped-def]
-    """Running sums along rows, four rows at a time."""
+    """Running sums along rows, four rows at a time: a tile has a multiple of 16."""
     for row in range(0, source.shape[0], 4):
         a = b = c = d = source[0, 0] & 0
         for column in range(source.shape[1]):

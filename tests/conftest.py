@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 
 from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
+from tests.support.variables import misspelt
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = (
     "test_dask_hosts.py", "test_hostile_stores.py", "test_dask_job.py", "test_dask_executor.py", "test_chaos.py",
     "test_killer.py", "test_bench.py", "test_away.py", "test_postgres_lost.py", "test_killer_on_dask.py",
     "test_real_stores.py", "test_sts.py", "test_secrets_in_stores.py", "test_peers.py", "test_synchronous.py",
-    "test_official_client.py",
+    "test_official_client.py", "test_guard_pages.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
 
@@ -25,9 +27,17 @@ PARTS = ("stac/s2-l2a-33t-120m", "stac/s2-l2a-31ufs-10m", "stac_items", "parcels
 
 
 def pytest_configure() -> None:
-    """Kernels that were compiled without checks are in the usual cache."""
+    """Kernels that were compiled without checks are in the usual cache; a misspelt variable would skip tests unseen.
+    Chaos has a new seed each time, the same in every process of a run: the environment is theirs, too."""
+    os.environ.setdefault("CHAOS_SEED", str(random.SystemRandom().randrange(10**8)))
     if CHECKED and not os.environ.get("NUMBA_CACHE_DIR"):
         pytest.exit("NUMBA_BOUNDSCHECK needs a cache of its own, NUMBA_CACHE_DIR: use `make test-bounds`", returncode=4)
+    if (fault := misspelt(os.environ)) is not None:
+        raise pytest.UsageError(fault)
+
+
+def pytest_report_header() -> str:
+    return f"chaos: CHAOS_SEED={os.environ['CHAOS_SEED']}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

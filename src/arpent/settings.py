@@ -1,62 +1,137 @@
-"""Settings: one frozen value, from `ARPENT_*` variables and a TOML file."""
+"""Settings: one frozen value, from `ARPENT_*` variables and a TOML file; what neither knows, and values that make no
+sense, are refused by name."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from arpent.domain.errors import InvalidRequest
+from arpent.domain.errors import InvalidSetting
 from arpent.jobs.policy import Policy
 
+PREFIX = "ARPENT_"
+CONFIG = "ARPENT_CONFIG"
+"""Variable that names the TOML file."""
+FILE = "arpent.toml"
+"""The TOML file if no other is named; it need not be there."""
+TRACEBACK = "ARPENT_TRACEBACK"
+"""Variable that shows where an error came from, see `guard`."""
+HELPERS = ("ARPENT_TEST_", "ARPENT_BENCH_")
+"""Variables of the tests and benchmarks: no settings of ours, and left alone."""
+POD = "KUBERNETES_SERVICE_HOST"
+"""There in every pod of Kubernetes, beside variables named after the services of its namespace: after `arpent`, too."""
+SHORTEST_KEY = 32
+"""Bytes of a key that signs tokens."""
+LARGEST_BUDGET = 2**31 - 1
+"""Samples are numbered by 32 bits."""
 
-class Settings(BaseSettings):
-    """Everything an operator may set. Environment beats file; the file is `arpent.toml` or `$ARPENT_CONFIG`."""
+Place = tuple[str, ...]
+"""Where a setting stands: `("port",)`, `("policy", "attempts")`, `("catalogs", "dem")`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="ARPENT_", env_nested_delimiter="__", toml_file="arpent.toml", frozen=True, extra="forbid"
+
+def _address(text: str) -> str:
+    """A STAC API, or a folder or file; other schemes would be taken for folders."""
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme not in ("http", "https", "file"):
+        raise ValueError(f"nothing reads {scheme}://")
+    if scheme in ("http", "https") and separator and not is_web_address(text):
+        raise ValueError("it has no host, or a port that is none")
+    return text
+
+
+def is_web_address(text: str) -> bool:
+    """Whether this is http or https, with a host and, if any, a port."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return False
+    return known and bool(re.fullmatch(r"[\w.:-]+", parts.hostname or ""))
+
+
+def _database(url: str) -> str:
+    """Only the scheme is looked at; the driver reads the rest."""
+    scheme, separator, rest = url.partition("://")
+    kind = scheme.partition("+")[0]
+    if not separator:
+        raise ValueError(f"a file is written sqlite:///{url}")
+    if kind == "postgres":
+        raise ValueError("write postgresql:// instead of postgres://")
+    if kind == "sqlite" and "?" in rest:
+        raise ValueError("nothing may follow the file")
+    if kind == "sqlite" and rest in ("", "/", "/:memory:"):
+        raise ValueError("it names no file, and several processes need the same one")
+    if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
+        raise ValueError(f"there is no support for {scheme}")
+    return url
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().encode()) < SHORTEST_KEY:
+        raise ValueError("it is too short")
+    return secret
+
+
+Text = Annotated[str, Field(min_length=1)]
+Address = Annotated[Text, AfterValidator(_address)]
+
+
+class Settings(BaseModel):
+    """Everything an operator may set; `load` reads it. A `description` says what is allowed where the type does not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: Annotated[Text, AfterValidator(_database)] = Field(
+        "sqlite:///arpent.db", description="sqlite:///file or postgresql://user:password@host/name"
     )
-
-    database_url: str = "sqlite:///arpent.db"
     """Where jobs live: sqlite:///file or postgresql://user:password@host/name."""
-    buckets: Path | None = None
+    buckets: Path | None = Field(None, description="a folder")
     """A folder that stands for S3: s3://name/key is folder/name/key. Unset: real S3, honouring AWS_*."""
-    catalog: str | None = None
+    catalog: Address | None = Field(None, description="the URL of a STAC API, earth-search, or a folder or file")
     """A STAC API URL, `earth-search`, or a folder or file of STAC items."""
-    catalogs: dict[str, str] = Field(default_factory=dict)
+    catalogs: dict[str, Address] = Field(default_factory=dict, description='catalogues by collection: {"dem": "./dem"}')
     """Another catalogue for one collection: id → URL or folder."""
-    collections: Path | None = None
+    collections: Path | None = Field(None, description="a folder")
     """A folder of further collection TOML files; they win over the built-in ones."""
-    host: str = "127.0.0.1"
+    host: Text = Field("127.0.0.1", description="an address of this machine")
     """Address to listen on."""
-    port: int = 8000
+    port: int = Field(8000, ge=0, le=65_535)
     """Port to listen on; 0: any free one."""
-    executor: str = "processes"
+    executor: str = Field(
+        "processes",
+        pattern=r"^(inline|processes(:[1-9]\d{0,3})?|dask(\+tls)?://[^/\s]+:\d+)$",
+        description="inline, processes, processes:N, dask://host:port or dask+tls://host:port",
+    )
     """processes, processes:N, inline (in this process, for debugging) or dask://host:port."""
     insecure_transport: bool = False
     """Hand out tokens over plain http beyond this machine, too."""
     trust_forwarded: bool = False
     """A proxy in front ends TLS; believe the X-Forwarded-Proto that it sets."""
-    token_seconds: int = 3600
+    token_seconds: int = Field(3600, ge=1)
     """How long a token is good."""
-    secret_key: SecretStr | None = None
+    secret_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
+        None, description=f"at least {SHORTEST_KEY} bytes"
+    )
     """Signs tokens and encrypts stored credentials; unset: made once and kept in the database."""
-    script_seconds: float = 60.0
+    script_seconds: float = Field(60.0, gt=0, le=86_400)
     """Longest one call of an evalscript may take."""
-    script_memory: int = 512
+    script_memory: int = Field(512, ge=16, le=1 << 20)
     """Mebibytes an evalscript's heap may grow to."""
     compile_scripts: bool = True
     """Run the numeric part of evalscripts as machine code, checked against the interpreter."""
     unfiltered_scripts: bool = False
     """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
-    pixel_budget: int = 4_000_000
+    pixel_budget: int = Field(4_000_000, ge=1, le=LARGEST_BUDGET)
     """Samples a partition may hold; bounds the memory of a worker."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
@@ -67,23 +142,221 @@ class Settings(BaseSettings):
     policy: Policy = Policy()
     """Limits of a job's life, see docs/settings.md."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+TABLES = ("policy", "catalogs")
+"""Settings that hold further ones; those of `catalogs` have any name."""
+KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
+"""JSON schema's word for a type → ours."""
+_SCHEMA = Settings.model_json_schema()
+_LINK = re.compile(r"\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """What was found for one setting."""
+
+    name: str
+    """What whoever wrote it calls it: the variable, or the key and its file."""
+    value: Any
+    """As it was written."""
+
+
+_Found = dict[Place, _Entry]
 
 
 def load(**given: object) -> Settings:
-    """Settings of this process; what is given beats environment and file. Raises InvalidRequest naming the setting."""
+    """Settings of this process: `given` beats the environment, which beats the file. Raises InvalidSetting, naming
+    everything that is wrong."""
+    faults: list[str] = []
+    options: _Found = {
+        (name,): _Entry(name=f"--{name}", value=given[name]) for name in given if given[name] is not None
+    }
+    found: _Found = {**_of_file(os.environ, faults), **_of_environment(os.environ, faults), **options}
+    faults += (_fault(place, entry) for place, entry in found.items() if _is_misplaced_boolean(place, entry.value))
     try:
-        return Settings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        settings = Settings.model_validate(_nested(found))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "ARPENT_" + "__".join(str(part) for part in first["loc"]).upper()
-        raise InvalidRequest(f"Setting {name}: {first['msg']}") from None
+        faults += _translated(error, found)
+    if faults:
+        raise InvalidSetting("; ".join(dict.fromkeys(faults)))
+    return settings
+
+
+def variables() -> dict[str, object]:
+    """Every variable that is read → its default."""
+    defaults: dict[str, object] = {CONFIG: FILE, TRACEBACK: False}
+    for name, field in Settings.model_fields.items():
+        if name != "policy":
+            defaults[f"{PREFIX}{name.upper()}"] = field.get_default(call_default_factory=True)
+    return defaults | {f"{PREFIX}POLICY__{one.name.upper()}": one.default for one in fields(Policy)}
+
+
+def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found:
+    found: _Found = {}
+    for name, value in sorted(environment.items(), key=lambda pair: pair[0].count("__")):
+        place = tuple(name.upper().removeprefix(PREFIX).lower().split("__"))
+        if not name.upper().startswith(PREFIX) or _is_not_ours(name.upper(), value, environment):
+            continue
+        if not _is_known(place):
+            faults.append(f"{name} is no setting{_meant(name.upper(), variables())}")
+        elif not value:
+            faults.append(f"{name} is empty: unset it, or make it {_allowed(place)}")
+        elif len(place) == 1 and place[0] in TABLES:
+            found |= _table(place, name, _parsed(value), faults)
+        else:
+            found[place] = _Entry(name=name, value=value)
+    return found
+
+
+def _is_not_ours(name: str, value: str, environment: Mapping[str, str]) -> bool:
+    """What names the file, what the tests read, and what Kubernetes tells every pod of a service `arpent…`."""
+    linked = _LINK.fullmatch(name) is not None or (name.endswith("_PORT") and "://" in value)
+    return (linked and POD in environment) or name in (CONFIG, TRACEBACK) or name.startswith(HELPERS)
+
+
+def _of_file(environment: Mapping[str, str], faults: list[str]) -> _Found:
+    named = next((value for name, value in environment.items() if name.upper() == CONFIG), None)
+    path = Path(FILE if named is None else named)
+    if named == "":
+        faults.append(f"{CONFIG} is empty: unset it, or make it a TOML file")
+        return {}
+    lead = path.name if named is None else f"{CONFIG} names {named!r}, which"
+    if named is None and not os.path.lexists(path):
+        return {}
+    try:
+        if not path.is_file():
+            state = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
+            faults.append(f"{lead} {state}: it must be a TOML file")
+            return {}
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        faults.append(f"{lead} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        faults.append(f"{lead} is not UTF-8: see byte {error.start}")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        faults.append(f"{lead} is not TOML: {error}")
+    else:
+        return _of_toml(content, path, faults)
+    return {}
+
+
+def _of_toml(content: Mapping[str, Any], path: Path, faults: list[str]) -> _Found:
+    found: _Found = {}
+    for key, value in content.items():
+        name = f"`{key}` in {path}"
+        if key in TABLES:
+            found |= _table((key,), name, value, faults, f" in {path}")
+        elif not _is_known((key,)):
+            faults.append(f"{name} is no setting{_meant(key, _keys())}")
+        elif value == "":
+            faults.append(f"{name} is empty: remove it, or make it {_allowed((key,))}")
+        else:
+            found[(key,)] = _Entry(name=name, value=value)
+    return found
+
+
+def _table(place: Place, name: str, table: object, faults: list[str], where: str = "") -> _Found:
+    """The settings within one that holds further ones."""
+    if not isinstance(table, dict):
+        faults.append(f"{name} is {_shown(place, table)}, but must be {_allowed(place)}")
+        return {}
+    found: _Found = {}
+    for key, value in table.items():
+        inner = f"`{place[0]}.{key}`{where}" if where else f"{key!r} in {name}"
+        if _is_known((*place, key)):
+            found[(*place, key)] = _Entry(name=inner, value=value)
+        else:
+            faults.append(f"{inner} is no setting{_meant(f'{place[0]}.{key}', _keys())}")
+    return found
+
+
+def _parsed(text: str) -> object:
+    """JSON, or the text as it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _nested(found: _Found) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for place, entry in found.items():
+        if not _is_misplaced_boolean(place, entry.value):
+            inner = nested if len(place) == 1 else nested.setdefault(place[0], {})
+            inner[place[-1]] = entry.value
+    return nested
+
+
+def _is_known(place: Place) -> bool:
+    if len(place) == 1:
+        return place[0] in Settings.model_fields
+    return len(place) == 2 and bool(place[1]) and place[0] in TABLES and bool(_schema(place))
+
+
+def _keys() -> list[str]:
+    """Every key of a file, those of tables with a dot."""
+    return [*Settings.model_fields, *(f"policy.{one.name}" for one in fields(Policy))]
+
+
+def _meant(name: str, known: Mapping[str, object] | list[str]) -> str:
+    """`; did you mean …?` if something known is spelt alike, or ends alike."""
+    spelt = {_spelt(one): one for one in known}
+    wrong = _spelt(name)
+    near = get_close_matches(wrong, spelt, 1, 0.8) or [one for one in spelt if one.endswith(f"_{wrong}")]
+    near = near or get_close_matches(wrong, spelt, 1, 0.6)
+    return f"; did you mean {spelt[near[0]]}?" if near else ": docs/settings.md lists them all"
+
+
+def _spelt(name: str) -> str:
+    """To compare by: `policy.attempts` and ARPENT_POLICY__ATTEMPTS are one."""
+    return re.sub(r"\W|__", "_", name).upper().removeprefix(PREFIX)
+
+
+def _schema(place: Place) -> dict[str, Any]:
+    """The JSON schema of a setting, and of what it may be beside not set; {} for none."""
+    if place[0] == "catalogs" and len(place) == 2:
+        place = ("catalog",)
+    properties = _SCHEMA["$defs"]["Policy"]["properties"] if place[0] == "policy" else _SCHEMA["properties"]
+    schema: dict[str, Any] = properties.get(place[-1], {})
+    return {**schema.get("anyOf", [{}])[0], **schema}
+
+
+def _allowed(place: Place) -> str:
+    """What a setting may be, in words."""
+    if place == ("policy",):
+        return "a table of limits"
+    schema = _schema(place)
+    if words := schema.get("description") or " or ".join(schema.get("enum", ())):
+        return str(words)
+    kind, least, most = KINDS[schema["type"]], schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']}, at most {most:.0f}"
+    if least is None:
+        return kind
+    return f"{kind} of at least {least}" if most is None else f"{kind} from {least} to {most:.0f}"
+
+
+def _is_misplaced_boolean(place: Place, value: object) -> bool:
+    """pydantic takes true for 1."""
+    return isinstance(value, bool) and _schema(place).get("type") != "boolean"
+
+
+def _translated(error: ValidationError, found: _Found) -> Iterator[str]:
+    for detail in error.errors(include_url=False):
+        loc = tuple(str(step) for step in detail["loc"])
+        place = next(place for place in (loc[:2], loc[:1]) if place in found)
+        reason = detail["ctx"]["error"] if detail["type"] == "value_error" else None
+        yield _fault(place, found[place], f" ({reason})" if reason else "")
+
+
+def _fault(place: Place, entry: _Entry, reason: str = "") -> str:
+    return f"{entry.name} is {_shown(place, entry.value)}, but must be {_allowed(place)}{reason}"
+
+
+def _shown(place: Place, value: object) -> str:
+    """A value as written, without the passwords in it, and not too long."""
+    if place == ("secret_key",):
+        return "a secret (not shown)"
+    text = _PASSWORD.sub(r"\1***@", json.dumps(value, ensure_ascii=False, default=str))
+    return f"{text[:57]}…" if len(text) > 60 else text

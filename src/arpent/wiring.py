@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from fastapi import FastAPI
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from arpent import __version__
 from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher, stored_key
-from arpent.adapters.database.migrate import migrate
+from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
@@ -25,7 +27,8 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.scripts.v8.runtime import announce
-from arpent.domain.errors import ArpentError, InvalidRequest, WorldError
+from arpent.domain.boundary.unforeseen import sentence
+from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
 from arpent.domain.explanation import Explanation
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
@@ -49,25 +52,46 @@ from arpent.server.explain import Explaining, add_explaining
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
-from arpent.wire.request.body import without_forgotten
 from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wire.secrets import without_forgotten
 from arpent.worker import collections, for_workers, process_lease, services_of
+
+log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
 """How often ended jobs lose their secrets, and old ones go."""
-SHORTEST_KEY = 32
-"""Bytes of a key that signs tokens."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """How a Dask cluster is named, and how it is reached."""
 
 
 def database(settings: Settings) -> Engine:
-    """An engine on a database that has this version's tables."""
+    """An engine on a database that has this version's tables; makes them. Raises InvalidSetting, WorldError."""
     engine = make_engine(settings.database_url)
-    migrate(engine)
+    with _named(settings):
+        migrate(engine)
     return engine
+
+
+def job_reader(settings: Settings) -> SqlJobStore:
+    """The jobs of a database that is there, to be looked at: nothing is made or changed. Raises InvalidSetting if there
+    is none, or not with this version's tables."""
+    engine = make_engine(settings.database_url, reader=True)
+    with _named(settings):
+        check_schema(engine)
+        key = known_key(engine) if settings.secret_key is None else server_key(settings, engine)
+    return SqlJobStore(engine, None if key is None else body_cipher(key))
+
+
+@contextmanager
+def _named(settings: Settings) -> Iterator[None]:
+    """What the database refuses, with the setting that leads to it."""
+    try:
+        yield
+    except WorldError as error:
+        url = make_url(settings.database_url).render_as_string()
+        raise WorldError(f"{error} (ARPENT_DATABASE_URL is {url})", transient=error.transient) from error
 
 
 def clients(engine: Engine) -> SqlClientStore:
@@ -150,12 +174,15 @@ def work(settings: Settings, stop: threading.Event) -> None:
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """What a runner does now and then beside its work."""
     retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
             name="Counting", seconds=COUNT_SECONDS, action=partial(save_metrics, SqlCounters(engine), run_metrics)
         ),
         PeriodicTask(
-            name="Taking secrets out of ended jobs", seconds=SWEEP_SECONDS, action=lambda: retention.scrub_final(now())
+            name="Taking secrets out of ended jobs",
+            seconds=SWEEP_SECONDS,
+            action=lambda: retention.scrub_final(now(), now() - keep),
         ),
     ]
     if (days := settings.policy.retention_days) is not None:
@@ -174,36 +201,36 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
     try:
         if amounts:
             counters.add(amounts)
-    except WorldError:
+    except DatabaseRefused:
+        log.exception("What the runner counted cannot be stored: %s", dict(amounts))
+    except BaseException:
         run_metrics.put_back(amounts)
         raise
 
 
 def executor_of(settings: Settings) -> Executor:
-    """`inline`, `processes`, `processes:N`, `dask://host:port`, `dask+tls://host:port`. Raises InvalidRequest for
-    anything else, WorldError if no cluster answers."""
+    """`inline`, `processes`, `processes:N`, `dask://host:port`, `dask+tls://host:port`. Raises InvalidSetting where
+    Dask is not installed, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
     prepare = partial(configure, settings.log_format)
     if kind == "inline":
         return InlineExecutor()
-    if kind == "processes" and (not rest or rest.isdigit()):
-        save_metrics = int(rest) if rest else os.cpu_count() or 1
-        return ProcessExecutor(save_metrics, prepare)
-    if kind in CLUSTERS and rest.startswith("//"):
+    if kind in CLUSTERS:
         return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
-    raise InvalidRequest(
-        f"Setting ARPENT_EXECUTOR: '{settings.executor}' is none of inline, processes, processes:N, dask://host:port"
-    )
+    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare)
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
     """A Dask cluster; its library is an extra. A worker that is silent for as long as a lease lasts loses its work,
-    as a runner would. Raises InvalidRequest where the library is not installed."""
+    as a runner would. Raises InvalidSetting where the library is not installed."""
     try:
         from arpent.adapters.executors.dask.executor import DaskExecutor
     except ImportError:
-        raise InvalidRequest("Setting ARPENT_EXECUTOR: a Dask cluster needs `pip install arpent[dask]`") from None
-    return DaskExecutor(address, prepare, silence_seconds)
+        raise InvalidSetting("ARPENT_EXECUTOR names a Dask cluster, which needs pip install 'arpent[dask]'") from None
+    try:
+        return DaskExecutor(address, prepare, silence_seconds)
+    except WorldError as error:
+        raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
 
 
 def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
@@ -224,7 +251,7 @@ def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
     """Write why a partition has no numbers."""
     assert lease.partition is not None, "an analysis has no files"
-    reason = error if isinstance(error, ArpentError) else ArpentError(f"arpent failed: {type(error).__name__}: {error}")
+    reason = ArpentError(sentence(error))
     return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
 
 
@@ -245,13 +272,8 @@ def explain_job(services: Services, job: Job, feature: int, start: datetime | No
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database. Raises InvalidRequest for one that is too short."""
-    if settings.secret_key is None:
-        return stored_key(engine)
-    key = settings.secret_key.get_secret_value().encode()
-    if len(key) < SHORTEST_KEY:
-        raise InvalidRequest(f"Setting ARPENT_SECRET_KEY: needs at least {SHORTEST_KEY} bytes")
-    return key
+    """The operator's key, or the one kept in the database."""
+    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
 
 
 def now() -> datetime:

@@ -4,10 +4,12 @@ would take a second and a hundred megabytes of each."""
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
-from arpent.adapters.catalogs.routing import open_catalog
+from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.formats.geopackage import read_feature, read_features
 from arpent.adapters.formats.parquet_table import table_of
@@ -16,6 +18,7 @@ from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
@@ -23,8 +26,13 @@ from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine.processing.process import process
 from arpent.engine.services import Services
-from arpent.settings import Settings
+from arpent.settings import Settings, is_web_address
 from arpent.wire.request.parse import parse_batch
+
+STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
+"""Variables that name stores. Their library panics at an address that cannot be read."""
+ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
+"""Variable that names the file of this machine's account."""
 
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
@@ -87,3 +95,23 @@ def objects(settings: Settings) -> ObjectStore:
 def collections(settings: Settings) -> Mapping[str, Collection]:
     """Data collections by id and alias."""
     return load_collections(settings.collections)
+
+
+def check_places(settings: Settings) -> None:
+    """Refuse folders and files that are not there, and addresses of stores that are none. To be asked where a person
+    starts something, and not later, when a disk that is away may come back. Raises InvalidSetting."""
+    for variable in STORES:
+        if (address := os.environ.get(variable)) and not is_web_address(address):
+            raise InvalidSetting(f"{variable} is {address!r:.80}, but must be like https://host or http://host:9000")
+    if (account := os.environ.get(ACCOUNT)) and not Path(account).is_file():
+        raise InvalidSetting(f"{ACCOUNT} names {account}, which is no file: name a service account's, or unset it")
+    if settings.buckets is not None and not settings.buckets.is_dir():
+        raise InvalidSetting(f"ARPENT_BUCKETS names {settings.buckets}, which is no folder: make it, or name another")
+    named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
+    named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
+    for name, address in named.items():
+        if (path := catalog_path(address)) is not None and not path.exists():
+            raise InvalidSetting(
+                f"{name} names {address}, which is not there: it must be a folder or file of STAC items, the URL of a "
+                "STAC API, or earth-search"
+            )

@@ -35,7 +35,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator[Server]:
     """With the parcels in `s3://fields/parcels-<EPSG>.gpkg` and `s3://fields/mixed.gpkg` (bad ones among them)."""
-    settings = {"SCRIPT_SECONDS": "4", "SCRIPT_MEMORY": "128"}
+    settings = {"SCRIPT_SECONDS": "4", "SCRIPT_MEMORY": "128", "POLICY__ABSENCE_SECONDS": "0.5"}
     server = Server(folder=tmp_path_factory.mktemp("server"), catalog=catalog, settings=settings)
     for epsg in CRS:
         write_geopackage(server.buckets / "fields" / f"parcels-{epsg}.gpkg", good_parcels(), epsg)

@@ -82,14 +82,15 @@ def test_the_buckets_disk_is_full(
     disk.fill(leaving=ROOM)
     assert client.act(session, server, job, "start") == 204
     full = client.wait_until(session, server, job, seconds=120)
-    assert (full["status"], full["completionPercentage"]) == ("DONE", 100), full
-    assert full["progress"]["failed"] > 0
+    assert (full["status"], full["completionPercentage"]) == ("FAILED", 100), full
+    assert full["progress"]["failed"] == 0, "no feature is to blame"
     assert full["progress"]["done"] > 0
+    assert "Cannot write s3://results/disk/" in full["error"]
+    assert "the disk of bucket 'results' is full. Make room on it, and START the request again." in full["error"]
+    folder = client.result_folder(server, full)
+    wait_for(lambda: not list(folder.rglob(".arpent-partial-*")), 30, "what was in hand to end")
     whole = check_nothing_is_half_written(server, full, expected)
     assert full["progress"]["done"] <= len(whole) < len(expected)
-    report = session.get(f"{server.batch}/{job}/features", params={"count": 1000}).text
-    assert "Cannot write s3://results/disk/" in report
-    assert "the disk of bucket 'results' is full. Make room on it, and START the request again." in report
 
     disk.clear()
     assert client.act(session, server, job, "start") == 204

@@ -76,3 +76,29 @@ def test_what_is_not_there_is_noticed() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
     assert missing == []
+
+
+TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
+CELLS = re.compile(r"(?<!\\)\|")
+"""What parts cells; a bar within a cell is written with a backslash."""
+GARBLED = re.compile(r"\S {2,}\S|\d, 0{3}\b|<= ?\d")
+"""Columns of another table pasted into a cell, numbers cut in two, conditions of a report."""
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in CELLS.split(re.sub(r"`[^`]*`", "``", row).strip().strip("|"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_tables_are_whole(page: Path) -> None:
+    """Each row has as many cells as its table's head, and no cell holds a piece of another table."""
+    for table in TABLE.findall(page.read_text()):
+        head, *rows = table.splitlines()
+        assert [row for row in rows if len(cells(row)) != len(cells(head))] == []
+        assert [cell for row in rows for cell in cells(row) if GARBLED.search(cell)] == []
+
+
+def test_no_page_denies_what_the_reader_reads() -> None:
+    """tests/parity/test_reading.py reads JPEG 2000; docs/adr/0004-reader.md says by whom."""
+    assert [named(page) for page in PAGES if re.search(r"[Nn]ot[^.|]{0,40}JPEG 2000", page.read_text())] == []
+    assert "JPEG 2000" in (ROOT / "docs" / "collections.md").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 FILES = sorted(path for path in TESTS.rglob("*.py") if path != Path(__file__).resolve())
 CALLS = ("skip", "skipif", "importorskip", "xfail")
-VARIABLE = re.compile(r"\bARPENT_(?:TEST|SCRIPT)_[A-Z0-9_]+\b")
+VARIABLE = re.compile(r"\bARPENT_TEST_[A-Z0-9_]+\b")
 INTERNAL = {"ARPENT_TEST_MARK"}
 """Set by the tests themselves: the mark by which a test finds the processes that it started."""
 

@@ -414,7 +414,7 @@ class TestProcesses:
                 with runtime.open(script("return { x: [1], dataMask: [1] }")) as session:
                     assert run(session, ONE).values[0].tolist() == [1]
                 for zygote in _descendants(os.getpid()):
-                    if b"v8_zygote" in Path(f"/proc/{zygote}/cmdline").read_bytes() and str(64).encode() in Path(
+                    if b"v8.zygote" in Path(f"/proc/{zygote}/cmdline").read_bytes() and str(64).encode() in Path(
                         f"/proc/{zygote}/cmdline"
                     ).read_bytes().split(b"\0"):
                         os.kill(zygote, signal.SIGKILL)

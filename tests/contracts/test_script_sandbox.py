@@ -65,20 +65,14 @@ def test_limits_cannot_be_raised_again() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where descriptors are read")
-def test_nothing_is_open_but_the_way_to_its_owner() -> None:
+def test_nothing_is_open_but_the_way_to_its_owner(tmp_path: Path) -> None:
     """Beside what V8's binding made for itself: an epoll and a pair of sockets that wake it."""
-    kept = (Path("/etc/hostname").open("rb"), Path("/etc/passwd").open("rb"))  # noqa: SIM115
-    try:
-        for file in kept:
-            os.set_inheritable(file.fileno(), True)
+    with (tmp_path / "secret").open("wb") as file:
+        os.set_inheritable(file.fileno(), True)
         with V8Runtime(5, 64) as runtime, runtime.open(script("1")):
-            links = sorted(
-                link.readlink().as_posix().partition(":")[0] for link in (interpreters()[0] / "fd").iterdir()
-            )
-    finally:
-        for file in kept:
-            file.close()
-    assert sorted(link.partition(":")[0] for link in links) == ["/dev/null"] * 3 + ["anon_inode"] + ["socket"] * 3
+            links = [link.readlink().as_posix() for link in (interpreters()[0] / "fd").iterdir()]
+    kinds = sorted(link.partition(":")[0] for link in links)
+    assert kinds == ["/dev/null"] * 3 + ["anon_inode"] + ["socket"] * 3, links
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where the environment is read")

@@ -30,6 +30,42 @@ def number(lease: Lease) -> int:
     return lease.partition.number
 
 
+class TestWaiting:
+    def test_an_analysis_waits_and_says_for_what(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = make_job(status=Status.ANALYSING)
+        jobs.add(job)
+        began = clock()
+        for attempt in (1, 2, 3):
+            lease = work.claim(clock(), 60)
+            assert lease is not None
+            assert (lease.attempt, lease.waiting_since) == (attempt, None if attempt == 1 else began)
+            work.wait(lease, clock(), clock() + timedelta(seconds=5), f"there is no bucket \0 {attempt}")
+            found = jobs.get(job.id)
+            assert (found.waiting_since, found.waiting_for) == (began, f"there is no bucket \ufffd {attempt}")
+            assert work.claim(clock() + timedelta(seconds=4), 60) is None, "not before its time"
+            clock.tick(5)
+        lease = work.claim(clock(), 60)
+        assert lease is not None
+        work.finish(lease, None)
+        found = jobs.get(job.id)
+        assert (found.waiting_since, found.waiting_for) == (None, None)
+        again = work.claim(clock(), 60)
+        assert again is not None
+        assert (again.attempt, again.waiting_since) == (1, None), "with all its patience"
+
+    def test_a_lost_lease_waits_for_nothing(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = make_job(status=Status.ANALYSING)
+        jobs.add(job)
+        lost = work.claim(clock(), 1)
+        clock.tick(2)
+        held = work.claim(clock(), 60)
+        assert lost is not None
+        assert held is not None
+        work.wait(lost, clock(), clock(), "nothing")
+        work.renew(held, clock(), 60)
+        assert jobs.get(job.id).waiting_for is None
+
+
 class TestClaiming:
     def test_hands_out_each_partition_once(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         processing_job(jobs, work, clock, cut(25, 10))

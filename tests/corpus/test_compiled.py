@@ -1,6 +1,6 @@
 """A folder of public scripts, not ours to keep: each gives the same bits compiled as interpreted.
 
-ARPENT_SCRIPT_CORPUS names the folder (*.js); `python -m tests.corpus.test_compiled FOLDER` tells what is compiled.
+ARPENT_TEST_CORPUS names the folder (*.js); `python -m tests.corpus.test_compiled FOLDER` tells what is compiled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def reason(both: tuple[V8Runtime, Workshop], path: Path) -> str | None:
     return None
 
 
-@pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_SCRIPT_CORPUS to a folder of *.js")
+@pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_TEST_CORPUS to a folder of *.js")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_same_bits(both: tuple[V8Runtime, Workshop], path: Path) -> None:
     reason(both, path)

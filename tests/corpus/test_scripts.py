@@ -1,6 +1,6 @@
 """A folder of public scripts, not ours to keep: each runs without an internal error and as it does in plain V8.
 
-ARPENT_SCRIPT_CORPUS names the folder (*.js); `python -m tests.corpus.test_scripts FOLDER` tells what differs.
+ARPENT_TEST_CORPUS names the folder (*.js); `python -m tests.corpus.test_scripts FOLDER` tells what differs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.support.plain_v8 import Verdict, compare
 
-FOLDER = os.environ.get("ARPENT_SCRIPT_CORPUS")
+FOLDER = os.environ.get("ARPENT_TEST_CORPUS")
 SCRIPTS = sorted(Path(FOLDER).glob("*.js")) if FOLDER else []
 
 
@@ -26,7 +26,7 @@ def runtime() -> Iterator[V8Runtime]:
         yield runtime
 
 
-@pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_SCRIPT_CORPUS to a folder of *.js")
+@pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_TEST_CORPUS to a folder of *.js")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_public_script(runtime: V8Runtime, path: Path) -> None:
     verdict, told = compare(runtime, path.read_text())

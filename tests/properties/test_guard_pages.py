@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.bounds import CHECKED, SIGN
 
-WORLDS = "60"
+WORLDS = "40"
 TOUCH = """
 import ctypes
 import numpy as np
@@ -44,6 +44,13 @@ def test_kernels_stay_inside_their_arrays_over_random_worlds(repository: Path):
     done = run(repository, "-m", "tests.support.stress", "0", WORLDS)
     assert done.returncode == 0, f"{done.stdout[-300:]}\n{done.stderr[:4000]}"
     assert f"world {int(WORLDS) - 1}" in done.stdout
+
+
+@pytest.mark.skipif(not CHECKED, reason="needs bounds that are checked, by `make test-bounds`")
+def test_no_index_counts_from_the_end(repository: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", f"{os.environ['NUMBA_CACHE_DIR']}-signed")
+    done = run(repository, "-m", "tests.support.stress", "0", WORLDS, "--signed")
+    assert done.returncode == 0, done.stderr[:4000]
 
 
 def test_a_fault_of_old_is_found(repository: Path):

@@ -1,4 +1,5 @@
-"""Chaos: kills, stops and takes things away from a running server, one mishap a round, all by one seed."""
+"""Chaos: kills, stops and takes things away from a running server, one mishap a round, all by one seed: as many while
+a job is analysed as while one is processed."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 import psutil
 
@@ -32,32 +35,46 @@ class Chaos:
     """`arpent work`, a second runner."""
     done: list[str] = field(default_factory=list)
     """What has happened so far."""
+    met: Counter[str] = field(default_factory=Counter)
+    """Mishaps by what they met: analysis, processing."""
     seen: set[psutil.Process] = field(default_factory=set)
     """Every process that was there when something happened."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._pending: list[Callable[[], str]] = []
+        self._pending: dict[str, list[Callable[[], str]]] = {}
 
     def start(self) -> None:
         """The server and the second runner."""
         self.server.start()
         self._start_runner()
 
-    def round(self) -> None:
-        """One mishap, unless there is nobody to meet with it; all kinds happen before one happens again."""
-        if not self._pending:
-            self._pending = [
-                self.kill_server, self.kill_servers_runner, self.kill_runner, self.kill_worker, self.kill_worker,
-                self.kill_interpreter, self.kill_zygote, self.freeze_runner, self.freeze_worker,
-                self.freeze_interpreter, self.lose_bucket, self.lose_catalog,
-            ]  # fmt: skip
-            self._random.shuffle(self._pending)
+    def round(self, meets: str, begin: Callable[[], None] = lambda: None) -> None:
+        """One mishap, unless there is nobody to meet with it; all kinds happen before one happens again. `begin` is
+        called a little before it, or in its midst."""
+        pending = self._pending.setdefault(meets, [])
+        if not pending:
+            pending += self._mishaps(meets)
+            self._random.shuffle(pending)
         self.seen.update(self.processes())
-        happened = self._pending.pop()()
+        beginning = Timer(self._random.uniform(0.0, 0.6), begin)
+        beginning.start()
+        time.sleep(self._random.uniform(0.0, 0.8))
+        happened = pending.pop()()
+        beginning.join()
         if happened:
-            self.done.append(happened)
+            self.done.append(f"{meets}: {happened}")
+            self.met[meets] += 1
         time.sleep(self._random.uniform(0.1, 1.0))
+
+    def _mishaps(self, meets: str) -> list[Callable[[], str]]:
+        both = [
+            self.kill_server, self.kill_servers_runner, self.kill_runner, self.kill_interpreter, self.kill_zygote,
+            self.freeze_runner, self.freeze_interpreter, self.lose_bucket, self.lose_catalog,
+        ]  # fmt: skip
+        if meets == "analysis":  # it runs in its runner, not in a worker
+            return [*both, self.lose_features, self.lose_buckets]
+        return [*both, self.kill_worker, self.kill_worker, self.freeze_worker]
 
     # ---- mishaps
 
@@ -99,6 +116,12 @@ class Chaos:
 
     def lose_bucket(self) -> str:
         return self._hide(self.server.buckets / "results")
+
+    def lose_features(self) -> str:
+        return self._hide(self.server.buckets / "fields")
+
+    def lose_buckets(self) -> str:
+        return self._hide(self.server.buckets)
 
     def lose_catalog(self) -> str:
         """A worker that lives looks again every two seconds, a new one at once."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def interpreters() -> list[Path]:
     """Their folders in /proc; of what else this process started nothing."""
-    zygotes = [child for child in _children(os.getpid()) if b"v8_zygote" in (child / "cmdline").read_bytes()]
+    zygotes = [child for child in _children(os.getpid()) if b"v8.zygote" in (child / "cmdline").read_bytes()]
     return [child for zygote in zygotes for child in _children(int(zygote.name))]
 
 

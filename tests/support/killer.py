@@ -12,14 +12,13 @@ import pytest
 from sqlalchemy import Engine
 
 from arpent import wiring, worker
-from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.job import ENDED, Job, UserAction
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor
 from arpent.domain.ports.jobs import Lease
 from arpent.settings import Settings
 
 OWNER = "tests"
-ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
 
 
 def deadly(killers: Mapping[int, int], deaths: Path, settings: Settings, lease: Lease) -> Outcome:

@@ -1,7 +1,8 @@
 """Stress: kernels over random worlds with guard pages round every array; `python -m tests.support.stress 0 200`.
 
 A step beyond an array ends the process with SIGSEGV, hence a process of its own; the last line tells the world. With
-NUMBA_BOUNDSCHECK=1 it is an IndexError. `--planted` brings back an old fault, to see that it is found.
+NUMBA_BOUNDSCHECK=1 it is an IndexError, and with `--signed` so is a negative index, which numba otherwise counts from
+the end, guard page or not. `--planted` brings back an old fault, to see that it is found.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numba import njit
+from numba import njit, types
+from numba.np import arrayobj
 from numpy.typing import NDArray
 
 from arpent.adapters.images.reader import CogReader
@@ -158,6 +160,25 @@ def planted() -> Iterator[None]:
         gather._gather = kernel
 
 
+def refuse_negative_indices() -> None:
+    """Kernels that are compiled from now on do not count from the end; to be called before any is, with a cache of
+    their own. Raises AssertionError if numba has changed so that this does not work."""
+
+    def as_it_is(context: Any, builder: Any, kind: Any, index: Any, _size: Any) -> Any:
+        return context.cast(builder, index, kind, types.intp if kind.signed else types.uintp)
+
+    @njit  # type: ignore[untyped-decorator]
+    def last(array, place):  # type: ignore[no-untyped-def]
+        return array[place]
+
+    arrayobj.fix_integer_index = as_it_is
+    try:
+        last(np.zeros(3), -1)
+    except IndexError:
+        return
+    raise AssertionError("a negative index went through")
+
+
 def main() -> None:
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -166,7 +187,10 @@ def main() -> None:
     parser.add_argument("first", type=int)
     parser.add_argument("count", type=int)
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--signed", action="store_true")
     arguments = parser.parse_args()
+    if arguments.signed:
+        refuse_negative_indices()
     with planted() if arguments.planted else contextlib.nullcontext():
         run(arguments.first, arguments.count)
     if not arguments.planted:

@@ -13,6 +13,7 @@ from arpent.wire.request.parse import parse_batch
 
 def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
     """JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    worker.check_places(settings)
     services = worker.services_of(settings)
     request = parse_batch(body)
     wiring.check_request(services.collections, request)

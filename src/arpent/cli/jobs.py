@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from uuid import UUID
 
 from rich.console import Console
@@ -28,8 +29,8 @@ Lines = Iterator[dict[str, object]]
 
 
 def store(settings: Settings) -> JobStore:
-    """The jobs of this machine's database."""
-    return wiring.job_store(settings, wiring.database(settings))
+    """The jobs of this machine's database, if there is one. Raises InvalidSetting, WorldError."""
+    return wiring.job_reader(settings)
 
 
 def entries(settings: Settings, owner: str | None, count: int) -> Lines:
@@ -77,10 +78,10 @@ def show(lines: Lines, console: Console) -> None:
         BarColumn(),
         TextColumn("{task.percentage:>5.1f} %  {task.fields[words]}"),
     )
-    last: dict[str, object] = {}
+    first = last = next(lines)  # before the bar: what is wrong is told alone
     with Progress(*columns, console=console) as bar:
         task: TaskID = bar.add_task("", total=100, words="")
-        for last in lines:
+        for last in chain([first], lines):
             share = float(str(last["completionPercentage"]))
             bar.update(task, description=str(last["status"]), completed=share, words=_words(last))
     if hint := last.get("hint"):

@@ -7,28 +7,26 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from arpent import __version__
+from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.script.commands import app as script_app
-from arpent.domain.errors import ArpentError
+from arpent.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from arpent.settings import Settings
-
-Answer = TypeVar("Answer")
 
 NICENESS = 3
 """A runner beside a server gives way to it while it analyses; its workers do so still more."""
 
 app = typer.Typer(
     name="arpent",
+    cls=Guarded,
     help="What did each of these fields look like, over time? Sentinel Hub's Batch Statistical API, on your machine.",
     no_args_is_help=True,
     add_completion=False,
@@ -38,6 +36,9 @@ client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 app.add_typer(script_app, name="script")
 
+MOST_JOBS = 1_000_000
+"""Jobs of one list."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -46,7 +47,7 @@ def serve() -> None:
     """HTTP API and runner; settings come from ARPENT_* variables or arpent.toml."""
     from arpent.cli.serve import serve as serve_now
 
-    _guarded(lambda: serve_now(_settings()))
+    serve_now(_settings())
 
 
 @app.command()
@@ -55,14 +56,16 @@ def work(
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
     """A runner beside other servers on the same database."""
-    from arpent import wiring
+    from arpent import wiring, worker
 
     settings = _settings(executor)
+    if not attached:
+        worker.check_places(settings)
     stop = _stop_on_signals()
     if attached:
         os.nice(NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    _guarded(lambda: wiring.work(settings, stop))
+    wiring.work(settings, stop)
 
 
 @app.command()
@@ -74,19 +77,16 @@ def run(
     """The same job without a server, with a progress bar."""
     from arpent.cli.run import run as run_now
 
-    def carry_out() -> None:
-        outcome = run_now(_settings(executor), request.read_text(), Console(stderr=True))
-        typer.echo(
-            json.dumps(outcome)
-            if as_json
-            else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
-        )
-        if "hint" in outcome:
-            typer.echo(f"arpent: {outcome['hint']}", err=True)
-        if outcome["status"] != "DONE":
-            raise typer.Exit(1)
-
-    _guarded(carry_out)
+    outcome = run_now(_settings(executor), read_text(request, "The request"), Console(stderr=True))
+    typer.echo(
+        json.dumps(outcome)
+        if as_json
+        else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
+    )
+    if "hint" in outcome:
+        typer.echo(f"arpent: {outcome['hint']}", err=True)
+    if outcome["status"] != "DONE":
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -99,7 +99,8 @@ def explain(
     """Why a feature's number is what it is: grid, images, every sample; as JSON, or as a picture."""
     from arpent.cli.explain import explained
 
-    found = _guarded(lambda: explained(_settings(), request.read_text(), feature, start, draw=png is not None))
+    check_target(png, "--png")
+    found = explained(_settings(), read_text(request, "The request"), feature, start, draw=png is not None)
     if png is None:
         typer.echo(found)
     else:
@@ -117,7 +118,9 @@ def results(
     from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
     from arpent.cli.results import collect
 
-    table = _guarded(lambda: collect(_settings(), url))
+    check_target(parquet, "--parquet")
+    check_target(csv, "--csv")
+    table = collect(_settings(), url)
     if parquet is not None:
         write_parquet(table, parquet)
     if csv is not None:
@@ -132,7 +135,7 @@ def results(
 @app.command()
 def jobs(
     owner: Annotated[str | None, typer.Option(help="Only those of this client id.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    count: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="The newest so many.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Requests in the database, newest first."""
@@ -140,9 +143,9 @@ def jobs(
     from arpent.cli import jobs as watching
 
     if as_json:
-        typer.echo(json.dumps(_guarded(lambda: {"data": list(watching.entries(_settings(), owner, count))})))
+        typer.echo(json.dumps({"data": list(watching.entries(_settings(), owner, count))}))
     else:
-        Console().print(_guarded(lambda: watching.job_table(_settings(), owner, count, wiring.now())))
+        Console().print(watching.job_table(_settings(), owner, count, wiring.now()))
 
 
 @app.command()
@@ -154,15 +157,12 @@ def status(
     """How far a request is."""
     from arpent.cli import jobs as watching
 
-    def look() -> None:
-        lines = watching.observe(_settings(), job, watch=watch)
-        if not as_json:
-            watching.show(lines, Console())
-        else:
-            for line in lines:
-                typer.echo(json.dumps(line))
-
-    _guarded(look)
+    lines = watching.observe(_settings(), job, watch=watch)
+    if not as_json:
+        watching.show(lines, Console())
+    else:
+        for line in lines:
+            typer.echo(json.dumps(line))
 
 
 @client_app.command("add")
@@ -172,7 +172,9 @@ def client_add(
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
     from arpent import wiring
 
-    client_id, secret = _guarded(lambda: wiring.clients(wiring.database(_settings())).add(name))
+    if not name.strip():
+        raise InvalidRequest("NAME is empty: give a word to know the client by")
+    client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
     if as_json:
         typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
     else:
@@ -187,13 +189,14 @@ def demo(
     start: Annotated[str | None, typer.Option("--from", help="ISO instant, 2023-08-01T00:00:00Z.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="ISO instant.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running.")] = False,
-    port: Annotated[int, typer.Option(help="0: any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 0,
 ) -> None:
     """The whole workflow of the real service, on a made landscape or on imagery of yours."""
     from arpent.cli.demo.run import DemoOptions, demonstrate
 
     options = DemoOptions(folder=folder.resolve(), keep=keep, port=port)
-    _guarded(lambda: demonstrate(catalog, features, start, end, options, Console()))
+    _settings()  # what is wrong with them is told here, not by the server that inherits them
+    demonstrate(catalog, features, start, end, options, Console())
 
 
 @app.command()
@@ -201,7 +204,7 @@ def migrate() -> None:
     """Bring the database to this version's tables; `serve` and `work` do it too."""
     from arpent import wiring
 
-    _guarded(lambda: wiring.database(_settings()))
+    wiring.database(_settings())
 
 
 @app.command()
@@ -223,15 +226,6 @@ def _settings(executor: str | None = None) -> Settings:
     from arpent.settings import load
 
     return load(executor=executor)
-
-
-def _guarded(action: Callable[[], Answer]) -> Answer:
-    """Do it; an error of ours is one line and an exit code, not a traceback."""
-    try:
-        return action()
-    except ArpentError as error:
-        Console(stderr=True).print(f"[red]arpent:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
 
 
 def _stop_on_signals() -> threading.Event:

@@ -41,10 +41,13 @@ def _open(settings: Settings, url: str) -> tuple[ObjectStore, Location]:
         if scheme not in SCHEMES:
             raise InvalidRequest(f"{url} is neither a folder nor s3://bucket/prefix nor gs://bucket/prefix")
         bucket, _, key = rest.partition("/")
+        if not bucket:
+            raise InvalidRequest(f"{url} names no bucket: write {scheme}://bucket/prefix")
+        worker.check_places(settings)
         return worker.objects(settings), Location(scheme=scheme, bucket=bucket, key=_below(key))
     folder = Path(url).resolve()
-    if not folder.is_dir():
-        raise InvalidRequest(f"{url} is not a folder")
+    if not url or not folder.is_dir():
+        raise InvalidRequest(f"{url!r} is not a folder")
     return FolderObjects(folder.parent), Location(scheme="s3", bucket=folder.name, key="")
 
 
@@ -65,4 +68,4 @@ def _rows(store: ObjectStore, location: Location) -> list[Row]:
     try:
         return rows_of(store.read(location))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequest(f"{location.url} is not a result file: {error}") from None
+        raise InvalidRequest(f"{location.key} is not a result file: {error}") from None

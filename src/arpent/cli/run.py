@@ -7,22 +7,23 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from arpent import wiring
+from arpent import wiring, worker
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import ArpentError
-from arpent.domain.job import Job, Status, UserAction
-from arpent.engine.output_keys import ID, template
+from arpent.domain.job import ENDED, Job, Status, UserAction
+from arpent.domain.location import ID, REQUEST_ID
+from arpent.engine.output_keys import template
 from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
 from arpent.wire.job import hint
 from arpent.wire.request.parse import parse_batch
 
 OWNER = "local"
-ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
 
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
     """Carry one request out. Raises CallerError for a bad request, ArpentError if the job failed."""
+    worker.check_places(settings)
     with TemporaryDirectory(prefix="arpent-") as folder:
         own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})
         engine = wiring.database(own)
@@ -52,7 +53,7 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
 def _told(job: Job) -> dict[str, object]:
     request = parse_batch(job.body)
     assert request.output is not None, "a batch request has an output"
-    folder = request.output.at(template(request.output).replace("<REQUEST_ID>", job.id).split(ID, 1)[0])
+    folder = request.output.at(template(request.output).replace(REQUEST_ID, job.id).split(ID, 1)[0])
     return {
         "id": job.id,
         "status": str(job.status),

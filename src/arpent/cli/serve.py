@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +14,8 @@ import time
 
 import uvicorn
 
-from arpent import wiring
+from arpent import wiring, worker
+from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure
 from arpent.settings import Settings
 
@@ -21,8 +25,10 @@ LONGEST_PAUSE = 30.0
 
 
 def serve(settings: Settings) -> None:
-    """Until SIGINT or SIGTERM."""
+    """Until SIGINT or SIGTERM. Raises InvalidSetting, WorldError if it cannot begin."""
     configure(settings.log_format)
+    worker.check_places(settings)
+    check_listening(settings.host, settings.port)
     application = wiring.application(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it caught, when it has ended
@@ -44,23 +50,58 @@ def serve(settings: Settings) -> None:
         keeper.join()
 
 
+def check_listening(host: str, port: int) -> None:
+    """Whether a server could listen there, tried before anything is started. Raises InvalidSetting."""
+    refusals: list[OSError | UnicodeError] = []
+    try:
+        found = set(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    except (OSError, UnicodeError) as error:
+        found, refusals = set(), [error]
+    for family, _, _, _, address in found:
+        try:
+            socket.create_server(address[:2], family=family).close()
+        except OSError as error:
+            refusals.append(error)
+    # An address that this machine lacks, such as ::1 for localhost, is passed over if there is another.
+    grave = [error for error in refusals if getattr(error, "errno", None) != errno.EADDRNOTAVAIL]
+    if grave or len(refusals) >= max(1, len(found)):
+        first = (grave or refusals)[0]
+        number = getattr(first, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else getattr(first, "strerror", first)
+        raise InvalidSetting(
+            f"Nothing can listen at ARPENT_HOST {host}, ARPENT_PORT {port}: {reason}; name an address of this machine "
+            "and a free port (0 takes any)"
+        )
+
+
 def _keep_runner(settings: Settings, stop: threading.Event) -> None:
     """A runner at all times. It ends when its standard input closes, so it never outlives this process."""
     pause = 0.5
     while not stop.is_set():
         began = time.monotonic()
-        command = [sys.executable, "-m", "arpent", "work", "--attached", "--executor", settings.executor]
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
-            while runner.poll() is None and not stop.wait(0.2):
-                pass
-            if runner.poll() is None:
-                assert runner.stdin is not None
-                runner.stdin.close()
-                _wait(runner)
-                return
+        try:
+            ended = _run(settings, stop)
+        except OSError as error:  # no memory, no processes: it may pass, and without a runner nothing moves
+            ended = f"it cannot be started: {error}"
+        if ended is None:
+            return
         pause = 0.5 if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, pause * 2)
-        log.error("the runner ended with code %s; starting another in %.1f s", runner.returncode, pause)
+        log.error("the runner has ended (%s); starting another in %.1f s", ended, pause)
         stop.wait(pause)
+
+
+def _run(settings: Settings, stop: threading.Event) -> str | None:
+    """One runner, until it ends: how; None: since `stop` was set. Raises OSError if there is no process for it."""
+    command = [sys.executable, "-m", "arpent", "work", "--attached", "--executor", settings.executor]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
+        while runner.poll() is None and not stop.wait(0.2):
+            pass
+        if runner.poll() is not None:
+            return f"code {runner.returncode}"
+        assert runner.stdin is not None
+        runner.stdin.close()
+        _wait(runner)
+        return None
 
 
 def _wait(runner: subprocess.Popen[bytes]) -> None:

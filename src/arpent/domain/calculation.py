@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DEFAULT = "default"
+MAXIMUM_BINS = 10_000
+"""Bins of one histogram, at most: a limit of ours that keeps one request from filling the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,16 @@ class Histogram:
     """Last edge; None: the largest value."""
     integer: bool | None = None
     """Edges were written as JSON integers (True), floats (False), or there are none (None)."""
+
+    @property
+    def known_bins(self) -> float | None:
+        """How many bins it will have, a whole number or infinity; None: that depends on the samples."""
+        if self.bins is not None:
+            return len(self.bins) - 1
+        if self.bin_width is None or self.low_edge is None or self.high_edge is None:
+            return self.bin_count
+        quotient = (self.high_edge - self.low_edge) / self.bin_width
+        return math.ceil(quotient) if math.isfinite(quotient) else math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,12 @@ ArpentError
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
-│  ├─ SandboxUnavailable    evalscripts cannot be locked in as the operator wants it
+│  ├─ EnvironmentFault      what arpent runs on is at fault: no feature can be blamed, the job waits or fails
+│  │  └─ SandboxUnavailable  evalscripts cannot be locked in as the operator wants it
+│  ├─ DatabaseRefused       the database does not take this, however often it is asked
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
+├─ InvalidSetting           a setting, or a file that one names, is wrong; whoever runs arpent can mend it
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
 """
@@ -34,9 +37,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arpent.domain.boundary.text import clean
+
 
 class ArpentError(Exception):
-    """Root of the tree. `str(error)` is a sentence for a person and never holds a secret."""
+    """Root of the tree. `str(error)` is a sentence for a person, never holds a secret, and can be stored and sent."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(clean(each) if isinstance(each, str) else each for each in args))
 
 
 class CallerError(ArpentError):
@@ -187,8 +195,23 @@ class StorageUnavailable(WorldError):
     """The object store does not answer as it should."""
 
 
-class SandboxUnavailable(WorldError):
+class EnvironmentFault(WorldError):
+    """What arpent runs on is at fault: a worker cannot start, results cannot be written. It says nothing about any
+    feature, so that it never costs one: it is tried again, and then fails the job, which START takes up again."""
+
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message, transient=transient)
+
+
+class SandboxUnavailable(EnvironmentFault):
     """Evalscripts cannot be locked in here as they should be, and no setting says to run them all the same."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message, transient=transient)
+
+
+class DatabaseRefused(WorldError):
+    """The database does not take this, and will not the next time: a value that it cannot hold, a row that is wrong."""
 
 
 class WorkLost(WorldError):
@@ -204,6 +227,10 @@ class WorkerDied(WorldError):
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
+
+
+class InvalidSetting(ArpentError):
+    """A setting, or a file that one names, is wrong; the message names the variable, its value and what is allowed."""
 
 
 class Conflict(ArpentError):

@@ -90,9 +90,9 @@ class Explanation:
     samples: Samples | None
     """Samples inside."""
     inputs: tuple[SeenInput, ...]
-    """None where the feature cannot have numbers."""
+    """Per input of the script; empty where the feature's geometry cannot have numbers."""
     outputs: tuple[SeenOutput, ...]
-    """None where the script never answered."""
+    """Per output of the script; empty where it never answered."""
     result: PartitionResult
     """The numbers as reported; says, too, why there are none."""
     error: ScriptError | None = None

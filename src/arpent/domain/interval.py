@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+YEARS = range(1900, 2201)
+"""In which a request may lie: a limit of ours."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Interval:

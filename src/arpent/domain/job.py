@@ -20,6 +20,10 @@ class Status(StrEnum):
     STOPPED = "STOPPED"
 
 
+ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
+"""Nothing goes on by itself; some of them can be started again."""
+
+
 class UserAction(StrEnum):
     """The last thing the user asked for."""
 
@@ -97,6 +101,12 @@ class Job:
     """Last time that it became PROCESSING; what was finished since tells its rate."""
     error: str | None = None
     """Why it FAILED, for a person."""
+    waiting_since: datetime | None = None
+    """ANALYSING: since when it waits for something outside; aware, UTC. Kept by the work store, as the next is."""
+    waiting_for: str | None = None
+    """What it waits for, for a person."""
+    unreadable: bool = False
+    """Its row cannot be read: it is shown as FAILED, with the reason as its error, whatever it may be."""
     stop_reason: StopReason | None = None
     """Why it is STOPPED."""
     retry: bool = False

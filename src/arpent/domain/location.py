@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+REQUEST_ID, ID, IDENTIFIER = "<REQUEST_ID>", "<ID>", "<IDENTIFIER>"
+"""What an output's key may hold in place of the job's id, the feature's id and its identifier (sentinelhub.md 2.1)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:

@@ -25,7 +25,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a partition; only counts travel back, results are already written."""
+    """What came of a partition; only counts and findings travel back, results are already written."""
 
     done: int
     """Features whose file holds statistics."""

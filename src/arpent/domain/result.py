@@ -31,6 +31,8 @@ class Failure:
     """What happened and what to do."""
     passing: bool = False
     """The cause may pass: another try may bring numbers."""
+    unforeseen: bool = False
+    """Nobody foresaw it: neither the request nor the feature is to blame, as far as anybody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

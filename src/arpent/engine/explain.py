@@ -22,6 +22,7 @@ from arpent.domain.result import Failure, IntervalResult, PartitionResult
 from arpent.engine.analysis.read_features import take_one
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import as_failures, unusable
+from arpent.engine.guards import guarded
 from arpent.engine.processing.acquisitions import Acquisitions, acquire, candidates, clear
 from arpent.engine.processing.inputs import Prepared
 from arpent.engine.processing.interval import Computation, as_failure, ask, conclude, masks_of
@@ -60,7 +61,7 @@ def explain_feature(request: Request, feature: int, start: datetime | None, serv
 
 def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:
     """The same for a feature at hand; `features` holds it alone."""
-    intervals = _wanted(request.intervals, start)
+    intervals, services = _wanted(request.intervals, start), guarded(services)
     found = unusable(features, request.sampling)
     if found:
         return _hopeless(features, intervals[0], as_failures(found)[0])

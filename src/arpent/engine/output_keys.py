@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from arpent.domain.location import Location
+from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Location
 
-REQUEST_ID, ID, IDENTIFIER = "<REQUEST_ID>", "<ID>", "<IDENTIFIER>"
 _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 
 

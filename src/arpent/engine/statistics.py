@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from arpent.domain.errors import InvalidRequest
+from arpent.domain.errors import ArpentError, InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.request import Bounds, Request
@@ -28,6 +28,8 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
     features, grids = _ground(request.features, request)
     check_resolution(features, _resolution(request.sampling, grids), bindings)
     (result,) = compute(request, features, script, services, grids)
+    if result.failures and result.failures[0].unforeseen:
+        raise ArpentError(result.failures[0].message)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
     return render_response(result, 0), max(LEAST_REQUEST, result.processing_units)

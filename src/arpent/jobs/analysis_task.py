@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 
-from arpent.domain.errors import CallerError, Conflict, LeaseLost, ScriptError, WorldError
-from arpent.domain.job import Status
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
+from arpent.domain.errors import CallerError, Conflict, DatabaseRefused, LeaseLost, ScriptError, WorldError
+from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
@@ -35,38 +36,56 @@ class Analyst:
         """Analyse the job. What goes wrong ends in the job, or the lease runs out and somebody tries again."""
         about = {"job": lease.job_id}
         try:
-            if (reason := analysis_kills(lease, self._policy)) is not None:
-                log.error("%s", reason, extra=about)
-                self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
-                return
-            self._analyse(lease)
+            with panics_as_errors():
+                self._perform(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)
         except (CallerError, ScriptError) as error:
             log.info("The analysis failed: %s", error, extra=about)
-            self._conclude(lease, Event.ANALYSIS_FAILED, error=str(error))
+            self._fail(lease, str(error))
         except WorldError as error:
             self._trouble(lease, error)
         except Exception as error:
             log.exception("The analysis broke", extra=about)
-            text = f"The analysis broke ({type(error).__name__}); the server's log has the details"
-            self._conclude(lease, Event.ANALYSIS_FAILED, error=text)
+            if (fault := environment_fault(error)) is not None:
+                self._trouble(lease, fault)
+            else:
+                self._fail(lease, sentence(error, "The analysis broke"))
 
-    def _analyse(self, lease: Lease) -> None:
-        job, began = self._jobs.get(lease.job_id), perf_counter()
+    def _perform(self, lease: Lease) -> None:
+        job = self._jobs.get(lease.job_id)
+        if job.unreadable:
+            self._jobs.save(job)
+            self._work.finish(lease, None)
+        elif (reason := analysis_kills(lease, self._policy)) is not None:
+            log.error("%s", reason, extra={"job": job.id})
+            self._fail(lease, reason)
+        else:
+            self._analyse(lease, job)
+
+    def _analyse(self, lease: Lease, job: Job) -> None:
+        began = perf_counter()
         analysis = self._functions.analyse(job)
         self._functions.analysed(lease, perf_counter() - began)
         self._work.add(lease, analysis.partitions, analysis.findings)
         self._conclude(lease, Event.ANALYSED, estimate=analysis.estimate)
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
-        if error.transient and lease.attempt < self._policy.attempts:
-            log.warning("The analysis is tried again: %s", error, extra={"job": lease.job_id})
-            self._functions.retried(lease, error)
-            self._work.release(lease, self._now() + pause_before_retry(lease.attempt, self._policy))
+        """What is away may come back: the analysis waits, and the job says for what, until its patience is over."""
+        now = self._now()
+        seconds = self._policy.analysis_seconds if error.transient else self._policy.absence_seconds
+        last = (lease.waiting_since or now) + timedelta(seconds=seconds)
+        stopped = self._jobs.get(lease.job_id).user_action is UserAction.STOP
+        if now >= last or stopped or isinstance(error, DatabaseRefused):
+            log.warning("The analysis failed: %s", error, extra={"job": lease.job_id})
+            self._fail(lease, str(error))
             return
-        log.warning("The analysis failed: %s", error, extra={"job": lease.job_id})
-        self._conclude(lease, Event.ANALYSIS_FAILED, error=str(error))
+        log.warning("The analysis is tried again: %s", error, extra={"job": lease.job_id})
+        self._functions.retried(lease, error)
+        self._work.wait(lease, now, min(last, now + pause_before_retry(lease.attempt, self._policy)), str(error))
+
+    def _fail(self, lease: Lease, reason: str) -> None:
+        self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
     def _conclude(
         self, lease: Lease, event: Event, *, estimate: Mapping[str, float] | None = None, error: str | None = None

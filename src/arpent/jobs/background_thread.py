@@ -6,6 +6,8 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Generic, TypeVar
 
+from arpent.domain.boundary.unforeseen import NativePanic
+
 Answer = TypeVar("Answer")
 
 
@@ -15,7 +17,7 @@ class BackgroundCall(Generic[Answer]):
     def __init__(self, call: Callable[[], Answer]) -> None:
         self._call = call
         self._answer: list[Answer] = []
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -28,10 +30,12 @@ class BackgroundCall(Generic[Answer]):
         return True
 
     def result(self) -> Answer:
-        """What it returned, once it has; raises what it raised."""
+        """What it returned, once it has; raises what it raised, as an Exception in any case."""
         self._thread.join()
-        if self._error is not None:
+        if isinstance(self._error, Exception):
             raise self._error
+        if self._error is not None:
+            raise NativePanic(f"{type(self._error).__name__}: {self._error}") from self._error
         return self._answer[0]
 
     def cancel(self) -> None:
@@ -40,5 +44,5 @@ class BackgroundCall(Generic[Answer]):
     def _run(self) -> None:
         try:
             self._answer.append(self._call())
-        except Exception as error:
+        except BaseException as error:  # a thread's end is nobody's but its own; whoever asks is told
             self._error = error

@@ -9,6 +9,9 @@ from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 
+from arpent.domain.boundary.unforeseen import panics_as_errors
+from arpent.domain.errors import WorldError
+
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +56,8 @@ class PeriodicTasks:
 
 def _do(task: PeriodicTask) -> None:
     try:
-        task.action()
+        with panics_as_errors():
+            task.action()
     except Exception as error:
-        log.warning("%s is tried again later: %s", task.name, error)
+        expected = isinstance(error, WorldError) and error.transient
+        log.warning("%s is tried again later: %s", task.name, error, exc_info=not expected)

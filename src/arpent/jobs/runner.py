@@ -5,21 +5,32 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event as Flag
 
-from arpent.domain.errors import Conflict, JobNotFound, LeaseLost, WorkerDied, WorkLost
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors
+from arpent.domain.errors import (
+    Conflict,
+    DatabaseRefused,
+    EnvironmentFault,
+    JobNotFound,
+    LeaseLost,
+    WorkerDied,
+    WorkLost,
+    WorldError,
+)
 from arpent.domain.job import Status
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.analysis_task import Analyst
 from arpent.jobs.background_thread import BackgroundCall
+from arpent.jobs.in_flight import InFlight, raising
 from arpent.jobs.policy import Policy
-from arpent.jobs.state_machine import Event, advance, due, trouble
-from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten
+from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
+from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten, without_texts
 from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
@@ -30,24 +41,6 @@ GLANCE_SECONDS = 0.02
 """Pause between looks at work in hand."""
 LONGEST_TROUBLE_SECONDS = 10.0
 """Longest pause after the database failed."""
-
-
-@dataclass(slots=True, kw_only=True)
-class InFlight:
-    """A piece of work in hand."""
-
-    lease: Lease
-    """The right to it."""
-    ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
-    """Where it is under way."""
-    renew_at: datetime
-    """When to hold the lease longer."""
-    giving_up: bool = False
-    """The ticket writes errors, not results."""
-    outcome: Outcome | None = None
-    """What came of it, until the store has it."""
-    unwanted: bool = False
-    """Its job was stopped before it had begun; the news of its beginning may still be under way."""
 
 
 class Runner:
@@ -93,6 +86,7 @@ class Runner:
 
     def run_until_idle(self) -> None:
         """Until nothing is in hand and nothing can be claimed now."""
+        self._look_at = 0.0
         while self.turn() or self._in_flight or self._troubles:
             time.sleep(GLANCE_SECONDS)
             self._look_at = 0.0
@@ -126,7 +120,8 @@ class Runner:
         """A store that fails must not end the loop: the step is done again in a later turn."""
         about = {"job": job_id}
         try:
-            return step()
+            with panics_as_errors():
+                return step()
         except (Conflict, JobNotFound) as error:
             log.debug("%s", error, extra=about)
         except Exception as error:
@@ -166,15 +161,29 @@ class Runner:
         except LeaseLost as error:
             self._drop(running, error)
             return
+        except DatabaseRefused as error:
+            self._refused(running, error)
+            return
         self._in_flight.remove(running)
-        _tell(running.lease, running.outcome)
+        running.tell()
         self._functions.finished(running.lease, running.outcome)
         if progress.open == 0 or trouble(progress, self._policy):
             self._settle(running.lease.job_id)
 
+    def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
+        """An outcome that the database will never take is told in plain words; if it takes not even these, the job
+        fails."""
+        assert running.outcome is not None
+        log.error("What came of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id})
+        if running.refused:
+            self._obstructed(running, error)
+        running.outcome, running.refused = without_texts(running.outcome), True
+
     def _failed(self, running: InFlight, error: Exception) -> None:
-        """Try again later, or write the reason into every feature; if even that fails, keep it in the report."""
+        """Try again later, or write the reason into every feature; if even that fails, keep it in the report. Where no
+        feature can be blamed, the job fails."""
         lease, about = running.lease, {"job": running.lease.job_id}
+        error = environment_fault(error) or error
         if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, but counted with those
             log.warning("A partition is free again: %s", error, extra=about)
             self._release(running, None, lost=True)
@@ -183,17 +192,43 @@ class Runner:
         if isinstance(error, WorkerDied):
             if self._survived(running, error):
                 return
-            error = reason(lease, error)
+            error = self._blamed(lease, error)
         tries = self._policy.attempts * (2 if running.giving_up else 1)
         if transient(error) and lease.attempt < tries:
             log.warning("Attempt %d of a partition failed: %s", lease.attempt, error, extra=about)
             self._release(running, self._now() + pause_before_retry(lease.attempt, self._policy))
             self._functions.retried(lease, error)
+        elif isinstance(error, EnvironmentFault):
+            self._obstructed(running, error)
         elif running.giving_up:
             log.error("The errors of a partition cannot be written: %s", error, extra=about)
             running.outcome = unwritten(lease, error)
         else:
             self._in_flight[self._in_flight.index(running)] = self._given_up(lease, error)
+
+    def _blamed(self, lease: Lease, error: WorkerDied) -> WorldError:
+        """Why a partition is not tried again whose workers died; while nothing at all has a result, no feature can be
+        blamed."""
+        assert lease.partition is not None
+        final = reason(lease, error)
+        if len(lease.partition.features) > 1 and not self._jobs.get(lease.job_id).progress.done:
+            return EnvironmentFault(str(final), transient=False)
+        return final
+
+    def _obstructed(self, running: InFlight, error: WorldError) -> None:
+        """The job fails, its partition stays open: START takes it up."""
+        self._fail_job(running.lease.job_id, str(error))
+        self._release(running, None)
+
+    def _fail_job(self, job_id: str, error: str) -> None:
+        job = self._jobs.get(job_id)
+        if job.unreadable:
+            self._jobs.save(job)
+        elif (job.status, Event.ENVIRONMENT_FAILED) in TRANSITIONS:
+            self._jobs.save(advance(job, Event.ENVIRONMENT_FAILED, self._now(), self._policy, error=error))
+        else:
+            return
+        log.error("%s: %s", Status.FAILED, error, extra={"job": job_id})
 
     def _given_up(self, lease: Lease, error: Exception) -> InFlight:
         """Its features get the reason, written beside the loop."""
@@ -212,6 +247,8 @@ class Runner:
             try:
                 if not self._work.cut(lease, deaths_of_a_half(self._policy)):
                     return False
+            except DatabaseRefused:
+                return False
             except LeaseLost as lost:
                 self._drop(running, lost)
                 return True
@@ -263,10 +300,16 @@ class Runner:
     def _settle(self, job_id: str) -> bool:
         """Move a job on as far as it goes without work."""
         job = self._jobs.get(job_id)
+        if job.unreadable:
+            self._fail_job(job_id, str(job.error))
         moved = False
         while (event := due(job, self._policy)) is not None:
             if event is Event.BEGUN and job.retry:
-                self._work.reopen(job_id)
+                try:
+                    self._work.reopen(job_id)
+                except DatabaseRefused as error:
+                    self._fail_job(job_id, str(error))
+                    return True
             job = self._jobs.save(advance(job, event, self._now(), self._policy))
             log.info("%s", job.status, extra={"job": job_id})
             moved = True
@@ -290,20 +333,29 @@ class Runner:
             moved = True
 
     def _take(self, lease: Lease) -> None:
-        ticket: Ticket | BackgroundCall[None]
+        ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
         if lease.partition is None:
             ticket = BackgroundCall(lambda: self._analyst.perform(lease))
         else:
             try:
-                if self._suspected(lease):
-                    return
-                # Workers know no database: the request travels with the lease.
-                job = self._jobs.get(lease.job_id)
-                lease = replace(lease, body=job.body, owner=job.owner)
-                ticket = self._executor.submit(self._functions.process, lease)
-            except Exception:
-                self._work.release(lease, None)
-                raise
+                with panics_as_errors():
+                    if self._suspected(lease):
+                        return
+                    # Workers know no database: the request travels with the lease.
+                    job = self._jobs.get(lease.job_id)
+                    if job.unreadable:
+                        self._fail_job(job.id, str(job.error))
+                        self._work.release(lease, None)
+                        return
+                    lease = replace(lease, body=job.body, owner=job.owner)
+                    ticket = self._executor.submit(self._functions.process, lease)
+            except Exception as error:
+                if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):
+                    self._work.release(lease, None)
+                    raise
+                ticket = BackgroundCall(
+                    partial(raising, error)
+                )  # it costs this partition, like any other failure of it
         self._in_flight.append(InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
 
     def _suspected(self, lease: Lease) -> bool:
@@ -320,17 +372,3 @@ class Runner:
 
     def _next_renewal(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._policy.lease_seconds / 3)
-
-
-def _tell(lease: Lease, outcome: Outcome) -> None:
-    """One line per partition."""
-    assert lease.partition is not None, "an analysis has no outcome"
-    log.info(
-        "Partition %d is finished: %d features done, %d failed, %.1f MB read, %.1f s",
-        lease.partition.number,
-        outcome.done,
-        outcome.failed,
-        outcome.bytes_read / 1e6,
-        sum(seconds for _, seconds in outcome.seconds),
-        extra={"job": lease.job_id},
-    )

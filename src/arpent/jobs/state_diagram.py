@@ -21,6 +21,12 @@ NOTES = """
 * START of a request that is DONE with failed features, or that stopped as UNHEALTHY, does only those again
   (an extension; the real service refuses the former), with those that lack intervals for a cause that may pass
   ([failures.md](failures.md)). `completionPercentage` is then that of what is left.
+* START of a FAILED request takes up what is left of it: the analysis, or, if that had ended well, the open partitions
+  and what failed (an extension; the real service refuses it). The keys that came with a request are forgotten some time
+  after it failed (`failed_keys_hours`); then START is refused, too.
+* An analysis that lacks a catalogue, a bucket or a server waits and tries again (`analysis_seconds`,
+  `absence_seconds`); `waiting` in the task object says for what. STOP meanwhile ends the waiting: FAILED.
+* ENVIRONMENT_FAILED: workers cannot start, results cannot be written. No feature is blamed for it.
 * `completionPercentage` is 100 when the request is DONE and never before, and never falls otherwise.
   FAILED reports 100 too (`failed_reports_full`).
 """
@@ -49,7 +55,7 @@ def _table() -> list[str]:
     ]
     final = [f"`{status}`" for status in Status if all(status is not key for key, _ in TRANSITIONS)]
     head = ["| status | event | if | next status | and |", "|---|---|---|---|---|"]
-    return [*head, *rows, "", f"Final: {', '.join(final)}."]
+    return [*head, *rows, *(["", f"Final: {', '.join(final)}."] if final else [])]
 
 
 def _event(event: Event) -> str:

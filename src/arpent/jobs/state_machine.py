@@ -12,6 +12,7 @@ from math import ceil
 from arpent.domain.errors import ActionNotAllowed
 from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
 from arpent.jobs.policy import Policy
+from arpent.wire.secrets import FORGOTTEN
 
 
 class Event(StrEnum):
@@ -31,6 +32,8 @@ class Event(StrEnum):
     """The runner takes up a started job."""
     FINISHED = "FINISHED"
     """No partition is left."""
+    ENVIRONMENT_FAILED = "ENVIRONMENT_FAILED"
+    """What the work needs is missing and does not come back: workers, room on a disk, a bucket."""
     BROKEN = "BROKEN"
     """Too many features fail."""
     EXHAUSTED = "EXHAUSTED"
@@ -80,6 +83,7 @@ START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_a
 SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
+HAD_BEGUN = Condition(text="its analysis had ended well", holds=lambda job: job.begun is not None)
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 
 TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
@@ -94,23 +98,29 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
     (Status.ANALYSING, Event.ANALYSIS_FAILED): (Transition(to=Status.FAILED),),
     (Status.ANALYSIS_DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE),),
     (Status.ANALYSIS_DONE, Event.STOP): (Transition(to=Status.STOPPED),),
+    (Status.ANALYSIS_DONE, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
     (Status.ANALYSIS_DONE, Event.BEGUN): (Transition(to=Status.PROCESSING, when=START_ASKED),),
     (Status.PROCESSING, Event.STOP): (Transition(to=Status.STOPPED),),
     (Status.PROCESSING, Event.FINISHED): (Transition(to=Status.DONE),),
     (Status.PROCESSING, Event.BROKEN): (Transition(to=Status.STOPPED),),
     (Status.PROCESSING, Event.EXHAUSTED): (Transition(to=Status.STOPPED),),
+    (Status.PROCESSING, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
     (Status.STOPPED, Event.START): (
         Transition(to=Status.ANALYSIS_DONE, when=UNHEALTHY, retry=True),
         Transition(to=Status.ANALYSIS_DONE),
     ),
     (Status.DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE, when=SOME_FAILED, retry=True),),
+    (Status.FAILED, Event.START): (
+        Transition(to=Status.ANALYSIS_DONE, when=HAD_BEGUN, retry=True),
+        Transition(to=Status.ANALYSING),
+    ),
 }
 """(status, event) → what becomes of the job: the first whose condition holds. What is absent is refused."""
 
 
 def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str | None = None) -> Job:
-    """The job after the event; `error` is the reason of ANALYSIS_FAILED. Raises ActionNotAllowed, in the real
-    service's words (sentinelhub.md 1.4), and the job stays as it is."""
+    """The job after the event; `error` is the reason of ANALYSIS_FAILED and ENVIRONMENT_FAILED. Raises
+    ActionNotAllowed, in the real service's words (sentinelhub.md 1.4), and the job stays as it is."""
     transition = next(
         (each for each in TRANSITIONS.get((job.status, event), ()) if each.when is None or each.when.holds(job)), None
     )
@@ -118,6 +128,7 @@ def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str
         raise ActionNotAllowed(_refusal(job, event))
     if event is Event.START:
         _check_pause(job, now, policy)
+        _check_keys(job)
     stopped = transition.to is Status.STOPPED
     after = replace(
         job,
@@ -125,7 +136,7 @@ def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str
         last_updated=now,
         begun=now if event is Event.BEGUN else job.begun,
         stop_reason=STOP_REASONS[event] if stopped else None,
-        error=error if event is Event.ANALYSIS_FAILED else None,
+        error=error if transition.to is Status.FAILED else None,
         retry=transition.retry or (job.retry and event is not Event.BEGUN),
     )
     if event in ACTIONS:
@@ -166,6 +177,14 @@ def _refusal(job: Job, event: Event) -> str:
     if event in ACTIONS:
         return f"Illegal to change userAction from {job.user_action} to {ACTIONS[event]} with task status {job.status}"
     return f"{event} does not apply to a job with status {job.status}"
+
+
+def _check_keys(job: Job) -> None:
+    """What would be read and written without the keys that came with the request is not what its client meant."""
+    if job.status is Status.FAILED and f'"{FORGOTTEN}"' in job.body:
+        raise ActionNotAllowed(
+            f"{_refusal(job, Event.START)}: the keys that came with the request have been forgotten; create it anew"
+        )
 
 
 def _check_pause(job: Job, now: datetime, policy: Policy) -> None:

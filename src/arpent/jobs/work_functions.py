@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import WorldError
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
@@ -60,8 +61,15 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
                 identifier=identifier,
                 verdict=Verdict.FAILED,
                 kind="not-written",
-                message=f"No file could be written for this feature: {error}",
+                message=f"No file could be written for this feature: {sentence(error)}",
             )
             for feature, identifier in zip(features.ids, features.identifiers, strict=True)
         ),
     )
+
+
+def without_texts(outcome: Outcome) -> Outcome:
+    """The same counts, with findings that any database takes: what it was told of these features, it refused."""
+    message = "What was found of this feature cannot be stored; its file and the server's log have it."
+    plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
+    return replace(outcome, findings=tuple(plain))

@@ -63,7 +63,7 @@ def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
             transient=False,
         )
     return WorkerDied(
-        f"Workers died with this feature as with nearly all that were tried, so it is hardly the feature; the last: "
+        "Workers died with nearly all features that were tried, so that it is hardly the features; the last: "
         f"{last}. See what the kernel's log says of memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
         "requests to come; then START the request again",
         transient=False,

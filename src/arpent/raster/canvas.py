@@ -19,7 +19,7 @@ class Target:
     """(N,): digital numbers; written wherever this band has data, final once all bands have."""
     filled: NDArray[np.uint8]
     """(N,): not 0 where an earlier item of the scene has given data; such samples are left alone."""
-    hits: NDArray[np.uint8 | np.uint16]
+    hits: NDArray[np.unsignedinteger]
     """(N,): how many bands of the item at hand have data at the sample."""
     conversion: Conversion
     """What becomes of a stored number."""
@@ -35,22 +35,22 @@ class Canvas:
     """N."""
     holes: tuple[float, ...]
     """Digital number of each band where there is no data."""
-    items: int = 0
-    """Items of a scene, at most."""
+    items: int
+    """Items of the scene that has most."""
     mask: NDArray[np.uint8] = field(init=False)
     """(scenes, N): 1 where the sample has data."""
-    used: NDArray[np.int16 | np.int32] = field(init=False)
-    """(scenes, N): position, among the items of the scene, of the one the sample came from; -1: none."""
-    hits: NDArray[np.uint8 | np.uint16] = field(init=False)
-    """(N,): bands of the item at hand that have data."""
+    used: NDArray[np.signedinteger] = field(init=False)
+    """(scenes, N): position, among the items of the scene, of the one the sample came from; -1: none. As narrow as the
+    number of items allows."""
+    hits: NDArray[np.unsignedinteger] = field(init=False)
+    """(N,): bands of the item at hand that have data. As narrow as the number of bands allows."""
     values: list[NDArray[np.generic] | None] = field(init=False)
     """Per band (scenes, N); None until the type is known."""
 
     def __post_init__(self) -> None:
         self.mask = np.zeros((self.scenes, self.samples), np.uint8)
-        # As narrow as they can be without wrapping round: there is one per sample.
-        self.used = np.full((self.scenes, self.samples), -1, np.int16 if self.items <= 1 << 15 else np.int32)
-        self.hits = np.zeros(self.samples, np.uint8 if len(self.holes) < 1 << 8 else np.uint16)
+        self.used = np.full((self.scenes, self.samples), -1, np.min_scalar_type(-max(self.items, 2**15)))
+        self.hits = np.zeros(self.samples, np.min_scalar_type(len(self.holes)))
         self.values = [None] * len(self.holes)
 
     def target(self, scene: int, band: int, conversion: Conversion) -> Target:

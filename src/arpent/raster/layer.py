@@ -92,7 +92,7 @@ def _indices(requested: BandRequest, raster: Raster, site: Site, source: Source)
     return site.indices(raster, source.upsampling, source.downsampling)
 
 
-def provenance(used: NDArray[np.int16 | np.int32], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     """(count, n): whether an item gave at least one sample to a feature; `used` (N,) is an item per sample, below
     `count`, or -1; `offsets` (n + 1,) cut it by feature."""
     given = np.zeros((count, len(offsets) - 1), np.bool_)

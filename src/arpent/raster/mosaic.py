@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.errors import AssetUnreadable
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
+from arpent.domain.errors import ArpentError, AssetUnreadable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
@@ -19,6 +21,8 @@ from arpent.raster.layer import Layer, layers
 from arpent.raster.read_failures import Fault, ReadFailures
 from arpent.raster.sampling_plan import Site
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mosaic:
@@ -28,7 +32,7 @@ class Mosaic:
     """Per want (N,): digital numbers; where there is no data, what scales to the collection's no-data value."""
     mask: NDArray[np.uint8]
     """(N,): dataMask."""
-    used: NDArray[np.int16 | np.int32]
+    used: NDArray[np.signedinteger]
     """(N,): position, in the items given, of the one the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Broken images; the features they name have no data."""
@@ -42,7 +46,7 @@ class Stack:
     """Per want (scenes, N): digital numbers."""
     mask: NDArray[np.uint8]
     """(scenes, N): dataMask of each scene."""
-    used: NDArray[np.int16 | np.int32]
+    used: NDArray[np.signedinteger]
     """(scenes, N): position, in the scene's items, of the one the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
     """Broken images; the features they name have no data in any scene."""
@@ -151,7 +155,7 @@ def _play(
     plans: list[_Plan] = []
     for turn in turns:
         try:
-            plans.append((turn, layers(turn.item, requests, site, reader, source)))
+            plans.append((turn, _layers(turn.item, requests, site, reader, source)))
         except AssetUnreadable as error:
             if error.transient:
                 raise
@@ -166,6 +170,23 @@ def _play(
     # A read names one band of the file. Where bands share a file, scenes must not be mixed: see Canvas.hits.
     for part in [plans] if len(bands) < 2 else [[plan] for plan in plans]:
         _persist(part, reader, canvas, read_failures)
+
+
+def _layers(
+    item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
+) -> tuple[Layer, ...]:
+    """As `layers`; an image whose grid cannot be worked with, for a reason that nobody foresaw, is unreadable."""
+    try:
+        with panics_as_errors():
+            return layers(item, requests, site, reader, source)
+    except ArpentError:
+        raise
+    except Exception as error:
+        if (fault := environment_fault(error)) is not None:
+            raise fault from error
+        log.exception("An image of item %s cannot be placed", item.id)
+        href = item.assets[requests[0].band.name].href
+        raise AssetUnreadable(sentence(error, "the image's grid cannot be used"), href=href) from error
 
 
 def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
 from arpent.wire.problems import Problem, problem, refused
 
 CORS = {
@@ -58,7 +60,9 @@ class Boundary:
             return
         try:
             await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
-        except Exception as error:
+        except (asyncio.CancelledError, *ENDS_THE_PROCESS):
+            raise
+        except BaseException as error:  # a panic of a native library is no Exception, and no reason to hang up
             # the path may be shown, the body and the query may not
             _LOGGER.exception("%s %s failed", scope["method"], scope["path"])
             if begun:
@@ -73,7 +77,7 @@ def answer(trouble: Problem) -> Response:
 
 def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """JSON as the real service sends it; integers of any size pass."""
-    payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Response(payload, status_code=status, headers={"content-type": JSON} | (headers or {}))
 
 

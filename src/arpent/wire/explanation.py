@@ -17,7 +17,7 @@ from arpent.domain.grid import Grids
 from arpent.domain.interval import iso_seconds
 from arpent.wire.result.render import render_response
 
-MOST_SAMPLES = 10_000
+MOST_LISTED = 10_000
 """Samples listed, at most."""
 MOST_NUMBERS = 500_000
 """Numbers listed, at most: a sample of ORBIT or TILE has as many as it has scenes and bands."""
@@ -148,7 +148,7 @@ def _samples(explanation: Explanation) -> Fields | None:
     inside = len(explanation.samples)
     width = sum(one.origin.shape[0] * (len(one.bands) + 2) for one in explanation.inputs)
     width += sum(len(one.bands) + 1 for one in explanation.outputs) + 4
-    listed = min(inside, MOST_SAMPLES, max(1, MOST_NUMBERS // width))
+    listed = min(inside, MOST_LISTED, max(1, MOST_NUMBERS // width))
     fields: Fields = {"count": inside, "listed": listed}
     if listed < inside:
         fields["note"] = f"Only the first {listed} of {inside} samples are listed."

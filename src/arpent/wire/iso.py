@@ -6,14 +6,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.interval import Interval, Period
+from arpent.domain.interval import YEARS, Interval, Period
 from arpent.wire.request.schema import TimeRange
 
 MAXIMUM_INTERVALS = 36_600
 """Intervals of one request, at most: a century of days. A limit of ours; the real service's is not known."""
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)")
-_YEARS = range(1900, 2201)
 _DURATION = re.compile(
     r"P(?:(?P<years>\d{1,4})Y)?(?:(?P<months>\d{1,5})M)?(?:(?P<weeks>\d{1,5})W)?(?:(?P<days>\d{1,6})D)?"
     r"(?P<time>T(?:(?P<hours>\d{1,7})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,10})S)?)?"
@@ -32,8 +31,8 @@ def parse_instant(text: str, parameter: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidRequest.at(parameter, f"is no date of the calendar or time of the day; {example}") from None
-    if moment.year not in _YEARS:
-        raise InvalidRequest.at(parameter, f"must lie between the years {_YEARS[0]} and {_YEARS[-1]}")
+    if moment.year not in YEARS:
+        raise InvalidRequest.at(parameter, f"must lie between the years {YEARS[0]} and {YEARS[-1]}")
     return moment.astimezone(UTC)
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 from arpent.domain.finding import Finding
 from arpent.domain.interval import iso_microseconds
 from arpent.domain.job import Job, Status
-from arpent.wire.request.body import without_secrets
+from arpent.wire.request.body import deeper_than
+from arpent.wire.secrets import without_secrets
 
 NO_INTERVAL = (
     "The time range holds no whole interval: the files will hold no statistics. Lengthen aggregation->timeRange, "
@@ -16,12 +17,17 @@ NO_INTERVAL = (
 )
 
 
+SHOWN_DEPTH = 200
+"""Levels of a stored request that can be written as JSON for sure; today's are shallower by far."""
+UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it anew."
+
+
 def status_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of `GET /{id}/status`, in the order the real service writes it; absent fields are left out.
 
     `completion` is the completionPercentage, 0 to 100 (see `jobs.machine.completion`).
-    `costPu` is how its OpenAPI spells what it sends as `costPU` (sentinelhub.md 9). `estimate` and `progress` are
-    ours."""
+    `costPu` is how its OpenAPI spells what it sends as `costPU` (sentinelhub.md 9). `estimate`, `waiting` and
+    `progress` are ours."""
     fields: dict[str, object] = {
         "id": job.id,
         "status": job.status.value,
@@ -36,6 +42,8 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
     }
     if job.status is Status.FAILED and job.error is not None:
         fields["error"] = job.error
+    if job.status is Status.ANALYSING and job.waiting_for is not None and job.waiting_since is not None:
+        fields["waiting"] = {"for": job.waiting_for, "since": iso_microseconds(job.waiting_since)}
     if job.status is Status.STOPPED and job.stop_reason is not None:
         fields["stoppedStatusReason"] = job.stop_reason.value
     if job.estimate:
@@ -49,9 +57,16 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
 
 def job_object(job: Job, completion: float) -> dict[str, object]:
     """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets,
-    and the last action."""
+    and the last action. One whose request cannot be shown (a row of an older version, a broken one) is FAILED and says
+    so: it must not cost its client the list."""
+    try:
+        request = without_secrets(job.body)
+        if deeper_than(request, SHOWN_DEPTH):
+            raise RecursionError
+    except (ValueError, RecursionError, AttributeError):
+        job, request = replace(job, status=Status.FAILED, error=UNREADABLE), {}
     fields = status_object(job, completion)
-    fields["request"] = without_secrets(json.loads(job.body))
+    fields["request"] = request
     fields["userAction"] = job.user_action.value
     if job.user_action_updated is not None:
         fields["userActionUpdated"] = iso_microseconds(job.user_action_updated)

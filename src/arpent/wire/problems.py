@@ -26,6 +26,9 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.CatalogUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.AssetUnreadable: (HTTPStatus.INTERNAL_SERVER_ERROR, "RENDERER_EXCEPTION"),
     errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+    errors.InvalidSetting: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+    errors.EnvironmentFault: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
+    errors.DatabaseRefused: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
     errors.Conflict: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.LeaseLost: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
 }

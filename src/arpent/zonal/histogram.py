@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import Histogram
+from arpent.domain.calculation import MAXIMUM_BINS, Histogram
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import HistogramCounts
-from arpent.zonal.histogram_edges import MAXIMUM_BINS, between, prints_integers, shared
+from arpent.zonal.histogram_edges import between, prints_integers, shared
 from arpent.zonal.reductions import Segments
 
 
@@ -25,11 +23,8 @@ def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool
             f"sampleType {sample_type} mis-matched with corresponding histogram of type {kind}",
             (("calculations->histograms", f"sampleType {sample_type} mis-matched with histogram of type {kind}"),),
         )
-    low, high, width = histogram.low_edge, histogram.high_edge, histogram.bin_width
-    bins = histogram.bin_count or len(histogram.bins or ())
-    if width is not None and low is not None and high is not None:
-        bins = max(bins, math.ceil((high - low) / width))
-    if bins > MAXIMUM_BINS:
+    bins = histogram.known_bins
+    if bins is not None and bins > MAXIMUM_BINS:
         raise InvalidRequest.at(
             "calculations->histograms", f"{bins} bins are more than the {MAXIMUM_BINS} a histogram may have."
         )

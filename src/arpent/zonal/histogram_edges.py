@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import Histogram
+from arpent.domain.calculation import MAXIMUM_BINS, Histogram
 from arpent.domain.evalscript import SampleType
-
-MAXIMUM_BINS = 10_000
-"""Bins per histogram, at most; what lies beyond them is overflow."""
 
 
 def prints_integers(histogram: Histogram, sample_type: SampleType) -> bool:
@@ -33,6 +30,7 @@ def between(
     """Edges of nBins or binWidth from `low` to `high` (n,): flat, and where those of each begin (n + 1,).
 
     Edge i is `low + i * step` in doubles. NaN in `low` or `high`: no edges. A `high` below `low` counts as `low`.
+    Where the samples ask for more than MAXIMUM_BINS of a width, what lies beyond them is overflow.
     """
     known = ~(np.isnan(low) | np.isnan(high))
     low = np.where(known, low, 0.0)

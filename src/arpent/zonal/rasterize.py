@@ -190,7 +190,7 @@ def scan(
         scale_x, scale_y = width / extent_x * SUB_COLUMNS, height / extent_y * SUB_ROWS
         # Infinite where the grid has no extent, or one of less than 1e-305.
         if len(mine) > 1 and 0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf:
-            for i in range(mine[0], mine[-1]):
+            for i in range(mine[0], mine[len(mine) - 1]):
                 vertices[i, 0] = (vertices[i, 0] - bounds[k, 0]) * scale_x
                 vertices[i, 1] = (bounds[k, 3] - vertices[i, 1]) * scale_y
             lines = height * SUB_ROWS

@@ -217,7 +217,7 @@ def test_a_feature_that_is_not_there(world: Services) -> None:
 
 
 def test_a_large_feature_is_listed_in_part(explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MOST_SAMPLES", 7)
+    monkeypatch.setattr(wire, "MOST_LISTED", 7)
     _, told = explain(body_of(SEED.text), "overlap")
     samples = told["samples"]
     assert samples["listed"] == len(samples["data"]) == 7 < samples["count"]

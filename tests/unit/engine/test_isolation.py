@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent import worker
-from arpent.domain.errors import AssetUnreadable, CatalogUnavailable, StorageNotFound, WorldError
+from arpent.domain.errors import AssetUnreadable, CatalogUnavailable, EnvironmentFault, WorldError
 from arpent.domain.feature import Features
 from arpent.domain.finding import INCOMPLETE
 from arpent.domain.imagery.raster import Raster
@@ -218,7 +218,7 @@ def test_what_the_analysis_could_reach_may_come_back(place: Place) -> None:
     with pytest.raises(CatalogUnavailable) as gone:
         place.run(SEED.text, world=replace(place.world, catalog=NoCatalog()))
     (place.folder / "buckets" / "results").rmdir()
-    with pytest.raises(StorageNotFound) as away:
+    with pytest.raises(EnvironmentFault, match="there is no bucket 'results'") as away:
         place.run(SEED.text)
     assert gone.value.transient
     assert away.value.transient

@@ -22,6 +22,7 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.errors import (
     AssetUnreadable,
     CatalogUnavailable,
+    EnvironmentFault,
     FeaturesUnreadable,
     ScriptSyntaxError,
     StorageDenied,
@@ -190,7 +191,6 @@ class TestAnalysisFaults:
         [
             (FeaturesUnreadable("no such table"), "no such table"),
             (ScriptSyntaxError("unexpected )", 3, 4), r"unexpected \) \(line 3, column 4\)"),
-            (DENIED, "refuses PutObject"),
             (KeyError("hunter2"), r"\(KeyError\); the server's log"),
         ],
     )
@@ -203,15 +203,52 @@ class TestAnalysisFaults:
         assert completion(site.job, site.policy) == 100
 
     def test_transient_ones_are_tried_again(self, site: Site) -> None:
-        engineer = Engineer(cut(2, 1), analysis_faults=[BUSY, BUSY])
+        engineer = Engineer(cut(2, 1), analysis_faults=[BUSY, DENIED])
         site.begin()
         site.runner(engineer).run_until_idle()
         assert site.job.status is Status.DONE
         assert len(engineer.retried) == 2
 
-    def test_but_not_for_ever(self, site: Site) -> None:
+    @pytest.mark.parametrize(
+        ("error", "seconds"),
+        [(BUSY, 300), (DENIED, 10), (EnvironmentFault("no processes"), 300), (OSError(28, "No space left"), 300)],
+        ids=["busy", "denied", "environment", "no room"],
+    )
+    def test_but_not_for_ever(self, site: Site, error: Exception, seconds: int) -> None:
+        """It says what it waits for and since when, then fails, and may be started again with all its patience."""
+        site.policy = replace(POLICY, retry_seconds=0.5)
         site.begin()
-        site.runner(Engineer([], analysis_faults=[BUSY] * 3)).run_until_idle()
+        began = site.clock()
+        engineer = Engineer(cut(2, 1), analysis_faults=[error] * 1000)
+        runner = site.runner(engineer)
+        while (site.clock() - began).total_seconds() < seconds:
+            runner.run_until_idle()
+            assert site.job.status is Status.ANALYSING
+            assert site.job.waiting_since == began
+            assert (str(error) if isinstance(error, WorldError) else "No space left on device") in str(
+                site.job.waiting_for
+            )
+            site.clock.tick(seconds / 4)
+        runner.run_until_idle()
+        assert site.job.status is Status.FAILED
+        assert site.job.error
+        assert (site.job.waiting_for, site.job.waiting_since) == (None, None)
+        engineer.analysis_faults = [error]
+        site.act(Event.START)
+        runner.run_until_idle()
+        assert site.job.waiting_since == site.clock()
+        site.clock.tick(1)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 2)
+
+    def test_stop_ends_the_waiting(self, site: Site) -> None:
+        site.policy = replace(POLICY, retry_seconds=0.5)
+        site.begin()
+        runner = site.runner(Engineer([], analysis_faults=[BUSY] * 9))
+        runner.run_until_idle()
+        site.act(Event.STOP)
+        site.clock.tick(5)
+        runner.run_until_idle()
         assert (site.job.status, site.job.error) == (Status.FAILED, str(BUSY))
 
 
@@ -361,9 +398,14 @@ class TestDeaths:
         engineer = Engineer(cut(4000, 1000), killers=set(range(4001)))
         site.begin()
         site.runner(engineer).run_until_idle()
-        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.UNHEALTHY)
+        assert site.job.status is Status.FAILED
+        assert site.job.progress.failed == len(engineer.given_up) <= 1, "those that died alone, before it was clear"
         assert engineer.deaths <= 4 * 3 + 2 * 2 * 16
-        assert "hardly the feature" in engineer.given_up[-1]
+        assert "hardly the features" in (site.job.error or "")
+        engineer.killers.clear()
+        site.act(Event.START)
+        site.runner(engineer).run_until_idle()
+        assert (site.job.status, site.job.progress.done) == (Status.DONE, 4000)
 
 
 class TestStopping:

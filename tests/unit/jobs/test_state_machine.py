@@ -26,7 +26,7 @@ ACTIONS = {
     Status.PROCESSING: (REFUSED, REFUSED, Status.STOPPED),
     Status.STOPPED: (REFUSED, Status.ANALYSIS_DONE, REFUSED),
     Status.DONE: (REFUSED, REFUSED, REFUSED),
-    Status.FAILED: (REFUSED, REFUSED, REFUSED),
+    Status.FAILED: (REFUSED, Status.ANALYSING, REFUSED),
 }
 CASES = [
     (status, event, expected)
@@ -162,8 +162,28 @@ class TestCompletion:
         assert completion(make_job(), POLICY) == 0
 
 
-def test_every_status_but_failed_has_a_way_on() -> None:
-    assert {status for status, _ in TRANSITIONS} == set(Status) - {Status.FAILED}
+def test_every_status_has_a_way_on() -> None:
+    assert {status for status, _ in TRANSITIONS} == set(Status)
+
+
+def test_a_failed_analysis_is_made_again() -> None:
+    failed = advance(make_job(status=Status.ANALYSING), Event.ANALYSIS_FAILED, START, POLICY, error="no bucket")
+    again = advance(failed, Event.START, START, POLICY)
+    assert (again.status, again.user_action, again.error) == (Status.ANALYSING, UserAction.START, None)
+
+
+def test_a_failed_environment_says_why_and_the_rest_is_taken_up() -> None:
+    job = make_job(status=Status.PROCESSING, begun=START, progress=Progress(features=9, done=3, partitions=3, open=2))
+    failed = advance(job, Event.ENVIRONMENT_FAILED, START, POLICY, error="The disk is full")
+    assert (failed.status, failed.error, failed.stop_reason) == (Status.FAILED, "The disk is full", None)
+    again = advance(failed, Event.START, START, POLICY)
+    assert (again.status, again.retry, again.error) == (Status.ANALYSIS_DONE, True, None)
+
+
+def test_without_its_keys_nothing_starts_again() -> None:
+    job = make_job(status=Status.FAILED, body='{"output": {"s3": {"secretAccessKey": "***"}}}')
+    with pytest.raises(ActionNotAllowed, match=r"^Illegal .* status FAILED: the keys .* forgotten; create it anew$"):
+        advance(job, Event.START, START, POLICY)
 
 
 def test_the_page_of_the_states_is_current(repository: Path) -> None:

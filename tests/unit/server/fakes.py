@@ -27,6 +27,10 @@ CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
+class PanicException(BaseException):
+    """As pyo3's: no Exception."""
+
+
 class FakeClients:
     def add(self, name: str) -> tuple[str, str]:
         raise NotImplementedError
@@ -110,6 +114,8 @@ def world(options: ServerOptions) -> Iterator[World]:
 
     def statistics(owner: str, request: Request) -> tuple[bytes, float]:
         here.asked.append((owner, request))
+        if isinstance(request.script, str) and "panic" in request.script:
+            raise PanicException("a native library broke: hunter2")
         if isinstance(request.script, str) and "boom" in request.script:
             raise RuntimeError("an inner thing broke: hunter2")
         return b'{"data":[],"status":"OK"}', 5.040412902832031

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 import requests
@@ -73,6 +74,48 @@ def test_a_form_with_a_script_of_its_own(here: World) -> None:
         here.url + PATHS[0], files={"request": (None, text(BATCH))}, headers=here.bearer(), timeout=10
     )
     assert without.json()["request"]["aggregation"]["evalscript"] == SCRIPT
+
+
+@pytest.mark.parametrize("deep", [58, 480, 100_000])
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_body_that_is_nested_too_deep_is_refused(here: World, deep: int, opening: str) -> None:
+    nested = opening * deep + "1" + ("]" if opening == "[" else "}") * deep
+    body = text(BATCH)[:-1] + f', "other": {{"a": {{"b": {{"c": {{"d": {{"e": {{"f": {nested}}}}}}}}}}}}}}}'
+    for path in (PATHS[0], "/api/v1/statistics"):
+        answer = requests.post(here.url + path, body, headers=JSON | here.bearer(), timeout=10)
+        if deep * len(opening) > 99_000:
+            assert answer.status_code in (400, 413)
+        else:
+            assert error(answer)[::2] == (400, DEEP)
+    assert here.service.jobs == {}
+
+
+DEEP = "The request body is nested too deeply: it may have 64 levels of objects and lists."
+
+
+def test_a_body_with_nul_is_refused(here: World) -> None:
+    for changes in ({"output.s3.url": "s3://bucket/a\0b"}, {"aggregation.evalscript": "//VERSION=3\n\0"}, {"a\0": 1}):
+        answer = requests.post(here.url + PATHS[0], text(BATCH, changes), headers=JSON | here.bearer(), timeout=10)
+        assert error(answer)[0] == 400
+        assert "NUL" in error(answer)[2]
+    script = {"aggregation.evalscript": SCRIPT + '\nconst nul = "\\u0000";'}
+    assert requests.post(here.url + PATHS[0], text(BATCH, script), headers=JSON | here.bearer(), timeout=10).ok
+
+
+@pytest.mark.parametrize(
+    "odd", ['{"a": ' + "[" * 480 + "]" * 480 + "}", '{"a": ' + "[" * 50_000 + "]" * 50_000 + "}", "no", "[]", '"x"']
+)
+def test_a_stored_request_that_cannot_be_shown_costs_itself(here: World, odd: str) -> None:
+    """Bodies of an older version, say: the list goes on, and so does the page of the one."""
+    jobs = [create(here) for _ in range(3)]
+    here.service.jobs[jobs[1]] = replace(here.service.jobs[jobs[1]], body=odd)
+    listed = requests.get(here.url + PATHS[0], headers=here.bearer(), timeout=10).json()["data"]
+    assert {each["id"] for each in listed} == set(jobs)
+    shown = {each["id"]: each for each in listed}[jobs[1]]
+    assert requests.get(f"{here.url}{PATHS[0]}/{jobs[1]}", headers=here.bearer(), timeout=10).json() == shown
+    if odd.startswith("{") or odd == "no":
+        assert (shown["status"], shown["request"]) == ("FAILED", {})
+        assert "cannot be read, or is nested too deeply" in shown["error"]
 
 
 def test_lists_are_paged(here: World) -> None:

@@ -39,8 +39,12 @@ def test_a_form(here: World) -> None:
     assert here.asked[0][1].script == "//VERSION=3\nother"
 
 
-def test_an_unforeseen_error_shows_nothing_but_is_logged(here: World, caplog: pytest.LogCaptureFixture) -> None:
-    body = text(STATISTICAL, {"aggregation.evalscript": "boom"})
+@pytest.mark.parametrize("kind", ["boom", "panic"])
+def test_an_unforeseen_error_shows_nothing_but_is_logged(
+    here: World, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """A panic of a native library is no Exception: it too gets an answer, and the connection stays."""
+    body = text(STATISTICAL, {"aggregation.evalscript": kind})
     with caplog.at_level(logging.ERROR):
         answer = requests.post(here.url + "/api/v1/statistics", body, headers=JSON | here.bearer(), timeout=10)
     assert answer.status_code == 500

@@ -30,6 +30,13 @@ def test_a_new_job() -> None:
     assert fields["created"] == "2022-08-26T08:40:36.000000Z"
 
 
+def test_an_analysis_says_what_it_waits_for() -> None:
+    job = replace(JOB, status=Status.ANALYSING, waiting_for="there is no bucket 'a'", waiting_since=CREATED)
+    waiting = {"for": "there is no bucket 'a'", "since": "2022-08-26T08:40:36.000000Z"}
+    assert status_object(job, 0.0)["waiting"] == waiting
+    assert "waiting" not in status_object(replace(job, status=Status.FAILED), 0.0)
+
+
 def test_the_order_of_the_status() -> None:
     job = replace(
         JOB,

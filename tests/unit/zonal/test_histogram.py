@@ -129,7 +129,15 @@ def test_literals_must_match_the_sample_type(sample_type: SampleType, integer: b
     check_histogram(wish, sample_type, lenient=True)
 
 
-@pytest.mark.parametrize("wish", [Histogram(bin_count=20_000), Histogram(bin_width=1e-6, low_edge=0.0, high_edge=1.0)])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Histogram(bin_count=20_000),
+        Histogram(bins=tuple(range(10_002))),
+        Histogram(bin_width=1e-6, low_edge=0.0, high_edge=1.0),
+        Histogram(bin_width=5e-324, low_edge=-1e308, high_edge=1e308),
+    ],
+)
 def test_too_many_bins_are_refused(wish: Histogram):
     with pytest.raises(InvalidRequest, match="10000"):
         check_histogram(wish, SampleType.FLOAT32, lenient=False)

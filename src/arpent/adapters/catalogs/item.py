@@ -4,29 +4,54 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import unquote, urljoin, urlsplit
 
+import numpy as np
 import shapely
 
-from arpent.adapters.catalogs.footprint import footprint_of
+from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, plain, words
+from arpent.domain.boundary.text import clean, cleaned
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Asset, Item
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 1000
-"""Items without a level that the log names; a catalogue is asked again and again."""
-_named: set[str] = set()
+MOST_TOLD = 10_000
+"""Items that the log names: a catalogue is asked again and again, and says the same."""
+_told: set[str] = set()
+
+
+def read_items(
+    documents: Iterable[tuple[Document, str]], collection: Collection, *, folder: bool = False
+) -> Iterator[Item]:
+    """The items of the collection among these (document, source); one that is not what STAC says it must be costs
+    itself only: it is left out, and named in the log. `folder`: as in `belongs`."""
+    for document, source in documents:
+        try:
+            with panics_as_errors():
+                item = read_item(document, collection, source) if belongs(document, collection, folder=folder) else None
+        except Exception as error:
+            name = document.get("id") if isinstance(document, dict) else None
+            known = isinstance(error, CatalogUnavailable)
+            text = str(error) if known else f"Item {name!r} in {source} cannot be read ({type(error).__name__})."
+            if text not in _told and len(_told) < MOST_TOLD:
+                _told.add(text)
+                log.warning("%s It is left out.", text, exc_info=not known)
+        else:
+            if item is not None:
+                yield item
 
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
     """Whether the item is one of the collection's. In a folder its constellation counts as well as its `collection`,
     for folders often carry a collection id of their own; then the item itself must say its level (see `level`). Either
-    way it must have an asset of some band."""
+    way it must have an asset of some band. Raises CatalogUnavailable if it does not say."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
     related = folder and _agrees(collection, "constellations", own.get("constellation"), absent=False)
@@ -38,58 +63,57 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
         return False
     level = is_of_level(document, collection)
     if level is None and not named:
-        _tell(str(document.get("id")), collection)
+        raise CatalogUnavailable(
+            f"Item {document.get('id')!r} does not say whether it is of {collection.id}, neither by product type, "
+            f"processing:level and id nor by its assets: set its `collection` to {collection.stac_collections[0]}, or "
+            "s2:product_type."
+        )
     return named if level is None else level
 
 
-def _tell(name: str, collection: Collection) -> None:
-    """Say once that an item does not tell what it is."""
-    if name not in _named and len(_named) < MOST_NAMED:
-        _named.add(name)
-        log.warning(
-            "Item %r is left out: neither product type, processing:level, id nor assets say whether it is of "
-            "%s; set its `collection` to %s, or s2:product_type.",
-            name, collection.id, " or ".join(collection.stac_collections),
-        )  # fmt: skip
-
-
-def read_item(document: Document, collection: Collection, source: str) -> Item | None:
-    """The item; None if it has no footprint. `source` is the file or URL it came from, for relative hrefs.
-    Raises CatalogUnavailable, naming item and field, if it is not what STAC says it must be."""
-    own = properties(document)
-    name = str(document.get("id"))
-    instant = own.get("datetime") or own.get("start_datetime")
-    geometry = document.get("geometry")
-    if geometry is None:
-        return None
+def read_item(document: Document, collection: Collection, source: str) -> Item:
+    """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
+    and field, if it is not what STAC says it must be."""
+    own = cleaned(dict(properties(document)))
+    name = clean(str(document.get("id")))
     cloud_cover = own.get(collection.cloud_cover) if collection.cloud_cover else None
     try:
-        footprint = footprint_of(document)
+        if not isinstance(document.get("id"), str | int) or document["id"] == "":
+            raise ValueError("`id` is missing")
+        first, last = _time(own)
+        footprint = _footprint(document)
         return Item(
             id=name,
             collection=collection.id,
-            instant=_instant(instant),
-            created=_instant(own["created"]) if own.get("created") else None,
-            cloud_cover=float(cloud_cover) if isinstance(cloud_cover, int | float) else None,
+            instant=first,
+            last=last,
+            created=_created(own.get("created")),
+            cloud_cover=_percentage(cloud_cover),
             footprint=footprint.ground,
             likely=footprint.likely,
             assets=_assets(document, collection, source),
             properties=own,
             href=source,
         )
-    except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, shapely.errors.ShapelyError) as error:
         raise CatalogUnavailable(f"Item {name!r} in {source} is not a valid STAC item: {error}.") from error
 
 
 def absolute(href: str, source: str) -> str:
-    """An asset's href as an absolute path or URL."""
+    """An asset's href as an absolute path or URL. A relative one is a part of a URL, so that `%20` is a space where it
+    leads to a file; unless there is a file with just that name."""
     if href.startswith("file://"):
         return unquote(urlsplit(href).path)
     if "://" in href:
         return href
     if "://" in source:
-        return urljoin(source, href)
-    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(source)), href))
+        scheme, _, rest = source.partition("://")
+        if scheme in ("http", "https"):
+            return urljoin(source, href)
+        return f"{scheme}{urljoin(f'http://{rest}', href).removeprefix('http')}"  # urljoin knows nothing of s3
+    folder = os.path.dirname(os.path.abspath(source))
+    plain = os.path.normpath(os.path.join(folder, href))
+    return plain if "%" not in href or os.path.exists(plain) else os.path.normpath(os.path.join(folder, unquote(href)))
 
 
 def _assets(document: Document, collection: Collection, source: str) -> dict[str, Asset]:
@@ -98,7 +122,7 @@ def _assets(document: Document, collection: Collection, source: str) -> dict[str
         asset = _asset(document, band)
         if asset is not None:
             shift = offset(collection, document, asset) if band.harmonized else 0.0
-            assets[name] = Asset(href=absolute(str(asset["href"]), source), harmonization=shift)
+            assets[name] = Asset(href=absolute(clean(str(asset["href"])), source), harmonization=shift)
     return assets
 
 
@@ -118,8 +142,42 @@ def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -
     return plain(value) in wanted if wanted and isinstance(value, str) else absent
 
 
+def _time(own: Document) -> tuple[datetime, datetime | None]:
+    """Sensing time; without one, the first and last instant of the range that stands in its place."""
+    if own.get("datetime"):
+        return _instant(own["datetime"]), None
+    first = _instant(own.get("start_datetime"))
+    last = _instant(own["end_datetime"]) if own.get("end_datetime") else first
+    if last < first:
+        raise ValueError("`end_datetime` lies before `start_datetime`")
+    return first, last
+
+
+def _created(text: object) -> datetime | None:
+    """It only decides between equal items: one that cannot be read is as good as none."""
+    try:
+        return _instant(text) if text else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _percentage(value: object) -> float | None:
+    """None for what is no number of percents."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
+    return float(value) if known else None  # type: ignore[arg-type]
+
+
 def _instant(text: object) -> datetime:
     if not isinstance(text, str):
         raise ValueError("`datetime` and `start_datetime` are missing")
     instant = datetime.fromisoformat(text)
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _footprint(document: Document) -> Footprint:
+    if not isinstance(document.get("geometry"), dict):
+        raise ValueError("`geometry` is missing")
+    found = footprint_of(document)
+    if shapely.is_empty(found.ground) or not np.isfinite(shapely.get_coordinates(found.ground)).all():
+        raise ValueError("`geometry` is empty or has no finite coordinates")
+    return found

@@ -28,11 +28,16 @@ def open_catalog(address: str | None, others: Mapping[str, str] | None = None) -
     )
 
 
+def catalog_path(address: str) -> Path | None:
+    """The folder or file of an address; None: it is an alias or a URL."""
+    if address in ALIASES or address.startswith(("http://", "https://")):
+        return None
+    return Path(address.removeprefix("file://"))
+
+
 def _opened(address: str) -> Catalog:
-    address = ALIASES.get(address, address)
-    if address.startswith(("http://", "https://")):
-        return ApiCatalog(address)
-    return FolderCatalog(Path(address.removeprefix("file://")))
+    path = catalog_path(address)
+    return ApiCatalog(ALIASES.get(address, address)) if path is None else FolderCatalog(path)
 
 
 class RoutedCatalog:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -15,11 +16,12 @@ from urllib3 import Retry
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, read_item
+from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
-from arpent.domain.interval import Interval
+from arpent.domain.interval import YEARS, Interval
 from arpent.raster.antimeridian import boxes_of
 
 PAGE = 200
@@ -30,7 +32,17 @@ RETRIES = 6
 """Tries of a request after the first, with backoff, jitter and the server's Retry-After …"""
 SEARCHES = 4
 """… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
-_WHOLE_TIME = "1900-01-01T00:00:00Z/2200-01-01T00:00:00Z"
+_WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
+
+
+class _LenientIO(StacApiIO):
+    """One odd value in an answer costs the item that has it, not the whole page."""
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        answer = loads(txt)
+        if not isinstance(answer, dict):
+            raise ValueError("an answer of a STAC API is an object")
+        return answer
 
 
 class ApiCatalog:
@@ -54,12 +66,8 @@ class ApiCatalog:
         # A pystac client is not thread-safe; searches are few and short beside the reading of images.
         with self._lock:
             documents = self._patiently(collection, None if always else interval, box)
-        found = (
-            read_item(document, collection, _source(document, self._url))
-            for document in documents
-            if belongs(document, collection, folder=False)
-        )
-        return newest(item for item in found if item is not None and (always or interval.contains(item.instant)))
+        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+        return newest(item for item in found if always or item.within(interval))
 
     def _patiently(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
@@ -67,7 +75,7 @@ class ApiCatalog:
         for number in range(SEARCHES):
             try:
                 return self._documents(collection, interval, box)
-            except (APIError, requests.RequestException, ValueError, KeyError) as error:
+            except (APIError, requests.RequestException, ValueError, KeyError, RecursionError) as error:
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 if tried or number == SEARCHES - 1:
                     raise self._explained(error) from error
@@ -77,17 +85,17 @@ class ApiCatalog:
     def _documents(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
     ) -> list[Document]:
-        found: dict[object, Document] = {}
-        for part in boxes_of(box):  # not every API knows a box that passes 180
+        found: list[Document] = []
+        parts = boxes_of(box)  # not every API knows a box that passes 180
+        for part in parts:
             search = self._opened().search(
                 collections=self._collections(collection),
                 bbox=list(part),
                 datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
                 limit=PAGE,
             )
-            for number, document in enumerate(search.items_as_dicts()):
-                found.setdefault((document.get("collection"), document.get("id", number)), document)
-        return list(found.values())
+            found.extend(search.items_as_dicts())
+        return found if len(parts) == 1 else list({repr(document): document for document in found}.values())
 
     def _opened(self) -> Client:
         if self._client is None:
@@ -98,7 +106,7 @@ class ApiCatalog:
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=None,  # a search by POST changes nothing
             )
-            self._client = Client.open(self._url, stac_io=StacApiIO(max_retries=retry, timeout=TIMEOUT))
+            self._client = Client.open(self._url, stac_io=_LenientIO(max_retries=retry, timeout=TIMEOUT))
         return self._client
 
     def _collections(self, collection: Collection) -> list[str] | None:
@@ -139,7 +147,7 @@ class ApiCatalog:
 
 def _source(document: Document, otherwise: str) -> str:
     """The item's own address."""
-    links = document.get("links")
+    links = document.get("links") if isinstance(document, dict) else None
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
             return str(link["href"])

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-import orjson
 import shapely
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import belongs, read_item
+from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.raster.antimeridian import boxes_of
 
+log = logging.getLogger(__name__)
+
 RECHECK_SECONDS = 2.0
 """The folder's files are looked at no more often than this."""
+NEW_SECONDS = 2.0
+"""A file that was changed so short a time ago may still be written …"""
+MOMENT_SECONDS = 0.3
+"""… and is read again after so long."""
 _Stamp = tuple[int, int]
 
 
@@ -62,16 +70,11 @@ class FolderCatalog:
         boxes = [shapely.box(*part) for part in boxes_of(box)]
         rows = sorted({int(row) for row in index.tree.query(boxes, predicate="intersects")[1]})
         near = (index.items[row] for row in rows)
-        return newest(item for item in near if collection.timeless or interval.contains(item.instant))
+        return newest(item for item in near if collection.timeless or item.within(interval))
 
     def _indexed(self, collection: Collection) -> _Index:
-        found = (
-            read_item(document, collection, name)
-            for name, (_, documents) in sorted(self._files.items())
-            for document in documents
-            if belongs(document, collection, folder=True)
-        )
-        items = tuple(item for item in found if item is not None)
+        documents = ((document, name) for name, (_, documents) in sorted(self._files.items()) for document in documents)
+        items = tuple(read_items(documents, collection, folder=True))
         return _Index(items=items, tree=shapely.STRtree([item.footprint for item in items]))
 
     def _refresh(self) -> None:
@@ -84,9 +87,9 @@ class FolderCatalog:
             raise CatalogUnavailable(f"The catalogue {self._path} has no STAC items: set `catalog` to their folder.")
         changed = {name for name, stamp in stamps.items() if self._files.get(name, (None,))[0] != stamp}
         if changed or stamps.keys() != self._files.keys():
+            read = _read(changed)
             self._files = {
-                name: (stamp, _documents(name)) if name in changed else self._files[name]
-                for name, stamp in stamps.items()
+                name: (stamp, read[name]) if name in changed else self._files[name] for name, stamp in stamps.items()
             }
             self._indexes = {}
         if not any(documents for _, documents in self._files.values()):
@@ -107,33 +110,80 @@ class FolderCatalog:
             raise CatalogUnavailable(f"The catalogue {self._path} cannot be read: {error.strerror}.") from error
 
 
-def _walk(folder: str) -> Iterator[tuple[str, _Stamp]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path)
-            elif entry.name.endswith((".json", ".geojson")):
-                yield entry.path, _stamp(entry.stat())
+def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, _Stamp]]:
+    """Files that may hold items. What cannot be looked at (a link to nowhere, a sub-folder of somebody else's) costs
+    itself; `whole`: the folder itself must be there."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path, whole=False)
+                elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
+                    yield entry.path, _stamp(entry.stat())
+    except (PermissionError, FileNotFoundError) as error:
+        if whole:
+            raise
+        log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether there is something to be read; not where a link leads nowhere, or round."""
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
 
 
 def _stamp(status: os.stat_result) -> _Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def _documents(name: str) -> tuple[Document, ...]:
-    """The STAC items of a file; none if it holds something else."""
+def _read(names: Iterable[str]) -> dict[str, tuple[Document, ...]]:
+    """The items of each file. One that is no JSON may just be written: it is given a moment, and then it is left out,
+    with a line in the log."""
+    read: dict[str, tuple[Document, ...]] = {}
+    waiting = sorted(names)
+    for last in (False, True):
+        broken = []
+        for name in waiting:
+            try:
+                read[name] = _documents(name)
+            except (ValueError, RecursionError) as error:
+                read[name] = ()
+                broken.append(name)
+                if last or not _is_new(name):
+                    log.warning("%s is no JSON (%s) and is left out of the catalogue", name, error)
+                    broken.pop()
+        waiting = broken
+        if waiting:
+            time.sleep(MOMENT_SECONDS)
+    return read
+
+
+def _is_new(name: str) -> bool:
     try:
-        content = orjson.loads(Path(name).read_bytes())
+        return time.time() - os.stat(name).st_mtime < NEW_SECONDS
+    except OSError:
+        return False
+
+
+def _documents(name: str) -> tuple[Document, ...]:
+    """The STAC items of a file; none if it holds something else. Raises ValueError if it is no JSON."""
+    try:
+        payload = Path(name).read_bytes()
+    except (PermissionError, FileNotFoundError) as error:
+        log.warning("%s is left out of the catalogue: %s", name, error.strerror)
+        return ()
     except OSError as error:
         raise CatalogUnavailable(f"{name} cannot be read: {error.strerror}.", transient=True) from error
-    except orjson.JSONDecodeError as error:
-        # Somebody may just be writing it.
-        raise CatalogUnavailable(f"{name} is not JSON: {error}.", transient=True) from error
+    content = loads(payload)
     if not isinstance(content, dict):
         return ()
     members = content.get("features") if content.get("type") == "FeatureCollection" else [content]
-    return tuple(member for member in members or () if _is_item(member))
+    return tuple(member for member in members if _is_item(member)) if isinstance(members, list) else ()
 
 
 def _is_item(member: object) -> bool:
-    return isinstance(member, dict) and member.get("type") == "Feature" and "assets" in member and "id" in member
+    return isinstance(member, dict) and member.get("type") == "Feature" and "assets" in member

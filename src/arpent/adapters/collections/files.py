@@ -95,16 +95,21 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
     if extra is None:
         return
     if not extra.is_dir():
-        raise CollectionFileError(f"`collections` names {extra}, which is not a folder; make it, or unset the setting.")
+        raise CollectionFileError(f"ARPENT_COLLECTIONS names {extra}, which is not a folder; make it, or unset it.")
     for path in sorted(extra.glob("*.toml")):
-        yield str(path), path.read_text(encoding="utf-8")
+        try:
+            yield str(path), path.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            raise CollectionFileError(f"{path} (ARPENT_COLLECTIONS) cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError as error:
+            raise CollectionFileError(f"{path} (ARPENT_COLLECTIONS) is not UTF-8: see byte {error.start}.") from None
 
 
 def parse_collection(name: str, text: str) -> Collection:
     """One file → its collection; `name` is only for the message. Raises CollectionFileError."""
     try:
         file = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CollectionFileError(f"{name} is not TOML: {error}.") from None
     except ValidationError as error:
         faults = "; ".join(f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}" for fault in error.errors())

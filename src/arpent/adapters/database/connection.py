@@ -2,42 +2,94 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import DatabaseRefused, InvalidSetting, WorldError
 
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another writer."""
+RUINED = re.compile(r"file is not a database|malformed")
+"""How SQLite says that it cannot make sense of a file."""
 FULL = re.compile(r"disk is full|No space left on device")
 """How SQLite and PostgreSQL say it."""
+REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
+"""What is no absence of the database: DataError, IntegrityError, ProgrammingError …, and what no driver takes."""
 
 
-def make_engine(url: str) -> Engine:
-    """An engine for `sqlite:///file` or `postgresql://user:password@host/name`; connects on first use."""
-    parsed = make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, hide_parameters=True)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    return create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+def make_engine(url: str, *, reader: bool = False) -> Engine:
+    """An engine for `sqlite:///file` or `postgresql://user:password@host/name`; connects on first use. A `reader`
+    changes nothing, and makes no file. Raises InvalidSetting for a URL that cannot be one, or lacks its driver."""
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed, reader)
+        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    except ImportError:
+        raise InvalidSetting(
+            "ARPENT_DATABASE_URL names PostgreSQL, whose driver cannot be loaded: pip install 'arpent[postgres]'"
+        ) from None
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # from None: their text repeats the URL, password included
+        raise InvalidSetting(
+            "ARPENT_DATABASE_URL cannot be read: write sqlite:///file or postgresql://user:password@host:5432/name, "
+            "signs such as @ and / of the password as %40 and %2F"
+        ) from None
+
+
+def _sqlite(url: URL, reader: bool) -> Engine:
+    path = Path(url.database or "")
+    try:
+        fault = _file_fault(path, reader)
+    except OSError as error:
+        fault = f"which cannot be looked at: {error.strerror}"
+    if fault is not None:
+        raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
+    engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _file_fault(path: Path, reader: bool) -> str | None:
+    """What is wrong with a database's file, and what to do; None: nothing can be seen."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        return "which is a folder: name a file in it"
+    if path.exists():
+        return None if os.access(path, os.R_OK if reader else os.R_OK | os.W_OK) else "which this user may not open"
+    if reader:
+        return "where there is no database: `arpent serve` makes one"
+    if not folder.is_dir():
+        return f"but there is no folder {folder}: make it"
+    return None if os.access(folder, os.W_OK) else f"but this user may not write to {folder}"
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads. Raises WorldError when the database does not answer."""
+    """A transaction that only reads. Raises WorldError (transient) when the database does not answer, and
+    DatabaseRefused when it does, and will never do this."""
     with _explained(), engine.connect() as connection, connection.begin():
         yield connection
 
@@ -58,16 +110,26 @@ def _explained() -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         advice = "; make room on its disk" if FULL.search(str(cause)) else ""
         raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise WorldError("The connection to the database was lost", transient=True) from error
+    except REFUSALS as error:
+        if isinstance(error, DBAPIError):
+            if error.connection_invalidated:
+                raise WorldError("The connection to the database was lost", transient=True) from error
+            if RUINED.search(str(error.orig)):
+                raise WorldError(
+                    f"ARPENT_DATABASE_URL names what is no database, or a broken one: {error.orig}"
+                ) from error
+            if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
+                raise WorldError(f"The database refuses: {error.orig}") from error
+        raise DatabaseRefused(f"The database does not take this ({type(error).__name__})") from error
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:
     assert isinstance(connection, sqlite3.Connection)
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    if reader:
+        connection.execute("PRAGMA query_only = ON")
+        return
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -13,11 +14,16 @@ from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.progress import progress_of
 from arpent.adapters.database.schema import findings, jobs, partitions
-from arpent.domain.errors import Conflict, JobNotFound
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
+from arpent.domain.errors import ArpentError, Conflict, JobNotFound
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
 from arpent.domain.ports.jobs import SortKey
 
+log = logging.getLogger(__name__)
+
+UNREADABLE = "This request cannot be read from the server's database"
+"""Beginning of what is said of a row that is broken or sealed with another key."""
 ORDERS: Mapping[SortKey, tuple[ColumnElement[object], ...]] = {
     SortKey.CREATED: (jobs.c.created, jobs.c.id),
     SortKey.CREATED_DESCENDING: (jobs.c.created.desc(), jobs.c.id.desc()),
@@ -92,6 +98,28 @@ class SqlJobStore:
         return {row.id: self._job(row, progress.get(row.id, Progress())) for row in rows}
 
     def _job(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
+        """The job; one that cannot be read costs nobody else anything."""
+        try:
+            with panics_as_errors():
+                return self._readable(row, progress)
+        except Exception as error:
+            ours, about = isinstance(error, ArpentError), {"job": row.id}
+            log.error("A request cannot be read: %s", error, exc_info=not ours, extra=about)
+            return Job(
+                id=row.id,
+                owner=row.owner,
+                body="{}",
+                status=Status.FAILED,
+                created=row.created,
+                last_updated=row.last_updated,
+                begun=row.begun,
+                error=f"{UNREADABLE}: {error}" if ours else sentence(error, UNREADABLE),
+                progress=progress,
+                version=row.version,
+                unreadable=True,
+            )
+
+    def _readable(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
         return Job(
             id=row.id,
             owner=row.owner,
@@ -103,6 +131,8 @@ class SqlJobStore:
             last_updated=row.last_updated,
             begun=row.begun,
             error=row.error,
+            waiting_since=row.waiting_since,
+            waiting_for=row.waiting_for,
             stop_reason=StopReason(row.stop_reason) if row.stop_reason else None,
             retry=row.retry,
             progress=progress,
@@ -127,6 +157,9 @@ def _columns(job: Job) -> dict[str, object]:
 
 
 def _finding(row: Row[tuple[object, ...]]) -> Finding:
+    if row.verdict not in set(Verdict):
+        message = f"{UNREADABLE}: what was found of this feature"
+        return Finding(feature=row.feature, identifier=None, verdict=Verdict.FAILED, kind="unreadable", message=message)
     return Finding(
         feature=row.feature,
         identifier=row.identifier,

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Engine, select
 
-from arpent.adapters.database.connection import writing
+from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import secrets
 from arpent.adapters.database.upsert import insert_missing
 from arpent.domain.errors import WorldError
@@ -20,8 +20,17 @@ FERNET_PREFIX = b"gAAAA"
 """How an encrypted body begins; a request begins with a brace."""
 
 
+def known_key(engine: Engine) -> bytes | None:
+    """What `stored_key` made; None if it never has. Changes nothing."""
+    with reading(engine) as connection:
+        found = connection.execute(select(secrets.c.value).where(secrets.c.name == KEY_NAME)).scalar()
+    return None if found is None else bytes(found)
+
+
 def stored_key(engine: Engine) -> bytes:
     """32 random bytes, made on the first call and the same ever after, for every server of this database."""
+    if (known := known_key(engine)) is not None:
+        return known
     with writing(engine) as connection:
         fresh = {"name": KEY_NAME, "value": randomness.token_bytes(32)}
         connection.execute(insert_missing(connection, secrets), fresh)

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema by the Alembic migrations inside the package."""
+"""Brings a database to the newest schema by the Alembic migrations inside the package, or tells which it has."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
 
-from arpent.adapters.database.connection import writing
+from arpent.adapters.database.connection import reading, writing
+from arpent.domain.errors import InvalidSetting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = 0x61727065
@@ -17,12 +20,44 @@ ADVISORY_LOCK = 0x61727065
 
 def migrate(engine: Engine) -> None:
     """To the newest schema; does nothing when it is there. Several servers may call it at once: one transaction holds
-    the write lock (SQLite) or an advisory lock (PostgreSQL) from before it looks until it has finished."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    the write lock (SQLite) or an advisory lock (PostgreSQL) from before it looks until it has finished. Raises
+    InvalidSetting for a database that a newer version made."""
+    config = _config()
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        _revision(connection, config)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def check_schema(engine: Engine) -> None:
+    """Changes nothing. Raises InvalidSetting unless the database has this version's tables."""
+    config = _config()
+    with reading(engine) as connection:
+        revision = _revision(connection, config)
+    if revision == ScriptDirectory.from_config(config).get_current_head():
+        return
+    where = f"ARPENT_DATABASE_URL names {engine.url.render_as_string()}, which"
+    if revision is None:
+        raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` makes them")
+    raise InvalidSetting(f"{where} has the tables of an older version ({revision}): run `arpent migrate`")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _revision(connection: Connection, config: Config) -> str | None:
+    """The database's revision; None: it is new. Raises InvalidSetting for one that this version does not know."""
+    revision = " and ".join(sorted(MigrationContext.configure(connection).get_current_heads())) or None
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is None or revision in known:
+        return revision
+    raise InvalidSetting(
+        f"ARPENT_DATABASE_URL names {connection.engine.url.render_as_string()}, which a newer version of arpent made "
+        f"(revision {revision}, this one knows {max(known)}): install that version here, too"
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from functools import partial
 
 from cryptography.fernet import Fernet
 from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_, select, update
@@ -13,23 +13,12 @@ from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_, select,
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.schema import jobs, partitions
-from arpent.domain.job import Status
+from arpent.domain.boundary.unforeseen import panics_as_errors
+from arpent.domain.errors import WorldError
+from arpent.domain.job import ENDED, Status
+from arpent.wire.secrets import forget
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-
-SECRET_FIELDS = frozenset({"secretAccessKey", "credentials"})
-"""Fields of a request that hold a secret (sentinelhub.md 1.3, 2.1)."""
-SCRUBBED = "***"
-"""What stands in the place of a secret."""
-ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
-
-
-def scrub(body: str) -> str:
-    """A request's text without its secrets; a text that is no JSON goes altogether."""
-    try:
-        return json.dumps(_scrubbed(json.loads(body)))
-    except ValueError:
-        return "{}"
+log = logging.getLogger(__name__)
 
 
 class SqlRetention:
@@ -38,42 +27,51 @@ class SqlRetention:
     def __init__(self, engine: Engine, cipher: Fernet | None = None) -> None:
         self._engine = engine
         self._cipher = cipher
+        self._told: set[str] = set()
 
-    def scrub_final(self, before: datetime) -> int:
-        """Takes the secrets out of jobs that cannot be started again and have not changed since; tells how many."""
+    def scrub_final(self, before: datetime, failed_before: datetime | None = None) -> int:
+        """Takes the secrets out of jobs that are done and have not changed since, and of those that failed and have not
+        changed since `failed_before` (else the same), for these may be started again; tells how many."""
         some_failed = exists().where(
             partitions.c.job_id == jobs.c.id, partitions.c.failed + partitions.c.incomplete > 0
         )
-        final = and_(
-            jobs.c.last_updated < before,
-            jobs.c.scrubbed.is_(False),
-            or_(jobs.c.status == Status.FAILED, and_(jobs.c.status == Status.DONE, ~some_failed)),
-        )
-        ids = self._ids(final)
-        for job_id in ids:
-            with writing(self._engine) as connection:
-                stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id, final)).scalar()
-                if stored is not None:
-                    body = seal(self._cipher, scrub(unseal(self._cipher, stored)))
-                    connection.execute(update(jobs).where(jobs.c.id == job_id).values(body=body, scrubbed=True))
-        return len(ids)
+        failed = and_(jobs.c.status == Status.FAILED, jobs.c.last_updated < (failed_before or before))
+        done = and_(jobs.c.status == Status.DONE, jobs.c.last_updated < before, ~some_failed)
+        final = and_(jobs.c.scrubbed.is_(False), or_(failed, done))
+        return sum(self._each(job_id, partial(self._scrub, job_id, final)) for job_id in self._ids(final))
+
+    def _scrub(self, job_id: str, final: ColumnElement[bool]) -> None:
+        with writing(self._engine) as connection:
+            stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id, final)).scalar()
+            if stored is not None:
+                body = seal(self._cipher, forget(unseal(self._cipher, stored)))
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(body=body, scrubbed=True))
 
     def forget(self, before: datetime) -> int:
         """Deletes jobs that ended and have not changed since, with their partitions and findings; results stay.
         Tells how many."""
         ended = and_(jobs.c.status.in_(ENDED), jobs.c.last_updated < before)
-        ids = self._ids(ended)
-        for job_id in ids:
-            with writing(self._engine) as connection:
-                connection.execute(delete(jobs).where(jobs.c.id == job_id, ended))
-        return len(ids)
+        return sum(self._each(job_id, partial(self._forget, job_id, ended)) for job_id in self._ids(ended))
+
+    def _forget(self, job_id: str, ended: ColumnElement[bool]) -> None:
+        with writing(self._engine) as connection:
+            connection.execute(delete(jobs).where(jobs.c.id == job_id, ended))
+
+    def _each(self, job_id: str, action: Callable[[], None]) -> bool:
+        """Do it to one job, whatever the others are like; one that cannot be handled is told once. Raises WorldError
+        when the database does not answer: then none can."""
+        try:
+            with panics_as_errors():
+                action()
+        except Exception as error:
+            if isinstance(error, WorldError) and error.transient:
+                raise
+            if job_id not in self._told:
+                self._told.add(job_id)
+                log.error("The sweep passes over a request: %s", error, exc_info=error, extra={"job": job_id})
+            return False
+        return True
 
     def _ids(self, condition: ColumnElement[bool]) -> Sequence[str]:
         with reading(self._engine) as connection:
             return connection.scalars(select(jobs.c.id).where(condition)).all()
-
-
-def _scrubbed(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: SCRUBBED if name in SECRET_FIELDS else _scrubbed(inner) for name, inner in value.items()}
-    return [_scrubbed(inner) for inner in value] if isinstance(value, list) else value

@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from arpent.domain.boundary.text import clean
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -37,6 +39,16 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         return None if value is None else EPOCH + value * MICROSECOND
+
+
+class CleanText(TypeDecorator[str]):
+    """Text that every database takes: PostgreSQL refuses NUL, both refuse halves of characters."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else clean(value)
 
 
 metadata = MetaData()
@@ -63,7 +75,10 @@ jobs = Table(
     Column("failures", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     Column("served", BigInteger, nullable=False, default=0),
-    Column("error", Text),
+    # Since when its analysis waits for something outside, and for what.
+    Column("waiting_since", Instant),
+    Column("waiting_for", CleanText),
+    Column("error", CleanText),
     Column("estimate", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index("jobs_by_created", "owner", "created", "id"),
@@ -120,8 +135,8 @@ findings = Table(
     Column("feature", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(64), primary_key=True),
     Column("verdict", String(8), nullable=False),
-    Column("identifier", Text),
-    Column("message", Text, nullable=False),
+    Column("identifier", CleanText),
+    Column("message", CleanText, nullable=False),
     Column("partition", Integer),  # None: found by the analysis
     Index("findings_by_partition", "job_id", "partition"),
 )
@@ -130,7 +145,7 @@ clients = Table(
     "clients",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("name", CleanText, nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("created", Instant, nullable=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 
@@ -38,7 +39,8 @@ class InlineExecutor:
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> SettledTicket:
         try:
-            return SettledTicket(function(lease))
+            with panics_as_errors():
+                return SettledTicket(function(lease))
         except Exception as error:
             return SettledTicket(error)
 

@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import GCSStore, S3Store
 
-from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, storage_error
+from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_told, storage_error
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
 from arpent.domain.errors import StorageDenied, WorldError
 from arpent.domain.location import Credentials, Location
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, RetryConfig
 
 IN_FLIGHT = 32
@@ -44,6 +46,8 @@ _OTHER_GOOGLE_KEYS = (
     "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
 )  # fmt: skip
 """What obstore prefers to the keys that it is given."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Of a bucket, or a region: part of a host's name. obstore panics at others."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -75,7 +79,8 @@ class CloudObjects:
     def read(self, location: Location) -> bytes:
         store = self._store(location, "read")
         try:
-            return bytes(obstore.get(store, location.key).bytes())
+            with panics_told(location, "read"):
+                return bytes(obstore.get(store, location.key).bytes())
         except OBSTORE_ERRORS as error:
             raise self._explained(error, location, "read") from None
 
@@ -84,7 +89,8 @@ class CloudObjects:
         store = self._store(location, "read")
         partial = path.with_name(path.name + ".part")
         try:
-            about = obstore.head(store, location.key)
+            with panics_told(location, "read"):
+                about = obstore.head(store, location.key)
             tag = about["e_tag"]
             with partial.open("wb") as copy:
                 for start in range(0, about["size"], CHUNK):
@@ -101,7 +107,8 @@ class CloudObjects:
     def write(self, location: Location, payload: bytes) -> None:
         store = self._store(location, "write")
         try:
-            obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
+            with panics_told(location, "write"):
+                obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
         except OBSTORE_ERRORS as error:
             raise self._explained(error, location, "write") from None
 
@@ -116,11 +123,16 @@ class CloudObjects:
     def list(self, prefix: Location) -> Iterator[str]:
         store = self._store(prefix, "list")
         try:
-            for page in obstore.list(store, prefix.key.rstrip("/") or None):
+            pages = obstore.list(store, prefix.key.rstrip("/") or None)
+            while page := self._page(pages, prefix):
                 for entry in page:
                     yield entry["path"]
         except OBSTORE_ERRORS as error:
             raise self._explained(error, prefix, "list") from None
+
+    def _page(self, pages: Iterator[Sequence[ObjectMeta]], prefix: Location) -> Sequence[ObjectMeta]:
+        with panics_told(prefix, "list"):
+            return next(pages, ())
 
     def _store(self, location: Location, action: str) -> S3Store | GCSStore:
         key = (location.scheme, location.bucket, location.credentials)
@@ -129,7 +141,10 @@ class CloudObjects:
             if store is None:
                 if location.scheme not in ("s3", "gs"):
                     raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
-                store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
+                if not _NAME.fullmatch(location.bucket):
+                    raise StorageDenied(f"Cannot {action} {location.url}: {location.bucket!r} is not a bucket's name.")
+                with panics_told(location, action):
+                    store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
                     self._roles.pop(next(iter(self._stores))[2], None)
                     self._stores.pop(next(iter(self._stores)))
@@ -150,6 +165,8 @@ class CloudObjects:
         region = (
             credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         )
+        if not _NAME.fullmatch(region):
+            raise StorageDenied(f"Cannot {action} {location.url}: {region!r} is not a region's name (AWS_REGION).")
         provider: RoleKeys | _RequestKeys | None = None
         if credentials.iam_role_arn:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
@@ -174,9 +191,15 @@ class CloudObjects:
             "allow_http": self._environment.get("GOOGLE_BASE_URL", "").startswith("http://"),
         }
         account = location.credentials.service_account
-        if not account:
-            return GCSStore(location.bucket, client_options=options, retry_config=self._retry)
         what = f"Cannot {action} {location.url}"
+        if not account:
+            try:
+                return GCSStore(location.bucket, client_options=options, retry_config=self._retry)
+            except OBSTORE_ERRORS:
+                raise StorageDenied(
+                    f"{what}: this machine's account cannot be used; GOOGLE_APPLICATION_CREDENTIALS must name the file "
+                    "of a service account"
+                ) from None
         if hindrance := next((name for name in _OTHER_GOOGLE_KEYS if self._environment.get(name)), None):
             raise StorageDenied(
                 f"{what}: {hindrance}, set where arpent runs, would take the place of the request's `credentials`. "

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
+from arpent.domain.boundary.unforeseen import NativePanic, panics_as_errors
 from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.domain.location import Location
+
+log = logging.getLogger(__name__)
 
 RIGHTS = {
     "s3": {"read": "s3:GetObject", "write": "s3:PutObject", "list": "s3:ListBucket"},
@@ -21,6 +27,20 @@ RIGHTS = {
 """Scheme → action → the right it takes, as policies of buckets call it."""
 OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 """What obstore raises; a missing object is Python's own FileNotFoundError."""
+
+
+@contextmanager
+def panics_told(location: Location, action: str) -> Iterator[None]:
+    """The store's client is native code that panics at values it cannot put into a header or an address."""
+    try:
+        with panics_as_errors():
+            yield
+    except NativePanic:
+        log.error("The store's client panicked over bucket %r; what it said may hold keys", location.bucket)
+        raise StorageDenied(
+            f"Cannot {action} {location.url}: the store's client cannot work with this bucket, region or key. Check "
+            "that `region`, `accessKey` and `secretAccessKey` hold no spaces, line ends or other odd characters."
+        ) from None
 
 
 def storage_error(error: Exception, location: Location, action: str) -> WorldError:

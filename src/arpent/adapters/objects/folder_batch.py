@@ -1,4 +1,4 @@
-"""Batch: many files into a folder at once, each whole or not at all, synced to disk together."""
+"""Batch: many files into a folder at once, each whole or not at all, synced to disk together if they are many."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from arpent.cli.demo.seed import Wish, Workflow, connect
 from arpent.cli.demo.server import register, serving
 from arpent.cli.demo.show import read_results, result_table
 from arpent.cli.progress_bar import bar_of
-from arpent.domain.errors import InvalidRequest
+from arpent.domain.errors import ArpentError, InvalidRequest
 
 BUCKET = "demo"
 SHOWN = 12
@@ -83,7 +83,7 @@ def run(scenery: Scenery, options: DemoOptions, console: Console) -> Path:
         request_id, status = _carry_out(workflow, scenery, console)
         folder = bucket / "results" / request_id
         if status != "DONE":
-            raise RuntimeError(f"the request ended {status}: {workflow.get(request_id).get('error')}")
+            raise ArpentError(f"the request ended {status}: {workflow.get(request_id).get('error')}")
         cost = workflow.get(request_id).get("costPU")
         lines = read_results(folder)
         console.print(result_table(lines, scenery.planted, SHOWN))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session
 
+from arpent.domain.errors import ArpentError
+
 EVALSCRIPT = """
 //VERSION=3
 function setup() {
@@ -115,6 +117,6 @@ class Workflow:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         response = self._session.request(method, self._url + path, headers=headers, json=body)
         if not response.ok:
-            raise RuntimeError(f"{method} {path or '/'} answered {response.status_code}: {response.text}")
+            raise ArpentError(f"{method} {path or '/'} answered {response.status_code}: {response.text}")
         answer: dict[str, object] = response.json() if response.content else {}
         return answer

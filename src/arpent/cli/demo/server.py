@@ -14,6 +14,9 @@ from socket import create_server
 
 import requests
 
+from arpent.domain.errors import ArpentError
+from arpent.settings import CONFIG
+
 START_SECONDS = 60.0
 
 
@@ -40,8 +43,11 @@ def serving(folder: Path, catalog: str, port: int) -> Iterator[tuple[str, subpro
 
 def environment_of(folder: Path, catalog: str, port: int) -> Mapping[str, str]:
     """The settings that make a server of this folder."""
+    inherited = dict(os.environ)
+    if config := inherited.get(CONFIG):  # the server works in another folder
+        inherited[CONFIG] = os.path.abspath(config)
     return {
-        **os.environ,
+        **inherited,
         "ARPENT_DATABASE_URL": f"sqlite:///{folder / 'arpent.db'}",
         "ARPENT_BUCKETS": str(folder / "buckets"),
         "ARPENT_CATALOG": catalog,
@@ -56,9 +62,12 @@ def register(folder: Path, catalog: str, name: str) -> tuple[str, str]:
         [sys.executable, "-m", "arpent", "client", "add", name, "--json"],
         env=environment_of(folder, catalog, 0),
         cwd=folder,
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
+    if answer.returncode:
+        raise ArpentError(f"`arpent client add` failed: {answer.stderr}")
     client = json.loads(answer.stdout)
     return client["client_id"], client["client_secret"]
 
@@ -73,10 +82,10 @@ def _wait(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended at once; its log says:\n{log.read_text()[-2000:]}")
+            raise ArpentError(f"the server ended at once; its log says: {log.read_text()[-2000:]}")
         try:
             if requests.get(f"{base}/healthz", timeout=1).ok:
                 return
         except requests.ConnectionError:
             time.sleep(0.1)
-    raise RuntimeError(f"the server did not answer within {START_SECONDS:.0f} s; see {log}")
+    raise ArpentError(f"the server did not answer within {START_SECONDS:.0f} s; see {log}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
-
-Answer = TypeVar("Answer")
+from arpent.cli.guard import read_text
+from arpent.domain.errors import InvalidRequest
 
 app = typer.Typer(help="The bench for evalscripts: check one, run one.", no_args_is_help=True)
 
@@ -34,17 +34,12 @@ def check(
     from arpent.cli.script.render import inspection_fields, inspection_lines
     from arpent.settings import load
 
-    def look() -> None:
-        settings, source = load(), file.read_text(encoding="utf-8")
-        with worker.interpreters(settings, require_mask=False) as runtime:
-            found = inspect(source, runtime, collection or [], worker.collections(settings))
-        _print(
-            [json.dumps(inspection_fields(found, str(file)))] if as_json else inspection_lines(found, str(file), source)
-        )
-        if found.refused:
-            raise typer.Exit(1)
-
-    _guarded(look)
+    settings, source = load(), read_text(file, "The script")
+    with worker.interpreters(settings, require_mask=False) as runtime:
+        found = inspect(source, runtime, collection or [], worker.collections(settings))
+    _print([json.dumps(inspection_fields(found, str(file)))] if as_json else inspection_lines(found, str(file), source))
+    if found.refused:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -61,24 +56,21 @@ def run(
     from arpent.cli.script.run import run_on_feature, run_on_samples
     from arpent.settings import load
 
-    def carry_out() -> None:
-        settings, source = load(), file.read_text(encoding="utf-8")
-        text, given = _given(on)
-        if isinstance(given, dict) and "input" in given and "aggregation" in given:
-            if feature is None:
-                raise InvalidRequest("--on names a request; say --feature, the primary key of one of its features")
-            found = run_on_feature(settings, source, text, feature, start)
-            _print([json.dumps(found)] if as_json else feature_lines(found))
-            failed = found.get("error") is not None
-        else:
-            with worker.interpreters(settings, require_mask=False) as runtime:
-                done = run_on_samples(source, given, runtime)
-            _print([json.dumps(run_fields(done))] if as_json else run_lines(done))
-            failed = any(answer.error is not None for answer in done.answers)
-        if failed:
-            raise typer.Exit(1)
-
-    _guarded(carry_out)
+    settings, source = load(), read_text(file, "The script")
+    text, given = _given(on)
+    if isinstance(given, dict) and "input" in given and "aggregation" in given:
+        if feature is None:
+            raise InvalidRequest("--on names a request; say --feature, the primary key of one of its features")
+        found = run_on_feature(settings, source, text, feature, start)
+        _print([json.dumps(found)] if as_json else feature_lines(found))
+        failed = found.get("error") is not None
+    else:
+        with worker.interpreters(settings, require_mask=False) as runtime:
+            done = run_on_samples(source, given, runtime)
+        _print([json.dumps(run_fields(done))] if as_json else run_lines(done))
+        failed = any(answer.error is not None for answer in done.answers)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -87,50 +79,37 @@ def sandbox(as_json: JsonOption = False) -> None:
     from arpent import worker
     from arpent.settings import load
 
-    def tell() -> None:
-        settings = load()
-        with worker.interpreters(settings) as runtime:
-            about = runtime.about()
-        fields = {
-            "engine": f"V8 {about.engine}",
-            "filtered": about.obstacle is None,
-            "obstacle": about.obstacle,
-            "secondsPerCall": settings.script_seconds,
-            "heapMebibytes": settings.script_memory,
-        }
-        lines = [
-            f"V8 {about.engine}",
-            "system calls are filtered" if about.obstacle is None else f"NO system-call filter: {about.obstacle}",
-            f"{settings.script_seconds:g} s for a call, {settings.script_memory} MiB of heap",
-        ]
-        _print([json.dumps(fields)] if as_json else lines)
-
-    _guarded(tell)
+    settings = load()
+    with worker.interpreters(settings) as runtime:
+        about = runtime.about()
+    fields = {
+        "engine": f"V8 {about.engine}",
+        "filtered": about.obstacle is None,
+        "obstacle": about.obstacle,
+        "secondsPerCall": settings.script_seconds,
+        "heapMebibytes": settings.script_memory,
+    }
+    lines = [
+        f"V8 {about.engine}",
+        "system calls are filtered" if about.obstacle is None else f"NO system-call filter: {about.obstacle}",
+        f"{settings.script_seconds:g} s for a call, {settings.script_memory} MiB of heap",
+    ]
+    _print([json.dumps(fields)] if as_json else lines)
 
 
 def _given(on: str) -> tuple[str, object]:
     """The JSON given, or the JSON of the file that is named."""
     text = on
     if not on.lstrip().startswith(("{", "[")):
-        path = Path(on)
-        if not path.is_file():
-            raise InvalidRequest(f"--on: '{on}' is neither JSON nor a file")
-        text = path.read_text(encoding="utf-8")
+        if not os.path.isfile(on):  # which takes a name of any length, as Path does not
+            raise InvalidRequest(f"--on: {on!r:.60} is neither JSON nor a file")
+        text = read_text(Path(on), "--on")
     try:
         return text, json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"--on is not valid JSON: {error}") from None
 
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
         typer.echo(line)
-
-
-def _guarded(action: Callable[[], Answer]) -> Answer:
-    """An error of ours is one line: exit code 1 if the script is at fault, 2 otherwise."""
-    try:
-        return action()
-    except (ArpentError, UnicodeDecodeError) as error:
-        typer.echo(f"arpent: {error}", err=True)
-        raise typer.Exit(1 if isinstance(error, ScriptError) else 2) from None

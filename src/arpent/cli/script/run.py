@@ -57,6 +57,7 @@ def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
 def run_on_feature(settings: Settings, source: str, body: str, feature: int, start: str | None) -> dict[str, object]:
     """The explanation of one feature's numbers, had the request this script. Raises CallerError, ScriptError or
     WorldError."""
+    worker.check_places(settings)
     services = worker.services_of(settings)
     request = replace(parse_batch(body), script=source)
     wiring.check_request(services.collections, request)

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import shapely
 
+from arpent.domain.interval import Interval
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
@@ -29,7 +31,7 @@ class Item:
     collection: str
     """Our collection id."""
     instant: datetime
-    """Sensing time, aware, UTC."""
+    """Sensing time, aware, UTC; the first of a range."""
     created: datetime | None
     """Ingestion time: later wins among equal sensing times."""
     cloud_cover: float | None
@@ -45,3 +47,11 @@ class Item:
     likely: shapely.Geometry | None = None
     """The shorter of two ways to read a footprint that may be meant either way round the globe; `footprint` is both.
     None: there is one way only."""
+    last: datetime | None = None
+    """Last instant of an item that tells a range of time instead of an instant; aware, UTC."""
+
+    def within(self, interval: Interval) -> bool:
+        """Whether it belongs to the interval: its instant lies in it; of a range, any part."""
+        if self.last is None:
+            return interval.contains(self.instant)
+        return self.instant < interval.end and self.last >= interval.start

@@ -23,7 +23,8 @@ class SortKey(StrEnum):
 
 
 class JobStore(Protocol):
-    """Jobs, as values. A job read back carries its progress, summed over its partitions."""
+    """Jobs, as values. A job read back carries its progress, summed over its partitions. One whose row cannot be read
+    comes back as FAILED, `unreadable`, with the reason: it costs nobody else's job anything."""
 
     def add(self, job: Job) -> None:
         """Store a new job."""
@@ -60,6 +61,8 @@ class Lease:
     """How often the worker that had it died."""
     vanished: int = 0
     """How often nobody gave it back in time, or whoever had it was lost: killed, frozen or cut off."""
+    waiting_since: datetime | None = None
+    """Analysis: since when what it needs was not to be had; None: it was not missed yet."""
     body: str = field(default="", repr=False)
     """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
     owner: str = ""
@@ -71,7 +74,8 @@ class WorkStore(Protocol):
 
     def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
         """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job, if wanted; jobs
-        take turns. A lease that ran out is no failed attempt. Claiming an analysis changes the job's version."""
+        take turns. A lease that ran out is no failed attempt. Claiming an analysis changes the job's version. A job
+        whose work cannot be read back becomes FAILED, and the others go on."""
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
         """Hold it longer. Raises LeaseLost."""
@@ -89,13 +93,18 @@ class WorkStore(Protocol):
         worker `died`, a death; None: at once, and not counted, or, if whoever had it was `lost`, as `vanished`. A lost
         lease is no error."""
 
+    def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
+        """Give an analysis back until `retry_at`, for what it needs is not to be had; the job tells `reason`, and since
+        when it waits. A lost lease is no error."""
+
     def cut(self, lease: Lease, deaths: int) -> bool:
         """Give a partition back as two halves, each with so many deaths on its account, free at once; no sum of the
         job's progress changes. False, and it is still held, if that leads nowhere: it is one feature, or too many
         parts of the same partition have no result. Raises LeaseLost."""
 
     def reopen(self, job_id: str) -> None:
-        """Open the finished partitions with failed features again, reduced to those; their findings go."""
+        """Open the finished partitions with failed features again, reduced to those; their findings go. Open ones
+        have all their attempts again."""
 
 
 class ClientStore(Protocol):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids
+from arpent.domain.grid import Grids, Resolution, Size
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
@@ -21,6 +21,8 @@ from arpent.engine.analysis.read_features import check_keys, take_in
 from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution, try_out
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import unusable, usable_rows
+from arpent.engine.guards import guarded
+from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
@@ -34,13 +36,14 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
+    services = guarded(services)
     bindings = _check_script(request, services, limits)
     features = take_in(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
     check_keys(job_id, request.output, features)
 
-    found = unusable(features, request.sampling)
+    found = _unusable(features, request.sampling)
     rows = usable_rows(features, found)
     usable = features.take(rows)
     grids = Grids.over(usable.bounds, request.sampling)
@@ -73,6 +76,21 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
             seconds=seconds_of(size, len(usable) * len(request.intervals), len(parts), limits.parallelism),
         ),
     )
+
+
+def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple[str, str]]:
+    """As `unusable`; a feature that breaks the check is one of them."""
+
+    def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
+        return unusable(features if len(rows) == len(features) else features.take(rows), sampling)
+
+    found: dict[int, tuple[str, str]] = {}
+    for rows, answer in Isolation().run(np.arange(len(features)), some):
+        if isinstance(answer, Exception):
+            found |= dict.fromkeys(rows.tolist(), ("failed", unforeseen_failure(answer).message))
+        else:
+            found |= {int(rows[row]): reason for row, reason in answer.items()}
+    return found
 
 
 def _check_script(request: Request, services: Services, limits: Limits) -> tuple[BandBinding, ...]:

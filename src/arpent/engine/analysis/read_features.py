@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
-from arpent.engine.output_keys import ID, IDENTIFIER, result_key, template
+from arpent.domain.location import ID, IDENTIFIER, Location
+from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 
@@ -34,7 +36,7 @@ def take_in(location: Location, services: Services, limits: Limits) -> Features:
     return Features(
         crs=batches[0].crs,
         ids=np.concatenate([batch.ids for batch in batches]),
-        identifiers=tuple(identifier for batch in batches for identifier in batch.identifiers),
+        identifiers=tuple(_clean(identifier) for batch in batches for identifier in batch.identifiers),
         geometries=np.concatenate([batch.geometries for batch in batches]),
     )
 
@@ -47,7 +49,11 @@ def take_one(location: Location, feature: int, services: Services) -> Features:
         found = services.read_feature(path, feature)
     if found is None:
         raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
-    return found
+    return replace(found, identifiers=tuple(_clean(each) for each in found.identifiers))
+
+
+def _clean(identifier: str | None) -> str | None:
+    return None if identifier is None else clean(identifier)
 
 
 def check_keys(job_id: str, output: Location, features: Features) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.errors import AssetUnreadable
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors
+from arpent.domain.errors import ArpentError, AssetUnreadable
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -21,6 +23,8 @@ from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
 from arpent.raster.antimeridian import image_outline
 from arpent.raster.mosaicking_order import arrange
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +45,33 @@ class Acquisitions:
 
 def one_after_another(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
-) -> Iterator[tuple[Interval, list[Acquisitions]]]:
-    """Each interval with the acquisitions of each feed. While one is worked on, the reader fetches headers that the
-    next one needs. Raises CatalogUnavailable."""
+) -> Iterator[tuple[Interval, list[Acquisitions] | Exception]]:
+    """Each interval with the acquisitions of each feed, or with the error that nobody foresaw in finding them. While
+    one is worked on, the reader fetches headers that the next one needs. Raises CatalogUnavailable."""
     if not intervals:
         return
     services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
-    current = _acquire_all(bindings, intervals[0], geometry, services)
+    current = _acquired(bindings, intervals[0], geometry, services)
     for interval, following in pairwise(intervals):
-        after = _acquire_all(bindings, following, geometry, services)
+        after = _acquired(bindings, following, geometry, services)
         yield interval, current
         current = after
     yield intervals[-1], current
+
+
+def _acquired(
+    bindings: Sequence[BandBinding], interval: Interval, geometry: SampleGeometry, services: Services
+) -> list[Acquisitions] | Exception:
+    try:
+        with panics_as_errors():
+            return _acquire_all(bindings, interval, geometry, services)
+    except ArpentError:
+        raise
+    except Exception as error:
+        if (fault := environment_fault(error)) is not None:
+            raise fault from error
+        log.exception("The acquisitions of an interval cannot be told")
+        return error
 
 
 def _acquire_all(

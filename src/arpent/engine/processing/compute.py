@@ -14,8 +14,10 @@ from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
 from arpent.engine.band_bindings import bind_bands
 from arpent.engine.geometry_checks import as_failures, unusable, usable_rows
+from arpent.engine.guards import guarded
+from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import one_after_another
-from arpent.engine.processing.interval import Computation, as_failure, evaluate
+from arpent.engine.processing.interval import Computation, as_failure, evaluate_apart
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import processing_units
@@ -28,9 +30,30 @@ def compute(
     """One result for the features that can have numbers, one for those that cannot (either may be missing).
 
     `grids` replaces the features' own (a synchronous request with a bbox). An image that is broken for good, or a
-    script that does not come to an end, costs only the features and intervals that need the one or cause the other.
-    Raises WorldError when the catalogue, the store or a server of images fails: the partition may be tried again.
+    script that does not come to an end, costs only the features and intervals that need the one or cause the other; so
+    does any error that nobody foresaw. Raises WorldError when the catalogue, the store or a server of images fails: the
+    partition may be tried again; EnvironmentFault where no feature can be blamed.
     """
+    services, isolation = guarded(services), Isolation()
+    results: list[PartitionResult] = []
+
+    def some(rows: NDArray[np.intp]) -> tuple[PartitionResult, ...]:
+        whole = len(rows) == len(features)
+        mine, own = (features, grids) if whole else (features.take(rows), None if grids is None else grids.take(rows))
+        return _compute(request, mine, script, services, own)
+
+    for rows, answer in isolation.run(np.arange(len(features)), some):
+        if isinstance(answer, Exception):
+            failure = unforeseen_failure(answer)
+            results.append(_failed(features.take(rows), dict.fromkeys(range(len(rows)), failure)))
+        else:
+            results.extend(answer)
+    return tuple(results)
+
+
+def _compute(
+    request: Request, features: Features, script: str, services: Services, grids: Grids | None
+) -> tuple[PartitionResult, ...]:
     found = unusable(features, request.sampling, grids)
     rows = usable_rows(features, found)
     results = []
@@ -64,10 +87,11 @@ def _computed(
         services=services,
     )
     intervals: list[IntervalResult] = []
+    isolation = Isolation()
     for interval, acquisitions in one_after_another(
         computation.bindings, request.intervals, computation.geometry, services
     ):
-        intervals.extend(evaluate(computation, interval, acquisitions))
+        intervals.extend(evaluate_apart(computation, interval, acquisitions, isolation))
     return PartitionResult(
         features=features,
         intervals=tuple(intervals),

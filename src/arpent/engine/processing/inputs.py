@@ -31,7 +31,7 @@ class Origin:
 
     scenes: tuple[tuple[int, ...], ...]
     """Per scene its items, as rows of the input's acquisitions; one scene for SIMPLE."""
-    used: NDArray[np.int16 | np.int32]
+    used: NDArray[np.signedinteger]
     """(scenes, N): position among the scene's items; -1: no data."""
 
     def rows(self) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import Acquisitions
 from arpent.engine.processing.inputs import Prepared, prepare
 from arpent.engine.processing.sample_geometry import SampleGeometry
@@ -44,6 +45,40 @@ class Computation:
     """What to report."""
     services: Services
     """Ports."""
+
+
+def evaluate_apart(
+    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions] | Exception, isolation: Isolation
+) -> Iterator[IntervalResult]:
+    """As `evaluate`; a feature that fails for a reason nobody foresaw fails alone, in this interval. `acquisitions` may
+    be why there are none: then the interval fails for all."""
+    count = len(computation.geometry.features)
+    if isinstance(acquisitions, Exception):
+        yield _failed_interval(interval, np.ones(count, bool), acquisitions)
+        return
+
+    def some(rows: NDArray[np.intp]) -> list[IntervalResult]:
+        try:
+            if len(rows) == count:
+                return list(evaluate(computation, interval, acquisitions))
+            part = replace(computation, geometry=computation.geometry.take(rows))
+            results = evaluate(part, interval, [one.over(rows) for one in acquisitions])
+            return [scatter_to_partition(result, rows, count) for result in results]
+        except Exception:
+            computation.session.restart()  # who knows in which state it was left
+            raise
+
+    for rows, answer in isolation.run(np.arange(count), some):
+        if isinstance(answer, Exception):
+            reached = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
+            yield _failed_interval(interval, reached & np.isin(np.arange(count), rows), answer)
+        else:
+            yield from answer
+
+
+def _failed_interval(interval: Interval, present: NDArray[np.bool_], error: Exception) -> IntervalResult:
+    failures = dict.fromkeys(np.flatnonzero(present).tolist(), unforeseen_failure(error))
+    return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Process: one partition from features to written results; only counts come back."""
+"""Process: one partition from features to written results; only counts and findings come back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.errors import ArpentError, StorageDenied, StorageNotFound, WorldError
+from arpent.domain.errors import ArpentError, EnvironmentFault, StorageDenied, StorageNotFound, WorldError
 from arpent.domain.finding import INCOMPLETE, Finding, Verdict
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.request import Request
 from arpent.domain.result import ErrorType, Failure, PartitionResult
-from arpent.engine.output_keys import own, result_key, template
+from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.final_attempt import LastTry
+from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
-from arpent.wire.result.render import render_results
 
 
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
@@ -33,7 +33,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:
         with reader.counting() as bytes_read:
-            script = script_of(request, services)
+            script = _script(request, services)
             results = compute(request, partition.features, script, services)
             with services.stopwatch.stage(WRITE):
                 outcome = write(job_id, request, partition, results, services)
@@ -55,6 +55,14 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
     return write(job_id, request, replace(partition, again=True), (result,), services)
 
 
+def _script(request: Request, services: Services) -> str:
+    """Without its script no feature of the job can be computed, whichever it is. Raises EnvironmentFault."""
+    try:
+        return script_of(request, services)
+    except WorldError as error:
+        raise EnvironmentFault(str(error)) from error
+
+
 def script_of(request: Request, services: Services) -> str:
     """The evalscript's text, read from its bucket if it lies there."""
     if isinstance(request.script, Location):
@@ -65,19 +73,28 @@ def script_of(request: Request, services: Services) -> str:
 def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
-    """One file per feature, and the partition's part of the table."""
+    """One file per feature, and the partition's part of the table. Raises EnvironmentFault when results cannot be
+    written at all: no feature can be blamed for that."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
     settled: list[NDArray[np.bool_]] = []
     for result in results:
-        files = _files(job_id, request.output, result)
-        services.objects.write_many(request.output, services.stopwatch.each(RENDER, files))
-        reasons = failures(result)
-        told = [*(_finding(result, row, failure) for row, failure in reasons.items()), *_partly(result, reasons)]
+        lost = write_files(job_id, request.output, result, services)
+        reasons = {**failures(result), **lost}
+        told = [
+            *(
+                _finding(result, row, reason, "not-written" if row in lost else "failed")
+                for row, reason in reasons.items()
+            ),
+            *_partly(result, reasons),
+        ]
         findings.extend(told)
         settled.append(~np.isin(result.features.ids, [each.feature for each in told if improvable(each)]))
     if services.table is not None:
-        _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
+        try:
+            _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
+        except WorldError as error:
+            raise EnvironmentFault(str(error)) from error
     failed = sum(each.verdict is Verdict.FAILED for each in findings)
     return Outcome(
         done=sum(len(result.features) for result in results) - failed,
@@ -154,18 +171,11 @@ def _partly(result: PartitionResult, reasons: Mapping[int, Failure]) -> Iterator
             )
 
 
-def _files(job_id: str, output: Location, result: PartitionResult) -> Iterator[tuple[str, bytes]]:
-    pattern = template(output)
-    features = result.features
-    for row, payload in render_results(result):
-        yield result_key(pattern, job_id, int(features.ids[row]), features.identifiers[row]), payload
-
-
-def _finding(result: PartitionResult, row: int, failure: Failure) -> Finding:
+def _finding(result: PartitionResult, row: int, failure: Failure, kind: str) -> Finding:
     return Finding(
         feature=int(result.features.ids[row]),
         identifier=result.features.identifiers[row],
         verdict=Verdict.FAILED,
-        kind="failed",
+        kind=kind,
         message=failure.message,
     )

@@ -138,6 +138,11 @@ class ScriptSupervisor:
         """What setup() declared."""
         return self._opened().evalscript
 
+    def restart(self) -> None:
+        """End the session; the next call opens another."""
+        self._prelude.clear()
+        self._close()
+
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
         """As in ScriptSession; a session that dies over it is given a second chance."""
         return self._twice("preprocess", lambda session: session.preprocess(scenes, interval))

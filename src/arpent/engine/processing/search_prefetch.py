@@ -1,4 +1,4 @@
-"""Search prefetch: asks a catalogue for months at once, so that a year of intervals takes four requests."""
+"""Search prefetch: asks a catalogue for months at once, so that a year of intervals takes about four requests."""
 
 from __future__ import annotations
 
@@ -48,4 +48,4 @@ class SearchAhead:
             self._answers[collection.id] = answer
         if collection.timeless:
             return answer.items
-        return tuple(item for item in answer.items if interval.contains(item.instant))
+        return tuple(item for item in answer.items if item.within(interval))

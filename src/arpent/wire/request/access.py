@@ -10,17 +10,19 @@ import re
 from pydantic import SecretStr
 
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.location import Credentials, Location
+from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, Location
 from arpent.wire.request.schema import Access, GsAccess, S3Access
 
-PLACEHOLDERS = frozenset({"<REQUEST_ID>", "<ID>", "<IDENTIFIER>"})
+PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})
 """What a template may hold."""
-NAMING = frozenset({"<ID>", "<IDENTIFIER>"})
+NAMING = frozenset({ID, IDENTIFIER})
 """One of these must be in a template, or all features would write the same object."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::[^:\s]*:role/[^:\s]+")
 """The account is empty in Ceph, or a tenant's name."""
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""It becomes part of a host's name."""
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
 
 
@@ -42,7 +44,7 @@ def write_prefix(access: Access, parameter: str, client: str | None = None) -> L
         known = ", ".join(sorted(PLACEHOLDERS))
         raise InvalidRequest.at(at, f"has an unknown placeholder {min(unknown)}; there are {known}")
     if used and not used & NAMING:
-        raise InvalidRequest.at(at, "is a template and must hold <ID> or <IDENTIFIER>, else features share one object")
+        raise InvalidRequest.at(at, f"is a template and must hold {ID} or {IDENTIFIER}, else features share one object")
     return location
 
 
@@ -81,6 +83,8 @@ def _s3_credentials(access: S3Access, parameter: str, client: str | None) -> Cre
     role = access.iam_role_arn or None
     if role is not None and not _ROLE.fullmatch(role):
         raise InvalidRequest.at(f"{parameter}->iamRoleARN", "must look like arn:aws:iam::ACCOUNT:role/NAME")
+    if access.region and not _REGION.fullmatch(access.region):
+        raise InvalidRequest.at(f"{parameter}->region", "must be made of letters, digits, '-', '_' and '.'")
     return Credentials(
         access_key=key,
         secret_access_key=secret,

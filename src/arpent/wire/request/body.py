@@ -1,20 +1,16 @@
-"""Body: the text of a request body → JSON object; an evalscript sent beside it put in; secrets taken out."""
+"""Body: the text of a request body → JSON object; an evalscript sent beside it put in."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import EmptyBody, InvalidRequest
 
-SECRETS = frozenset({"secretaccesskey", "credentials"})
-"""Names, in lower case, of fields that never come back, at whatever depth (sentinelhub.md 1.3)."""
-
-
-FORGOTTEN = "***"
-"""What stands in a stored body for a secret once the job has ended."""
-KEYS = SECRETS | {"accesskey"}
-"""Names of fields that are worth nothing without each other."""
+MAXIMUM_DEPTH = 64
+"""Levels of objects and lists in a body; a MultiPolygon needs eight. What is stored must be read by everybody later."""
 
 
 def read_json(text: str) -> dict[str, Any]:
@@ -23,6 +19,10 @@ def read_json(text: str) -> dict[str, Any]:
         raise EmptyBody("Request body should be non-empty.")
     try:
         body = json.loads(text, parse_constant=_refuse_constant)
+        if deeper_than(body, MAXIMUM_DEPTH):
+            raise RecursionError
+        if "\\u0000" in text and cleaned(body) != body:
+            raise InvalidRequest("The request body holds a NUL character (\\u0000); leave it out.")
         text.encode()
         json.dumps(body, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -32,12 +32,27 @@ def read_json(text: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise InvalidRequest("The request body holds half a character (a lone surrogate); send UTF-8.") from None
     except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+        message = f"The request body is nested too deeply: it may have {MAXIMUM_DEPTH} levels of objects and lists."
+        raise InvalidRequest(message) from None
     except ValueError:
         raise InvalidRequest("The request body holds a number with too many digits.") from None
     if not isinstance(body, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return body
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether a JSON value has more levels of objects and lists; however deep it is, this needs no stack."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [inner for each in level for inner in _members(each)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def with_evalscript(text: str, script: str) -> str:
@@ -52,28 +67,6 @@ def with_evalscript(text: str, script: str) -> str:
         raise InvalidRequest.at("aggregation->evalscriptReference", "cannot stand beside the part `evalscript`")
     aggregation["evalscript"] = script
     return json.dumps(body, ensure_ascii=False)
-
-
-def without_secrets(value: Any) -> Any:
-    """A JSON value without the fields that hold secrets; all else is as it was."""
-    if isinstance(value, dict):
-        return {name: without_secrets(inner) for name, inner in value.items() if name.lower() not in SECRETS}
-    if isinstance(value, list):
-        return [without_secrets(inner) for inner in value]
-    return value
-
-
-def without_forgotten(text: str) -> str:
-    """A stored body; where a secret has been forgotten, its key goes too, and the machine's own access holds."""
-    return json.dumps(_remembered(json.loads(text)), ensure_ascii=False) if f'"{FORGOTTEN}"' in text else text
-
-
-def _remembered(value: Any) -> Any:
-    if isinstance(value, dict):
-        lost = any(name.lower() in SECRETS and inner == FORGOTTEN for name, inner in value.items())
-        kept = {name: inner for name, inner in value.items() if not (lost and name.lower() in KEYS)}
-        return {name: _remembered(inner) for name, inner in kept.items()}
-    return [_remembered(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from arpent.domain.calculation import Calculations, Histogram, OutputCalculations
+from arpent.domain.calculation import MAXIMUM_BINS, Calculations, Histogram, OutputCalculations
 from arpent.domain.errors import InvalidRequest
-from arpent.wire.request.schema import MAXIMUM_BINS, CalculationsEntry, HistogramEntry
+from arpent.wire.request.schema import CalculationsEntry, HistogramEntry
 
 
 def calculations(entries: Mapping[str, CalculationsEntry] | None) -> Calculations:
@@ -37,22 +37,18 @@ def read_histogram(entry: HistogramEntry, at: str) -> Histogram:
             raise InvalidRequest.at(f"{at}->bins", "must ascend, each edge greater than the one before")
         return Histogram(bins=tuple(float(edge) for edge in entry.bins), integer=_integer(entry.bins))
     low, high = entry.low_edge, entry.high_edge
-    if low is not None and high is not None:
-        _check_edges(low, high, entry.bin_width, at)
-    return Histogram(
+    if low is not None and high is not None and low >= high:
+        raise InvalidRequest.at(f"{at}->highEdge", "must be greater than lowEdge")
+    wish = Histogram(
         bin_count=entry.bin_count,
         bin_width=_float(entry.bin_width),
         low_edge=_float(low),
         high_edge=_float(high),
         integer=_integer([number for number in (entry.bin_width, low, high) if number is not None]),
     )
-
-
-def _check_edges(low: float, high: float, width: float | None, at: str) -> None:
-    if low >= high:
-        raise InvalidRequest.at(f"{at}->highEdge", "must be greater than lowEdge")
-    if width is not None and (high - low) / width > MAXIMUM_BINS:
+    if (bins := wish.known_bins) is not None and bins > MAXIMUM_BINS:
         raise InvalidRequest.at(f"{at}->binWidth", f"makes more than {MAXIMUM_BINS} bins; widen it")
+    return wish
 
 
 def _integer(numbers: list[int | float]) -> bool | None:

@@ -13,11 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from arpent.domain.calculation import MAXIMUM_BINS
+from arpent.domain.grid import MAXIMUM_SIDE
 from arpent.domain.interval import LastInterval
 from arpent.domain.request import MosaickingOrder, Resampling
-
-MAXIMUM_BINS = 65_536
-"""Bins of one histogram, at most: a limit of ours that keeps one request from filling the memory."""
 
 
 def _number(value: object) -> object:
@@ -145,8 +144,8 @@ class StatisticalAggregation(Shape):
 
     time_range: TimeRange
     aggregation_interval: AggregationInterval
-    width: Number | None = Field(None, description="1 to 2500; a fraction is cut off")
-    height: Number | None = Field(None, description="1 to 2500; a fraction is cut off")
+    width: Number | None = Field(None, description=f"1 to {MAXIMUM_SIDE}; a fraction is cut off")
+    height: Number | None = Field(None, description=f"1 to {MAXIMUM_SIDE}; a fraction is cut off")
     resx: Number | None = Field(None, gt=0, description="Units of the CRS")
     resy: Number | None = Field(None, gt=0, description="Units of the CRS")
     evalscript: str | None = None

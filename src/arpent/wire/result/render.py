@@ -20,15 +20,16 @@ CHUNK = 1024
 """Features rendered at once: enough for columns to pay, few enough to keep the texts small."""
 
 
-def render_results(result: PartitionResult) -> Iterator[tuple[int, bytes]]:
-    """(row, content of its file) for every feature.
+def render_results(result: PartitionResult, within: range | None = None) -> Iterator[tuple[int, bytes]]:
+    """(row, content of its file) for every feature, or for those of these rows.
 
     `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files without
     a word, and finds failed intervals by their `error` (sentinelhub.md 3.1). All intervals failed: FAILED.
     """
     features = result.features
-    for begin in range(0, len(features), CHUNK):
-        rows = range(begin, min(begin + CHUNK, len(features)))
+    wanted = range(len(features)) if within is None else within
+    for begin in range(wanted.start, wanted.stop, CHUNK):
+        rows = range(begin, min(begin + CHUNK, wanted.stop))
         bodies = _bodies(result, rows, partial=b"OK")
         ids = numbers(np.asarray(features.ids[rows.start : rows.stop], np.int64))
         for row, text, body in zip(rows, ids, bodies, strict=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from arpent.adapters.catalogs.item import belongs
+from arpent.adapters.catalogs.item import read_items
 from arpent.adapters.collections.files import load_collections
 
 L1C, L2A = (load_collections()[name] for name in ("sentinel-2-l1c", "sentinel-2-l2a"))
@@ -28,7 +28,9 @@ def item(name: str = "tile", collection: str | None = None, *assets: str, **fiel
 
 def level(document: dict[str, Any]) -> set[str]:
     """To which collections of a folder it belongs."""
-    return {found.id[-3:] for found in (L1C, L2A) if belongs(document, found, folder=True)}
+    placed = document | {"geometry": {"type": "Point", "coordinates": [0, 0]}}
+    placed["properties"] = {"datetime": "2023-08-13T10:00:00Z", **document["properties"]}
+    return {found.id[-3:] for found in (L1C, L2A) if list(read_items([(placed, "/x.json")], found, folder=True))}
 
 
 @pytest.mark.parametrize(
@@ -65,10 +67,11 @@ def test_an_item_is_of_one_level_or_of_none(document: dict[str, Any], expected: 
 
 def test_an_item_that_does_not_say_is_named(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert not belongs(item("nobody knows"), L2A, folder=True)
-        assert not belongs(item("nobody knows"), L2A, folder=True)
-    assert caplog.text.count("'nobody knows' is left out") == 1
-    assert "set its `collection` to sentinel-2-l2a" in caplog.text
+        assert list(read_items([(item("nobody knows"), "/x.json")] * 2, L2A, folder=True)) == []
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert line.startswith("Item 'nobody knows' does not say whether it is of sentinel-2-l2a")
+    assert "set its `collection` to sentinel-2-l2a" in line
+    assert line.endswith("It is left out.")
 
 
 def test_real_items_are_of_the_level_that_their_names_say(shared_data: Path) -> None:
@@ -84,7 +87,7 @@ def test_real_items_are_of_the_level_that_their_names_say(shared_data: Path) -> 
         silent = document | {"id": "tile", "collection": "mine"}
         silent["properties"] = {name: value for name, value in document["properties"].items() if "product" not in name}
         for each in (document, document | {"properties": silent["properties"]}, silent):
-            if any(belongs(each, found, folder=True) for found in (L1C, L2A)):
-                assert level(each) == expected, path.name
+            if found := level(each):
+                assert found == expected, path.name
                 seen += 1
     assert seen > 40

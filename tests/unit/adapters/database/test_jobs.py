@@ -12,7 +12,7 @@ from arpent.adapters.database import schema
 from arpent.adapters.database.connection import make_engine, writing
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import InvalidSetting, WorldError
 from arpent.domain.job import Status
 from arpent.domain.ports.jobs import SortKey
 from tests.support.databases import database
@@ -37,12 +37,46 @@ def test_requests_are_encrypted_at_rest(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_another_key_is_explained(engine: Engine) -> None:
-    job = make_job(body=BODY)
+    job = make_job(body=BODY, status=Status.PROCESSING)
     SqlJobStore(engine, body_cipher(b"one")).add(job)
     for cipher in (None, body_cipher(b"other")):
-        with pytest.raises(WorldError, match="ARPENT_SECRET_KEY") as caught:
-            SqlJobStore(engine, cipher).get(job.id)
-        assert not caught.value.transient
+        found = SqlJobStore(engine, cipher).get(job.id)
+        assert (found.status, found.unreadable) == (Status.FAILED, True)
+        assert "set ARPENT_SECRET_KEY to the key they were stored with" in (found.error or "")
+    assert SqlJobStore(engine, body_cipher(b"one")).get(job.id) == job, "looking at it has changed nothing"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "PARTIAL"}, {"user_action": "PAUSE"}, {"stop_reason": "RAIN"}, {"estimate": "{"},
+        {"estimate": "[" * 100_000}, {"body": b"\xff\xfe"}, {"body": b"gAAAAnothing"},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_broken_row_costs_itself(engine: Engine, wrong: dict[str, object]) -> None:
+    store, jobs = SqlJobStore(engine, body_cipher(b"one")), [make_job(body=BODY) for _ in range(3)]
+    for job in jobs:
+        store.add(job)
+    with writing(engine) as connection:
+        connection.execute(schema.jobs.update().where(schema.jobs.c.id == jobs[1].id).values(wrong))
+    found = {job.id: job for job in store.list("anna", SortKey.CREATED, 0, 9)}
+    assert [found[job.id].unreadable for job in jobs] == [False, True, False]
+    assert found[jobs[1].id].status is Status.FAILED
+    assert "cannot be read from the server's database" in (found[jobs[1].id].error or "")
+    assert found[jobs[0].id] == jobs[0]
+
+
+def test_a_broken_finding_costs_itself(engine: Engine) -> None:
+    store, job = SqlJobStore(engine), make_job()
+    store.add(job)
+    rows = [
+        {"job_id": job.id, "feature": feature, "kind": "k", "verdict": verdict, "message": "m"}
+        for feature, verdict in ((1, "FAILED"), (2, "PERHAPS"), (3, "WARNING"))
+    ]
+    with writing(engine) as connection:
+        connection.execute(schema.findings.insert(), rows)
+    assert [each.kind for each in store.findings(job.id, 0, 9)] == ["k", "unreadable", "k"]
 
 
 @pytest.mark.parametrize("sort", SortKey)
@@ -68,7 +102,12 @@ def test_ended_jobs_cost_the_runner_nothing(engine: Engine) -> None:
 
 
 def test_a_database_that_cannot_be_opened_is_explained(tmp_path: Path) -> None:
-    store = SqlJobStore(make_engine(f"sqlite:///{tmp_path / 'missing' / 'jobs.db'}"))
+    url = f"sqlite:///{tmp_path / 'missing' / 'jobs.db'}"
+    with pytest.raises(InvalidSetting, match=r"ARPENT_DATABASE_URL .*missing: make it"):
+        make_engine(url)
+    (tmp_path / "missing").mkdir()
+    store = SqlJobStore(make_engine(url))
+    (tmp_path / "missing").rmdir()  # a disk that is taken away may come back
     with pytest.raises(WorldError, match="unable to open database file") as caught:
         store.get(make_job().id)
     assert caught.value.transient

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from arpent.adapters.database import schema
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher
-from arpent.adapters.database.retention import SqlRetention, scrub
+from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import JobNotFound
 from arpent.domain.job import Status
@@ -31,14 +30,6 @@ CIPHER = body_cipher(b"key")
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with database("sqlite", tmp_path) as engine:
         yield engine
-
-
-def test_scrub_takes_secrets_and_nothing_else() -> None:
-    clean = json.loads(scrub(BODY))
-    expected = json.loads(BODY)
-    expected["output"]["s3"]["secretAccessKey"] = "***"
-    assert clean == expected
-    assert scrub("secretAccessKey: hunter2") == "{}"
 
 
 def test_only_final_jobs_are_scrubbed(engine: Engine) -> None:
@@ -59,6 +50,38 @@ def test_only_final_jobs_are_scrubbed(engine: Engine) -> None:
     scrubbed = {status for status, job in ended.items() if "hunter2" not in jobs.get(job.id).body}
     assert scrubbed == {Status.DONE, Status.FAILED}
     assert "hunter2" in jobs.get(retried.id).body
+
+
+def test_what_failed_keeps_its_keys_for_a_while(engine: Engine) -> None:
+    jobs = SqlJobStore(engine, CIPHER)
+    failed, done = (make_job(status=status, body=BODY, last_updated=START) for status in (Status.FAILED, Status.DONE))
+    jobs.add(failed)
+    jobs.add(done)
+    sweep = SqlRetention(engine, CIPHER)
+    assert sweep.scrub_final(LATER, failed_before=START) == 1
+    assert ("hunter2" in jobs.get(failed.id).body, "hunter2" in jobs.get(done.id).body) == (True, False)
+    assert sweep.scrub_final(LATER, failed_before=LATER) == 1
+    assert "hunter2" not in jobs.get(failed.id).body
+
+
+@pytest.mark.parametrize("deep", [400, 100_000])
+def test_one_odd_request_stops_no_sweep(engine: Engine, deep: int, caplog: pytest.LogCaptureFixture) -> None:
+    """One nested deep, one sealed with a key that is gone, one that is no text; the others lose their secrets."""
+    jobs, lost = SqlJobStore(engine, CIPHER), SqlJobStore(engine, body_cipher(b"gone"))
+    good = [make_job(status=Status.DONE, body=BODY, last_updated=START) for _ in range(6)]
+    nested = make_job(status=Status.DONE, body=f'{{"a": {"[" * deep}{"]" * deep}}}', last_updated=START)
+    sealed, broken = (make_job(status=Status.DONE, body=BODY, last_updated=START) for _ in range(2))
+    for job in (*good[:2], nested, *good[2:4], broken, *good[4:]):
+        jobs.add(job)
+    lost.add(sealed)
+    with engine.begin() as connection:
+        connection.execute(schema.jobs.update().where(schema.jobs.c.id == broken.id).values(body=b"\xff"))
+    sweep = SqlRetention(engine, CIPHER)
+    assert sweep.scrub_final(LATER) == 7
+    assert all("hunter2" not in jobs.get(job.id).body for job in (*good, nested))
+    assert sweep.scrub_final(LATER) == 0
+    assert len([each for each in caplog.messages if "passes over" in each]) == 2, "each is told once"
+    assert sweep.forget(LATER) == 9, "it needs not be read to be forgotten"
 
 
 def test_old_ended_jobs_are_forgotten_whole(engine: Engine) -> None:

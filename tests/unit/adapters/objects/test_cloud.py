@@ -52,6 +52,32 @@ def test_wrong_keys_are_named_without_the_secret(server: LoopbackS3) -> None:
     assert not caught.value.transient
 
 
+@pytest.mark.parametrize("action", ["read", "write", "list", "download"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"access_key": "a\nb"},
+        {"access_key": "a\0b"},
+        {"region": "eu\nwest"},
+        {"region": "é\x7f"},
+    ],
+    ids=repr,
+)
+def test_a_panic_of_the_client_is_an_error_that_names_the_fields(
+    server: LoopbackS3, tmp_path: Path, odd: dict[str, str], action: str
+) -> None:
+    place = replace(PLACE, credentials=replace(KEYS, **odd))
+    store = opened(server)
+    calls = {
+        "read": lambda: store.read(place),
+        "write": lambda: store.write(place, b"x"),
+        "list": lambda: list(store.list(place)),
+        "download": lambda: store.download(place, tmp_path / "a"),
+    }
+    with pytest.raises(StorageDenied, match=rf"Cannot {'read' if action == 'download' else action} s3://bucket"):
+        calls[action]()
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_short_fault_is_not_noticed(server: LoopbackS3, status: int) -> None:
     server.faults = [status]

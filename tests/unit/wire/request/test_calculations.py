@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from arpent.domain.calculation import Histogram
+from arpent.domain.calculation import MAXIMUM_BINS, Histogram
 from arpent.domain.errors import InvalidRequest
+from arpent.domain.evalscript import SampleType
 from arpent.wire.request.parse import parse_batch
+from arpent.zonal.histogram import check_histogram
 from tests.unit.wire.bodies import BATCH, text
 
 
@@ -69,6 +71,30 @@ def test_histograms_refused(histogram: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parsed(json.dumps(histogram))
     assert [name for name, _ in caught.value.violations] == [f"calculations->default->histograms->default{field}"]
+
+
+@pytest.mark.parametrize("bins", [1, MAXIMUM_BINS - 1, MAXIMUM_BINS, MAXIMUM_BINS + 1, 65_536, 65_537])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda bins: {"nBins": bins},
+        lambda bins: {"nBins": bins, "lowEdge": 0.0, "highEdge": 1.0},
+        lambda bins: {"bins": [float(edge) for edge in range(bins + 1)]},
+        lambda bins: {"binWidth": 0.5, "lowEdge": 0.0, "highEdge": bins / 2},
+        lambda bins: {"binWidth": 0.5, "lowEdge": 0.0, "highEdge": bins / 2 - 0.25},
+    ],
+    ids=["nBins", "nBins-between", "bins", "binWidth", "binWidth-cut"],
+)
+def test_what_is_created_is_what_the_analysis_takes(form: Any, bins: int) -> None:
+    """One limit: nothing that was created is refused later for its bins, and the limit itself is allowed."""
+    literal = json.dumps(form(bins))
+    if bins <= MAXIMUM_BINS:
+        wish = parsed(literal)
+        assert wish.known_bins == bins
+        check_histogram(wish, SampleType.FLOAT32, lenient=True)
+    else:
+        with pytest.raises(InvalidRequest, match=r"histograms->default->(nBins|bins|binWidth)"):
+            parsed(literal)
 
 
 def test_percentiles_by_output_and_band() -> None:

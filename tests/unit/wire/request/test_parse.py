@@ -91,6 +91,8 @@ def test_sampling(changes: dict[str, Any], sampling: Resolution | Size) -> None:
         ({"input.features.s3.url": REMOVE}, "input->features->s3->url"),
         ({"input.features.s3.accessKey": REMOVE}, "input->features->s3->accessKey"),
         ({"input.features.s3.secretAccessKey": ""}, "input->features->s3->secretAccessKey"),
+        ({"input.features.s3.region": "eu central/1"}, "input->features->s3->region"),
+        ({"output.s3.region": "evil.example/"}, "output->s3->region"),
         ({"input.bounds": {"bbox": [0, 0, 1, 1]}}, "input->bounds"),
         ({"input.data": []}, "input->data"),
         ({"input.data.0.type": REMOVE}, "input->data->0->type"),

@@ -9,6 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, or_
 
 from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions, payloads
 from arpent.adapters.database.work.payload import unpack
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
+from arpent.domain.errors import DatabaseRefused
+from arpent.domain.feature import Features
 from arpent.domain.job import Status
 from arpent.domain.partition import Partition
 from arpent.domain.ports.jobs import Lease
@@ -57,9 +60,11 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
     )
     if taken.rowcount == 0:
         return None
-    counts = select(jobs.c.failures, jobs.c.vanished).where(jobs.c.id == job_id)
-    failures, vanished = connection.execute(counts).one()
-    return Lease(job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished)
+    counts = select(jobs.c.failures, jobs.c.vanished, jobs.c.waiting_since).where(jobs.c.id == job_id)
+    failures, vanished, since = connection.execute(counts).one()
+    return Lease(
+        job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished, waiting_since=since
+    )
 
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
@@ -86,11 +91,27 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     payload = connection.execute(
         select(payloads.c.features).where(payloads.c.job_id == job_id, payloads.c.number == number)
     ).scalar_one()
-    partition = Partition(number=number, features=unpack(payload), round=chosen.round, again=chosen.claims > 0)
+    partition = Partition(number=number, features=_features(payload), round=chosen.round, again=chosen.claims > 0)
     return Lease(
         job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths,
         vanished=vanished,
     )  # fmt: skip
+
+
+def _features(payload: bytes) -> Features:
+    """Raises DatabaseRefused where what comes back is not what was stored."""
+    try:
+        with panics_as_errors():
+            return unpack(payload)
+    except Exception as error:
+        raise DatabaseRefused(sentence(error, "A partition cannot be read from the server's database")) from error
+
+
+def fail_job(connection: Connection, job_id: str, error: str, now: datetime) -> None:
+    """A job whose work cannot even be claimed ends, so that it keeps nobody else's waiting."""
+    alive = jobs.c.status.in_((Status.ANALYSING, Status.PROCESSING))
+    ended = {"status": Status.FAILED.value, "error": error, "last_updated": now, "version": jobs.c.version + 1}
+    connection.execute(update(jobs).where(jobs.c.id == job_id, alive).values(ended))
 
 
 def _free(table: Table, now: datetime) -> ColumnElement[bool]:

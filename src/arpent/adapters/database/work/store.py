@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,11 +18,13 @@ from arpent.adapters.database.work import bisect as halves
 from arpent.adapters.database.work import claims
 from arpent.adapters.database.work import reopen as retries
 from arpent.adapters.database.work.payload import pack
-from arpent.domain.errors import LeaseLost
+from arpent.domain.errors import DatabaseRefused, LeaseLost
 from arpent.domain.finding import Finding
 from arpent.domain.job import Progress, Status
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.jobs import Lease
+
+log = logging.getLogger(__name__)
 
 CHUNK = 4
 """Partitions per transaction of `add`: nobody else's write waits longer than these take, and no more are in memory
@@ -44,9 +47,15 @@ class SqlWorkStore:
             candidates = claims.claimable(connection, now, analyses=analyses, partitions=partitions)
         until = now + timedelta(seconds=seconds)
         for job_id, status in candidates:
-            with writing(self._engine) as connection:
-                take = claims.take_analysis if status is Status.ANALYSING else claims.take_partition
-                lease = take(connection, job_id, now, until)
+            take = claims.take_analysis if status is Status.ANALYSING else claims.take_partition
+            try:
+                with writing(self._engine) as connection:
+                    lease = take(connection, job_id, now, until)
+            except DatabaseRefused as error:
+                log.error("The work of a request cannot be claimed: %s", error, exc_info=error, extra={"job": job_id})
+                with writing(self._engine) as connection:
+                    claims.fail_job(connection, job_id, str(error), now)
+                continue
             if lease is not None:
                 return lease
         return None
@@ -85,6 +94,8 @@ class SqlWorkStore:
                     incomplete=partitions.c.incomplete + outcome.incomplete,
                     processing_units=partitions.c.processing_units + outcome.processing_units,
                 )
+            if lease.partition is None:  # what may be analysed again has all its patience again
+                statement = statement.values(vanished=0, waiting_since=None, waiting_for=None)
             _held(connection.execute(statement.values(token=None, leased_until=None, failures=0)), lease)
             if outcome is not None:
                 _insert_findings(connection, lease, outcome.findings)
@@ -100,6 +111,19 @@ class SqlWorkStore:
             statement = statement.values(vanished=_table(lease).c.vanished + 1)
         with writing(self._engine) as connection:
             connection.execute(statement)
+
+    def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
+        assert lease.partition is None, "a partition is released"
+        waits = {
+            "token": None,
+            "leased_until": None,
+            "not_before": retry_at,
+            "failures": jobs.c.failures + 1,
+            "waiting_since": lease.waiting_since or now,
+            "waiting_for": reason,
+        }
+        with writing(self._engine) as connection:
+            connection.execute(_leased(lease).values(waits))
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         assert lease.partition is not None, "an analysis is not cut"

@@ -1,7 +1,8 @@
-"""Executor on a Dask cluster: partitions run wherever its workers are; only counts come back.
+"""Executor on a Dask cluster: partitions run wherever its workers are; counts and findings come back.
 
-The client lives on an event loop of its own thread: this is the other place, beside the HTTP server, where arpent is
-asynchronous. Nothing here waits for the cluster, so that leases are renewed in time.
+The client lives on an event loop of its own thread: beside the HTTP server, this and the ticket are where arpent is
+asynchronous. Leases must be renewed in time, so nothing here waits for work to end; only a scheduler is waited for, for
+CONNECT_SECONDS at most, when it is looked for and when it is first asked for its workers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from dask import config
-from distributed import Client
+from distributed import Client, Security
 
 from arpent.adapters.executors.dask.heartbeats import Heartbeats, WorkerHeartbeat
 from arpent.adapters.executors.dask.task import Work
@@ -178,13 +179,21 @@ class DaskExecutor:
             return self._client
 
     def _connect(self) -> Client:
+        if self._address.startswith("tls:") and not _has_certificates():
+            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates")
         try:
             return Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
-        except TypeError:  # what Dask raises where it finds no certificates
-            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates") from None
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             hint = f" (is it one with TLS, and do {TLS_SETTINGS} fit?)" if self._address.startswith("tls:") else ""
             raise WorldError(f"No Dask scheduler answers at {self._address}{hint}", transient=True) from error
+
+
+def _has_certificates() -> bool:
+    """Looked at before a client is made: one that cannot begin hangs, and is noisy, when it goes."""
+    try:
+        return Security().get_connection_args("client").get("ssl_context") is not None
+    except (OSError, ValueError):  # no such file, or no certificate
+        return False
 
 
 def _may_be_overheard(address: str) -> bool:

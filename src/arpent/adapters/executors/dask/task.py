@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from distributed import get_worker
 
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
@@ -35,13 +36,14 @@ class Work:
         if self._prepare is not None:
             _prepared(self._prepare)
         try:
-            return self._function(self._lease)
+            with panics_as_errors():
+                return self._function(self._lease)
         except ArpentError:
             raise
         except Exception as error:
             # Its class may exist on the worker only, and could then not be read where it is waited for.
             logging.getLogger(__name__).exception("A partition broke", extra={"job": self._lease.job_id})
-            raise ArpentError(f"arpent failed: {type(error).__name__}: {error}") from None
+            raise environment_fault(error) or ArpentError(sentence(error)) from None
 
     def __repr__(self) -> str:
         return self.name

@@ -8,7 +8,7 @@ from concurrent import futures
 from distributed import Future, KilledWorker
 from distributed.comm import CommClosedError
 
-from arpent.domain.errors import ArpentError, WorkerDied, WorkLost, WorldError
+from arpent.domain.errors import ArpentError, EnvironmentFault, WorkerDied, WorkLost, WorldError
 from arpent.domain.partition import Outcome
 
 
@@ -39,7 +39,7 @@ class DaskTicket:
         except ArpentError:
             raise
         except Exception as error:  # what a partition raises is ours, see Work: the worker could not even begin
-            raise WorldError(f"A worker of the cluster cannot do arpent's work: {error}", transient=True) from error
+            raise EnvironmentFault(f"A worker of the cluster cannot do arpent's work: {error}") from error
 
     def cancel(self) -> None:
         """Work that has begun goes on in its worker, but its outcome is not wanted any more."""

@@ -1,4 +1,4 @@
-"""ProcessExecutor: this machine's processes; a worker that dies costs its own ticket only (docs/adr/0007)."""
+"""ProcessExecutor: a worker that dies costs its own ticket only (docs/adr/0007-worker-processes.md)."""
 
 from __future__ import annotations
 

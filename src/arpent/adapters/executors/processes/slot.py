@@ -9,7 +9,8 @@ from threading import Thread
 
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker import Worker, opened
-from arpent.domain.errors import WorkerDied, WorldError
+from arpent.domain.boundary.unforeseen import panics_as_errors
+from arpent.domain.errors import EnvironmentFault, WorkerDied
 
 STARTS = 3
 """So many workers in a row may end while they start; one that died idle comes on top."""
@@ -27,7 +28,8 @@ class Slot(Thread):
     def run(self) -> None:
         while (ticket := self._tickets.get()) is not None:
             try:
-                self._perform(ticket)
+                with panics_as_errors():
+                    self._perform(ticket)
             except Exception as error:
                 ticket.settle(error)
         self.kill()
@@ -65,10 +67,12 @@ class Slot(Thread):
             except EOFError:
                 cause = self._bury()
             except OSError as error:
-                raise WorldError(f"No worker process can be had: {error}", transient=True) from error
+                raise EnvironmentFault(f"No worker process can be had: {error}") from error
             else:
                 return self._worker
-        raise WorldError(f"Worker processes end before they can begin ({cause}): see the log", transient=True)
+        raise EnvironmentFault(
+            f"Worker processes end before they can begin ({cause}); the server's log has the details"
+        )
 
     def _bury(self) -> str:
         worker, self._worker = self._worker, None

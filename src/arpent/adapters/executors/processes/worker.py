@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from traceback import format_exc
 
+from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
+from arpent.domain.errors import ArpentError
 from arpent.domain.partition import Outcome
 
 LOOK_SECONDS = 0.1
@@ -127,15 +129,16 @@ def _live(link: Connection, parent: int, prepare: Callable[[], None] | None) -> 
 def _done(parcel: bytes) -> bytes:
     """The pickled outcome of pickled work, or what it raised and where."""
     try:
-        function, lease = pickle.loads(parcel)
-        return pickle.dumps((function(lease), ""))
+        with panics_as_errors():
+            function, lease = pickle.loads(parcel)
+            return pickle.dumps((function(lease), ""))
     except Exception as error:
         where = f"In the worker:\n{format_exc()}"
         try:
             answer = pickle.dumps((error, where))
             pickle.loads(answer)  # some errors can be pickled, but not be had back
         except Exception:
-            return pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), where))
+            return pickle.dumps((ArpentError(sentence(error)), where))
         return answer
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from arpent.adapters.scripts.v8.launcher import ChildProcess
 from arpent.adapters.scripts.v8.protocol import ChannelClosed, Message
+from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptTimeout
 from arpent.evalscript.program import engine, line_offset, parsing, program, script_error, syntax_error
 
@@ -91,7 +92,7 @@ class Dialogue:
         except (ValueError, RecursionError):
             parsed = None
         if isinstance(parsed, dict):
-            return parsed
+            return cleaned(parsed)
         raise ScriptExecutionError("the interpreter answered nonsense")
 
     def _exchange(self, message: Mapping[str, object], descriptor: int | None) -> Message:
@@ -102,7 +103,7 @@ class Dialogue:
         try:
             asked = {**message, "seconds": seconds}
             channel.send(asked, () if descriptor is None else (descriptor,), seconds + _GRACE)
-            answer = channel.receive(seconds + _GRACE)
+            answer = cleaned(channel.receive(seconds + _GRACE))
         except TimeoutError:
             raise self._over("time") from None
         except (ChannelClosed, ValueError, RecursionError):

@@ -12,7 +12,7 @@ import weakref
 from dataclasses import dataclass
 
 from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import EnvironmentFault
 
 _PATIENCE = 60.0
 _LONGEST_ANSWER = 4 << 20
@@ -44,7 +44,7 @@ class Nursery:
         self._zygote: _Zygote | None = None
 
     def start(self) -> ChildProcess:
-        """A new interpreter. Raises WorldError if none can be had."""
+        """A new interpreter. Raises EnvironmentFault if none can be had."""
         with self._lock:
             for _ in range(2):
                 zygote = self._running()
@@ -52,7 +52,7 @@ class Nursery:
                     return zygote.spawn()
                 except (ChannelClosed, TimeoutError, ValueError):
                     self._stop()
-        raise WorldError("no interpreter for evalscripts could be started", transient=True)
+        raise EnvironmentFault("No interpreter for evalscripts can be started; the server's log has the details")
 
     def end(self, child: ChildProcess) -> int:
         """Kill an interpreter if it still lives; how it ended (a negative number is a signal)."""

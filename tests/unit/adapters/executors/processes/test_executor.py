@@ -20,7 +20,7 @@ import pytest
 
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from arpent.domain.errors import AssetUnreadable, WorkerDied, WorldError
+from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
@@ -126,7 +126,7 @@ class TestProcesses:
         assert caught.value.transient
 
     def test_bring_back_what_cannot_travel(self, executor: ProcessExecutor) -> None:
-        with pytest.raises(RuntimeError, match=r"Peculiar: B04\.tif: truncated"):
+        with pytest.raises(ArpentError, match=r"^arpent failed here \(Peculiar\); the server's log has the details$"):
             wait_for(executor.submit(fail_peculiarly, lease()))
         with pytest.raises((AttributeError, pickle.PicklingError)):
             wait_for(executor.submit(lambda _: Outcome(done=0, failed=0), lease()))

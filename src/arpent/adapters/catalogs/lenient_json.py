@@ -1,0 +1,17 @@
+"""JSON as STAC catalogues write it: with a byte order mark, in UTF-16, with Python's NaN, with half a character."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+
+
+def loads(payload: bytes | str) -> object:
+    """What the text says. NaN and infinities are no values: null. Raises ValueError if it is no JSON at all, and
+    RecursionError if it is nested too deep."""
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        text = payload if isinstance(payload, bytes) else payload.removeprefix("\ufeff")
+        return json.loads(text, parse_constant=lambda _: None)

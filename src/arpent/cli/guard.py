@@ -1,0 +1,84 @@
+"""Guard: every error of a command is one line that says what is wrong and what to do, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
+
+FAULT, MISUSE = 1, 2
+"""Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
+WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
+"""Ends that are the framework's, or the caller's own wish."""
+
+
+class Guarded(TyperGroup):
+    """A command line; what its commands raise, those of nested groups too, is told here and nowhere else."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WAYS_OUT:
+            raise
+        except BaseException as error:  # panics of libraries in Rust are no Exception
+            if _shows_traceback():
+                raise
+            line, code = told(error)
+            Console(stderr=True).print(f"[red]arpent:[/] {escape(line)}", soft_wrap=True, highlight=False)
+            raise typer.Exit(code) from None
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """The line and the exit code of an error."""
+    text = next((each for each in (error, error.__cause__) if isinstance(each, UnicodeEncodeError)), None)
+    if text is not None:
+        return f"{text.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
+    if isinstance(error, ArpentError):
+        return _one_line(str(error)), FAULT if isinstance(error, ScriptError) else MISUSE
+    if isinstance(error, OSError) and error.strerror:
+        files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        return f"{files or 'the system'}: {error.strerror}", MISUSE
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    words = _one_line(f"{type(error).__name__}: {error}")
+    return f"unexpected {words} ({place}). Run it again with ARPENT_TRACEBACK=true, and report what it shows", FAULT
+
+
+def read_text(path: Path, what: str) -> str:
+    """A file that a caller names, as text. Raises InvalidRequest if it cannot be read, or is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{what} {path} is not UTF-8: see byte {error.start}") from None
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{what} {path} cannot be read: {getattr(error, 'strerror', error)}") from None
+
+
+def check_target(path: Path | None, option: str) -> None:
+    """Refuse a file that cannot be written before the work that fills it. Raises InvalidRequest."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InvalidRequest(f"{option} {path} is a folder; name a file in it")
+    if not path.absolute().parent.is_dir():
+        raise InvalidRequest(f"{option} {path}: there is no folder {path.absolute().parent}; make it")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise InvalidRequest(f"{option} {path}: it may not be written by this user")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _shows_traceback() -> bool:
+    from arpent.settings import TRACEBACK
+
+    return os.environ.get(TRACEBACK, "").lower() in ("1", "true", "yes", "on")

@@ -1,0 +1,104 @@
+"""Guards: whatever a reader or a catalogue raises that nobody foresaw costs one image or one search, and is logged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
+from arpent.domain.errors import ArpentError, AssetUnreadable, CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.interval import Interval
+from arpent.domain.ports.imagery import AssetReader, Block, Catalog, Count
+from arpent.engine.services import Services
+
+log = logging.getLogger(__name__)
+
+BROKEN = "the image cannot be read"
+"""What features learn of an image that broke the reader."""
+
+
+def guarded(services: Services) -> Services:
+    """The same services, whose reader and catalogue raise errors of ours only."""
+    if isinstance(services.reader, GuardedReader):
+        return services
+    return replace(services, reader=GuardedReader(services.reader), catalog=GuardedCatalog(services.catalog))
+
+
+@contextmanager
+def image_errors(href: str) -> Iterator[None]:
+    """What nobody foresaw comes out as AssetUnreadable of this image, or as EnvironmentFault."""
+    try:
+        with panics_as_errors():
+            yield
+    except ArpentError:
+        raise
+    except Exception as error:
+        log.exception("An image broke its reader")
+        raise environment_fault(error) or AssetUnreadable(sentence(error, BROKEN), href=href) from error
+
+
+class GuardedReader:
+    """An AssetReader: images that break the other one are unreadable, each by itself."""
+
+    def __init__(self, reader: AssetReader) -> None:
+        self._reader = reader
+
+    def counting(self) -> AbstractContextManager[Count]:
+        return self._reader.counting()
+
+    def prepare(self, hrefs: Sequence[str]) -> None:
+        try:
+            with panics_as_errors():
+                self._reader.prepare(hrefs)
+        except Exception:  # describe() tells, of the one image that it is
+            log.warning("Headers cannot be fetched ahead", exc_info=True)
+
+    def describe(self, href: str) -> Raster:
+        with image_errors(href):
+            return self._reader.describe(href)
+
+    def read(
+        self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0
+    ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
+        if len(requests) == 1:
+            with image_errors(requests[0][0]):
+                yield from self._reader.read(requests, band)
+            return
+        try:
+            with panics_as_errors():
+                yield from self._reader.read(requests, band)
+        except ArpentError:
+            raise
+        except Exception:
+            for request in requests:  # which one was it? The stream does not say
+                for _ in self.read([request], band):
+                    pass
+            raise
+
+
+class GuardedCatalog:
+    """A Catalog: a search that breaks the other one is a catalogue that does not answer as it should."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def search(
+        self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
+    ) -> tuple[Item, ...]:
+        try:
+            with panics_as_errors():
+                return self._catalog.search(collection, interval, box)
+        except ArpentError:
+            raise
+        except Exception as error:
+            log.exception("A search broke")
+            what = f"What the catalogue has of {collection.id} cannot be read"
+            raise environment_fault(error) or CatalogUnavailable(sentence(error, what), transient=True) from error

@@ -1,0 +1,95 @@
+"""Arguments of every command that cannot be: told as tests/support/refusals.py demands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.refusals import call, check, made_by, prepared
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    with prepared(monkeypatch, tmp_path) as folder:
+        yield folder
+
+
+ARGUMENTS: list[tuple[str, list[str]]] = [
+    ("run absent.json", ["absent.json"]),
+    ("run folder", ["folder"]),
+    ("run latin.json", ["latin.json", "UTF-8", "byte 10"]),
+    ("run broken.json", ["not valid JSON"]),
+    ("run ndvi.js", ["not valid JSON"]),
+    ("run request.json --executor threads", ["--executor", "threads", "processes:N"]),
+    ("run request.json --executor processes:0", ["--executor", "processes:N"]),
+    ("run request.json --executor processes:-1", ["--executor", "processes:N"]),
+    ("run request.json --executor ''", ["--executor", "processes:N"]),
+    ("work --executor dask://nowhere", ["--executor", "dask://host:port"]),
+    ("work --executor dask://host:port", ["--executor", "dask://host:port"]),
+    ("explain latin.json --feature 1", ["latin.json", "UTF-8"]),
+    ("explain broken.json --feature 1", ["not valid JSON"]),
+    ("explain request.json --feature one", ["--feature"]),
+    ("explain request.json", ["--feature"]),
+    ("explain request.json --feature 1 --from yesterday", ["--from", "2020-06-01T00:00:00Z"]),
+    ("explain request.json --feature 1 --from 2020-13-45T00:00:00Z", ["--from"]),
+    ("explain request.json --feature 1 --png folder", ["--png", "folder"]),
+    ("explain request.json --feature 1 --png absent/x.png", ["--png", "absent"]),
+    ("results ''", ["''"]),
+    ("results absent", ["absent"]),
+    ("results ndvi.js", ["ndvi.js"]),
+    ("results folder", ["no results in folder"]),
+    ("results ftp://host/x", ["s3://bucket/prefix"]),
+    ("results s3://", ["s3://"]),
+    ("results s3:///x", ["s3://"]),
+    ("results folder --csv folder", ["--csv", "folder"]),
+    ("results folder --csv absent/x.csv", ["--csv", "absent"]),
+    ("results folder --parquet absent/x.parquet", ["--parquet", "absent"]),
+    ("results .", ["broken.json"]),
+    ("jobs --count 0", ["--count"]),
+    ("jobs --count many", ["--count"]),
+    (f"jobs --count {10**30}", ["--count"]),
+    ("demo --port 65536", ["--port"]),
+    ("demo --port x", ["--port"]),
+    ("demo --folder ndvi.js", ["ndvi.js"]),
+    ("demo --folder ndvi.js/x", ["ndvi.js"]),
+    ("demo --folder .", ["not empty"]),
+    ("demo --features absent.gpkg --catalog folder", ["absent.gpkg"]),
+    ("demo --catalog folder", ["--features"]),
+    ("script check absent.js", ["absent.js"]),
+    ("script check latin.json", ["latin.json", "UTF-8"]),
+    ("script check folder", ["folder"]),
+    ("script check ndvi.js --collection nothing", ["nothing"]),
+    ("script run ndvi.js --on absent.json", ["--on", "absent.json"]),
+    ("script run ndvi.js --on folder", ["--on", "folder"]),
+    ("script run ndvi.js --on latin.json", ["latin.json", "UTF-8"]),
+    ("script run ndvi.js --on broken.json", ["--on", "not valid JSON"]),
+    ("script run ndvi.js --on 7", ["--on"]),
+    ("script run ndvi.js --on ''", ["--on"]),
+    (f"script run ndvi.js --on {'x' * 5000}", ["--on"]),
+    (f"script run ndvi.js --on {'[' * 100_000}", ["--on"]),
+    ("script run ndvi.js --on request.json", ["--feature"]),
+    ("script run ndvi.js --on request.json --feature x", ["--feature"]),
+    ("script run ndvi.js", ["--on"]),
+    ("client add ''", ["NAME is empty"]),
+    ("client add \udcff", ["UTF-8"]),
+    ("jobs --owner \udcff", ["UTF-8"]),
+    ("status \udcff", ["not the id of a request", "arpent jobs"]),
+    ("status ''", ["not the id of a request", "arpent jobs"]),
+    ("results s3://with%20space!/x", ["not a bucket's name"]),
+    ("client add", ["name"]),
+    ("client remove me", ["remove"]),
+    ("serv", ["serv"]),
+    ("jobs --wat", ["--wat"]),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), ARGUMENTS, ids=[line[:50] for line, _ in ARGUMENTS])
+def test_arguments(line: str, words: list[str], place: Path) -> None:
+    Path("buckets/fields").mkdir(parents=True)
+    arguments = [word.strip("'") for word in line.split(" ")]
+    made_by(None, "jobs.db")
+    settings = {"CATALOG": "folder", "DATABASE_URL": "sqlite:///jobs.db"}
+    result = call(arguments, settings if "s3://" in line else {**settings, "BUCKETS": "buckets"})
+    check(result, *words)

@@ -1,0 +1,69 @@
+"""As many bands, and as many items, as a request may have: a count that runs over would make all samples no data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from arpent.raster.canvas import Canvas
+from arpent.raster.conversion import Conversion
+from arpent.raster.mosaic import simple
+from tests.support.cogs import DN, MemoryReader, band, boxes_site, collection, formula, item, source, wants
+
+PLAIN = Conversion(no_data=0.0, offset=0.0, low=0.0, high=np.inf, dtype=np.dtype(np.uint16))
+PIXELS = formula(16, 16)
+BOX = [[500000, 5099900, 500030, 5099930]]
+
+
+def filled(bands: int, items: int, item: int = 0) -> Canvas:
+    """Two samples; every band has data at the first, and every band but one at the second."""
+    canvas = Canvas(1, 2, (0.0,) * bands, items)
+    for number in range(bands):
+        canvas.widen(number, np.dtype(np.uint16))
+        target = canvas.target(0, number, PLAIN)
+        target.values[:] = 7
+        target.hits[: 1 if number == bands - 1 else 2] += 1
+    canvas.commit(0, item, None)
+    return canvas
+
+
+@pytest.mark.parametrize("bands", [1, 2, 255, 256, 257, 511, 512, 65535, 65536, 65537])
+def test_a_sample_has_data_where_every_band_has(bands: int) -> None:
+    assert filled(bands, 1).mask.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("items", [1, 255, 256, 32767, 32768, 32769, 65536, 65537, 100_000])
+def test_the_last_of_many_items_is_known_by_its_position(items: int) -> None:
+    assert filled(1, items, items - 1).used.tolist() == [[items - 1, -1]]
+
+
+def test_a_usual_request_pays_for_no_wide_counts() -> None:
+    canvas = Canvas(1, 2, (0.0,) * 13, 400)
+    assert (canvas.hits.dtype, canvas.used.dtype) == (np.uint8, np.int16)
+
+
+@pytest.mark.parametrize("count", [255, 256, 257])
+def test_a_mosaic_of_many_bands_has_its_numbers(count: int) -> None:
+    bands = [band(f"N{number}", units=(DN,)) for number in range(count)]
+    scene = item("i", {one.name: one.name for one in bands})
+    reader = MemoryReader({one.name: PIXELS + number for number, one in enumerate(bands)})
+    site = boxes_site(BOX)
+    found = simple([scene], wants(*bands, unit=DN), site, reader, source=source(), collection=collection(*bands))
+    assert found.mask.tolist() == [1] * len(site.samples)
+    assert found.used.tolist() == [0] * len(site.samples)
+    below = (5_100_000 - 5_099_930) // 10  # rows of the image above the site
+    np.testing.assert_array_equal(
+        found.values[-1], PIXELS[site.samples.rows + below, site.samples.columns] + count - 1
+    )  # fmt: skip
+
+
+def test_the_mosaic_tells_the_canvas_how_many_items_there_are() -> None:
+    """More than 16 bits can count. Those that lack the band are passed over, so that only the last is read."""
+    red = band("B04", units=(DN,))
+    many = [item("empty", {})] * 40_000
+    site = boxes_site([[500000, 5099900, 500010, 5099910]])
+    found = simple(
+        [*many, item("last", {"B04": "r"})], wants(red, unit=DN), site, MemoryReader({"r": PIXELS}),
+        source=source(), collection=collection(red),
+    )  # fmt: skip
+    assert found.used.tolist() == [40_000]

@@ -1,0 +1,285 @@
+"""Settings come from variables and a file; each has an effect, and what is wrong is refused in one line by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from arpent.domain.errors import InvalidSetting
+from arpent.settings import CONFIG, FILE, TRACEBACK, Settings, load, variables
+
+OTHERS = {
+    "ARPENT_DATABASE_URL": "sqlite:///other.db", "ARPENT_BUCKETS": "./buckets", "ARPENT_CATALOG": "earth-search",
+    "ARPENT_CATALOGS": '{"dem": "./dem"}', "ARPENT_COLLECTIONS": "./collections", "ARPENT_HOST": "0.0.0.0",
+    "ARPENT_PORT": "0", "ARPENT_EXECUTOR": "dask+tls://host:8786", "ARPENT_INSECURE_TRANSPORT": "true",
+    "ARPENT_TRUST_FORWARDED": "true", "ARPENT_TOKEN_SECONDS": "60", "ARPENT_SECRET_KEY": "x" * 32,
+    "ARPENT_SCRIPT_SECONDS": "1.5", "ARPENT_SCRIPT_MEMORY": "64", "ARPENT_COMPILE_SCRIPTS": "false",
+    "ARPENT_UNFILTERED_SCRIPTS": "true", "ARPENT_POLICY__ANALYSIS_SECONDS": "1", "ARPENT_POLICY__ABSENCE_SECONDS": "0",
+    "ARPENT_POLICY__FAILED_KEYS_HOURS": "1",
+    "ARPENT_PIXEL_BUDGET": "1000", "ARPENT_PARQUET": "no", "ARPENT_LENIENT_HISTOGRAMS": "1",
+    "ARPENT_LOG_FORMAT": "json", "ARPENT_POLICY__MAXIMUM_FEATURES": "7", "ARPENT_POLICY__RESTART_PAUSE_MINUTES": "30",
+    "ARPENT_POLICY__RESTART_PAUSE_OUT_OF_PU_MINUTES": "60", "ARPENT_POLICY__FAILED_REPORTS_FULL": "false",
+    "ARPENT_POLICY__ATTEMPTS": "1", "ARPENT_POLICY__RETRY_SECONDS": "0", "ARPENT_POLICY__UNHEALTHY_SHARE": "1",
+    "ARPENT_POLICY__UNHEALTHY_LEAST": "0", "ARPENT_POLICY__LEASE_SECONDS": "0.5",
+    "ARPENT_POLICY__PROCESSING_UNIT_BUDGET": "100", "ARPENT_POLICY__RETENTION_DAYS": "30", CONFIG: "named.toml",
+}  # fmt: skip
+"""A value of each variable that is not its default."""
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but those of the test."""
+    for name in [*os.environ]:
+        if name.upper().startswith("ARPENT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    Path("named.toml").write_text("port = 8001")
+
+
+def refused(**given: object) -> str:
+    with pytest.raises(InvalidSetting) as caught:
+        load(**given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_there_is_a_value_for_every_variable() -> None:
+    assert OTHERS.keys() == variables().keys() - {TRACEBACK}, "which tests/acceptance/test_refusals.py tries"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("spelt", [str.upper, str.lower])
+def test_every_variable_has_an_effect(name: str, spelt: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load()
+    monkeypatch.setenv(spelt(name), OTHERS[name])  # type: ignore[operator]
+    assert load() != before == Settings()
+
+
+def test_option_beats_variable_beats_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(FILE).write_text('port = 1\nhost = "a"\nexecutor = "inline"\n[policy]\nattempts = 1\nretry_seconds = 1')
+    monkeypatch.setenv("ARPENT_HOST", "b")
+    monkeypatch.setenv("ARPENT_EXECUTOR", "processes")
+    monkeypatch.setenv("ARPENT_POLICY__ATTEMPTS", "2")
+    found = load(executor="processes:2")
+    assert (found.port, found.host, found.executor) == (1, "b", "processes:2")
+    assert (found.policy.attempts, found.policy.retry_seconds) == (2, 1.0)
+    assert load(executor=None).executor == "processes"
+
+
+def test_the_named_file_replaces_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(FILE).write_text('host = "a"')
+    monkeypatch.setenv(CONFIG, str(Path("named.toml").absolute()))
+    assert (load().port, load().host) == (8001, "127.0.0.1")
+
+
+def test_tables_as_json_and_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(FILE).write_text('[catalogs]\ndem = "a"\nbyoc = "b"')
+    monkeypatch.setenv("ARPENT_CATALOGS", '{"dem": "c", "more": "d"}')
+    monkeypatch.setenv("ARPENT_CATALOGS__LAST", "e")
+    assert load().catalogs == {"dem": "c", "byoc": "b", "more": "d", "last": "e"}
+
+
+def test_settings_of_the_code_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has those it was sent, whatever its machine says."""
+    monkeypatch.setenv("ARPENT_PORT", "abc")
+    Path(FILE).write_text("broken")
+    assert Settings(host="h").port == 8000
+    assert Settings.model_validate_json(Settings(port=1).model_dump_json()).port == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ARPENT_PROT", "ARPENT_PORT"),
+        ("ARPENT_DATABASE", "ARPENT_DATABASE_URL"),
+        ("ARPENT_BUCKET", "ARPENT_BUCKETS"),
+        ("ARPENT_POLICY__ATEMPTS", "ARPENT_POLICY__ATTEMPTS"),
+        ("ARPENT_POLICY_ATTEMPTS", "ARPENT_POLICY__ATTEMPTS"),
+        ("ARPENT_ATTEMPTS", "ARPENT_POLICY__ATTEMPTS"),
+        ("ARPENT_LEASE_SECONDS", "ARPENT_POLICY__LEASE_SECONDS"),
+        ("ARPENT_PORT__X", "ARPENT_PORT"),
+        ("ARPENT_SECRETKEY", "ARPENT_SECRET_KEY"),
+        ("ARPENT_CONFIG_FILE", "ARPENT_CONFIG"),
+        ("arpent_prot", "ARPENT_PORT"),
+        ("ARPENT_POLICY__ATTEMPTS__X", "ARPENT_POLICY__ATTEMPTS"),
+    ],
+)
+def test_an_unknown_variable_is_refused(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert refused() == f"{name} is no setting; did you mean {meant}?"
+
+
+@pytest.mark.parametrize("name", ["ARPENT_QQQQQQ", "ARPENT_", "ARPENT___", "ARPENT_POLICY__"])
+def test_what_resembles_nothing_is_refused_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert refused().startswith(f"{name} is no setting")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prot = 1", "`prot` in arpent.toml is no setting; did you mean port?"),
+        ("PORT = 1", "`PORT` in arpent.toml is no setting; did you mean port?"),
+        ("ARPENT_PORT = 1", "`ARPENT_PORT` in arpent.toml is no setting; did you mean port?"),
+        ("database-url = 'x'", "`database-url` in arpent.toml is no setting; did you mean database_url?"),
+        ("attempts = 1", "`attempts` in arpent.toml is no setting; did you mean policy.attempts?"),
+        ("[policy]\natempts = 1", "`policy.atempts` in arpent.toml is no setting; did you mean policy.attempts?"),
+        ("[polcy]\nattempts = 1", "`polcy` in arpent.toml is no setting; did you mean policy?"),
+    ],
+)
+def test_an_unknown_key_is_refused(text: str, said: str) -> None:
+    Path(FILE).write_text(text)
+    assert refused() == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "abc", '"abc", but must be a whole number from 0 to 65535'),
+        ("PORT", "-1", '"-1", but must be a whole number from 0 to 65535'),
+        ("PORT", "65536", '"65536", but must be a whole number from 0 to 65535'),
+        ("PORT", "80.5", '"80.5", but must be a whole number from 0 to 65535'),
+        ("PORT", "", "empty: unset it, or make it a whole number from 0 to 65535"),
+        ("BUCKETS", "", "empty: unset it, or make it a folder"),
+        ("SECRET_KEY", "", "empty: unset it, or make it at least 32 bytes"),
+        ("PARQUET", "maybe", '"maybe", but must be true or false'),
+        ("LOG_FORMAT", "xml", '"xml", but must be text or json'),
+        ("SCRIPT_SECONDS", "0", '"0", but must be a number above 0, at most 86400'),
+        ("SCRIPT_SECONDS", "nan", '"nan", but must be a number above 0, at most 86400'),
+        ("SCRIPT_SECONDS", "inf", '"inf", but must be a number above 0, at most 86400'),
+        ("SCRIPT_MEMORY", "1", '"1", but must be a whole number from 16 to 1048576'),
+        ("PIXEL_BUDGET", "0", '"0", but must be a whole number from 1 to 2147483647'),
+        ("TOKEN_SECONDS", "0", '"0", but must be a whole number of at least 1'),
+        ("EXECUTOR", "threads", '"threads", but must be inline, processes, processes:N, dask://host:port'),
+        ("EXECUTOR", "processes:0", '"processes:0", but must be inline, processes, processes:N'),
+        ("EXECUTOR", "dask://", '"dask://", but must be inline, processes, processes:N'),
+        ("DATABASE_URL", "postgres://h/d", "(write postgresql:// instead of postgres://)"),
+        ("DATABASE_URL", "jobs.db", "(a file is written sqlite:///jobs.db)"),
+        ("DATABASE_URL", "mysql://h/d", "(there is no support for mysql)"),
+        ("DATABASE_URL", "postgresql+asyncpg://h/d", "(there is no support for postgresql+asyncpg)"),
+        ("DATABASE_URL", "sqlite://", "(it names no file, and several processes need the same one)"),
+        ("DATABASE_URL", "sqlite:///jobs.db?timeout=5", "(nothing may follow the file)"),
+        ("DATABASE_URL", "sqlite:///:memory:", "(it names no file, and several processes need the same one)"),
+        ("CATALOG", "s3://bucket/stac", "(nothing reads s3://)"),
+        ("CATALOGS", "dem=./dem", '"dem=./dem", but must be catalogues by collection: {"dem": "./dem"}'),
+        ("CATALOGS", "[1]", '[1], but must be catalogues by collection: {"dem": "./dem"}'),
+        ("POLICY", "x", '"x", but must be a table of limits'),
+        ("POLICY__ATTEMPTS", "0", '"0", but must be a whole number of at least 1'),
+        ("POLICY__UNHEALTHY_SHARE", "2", '"2", but must be a number from 0 to 1'),
+        ("POLICY__RETENTION_DAYS", "1e9", '"1e9", but must be a number from 0 to 36600'),
+        ("POLICY__RETRY_SECONDS", "soon", '"soon", but must be a number from 0 to 86400'),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_allowed(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ARPENT_{name}", value)
+    line = refused()
+    assert line.startswith(f"ARPENT_{name} is ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"port = true", "`port` in arpent.toml is true, but must be a whole number from 0 to 65535"),
+        (b"port = [8000]", "`port` in arpent.toml is [8000], but must be a whole number from 0 to 65535"),
+        (b"port = 2020-01-01", '`port` in arpent.toml is "2020-01-01", but must be a whole number from 0 to 65535'),
+        (b"host = 5", "`host` in arpent.toml is 5, but must be an address of this machine"),
+        (b"buckets = ''", "`buckets` in arpent.toml is empty: remove it, or make it a folder"),
+        (b"policy = 5", "`policy` in arpent.toml is 5, but must be a table of limits"),
+        (
+            b"[policy]\nlease_seconds = true",
+            "`policy.lease_seconds` in arpent.toml is true, but must be a number above",
+        ),
+        (b"[catalogs]\ndem = 5", "`catalogs.dem` in arpent.toml is 5, but must be the URL of a STAC API"),
+        (b"port", "arpent.toml is not TOML"),
+        (b"port = 1\nport = 2", "arpent.toml is not TOML"),
+        (b"a = " + b"[" * 5000, "arpent.toml is not TOML"),
+        (b'host = "\xff"', "arpent.toml is not UTF-8: see byte 8"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_name(text: bytes, said: str) -> None:
+    Path(FILE).write_bytes(text)
+    assert refused().startswith(said)
+
+
+def test_a_file_with_a_byte_order_mark_is_read() -> None:
+    Path(FILE).write_bytes(b"\xef\xbb\xbfport = 5")
+    assert load().port == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("absent.toml", f"{CONFIG} names 'absent.toml', which is not there: it must be a TOML file"),
+        ("/dev/null", f"{CONFIG} names '/dev/null', which is no file: it must be a TOML file"),
+        (".", f"{CONFIG} names '.', which is a folder: it must be a TOML file"),
+        ("", f"{CONFIG} is empty: unset it, or make it a TOML file"),
+        ("named.toml/x", f"{CONFIG} names 'named.toml/x', which is not there: it must be a TOML file"),
+        ("x" * 300, f"{CONFIG} names '{'x' * 300}', which"),
+    ],
+)
+def test_the_file_must_be_there_if_it_is_named(path: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONFIG, path)
+    assert refused().startswith(said)
+
+
+def test_the_usual_file_must_be_a_file() -> None:
+    Path(FILE).mkdir()
+    assert refused() == "arpent.toml is a folder: it must be a TOML file"
+    Path(FILE).rmdir()
+    Path(FILE).symlink_to("nowhere")
+    assert refused() == "arpent.toml is not there: it must be a TOML file"
+
+
+def test_everything_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(FILE).write_text("hots = 1\nparquet = 'x'")
+    monkeypatch.setenv("ARPENT_PORT", "abc")
+    monkeypatch.setenv("ARPENT_PROT", "abc")
+    line = refused(executor="x")
+    assert all(word in line for word in ("`hots`", "`parquet`", "ARPENT_PORT", "ARPENT_PROT", "--executor"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hidden"),
+    [
+        ("SECRET_KEY", "too-short-hush", "hush"),
+        ("DATABASE_URL", "postgres://me:hush@h/d", "hush"),
+        ("DATABASE_URL", "mysql://me:hu:sh@h/d", "hu:sh"),
+        ("CATALOG", "ftp://me:hush@h/d", "hush"),
+    ],
+)
+def test_no_secret_is_shown(name: str, value: str, hidden: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ARPENT_{name}", value)
+    assert hidden not in refused()
+    monkeypatch.delenv(f"ARPENT_{name}")
+    Path(FILE).write_text(f'{name.lower()} = "{value}"')
+    assert hidden not in refused()
+
+
+def test_variables_of_the_tests_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARPENT_TEST_DATA", "x")
+    monkeypatch.setenv("ARPENT_BENCH_RESULTS", "x")
+    assert load() == Settings()
+
+
+def test_a_pod_may_lie_beside_a_service_called_arpent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes tells every pod where the services of its namespace are; elsewhere these are typing errors."""
+    told = {
+        "ARPENT_PORT": "tcp://10.0.0.1:80", "ARPENT_SERVICE_HOST": "10.0.0.1", "ARPENT_SERVICE_PORT": "80",
+        "ARPENT_SERVICE_PORT_HTTP": "80", "ARPENT_PORT_80_TCP": "tcp://10.0.0.1:80", "ARPENT_PORT_80_TCP_PORT": "80",
+        "ARPENT_PORT_80_TCP_PROTO": "tcp", "ARPENT_PORT_80_TCP_ADDR": "10.0.0.1", "ARPENT_DB_SERVICE_HOST": "10.0.0.2",
+        "ARPENT_DB_PORT": "tcp://10.0.0.2:5432",
+    }  # fmt: skip
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert all(name in refused() for name in told)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.0")
+    assert load() == Settings()
+    monkeypatch.setenv("ARPENT_PORT", "abc")
+    monkeypatch.setenv("ARPENT_PROT", "1")
+    assert "ARPENT_PORT is" in refused()
+    assert "ARPENT_PROT is no setting" in refused()
