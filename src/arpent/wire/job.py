@@ -75,7 +75,8 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
 
 def hint(job: Job) -> str | None:
     """What is allowed, and most likely not meant. The real service says nothing (sentinelhub.md 2.3)."""
-    return NO_INTERVAL if job.estimate.get("intervals") == 0 else None
+    hints = [NO_INTERVAL] if job.estimate.get("intervals") == 0 else []
+    return " ".join([*hints, *job.hints]) or None
 
 
 def finding_object(finding: Finding) -> dict[str, object]:

@@ -19,6 +19,8 @@ from pyproj.exceptions import CRSError
 
 from arpent.adapters.formats.geometries import NO_BLOB, geometries_of
 from arpent.adapters.formats.geopackage_rows import Rows
+from arpent.adapters.formats.geopackage_schema import check_tables
+from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.crs import code
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
@@ -96,6 +98,7 @@ def _only_layer(path: Path) -> str:
         raise FeaturesUnreadable(
             "The file is not a GeoPackage. Write one, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
         )
+    check_tables(path)
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     except _READ_ERRORS as error:
@@ -150,10 +153,14 @@ class _Table:
         """A batch of them."""
         ids = np.asarray(rows.column(self.key).to_numpy(zero_copy_only=False), np.int64)
         wkb = rows.column(self.geometry).to_numpy(zero_copy_only=False)
+        refused = flaws_of(ids, wkb)
+        if refused:
+            wkb = np.where(np.isin(ids, list(refused)), None, wkb)
         geometries, flaws = geometries_of(ids.tolist(), wkb, self._linear)
         missing = [int(key) for key, one in zip(ids, wkb, strict=True) if one is None]
         if missing:
             flaws |= dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB)
+        flaws |= refused
         return Features(
             crs=self.crs, ids=ids, identifiers=self._identifiers(ids, rows), geometries=geometries, flaws=flaws
         )

@@ -12,9 +12,11 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from tifffile import TiffFile, TiffPage
 
+from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
 from arpent.adapters.images.mask import Mask
 from arpent.adapters.images.table import Table, Unusual, table_of
+from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import Raster
 
 _REDUCED, _MASK = 1, 4
@@ -42,10 +44,16 @@ class Header:
         """Bytes of the file."""
         return self.version[2]
 
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a block can have in the file."""
+        return max(table.most_packed for table in self.tables)
+
 
 def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
-    """The header of a GeoTIFF; `beside`: the `.msk` of that name. Raises Unusual where GDAL is needed; tifffile's
-    errors and ValueError where the file is no TIFF at all."""
+    """The header of a GeoTIFF; `beside`: the `.msk` of that name. Raises Unusual where GDAL is needed; Oversized where
+    nobody should try; whatever tifffile raises where the file is no TIFF at all."""
+    check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:
         pages = [cast(TiffPage, page) for page in tiff.pages]
         first, order = pages[0], tiff.byteorder
@@ -72,6 +80,8 @@ def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None
             levels=tuple(table.shape for table in tables),
             block_bytes=tables[0].mean_length(),
         )
+    if (fault := fault_of(raster, max(table.samples for table in tables))) is not None:
+        raise Oversized(fault)
     return Header(raster=raster, tables=tables, masks=tuple(masks), version=file.version)
 
 
@@ -82,6 +92,7 @@ def mask_beside(href: str) -> str:
 
 
 def _pages_of(file: HeaderBytes) -> list[Table]:
+    check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="mask", _useframes=False) as tiff:
         return [table_of(cast(TiffPage, page), tiff.byteorder, mask=True) for page in tiff.pages]
 
@@ -93,6 +104,8 @@ def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[T
     full = sides.get((tables[0].shape.width, tables[0].shape.height))
     if full is None:
         raise Unusual("its mask is of another size")
+    if any(page.shape.block_width * page.shape.block_height * page.samples > MOST_BLOCK_BYTES for page in pages):
+        raise Oversized("one of the blocks of its mask is too large")
     own = tuple(sides.get((table.shape.width, table.shape.height), full) for table in tables)
     planes = len(full.offsets) // (full.shape.blocks_across * full.shape.blocks_down) * full.samples
     return Mask(href=place[0], version=place[1], tables=own, each=planes > 1)

@@ -41,6 +41,11 @@ class Mask:
         """Whether its blocks are those of the other bands, too, so that no further bytes are needed."""
         return self.band is not None and self.tables[0].samples > 1
 
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a block of it can have in the file."""
+        return max(table.most_packed for table in self.tables)
+
     def concerns(self, band: int) -> bool:
         """Whether it says anything about this band of the image: alpha counts for all others."""
         return band != self.band

@@ -30,6 +30,7 @@ from arpent.adapters.images.header import Header, mask_beside, parse_header
 from arpent.adapters.images.mask import masked
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.table import Unusual
+from arpent.adapters.images.tiff_directories import Oversized
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -89,9 +90,12 @@ class CogReader:
         requests: int = 12,
         s3_options: Mapping[str, str] | None = None,
         retry_seconds: float = 60.0,
+        unusual: Callable[[str], GdalImage] = GdalImage,
     ) -> None:
         """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
-        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised."""
+        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised;
+        `unusual` opens what is not a GeoTIFF of ours."""
+        self._unusual = unusual
         self._origins = ByteSources(s3_options, retry_seconds)
         self._threads = threads
         self._requests = requests
@@ -168,10 +172,12 @@ class CogReader:
             image: Image = self._header(href, file)
         except Replaced:
             raise self._replaced(href) from None
+        except Oversized as error:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
         except AssetUnreadable:
             raise
-        except Exception:  # a header may hold anything, and tifffile then raises anything: struct.error, for example
-            image = GdalImage(href)
+        except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
+            image = self._unusual(href)
         try:
             check_served(image.raster)
         except AssetUnreadable:
@@ -250,16 +256,19 @@ class CogReader:
         assert isinstance(image, Header)
         shapes = image.raster.levels
         wanted = {load.href: {image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks}}
-        versions = {load.href: image.version}
+        versions, most = {load.href: image.version}, {load.href: image.most_packed}
         for mask in image.masks:
             if mask.concerns(band) and not mask.shared:
                 versions[mask.href] = mask.version
+                most[mask.href] = max(most.get(mask.href, 0), mask.most_packed)
                 parts = (mask.ranges(shapes[block.level], block, band) for block in load.blocks)
                 wanted.setdefault(mask.href, set()).update(*parts)
         payloads: _Payloads = {}
         for href, entries in wanted.items():
             size = versions[href][2]
-            there = sorted(entry for entry in entries if min(entry) > 0 and sum(entry) <= size)
+            there = sorted(
+                entry for entry in entries if min(entry) > 0 and entry[1] <= most[href] and sum(entry) <= size
+            )
             found = self._bytes(href, versions[href], there) if there else []
             payloads |= {(href, entry): piece for entry, piece in zip(there, found, strict=True)}
         return load, payloads
@@ -270,10 +279,14 @@ class CogReader:
         except Replaced:
             raise self._replaced(href) from None
 
-    def _payload(self, parcel: _Parcel, href: str, version: Version, entry: Range) -> Buffer:
-        """The bytes of one block, fetched ahead or read now. Raises ValueError if the file ends before it does."""
+    def _payload(self, parcel: _Parcel, place: tuple[str, Version, int], entry: Range) -> Buffer:
+        """The bytes of one block, fetched ahead or read now; `place`: the file, its version, and how long a block can
+        be there. Raises ValueError if this one is longer, or the file ends before it does."""
+        href, version, most = place
         if sum(entry) > version[2]:
             raise ValueError("the file ends before it does")
+        if entry[1] > most:
+            raise ValueError(f"it has {entry[1]:,} packed bytes, more than it could need")
         found = parcel.payloads.get((href, entry))
         return self._bytes(href, version, [entry])[0] if found is None else found
 
@@ -293,7 +306,8 @@ class CogReader:
         entry = table.entry(block.row, block.column, band)
         try:
             if min(entry) > 0:
-                pixels = decode(self._payload(parcel, parcel.href, image.version, entry), table, shape, rows, band)
+                payload = self._payload(parcel, (parcel.href, image.version, image.most_packed), entry)
+                pixels = decode(payload, table, shape, rows, band)
             else:
                 pixels = np.full(full, _empty(image), image.raster.dtype)
             if pixels.shape != full:
@@ -312,14 +326,12 @@ class CogReader:
         block, masks = parcel.block, [mask for mask in image.masks if mask.concerns(band)]
         if not masks:
             return pixels
-        shape = image.raster.levels[block.level]
-        return masked(
-            pixels,
-            [
-                mask.valid(shape, block, band, pixels.shape[0], partial(self._payload, parcel, mask.href, mask.version))
-                for mask in masks
-            ],
-        )
+        shape, rows = image.raster.levels[block.level], pixels.shape[0]
+        valid = []
+        for mask in masks:
+            payload = partial(self._payload, parcel, (mask.href, mask.version, mask.most_packed))
+            valid.append(mask.valid(shape, block, band, rows, payload))
+        return masked(pixels, valid)
 
     def _fetchers(self) -> ThreadPoolExecutor:
         with self._lock:

@@ -11,6 +11,8 @@ from tifffile import TiffPage
 from arpent.adapters.images.decode import CODECS
 from arpent.domain.imagery.raster import Level
 
+SPARE_BYTES = 1 << 16
+"""What a codec may add to the smallest block."""
 _PREDICTORS = {"f": (1, 2, 3), "i": (1, 2), "u": (1, 2), "b": (1,)}
 """Kind of a pixel → how rows may be differenced."""
 _BIT = 1
@@ -45,6 +47,11 @@ class Table:
         plane = 0 if self.samples > 1 else band
         number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
         return int(self.offsets[number]), int(self.lengths[number])
+
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a block can have in the file: no codec makes it twice as long."""
+        return 2 * self.shape.block_width * self.shape.block_height * self.samples * self.dtype.itemsize + SPARE_BYTES
 
     def mean_length(self) -> float | None:
         """Bytes of a block that was written, on average; None if none was."""
