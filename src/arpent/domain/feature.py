@@ -11,6 +11,8 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.domain.shared_edges import pieces_fit
+
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
@@ -25,7 +27,7 @@ class Features:
     geometries: NDArray[np.object_]
     """(n,): shapely geometries, as they are in the file (possibly None, empty or invalid)."""
     valid: NDArray[np.bool_] | None = None
-    """(n,): whether each is valid in the sense of OGC; None: nobody has looked yet."""
+    """(n,): whether each is valid in the sense of OGC, but for edges that rings share; None: nobody has looked yet."""
     flaws: Mapping[int, str] = field(default_factory=dict)
     """Primary key → why the geometry that the file has is left out."""
 
@@ -42,7 +44,12 @@ class Features:
     def validity(self) -> NDArray[np.bool_]:
         """(n,): `valid`, looked at now where nobody has. That takes as long as finding a polygon's samples: once per
         job is enough."""
-        return shapely.is_valid(self.geometries) if self.valid is None else self.valid
+        if self.valid is not None:
+            return self.valid
+        valid: NDArray[np.bool_] = np.atleast_1d(shapely.is_valid(self.geometries))
+        for row in np.flatnonzero(~valid & ~shapely.is_missing(self.geometries)):
+            valid[row] = pieces_fit(self.geometries[row])
+        return valid
 
     def take(self, rows: NDArray[np.intp]) -> Features:
         """The features at these rows, in this order."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from arpent.domain.grid import Grids
+from arpent.raster.antimeridian import HALF_TURN, TURN, WORLD, around, shifted
+from arpent.raster.degrees import Degrees, sides
 
-WORLD = CRS.from_epsg(4326)
 EDGE_POINTS = 9
 """Points per side when a box is carried to another CRS: its sides are curves there."""
 NARROW = 2_000.0
@@ -34,14 +35,7 @@ def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
 
 def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) -> NDArray[np.float64]:
     """(n, 4): the boxes around so many points of each side of the boxes (n, 4); not finite where PROJ has no answer."""
-    step = np.linspace(0.0, 1.0, points)[:-1]
-    zero, one = np.zeros(points - 1), np.ones(points - 1)
-    along = np.concatenate((step, one, 1.0 - step, zero))
-    across = np.concatenate((zero, step, one, 1.0 - step))
-    extent = bounds[:, 2:] - bounds[:, :2]
-    x = bounds[:, :1] + along * extent[:, :1]
-    y = bounds[:, 1:2] + across * extent[:, 1:]
-    longitude, latitude = transformer.transform(x, y)
+    longitude, latitude = transformer.transform(*sides(bounds, points))
     return np.column_stack((longitude.min(axis=1), latitude.min(axis=1), longitude.max(axis=1), latitude.max(axis=1)))
 
 
@@ -49,19 +43,18 @@ Box = tuple[float, float, float, float]
 
 _GROUP = 256
 """Neighbours whose common box is asked first."""
-_SIDE_POINTS = 17
-"""Points per side of such a box when it is carried to degrees …"""
 _MARGIN = 0.01
-"""… and the share of its extent added all round, many times what the sides bend between those points."""
-_HALF_WORLD = 180.0
-"""A box as wide as this in degrees may lie across the antimeridian or around a pole: it says nothing."""
+"""Share of its extent added to such a box all round, many times what its sides bend between the points carried."""
+_NOWHERE = (0.0, 0.0, 0.001, 0.001)
+"""Where to look for features that are nowhere; a catalogue wants a box."""
 
 
 class Reach:
-    """Polygons, or grids where there are none, against footprints in EPSG:4326. Thread-safe.
+    """Polygons, or grids where there are none, against footprints in EPSG:4326, on the sphere. Thread-safe.
 
     Features come in an order that follows the imagery, so that a footprint holds or misses most groups of neighbours
-    as a whole, and only polygons near its edge are carried to degrees.
+    as a whole, and only polygons near its edge are carried to degrees, each in one piece, be it beyond 180. Polygons at
+    a pole, or wider than `_WIDE`, are compared in their own CRS. What PROJ has no answer for is nowhere.
     """
 
     def __init__(self, crs: CRS, grids: Grids, geometries: NDArray[np.object_] | None = None) -> None:
@@ -70,72 +63,89 @@ class Reach:
         self._grids = grids
         self._geometries = geometries
         self._lock = RLock()
+        self._degrees = Degrees(crs)
         self._shapes = np.full(len(grids), None, object)
+        self._odd = np.zeros(len(grids), np.bool_)
 
     def of(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
-        """(n,): whether the footprint meets each feature; everything, if it is not known."""
+        """(n,): whether the footprint meets each feature; everything, if there is none."""
         count = len(self._grids)
         if footprint is None or shapely.is_empty(footprint) or not count:
             return np.ones(count, np.bool_)
         # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
         own = shapely.from_wkb(shapely.to_wkb(footprint))
+        if self._beyond:
+            own = shapely.union_all([shifted(own, turn) for turn in (-TURN, 0.0, TURN)])
         shapely.prepare(own)
         boxes, known = self._groups
         reached = np.repeat(known & shapely.covers(own, boxes), _GROUP)[:count]
         doubtful = np.repeat(~known | shapely.intersects(own, boxes), _GROUP)[:count] & ~reached
         rows = np.flatnonzero(doubtful)
-        reached[rows] = shapely.intersects(own, self._carried(rows))
+        shapes = self._carried(rows)
+        reached[rows] = shapely.intersects(own, shapes)
+        if (odd := rows[self._odd[rows]]).size:
+            reached[odd] = self._meets(footprint, self._own(odd))
         return reached
 
     @cached_property
     def box(self) -> Box:
-        """West, south, east, north of all features that PROJ has an answer for, at least; the world without any."""
+        """West, south, east, north of all features that PROJ has an answer for, at least; west > east if that is the
+        shorter way, over 180."""
         boxes, known = self._groups
-        odd = np.flatnonzero(np.repeat(~known, _GROUP)[: len(self._grids)])
-        each = geographic(self._grids.bounds[odd], self._crs)
-        bounds = np.concatenate((shapely.bounds(boxes[known]), each[np.isfinite(each).all(axis=1)]))
+        common = shapely.bounds(boxes)
+        known = known & (common[:, 2] - common[:, 0] <= HALF_TURN)
+        strays = np.flatnonzero(np.repeat(~known, _GROUP)[: len(self._grids)])
+        there = shapely.bounds(shapely.get_parts(self._carried(strays)))
+        bounds = np.concatenate((common[known], there[np.isfinite(there).all(axis=1)]))
         if not len(bounds):
-            return -180.0, -90.0, 180.0, 90.0
-        west, south = bounds[:, :2].min(axis=0).tolist()
-        east, north = bounds[:, 2:].max(axis=0).tolist()
-        return west, south, east, north
+            return _NOWHERE
+        west, east = around(bounds[:, [0, 2]].tolist())
+        return west, float(bounds[:, 1].min()), east, float(bounds[:, 3].max())
+
+    @cached_property
+    def _beyond(self) -> bool:
+        """Whether some feature lies beyond 180 or -180, as far as groups tell."""
+        boxes, known = self._groups
+        bounds = shapely.bounds(boxes[known])
+        return bool(not known.all() or (bounds[:, 0] < -180).any() or (bounds[:, 2] > 180).any())
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
         """(g,): boxes that hold each group of features, safely, and whether that is known."""
         bounds, starts = self._grids.bounds, np.arange(0, len(self._grids), _GROUP)
-        around = np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
-        if not self._crs.equals(WORLD, ignore_axis_order=True):
-            around = carried(around, Transformer.from_crs(self._crs, WORLD, always_xy=True), _SIDE_POINTS)
-        known = _known(around)
-        around[~known] = 0.0
-        margin = _MARGIN * np.tile(around[:, 2:] - around[:, :2], 2) * (-1, -1, 1, 1)
-        safe = np.clip(around + margin, (-180, -90) * 2, (180, 90) * 2)
+        own = np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
+        around_, known = self._degrees.boxes(own)
+        around_[~known] = 0.0
+        margin = _MARGIN * np.tile(around_[:, 2:] - around_[:, :2], 2) * (-1, -1, 1, 1)
+        safe = around_ + margin
+        safe[:, [1, 3]] = np.clip(safe[:, [1, 3]], -90, 90)
+        if self._degrees.same:
+            safe[:, [0, 2]] = np.clip(safe[:, [0, 2]], np.minimum(own[:, :1], -180), np.maximum(own[:, 2:], 180))
         return np.asarray(shapely.box(*safe.T), object), known
 
+    def _own(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
+        """Polygons in their own CRS, or bounds where there are none."""
+        geometries = self._geometries
+        return np.asarray(shapely.box(*self._grids.bounds[rows].T) if geometries is None else geometries[rows], object)
+
     def _carried(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
-        """Polygons, or bounds where there are none, in degrees; the whole world where PROJ has no answer."""
+        """The same in degrees, in one piece; of odd ones a box that holds them; None where PROJ has no answer."""
         with self._lock:
             missing = rows[shapely.is_missing(self._shapes[rows])]
             if len(missing):
-                self._shapes[missing] = self._in_degrees(missing)
+                self._shapes[missing], self._odd[missing] = self._degrees.polygons(
+                    self._own(missing), self._grids.bounds[missing]
+                )
             return self._shapes[rows]
 
-    def _in_degrees(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
-        own = self._geometries
-        shapes = np.asarray(shapely.box(*self._grids.bounds[rows].T) if own is None else own[rows], object)
-        if not self._crs.equals(WORLD, ignore_axis_order=True):
-            change = Transformer.from_crs(self._crs, WORLD, always_xy=True).transform
-            shapes = shapely.transform(shapes, lambda xy: np.column_stack(change(xy[:, 0], xy[:, 1])))
-        known = _known(shapely.bounds(shapes))
-        if not known.all():
-            shapes = shapes.copy()
-            shapes[~known] = shapely.box(-180.0, -90.0, 180.0, 90.0)
-        return shapes
-
-
-def _known(bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(n,): which boxes in degrees say where something lies."""
-    finite = np.isfinite(bounds).all(axis=1)
-    width = np.subtract(bounds[:, 2], bounds[:, 0], out=np.full(len(bounds), np.inf), where=finite)
-    return np.asarray(width < _HALF_WORLD)
+    def _meets(self, footprint: shapely.Geometry, own: NDArray[np.object_]) -> NDArray[np.bool_]:
+        """(n,): the same in the features' CRS, where the footprint can be carried there; otherwise by points of the
+        features."""
+        carried_ = self._degrees.back(footprint)
+        if carried_ is not None:
+            return np.asarray(shapely.intersects(carried_, own))
+        met = np.zeros(len(own), np.bool_)
+        for row, shape in enumerate(own):
+            longitude, latitude = self._degrees.points(shape)
+            met[row] = bool(shapely.contains_xy(footprint, longitude, latitude).any())
+        return met
