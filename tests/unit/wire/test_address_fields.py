@@ -27,8 +27,8 @@ ODD: dict[str, tuple[str, ...]] = {
         "eu-central-1?", "eu\\west", "e%75", "\uff41", "EU-CENTRAL-1",
     ),
     "accessKey": (
-        "AKIA\nx-header: 1", "AKIA\r", "AK IA", "A" * 300, "\x00", "cl\u00e9", "\x7f", "AKIA\t", "\u2028"),
-    "secretAccessKey": ("secret\n", "\x00", "a\rb", "s" * 2000, "\x85"),
+        "AKIA\nx-header: 1", "AKIA\r", "AK IA", "A" * 300, "cl\u00e9", "\x7f", "AKIA\t", "\u2028"),
+    "secretAccessKey": ("secret\n", "a\rb", "s" * 2000, "\x85"),
     "iamRoleARN": (
         "arn:aws:iam::1:role/x y", "arn:aws:iam::1:role/x\n", "arn:aws:iam::1@h:role/x", "arn:evil:iam::1:role/x",
         "arn:aws:iam::1:role/<x>", "arn:aws:iam::1:role/" + "x" * 2000, "arn:aws:iam::1:role/x&Action=Other",

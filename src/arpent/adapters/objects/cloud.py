@@ -253,9 +253,7 @@ def _check(location: Location, action: str) -> None:
     )
     for name, value, form in written:
         if value is not None and not form.fits(value):
-            raise StorageDenied(
-                f"Cannot {action} {location.scheme}://{location.bucket!r:.80}: {name} must {form.words}."
-            )
+            raise StorageDenied(f"Cannot {action} {location.scheme}://{location.bucket:.80}: {name} must {form.words}.")
 
 
 def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
