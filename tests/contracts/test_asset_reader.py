@@ -238,6 +238,7 @@ def test_a_header_that_lies_is_named_and_not_worth_another_try(case: Case, tag: 
     href = case.make("a.tif", formula(150, 100), **DEFLATE)
     with TiffFile(case.folder / "a.tif", mode="r+b") as tiff:
         tiff.pages[0].tags[tag].overwrite(number)
+    case.put("a.tif", (case.folder / "a.tif").read_bytes())
     with pytest.raises(AssetUnreadable, match=r"a\.tif") as caught:
         read_all(case.reader, href)
     assert not caught.value.transient
