@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from arpent.domain.errors import InvalidSetting
 from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import Policy
-from arpent.network.policy import is_entry, is_web_address
-from arpent.wire.secrets import is_placeholder
+from arpent.network.policy import is_entry
+from arpent.setting_values import SHORTEST_KEY, address, each, job_database, listed, long_key, parsed
 
 PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
@@ -32,8 +32,6 @@ HELPERS = ("ARPENT_TEST_", "ARPENT_BENCH_")
 """Variables of the tests and benchmarks: no settings of ours, and left alone."""
 POD = "KUBERNETES_SERVICE_HOST"
 """There in every pod of Kubernetes, beside variables named after the services of its namespace: after `arpent`, too."""
-SHORTEST_KEY = 32
-"""Bytes of a key that signs tokens."""
 LARGEST_BUDGET = 2**31 - 1
 """Samples are numbered by 32 bits."""
 
@@ -41,69 +39,12 @@ Place = tuple[str, ...]
 """Where a setting stands: `("port",)`, `("policy", "attempts")`, `("catalogs", "dem")`."""
 
 
-def _address(text: str) -> str:
-    """A STAC API, or a folder or file; other schemes would be taken for folders."""
-    scheme, separator, _ = text.partition("://")
-    if separator and scheme not in ("http", "https", "file"):
-        raise ValueError(f"nothing reads {scheme}://")
-    if scheme in ("http", "https") and separator and not is_web_address(text):
-        raise ValueError("it has no host, or a port that is none")
-    return text
-
-
-def _database(url: str) -> str:
-    """Only the scheme is looked at; the driver reads the rest."""
-    scheme, separator, rest = url.partition("://")
-    kind = scheme.partition("+")[0]
-    if not separator:
-        raise ValueError(f"a file is written sqlite:///{url}")
-    if kind == "postgres":
-        raise ValueError("write postgresql:// instead of postgres://")
-    if kind == "sqlite" and "?" in rest:
-        raise ValueError("nothing may follow the file")
-    if kind == "sqlite" and rest in ("", "/", "/:memory:"):
-        raise ValueError("it names no file, and several processes need the same one")
-    if re.search(r"^[^:/@]*:change[-_ ]?me@", rest, re.IGNORECASE):
-        raise ValueError("its password is a placeholder")
-    if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
-        raise ValueError(f"there is no support for {scheme}")
-    return url
-
-
-def _key(secret: SecretStr) -> SecretStr:
-    key = secret.get_secret_value()
-    if len(key.encode()) < SHORTEST_KEY:
-        raise ValueError("it is too short")
-    if is_placeholder(key):
-        raise ValueError("it stands for a key, or repeats itself: make one by `openssl rand -base64 32`")
-    return secret
-
-
-def _listed(value: object) -> object:
-    """A variable holds a list as text: its entries between commas, or JSON."""
-    if not isinstance(value, str):
-        return value
-    found = _parsed(value)
-    return found if isinstance(found, list) else [entry.strip() for entry in value.split(",") if entry.strip()]
-
-
-def _each(fits: Callable[[str], bool], words: str) -> AfterValidator:
-    """Refuses an entry of a list that does not fit."""
-
-    def check(entry: str) -> str:
-        if not fits(entry):
-            raise ValueError(f"{entry!r:.60} is no {words}")
-        return entry
-
-    return AfterValidator(check)
-
-
 Text = Annotated[str, Field(min_length=1)]
 Hosts = Annotated[
-    tuple[Annotated[str, _each(is_entry, "host, host:port, URL, /path or ./path")], ...], BeforeValidator(_listed)
+    tuple[Annotated[str, each(is_entry, "host, host:port, URL, /path or ./path")], ...], BeforeValidator(listed)
 ]
-Grants = Annotated[tuple[Annotated[str, _each(is_grant, "bucket, bucket/prefix or *")], ...], BeforeValidator(_listed)]
-Address = Annotated[Text, AfterValidator(_address)]
+Grants = Annotated[tuple[Annotated[str, each(is_grant, "bucket, bucket/prefix or *")], ...], BeforeValidator(listed)]
+Address = Annotated[Text, AfterValidator(address)]
 
 
 class Settings(BaseModel):
@@ -111,7 +52,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: Annotated[Text, AfterValidator(_database)] = Field(
+    database_url: Annotated[Text, AfterValidator(job_database)] = Field(
         "sqlite:///arpent.db", description="sqlite:///file or postgresql://user:password@host/name"
     )
     """Where jobs live: sqlite:///file or postgresql://user:password@host/name."""
@@ -149,7 +90,7 @@ class Settings(BaseModel):
     """Show /metrics beyond this machine, too."""
     token_seconds: int = Field(3600, ge=1)
     """How long a token is good."""
-    secret_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
+    secret_key: Annotated[SecretStr, AfterValidator(long_key)] | None = Field(
         None, description=f"at least {SHORTEST_KEY} bytes"
     )
     """Signs tokens and encrypts stored credentials; unset: made once and kept in the database."""
@@ -163,6 +104,24 @@ class Settings(BaseModel):
     """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
     pixel_budget: int = Field(4_000_000, ge=1, le=LARGEST_BUDGET)
     """Samples a partition may hold; bounds the memory of a worker."""
+    synchronous_workers: int = Field(2, ge=1, le=1024)
+    """Processes that one client's synchronous and explain requests may take at once; there is one more than that."""
+    synchronous_seconds: float = Field(120.0, gt=0, le=86_400)
+    """Longest that a synchronous or explain request may compute; and longest that it may wait for its turn."""
+    synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
+    """Mebibytes that such a process may have."""
+    synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
+    """Samples that such a request may hold, over all scenes of an interval: 2500 x 2500 in one scene."""
+    synchronous_queue: int = Field(16, ge=1, le=100_000)
+    """Synchronous and explain requests of one client that may wait."""
+    features_seconds: float = Field(600.0, gt=0, le=86_400)
+    """Longest that reading a GeoPackage may take."""
+    features_memory: int = Field(4096, ge=512, le=1 << 20)
+    """Mebibytes that the process which reads a GeoPackage may have."""
+    features_bytes: int = Field(2_000_000_000, ge=1, le=1 << 50)
+    """Bytes of a GeoPackage, at most."""
+    features_rows: int = Field(5_000_000, ge=1, le=LARGEST_BUDGET)
+    """Features of a GeoPackage, at most; policy.maximum_features may be less."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     lenient_histograms: bool = False
@@ -233,7 +192,7 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
         elif not value:
             faults.append(f"{name} is empty: unset it, or make it {_allowed(place)}")
         elif len(place) == 1 and place[0] in TABLES:
-            found |= _table(place, name, _parsed(value), faults)
+            found |= _table(place, name, parsed(value), faults)
         else:
             found[place] = _Entry(name=name, value=value)
     return found
@@ -299,14 +258,6 @@ def _table(place: Place, name: str, table: object, faults: list[str], where: str
         else:
             faults.append(f"{inner} is no setting{_meant(f'{place[0]}.{key}', _keys())}")
     return found
-
-
-def _parsed(text: str) -> object:
-    """JSON, or the text as it is."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _nested(found: _Found) -> dict[str, Any]:

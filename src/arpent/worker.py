@@ -1,5 +1,5 @@
-"""Worker: what a process needs that computes partitions, and no more: it loads no web server and no database, which
-would take a second and a hundred megabytes of each."""
+"""Worker: what a process needs that computes partitions or a server's calls, and no more: it loads no web server and no
+database, which would take a second and a hundred megabytes of each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import gc
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from arpent.adapters.catalogs.routing import catalog_path, catalog_url, open_catalog
 from arpent.adapters.collections.files import load_collections
+from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.geopackage import read_feature, read_features
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.images.reader import CogReader
@@ -20,19 +22,28 @@ from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.location import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import process
-from arpent.engine.services import Services
+from arpent.engine.services import Allowance, Limits, Services
+from arpent.engine.statistics import statistics
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
+from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
 from arpent.settings import Settings
-from arpent.wire.request.parse import parse_batch
+from arpent.wire.explanation import render_explanation
+from arpent.wire.request.body import SentBody
+from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
+from arpent.wire.secrets import without_forgotten
+
+RUNNER_NICENESS = 3
+"""How much a runner beside a server gives way to it while it analyses; its workers do so still more."""
 
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
 """Variables that name stores. Their library panics at an address that cannot be read."""
@@ -53,6 +64,52 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     final = lease.attempt >= settings.policy.attempts
     services = services_for(lease.owner, settings)
     return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services, final=final)
+
+
+def prepare_calls(settings: Settings) -> None:
+    """Have ready what the first call would wait for; and give way as workers of partitions do, which are children of a
+    runner that gives way itself: neither has the machine before the other."""
+    os.nice(RUNNER_NICENESS)
+    configure(settings.log_format)
+    services_of(settings)
+
+
+def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float]:
+    """The synchronous API: the answer's JSON and its processing units. Raises CallerError, ScriptError or
+    WorldError."""
+    request, services = parse_statistical(body.whole()), services_of(settings)
+    check_collections(request, services.collections.get)
+    return statistics(request, services, synchronous_limits(settings))
+
+
+def check_batch(settings: Settings, client: str, body: SentBody) -> str:
+    """The JSON text of a batch request of a client with which nothing is wrong. Raises InvalidRequest."""
+    text = body.whole()
+    request = parse_batch(text, client)
+    check_collections(request, collections(settings).get)
+    grants(client, settings).check(request)
+    return text
+
+
+def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, bool]) -> bytes:
+    """Why a feature has the numbers it has; `wish`: body and owner of the job, id of the feature, start of the interval
+    (None: the first with data), and whether to draw. JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    body, owner, feature, start, draw = wish
+    request = parse_batch(without_forgotten(body), owner)
+    found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
+    if not draw:
+        return render_explanation(found)
+    from arpent.adapters.formats.picture import picture  # Pillow, which workers of partitions do without
+
+    return picture(found)
+
+
+def synchronous_limits(settings: Settings) -> Limits:
+    """What the operator allows to requests that are answered at once."""
+    return Limits(
+        lenient_histograms=settings.lenient_histograms,
+        allowance=Allowance(samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory),
+    )
 
 
 def for_workers(settings: Settings) -> Settings:
@@ -77,10 +134,28 @@ def _services(serialised: str) -> Services:
         reader=CogReader(policy=policy),
         runtime=script_runtime(settings),
         collections=collections(settings),
-        read_features=read_features,
-        read_feature=read_feature,
+        features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
     )
+
+
+def services_for(client: str, settings: Settings) -> Services:
+    """The same, with the buckets that this client may use."""
+    services = services_of(settings)
+    store = objects(settings, client) if has_client_folders(settings) else services.objects
+    granted = GrantedObjects(store=store, grants=grants(client, settings))
+    return replace(services, objects=granted, features=direct_features(settings, granted))
+
+
+def has_client_folders(settings: Settings) -> bool:
+    """Whether each client has a folder of buckets of its own."""
+    return settings.buckets is not None and CLIENT_ID in str(settings.buckets)
+
+
+def grants(client: str, settings: Settings) -> BucketGrants:
+    """What a client may use; the operator's own command line may use all."""
+    allowed = {} if client == LOCAL else settings.bucket_grants
+    return grants_of(allowed, client, folder=settings.buckets is not None)
 
 
 def egress_policy(settings: Settings) -> EgressPolicy:
@@ -94,6 +169,17 @@ def egress_policy(settings: Settings) -> EgressPolicy:
         ),
         folders=(str(path.parent if path.is_file() else path) for path in paths),
         further=settings.reachable,
+    )
+
+
+def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
+    """GeoPackages of a store, for a process that may die."""
+    return DirectFeatures(
+        objects=store,
+        read=read_features,
+        read_one=read_feature,
+        most_bytes=settings.features_bytes,
+        most_rows=settings.features_rows,
     )
 
 
@@ -111,20 +197,6 @@ def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
         require_mask=require_mask,
         unfiltered=settings.unfiltered_scripts,
     )
-
-
-def services_for(client: str, settings: Settings) -> Services:
-    """The same, with the buckets that this client may use."""
-    services = services_of(settings)
-    if settings.buckets is not None and CLIENT_ID in str(settings.buckets):
-        services = replace(services, objects=objects(settings, client))
-    return replace(services, objects=GrantedObjects(store=services.objects, grants=grants(client, settings)))
-
-
-def grants(client: str, settings: Settings) -> BucketGrants:
-    """What a client may use; the operator's own command line may use all."""
-    allowed = {} if client == LOCAL else settings.bucket_grants
-    return grants_of(allowed, client, folder=settings.buckets is not None)
 
 
 def objects(settings: Settings, client: str = LOCAL) -> ObjectStore:

@@ -25,6 +25,7 @@ class TestJobStore:
             stop_reason=StopReason.OUT_OF_PU,
             retry=True,
             estimate={"features": 3.0, "minutes": 0.25},
+            hints=("look twice", "é"),
         )
         jobs.add(job)
         assert jobs.get(job.id) == job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from threading import Barrier, Thread
 
 import pytest
@@ -89,6 +90,42 @@ class TestClaiming:
             clock.tick(1)
             served.append(claim(work, clock).job_id)
         assert all(set(served[k : k + 3]) == set(ids) for k in (0, 3, 6))
+
+    def test_clients_take_turns_however_many_jobs_they_have(
+        self, jobs: JobStore, work: WorkStore, clock: Clock
+    ) -> None:
+        many = {processing_job(jobs, work, clock, cut(3, 1), owner="many").id for _ in range(6)}
+        few = processing_job(jobs, work, clock, cut(3, 1), owner="few").id
+        served = []
+        for _ in range(6):
+            clock.tick(1)
+            served.append(claim(work, clock).job_id)
+        assert served.count(few) == 3, "half of the turns, until it has none left"
+        assert all((one in many) is not (other in many) for one, other in pairwise(served))
+        assert len(set(served) & many) == 3, "and the jobs of a client take its turns in turn"
+
+    def test_clients_take_turns_with_analyses(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Ended jobs count: a client whose jobs fail one after the other has had its turns."""
+        many = [make_job(status=Status.ANALYSING, owner="many", created=clock()) for _ in range(20)]
+        for job in many:
+            jobs.add(job)
+        clock.tick(1)
+        other = make_job(status=Status.ANALYSING, owner="few", created=clock())
+        jobs.add(other)
+        first = claim(work, clock)
+        jobs.save(replace(jobs.get(first.job_id), status=Status.FAILED))
+        work.finish(first, None)
+        clock.tick(1)
+        assert (first.owner, claim(work, clock).owner) == ("many", "few")
+
+    def test_some_clients_can_be_left_out(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        processing_job(jobs, work, clock, cut(3, 1), owner="many")
+        jobs.add(make_job(status=Status.ANALYSING, owner="many"))
+        assert work.claim(clock(), 60, but={"many"}) is None
+        few = processing_job(jobs, work, clock, cut(3, 1), owner="few")
+        lease = work.claim(clock(), 60, but={"many"})
+        assert lease is not None
+        assert lease.job_id == few.id
 
     @pytest.mark.parametrize("status", sorted(set(Status) - {Status.PROCESSING, Status.ANALYSING}))
     def test_only_processing_jobs_have_work(

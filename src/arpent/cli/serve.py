@@ -17,11 +17,15 @@ import uvicorn
 from arpent import wiring, worker
 from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure
+from arpent.server.boundary import ShapedProtocol
 from arpent.settings import Settings
 
 log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
 """Seconds between two tries to start a runner that keeps dying."""
+
+GRACE_SECONDS = 10
+"""How long requests under way may take to end when the server ends."""
 
 
 def serve(settings: Settings) -> None:
@@ -40,10 +44,12 @@ def serve(settings: Settings) -> None:
             application,
             host=settings.host,
             port=settings.port,
+            http=ShapedProtocol,
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
     finally:
         stop.set()

@@ -126,5 +126,7 @@ class Job:
     """How far it is; kept by the work store."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """What the analysis expects: features, intervals, acquisitions, bytes, minutes, processing units."""
+    hints: tuple[str, ...] = ()
+    """What the analysis found that is allowed, and most likely not meant."""
     version: int = 0
     """Optimistic lock."""

@@ -64,7 +64,7 @@ def to_retry(features: Features, reasons: Collection[int], least: int) -> Featur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """May be lazy: `partitions` are read to the end first, then `findings`, then `estimate`."""
+    """May be lazy: `partitions` are read to the end first, then `findings`, then the rest."""
 
     partitions: Iterable[Partition]
     """The job's features, cut; every feature is in exactly one of them."""
@@ -72,3 +72,5 @@ class Analysis:
     """What is known of features before they are processed."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """What to expect: features, acquisitions, bytes, minutes, processing units."""
+    hints: tuple[str, ...] = ()
+    """What is allowed, and most likely not meant, about the job as a whole."""

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.location import BUCKET, Location
+from arpent.domain.location import Location
 from arpent.domain.request import Request
 
 CLIENT_ID = "<CLIENT_ID>"

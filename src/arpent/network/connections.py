@@ -12,8 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from requests import Response, Session
-from requests.adapters import HTTPAdapter
-from urllib3 import PoolManager, ProxyManager, Retry
+from urllib3 import PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -54,13 +53,19 @@ def proxy_pools(proxy: str, **options: Any) -> ProxyManager:
     return ProxyManager(proxy, **options)
 
 
-def guard_session(session: Session, policy: EgressPolicy, max_retries: Retry) -> None:
-    """Let a session of requests, its redirects too, go only where the policy allows, and never from https to http. That
-    keys do not go to another host is requests' own rule."""
-    for scheme in PORTS:
-        session.mount(f"{scheme}://", _CheckedAdapter(policy, max_retries=max_retries))
+def guard_session(session: Session) -> None:
+    """Let a session of requests follow few redirects, and none from https to http. That keys do not go to another host
+    is requests' own rule; where it may go, its connections ask."""
     session.max_redirects = MOST_HOPS
     session.hooks["response"].append(_check_redirect)
+
+
+def check_target(url: str, policy: EgressPolicy) -> None:
+    """Asked before each request, also of a redirect: one of an operator's hosts, or a URL that is read in one way only.
+    Raises EgressRefused."""
+    parts = urlsplit(url)
+    if not policy.is_trusted(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)):
+        proxy_of(url, policy)  # a URL of the operator may name a user, others may not
 
 
 def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
@@ -70,32 +75,14 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
         raise EgressRefused("its server leads from https to an address without encryption")
 
 
-class _CheckedAdapter(HTTPAdapter):
-    """Every request of a session, each hop of a redirect among them."""
-
-    def __init__(self, policy: EgressPolicy, **options: Any) -> None:
-        self._policy = policy
-        super().__init__(**options)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _classes(self._policy)
-
-    def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
-        parts = urlsplit(str(request.url))
-        if not self._policy.is_trusted(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)):
-            proxy_of(parts.geturl(), self._policy)  # a URL of the operator may name a user, others may not
-        return super().send(request, *arguments, **options)
-
-
 def _classes(policy: EgressPolicy) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return _connected(self, policy)
+            return connected(self, policy)
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return _connected(self, policy)
+            return connected(self, policy)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -111,7 +98,7 @@ def _resolved(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _connected(connection: HTTPConnection, policy: EgressPolicy) -> socket.socket:
+def connected(connection: Any, policy: EgressPolicy) -> socket.socket:
     """A socket to one of the addresses that were asked about. Raises EgressRefused, and what urllib3 expects."""
     host, port = str(connection._dns_host), int(connection.port or 0)
     try:

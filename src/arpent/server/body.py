@@ -1,4 +1,4 @@
-"""Body: the text of a request, from a JSON body or from the parts of a multipart form (sentinelhub.md 1.2)."""
+"""Body: a request's body as it comes, JSON or the parts of a multipart form (sentinelhub.md 1.2); parsed elsewhere."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from arpent.domain.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
-from arpent.wire.request.body import with_evalscript
+from arpent.wire.request.body import SentBody
 
 PARTS = 16
 """Parts of a form, at most; two are read."""
+UNREADABLE_FORM = (
+    "The multipart body cannot be read: Content-Type must name its boundary, each part needs a Content-Disposition with"
+    f" a name, and there may be {PARTS} parts."
+)
 
 
-async def read_text(request: Request, maximum: int) -> str:
-    """The request's JSON text, with the part `evalscript` put in. Raises EmptyBody, InvalidRequest,
+async def read_body(request: Request, maximum: int) -> SentBody:
+    """The request's JSON text, and the part `evalscript` beside it. Raises EmptyBody, InvalidRequest,
     UnsupportedMediaType."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -27,23 +31,23 @@ async def read_text(request: Request, maximum: int) -> str:
             f"Content-Type is {kind!r}: send application/json, or multipart/form-data with the parts request and"
             " evalscript (curl: -H 'Content-Type: application/json')."
         )
-    return _decode(payload, "The request body")
+    return SentBody(text=_decode(payload, "The request body"))
 
 
-async def _read_form(request: Request, maximum: int) -> str:
+async def _read_form(request: Request, maximum: int) -> SentBody:
     try:
         async with request.form(max_files=PARTS, max_fields=PARTS, max_part_size=maximum) as form:
             parts = {
                 name: await _part(value, name) for name, value in form.items() if name in ("request", "evalscript")
             }
-    except HTTPException as error:
-        if error.status_code == 400:
-            raise InvalidRequest(f"The multipart body cannot be read: {error.detail}") from None
-        raise
+    except (HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
+        # a stranger's bytes: the library has no one class for all that can be wrong with them, and words of its own
+        if isinstance(error, HTTPException) and error.status_code != 400:
+            raise
+        raise InvalidRequest(UNREADABLE_FORM) from None
     if not parts.get("request", "").strip():
         raise InvalidRequest.at("request", "is required: the part of the form that holds the JSON")
-    script = parts.get("evalscript")
-    return parts["request"] if script is None else with_evalscript(parts["request"], script)
+    return SentBody(text=parts["request"], script=parts.get("evalscript"))
 
 
 async def _part(value: UploadFile | str, name: str) -> str:

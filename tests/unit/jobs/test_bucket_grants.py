@@ -82,11 +82,11 @@ class Everything:
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    def read(self, location: Location) -> bytes:
+    def read(self, location: Location, most: int | None = None) -> bytes:
         self.done.append(location.url)
         return b""
 
-    def download(self, location: Location, path: Path) -> None:
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
         self.done.append(location.url)
 
     def write(self, location: Location, payload: bytes) -> None:

@@ -71,7 +71,7 @@ class Engineer:
         if self.analysis_faults:
             raise self.analysis_faults.pop(0)
         self.during()
-        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0})
+        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",))
 
     def process(self, lease: Lease) -> Outcome:
         faults = self.faults.get(of(lease).number)
@@ -156,6 +156,7 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert site.job.status is Status.DONE
     assert site.job.progress == Progress(features=6, done=6, partitions=3, processing_units=3.0)
     assert site.job.estimate == {"features": 6.0}
+    assert site.job.hints == ("look",)
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
     assert engineer.bodies == {("anna", '{"a": 1}')}
     assert engineer.analysed == [site.job_id]

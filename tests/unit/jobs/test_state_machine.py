@@ -18,6 +18,7 @@ from tests.support.jobs import START, make_job
 
 POLICY = Policy()
 REFUSED = "refused"
+ANALYSED = Progress(features=1, partitions=1)
 
 # sentinelhub.md 1.4, with the decisions where it has a question mark; rows: status, columns: ANALYSE, START, STOP.
 ACTIONS = {
@@ -38,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize(("status", "event", "expected"), CASES)
 def test_actions(status: Status, event: Event, expected: Status | str) -> None:
-    job = make_job(status=status, user_action=UserAction.ANALYSE)
+    job = make_job(status=status, user_action=UserAction.ANALYSE, progress=ANALYSED)
     if expected == REFUSED:
         message = f"Illegal to change userAction from ANALYSE to {event} with task status {status}"
         with pytest.raises(ActionNotAllowed, match=f"^{message}$"):
@@ -75,6 +76,15 @@ def test_a_stop_during_analysis_waits_for_its_end() -> None:
     assert (job.status, job.stop_reason) == (Status.STOPPED, StopReason.USER_ACTION)
 
 
+def test_an_analysis_that_a_stop_ended_is_begun_anew() -> None:
+    job = advance(make_job(), Event.START, START, POLICY)
+    with pytest.raises(ActionNotAllowed):
+        advance(job, Event.ANALYSIS_STOPPED, START, POLICY)
+    job = advance(advance(job, Event.STOP, START, POLICY), Event.ANALYSIS_STOPPED, START, POLICY)
+    assert (job.status, job.stop_reason) == (Status.STOPPED, StopReason.USER_ACTION)
+    assert advance(job, Event.START, START, POLICY).status is Status.ANALYSING
+
+
 def test_a_failed_analysis_says_why() -> None:
     job = make_job(status=Status.ANALYSING)
     after = advance(job, Event.ANALYSIS_FAILED, START, POLICY, error="B4 is no band")
@@ -90,7 +100,7 @@ def test_a_failed_analysis_says_why() -> None:
     ],
 )
 def test_a_stop_has_a_reason_and_a_start_clears_it(event: Event, reason: StopReason) -> None:
-    job = advance(make_job(status=Status.PROCESSING), event, START, POLICY)
+    job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), event, START, POLICY)
     assert (job.status, job.stop_reason) == (Status.STOPPED, reason)
     again = advance(job, Event.START, START, POLICY)
     assert (again.status, again.stop_reason) == (Status.ANALYSIS_DONE, None)
@@ -112,7 +122,7 @@ class TestPauses:
 
     @pytest.mark.parametrize(("event", "minutes"), [(Event.STOP, 30), (Event.EXHAUSTED, 60), (Event.BROKEN, 0)])
     def test_a_stopped_job_rests(self, event: Event, minutes: int) -> None:
-        job = advance(make_job(status=Status.PROCESSING), event, START, self.policy)
+        job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), event, START, self.policy)
         if minutes:
             early = START + timedelta(minutes=minutes - 12, seconds=1)
             with pytest.raises(ActionNotAllowed, match=r"Illegal .* status STOPPED: .* in 12 minutes$"):
@@ -121,7 +131,7 @@ class TestPauses:
         assert advance(job, Event.START, late, self.policy).status is Status.ANALYSIS_DONE
 
     def test_none_by_default(self) -> None:
-        job = advance(make_job(status=Status.PROCESSING), Event.STOP, START, POLICY)
+        job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), Event.STOP, START, POLICY)
         assert advance(job, Event.START, START, POLICY).status is Status.ANALYSIS_DONE
 
 

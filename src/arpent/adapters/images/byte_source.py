@@ -20,8 +20,8 @@ from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedErr
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
+from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.location import BUCKET
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.network.web_files import NoAnswer, NoRanges, WebFiles
 
@@ -65,7 +65,7 @@ class ByteSources:
     ) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables.
         `policy` None: whatever can be reached may be."""
-        self._policy = policy
+        self.policy = policy
         self._web = WebFiles(policy, retry_seconds)
         self._allowed: dict[Path, Path] = {}
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
@@ -152,11 +152,11 @@ class ByteSources:
 
     def _file(self, path: Path) -> Path:
         """Where a local file lies, links resolved. Raises EgressRefused outside of the folders that may be read."""
-        if self._policy is None:
+        if self.policy is None:
             return path
         found = self._allowed.get(path)
         if found is None:
-            found = Path(self._policy.file(str(path)))
+            found = Path(self.policy.file(str(path)))
             if len(self._allowed) >= _MOST_PATHS:
                 self._allowed.clear()
             self._allowed[path] = found

@@ -6,8 +6,14 @@ address, and is told which driver to use. For some of its drivers (VRT, WMS …)
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from io import RawIOBase
 from itertools import count
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -15,13 +21,20 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from arpent.adapters.images.byte_source import HeaderBytes, Replaced, public_name
+from arpent.adapters.images.bounds import fault_of
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name
+from arpent.adapters.images.header import mask_beside
+from arpent.adapters.images.mask import masked
+from arpent.adapters.images.served import refuse
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
+from arpent.network.policy import EgressPolicy
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "GTiff"),
@@ -33,7 +46,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 """How a file begins → the driver that opens it. Nothing else is opened, whatever the file's name."""
 QUIET = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no masks, overviews, world files or XML beside the image
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # what lies beside the image is asked of us, by name
     "GDAL_PAM_ENABLED": "NO",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "GDAL_HTTP_MAX_RETRY": "0",
@@ -42,19 +55,45 @@ QUIET = {
 _TRIED = "test"
 """The name by which rasterio tries what an opener gives."""
 _numbers = count(1)
+MOST_AUXILIARY = 1 << 20
+"""Bytes of the file beside an image in which GDAL keeps what the format has no room for."""
+_AUXILIARY_BAND = re.compile(rb'<PAMRasterBand\b[^>]*\bband="(\d{1,5})"[^>]*>(.*?)</PAMRasterBand>', re.DOTALL)
+_AUXILIARY_NUMBER = re.compile(rb"<NoDataValue\b[^>]*>\s*([^<\s]{1,40})\s*<")
+
+
+def says_more(path: Path) -> bool:
+    """Whether the `.aux.xml` beside an image names numbers that are no data, band by band."""
+    return bool(_numbers_beside(path))
+
+
+def _numbers_beside(path: Path) -> dict[int, float]:
+    """Band (from 0) → the number that is no data there, by the `.aux.xml` beside an image. GDAL does not read that file
+    itself: it may name others, which GDAL would open. A link is not followed."""
+    try:
+        with open(os.open(f"{path}.aux.xml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            content = file.read(MOST_AUXILIARY)
+    except OSError:
+        return {}
+    found = {}
+    for band, inner in _AUXILIARY_BAND.findall(content):
+        if (number := _AUXILIARY_NUMBER.search(inner)) is not None:
+            with suppress(ValueError):
+                found[int(band) - 1] = float(number[1])
+    return found
+
+
+Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 
 
 class GdalImage:
     """One open file; only its full resolution. GDAL wants one thread at a time in a file."""
 
-    def __init__(self, href: str, file: HeaderBytes) -> None:
+    def __init__(self, href: str, origins: ByteSources) -> None:
         """Raises AssetUnreadable."""
         self._href = href
         self._lock = Lock()
-        self._source = _OneFile(file)
-        file.seek(0)
-        beginning = file.read(16) or b""
-        driver = next((name for signature, name in SIGNATURES if beginning.startswith(signature)), None)
+        self._source = _OneFile(origins, href)
+        driver = self._source.driver()
         if driver is None:
             raise AssetUnreadable(
                 f"image {public_name(href)} is not an image that can be read: it is neither a GeoTIFF nor JPEG 2000",
@@ -63,11 +102,18 @@ class GdalImage:
         try:
             with rasterio.Env(**QUIET):
                 self._dataset: Any = rasterio.open(self._source.name, driver=driver, opener=self._source.open)
-        except (RasterioError, OSError):  # its text may repeat a signed URL
+            inks = self._dataset.colorinterp
+            self._alpha = len(inks) - 1 if len(inks) > 1 and inks[-1] is ColorInterp.alpha else None
+            self.raster = self._describe()
+        except AssetUnreadable:
+            self.close()
+            raise
+        except Exception:  # a damaged file makes GDAL raise many things; their text may repeat a signed URL
             raise self._source.failure or AssetUnreadable(
                 f"image {public_name(href)} is not an image that can be read", href=href
             ) from None
-        self.raster = self._describe()
+        if (fault := fault_of(self.raster)) is not None:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
 
     def read(self, block: Block, band: int) -> NDArray[np.generic]:
         """One block, padded to full size. Raises AssetUnreadable."""
@@ -80,7 +126,8 @@ class GdalImage:
             with self._lock, rasterio.Env(**QUIET):
                 self._source.failure = None
                 pixels = self._dataset.read(band + 1, window=inside)
-        except RasterioError:
+                valid = self._valid(band, inside)
+        except (RasterioError, MemoryError, ValueError, IndexError):
             raise self._source.failure or AssetUnreadable(
                 f"image {public_name(self._href)}: block (row {block.row}, column {block.column}) cannot be decoded",
                 href=self._href,
@@ -88,11 +135,29 @@ class GdalImage:
             ) from None
         padded = np.zeros((shape.block_height, shape.block_width), pixels.dtype)
         padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-        return padded
+        if valid is None:
+            return padded
+        counts = np.zeros(padded.shape, np.bool_)
+        counts[: pixels.shape[0], : pixels.shape[1]] = valid
+        return masked(padded, [counts])
+
+    def _valid(self, band: int, window: Window) -> NDArray[np.bool_] | None:
+        """Which pixels of a band count by masks and alpha, of which the latter says nothing about itself."""
+        if MaskFlags.per_dataset in self._dataset.mask_flag_enums[band]:
+            return np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
+        if self._alpha is not None and band != self._alpha:
+            return np.asarray(self._dataset.read(self._alpha + 1, window=window) != 0)
+        return None
 
     def close(self) -> None:
         with self._lock:
             self._dataset.close()
+
+    def _no_data(self) -> tuple[float | None, ...]:
+        """By band: what the file beside the image says beats what the image says, as in GDAL."""
+        path = local_path(self._href)
+        beside = {} if path is None else _numbers_beside(path)
+        return tuple(beside.get(band, number) for band, number in enumerate(self._dataset.nodatavals))
 
     def _describe(self) -> Raster:
         dataset = self._dataset
@@ -100,37 +165,100 @@ class GdalImage:
             raise AssetUnreadable(
                 f"image {public_name(self._href)} has no coordinate reference system", href=self._href
             )
+        refuse(self._href, *dataset.dtypes)
+        if len(set(dataset.dtypes)) > 1:
+            kinds = ", ".join(dict.fromkeys(dataset.dtypes))
+            raise AssetUnreadable(
+                f"image {public_name(self._href)} has bands of different types ({kinds}); put them into files of their "
+                "own", href=self._href,
+            )  # fmt: skip
         height, width = dataset.block_shapes[0]
         try:
             level = Level(width=dataset.width, height=dataset.height, block_width=width, block_height=height)
         except ValueError as error:
             raise AssetUnreadable(f"image {public_name(self._href)} cannot be read: {error}", href=self._href) from None
+        numbers = self._no_data()
         return Raster(
             href=self._href,
             crs=CRS.from_user_input(dataset.crs.to_wkt()),
             transform=dataset.transform,
             dtype=np.dtype(dataset.dtypes[0]),
             band_count=dataset.count,
-            no_data=dataset.nodata,
+            no_data=numbers[0],
+            band_no_data=numbers if len(set(numbers)) > 1 else (),
+            masked=self._alpha is not None or any(MaskFlags.per_dataset in each for each in dataset.mask_flag_enums),
             levels=(level,),
         )
 
 
-class _OneFile:
-    """What GDAL may open: this image. Files beside it (masks, overviews) are not there for it; whoever reads a mask's
-    file opens it as an image of its own."""
+class ApartImage(GdalImage):
+    """The header of a file, read by another process, for one that must not die; its blocks are not read here."""
 
-    def __init__(self, file: HeaderBytes) -> None:
-        self._file = file
+    def __init__(self, submit: Submit, href: str, origins: ByteSources) -> None:
+        """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
+        self._href = href
+        try:
+            self.raster = submit(partial(gdal_header, origins.policy), href).future.result()
+        except AssetUnreadable:
+            raise
+        except Exception as error:
+            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
+
+    def read(self, block: Block, band: int) -> NDArray[np.generic]:
+        raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def gdal_header(policy: EgressPolicy | None, href: str) -> Raster:
+    """The header alone. Raises AssetUnreadable."""
+    origins = ByteSources(policy=policy)
+    try:
+        image = GdalImage(href, origins)
+        try:
+            return image.raster
+        finally:
+            image.close()
+    finally:
+        origins.close()
+
+
+class _OneFile:
+    """What GDAL may open: this image, and the `.msk` beside one on this machine if that is a TIFF. Nothing else that
+    lies beside it is there for GDAL."""
+
+    def __init__(self, origins: ByteSources, href: str) -> None:
+        """Raises AssetUnreadable."""
+        self._file = origins.head(href)
+        self._mask = _mask_of(origins, href) if local_path(href) is not None else None
         self.name = f"/arpent/image-{next(_numbers)}"
         """What GDAL knows it by; nothing lies there."""
         self.failure: AssetUnreadable | None = None
         """Why bytes did not come; GDAL only knows that they did not."""
 
+    def driver(self) -> str | None:
+        """By the first bytes; None: nothing that is opened."""
+        return _driver_of(self._file)
+
     def open(self, name: str, mode: str = "rb") -> RawIOBase:
-        if name not in (self.name, _TRIED) or "r" not in mode or "+" in mode:
+        file = {self.name: self._file, _TRIED: self._file, f"{self.name}.msk": self._mask}.get(name)
+        if file is None or "r" not in mode or "+" in mode:
             raise FileNotFoundError(name)
-        return _Told(self._file.again(), self)
+        return _Told(file.again(), self)
+
+
+def _driver_of(file: HeaderBytes) -> str | None:
+    beginning = file.again().read(16) or b""
+    return next((name for signature, name in SIGNATURES if beginning.startswith(signature)), None)
+
+
+def _mask_of(origins: ByteSources, href: str) -> HeaderBytes | None:
+    try:
+        file = origins.head(mask_beside(href))
+    except AssetUnreadable:
+        return None
+    return file if _driver_of(file) == "GTiff" else None
 
 
 class _Told(RawIOBase):

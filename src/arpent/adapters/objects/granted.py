@@ -22,11 +22,11 @@ class GrantedObjects:
     grants: BucketGrants
     """What the client may use."""
 
-    def read(self, location: Location) -> bytes:
-        return self.store.read(self._allowed(location, "read"))
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        return self.store.read(self._allowed(location, "read"), most)
 
-    def download(self, location: Location, path: Path) -> None:
-        self.store.download(self._allowed(location, "read"), path)
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
+        self.store.download(self._allowed(location, "read"), path, most)
 
     def write(self, location: Location, payload: bytes) -> None:
         self.store.write(self._allowed(location, "write"), payload)

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 
 from arpent.adapters.objects.sigv4 import Keys, signed_form
+from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
-from arpent.domain.location import MACHINE_REGION, ROLE
 
 SESSION = "arpent"
 """RoleSessionName; shows in the bucket owner's log."""

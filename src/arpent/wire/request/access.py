@@ -9,23 +9,19 @@ import re
 
 from pydantic import SecretStr
 
-from arpent.domain.errors import InvalidRequest
-from arpent.domain.location import (
+from arpent.domain.boundary.address_grammar import (
     ACCESS_KEY,
     BUCKET,
-    ID,
-    IDENTIFIER,
     KEY,
     MOST_ACCOUNT,
     REGION,
-    REQUEST_ID,
     ROLE,
     SECRET_KEY,
-    Credentials,
     Form,
-    Location,
     account_fault,
 )
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, Location
 from arpent.wire.request.schema import Access, GsAccess, S3Access
 
 PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})

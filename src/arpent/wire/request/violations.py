@@ -17,6 +17,11 @@ Value = TypeVar("Value")
 Violation = tuple[str, str]
 """(parameter, violation): `aggregation->resx` and what is wrong with it and how to mend it."""
 
+MOST_SAID = 100
+"""Violations that are named."""
+MOST_LETTERS = 500
+"""Letters of a parameter or a violation: names of a body's own may be of any length."""
+
 SENTENCES = {
     "missing": "is required",
     "string_type": "must be a string",
@@ -33,13 +38,32 @@ SENTENCES = {
     "string_pattern_mismatch": "must be made of letters, digits, '-', '_' and '.'",
     "invalid_key": "must be a string",
 }
-"""Pydantic's error type → our words. Others are said in pydantic's own, which never show a value."""
+"""Pydantic's error type → our words."""
+LIMITS = {
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
+    "string_too_short": "must have at least {min_length} letters",
+    "string_too_long": "must have at most {max_length} letters",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+}
+"""The same for types that speak of a limit of our own schema."""
+OURS = "number"
+"""The type of the errors that `schema` words itself."""
+OTHER = "cannot be read; /docs shows what belongs here"
+"""For every other type: a library's own words are for nobody's eyes."""
 
 
 def translate(error: ValidationError) -> tuple[Violation, ...]:
-    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind."""
-    details = error.errors(include_input=False, include_url=False, include_context=False)
-    return tuple((path(detail["loc"]), _sentence(detail)) for detail in details)
+    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind. Those that `refusal`
+    will only count are empty."""
+    details = error.errors(include_input=False, include_url=False)
+    said = tuple((path(detail["loc"]), _sentence(detail)) for detail in details[:MOST_SAID])
+    return said + (("", ""),) * (len(details) - len(said))
 
 
 def path(location: Iterable[str | int]) -> str:
@@ -48,12 +72,14 @@ def path(location: Iterable[str | int]) -> str:
 
 
 def refusal(violations: Iterable[Violation]) -> InvalidRequest:
-    """One error for all violations, its message naming each field."""
+    """One error for all violations: their number, and the first MOST_SAID of them by name."""
     found = tuple(violations)
     if len(found) == 1:
-        return InvalidRequest.at(*found[0])
-    lines = "; ".join(f"`{parameter}`: {violation}" for parameter, violation in found)
-    return InvalidRequest(f"Invalid request, {len(found)} fields: {lines}", found)
+        return InvalidRequest.at(*(part[:MOST_LETTERS] for part in found[0]))
+    said = tuple((parameter[:MOST_LETTERS], violation[:MOST_LETTERS]) for parameter, violation in found[:MOST_SAID])
+    lines = "; ".join(f"`{parameter}`: {violation}" for parameter, violation in said)
+    which = f"{len(found)} fields" + (f", the first {MOST_SAID}" if len(found) > MOST_SAID else "")
+    return InvalidRequest(f"Invalid request, {which}: {lines}", said)
 
 
 class Gathering:
@@ -82,5 +108,9 @@ class Gathering:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    own = SENTENCES.get(detail["type"])
-    return own or detail["msg"].replace("Input should", "must", 1).replace("must have", "must hold", 1)
+    kind = detail["type"]
+    if kind == OURS:
+        return detail["msg"]
+    if kind in LIMITS:
+        return LIMITS[kind].format_map(detail.get("ctx", {}))
+    return SENTENCES.get(kind, OTHER)

@@ -1,0 +1,81 @@
+"""Values of settings: what one of them may be, beyond its type. Each raises ValueError with the reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from pydantic import AfterValidator, SecretStr
+
+from arpent.network.policy import is_web_address
+from arpent.wire.secrets import is_placeholder
+
+SHORTEST_KEY = 32
+"""Bytes of a key that signs tokens."""
+
+
+def address(text: str) -> str:
+    """A STAC API, or a folder or file; other schemes would be taken for folders."""
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme not in ("http", "https", "file"):
+        raise ValueError(f"nothing reads {scheme}://")
+    if scheme in ("http", "https") and separator and not is_web_address(text):
+        raise ValueError("it has no host, or a port that is none")
+    return text
+
+
+def job_database(url: str) -> str:
+    """Only the scheme is looked at; the driver reads the rest."""
+    scheme, separator, rest = url.partition("://")
+    kind = scheme.partition("+")[0]
+    if not separator:
+        raise ValueError(f"a file is written sqlite:///{url}")
+    if kind == "postgres":
+        raise ValueError("write postgresql:// instead of postgres://")
+    if kind == "sqlite" and "?" in rest:
+        raise ValueError("nothing may follow the file")
+    if kind == "sqlite" and rest in ("", "/", "/:memory:"):
+        raise ValueError("it names no file, and several processes need the same one")
+    if re.search(r"^[^:/@]*:change[-_ ]?me@", rest, re.IGNORECASE):
+        raise ValueError("its password is a placeholder")
+    if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
+        raise ValueError(f"there is no support for {scheme}")
+    return url
+
+
+def long_key(secret: SecretStr) -> SecretStr:
+    """Long enough, and no placeholder."""
+    value = secret.get_secret_value()
+    if len(value.encode()) < SHORTEST_KEY:
+        raise ValueError("it is too short")
+    if is_placeholder(value):
+        raise ValueError("it stands for a key, or repeats itself: make one by `openssl rand -base64 32`")
+    return secret
+
+
+def listed(value: object) -> object:
+    """A variable holds a list as text: its entries between commas, or JSON."""
+    if not isinstance(value, str):
+        return value
+    found = parsed(value)
+    return found if isinstance(found, list) else [entry.strip() for entry in value.split(",") if entry.strip()]
+
+
+def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
+    """Refuses an entry of a list that does not fit."""
+
+    def check(entry: str) -> str:
+        if not fits(entry):
+            raise ValueError(f"{entry!r:.60} is no {words}")
+        return entry
+
+    return AfterValidator(check)
+
+
+def parsed(text: str) -> object:
+    """JSON, or the text as it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
