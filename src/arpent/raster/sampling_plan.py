@@ -13,10 +13,10 @@ from pyproj import CRS
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
-from arpent.raster.antimeridian import period
 from arpent.raster.block_index import NearestIndex, sort_by_block
 from arpent.raster.block_index_aligned import sort_straight
 from arpent.raster.footprints import Reach
+from arpent.raster.globe.antimeridian import period
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
 from arpent.raster.reproject import Coordinates, Reprojection, to_pixels
 from arpent.raster.resample import Manner, coarseness, manners

@@ -13,7 +13,7 @@ import shapely
 
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
-from arpent.adapters.catalogs.level import is_of_level, plain, words
+from arpent.adapters.catalogs.level import is_of_level, plain_word, words
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
@@ -139,7 +139,7 @@ def _asset(document: Document, band: Band) -> Document | None:
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
     """Whether a property is one of the words of a rule; `absent` if there is no rule or the item does not say."""
     wanted = words(collection, rule)
-    return plain(value) in wanted if wanted and isinstance(value, str) else absent
+    return plain_word(value) in wanted if wanted and isinstance(value, str) else absent
 
 
 def _time(own: Document) -> tuple[datetime, datetime | None]:

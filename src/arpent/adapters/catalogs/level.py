@@ -27,10 +27,10 @@ def is_of_level(document: Document, collection: Collection) -> bool | None:
 
 def words(collection: Collection, rule: str) -> frozenset[str]:
     """The words of a rule of `[match]`, plain."""
-    return frozenset(plain(word) for word in collection.metadata.get(rule, "").split(",") if word)
+    return frozenset(plain_word(word) for word in collection.metadata.get(rule, "").split(",") if word)
 
 
-def plain(word: str) -> str:
+def plain_word(word: str) -> str:
     """`Sentinel 2`, `Sentinel-2` and `sentinel-2` are the same."""
     return word.strip().lower().replace(" ", "-").replace("_", "-")
 
@@ -38,7 +38,7 @@ def plain(word: str) -> str:
 def _by_type(document: Document, collection: Collection) -> bool | None:
     own, wanted = properties(document), words(collection, "product_types")
     product = next((own[name] for name in PRODUCT_TYPES if isinstance(own.get(name), str)), None)
-    return plain(str(product)) in wanted if product is not None and wanted else None
+    return plain_word(str(product)) in wanted if product is not None and wanted else None
 
 
 def _by_property(document: Document, collection: Collection) -> bool | None:
@@ -46,14 +46,14 @@ def _by_property(document: Document, collection: Collection) -> bool | None:
     text, wanted = properties(document).get(LEVEL), words(collection, "levels")
     if not isinstance(text, str) or not wanted:
         return None
-    level = plain(text).replace("level-", "l")
+    level = plain_word(text).replace("level-", "l")
     if level in wanted:
         return True
     return None if any(each.startswith(level) for each in wanted) else False
 
 
 def _by_id(document: Document, collection: Collection) -> bool | None:
-    found = {plain(token) for token in _TOKEN.findall(str(document.get("id")))}
+    found = {plain_word(token) for token in _TOKEN.findall(str(document.get("id")))}
     wanted = words(collection, "levels")
     return bool(found & wanted) if found and wanted else None
 
@@ -61,7 +61,7 @@ def _by_id(document: Document, collection: Collection) -> bool | None:
 def _by_assets(document: Document, collection: Collection) -> bool | None:
     """Assets that only this level has, and those that it never has."""
     assets = document.get("assets")
-    names = {plain(str(name)) for name in assets} if isinstance(assets, Mapping) else set()
+    names = {plain_word(str(name)) for name in assets} if isinstance(assets, Mapping) else set()
     if names & words(collection, "level_assets"):
         return True
     return False if names & words(collection, "foreign_assets") else None

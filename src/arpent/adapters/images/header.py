@@ -15,7 +15,7 @@ from tifffile import TiffFile, TiffPage
 from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
 from arpent.adapters.images.mask import Mask
-from arpent.adapters.images.table import Table, Unusual, table_of
+from arpent.adapters.images.table import Table, Unusual, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import Raster
 
@@ -59,9 +59,9 @@ def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None
         first, order = pages[0], tiff.byteorder
         overviews = [page for page in pages[1:] if _overview_of(first, page)]
         overviews.sort(key=lambda page: page.imagewidth, reverse=True)
-        tables = tuple(table_of(page, order) for page in (first, *overviews))
+        tables = tuple(block_table(page, order) for page in (first, *overviews))
         places = (href, file.version)
-        inside = [table_of(page, order, mask=True) for page in pages[1:] if int(page.subfiletype) & _MASK]
+        inside = [block_table(page, order, mask=True) for page in pages[1:] if int(page.subfiletype) & _MASK]
         masks = [_mask(places, tables, inside)] if inside else []
         if beside is not None:
             masks.append(_mask((mask_beside(href), beside.version), tables, _pages_of(beside)))
@@ -94,7 +94,7 @@ def mask_beside(href: str) -> str:
 def _pages_of(file: HeaderBytes) -> list[Table]:
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="mask", _useframes=False) as tiff:
-        return [table_of(cast(TiffPage, page), tiff.byteorder, mask=True) for page in tiff.pages]
+        return [block_table(cast(TiffPage, page), tiff.byteorder, mask=True) for page in tiff.pages]
 
 
 def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[Table]) -> Mask:

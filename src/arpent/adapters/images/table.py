@@ -69,7 +69,7 @@ class Table:
     """Strips instead of tiles."""
 
 
-def table_of(page: TiffPage, order: str, *, mask: bool = False) -> Table:
+def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
     """The table of one page; `mask`: its pixels may be single bits. Raises Unusual where GDAL is needed."""
     dtype = page.dtype
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
