@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 TOLERANCE = 1e-9
-"""Share of the area by which pieces of a polygon may overlap: what rounding makes of edges that were the same."""
+"""Share of the area by which pieces may overlap: what rounding makes of edges that were the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,8 @@ def _revive(
 
 
 def pieces_fit(geometry: shapely.Geometry) -> bool:
-    """Whether parts and holes are good polygons that lie side by side, or within one another, without overlap. OGC
-    calls that invalid where rings touch along a line; the even-odd rule over all rings finds the samples of the whole,
-    line or no line."""
+    """Whether parts and holes are good polygons that lie side by side, or within one another, without overlap. Then the
+    even-odd rule over all rings finds the samples of the whole, edge or no edge."""
     try:
         return _fit(geometry)
     except shapely.errors.GEOSException:  # coordinates that are none, or beyond all measure

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from arpent.domain.grid import Grids, Samples
-from arpent.raster.globe.antimeridian import nearby, period
+from arpent.raster.footprints.antimeridian import nearby, period
 
 Coordinates = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N,) x and (N,) y."""

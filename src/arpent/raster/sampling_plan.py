@@ -15,8 +15,8 @@ from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
 from arpent.raster.block_index import NearestIndex, sort_by_block
 from arpent.raster.block_index_aligned import sort_straight
-from arpent.raster.footprints import Reach
-from arpent.raster.globe.antimeridian import period
+from arpent.raster.footprints.antimeridian import period
+from arpent.raster.footprints.reach import Reach
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
 from arpent.raster.reproject import Coordinates, Reprojection, to_pixels
 from arpent.raster.resample import Manner, coarseness, manners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,14 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from arpent.domain.errors import ArpentError
+from arpent.domain.errors import ArpentError, RateLimited
 from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
-from arpent.server.boundary import Boundary, answer
+from arpent.server.boundary import Boundary, allowed, answer
 from arpent.server.calls import HungUp, ProcessCalls
 from arpent.server.documentation import document
+from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
@@ -27,9 +29,12 @@ from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
 
+REFUSAL_SECONDS = 0.5
+"""How long a 429 takes."""
 MESSAGES = {
     404: "There is nothing at this path; /docs lists what there is.",
-    405: "This path does not take this method; /docs lists what there is.",
+    405: "This path does not take this method; `Allow` names those that it takes.",
+    400: "The request cannot be read; /docs shows what belongs here.",
 }
 """In place of the framework's own words."""
 
@@ -71,18 +76,25 @@ def create_app(
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(HungUp, _of_nobody)
-    app.add_middleware(Boundary, maximum_body=options.maximum_body)
+    app.add_middleware(Boundary, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope))
     document(app)
     return app
 
 
 async def _of_ours(_: Request, error: Exception) -> Response:
+    if isinstance(error, RateLimited):  # who does not heed Retry-After is slowed down by it
+        await asyncio.sleep(REFUSAL_SECONDS)
     return answer(problem(error))
 
 
-async def _of_http(_: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer(refused(error.status_code, MESSAGES.get(error.status_code, error.detail), error.headers))
+    message, headers = MESSAGES.get(error.status_code, error.detail), error.headers
+    if error.status_code == 404:
+        message = told(request.url.path) or message
+    if error.status_code == 405:  # the framework names the methods of one route
+        headers = {"allow": allowed(request.app.routes, request.scope)}
+    return answer(refused(error.status_code, message, headers))
 
 
 async def _of_parameters(_: Request, error: Exception) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, unquote_plus
@@ -24,6 +23,9 @@ TOKEN_PATHS = (
     "/auth/realms/CDSE/protocol/openid-connect/token",
 )
 """Where clients look for tokens: the old, the commercial and the CDSE way (sentinelhub.md 1.6)."""
+
+MOST_FIELDS = 50
+"""Fields of a form, at most."""
 
 INSECURE = (
     "Tokens are handed out over https only. Put a TLS proxy in front, or set ARPENT_INSECURE_TRANSPORT=true on the"
@@ -100,13 +102,16 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise OAuthRefusal("invalid_request", "Send the fields as application/x-www-form-urlencoded.")
-    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
+    try:
+        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise OAuthRefusal("invalid_request", f"The form has more than {MOST_FIELDS} fields; three are read.") from None
     if _one(form, "grant_type") != "client_credentials":
         raise OAuthRefusal("unsupported_grant_type", "grant_type must be client_credentials.")
     client_id, secret = _basic(request) or (_one(form, "client_id"), _one(form, "client_secret"))
     if not client_id or not secret:
         raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
-    if not await run_in_threadpool(clients.verify, client_id, secret):
+    if "\0" in client_id + secret or not await run_in_threadpool(clients.verify, client_id, secret):
         raise OAuthRefusal("invalid_client", "Client id or secret is wrong.", 401)
     return client_id
 
@@ -125,7 +130,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
         return None
     try:
         client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, no ASCII, no UTF-8
         raise OAuthRefusal("invalid_client", "The Basic header cannot be read.", 401) from None
     # RFC 6749 2.3.1 wants both form-encoded, curl sends them as they are
     return tuple(unquote_plus(part) if "%" in part else part for part in (client_id, secret))  # type: ignore[return-value]

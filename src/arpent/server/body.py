@@ -11,6 +11,10 @@ from arpent.wire.request.body import SentBody
 
 PARTS = 16
 """Parts of a form, at most; two are read."""
+UNREADABLE_FORM = (
+    "The multipart body cannot be read: Content-Type must name its boundary, each part needs a Content-Disposition with"
+    f" a name, and there may be {PARTS} parts."
+)
 
 
 async def read_body(request: Request, maximum: int) -> SentBody:
@@ -36,10 +40,11 @@ async def _read_form(request: Request, maximum: int) -> SentBody:
             parts = {
                 name: await _part(value, name) for name, value in form.items() if name in ("request", "evalscript")
             }
-    except HTTPException as error:
-        if error.status_code == 400:
-            raise InvalidRequest(f"The multipart body cannot be read: {error.detail}") from None
-        raise
+    except (HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
+        # a stranger's bytes: the library has no one class for all that can be wrong with them, and words of its own
+        if isinstance(error, HTTPException) and error.status_code != 400:
+            raise
+        raise InvalidRequest(UNREADABLE_FORM) from None
     if not parts.get("request", "").strip():
         raise InvalidRequest.at("request", "is required: the part of the form that holds the JSON")
     return SentBody(text=parts["request"], script=parts.get("evalscript"))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
 from arpent.wire.problems import Problem, problem, refused
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""What a path may take."""
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "origin,content-type,accept,accept-crs,authorization,cache-control",
@@ -28,33 +32,48 @@ JSON = "application/json;charset=utf-8"
 
 TOO_LARGE = "The request body is larger than {} bytes; put features and scripts into a bucket."
 
+ENCODED = "The body is compressed (Content-Encoding); send it as it is."
+
 _LOGGER = logging.getLogger(__name__)
 
 
 class Boundary:
     """ASGI middleware, outermost but for the server's own."""
 
-    def __init__(self, app: ASGIApp, maximum_body: int) -> None:
+    def __init__(self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str]) -> None:
+        """`methods`: those of a request's path, for `Allow`; empty if there is no such path."""
         self._app = app
         self._maximum_body = maximum_body
+        self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        begun, bare = False, scope["method"] == "HEAD"
 
         async def send_with_cors(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
                 MutableHeaders(scope=message).update(CORS)
+            elif bare:
+                message = {**message, "body": b""}
             await send(message)
 
         if scope["method"] == "OPTIONS":
-            await Response(status_code=200)(scope, receive, send_with_cors)
+            methods = self._methods(scope)
+            await Response(status_code=200, headers={"allow": methods} if methods else {})(
+                scope, receive, send_with_cors
+            )
             return
-        length = Headers(scope=scope).get("content-length", "")
+        if bare:  # HEAD is GET without the body
+            scope = {**scope, "method": "GET"}
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
+            return
+        length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self._maximum_body:
             await answer(refused(413, TOO_LARGE.format(self._maximum_body)))(scope, receive, send_with_cors)
             return
@@ -94,3 +113,16 @@ def _limited(receive: Receive, maximum: int) -> Receive:
         return message
 
     return receive_limited
+
+
+def allowed(routes: Iterable[BaseRoute], scope: Scope) -> str:
+    """All methods of this request's path, as `Allow` lists them; empty where there is nothing at the path."""
+    every = tuple(routes)
+    found = [method for method in METHODS if _takes(every, {**scope, "method": method})]
+    if not found:
+        return ""
+    return ", ".join([*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"])
+
+
+def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    return any(route.matches(dict(scope))[0] is Match.FULL for route in routes)

@@ -1,9 +1,11 @@
-"""Tokens: signed proof of who a client is; JWTs with `azp`, `iss`, `iat` and `exp` (sentinelhub.md 1.6)."""
+"""Tokens: signed proof of who a client is; JWTs with the client's id as `azp` and, for older clients, as `aud`, and
+with `iss`, `iat`, `exp` and a `jti` of their own (sentinelhub.md 1.6, 11)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -32,14 +34,16 @@ class Tokens:
     def issue(self, client_id: str) -> str:
         """A token for this client."""
         issued = int(self._now().timestamp())
-        claims = {"azp": client_id, "sub": client_id, "iss": ISSUER, "iat": issued, "exp": issued + self.seconds}
+        whose = {"azp": client_id, "aud": client_id, "sub": client_id}
+        claims = {**whose, "iss": ISSUER, "iat": issued, "exp": issued + self.seconds, "jti": str(uuid4())}
         return jwt.encode({"alg": ALGORITHM}, claims, self._key)
 
     def client(self, token: str) -> str:
         """The client a token was issued to. Raises Unauthorized if it is not ours or no longer good."""
         try:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            # a stranger's bytes: the library has no one class for all that can be wrong with them
             raise Unauthorized(f"The access token is not one of this server; {WHERE}.") from None
         client, expires = claims.get("azp"), claims.get("exp")
         if claims.get("iss") != ISSUER or not isinstance(client, str) or not isinstance(expires, int):

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from arpent.domain.finding import Finding
 from arpent.domain.interval import iso_microseconds
 from arpent.domain.job import Job, Status
 from arpent.wire.request.body import deeper_than
+from arpent.wire.request.misplaced import request_hints
 from arpent.wire.secrets import without_secrets
 
 NO_INTERVAL = (
@@ -75,8 +77,17 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
 
 def hint(job: Job) -> str | None:
     """What is allowed, and most likely not meant. The real service says nothing (sentinelhub.md 2.3)."""
-    hints = [NO_INTERVAL] if job.estimate.get("intervals") == 0 else []
-    return " ".join([*hints, *job.hints]) or None
+    found = [NO_INTERVAL] if job.estimate.get("intervals") == 0 else []
+    return " ".join([*found, *_request_hints(job.body), *job.hints]) or None
+
+
+def _request_hints(text: str) -> tuple[str, ...]:
+    """What is odd about the request itself; a body that cannot be read tells nothing."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    return request_hints(body) if isinstance(body, dict) else ()
 
 
 def finding_object(finding: Finding) -> dict[str, object]:

@@ -154,3 +154,15 @@ def test_a_token_is_not_handed_out_where_others_may_read_along() -> None:
     with world(ServerOptions(trust_forwarded=True, insecure_transport=True)) as here:
         headers = {"X-Forwarded-Proto": "http"}
         assert requests.post(here.url + "/oauth/token", GRANT | MINE, headers=headers, timeout=10).status_code == 200
+
+
+def test_every_token_is_another_and_names_its_client_where_clients_look() -> None:
+    tokens = at(1000)
+    made = [tokens.issue("me") for _ in range(3)]
+    assert len(set(made)) == 3
+    for token in made:
+        segment = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(segment + "=="))
+        assert claims["azp"] == claims["aud"] == "me"
+        assert tokens.client(token) == "me"
+    assert len({json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["jti"] for token in made}) == 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from sentinelhub import (
@@ -86,6 +88,27 @@ def test_the_list_is_followed_to_its_end(here: World, config: SHConfig) -> None:
     pages = SentinelHubFeatureIterator(client=client.client, url=client.service_url, params={"count": 50})
     listed = [request["id"] for request in pages]
     assert sorted(listed) == sorted(made)
+
+
+def test_the_documented_example(here: World, config: SHConfig) -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "api.md").read_text(encoding="utf-8")
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "define_from" in block]
+    names: dict[str, object] = {"config": config, "evalscript": SCRIPT}
+    exec(example, names)
+    assert names["answers"] == [{"data": [], "status": "OK"}]
+    assert [owner for owner, _ in here.asked] == ["me"]
+
+
+def test_a_dem_by_the_name_of_what_it_is(here: World, config: SHConfig) -> None:
+    collection = DataCollection.DEM_COPERNICUS_30.define_from("DEM_HERE", service_url=here.url)
+    request = SentinelHubStatistical(
+        aggregation=aggregation(),
+        input_data=[SentinelHubStatistical.input_data(collection)],
+        bbox=BBox((414315, 4958219, 414859, 4958819), CRS.UTM_33N),
+        config=config,
+    )
+    assert request.get_data() == [{"data": [], "status": "OK"}]
+    assert here.asked[0][1].sources[0].collection == "dem"
 
 
 def test_synchronous(here: World, config: SHConfig) -> None:

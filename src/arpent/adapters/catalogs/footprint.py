@@ -13,7 +13,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from arpent.adapters.catalogs.harmonization import Document, properties
-from arpent.raster.globe.antimeridian import canonical, image_outline, is_doubtful
+from arpent.raster.footprints.antimeridian import canonical, image_outline, is_doubtful
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.raster.globe.antimeridian import boxes_of
+from arpent.raster.footprints.antimeridian import boxes_of
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
-from arpent.evalscript.lint import hints as script_hints
+from arpent.evalscript.lint import script_hints
 
 Told = TypeVar("Told")
 SURVEYED = 500

@@ -22,7 +22,7 @@ from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
-from arpent.raster.globe.antimeridian import image_outline
+from arpent.raster.footprints.antimeridian import image_outline
 from arpent.raster.mosaicking_order import arrange
 
 log = logging.getLogger(__name__)

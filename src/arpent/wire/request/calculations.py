@@ -10,19 +10,24 @@ from arpent.domain.errors import InvalidRequest
 from arpent.wire.request.schema import CalculationsEntry, HistogramEntry
 
 
-def calculations(entries: Mapping[str, CalculationsEntry] | None) -> Calculations:
-    """What to report by output and band. Raises InvalidRequest."""
+def calculations(entries: Mapping[str, CalculationsEntry | None] | None) -> Calculations:
+    """What to report by output and band; null and {} ask for nothing. Raises InvalidRequest."""
     return Calculations(
-        outputs={output: _output(entry, f"calculations->{output}") for output, entry in (entries or {}).items()}
+        outputs={
+            output: _output(entry or CalculationsEntry(), f"calculations->{output}")
+            for output, entry in (entries or {}).items()
+        }
     )
 
 
 def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
     histograms = {
-        band: read_histogram(wish, f"{at}->histograms->{band}") for band, wish in (entry.histograms or {}).items()
+        band: read_histogram(wish, f"{at}->histograms->{band}")
+        for band, wish in (entry.histograms or {}).items()
+        if wish is not None
     }
     percentiles = {
-        band: tuple(float(k) for k in wish.percentiles.k) if wish.percentiles else ()
+        band: tuple(float(k) for k in wish.percentiles.k or ()) if wish and wish.percentiles else ()
         for band, wish in (entry.statistics or {}).items()
     }
     return OutputCalculations(histograms=histograms, percentiles=percentiles)

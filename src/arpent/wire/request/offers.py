@@ -41,4 +41,4 @@ def unoffered(source: Source, collection: Collection) -> Iterator[tuple[str, str
             yield place, "is not served yet; leave it out"
         elif wish != offered:
             told = f"is '{wish:.40}', but the pixels of {collection.id} are {offered}"
-            yield place, f"{told}; ask for that, or leave it out"
+            yield place, f"{told}; leave it out, or write {offered}"

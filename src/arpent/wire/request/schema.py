@@ -1,7 +1,8 @@
 """Pydantic shapes of the request bodies: what is read, and what /docs shows (sentinelhub.md 2).
 
 A shape knows names, types and simple limits; what fields mean together is said in `wire.request`. Fields that the
-real service does not know are ignored, as it ignores them; those it knows and we do not serve are in `wire.unserved`.
+real service does not know are ignored, as it ignores them (`misplaced` tells of those that were most likely meant
+elsewhere); those it knows and we do not serve are in `unserved`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from arpent.domain.request import MosaickingOrder, Resampling
 
 def _number(value: object) -> object:
     """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (sentinelhub.md 2.4)."""
-    if value is None:
-        return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number", "must be a number, without quotes")
     try:
@@ -101,9 +100,7 @@ class SourceEntry(Shape):
     """One entry of `input.data`."""
 
     type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", examples=["sentinel-2-l2a"])
-    id: str | None = Field(
-        None, min_length=1, description="Matched by `datasource` of the evalscript; default: ordinal"
-    )
+    id: str | None = Field(None, description="Matched by `datasource` of the evalscript; default: ordinal")
     data_filter: DataFilter | None = None
     processing: Processing | None = None
 
@@ -172,10 +169,18 @@ class HistogramEntry(Shape):
     high_edge: Number | None = None
 
 
-class PercentilesEntry(Shape):
-    """Which percentiles; k from 0 to 100 (sentinelhub.md 2.4)."""
+def _list(value: object) -> object:
+    """A lone number is a list of one: a client sends it so (sentinelhub.md 11)."""
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
 
-    k: list[Annotated[Number, Field(ge=0, le=100)]] = Field(min_length=1, max_length=1000, examples=[[33, 50, 75, 90]])
+
+Percentiles = Annotated[list[Annotated[Number, Field(ge=0, le=100)]], BeforeValidator(_list)]
+
+
+class PercentilesEntry(Shape):
+    """Which percentiles; k from 0 to 100 (sentinelhub.md 2.4). An empty list asks for none (sentinelhub.md 11)."""
+
+    k: Percentiles | None = Field(None, max_length=1000, examples=[[33, 50, 75, 90]])
 
 
 class StatisticsEntry(Shape):
@@ -187,8 +192,8 @@ class StatisticsEntry(Shape):
 class CalculationsEntry(Shape):
     """Calculations of one output, by band name or `default`."""
 
-    histograms: dict[str, HistogramEntry] | None = None
-    statistics: dict[str, StatisticsEntry] | None = None
+    histograms: dict[str, HistogramEntry | None] | None = None
+    statistics: dict[str, StatisticsEntry | None] | None = None
 
 
 class BatchBody(Shape):
@@ -196,7 +201,7 @@ class BatchBody(Shape):
 
     input: BatchInput
     aggregation: BatchAggregation
-    calculations: dict[str, CalculationsEntry] | None = Field(None, description="By output id, or `default`")
+    calculations: dict[str, CalculationsEntry | None] | None = Field(None, description="By output id, or `default`")
     output: Access = Field(description="A prefix, or a template with <REQUEST_ID>, <ID> and <IDENTIFIER>")
 
 
@@ -205,4 +210,4 @@ class StatisticalBody(Shape):
 
     input: StatisticalInput
     aggregation: StatisticalAggregation
-    calculations: dict[str, CalculationsEntry] | None = Field(None, description="By output id, or `default`")
+    calculations: dict[str, CalculationsEntry | None] | None = Field(None, description="By output id, or `default`")

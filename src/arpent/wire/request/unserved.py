@@ -36,4 +36,9 @@ def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             values = entry.get(section) if isinstance(entry, dict) else None
             for name, value in values.items() if isinstance(values, dict) else ():
                 if name in fields and value is not None and value not in fields[name]:
-                    yield f"input->data->{position}->{section}->{name}", "is not served yet; leave it out"
+                    yield f"input->data->{position}->{section}->{name}", _refusal(fields[name])
+
+
+def _refusal(harmless: tuple[object, ...]) -> str:
+    words = "is not served yet; leave it out"
+    return f"{words}, or write {harmless[0]}" if harmless and isinstance(harmless[0], str) else words

@@ -38,13 +38,30 @@ SENTENCES = {
     "string_pattern_mismatch": "must be made of letters, digits, '-', '_' and '.'",
     "invalid_key": "must be a string",
 }
-"""Pydantic's error type → our words. Others are said in pydantic's own, which never show a value."""
+"""Pydantic's error type → our words."""
+LIMITS = {
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
+    "string_too_short": "must have at least {min_length} letters",
+    "string_too_long": "must have at most {max_length} letters",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+}
+"""The same for types that speak of a limit of our own schema."""
+OURS = "number"
+"""The type of the errors that `schema` words itself."""
+OTHER = "cannot be read; /docs shows what belongs here"
+"""For every other type: a library's own words are for nobody's eyes."""
 
 
 def translate(error: ValidationError) -> tuple[Violation, ...]:
     """Pydantic's findings as violations; the values themselves, possibly secret, are left behind. Those that `refusal`
     will only count are empty."""
-    details = error.errors(include_input=False, include_url=False, include_context=False)
+    details = error.errors(include_input=False, include_url=False)
     said = tuple((path(detail["loc"]), _sentence(detail)) for detail in details[:MOST_SAID])
     return said + (("", ""),) * (len(details) - len(said))
 
@@ -91,5 +108,9 @@ class Gathering:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    own = SENTENCES.get(detail["type"])
-    return own or detail["msg"].replace("Input should", "must", 1).replace("must have", "must hold", 1)
+    kind = detail["type"]
+    if kind == OURS:
+        return detail["msg"]
+    if kind in LIMITS:
+        return LIMITS[kind].format_map(detail.get("ctx", {}))
+    return SENTENCES.get(kind, OTHER)

@@ -8,7 +8,7 @@ import pytest
 import shapely
 
 from arpent.adapters.catalogs.footprint import footprint_of
-from arpent.raster.globe.antimeridian import around
+from arpent.raster.footprints.antimeridian import around
 
 GROUND = shapely.union(shapely.box(179, -17, 180, -16), shapely.box(-180, -17, -179.5, -16))
 SHAPE = {"proj:epsg": 32760, "proj:shape": [10980, 10980], "proj:transform": [10, 0, 799980, 0, -10, 8_200_000]}

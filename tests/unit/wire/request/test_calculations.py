@@ -108,7 +108,7 @@ def test_percentiles_by_output_and_band() -> None:
     assert found.of("b", "B0").percentiles == (50.0,)
 
 
-@pytest.mark.parametrize("k", [[101], [-1], [], 50, ["50"]])
+@pytest.mark.parametrize("k", [[101], [-1], 101, "50", ["50"], [None], {}, list(range(1001))])
 def test_percentiles_refused(k: object) -> None:
     calculations = {"default": {"statistics": {"default": {"percentiles": {"k": k}}}}}
     with pytest.raises(InvalidRequest) as caught:

@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from arpent.raster.globe.antimeridian import TURN, WORLD, around, nearby, period
+from arpent.raster.footprints.antimeridian import TURN, WORLD, around, nearby, period
 
 _SIDE_POINTS = 17
 """Points per side of a box when it is carried to degrees."""

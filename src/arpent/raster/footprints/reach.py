@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from arpent.domain.grid import Grids
-from arpent.raster.globe.antimeridian import HALF_TURN, TURN, WORLD, around, shifted
-from arpent.raster.globe.degrees import Degrees, sides
+from arpent.raster.footprints.antimeridian import HALF_TURN, TURN, WORLD, around, shifted
+from arpent.raster.footprints.degrees import Degrees, sides
 
 EDGE_POINTS = 9
 """Points per side when a box is carried to another CRS: its sides are curves there."""

@@ -8,7 +8,7 @@ import shapely
 from pyproj import CRS, Transformer
 
 from arpent.domain.grid import Grids
-from arpent.raster.footprints import Reach
+from arpent.raster.footprints.reach import Reach
 
 WGS84 = CRS.from_epsg(4326)
 
