@@ -11,8 +11,8 @@ from tests.support.no_disk import no_disk
 
 UNIT = Path(__file__).parent
 ON_DISK = (
-    "adapters/", "cli/", "landscape/", "server/", "engine/test_explain.py", "engine/test_isolation.py",
-    "engine/test_unforeseen.py", "jobs/test_boundaries.py", "test_settings.py",
+    "adapters/", "cli/", "landscape/", "server/", "engine/test_explain.py", "engine/test_hints.py",
+    "engine/test_isolation.py",    "engine/test_unforeseen.py", "jobs/test_boundaries.py", "test_settings.py",
 )  # fmt: skip
 """How their paths begin; those of the engine run over images, the one of jobs over databases."""
 
