@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 NUMBERS := tests/support tests/unit tests/properties tests/parity tests/golden tests/acceptance
+LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow test-bounds test-services chaos check bench format lock clean
+.PHONY: help demo serve test test-slow test-bounds test-services lowest chaos check bench format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -42,6 +43,15 @@ test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the te
 	@tests/services/ensure.sh $(BIN)/python
 	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services $(TWO)
 
+lowest: $(READY) ## Test with the lowest versions that pyproject.toml allows, in an environment of its own
+	@test -x $(LOWEST)/bin/python || $(BIN)/python -m venv $(LOWEST)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -o $(LOWEST)/requirements.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/requirements.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@NUMBA_CACHE_DIR=$(abspath $(LOWEST))/numba $(LOWEST)/bin/python -m pytest -m "not slow and not services" $(TWO) \
+	  -W "ignore:Conversion of an array with ndim" tests/unit tests/contracts tests/golden # pyproj over NumPy before 2.4
+
 chaos: $(READY) ## Kill, freeze and take away for some minutes (CHAOS_ROUNDS, CHAOS_SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -s tests/acceptance/test_chaos.py
 
@@ -65,4 +75,4 @@ lock: $(READY) ## Pin the dependencies again (no registry host is written)
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -133,6 +133,24 @@ class Settings(BaseModel):
     """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
     pixel_budget: int = Field(4_000_000, ge=1, le=LARGEST_BUDGET)
     """Samples a partition may hold; bounds the memory of a worker."""
+    synchronous_workers: int = Field(2, ge=1, le=1024)
+    """Processes that one client's synchronous and explain requests may take at once; there is one more than that."""
+    synchronous_seconds: float = Field(120.0, gt=0, le=86_400)
+    """Longest that a synchronous or explain request may compute; and longest that it may wait for its turn."""
+    synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
+    """Mebibytes that such a process may have."""
+    synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
+    """Samples that such a request may hold, over all scenes of an interval: 2500 x 2500 in one scene."""
+    synchronous_queue: int = Field(16, ge=1, le=100_000)
+    """Synchronous and explain requests of one client that may wait."""
+    features_seconds: float = Field(600.0, gt=0, le=86_400)
+    """Longest that reading a GeoPackage may take."""
+    features_memory: int = Field(4096, ge=512, le=1 << 20)
+    """Mebibytes that the process which reads a GeoPackage may have."""
+    features_bytes: int = Field(2_000_000_000, ge=1, le=1 << 50)
+    """Bytes of a GeoPackage, at most."""
+    features_rows: int = Field(5_000_000, ge=1, le=LARGEST_BUDGET)
+    """Features of a GeoPackage, at most; policy.maximum_features may be less."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     lenient_histograms: bool = False

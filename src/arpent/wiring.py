@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -21,40 +22,54 @@ from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, known_key, stored_key
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
+from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from arpent.adapters.formats.picture import picture
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features.apart import ApartFeatures
+from arpent.adapters.features.direct import load_readers
+from arpent.adapters.formats.geopackage import read_features
 from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.adapters.images.gdal_fallback import ApartImage
+from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
-from arpent.domain.explanation import Explanation
+from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, JobNotFound, WorldError
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.job import Job
+from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
-from arpent.domain.ports.execution import Executor
-from arpent.domain.ports.jobs import Lease
+from arpent.domain.ports.execution import Bulkhead, Executor
+from arpent.domain.ports.features import FeatureSource
+from arpent.domain.ports.jobs import JobStore, Lease
 from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
-from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
-from arpent.engine.statistics import statistics
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
-from arpent.jobs.runner import Runner
+from arpent.jobs.runner import SPARE_PLACES, Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.server.app import create_app
-from arpent.server.explain import Explaining, add_explaining
+from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
-from arpent.wire.secrets import without_forgotten
-from arpent.worker import collections, for_workers, process_lease, services_of
+from arpent.worker import (
+    answer_statistics,
+    check_batch,
+    collections,
+    direct_features,
+    explain_job,
+    for_workers,
+    prepare_calls,
+    process_lease,
+    services_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +77,11 @@ COUNT_SECONDS = 2.0
 """How often a runner writes down what it did: so much is not counted if it is killed."""
 SWEEP_SECONDS = 60.0
 """How often ended jobs lose their secrets, and old ones go."""
+MOST_READINGS = 256
+"""Readings of one client that may wait; the runner bounds its analyses, an analysis the headers it asks for."""
+HEADERS = "headers of images"
+HEADER_SECONDS = 30.0
+"""Longest that the header of an image may take that only GDAL reads."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """How a Dask cluster is named, and how it is reached."""
 
@@ -99,28 +119,51 @@ def clients(engine: Engine) -> SqlClientStore:
     return SqlClientStore(engine)
 
 
-def application(settings: Settings) -> FastAPI:
-    """The HTTP API."""
+def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
+    """The HTTP API; it computes in the processes of the bulkhead (its own, if none is given), which ends with it."""
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    services = services_of(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
-    app = create_app(
+    bulkhead = bulkhead or bulkhead_of(settings)
+    return create_app(
         service=jobs,
         clients=clients(engine),
         tokens=tokens,
-        statistics=lambda _owner, request: synchronous_statistics(request, settings, services),
+        calls=process_calls(settings, bulkhead),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
             trust_forwarded=settings.trust_forwarded,
             policy=settings.policy,
+            patience=settings.synchronous_seconds,
             version=__version__,
         ),
         ready=SqlCounters(engine).answers,
         metrics=partial(metrics, engine),
     )
-    add_explaining(app, jobs, tokens, Explaining(explain=partial(explain_job, services), draw=picture))
-    return app
+
+
+def bulkhead_of(settings: Settings) -> ProcessBulkhead:
+    """Processes for what the server must survive."""
+    return ProcessBulkhead(
+        settings.synchronous_workers,
+        CallLimits(seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory),
+        queue=settings.synchronous_queue,
+        prepare=partial(prepare_calls, for_workers(settings)),
+    )
+
+
+def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
+    """What the server has done there."""
+    theirs = for_workers(settings)
+    return ProcessCalls(
+        statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
+        check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs), body),
+        explain=lambda job, feature, start, draw: bulkhead.submit(
+            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
+        ),
+        admit=bulkhead.admit,
+        close=bulkhead.close,
+    )
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
@@ -144,16 +187,54 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     """Claims work and feeds the executor; what it did is added to the tally."""
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
-    services = services_of(settings)
+    reading = feature_processes(settings)
+    # One client of its own: headers never wait for a place among the files of a client's features.
+    apart = partial(ApartImage, partial(reading.submit, HEADERS, seconds=HEADER_SECONDS))
+    services = replace(services_of(settings), reader=CogReader(unusual=apart))
+
+    def analyse_job(job: Job) -> Analysis:
+        apart = features_apart(settings, reading, job.owner, partial(is_wanted, jobs, job.id))
+        return analysis(job, replace(services, features=apart), operator_limits(settings, max(1, executor.slots)))
+
     functions = WorkFunctions(
-        analyse=lambda job: analysis(job, services, operator_limits(settings, max(1, executor.slots))),
+        analyse=analyse_job,
         process=partial(process_lease, for_workers(settings)),
         give_up=lambda lease, error: give_up_lease(jobs.get(lease.job_id), lease, error, services),
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
+        close=reading.close,
     )
     return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
+
+
+def feature_processes(settings: Settings) -> ProcessBulkhead:
+    """Processes that read GeoPackages for the analyses of a runner, started when they are needed."""
+    return ProcessBulkhead(
+        1,
+        CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
+        queue=MOST_READINGS,
+        prepare=partial(load_readers, partial(configure, settings.log_format), read_features, pack),
+        kept_ready=False,
+    )
+
+
+def features_apart(settings: Settings, reading: Bulkhead, client: str, wanted: Callable[[], bool]) -> FeatureSource:
+    """GeoPackages, read there for this client as long as they are wanted."""
+    return ApartFeatures(
+        direct_features(settings), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
+    )
+
+
+def is_wanted(jobs: JobStore, job_id: str) -> bool:
+    """Whether somebody still waits for the job's analysis."""
+    try:
+        job = jobs.get(job_id)
+    except JobNotFound:
+        return False
+    except WorldError:
+        return True
+    return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
@@ -217,7 +298,7 @@ def executor_of(settings: Settings) -> Executor:
         return InlineExecutor()
     if kind in CLUSTERS:
         return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
-    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare)
+    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
@@ -258,17 +339,6 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
     """What creating a job checks beyond the shape of the body. Raises InvalidRequest."""
     check_collections(request, known.get)
-
-
-def synchronous_statistics(request: Request, settings: Settings, services: Services) -> tuple[bytes, float]:
-    """The synchronous API: response and processing units. Raises CallerError, ScriptError or WorldError."""
-    check_request(services.collections, request)
-    return statistics(request, services, operator_limits(settings))
-
-
-def explain_job(services: Services, job: Job, feature: int, start: datetime | None) -> Explanation:
-    """Why a feature of a job has the numbers it has. Raises CallerError, ScriptError or WorldError."""
-    return explain_feature(parse_batch(without_forgotten(job.body), job.owner), feature, start, services)
 
 
 def server_key(settings: Settings, engine: Engine) -> bytes:

@@ -1,16 +1,18 @@
-"""Worker: what a process needs that computes partitions, and no more: it loads no web server and no database, which
-would take a second and a hundred megabytes of each."""
+"""Worker: what a process needs that computes partitions or a server's calls, and no more: it loads no web server and no
+database, which would take a second and a hundred megabytes of each."""
 
 from __future__ import annotations
 
 import gc
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
+from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.geopackage import read_feature, read_features
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.images.reader import CogReader
@@ -24,10 +26,19 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import process
-from arpent.engine.services import Services
+from arpent.engine.services import Allowance, Limits, Services
+from arpent.engine.statistics import statistics
+from arpent.logs import configure
 from arpent.settings import Settings, is_web_address
-from arpent.wire.request.parse import parse_batch
+from arpent.wire.explanation import render_explanation
+from arpent.wire.request.body import SentBody
+from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
+from arpent.wire.secrets import without_forgotten
+
+RUNNER_NICENESS = 3
+"""How much a runner beside a server gives way to it while it analyses; its workers do so still more."""
 
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
 """Variables that name stores. Their library panics at an address that cannot be read."""
@@ -41,6 +52,50 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     final = lease.attempt >= settings.policy.attempts
     return process(
         lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services_of(settings), final=final
+    )
+
+
+def prepare_calls(settings: Settings) -> None:
+    """Have ready what the first call would wait for; and give way as workers of partitions do, which are children of a
+    runner that gives way itself: neither has the machine before the other."""
+    os.nice(RUNNER_NICENESS)
+    configure(settings.log_format)
+    services_of(settings)
+
+
+def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float]:
+    """The synchronous API: the answer's JSON and its processing units. Raises CallerError, ScriptError or
+    WorldError."""
+    request, services = parse_statistical(body.whole()), services_of(settings)
+    check_collections(request, services.collections.get)
+    return statistics(request, services, synchronous_limits(settings))
+
+
+def check_batch(settings: Settings, body: SentBody) -> str:
+    """The JSON text of a batch request with which nothing is wrong. Raises InvalidRequest."""
+    text = body.whole()
+    check_collections(parse_batch(text), collections(settings).get)
+    return text
+
+
+def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, bool]) -> bytes:
+    """Why a feature has the numbers it has; `wish`: body and owner of the job, id of the feature, start of the interval
+    (None: the first with data), and whether to draw. JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    body, owner, feature, start, draw = wish
+    request = parse_batch(without_forgotten(body), owner)
+    found = explain_feature(request, feature, start, services_of(settings), synchronous_limits(settings))
+    if not draw:
+        return render_explanation(found)
+    from arpent.adapters.formats.picture import picture  # Pillow, which workers of partitions do without
+
+    return picture(found)
+
+
+def synchronous_limits(settings: Settings) -> Limits:
+    """What the operator allows to requests that are answered at once."""
+    return Limits(
+        lenient_histograms=settings.lenient_histograms,
+        allowance=Allowance(samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory),
     )
 
 
@@ -65,9 +120,19 @@ def _services(serialised: str) -> Services:
         reader=CogReader(),
         runtime=script_runtime(settings),
         collections=collections(settings),
-        read_features=read_features,
-        read_feature=read_feature,
+        features=direct_features(settings),
         table=table_of if settings.parquet else None,
+    )
+
+
+def direct_features(settings: Settings) -> DirectFeatures:
+    """GeoPackages, for a process that may die."""
+    return DirectFeatures(
+        objects=objects(settings),
+        read=read_features,
+        read_one=read_feature,
+        most_bytes=settings.features_bytes,
+        most_rows=settings.features_rows,
     )
 
 

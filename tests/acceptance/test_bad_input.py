@@ -13,7 +13,7 @@ from requests_oauthlib import OAuth2Session
 
 from tests.support import client
 from tests.support.parcels import Parcel, bad_parcels, good_parcels, write_geopackage
-from tests.support.scripts import SEED, SEED_TEXT, at_the_head_of_evaluate_pixel
+from tests.support.scripts import GREENEST_DAY, SEED, SEED_TEXT, at_the_head_of_evaluate_pixel
 from tests.support.server import Server
 
 Body = dict[str, Any]
@@ -103,6 +103,10 @@ REFUSED = {
     "two kinds of bins": (histogram(nBins=3, binWidth=0.1), "nBins"),
     "no bins": (histogram(nBins=0), "nBins"),
     "no width": (histogram(binWidth=-0.1), "binWidth"),
+    "misspelt statistics": (
+        changed(lambda body: body.update(calculations={"default": {"statistic": {}}})),
+        "did you mean 'statistics'",
+    ),
     "edges run backwards": (histogram(nBins=3, lowEdge=1.0, highEdge=0.0), "Edge"),
     "template without <ID>": (into("s3://results/<REQUEST_ID>/x.json"), "<ID>"),
     "not a bucket's URL": (changed(lambda body: body["input"]["features"]["s3"].update(url="/etc/passwd")), "url"),
@@ -158,6 +162,18 @@ FAILING = {
     "missing output bucket": (into("s3://no-such-bucket/out"), "no-such-bucket"),
     "output below a file": (into("s3://results/a-file/out"), "results"),
     "integer bins, float output": (histogram(bins=[0, 1, 2]), "mis-matched"),
+    "unknown output": (
+        changed(lambda body: body.update(calculations={"output_B4": {"statistics": {}}})),
+        "did you mean 'output_B04'",
+    ),
+    "unknown band of an output": (
+        changed(lambda body: body.update(calculations={"default": {"histograms": {"B9": {"nBins": 2}}}})),
+        "no band 'B9'",
+    ),
+    "setup of version 1": (
+        with_script("//VERSION=3\nfunction setup(ds) { setInputComponents([ds.B04]) }\nfunction evaluatePixel(s) {}\n"),
+        "of version 1",
+    ),
     "metres in degrees": (client.seed_body("s3://fields/parcels-4326.gpkg", SEED_TEXT), "meters per pixel"),
     "two features, one key": (
         client.seed_body("s3://fields/twins.gpkg", SEED_TEXT, "s3://results/<REQUEST_ID>/<IDENTIFIER>.json"),
@@ -195,6 +211,16 @@ def test_a_job_fails_and_says_why(server: Server, oauth: OAuth2Session, case: st
     assert ended["status"] == "FAILED", ended
     assert re.search(pattern, ended["error"]), ended["error"]
     assert SECRET not in json.dumps(ended)
+
+
+def test_what_is_most_likely_not_meant_is_hinted(server: Server, oauth: OAuth2Session) -> None:
+    """Nobody calls preprocessScenes: the job runs, over all scenes, and says so."""
+    more = "function preprocessScenes(c) { c.scenes.orbits = []; return c }\n"
+    job = client.run_job(oauth, server, with_script(GREENEST_DAY.text + more))
+    assert job["status"] == "DONE", job
+    assert "did you mean 'preProcessScenes'" in job["hint"]
+    report = server.buckets / "results" / "out" / job["id"] / "report" / "features.json"
+    assert json.loads(report.read_text())["hints"] == [job["hint"]]
 
 
 def test_a_script_that_fails_for_some_pixels_only_fails_there(server: Server, oauth: OAuth2Session) -> None:

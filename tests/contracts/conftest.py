@@ -1,4 +1,4 @@
-"""The databases that the behaviour of the stores is checked over."""
+"""The stores that the behaviour of every store is checked over."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.domain.ports.jobs import JobStore, WorkStore
 from tests.support.databases import KINDS, database
 from tests.support.jobs import Clock
+from tests.support.stores import EVERY_KIND, Stores, stores_of
 
 
 @pytest.fixture(params=KINDS)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """For what only databases have."""
     with database(request.param, tmp_path) as engine:
         yield engine
 
@@ -25,11 +26,17 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def jobs(engine: Engine, clock: Clock) -> SqlJobStore:
-    return SqlJobStore(engine, now=clock)
+@pytest.fixture(params=EVERY_KIND)
+def stores(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Stores]:
+    with stores_of(request.param, tmp_path, clock) as stores:
+        yield stores
 
 
 @pytest.fixture
-def work(engine: Engine, clock: Clock) -> SqlWorkStore:
-    return SqlWorkStore(engine, now=clock)
+def jobs(stores: Stores) -> JobStore:
+    return stores.jobs
+
+
+@pytest.fixture
+def work(stores: Stores) -> WorkStore:
+    return stores.work

@@ -28,7 +28,8 @@ def test_runners_add_up(engine: Engine) -> None:
     assert SqlCounters(engine).totals() == {("features", "done"): 80, ("stage_seconds", "read"): 20}
 
 
-def test_a_census(engine: Engine, jobs: SqlJobStore, work: SqlWorkStore, clock: Clock) -> None:
+def test_a_census(engine: Engine, clock: Clock) -> None:
+    jobs, work = SqlJobStore(engine, now=clock), SqlWorkStore(engine, now=clock)
     processing_job(jobs, work, clock, cut(6, 2))
     jobs.add(make_job(status=Status.DONE))
     jobs.add(make_job(status=Status.DONE))

@@ -25,6 +25,7 @@ class TestJobStore:
             stop_reason=StopReason.OUT_OF_PU,
             retry=True,
             estimate={"features": 3.0, "minutes": 0.25},
+            hints=("look twice", "é"),
         )
         jobs.add(job)
         assert jobs.get(job.id) == job
@@ -42,6 +43,13 @@ class TestJobStore:
         with pytest.raises(Conflict):
             jobs.save(replace(job, status=Status.FAILED))
         assert jobs.get(job.id).status is Status.ANALYSING
+
+    def test_what_was_asked_for_never_changes(self, jobs: JobStore) -> None:
+        job = make_job(body='{"a": 1}')
+        jobs.add(job)
+        jobs.save(replace(job, body="{}", owner="bert", created=START + timedelta(days=1), error="no"))
+        stored = jobs.get(job.id)
+        assert (stored.body, stored.owner, stored.created, stored.error) == (job.body, job.owner, job.created, "no")
 
     @pytest.mark.parametrize("sort", SortKey)
     def test_lists_in_order_and_pages(self, jobs: JobStore, sort: SortKey) -> None:

@@ -1,4 +1,4 @@
-"""Several runners on one database: nothing is processed to the end twice, nothing is left."""
+"""Several runners on the same stores: nothing is processed to the end twice, nothing is left."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import time
 from threading import Event as Flag
 from threading import Thread
 
-from sqlalchemy import Engine
-
-from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.job import Progress, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
@@ -18,12 +14,13 @@ from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.work_functions import WorkFunctions
 from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
+from tests.support.stores import Stores
 
 PATIENCE_SECONDS = 60
 
 
-def test_runners_share_jobs(engine: Engine) -> None:
-    jobs = SqlJobStore(engine)
+def test_runners_share_jobs(stores: Stores) -> None:
+    jobs = stores.jobs
     ended: list[tuple[str, int]] = []
 
     def finished(lease: Lease, _: Outcome) -> None:
@@ -40,10 +37,8 @@ def test_runners_share_jobs(engine: Engine) -> None:
     for job in made:
         jobs.add(job)
     stop = Flag()
-    runners = [
-        Runner(SqlJobStore(engine), SqlWorkStore(engine), InlineExecutor(), duties, Policy(), pause=0.02)
-        for _ in range(3)
-    ]
+    own = [stores.another() for _ in range(3)]
+    runners = [Runner(each.jobs, each.work, InlineExecutor(), duties, Policy(), pause=0.02) for each in own]
     threads = [Thread(target=runner.run, args=(stop,)) for runner in runners]
     for thread in threads:
         thread.start()
@@ -58,10 +53,9 @@ def test_runners_share_jobs(engine: Engine) -> None:
     assert len(ended) == len(set(ended)) == 60
 
 
-def test_a_hundred_jobs_take_turns(engine: Engine) -> None:
+def test_a_hundred_jobs_take_turns(stores: Stores, clock: Clock) -> None:
     """Among a hundred jobs at once each gets its first partition done before any gets its second."""
-    jobs, clock = SqlJobStore(engine), Clock()
-    work = SqlWorkStore(engine)
+    jobs, work = stores.jobs, stores.work
     made = [processing_job(jobs, work, clock, cut(3, 1)).id for _ in range(100)]
     order: list[str] = []
 

@@ -121,6 +121,140 @@ class TestWhatComesBack:
         )
 
 
+class TestFilterScenes:
+    """The older way to choose scenes: filterScenes(scenes, inputMetadata)."""
+
+    def chosen(self, runtime: V8Runtime, more: str, mosaicking: str = "ORBIT") -> tuple[tuple[int, ...], ...]:
+        with runtime.open(script("return 1", more=more, mosaicking=mosaicking)) as session:
+            assert "filterScenes" in session.evalscript.functions
+            return session.preprocess([orbits(4)], MONTH)
+
+    @pytest.mark.parametrize(
+        ("body", "rows"),
+        [
+            ("return scenes.filter(s => s.date.getUTCDate() !== 3)", (0, 2, 3)),
+            ("return scenes.filter(function (s) { return s.date >= m.from && s.date <= m.to })", (0, 1, 2, 3)),
+            ("return scenes.filter(s => s.date.getTime() >= m.to.getTime() - 28 * 24 * 3600e3)", (0, 1)),
+            ("scenes.sort((a, b) => a.date - b.date); return scenes", (3, 2, 1, 0)),
+            ("return scenes.map(s => ({ ...s }))", (0, 1, 2, 3)),
+            ("return []", ()),
+        ],
+    )
+    def test_keeps_what_it_returns(self, runtime: V8Runtime, body: str, rows: tuple[int, ...]) -> None:
+        assert self.chosen(runtime, f"function filterScenes(scenes, m) {{ {body} }}") == (rows,)
+        assert self.chosen(runtime, f"const filterScenes = (scenes, m) => {{ {body} }}") == (rows,)
+
+    def test_is_asked_about_what_preprocess_scenes_left(self, runtime: V8Runtime) -> None:
+        more = """function preProcessScenes(c) { c.scenes.orbits = c.scenes.orbits.slice(1).reverse(); return c }
+            function filterScenes(scenes) { return scenes.slice(1) }"""
+        assert self.chosen(runtime, more) == ((2, 1),)
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ("", "must return an array"),
+            ("return { scenes }", "must return an array"),
+            ("return [{ date: new Date() }]", "a scene that it was not given"),
+            ("throw new Error('no')", "no"),
+        ],
+    )
+    def test_says_what_is_wrong(self, runtime: V8Runtime, body: str, message: str) -> None:
+        with pytest.raises(ScriptExecutionError, match=message):
+            self.chosen(runtime, f"function filterScenes(scenes) {{ {body} }}")
+
+    def test_is_refused_with_several_inputs(self, runtime: V8Runtime) -> None:
+        inputs = '[{ datasource: "a", bands: ["B04"] }, { datasource: "b", bands: ["B04"] }]'
+        source = script("return 1", inputs, more="function filterScenes(s) { return s }", mosaicking="TILE")
+        with pytest.raises(ScriptSetupError, match="write preProcessScenes"), runtime.open(source):
+            pass
+
+
+class TestOlderScripts:
+    @pytest.mark.parametrize(
+        ("setup", "message"),
+        [
+            ("function setup(ds) { setInputComponents([ds.B04]); setOutputComponentCount(1) }", "of version 1"),
+            ("function setup(dss) { setOutputComponentCount(3) }", r"output: \[\{ id"),
+            ("function setup(ds) { return { components: [ds.B04], output: [{ id: 'x' }] } }", "B04.*has a parameter"),
+            ("const setup = ds => ({ components: [ds.B04] })", "B04.*has a parameter"),
+            (
+                "function setup() { return { components: ['B04'], output: [{ id: 'x' }] } }",
+                "`components` is of version",
+            ),
+            (
+                "function setup() { return { input: ['B04'], output: [{ id: 'x', componentCount: 1 }] } }",
+                r"setup\(\).output: `componentCount` is of version 2; in version 3 write bands",
+            ),
+            (
+                "function setup() { return { input: ['B04'], temporal: true, output: { bands: 1 } } }",
+                'write mosaicking: "ORBIT"',
+            ),
+        ],
+    )
+    def test_are_told_what_to_write_instead(self, runtime: V8Runtime, setup: str, message: str) -> None:
+        source = f"//VERSION=3\n{setup}\nfunction evaluatePixel(s) {{ return [1] }}"
+        with pytest.raises(ScriptSetupError, match=message), runtime.open(source):
+            pass
+
+    def test_a_name_of_version_1_in_a_pixel(self, runtime: V8Runtime) -> None:
+        with runtime.open(script("return new HighlightCompressVisualizerSingle(0, 1).process(0)")) as session:
+            answer = run(session, ONE)
+        assert "write new HighlightCompressVisualizer(min, max)" in str(answer.failures[0])
+
+    @pytest.mark.parametrize(
+        ("wrong", "right", "message"),
+        [
+            ("evaluatepixel", "evaluatePixel", "did you mean 'evaluatePixel' by 'evaluatepixel'"),
+            ("setUp", "setup", "did you mean 'setup' by 'setUp'"),
+        ],
+    )
+    def test_a_misspelt_function_is_named(self, runtime: V8Runtime, wrong: str, right: str, message: str) -> None:
+        source = script("return 1").replace(f"function {right}(", f"function {wrong}(")
+        with pytest.raises(ScriptSetupError, match=message), runtime.open(source):
+            pass
+
+
+WHOLE = 'output: [{ id: "x", bands: 2, sampleType: "UINT16" }, { id: "dataMask", bands: 1 }]'
+
+
+class TestUndefinedInAnIntegerOutput:
+    """It counts as 0, as in the real service (sentinelhub.md 11); what does not come back at all is no data."""
+
+    @pytest.mark.parametrize(
+        ("returned", "expected"),
+        [
+            ("{ x: [samples.CLM, 3], dataMask: [1] }", [0, 3, 1]),
+            ("{ x: [undefined, null], dataMask: [1] }", [0, 0, 1]),
+            ("{ x: [7], dataMask: [1] }", [7, 0, 1]),
+            ("{ x: [], dataMask: [1] }", [0, 0, 1]),
+            ("{ x: 7, dataMask: [1] }", [7, 0, 1]),
+            ("{ x: [samples.CLM * 2, 0 / 0], dataMask: [1] }", [np.nan, np.nan, 1]),
+            ("{ x: ['a', true], dataMask: [1] }", [np.nan, 1, 1]),
+            ("{ x: new Uint8Array(1), dataMask: [1] }", [0, 0, 1]),
+            ("{ x: [1, 2], dataMask: [undefined] }", [1, 2, np.nan]),
+            ("{ x: undefined, dataMask: [1] }", [np.nan, np.nan, 1]),
+            ("{ dataMask: [1] }", [np.nan, np.nan, 1]),
+            ("[, 4]", [0, 4, np.nan]),
+            ("null", [np.nan, np.nan, np.nan]),
+            ("", [np.nan, np.nan, np.nan]),
+        ],
+    )
+    def test_is_zero(self, runtime: V8Runtime, returned: str, expected: list[float]) -> None:
+        with runtime.open(script(f"return {returned}").replace(OUTPUTS, WHOLE)) as session:
+            answer = run(session, ONE)
+        assert not answer.failures
+        np.testing.assert_array_equal(answer.values[:, 0], expected)
+
+    def test_is_noted(self, runtime: V8Runtime) -> None:
+        pixel = "return samples.B04 > 1 ? { x: [samples.CLM], dataMask: [1] } : { x: [1, 2], dataMask: [1] }"
+        with runtime.open(script(pixel).replace(OUTPUTS, WHOLE)) as session:
+            answer = run(session, samples([5.0, 6.0, 0.0], np.ones(3, np.uint8)))
+        assert answer.log == (
+            "output x held undefined, which counts as 0 in an integer sampleType, in what evaluatePixel returned for "
+            "2 samples",
+        )
+
+
 class TestSamples:
     def test_simple(self, runtime: V8Runtime) -> None:
         pixel = (

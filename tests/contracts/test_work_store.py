@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import Engine
 
-from arpent.adapters.database.work.bisect import MOST_SUSPECTS
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import Conflict, LeaseLost
 from arpent.domain.finding import INCOMPLETE, Verdict
 from arpent.domain.job import Status, UserAction
-from arpent.domain.partition import Outcome
+from arpent.domain.partition import MOST_SUSPECTS, Outcome
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
+from tests.support.stores import Stores
 
 
 def claim(work: WorkStore, clock: Clock) -> Lease:
@@ -92,6 +91,42 @@ class TestClaiming:
             served.append(claim(work, clock).job_id)
         assert all(set(served[k : k + 3]) == set(ids) for k in (0, 3, 6))
 
+    def test_clients_take_turns_however_many_jobs_they_have(
+        self, jobs: JobStore, work: WorkStore, clock: Clock
+    ) -> None:
+        many = {processing_job(jobs, work, clock, cut(3, 1), owner="many").id for _ in range(6)}
+        few = processing_job(jobs, work, clock, cut(3, 1), owner="few").id
+        served = []
+        for _ in range(6):
+            clock.tick(1)
+            served.append(claim(work, clock).job_id)
+        assert served.count(few) == 3, "half of the turns, until it has none left"
+        assert all((one in many) is not (other in many) for one, other in pairwise(served))
+        assert len(set(served) & many) == 3, "and the jobs of a client take its turns in turn"
+
+    def test_clients_take_turns_with_analyses(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Ended jobs count: a client whose jobs fail one after the other has had its turns."""
+        many = [make_job(status=Status.ANALYSING, owner="many", created=clock()) for _ in range(20)]
+        for job in many:
+            jobs.add(job)
+        clock.tick(1)
+        other = make_job(status=Status.ANALYSING, owner="few", created=clock())
+        jobs.add(other)
+        first = claim(work, clock)
+        jobs.save(replace(jobs.get(first.job_id), status=Status.FAILED))
+        work.finish(first, None)
+        clock.tick(1)
+        assert (first.owner, claim(work, clock).owner) == ("many", "few")
+
+    def test_some_clients_can_be_left_out(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        processing_job(jobs, work, clock, cut(3, 1), owner="many")
+        jobs.add(make_job(status=Status.ANALYSING, owner="many"))
+        assert work.claim(clock(), 60, but={"many"}) is None
+        few = processing_job(jobs, work, clock, cut(3, 1), owner="few")
+        lease = work.claim(clock(), 60, but={"many"})
+        assert lease is not None
+        assert lease.job_id == few.id
+
     @pytest.mark.parametrize("status", sorted(set(Status) - {Status.PROCESSING, Status.ANALYSING}))
     def test_only_processing_jobs_have_work(
         self, jobs: JobStore, work: WorkStore, clock: Clock, status: Status
@@ -112,15 +147,16 @@ class TestClaiming:
         processing_job(jobs, work, clock, cut(2, 1))
         assert work.claim(clock(), 60, partitions=False) is None
 
-    def test_two_claimers_never_get_the_same(self, jobs: JobStore, work: WorkStore, engine: Engine) -> None:
-        clock = Clock()
+    def test_two_claimers_never_get_the_same(
+        self, jobs: JobStore, work: WorkStore, stores: Stores, clock: Clock
+    ) -> None:
         for _ in range(2):
             processing_job(jobs, work, clock, cut(40, 1))
         got: list[tuple[str, int]] = []
         barrier = Barrier(4)
 
         def take_all() -> None:
-            own = SqlWorkStore(engine)
+            own = stores.another().work
             barrier.wait()
             while (lease := own.claim(clock(), 600)) is not None:
                 got.append((lease.job_id, number(lease)))
@@ -154,6 +190,13 @@ class TestLeases:
         work.release(slow, clock())
         assert work.finish(quick, all_done(quick)).done == 1
         assert jobs.findings(job.id, 0, 9) == ()
+
+    def test_a_partition_that_ended_has_failed_no_more(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(1, 1))
+        work.release(claim(work, clock), clock())
+        work.finish(claim(work, clock), Outcome(done=0, failed=1, findings=(failure(1),)))
+        work.reopen(job.id)
+        assert claim(work, clock).attempt == 1
 
     def test_renewing_holds_it(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         processing_job(jobs, work, clock, cut(1, 1))
@@ -293,6 +336,32 @@ class TestReopening:
         partitions = [each.partition for each in told if each.partition]
         assert [(each.round, each.again) for each in partitions] == [(0, False), (0, True), (0, True), (1, True)]
 
+    def test_it_begins_as_if_never_tried(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Failures, deaths and the family of a part that was cut count no more."""
+        job = processing_job(jobs, work, clock, cut(4, 4))
+        work.release(claim(work, clock), clock())
+        assert work.cut(claim(work, clock), 2)
+        for half in (claim(work, clock), claim(work, clock)):
+            work.release(half, clock(), died=True)
+        for half in (claim(work, clock), claim(work, clock)):
+            assert (half.attempt, half.deaths) == (1, 3), "a half has not failed yet"
+            work.finish(half, Outcome(done=0, failed=2, findings=tuple(map(failure, ids(half)))))
+        work.reopen(job.id)
+        assert [(each.attempt, each.deaths) for each in (claim(work, clock), claim(work, clock))] == [(1, 0)] * 2
+
+    def test_what_the_analysis_found_stays(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Its findings are reasons, too, but nothing that another try takes back."""
+        job = make_job(status=Status.ANALYSING)
+        jobs.add(job)
+        lease = claim(work, clock)
+        work.add(lease, cut(3, 3), [failure(2, "empty")])
+        jobs.save(replace(jobs.get(job.id), status=Status.PROCESSING))
+        work.finish(lease, None)
+        work.finish(claim(work, clock), Outcome(done=2, failed=1))
+        work.reopen(job.id)
+        assert [each.kind for each in jobs.findings(job.id, 0, 9)] == ["empty"]
+        assert ids(claim(work, clock)) == [2]
+
     def test_without_reasons_all_are_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(3, 3))
         work.finish(claim(work, clock), Outcome(done=1, failed=2, findings=(failure(3),)))
@@ -394,13 +463,44 @@ class TestCutting:
         work.finish(first, all_done(first))
         assert work.cut(claim(work, clock), 9)
 
-    def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, engine: Engine, clock: Clock) -> None:
+    def test_others_that_are_still_open_are_no_suspects(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        processing_job(jobs, work, clock, cut(6 * MOST_SUSPECTS, 3))
+        lived, killer = claim(work, clock), claim(work, clock)
+        work.finish(lived, all_done(lived))
+        assert work.cut(killer, 1)
+
+    def test_each_partition_has_a_search_of_its_own(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(201, 100))
+        first, other = claim(work, clock), claim(work, clock)
+        lived = claim(work, clock)
+        work.finish(lived, all_done(lived))
+        deaths = 1
+        while work.cut(first, deaths):
+            first, deaths = claim(work, clock), deaths + 1
+        assert work.cut(other, 1), "the parts of the first are none of its own"
+        assert jobs.get(job.id).progress.partitions == MOST_SUSPECTS + 3
+
+    def test_a_retry_begins_the_search_anew(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(101, 100))
+        lease, lived = claim(work, clock), claim(work, clock)
+        work.finish(lived, all_done(lived))
+        deaths = 1
+        while work.cut(lease, deaths):
+            lease, deaths = claim(work, clock), deaths + 1
+        for part in (lease, *(claim(work, clock) for _ in range(MOST_SUSPECTS - 1))):
+            findings = tuple(map(failure, ids(part)))
+            work.finish(part, Outcome(done=0, failed=len(findings), findings=findings))
+        work.reopen(job.id)
+        parts = [claim(work, clock) for _ in range(MOST_SUSPECTS)]
+        assert work.cut(next(part for part in parts if len(ids(part)) > 1), 0)
+
+    def test_two_at_once_take_two_numbers(self, jobs: JobStore, work: WorkStore, stores: Stores, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(40, 5))
         leases = [claim(work, clock) for _ in range(8)]
         barrier = Barrier(4)
 
         def cut_two(mine: list[Lease]) -> None:
-            own = SqlWorkStore(engine, now=clock)
+            own = stores.another().work
             barrier.wait()
             for lease in mine:
                 assert own.cut(lease, 0)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from arpent.adapters.database.connection import make_engine
-from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.schema import metadata
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import ActionNotAllowed, LeaseLost
 from arpent.domain.job import Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
@@ -24,6 +21,7 @@ from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import advance, completion, due
 from arpent.jobs.work_functions import WorkFunctions
 from tests.support.jobs import Clock, cut, failure, make_job
+from tests.support.stores import Stores, in_database, in_memory
 
 FEATURES, SIZE = 7, 3
 POLICY = Policy(unhealthy_least=10**6)
@@ -32,14 +30,15 @@ POLICY = Policy(unhealthy_least=10**6)
 class JobLife(RuleBasedStateMachine):
     """The model: `status` and `action` as sentinelhub.md 1.4 has them, and the set of features that have numbers."""
 
+    def stores(self) -> Stores:
+        return in_memory(self.clock)
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.engine = make_engine(f"sqlite:///{self.folder / 'jobs.db'}")
-        metadata.create_all(self.engine)
+        self.resources = ExitStack()
         self.clock = Clock()
-        self.jobs = SqlJobStore(self.engine, now=self.clock)
-        self.work = SqlWorkStore(self.engine, now=self.clock)
+        stores = self.stores()
+        self.jobs, self.work = stores.jobs, stores.work
         self.service = JobService(self.jobs, POLICY, lambda request: None, self.clock)
         duties = WorkFunctions(
             analyse=lambda job: Analysis(partitions=cut(FEATURES, SIZE)),
@@ -60,8 +59,7 @@ class JobLife(RuleBasedStateMachine):
         self.job_id = job.id
 
     def teardown(self) -> None:
-        self.engine.dispose()
-        shutil.rmtree(self.folder)
+        self.resources.close()
 
     # ---- what the user asks for ----------------------------------------------------------------------------------
 
@@ -167,7 +165,17 @@ class JobLife(RuleBasedStateMachine):
         self.percentage = percentage if not job.retry else 0.0
 
 
-JobLife.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class JobLifeInSqlite(JobLife):
+    def stores(self) -> Stores:
+        folder = self.resources.enter_context(tempfile.TemporaryDirectory())
+        engine = make_engine(f"sqlite:///{folder}/jobs.db")
+        self.resources.callback(engine.dispose)
+        metadata.create_all(engine)
+        return in_database(engine, self.clock)
+
+
+EVERYTHING = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+JobLife.TestCase.settings = EVERYTHING
+JobLifeInSqlite.TestCase.settings = settings(EVERYTHING, max_examples=25)
 TestJobLife = JobLife.TestCase
+TestJobLifeInSqlite = JobLifeInSqlite.TestCase

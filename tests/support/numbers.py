@@ -94,10 +94,17 @@ def _edges(values: list[float], wish: dict[str, Any]) -> list[float] | None:
         return None
     low = wish["lowEdge"] if "lowEdge" in wish else min(values)
     high = wish["highEdge"] if "highEdge" in wish else max(values)
+    if low > high and ("nBins" in wish or "highEdge" in wish):
+        return [wish.get("highEdge", low)]
     if "nBins" in wish:
         count = wish["nBins"]
         return [low + step * ((high - low) / count) for step in range(count)] + [high]
     if isinstance(wish["binWidth"], int):  # an integer histogram: its edges are written as integers
         low, high = int(low), int(high)
-    count = max(1, math.ceil((high - low) / wish["binWidth"]))
-    return [low + step * wish["binWidth"] for step in range(count + 1)]
+    exact = [
+        Fraction(repr(wish[name])) if name in wish else Fraction(x)
+        for name, x in (("lowEdge", low), ("highEdge", high))
+    ]
+    count = max(1, math.ceil((exact[1] - exact[0]) / Fraction(repr(wish["binWidth"]))))
+    edges = [low + step * wish["binWidth"] for step in range(count + 1)]
+    return [*edges[:-1], high if "highEdge" in wish else max(edges[-1], high)]

@@ -30,7 +30,7 @@ Arrays = list[list[NDArray[np.float64]]]
 LOOP = """
 ;(function () {
   const [names, keys, kinds, outputs, images, scenesGiven, inputs, count] = JSON.parse(GIVEN);
-  const coded = (v) => v === undefined || v === null ? 'NaN'
+  const coded = (v, absent) => v === undefined || v === null ? absent
     : typeof v === 'object' || typeof v === 'function' || typeof v === 'bigint' || typeof v === 'symbol'
       ? (() => { throw new TypeError('not a number') })() : String(Number(v));
   const scene = (kind, fields) => {
@@ -57,12 +57,13 @@ LOOP = """
       const r = evaluatePixel(samples, scenes, factors, custom, told), row = [];
       const lone = typeof r !== 'object' && r !== undefined;
       if (typeof r === 'function' || (lone && images !== 1)) throw new TypeError('what');
-      outputs.forEach(([id, bands], n) => {
+      outputs.forEach(([id, bands, whole], n) => {
         let v = r === undefined || r === null ? undefined : typeof r === 'object' ? r[id] : undefined;
         if (v === undefined && r !== undefined && r !== null && images === 1 && n === 0
             && (typeof r !== 'object' || Array.isArray(r))) v = r;
+        const absent = whole && v !== undefined && v !== null ? '0' : 'NaN';
         if (v === undefined || v === null) v = []; else if (typeof v !== 'object') v = [v];
-        for (let b = 0; b < bands; b++) row.push(coded(v[b]));
+        for (let b = 0; b < bands; b++) row.push(coded(v[b], absent));
       });
       rows.push(row);
     } catch (error) { rows.push(null); }
@@ -172,12 +173,12 @@ def _plain(
     source: str, evalscript: Evalscript, arrays: Arrays, scenes: Sequence[tuple[Scene, ...]]
 ) -> list[list[str] | None]:
     told = scene_fields(evalscript, scenes)
-    masks = [(DATA_MASK, evalscript.mask_bands)] if evalscript.mask_bands else []
+    masks = [(DATA_MASK, evalscript.mask_bands, False)] if evalscript.mask_bands else []
     question: list[Any] = [
         [entry.bands for entry in evalscript.inputs],
         source_keys(evalscript),
         [kind for _, kind, _ in told],
-        [(output.id, len(output.bands)) for output in evalscript.outputs] + masks,
+        [(output.id, len(output.bands), output.sample_type.integer) for output in evalscript.outputs] + masks,
         len(evalscript.outputs),
         [fields for _, _, fields in told],
         [[[band[row].tolist() for band in bands] for row in range(len(bands[0]))] for bands in arrays],

@@ -21,8 +21,6 @@ from arpent.domain.errors import InvalidRequest
 if TYPE_CHECKING:
     from arpent.settings import Settings
 
-NICENESS = 3
-"""A runner beside a server gives way to it while it analyses; its workers do so still more."""
 
 app = typer.Typer(
     name="arpent",
@@ -63,7 +61,7 @@ def work(
         worker.check_places(settings)
     stop = _stop_on_signals()
     if attached:
-        os.nice(NICENESS)
+        os.nice(worker.RUNNER_NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     wiring.work(settings, stop)
 

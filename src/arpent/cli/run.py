@@ -31,6 +31,7 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
         job = service.create(OWNER, body)
         service.act(OWNER, job.id, UserAction.START)
         executor = wiring.executor_of(own)
+        runner = wiring.runner(own, engine, executor)
         try:
             with bar_of(console) as progress:
                 bar = progress.add_task(job.status, total=100)
@@ -40,8 +41,9 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
                     progress.update(bar, description=now.status, completed=completion(now, own.policy))
                     return now.status in ENDED
 
-                wiring.runner(own, engine, executor).run_until(ended)
+                runner.run_until(ended)
         finally:
+            runner.close()
             executor.close()
         job = service.get(OWNER, job.id)
         engine.dispose()

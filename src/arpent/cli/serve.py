@@ -24,6 +24,9 @@ log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
 """Seconds between two tries to start a runner that keeps dying."""
 
+GRACE_SECONDS = 10
+"""How long requests under way may take to end when the server ends."""
+
 
 def serve(settings: Settings) -> None:
     """Until SIGINT or SIGTERM. Raises InvalidSetting, WorldError if it cannot begin."""
@@ -46,6 +49,7 @@ def serve(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
     finally:
         stop.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 DEFAULT = "default"
 MAXIMUM_BINS = 10_000
@@ -36,7 +37,20 @@ class Histogram:
         if self.bin_width is None or self.low_edge is None or self.high_edge is None:
             return self.bin_count
         quotient = (self.high_edge - self.low_edge) / self.bin_width
-        return math.ceil(quotient) if math.isfinite(quotient) else math.inf
+        if not math.isfinite(quotient):
+            return math.inf
+        return bins_of_width(self.low_edge, self.high_edge, self.bin_width)
+
+
+def bins_of_width(low: float, high: float, width: float, *, low_given: bool = True, high_given: bool = True) -> int:
+    """How many bins of `width` it takes from `low` to `high`. What is given counts as the decimal that was written, so
+    that 0.3 to 0.9 by 0.1 are 6 bins; a sample counts as the double it is."""
+    extent = _exact(high, high_given) - _exact(low, low_given)
+    return math.ceil(extent / _exact(width, given=True))
+
+
+def _exact(number: float, given: bool) -> Fraction:
+    return Fraction(repr(float(number))) if given else Fraction(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

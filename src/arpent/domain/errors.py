@@ -10,6 +10,8 @@ ArpentError
 │  ├─ FeatureNotFound       the job has no such feature
 │  ├─ Unauthorized          no token, or one that is not (or no longer) good
 │  ├─ UnsupportedMediaType  the body is neither JSON nor multipart/form-data
+│  ├─ RateLimited           the client has too many requests under way
+│  ├─ LimitExceeded         the request wants more time, memory or numbers than it may have
 │  └─ FeaturesUnreadable    the GeoPackage cannot be read, or breaks a rule for all features
 ├─ ScriptError              the evalscript is at fault; has the script's own line and column
 │  ├─ ScriptSyntaxError     it does not parse
@@ -28,6 +30,7 @@ ArpentError
 │  ├─ DatabaseRefused       the database does not take this, however often it is asked
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
+├─ ReadingStopped           nobody wants any more what was being read
 ├─ InvalidSetting           a setting, or a file that one names, is wrong; whoever runs arpent can mend it
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
@@ -94,6 +97,18 @@ class Unauthorized(CallerError):
 
 class UnsupportedMediaType(CallerError):
     """The body is neither JSON nor multipart/form-data."""
+
+
+class RateLimited(CallerError):
+    """The client has too many requests under way; `seconds`: when it may try again."""
+
+    def __init__(self, message: str, seconds: float = 5.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LimitExceeded(CallerError):
+    """The request wants more time, memory or numbers than it may have."""
 
 
 class FeaturesUnreadable(CallerError):
@@ -227,6 +242,10 @@ class WorkerDied(WorldError):
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
+
+
+class ReadingStopped(ArpentError):
+    """Nobody wants any more what was being read."""
 
 
 class InvalidSetting(ArpentError):

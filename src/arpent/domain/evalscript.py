@@ -75,7 +75,9 @@ class Evalscript:
     mask_bands: int
     """Bands of the dataMask output: 1, or one per listed output; 0 if the script declares none."""
     functions: frozenset[str]
-    """Which of evaluatePixel, preProcessScenes, updateOutput, updateOutputMetadata it defines."""
+    """Which of the functions that the service calls it defines (`evalscript.service_functions.SERVED`)."""
+    remarks: tuple[str, ...] = ()
+    """What setup() says that is not understood and therefore ignored, each with the likely meaning."""
 
     @property
     def width(self) -> int:

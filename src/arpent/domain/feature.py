@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +26,8 @@ class Features:
     """(n,): shapely geometries, as they are in the file (possibly None, empty or invalid)."""
     valid: NDArray[np.bool_] | None = None
     """(n,): whether each is valid in the sense of OGC; None: nobody has looked yet."""
+    flaws: Mapping[int, str] = field(default_factory=dict)
+    """Primary key → why the geometry that the file has is left out."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -49,12 +52,13 @@ class Features:
             identifiers=tuple(self.identifiers[row] for row in rows),
             geometries=self.geometries[rows],
             valid=None if self.valid is None else self.valid[rows],
+            flaws={key: self.flaws[key] for key in self.ids[rows].tolist() if key in self.flaws} if self.flaws else {},
         )
 
     def __reduce__(self) -> tuple[object, ...]:
         """For other processes: all geometries in one call, not each by itself, which takes three times as long."""
         wkb = shapely.to_wkb(self.geometries, flavor="iso").tolist()
-        return _revive, (self.crs, self.ids, self.identifiers, wkb, self.valid)
+        return _revive, (self.crs, self.ids, self.identifiers, wkb, self.valid, dict(self.flaws))
 
 
 def _revive(
@@ -63,6 +67,7 @@ def _revive(
     identifiers: tuple[str | None, ...],
     wkb: list[bytes | None],
     valid: NDArray[np.bool_] | None,
+    flaws: Mapping[int, str],
 ) -> Features:
     geometries = np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_)
-    return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, valid=valid)
+    return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, valid=valid, flaws=flaws)

@@ -32,3 +32,8 @@ class Finding:
     """empty, invalid, not-a-polygon, smaller-than-a-sample, outside-imagery, duplicate-identifier, too-large …"""
     message: str
     """A sentence that says what to do."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether another try of the feature may end better."""
+        return self.verdict is Verdict.FAILED or self.kind == INCOMPLETE

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+LONGEST_SECONDS = 10 * 365 * 86_400
+"""An end farther away is no date to tell: the job hardly moves."""
 
 
 class Status(StrEnum):
@@ -76,6 +79,14 @@ class Progress:
         """0 to 100; 100 only when every feature is accounted for."""
         return 100.0 * (self.done + self.failed) / self.features if self.features else 0.0
 
+    def at_rate(self, rate: float, now: datetime) -> Progress:
+        """The same with this rate, in features per second, and the end that follows from it."""
+        told = replace(self, rate=rate)
+        seconds = told.seconds_left
+        if seconds is None or seconds > LONGEST_SECONDS:
+            return told
+        return replace(told, end=now + timedelta(seconds=seconds))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -115,5 +126,7 @@ class Job:
     """How far it is; kept by the work store."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """What the analysis expects: features, intervals, acquisitions, bytes, minutes, processing units."""
+    hints: tuple[str, ...] = ()
+    """What the analysis found that is allowed, and most likely not meant."""
     version: int = 0
     """Optimistic lock."""

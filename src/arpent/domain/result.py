@@ -44,7 +44,8 @@ class HistogramCounts:
     counts: NDArray[np.int64]
     """(n, b) when edges are shared; else flat, those of feature k at `count_offsets[k]:count_offsets[k + 1]`."""
     edge_offsets: NDArray[np.int64] | None
-    """(n + 1,), None when edges are shared; an empty slice: no histogram (no valid sample to take edges from)."""
+    """(n + 1,), None when edges are shared; an empty slice: no histogram (no valid sample to take edges
+    from); one edge: no bins, since the edge that was given leaves no room for any."""
     count_offsets: NDArray[np.int64] | None
     """(n + 1,), None when edges are shared."""
     underflow: NDArray[np.int64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -21,6 +21,7 @@ from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
 from arpent.engine.analysis.read_features import take_one
 from arpent.engine.band_bindings import BandBinding, bind_bands
+from arpent.engine.budget import check_grid
 from arpent.engine.geometry_checks import as_failures, unusable
 from arpent.engine.guards import guarded
 from arpent.engine.processing.acquisitions import Acquisitions, acquire, candidates, clear
@@ -29,7 +30,7 @@ from arpent.engine.processing.interval import Computation, as_failure, ask, conc
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
-from arpent.engine.services import Services
+from arpent.engine.services import Limits, Services
 from arpent.zonal.sample_type import converted
 
 NAMED = 6
@@ -52,10 +53,14 @@ class _Case:
         return present
 
 
-def explain_feature(request: Request, feature: int, start: datetime | None, services: Services) -> Explanation:
+def explain_feature(
+    request: Request, feature: int, start: datetime | None, services: Services, limits: Limits | None = None
+) -> Explanation:
     """A feature of a batch request's GeoPackage. Raises FeatureNotFound, InvalidRequest if no interval begins at
-    `start` (None: the first with data), ScriptError if the script cannot be loaded, WorldError."""
+    `start` (None: the first with data), LimitExceeded, ScriptError if the script cannot be loaded, WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
+    if limits is not None and limits.allowance is not None:
+        services = replace(services, allowance=replace(limits.allowance, kept=True))
     return explain(request, take_one(request.features, feature, services), start, services)
 
 
@@ -66,9 +71,15 @@ def explain(request: Request, features: Features, start: datetime | None, servic
     if found:
         return _hopeless(features, intervals[0], as_failures(found)[0])
     with ScriptSupervisor(services.runtime, script_of(request, services)) as session:
+        bindings, grids = (
+            bind_bands(session.evalscript, request, services.collections),
+            Grids.over(features.bounds, request.sampling),
+        )
+        if services.allowance is not None:
+            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.allowance)
         computation = Computation(
-            bindings=bind_bands(session.evalscript, request, services.collections),
-            geometry=sample_geometry(features, Grids.over(features.bounds, request.sampling)),
+            bindings=bindings,
+            geometry=sample_geometry(features, grids),
             session=session,
             calculations=request.calculations,
             services=services,

@@ -11,18 +11,25 @@ from numpy.typing import NDArray
 from arpent.domain.feature import Features
 from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.result import ErrorType, Failure
+from arpent.zonal.rasterize import SUB_ROWS
 
 POLYGON, MULTIPOLYGON = 3, 6
 """GEOS type ids."""
 
 KINDS: Mapping[str, str] = {
     "empty": "The geometry is empty; give the feature a polygon or remove it.",
+    "unreadable": "{reason}",
     "not-a-polygon": "The geometry is a {type}; only Polygon and MultiPolygon have an area to sum over.",
     "invalid": "The geometry is invalid: {reason}. Repair it, with shapely.make_valid or ST_MakeValid, for example.",
     "too-large": "The grid would be {width} x {height} samples; a side may have at most {limit}. "
     "Use a coarser resolution or a smaller feature.",
+    "too-complex": "The outline crosses the lines of its grid {count:,} times, more than the {limit:,} that it may. "
+    "Simplify it, or use a coarser resolution.",
 }
 """Kind of a finding → what to tell the user."""
+
+MOST_CROSSINGS = 1 << 25
+"""Of the edges of one feature with the scan lines of its grid; each takes 8 bytes while samples are worked out."""
 
 
 def unusable(features: Features, sampling: Resolution | Size, given: Grids | None = None) -> dict[int, tuple[str, str]]:
@@ -33,6 +40,10 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
     other = ~absent & (types != POLYGON) & (types != MULTIPOLYGON)
     invalid = ~absent & ~other & ~features.validity
     found: dict[int, tuple[str, str]] = {int(row): ("empty", KINDS["empty"]) for row in np.flatnonzero(absent)}
+    if features.flaws:
+        for row in np.flatnonzero(absent):
+            if (flaw := features.flaws.get(int(features.ids[row]))) is not None:
+                found[int(row)] = ("unreadable", KINDS["unreadable"].format(reason=flaw))
     for row in np.flatnonzero(other):
         found[int(row)] = ("not-a-polygon", KINDS["not-a-polygon"].format(type=geometries[row].geom_type))
     for row in np.flatnonzero(invalid):
@@ -43,7 +54,30 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
         width, height = int(grids.width[position]), int(grids.height[position])
         message = KINDS["too-large"].format(width=width, height=height, limit=MAXIMUM_SIDE)
         found[int(usable[position])] = ("too-large", message)
+    crossed = crossings(features.geometries[usable], grids)
+    for position in np.flatnonzero(crossed > MOST_CROSSINGS):
+        message = KINDS["too-complex"].format(count=round(float(crossed[position])), limit=MOST_CROSSINGS)
+        found.setdefault(int(usable[position]), ("too-complex", message))
     return found
+
+
+def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float64]:
+    """(n,): how often the edges of each polygon cross the scan lines of its grid, at most; 0 where they are too few to
+    matter."""
+    found = np.zeros(len(geometries))
+    served = np.maximum(grids.width, grids.height) <= MAXIMUM_SIDE
+    lines = np.where(served, grids.height, 0) * SUB_ROWS
+    many = np.flatnonzero(shapely.get_num_coordinates(geometries) * lines > MOST_CROSSINGS)
+    if not len(many):
+        return found
+    coordinates, owners = shapely.get_coordinates(geometries[many], return_index=True)
+    mine = owners[1:] == owners[:-1]
+    extent = grids.bounds[many, 3] - grids.bounds[many, 1]
+    with np.errstate(all="ignore"):
+        climbs = np.abs(np.diff(coordinates[:, 1]))
+        climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(many))
+        found[many] = np.where(extent > 0, climbed / extent, 0.0) * lines[many]
+    return np.nan_to_num(found, nan=0.0)
 
 
 def usable_rows(features: Features, unusable_rows: Mapping[int, object]) -> NDArray[np.intp]:

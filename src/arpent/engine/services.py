@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculations
-from arpent.domain.feature import Features
 from arpent.domain.imagery.collection import Collection
+from arpent.domain.ports.features import FeatureSource
 from arpent.domain.ports.imagery import AssetReader, Catalog
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.domain.result import PartitionResult
 from arpent.engine.stage_timer import Stopwatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a request may take that is answered at once; see `engine.budget`."""
+
+    samples: int
+    """Samples, over all scenes of an interval."""
+    memory_mib: int
+    """Mebibytes of the process that computes it."""
+    kept: bool = False
+    """What the script sees and returns is kept, to be explained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +44,14 @@ class Services:
     """Interpreters for evalscripts."""
     collections: Mapping[str, Collection]
     """By id and alias."""
-    read_features: Callable[[Path], Iterator[Features]]
-    """A GeoPackage on this machine, in batches."""
-    read_feature: Callable[[Path, int], Features | None]
-    """The one feature of a GeoPackage with this id; None if there is no such feature."""
+    features: FeatureSource
+    """GeoPackages."""
     table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations], bytes] | None
     """Renders some features (n,) of the results of a partition as a table; None: no table is written."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
+    allowance: Allowance | None = None
+    """What the request at hand may take, if it is answered at once; None: no limit but the machine's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +66,5 @@ class Limits:
     """Features per request; None: no limit."""
     lenient_histograms: bool = False
     """Integer histogram edges pass for a float output."""
+    allowance: Allowance | None = None
+    """What a request may take that is answered at once."""

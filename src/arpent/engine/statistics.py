@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import shapely
 
@@ -9,8 +11,10 @@ from arpent.domain.errors import ArpentError, InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.request import Bounds, Request
-from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution
+from arpent.engine.analysis.check_calculations import check_calculations
+from arpent.engine.analysis.script_dry_run import check_resolution
 from arpent.engine.band_bindings import bind_bands
+from arpent.engine.budget import check_grid, check_numbers
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing_units import LEAST_REQUEST
@@ -19,13 +23,19 @@ from arpent.wire.result.render import render_response
 
 
 def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float]:
-    """The response's bytes and its processing units. Raises CallerError, ScriptError or WorldError."""
+    """The response's bytes and its processing units. Raises CallerError, ScriptError or WorldError; LimitExceeded
+    before anything large is allocated."""
     assert isinstance(request.features, Bounds), "a synchronous request has bounds"
     script = script_of(request, services)
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
+        evalscript = session.evalscript
     features, grids = _ground(request.features, request)
+    if limits.allowance is not None:
+        services = replace(services, allowance=limits.allowance)
+        check_numbers(evalscript, request.calculations, len(request.intervals))
+        check_grid(grids, evalscript, [len(one.requests) for one in bindings], limits.allowance)
     check_resolution(features, _resolution(request.sampling, grids), bindings)
     (result,) = compute(request, features, script, services, grids)
     if result.failures and result.failures[0].unforeseen:

@@ -1,5 +1,5 @@
 // Our side of an interpreter: runs before any user text, keeps the intrinsics it needs, takes away what no script needs.
-(function (SEGMENTS) {
+(function (SEGMENTS, NAMES) {
   'use strict';
   const LINES = 100, WIDTH = 500, STACK = 2000, ANSWER = 200000, CALLS = SEGMENTS + 1;
   const stringify = JSON.stringify, parse = JSON.parse, apply = Reflect.apply, slice = String.prototype.slice;
@@ -77,7 +77,6 @@
 
   // ---- loading
   let script = create(null);
-  const NAMES = ['setup', 'evaluatePixel', 'preProcessScenes', 'updateOutput', 'updateOutputMetadata'];
   const check = () => guarded(() => { new Text(post.first); return 'null'; });
   const load = () => guarded(() => {
     const program = post.first;
@@ -124,14 +123,15 @@
   function kept(scenes, kind, before, key) {
     const after = scenes === undefined || scenes === null ? undefined : scenes[kind];
     if (!isArray(after)) throw new Wrong('preProcessScenes must return collections with an array scenes.' + kind);
+    return rowsOf(after, before, 'preProcessScenes returned a scene that was not among scenes.' + kind + key);
+  }
+  function rowsOf(after, before, fault) {
     let rows = '';
     for (let i = 0; i < after.length; i++) {
       let row = -1;
       for (let k = 0; k < before.length; k++) if (before[k] === after[i]) row = k;
       if (row < 0 && typeof after[i] === 'object' && after[i] !== null) row = after[i].__idx;
-      if (!whole(row) || row < 0 || row >= before.length) {
-        throw new Wrong('preProcessScenes returned a scene that was not among scenes.' + kind + key);
-      }
+      if (!whole(row) || row < 0 || row >= before.length) throw new Wrong(fault);
       rows += (i ? ',' : '') + row;
     }
     return '[' + rows + ']';
@@ -154,6 +154,20 @@
       rows += (i ? ',' : '') + (kind === null ? '[]' : kept(source && source.scenes, kind, before[i], fusion ? ' of ' + key : ''));
     }
     return '[' + rows + ']';
+  });
+  // The older way: filterScenes(scenes, inputMetadata) gets the scenes of the one source in an array, and returns those
+  // that stay.
+  const filter = () => guarded(() => {
+    const { given, from, to } = parse(post.first), user = script.filterScenes, fields = given[0][2];
+    const scenes = [], before = [];
+    for (let k = 0; k < fields.length; k++) {
+      const scene = { ...fields[k], date: instant(fields[k]) };
+      put(scenes, k, scene);
+      put(before, k, scene);
+    }
+    const after = user(scenes, { from: new Day(from), to: new Day(to) });
+    if (!isArray(after)) throw new Wrong('filterScenes must return an array of the scenes that stay');
+    return rowsOf(after, before, 'filterScenes returned a scene that it was not given');
   });
   const updateOutput = () => guarded(() => {
     const { output, given, fusion } = parse(post.first), user = script.updateOutput, collection = {};
@@ -185,10 +199,11 @@
   }
   const view = (kind, offset, length) => new kinds[kind](room.arena, room.start + offset, length);
 
-  // Whatever evaluatePixel returned that is not plain numbers where they belong.
+  // Whatever evaluatePixel returned that is not plain numbers where they belong. What is undefined or null in an array
+  // is 0 in an output of an integer type, else NaN; an output that is missing is NaN.
   function odd(outputs, images, columns) {
-    const missing = new kinds.f8(outputs.length + 1);
-    const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = 0; };
+    const missing = new kinds.f8(outputs.length + 1), zeros = new kinds.f8(outputs.length + 1);
+    const clear = () => { for (let q = 0; q <= outputs.length; q++) missing[q] = zeros[q] = 0; };
     clear();
     function settle(result, i) {
       const nothing = result === undefined || result === null;
@@ -199,6 +214,7 @@
       }
       for (let q = 0, column = 0; q < outputs.length; q++) {
         const id = outputs[q][0], count = outputs[q][1];
+        let absent = NaN, zero = 0;
         let bands = nothing ? undefined : typeof result === 'object' ? result[id] : undefined;
         if (bands === undefined && !nothing && images === 1 && q === 0 && (typeof result !== 'object' || isArray(result))) {
           bands = result;
@@ -206,8 +222,17 @@
         if (bands === undefined || bands === null) {
           if (!nothing) missing[q] += 1;
           bands = [];
-        } else if (typeof bands !== 'object') bands = [bands];
-        for (let j = 0; j < count; j++, column++) columns[column][i] = numeric(bands[j], id);
+        } else {
+          if (typeof bands !== 'object') bands = [bands];
+          if (outputs[q][2]) absent = 0;
+        }
+        for (let j = 0; j < count; j++, column++) {
+          const value = bands[j];
+          const lacking = value === undefined || value === null;
+          columns[column][i] = lacking ? absent : numeric(value, id);
+          if (lacking) zero = 1;
+        }
+        if (absent === 0) zeros[q] += zero;
       }
     }
     function notes() {
@@ -215,6 +240,10 @@
         if (missing[q]) say('output ' + outputs[q][0] + ' was missing in what evaluatePixel returned for ' + missing[q] + ' samples');
       }
       if (missing[outputs.length]) say('evaluatePixel returned nothing for ' + missing[outputs.length] + ' samples');
+      for (let q = 0; q < outputs.length; q++) {
+        if (zeros[q]) say('output ' + outputs[q][0] + ' held undefined, which counts as 0 in an integer sampleType, '
+          + 'in what evaluatePixel returned for ' + zeros[q] + ' samples');
+      }
       clear();
     }
     return { settle, notes };
@@ -222,7 +251,6 @@
   function numeric(value, id) {
     const type = typeof value;
     if (type === 'number') return value;
-    if (value === undefined || value === null) return NaN;
     if (type === 'boolean' || type === 'string') return number(value);
     throw new Wrong('a value of output ' + id + ' is ' + (type === 'object' ? 'an object or array' : 'a ' + type) + ', not a number');
   }
@@ -260,5 +288,5 @@
     const build = post.second;
     harnesses[post.first] = build(view, odd, list, script.evaluatePixel);
   }
-  return { post, check, load, setup, preprocess, updateOutput, allocate, anchor, attach, begin, run, finish };
+  return { post, check, load, setup, preprocess, filter, updateOutput, allocate, anchor, attach, begin, run, finish };
 })

@@ -33,9 +33,10 @@ if (r === undefined || r === null) {{ settle(r, i); continue; }}
 return {{ span, notes }}; }})"""
 
 
-def _outputs(evalscript: Evalscript) -> list[tuple[str, int]]:
-    masks = [(DATA_MASK, evalscript.mask_bands)] if evalscript.mask_bands else []
-    return [(output.id, len(output.bands)) for output in evalscript.outputs] + masks
+def _outputs(evalscript: Evalscript) -> list[tuple[str, int, bool]]:
+    """Id, number of bands, and whether the sample type is an integer one: then undefined counts as 0."""
+    masks = [(DATA_MASK, evalscript.mask_bands, False)] if evalscript.mask_bands else []
+    return [(output.id, len(output.bands), output.sample_type.integer) for output in evalscript.outputs] + masks
 
 
 def _columns(width: int) -> str:
@@ -105,10 +106,10 @@ def _value(stored: str, scale: tuple[float, float]) -> str:
 # ---- outputs
 
 
-def _store(outputs: Sequence[tuple[str, int]]) -> str:
+def _store(outputs: Sequence[tuple[str, int, bool]]) -> str:
     lines, values = [], []
     alone = len(outputs) == 1
-    for number, (name, count) in enumerate(outputs):
+    for number, (name, count, _) in enumerate(outputs):
         array = "r" if alone else f"q{number}"
         if not alone:
             lines.append(f"const {array} = r[{json.dumps(name)}];")

@@ -11,8 +11,18 @@ from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.evalscript.masks import mask_lines
-from arpent.evalscript.names import built_in, own_functions, suggestion, unasked_bands, unknown_calls
+from arpent.evalscript.names import (
+    Misnamed,
+    built_in,
+    misnamed,
+    own_functions,
+    suggestion,
+    unasked_bands,
+    uncalled_functions,
+    unknown_calls,
+)
 from arpent.evalscript.scenes import source_keys
+from arpent.evalscript.service_functions import OLDER, SERVED
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
@@ -91,6 +101,8 @@ def _near(word: str, known: Sequence[str]) -> str:
 
 def undefined(name: str, source: str) -> str:
     """What to say of a name that is neither a built-in nor the script's own."""
+    if name in OLDER:
+        return f"{name} is not defined: {OLDER[name]}"
     near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
     return f"{name} is defined neither by the script nor as a built-in function{near}"
 
@@ -100,11 +112,36 @@ def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Ite
     for place in unknown_calls(source):
         message = undefined(place.word, source)
         yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
+    yield from _uncalled(evalscript)
+    yield from (Remark(gravity=Gravity.WARNING, message=message) for message in evalscript.remarks)
     asked = [band for entry in evalscript.inputs for band in entry.bands]
     offered = [band for key in source_keys(evalscript) if key in collections for band in collections[key].bands]
     for place in unasked_bands(source, asked, [*offered, DATA_MASK]):
         message = f'{place.word} is read, but input does not list it, so it is undefined; add "{place.word}" to bands'
         yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
+
+
+def hints(evalscript: Evalscript) -> tuple[str, ...]:
+    """What is most likely not meant, and would cost a job's worth of wrong numbers: a service function's name that is
+    misspelt, and what setup() says in vain."""
+    near = (f"line {one.place.line}: {_misnamed(one)}" for one in misnamed(evalscript.source))
+    return (*near, *evalscript.remarks)
+
+
+def _uncalled(evalscript: Evalscript) -> Iterator[Remark]:
+    wrong = {one.place: one for one in misnamed(evalscript.source)}
+    for place in uncalled_functions(evalscript.source):
+        if place in wrong:
+            message = _misnamed(wrong[place])
+        elif place.word in SERVED:
+            continue
+        else:
+            message = f"nothing calls {place.word}: of a script's functions arpent calls {', '.join(SERVED)}"
+        yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
+
+
+def _misnamed(one: Misnamed) -> str:
+    return f"nothing calls {one.place.word}; did you mean '{one.meant}', which {SERVED[one.meant]}?"
 
 
 def _masks(evalscript: Evalscript) -> Iterator[Remark]:

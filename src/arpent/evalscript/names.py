@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
 
+from arpent.evalscript.service_functions import meant
+
 _BLANKED = re.compile(
     r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`|(?<=[=(,:])\s*/(?:\\.|[^/\\\n])+/",
     re.DOTALL,
@@ -18,6 +20,11 @@ _BLANKED = re.compile(
 _CALL = re.compile(r"(?<![\w$.#])([A-Za-z_$][\w$]*)\s*\(")
 _DEFINED = re.compile(r"^(?:function|class|const)\s+(\w+)", re.MULTILINE)
 _MEMBER = re.compile(r"\b[A-Za-z_$][\w$]*(?:\[[^\]\n]*\])?\.([A-Za-z_]\w*)\b(?!\s*(?:\(|=[^=]))")
+_DEFINITION = re.compile(
+    r"\bfunction\s*\*?\s*(?P<function>[A-Za-z_$][\w$]*)\s*\(|"
+    r"\b(?:var|let|const)\s+(?P<constant>[A-Za-z_$][\w$]*)\s*=\s*(?:async\s+)?"
+    r"(?:function\b|[A-Za-z_$][\w$]*\s*=>|\([^()]*\)\s*=>)"
+)
 _KEYWORDS = (
     "if for while switch catch return typeof function new await with super import do else in of void delete throw case "
     "yield async instanceof constructor get set static"
@@ -81,6 +88,46 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 def _folded(word: str) -> str:
     """Without what people mix up: case, and the zero of B08."""
     return re.sub(r"(?<!\d)0(?=\d)", "", word.upper())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misnamed:
+    """A function that the script defines and nobody calls, since its name is not quite one that the service calls."""
+
+    place: Place
+    """Where it is defined."""
+    meant: str
+    """The name that is most likely meant."""
+
+
+def uncalled_functions(source: str) -> Iterator[Place]:
+    """Functions of the top level that the script itself never mentions again; those that the service calls are among
+    them."""
+    code = _blank(source)
+    for found in _DEFINITION.finditer(code):
+        name = found["function"] or found["constant"]
+        if _depth(code[: found.start()]) == 0 and not _mentioned(name, code, found):
+            yield _place(name, code, found.start(found.lastgroup or 0))
+
+
+def misnamed(source: str) -> Iterator[Misnamed]:
+    """Those whose name is nearly that of a service function."""
+    for place in uncalled_functions(source):
+        near = meant(place.word)
+        if near is not None:
+            yield Misnamed(place=place, meant=near)
+
+
+def _depth(code: str) -> int:
+    return code.count("{") - code.count("}")
+
+
+def _mentioned(name: str, code: str, definition: re.Match[str]) -> bool:
+    """Whether the name stands anywhere but in its definition, as a property or as a key."""
+    return any(
+        not definition.start() <= found.start() < definition.end()
+        for found in re.finditer(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", code)
+    )
 
 
 def own_functions(source: str) -> tuple[str, ...]:

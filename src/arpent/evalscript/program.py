@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import resources
 
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSyntaxError
 from arpent.evalscript.layout import SEGMENTS
+from arpent.evalscript.service_functions import SERVED, advice
 
 SOURCE_NAME = "evalscript"
 """What a stack trace calls the user's text."""
-_NAMES = ("setup", "evaluatePixel", "preProcessScenes", "updateOutput", "updateOutputMetadata")
 _FRAME = re.compile(rf"\b{SOURCE_NAME}:(\d+):(\d+)")
 _PARSE_ERROR = re.compile(r"^[^\n]*?:(\d+): (?P<message>[^\n]*)\n(?P<text>[^\n]*)\n(?P<caret> *)\^", re.MULTILINE)
 _MEMORY = ("Array buffer allocation failed", "Invalid array buffer length", "Out of memory")
@@ -27,7 +28,7 @@ def prelude() -> str:
 
 def engine() -> str:
     """Our own side; an expression that gives its functions. Evaluated before any user text."""
-    return f"{_text('engine.js').rstrip()}({SEGMENTS})"
+    return f"{_text('engine.js').rstrip()}({SEGMENTS}, {json.dumps(list(SERVED))})"
 
 
 def program(source: str) -> str:
@@ -37,7 +38,7 @@ def program(source: str) -> str:
     ours, which costs no speed. `source` must have passed the interpreter's own check as a function body: it cannot
     close the wrapper.
     """
-    found = ", ".join(f"{name}: typeof {name} === 'undefined' ? undefined : {name}" for name in _NAMES)
+    found = ", ".join(f"{name}: typeof {name} === 'undefined' ? undefined : {name}" for name in SERVED)
     return (
         f"(function (console, SampleType, Mosaicking) {{\n{prelude()}\nreturn (function () {{\n"
         f"{source}\n;return {{ {found} }};\n}})(); }})\n//# sourceURL={SOURCE_NAME}"
@@ -84,4 +85,4 @@ def script_error(kind: type[ScriptError], message: str, stack: str, *, offset: i
     )
     if kind is ScriptExecutionError and any(text in message for text in _MEMORY):
         kind = ScriptOutOfMemory
-    return kind(message, *place)
+    return kind(advice(message), *place)

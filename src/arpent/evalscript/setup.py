@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
@@ -11,6 +11,9 @@ from typing import TypeVar
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking, Output, SampleType
 from arpent.evalscript.masks import mask_lines, mask_of
+from arpent.evalscript.names import misnamed
+from arpent.evalscript.service_functions import CHOOSE_SCENES, OLDER, ONE_SOURCE
+from arpent.evalscript.setup_fields import check_version_2, ignored_fields
 
 _VERSION = re.compile(r"//\s*VERSION\s*=\s*(\w+)", re.IGNORECASE)
 _MOST_BANDS = 4096
@@ -31,7 +34,18 @@ def check_version(source: str) -> None:
             )
         if text and not text.startswith("//"):
             break
-    raise ScriptSetupError("the first line must be //VERSION=3", 1)
+    older = next((f"; {name} says that it is an older script: {OLDER[name]}" for name in OLDER if name in source), "")
+    raise ScriptSetupError(f"the first line must be //VERSION=3{older}", 1)
+
+
+def check_defined(name: str, functions: frozenset[str], source: str) -> None:
+    """A function that every script needs. Raises ScriptSetupError, naming the one that is most likely meant."""
+    if name not in functions:
+        near = next((place for place in misnamed(source) if place.meant == name), None)
+        wrong = f"; did you mean '{name}' by '{near.place.word}'?" if near else ""
+        call = {"evaluatePixel": "evaluatePixel(samples)"}.get(name, f"{name}()")
+        where = (near.place.line, near.place.column) if near else (None, None)
+        raise ScriptSetupError(f"the script defines no function {call}{wrong}", *where)
 
 
 def read_setup(
@@ -49,14 +63,30 @@ def read_setup(
     """
     if misspelt:
         raise ScriptSetupError(_misspelt(misspelt[0]), *_place(misspelt[0], source))
-    if "evaluatePixel" not in functions:
-        raise ScriptSetupError("the script defines no function evaluatePixel(samples)")
+    check_defined("evaluatePixel", functions, source)
     if not isinstance(declared, dict):
         raise ScriptSetupError("setup() must return an object { input: [...], output: {...} }")
+    check_version_2(declared)
     overall = _choice(Mosaicking, declared.get("mosaicking"), "mosaicking", Mosaicking.SIMPLE)
     inputs = _inputs(declared.get("input"), overall)
     outputs, mask_bands = _outputs(declared.get("output"), require_mask)
-    return Evalscript(source=source, inputs=inputs, outputs=outputs, mask_bands=mask_bands, functions=functions)
+    if "filterScenes" in functions and len(inputs) > 1:
+        raise ScriptSetupError(ONE_SOURCE, *_place("filterScenes", source))
+    return Evalscript(
+        source=source,
+        inputs=inputs,
+        outputs=outputs,
+        mask_bands=mask_bands,
+        functions=functions,
+        remarks=(*ignored_fields(declared), *_idle(functions, inputs)),
+    )
+
+
+def _idle(functions: frozenset[str], inputs: Sequence[Input]) -> Iterator[str]:
+    """Functions that nobody will call."""
+    if all(entry.mosaicking is Mosaicking.SIMPLE for entry in inputs):
+        for name in sorted(functions & CHOOSE_SCENES):
+            yield f'{name} is not called with SIMPLE mosaicking, which has no scenes; set mosaicking: "ORBIT" or "TILE"'
 
 
 def _misspelt(member: str) -> str:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
-from arpent.domain.errors import CallerError, Conflict, DatabaseRefused, LeaseLost, ScriptError, WorldError
+from arpent.domain.errors import (
+    ActionNotAllowed,
+    CallerError,
+    Conflict,
+    DatabaseRefused,
+    JobNotFound,
+    LeaseLost,
+    ReadingStopped,
+    ScriptError,
+    WorldError,
+)
 from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.partition import Analysis
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
@@ -40,6 +51,9 @@ class Analyst:
                 self._perform(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)
+        except ReadingStopped as error:
+            log.info("The analysis is given up: %s", error, extra=about)
+            self._give_up(lease)
         except (CallerError, ScriptError) as error:
             log.info("The analysis failed: %s", error, extra=about)
             self._fail(lease, str(error))
@@ -68,7 +82,7 @@ class Analyst:
         analysis = self._functions.analyse(job)
         self._functions.analysed(lease, perf_counter() - began)
         self._work.add(lease, analysis.partitions, analysis.findings)
-        self._conclude(lease, Event.ANALYSED, estimate=analysis.estimate)
+        self._conclude(lease, Event.ANALYSED, analysis=analysis)
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
         """What is away may come back: the analysis waits, and the job says for what, until its patience is over."""
@@ -87,8 +101,17 @@ class Analyst:
     def _fail(self, lease: Lease, reason: str) -> None:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
+    def _give_up(self, lease: Lease) -> None:
+        """STOP while features were read. If the user has changed their mind since, somebody begins anew."""
+        try:
+            self._conclude(lease, Event.ANALYSIS_STOPPED)
+        except ActionNotAllowed:
+            self._work.release(lease, None)
+        except JobNotFound as error:
+            log.info("%s", error, extra={"job": lease.job_id})
+
     def _conclude(
-        self, lease: Lease, event: Event, *, estimate: Mapping[str, float] | None = None, error: str | None = None
+        self, lease: Lease, event: Event, *, analysis: Analysis | None = None, error: str | None = None
     ) -> None:
         """Save the job's next status, whatever its user asks for meanwhile. The lease is looked at after the job is
         read: if it goes to somebody else later, the job's version goes up with it and the save is refused."""
@@ -97,7 +120,12 @@ class Analyst:
             if job.status is not Status.ANALYSING:
                 return
             self._work.renew(lease, self._now(), self._policy.lease_seconds)
-            after = advance(replace(job, estimate=estimate or {}), event, self._now(), self._policy, error=error)
+            told = replace(
+                job,
+                estimate={} if analysis is None else analysis.estimate,
+                hints=() if analysis is None else analysis.hints,
+            )
+            after = advance(told, event, self._now(), self._policy, error=error)
             try:
                 self._jobs.save(after)
             except Conflict:

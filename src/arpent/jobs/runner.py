@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 ANALYSES_AT_ONCE = 2
 """Threads for analyses; partitions of other jobs go on meanwhile."""
+SPARE_PLACES = 1
+"""Places beyond those, of analyses and of the executor, where one client has all of them: for the others."""
 GLANCE_SECONDS = 0.02
 """Pause between looks at work in hand."""
 LONGEST_TROUBLE_SECONDS = 10.0
@@ -86,10 +88,13 @@ class Runner:
 
     def run_until_idle(self) -> None:
         """Until nothing is in hand and nothing can be claimed now."""
-        self._look_at = 0.0
-        while self.turn() or self._in_flight or self._troubles:
-            time.sleep(GLANCE_SECONDS)
+        while True:
             self._look_at = 0.0
+            if self.turn():
+                continue
+            if not self._in_flight and not self._troubles:
+                return
+            time.sleep(GLANCE_SECONDS)
 
     def turn(self) -> bool:
         """One round; tells whether anything moved."""
@@ -110,6 +115,11 @@ class Runner:
         for running in tuple(self._in_flight):
             running.ticket.cancel()
             self._guarded(partial(self._release, running, None), running.lease.job_id)
+        self.close()
+
+    def close(self) -> None:
+        """End what the analyses use; it claims nothing after that."""
+        self._functions.close()
 
     def _rest(self) -> float:
         if self._troubles:
@@ -317,20 +327,32 @@ class Runner:
 
     def _claim_all(self) -> bool:
         moved = False
-        while True:
-            analyses = sum(running.lease.partition is None for running in self._in_flight)
-            room_for_analysis = analyses < ANALYSES_AT_ONCE
-            room_for_partition = len(self._in_flight) - analyses < self._executor.slots
-            if not room_for_analysis and not room_for_partition:
-                return moved
-            lease = self._work.claim(
-                self._now(), self._policy.lease_seconds, analyses=room_for_analysis, partitions=room_for_partition
-            )
-            if lease is None:
-                self._look_at = time.monotonic() + self._pause
-                return moved
+        while (lease := self._claim()) is not None:
             self._take(lease)
             moved = True
+        if not moved:
+            self._look_at = time.monotonic() + self._pause
+        return moved
+
+    def _claim(self) -> Lease | None:
+        """The next work, as long as there is room for it. Where one client has all places, there is one more, for
+        others: nobody waits for the end of what a client has all places for."""
+        analysed, processed = self._owners(analyses=True), self._owners(analyses=False)
+        analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < self._executor.slots
+        claim = partial(self._work.claim, self._now(), self._policy.lease_seconds)
+        if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
+            return lease
+        if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
+            lease = claim(analyses=True, partitions=False, but=set(analysed))
+            if lease is not None:
+                return lease
+        if len(set(processed)) == 1 and len(processed) < self._executor.slots + SPARE_PLACES:
+            return claim(analyses=False, partitions=True, but=set(processed))
+        return None
+
+    def _owners(self, *, analyses: bool) -> list[str]:
+        """Clients of the work in hand, of one kind."""
+        return [each.lease.owner for each in self._in_flight if (each.lease.partition is None) is analyses]
 
     def _take(self, lease: Lease) -> None:
         ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]

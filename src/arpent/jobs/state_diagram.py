@@ -16,7 +16,8 @@ What is not listed is refused with a 400, and the request stays as it is.
 
 NOTES = """
 * START from CREATED goes on by itself: analysis, then processing. START during the analysis does the same.
-* STOP during the analysis lets it end first. STOP during processing lets the partitions in hand end.
+* STOP during the analysis ends it while features are being read, and lets it end first otherwise. STOP during
+  processing lets the partitions in hand end.
 * START of a stopped request takes up what is left; `restart_pause_minutes` makes it wait, as the real service does.
 * START of a request that is DONE with failed features, or that stopped as UNHEALTHY, does only those again
   (an extension; the real service refuses the former), with those that lack intervals for a cause that may pass

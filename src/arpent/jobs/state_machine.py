@@ -1,5 +1,39 @@
 """The state machine: TRANSITIONS says what may become of a job, `advance` does it; both are pure
-(sentinelhub.md 1.4)."""
+(sentinelhub.md 1.4).
+
+**Events** come from two sides. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
+ANALYSIS_FAILED when an analysis ends, ANALYSIS_STOPPED when STOP cut it short, ENVIRONMENT_FAILED when no worker can do
+its work, and BEGUN, FINISHED, BROKEN and EXHAUSTED when `due` or `trouble` says so from the stored job and the sums
+over its partitions. No clock, process or memory of a runner moves a job: a runner that dies leaves the job as it is, and
+the next one reads from it what is due.
+
+**Statuses** are those of the real service, whose clients poll them, so we add none. Each says whose turn it is:
+
+| status | whose turn it is |
+|---|---|
+| CREATED | the user's: nothing has been asked for |
+| ANALYSING | a runner's: the analysis is one piece of work |
+| ANALYSIS_DONE | the user's after ANALYSE, a runner's after START |
+| PROCESSING | the runners': the partitions are the pieces of work |
+| STOPPED | the user's: work is left, and nobody does it |
+| DONE | nobody's; the user's, where another try may better what failed |
+| FAILED | the user's: there is an error; START takes it up again |
+
+A status alone cannot say what the user wants next, so two more fields belong to the state. `user_action` is the last
+wish: START and STOP during ANALYSING only write it down; the analysis looks now and then, and ANALYSED obeys it.
+`retry` says that the next BEGUN opens the partitions with failed features again: START changes the job alone, in one
+write; the partitions are a runner's affair.
+
+**A runner may assume:**
+
+* Work is handed out of ANALYSING jobs (the analysis) and PROCESSING jobs (partitions) only. So a change of status is
+  all that STOP takes: nothing more is handed out; what is under way is finished, and counts.
+* While a job is ANALYSING, its partitions belong to who holds the lease of its analysis, and nobody works on them.
+  Later only finish, cut and, before a BEGUN with `retry`, reopen change them.
+* A job in PROCESSING without open partitions is FINISHED, whoever looks, whenever.
+* Every save names the version that was read. A Conflict means that somebody else moved the job: read it again and ask
+  `due` again. An event that comes twice changes nothing: the second time there is no transition, and it is refused.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +62,8 @@ class Event(StrEnum):
     """The analysis ended well."""
     ANALYSIS_FAILED = "ANALYSIS_FAILED"
     """The analysis found the request wrong, or could not be done."""
+    ANALYSIS_STOPPED = "ANALYSIS_STOPPED"
+    """The analysis was given up, because the user asked for an end."""
     BEGUN = "BEGUN"
     """The runner takes up a started job."""
     FINISHED = "FINISHED"
@@ -50,6 +86,7 @@ ACTIONS: Mapping[Event, UserAction] = {
 STOP_REASONS: Mapping[Event, StopReason] = {
     Event.STOP: StopReason.USER_ACTION,
     Event.ANALYSED: StopReason.USER_ACTION,
+    Event.ANALYSIS_STOPPED: StopReason.USER_ACTION,
     Event.BROKEN: StopReason.UNHEALTHY,
     Event.EXHAUSTED: StopReason.OUT_OF_PU,
 }
@@ -83,6 +120,7 @@ START_ASKED = Condition(text="START was asked for", holds=lambda job: job.user_a
 SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
+UNKNOWN = Condition(text="it was never analysed", holds=lambda job: job.progress.partitions == 0)
 HAD_BEGUN = Condition(text="its analysis had ended well", holds=lambda job: job.begun is not None)
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 
@@ -96,6 +134,7 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
         Transition(to=Status.ANALYSIS_DONE),
     ),
     (Status.ANALYSING, Event.ANALYSIS_FAILED): (Transition(to=Status.FAILED),),
+    (Status.ANALYSING, Event.ANALYSIS_STOPPED): (Transition(to=Status.STOPPED, when=STOP_ASKED),),
     (Status.ANALYSIS_DONE, Event.START): (Transition(to=Status.ANALYSIS_DONE),),
     (Status.ANALYSIS_DONE, Event.STOP): (Transition(to=Status.STOPPED),),
     (Status.ANALYSIS_DONE, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
@@ -106,6 +145,7 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
     (Status.PROCESSING, Event.EXHAUSTED): (Transition(to=Status.STOPPED),),
     (Status.PROCESSING, Event.ENVIRONMENT_FAILED): (Transition(to=Status.FAILED),),
     (Status.STOPPED, Event.START): (
+        Transition(to=Status.ANALYSING, when=UNKNOWN),
         Transition(to=Status.ANALYSIS_DONE, when=UNHEALTHY, retry=True),
         Transition(to=Status.ANALYSIS_DONE),
     ),

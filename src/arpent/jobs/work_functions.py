@@ -34,6 +34,8 @@ class WorkFunctions:
     """Told of every partition that is done, for metrics."""
     retried: Callable[[Lease, Exception], None] = lambda lease, error: None
     """Told of every failed attempt that is tried again, for metrics."""
+    close: Callable[[], None] = lambda: None
+    """Ends what analyses use; none begins after that."""
 
 
 def transient(error: Exception) -> bool:

@@ -94,7 +94,8 @@ class Accumulation:
         mine = (self.near == 1) & (self.target.filled[samples] == 0)
         sums, samples = sums[mine], samples[mine]
         values = np.where(sums[:, 3] == 16, sums[:, 2], sums[:, 0] / sums[:, 1])
-        self.target.values[samples] = np.clip(values + conversion.offset, conversion.low, conversion.high)
+        with np.errstate(over="ignore"):  # what the type of the samples cannot hold is infinite
+            self.target.values[samples] = np.clip(values + conversion.offset, conversion.low, conversion.high)
         self.target.hits[samples] += 1
 
 

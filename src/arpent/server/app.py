@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,12 +18,14 @@ from arpent.jobs.service import JobService
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.boundary import Boundary, answer
+from arpent.server.calls import HungUp, ProcessCalls
 from arpent.server.documentation import document
 from arpent.server.elsewhere import told
+from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
 from arpent.server.methods import allowed
 from arpent.server.options import ServerOptions
-from arpent.server.statistics import STATISTICS_PATHS, Statistics, statistics_routes
+from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
 
@@ -38,30 +42,38 @@ def create_app(
     *,
     clients: ClientStore,
     tokens: Tokens,
-    statistics: Statistics,
+    calls: ProcessCalls,
     options: ServerOptions,
     ready: Callable[[], bool] | None = None,
     metrics: Callable[[], str] | None = None,
 ) -> FastAPI:
-    """The application. `statistics` answers the synchronous API, `ready` and `metrics` the probes; all of them are
-    called in threads."""
+    """The application. `calls` are done in other processes; `ready` and `metrics` answer the probes, in threads."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(calls.close)
+
     app = FastAPI(
         title="arpent",
         version=options.version,
         description="Statistics per field and time interval, compatible with Sentinel Hub's Batch Statistical API.",
+        lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
     )
     owner = bearer(tokens)
     app.include_router(token_routes(clients, tokens, options))
     for path in BATCH_PATHS:
-        app.include_router(batch_routes(service, owner, options), prefix=path)
+        app.include_router(batch_routes(service, calls, owner, options), prefix=path)
+        app.include_router(explain_routes(service, calls, owner, options), prefix=path)
     for path in STATISTICS_PATHS:
-        app.include_router(statistics_routes(statistics, owner, options), prefix=path)
+        app.include_router(statistics_routes(calls, owner, options), prefix=path)
     app.include_router(health_routes(ready, metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_exception_handler(HungUp, _of_nobody)
     app.add_middleware(Boundary, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope))
     document(app)
     return app
@@ -86,3 +98,8 @@ async def _of_parameters(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     names = sorted({str(entry["loc"][-1]) for entry in error.errors() if entry["loc"]})
     return answer(refused(400, f"A parameter cannot be read: {', '.join(names)}"))
+
+
+async def _of_nobody(_: Request, __: Exception) -> Response:
+    """Nobody reads this: the client has hung up."""
+    return Response(status_code=499)

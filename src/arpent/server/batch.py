@@ -7,13 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
-from arpent.server.body import read_text
-from arpent.server.boundary import json_response
+from arpent.server.body import read_body
+from arpent.server.boundary import TOO_LARGE, json_response
+from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
 from arpent.server.options import ServerOptions
 from arpent.wire.job import finding_object, job_object, status_object
@@ -31,28 +33,39 @@ ACTIONS = {
 }
 """Last step of the path → action; `cancel` is the old name of stop (sentinelhub.md 1.2)."""
 
+SMALL = 65_536
+"""Characters of a body that are parsed at once, here; a longer one would hold up everybody else's answers."""
+
 Owner = Callable[[Request], Awaitable[str]]
 Count = Annotated[str | None, Query(description=f"Entries of the page, at most {MAXIMUM_COUNT}")]
 Token = Annotated[str | None, Query(description="From `links` of another page")]
 Sort = Annotated[str | None, Query(description="created, created:desc, status or status:desc")]
 
 
-def batch_routes(service: JobService, owner: Owner, options: ServerOptions) -> APIRouter:
+def batch_routes(service: JobService, calls: ProcessCalls, owner: Owner, options: ServerOptions) -> APIRouter:
     """All routes, relative to one of BATCH_PATHS. Only a client's own jobs exist for it."""
     router = APIRouter(tags=["batch statistical"])
-    _add_writing(router, service, owner, options)
+    _add_writing(router, service, calls, owner, options)
     _add_reading(router, service, owner, options)
     return router
 
 
-def _add_writing(router: APIRouter, service: JobService, owner: Owner, options: ServerOptions) -> None:
+def _add_writing(
+    router: APIRouter, service: JobService, calls: ProcessCalls, owner: Owner, options: ServerOptions
+) -> None:
     caller = Depends(owner)
 
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
     async def create(request: Request, client: str = caller) -> Response:
         """Store a request; nothing runs before `analyse` or `start`."""
-        text = await read_text(request, options.maximum_body)
-        job = await run_in_threadpool(service.create, client, text)
+        body = await read_body(request, options.maximum_body)
+        if small := len(body) <= SMALL:
+            text = body.whole()
+        else:
+            text = await answer_of(request, calls.check(client, body), options.patience)
+        if len(text) > options.maximum_batch_body:
+            raise HTTPException(413, TOO_LARGE.format(options.maximum_batch_body))
+        job = await run_in_threadpool(service.create, client, text, checked=not small)
         return json_response(job_object(job, completion(job, options.policy)), 201)
 
     def add_action(name: str, action: UserAction) -> None:

@@ -1,4 +1,4 @@
-"""Body: the text of a request, from a JSON body or from the parts of a multipart form (sentinelhub.md 1.2)."""
+"""Body: a request's body as it comes, JSON or the parts of a multipart form (sentinelhub.md 1.2); parsed elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from arpent.domain.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
-from arpent.wire.request.body import with_evalscript
+from arpent.wire.request.body import SentBody
 
 PARTS = 16
 """Parts of a form, at most; two are read."""
@@ -17,8 +17,8 @@ UNREADABLE_FORM = (
 )
 
 
-async def read_text(request: Request, maximum: int) -> str:
-    """The request's JSON text, with the part `evalscript` put in. Raises EmptyBody, InvalidRequest,
+async def read_body(request: Request, maximum: int) -> SentBody:
+    """The request's JSON text, and the part `evalscript` beside it. Raises EmptyBody, InvalidRequest,
     UnsupportedMediaType."""
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -31,10 +31,10 @@ async def read_text(request: Request, maximum: int) -> str:
             f"Content-Type is {kind!r}: send application/json, or multipart/form-data with the parts request and"
             " evalscript (curl: -H 'Content-Type: application/json')."
         )
-    return _decode(payload, "The request body")
+    return SentBody(text=_decode(payload, "The request body"))
 
 
-async def _read_form(request: Request, maximum: int) -> str:
+async def _read_form(request: Request, maximum: int) -> SentBody:
     try:
         async with request.form(max_files=PARTS, max_fields=PARTS, max_part_size=maximum) as form:
             parts = {
@@ -47,8 +47,7 @@ async def _read_form(request: Request, maximum: int) -> str:
         raise InvalidRequest(UNREADABLE_FORM) from None
     if not parts.get("request", "").strip():
         raise InvalidRequest.at("request", "is required: the part of the form that holds the JSON")
-    script = parts.get("evalscript")
-    return parts["request"] if script is None else with_evalscript(parts["request"], script)
+    return SentBody(text=parts["request"], script=parts.get("evalscript"))
 
 
 async def _part(value: UploadFile | str, name: str) -> str:

@@ -4,50 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
-from arpent.domain.explanation import Explanation
-from arpent.domain.job import Job
 from arpent.jobs.service import JobService
-from arpent.server.auth import bearer
-from arpent.server.batch import BATCH_PATHS
 from arpent.server.boundary import JSON
-from arpent.server.tokens import Tokens
-from arpent.wire.explanation import render_explanation
+from arpent.server.calls import ProcessCalls, answer_of
+from arpent.server.options import ServerOptions
 from arpent.wire.iso import parse_instant
 
 PNG = "image/png"
 FORMATS = ("json", "png")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explaining:
-    """What the composition root brings."""
-
-    explain: Callable[[Job, int, datetime | None], Explanation]
-    """A job's feature in the interval that begins then; None: the first with data."""
-    draw: Callable[[Explanation], bytes]
-    """A PNG of it."""
-
-
-def add_explaining(app: FastAPI, service: JobService, tokens: Tokens, explaining: Explaining) -> None:
-    """Add the route to an app, under both paths of the batch API."""
-    for path in BATCH_PATHS:
-        app.include_router(_routes(service, bearer(tokens), explaining), prefix=path)
-
-
-def _routes(service: JobService, owner: Callable[[Request], Awaitable[str]], explaining: Explaining) -> APIRouter:
+def explain_routes(
+    service: JobService, calls: ProcessCalls, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
+) -> APIRouter:
+    """The one route, relative to one of BATCH_PATHS."""
     router = APIRouter(tags=["batch statistical"])
     caller = Depends(owner)
 
     @router.get("/{job_id}/features/{feature}/explain", summary="Why is a feature's number what it is?")
-    def explain(
+    async def explain(
         request: Request,
         job_id: str,
         feature: str,
@@ -57,12 +39,11 @@ def _routes(service: JobService, owner: Callable[[Request], Awaitable[str]], exp
     ) -> Response:
         """Grid, images, samples, mask and outputs of one feature in one interval; computed anew, nothing is written."""
         drawn = _drawn(kind, request.headers.get("accept", ""))
-        job = service.get(client, job_id)
+        job = await run_in_threadpool(service.get, client, job_id)
         since = parse_instant(start, "from") if start else None
-        explanation = explaining.explain(job, _number(feature), since)
-        if drawn:
-            return Response(explaining.draw(explanation), media_type=PNG)
-        return Response(render_explanation(explanation), headers={"content-type": JSON})
+        call = calls.explain(job, _number(feature), since, drawn)
+        payload = await answer_of(request, call, options.patience)
+        return Response(payload, headers={"content-type": PNG if drawn else JSON})
 
     return router
 

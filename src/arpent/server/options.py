@@ -19,5 +19,9 @@ class ServerOptions:
     """Limits of a job's life; here: what a FAILED job reports as completionPercentage."""
     maximum_body: int = 10_000_000
     """Bytes of a request body, at most."""
+    maximum_batch_body: int = 1_000_000
+    """Characters of a batch request, at most: it is kept, and comes back in every list."""
+    patience: float = 120.0
+    """Seconds that a call may wait for a free process."""
     version: str = "0"
     """Shown in /docs."""

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Depends, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from arpent.domain.request import Request as StatisticalRequest
-from arpent.server.body import read_text
+from arpent.server.body import read_body
 from arpent.server.boundary import JSON
+from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
 from arpent.server.options import ServerOptions
-from arpent.wire.request.parse import parse_statistical
 from arpent.wire.request.schema import StatisticalBody
 
 STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
 """The documented path, and the newer alias (sentinelhub.md 1.1)."""
 
-Statistics = Callable[[str, StatisticalRequest], tuple[bytes, float]]
-"""(client id, request) → (the answer's JSON, processing units it cost)."""
-
 
 def statistics_routes(
-    statistics: Statistics, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
+    calls: ProcessCalls, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
 ) -> APIRouter:
     """The one route, relative to one of STATISTICS_PATHS."""
     router = APIRouter(tags=["statistical"])
@@ -33,12 +28,9 @@ def statistics_routes(
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, at once")
     async def compute(request: Request, client: str = caller) -> Response:
         """The statistics of one polygon or box; what it cost is in `x-processingunits-spent`."""
-        text = await read_text(request, options.maximum_body)
-        payload, spent = await run_in_threadpool(_compute, statistics, client, text)
+        calls.admit(client)
+        body = await read_body(request, options.maximum_body)
+        payload, spent = await answer_of(request, calls.statistics(client, body), options.patience)
         return Response(payload, headers={"content-type": JSON, "x-processingunits-spent": repr(float(spent))})
 
     return router
-
-
-def _compute(statistics: Statistics, client: str, text: str) -> tuple[bytes, float]:
-    return statistics(client, parse_statistical(text))

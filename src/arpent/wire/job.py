@@ -78,7 +78,7 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
 def hint(job: Job) -> str | None:
     """What is allowed, and most likely not meant. The real service says nothing (sentinelhub.md 2.3)."""
     found = [NO_INTERVAL] if job.estimate.get("intervals") == 0 else []
-    return " ".join([*found, *_request_hints(job.body)]) or None
+    return " ".join([*found, *_request_hints(job.body), *job.hints]) or None
 
 
 def _request_hints(text: str) -> tuple[str, ...]:

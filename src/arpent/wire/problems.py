@@ -17,6 +17,8 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.FeatureNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "COMMON_UNAUTHORIZED"),
     errors.UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "COMMON_UNSUPPORTED_MEDIA_TYPE"),
+    errors.RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
+    errors.LimitExceeded: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.FeaturesUnreadable: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.ScriptError: (HTTPStatus.BAD_REQUEST, "RENDERER_EXCEPTION"),
     # what a caller's own bucket or keys refuse is the caller's to mend; the rest is worth another try
@@ -25,7 +27,9 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.CatalogUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.AssetUnreadable: (HTTPStatus.INTERNAL_SERVER_ERROR, "RENDERER_EXCEPTION"),
+    errors.WorkerDied: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
+    errors.ReadingStopped: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.InvalidSetting: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
     errors.EnvironmentFault: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.DatabaseRefused: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
@@ -67,7 +71,10 @@ def problem(error: BaseException) -> Problem:
     status, code = row
     violations = error.violations if isinstance(error, errors.InvalidRequest) else ()
     headers = {"WWW-Authenticate": 'Bearer realm="arpent"'} if status is HTTPStatus.UNAUTHORIZED else {}
-    return Problem(status=status, body=_body(status, code, str(error), violations), headers=headers)
+    body = _body(status, code, str(error), violations)
+    if isinstance(error, errors.RateLimited):  # no wrapper; whole milliseconds (sentinelhub.md 1.5, 1.7)
+        return Problem(status=status, body=body["error"], headers={"Retry-After": str(round(error.seconds * 1000))})
+    return Problem(status=status, body=body, headers=headers)
 
 
 def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> Problem:

@@ -38,7 +38,8 @@ def histogram(
 ) -> HistogramCounts:
     """Counts of each feature's samples per bin: [low, high), the last bin closed, the rest under- and overflow
     (sentinelhub.md 3.3). `extremes`: min and max of each feature (n,), NaN where nothing is valid; they are the edges
-    that the wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges)."""
+    that the wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges); where
+    the edge that is given leaves no room it has that edge, no bin, and tails."""
     n = len(segments.counts)
     integer = prints_integers(wish, sample_type)
     common = shared(wish, integer)
@@ -55,10 +56,10 @@ def histogram(
     np.cumsum(bins, out=count_offsets[1:])
     counts = np.zeros(int(count_offsets[-1]), np.int64)
     tails = np.zeros((2, n), np.int64)
-    _count(segments, edges, edge_offsets[:-1], count_offsets, counts, tails)
+    _count(segments, edges, edge_offsets, count_offsets, counts, tails)
     return HistogramCounts(
         edges=edges,
-        counts=counts if common is None else counts.reshape(n, -1),
+        counts=counts if common is None else counts.reshape(n, len(common) - 1),
         edge_offsets=edge_offsets if common is None else None,
         count_offsets=count_offsets if common is None else None,
         underflow=tails[0],
@@ -88,7 +89,7 @@ def _finite(
 def _count(
     segments: Segments,
     edges: NDArray[np.float64],
-    edge_starts: NDArray[np.int64],
+    edge_offsets: NDArray[np.int64],
     count_offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
@@ -96,11 +97,11 @@ def _count(
     """Count the samples inside, then those outside: a segment of one sample with a weight."""
     ones = np.ones_like(segments.counts)
     inside = (segments.samples, segments.offsets, segments.counts, ones)
-    _count_segments(inside, edges, edge_starts, count_offsets, counts, tails)
+    _count_segments(inside, edges, edge_offsets, count_offsets, counts, tails)
     if segments.weights.any():
         single = segments.extra.astype(np.float32)
         outside = (single, np.arange(len(ones) + 1), np.minimum(segments.weights, 1), segments.weights)
-        _count_segments(outside, edges, edge_starts, count_offsets, counts, tails)
+        _count_segments(outside, edges, edge_offsets, count_offsets, counts, tails)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -126,7 +127,7 @@ def _bin(x: float, edges: NDArray[np.float64], start: int, bins: int, per_unit: 
 def _count_segments(
     slices: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
     edges: NDArray[np.float64],
-    edge_starts: NDArray[np.int64],
+    edge_offsets: NDArray[np.int64],
     count_offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
@@ -135,9 +136,9 @@ def _count_segments(
     sample of a segment counts."""
     samples, offsets, lengths, weights = slices
     for k in range(len(lengths)):
-        begin, start, first, weight = offsets[k], edge_starts[k], count_offsets[k], weights[k]
+        begin, start, first, weight = offsets[k], edge_offsets[k], count_offsets[k], weights[k]
         bins = count_offsets[k + 1] - first
-        if bins <= 0:
+        if bins <= 0 and edge_offsets[k + 1] <= start:
             continue
         low, high = edges[start], edges[start + bins]
         per_unit = bins / (high - low) if high > low else 0.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import MAXIMUM_BINS, Histogram
+from arpent.domain.calculation import MAXIMUM_BINS, Histogram, bins_of_width
 from arpent.domain.evalscript import SampleType
+
+CLOSE = 1e-9
+"""A quotient of doubles this close to a whole number, relatively, may be that number or beyond it."""
 
 
 def prints_integers(histogram: Histogram, sample_type: SampleType) -> bool:
@@ -29,33 +32,69 @@ def between(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Edges of nBins or binWidth from `low` to `high` (n,): flat, and where those of each begin (n + 1,).
 
-    Edge i is `low + i * step` in doubles. NaN in `low` or `high`: no edges. A `high` below `low` counts as `low`.
+    Edge i is `low + i * step` in doubles; the last one is `high` where the wish gives it, so that nothing above it is
+    in a bin. NaN in `low` or `high`: no edges. An edge that is given, and that no sample reaches, leaves no room for
+    bins: it stands alone, and all samples lie on one side of it.
     Where the samples ask for more than MAXIMUM_BINS of a width, what lies beyond them is overflow.
     """
     known = ~(np.isnan(low) | np.isnan(high))
-    low = np.where(known, low, 0.0)
-    extent = np.maximum(np.where(known, high, 0.0) - low, 0.0)
-    bins, step = _division(histogram, extent, integer)
+    low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
+    bins, step = _division(histogram, low, high, integer)
+    wide = histogram.bin_width is not None
+    bins = np.where((high >= low) | (wide and histogram.high_edge is None), bins, 0)
     lengths = np.where(known, bins + 1, 0)
     offsets = np.zeros(len(low) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     position = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    edges = np.repeat(low, lengths) + position * np.repeat(step, lengths)
-    if histogram.bin_width is None:
-        edges[offsets[1:][known] - 1] = np.maximum(high, low)[known]
+    with np.errstate(over="ignore"):
+        edges = np.repeat(low, lengths) + position * np.repeat(step, lengths)
+    last = offsets[1:][known] - 1
+    edges[last] = _last_edges(histogram, edges[last], high[known], bins[known])
     return edges, offsets
 
 
+def _last_edges(
+    histogram: Histogram, reached: NDArray[np.float64], high: NDArray[np.float64], bins: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Where each histogram ends (n,), which its steps have `reached`."""
+    if histogram.high_edge is not None:
+        end = high
+    elif histogram.bin_width is not None:
+        end = np.maximum(reached, high)  # rounding must not leave the largest sample outside
+    else:
+        end = np.where(bins > 0, high, reached)
+    cut_short = (histogram.bin_width is not None) & (bins == MAXIMUM_BINS) & (reached < high)
+    return np.where(cut_short, reached, end)
+
+
 def _division(
-    histogram: Histogram, extent: NDArray[np.float64], integer: bool
+    histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], integer: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """How many bins of which width cut each extent (n,)."""
+    """How many bins of which width cut the extent from `low` to `high` (n,)."""
+    with np.errstate(over="ignore"):
+        extent = np.maximum(high - low, 0.0)
     if histogram.bin_width is not None:
-        bins = np.clip(np.ceil(extent / histogram.bin_width), 1, MAXIMUM_BINS).astype(np.int64)
-        return bins, np.full(len(extent), float(histogram.bin_width))
+        return _by_width(histogram, low, high, extent), np.full(len(extent), float(histogram.bin_width))
     wanted = histogram.bin_count or 1
     if not integer:
-        return np.full(len(extent), wanted, np.int64), extent / wanted
+        step = np.where(np.isinf(extent), high / wanted - low / wanted, extent / wanted)
+        return np.full(len(extent), wanted, np.int64), step
     # Integer math: no bin is narrower than 1, and the last one takes what the division leaves.
     bins = np.clip(extent, 1, wanted).astype(np.int64)
     return bins, extent // bins
+
+
+def _by_width(
+    histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], extent: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Bins (n,), at least one. A quotient of doubles may lie on the wrong side of a whole number: where it is close to
+    one, the exact quotient decides."""
+    width = float(histogram.bin_width or 1.0)
+    quotient = np.minimum(extent / width, MAXIMUM_BINS + 1.0)
+    bins = np.ceil(quotient)
+    close = np.abs(quotient - np.rint(quotient)) <= CLOSE * np.maximum(quotient, 1.0)
+    whole = (width % 1 == 0) & (low % 1 == 0) & (high % 1 == 0)
+    for row in np.flatnonzero(close & ~whole & (quotient <= MAXIMUM_BINS) & (extent > 0)).tolist():
+        given = histogram.low_edge is not None, histogram.high_edge is not None
+        bins[row] = bins_of_width(low[row], high[row], width, low_given=given[0], high_given=given[1])
+    return np.clip(bins, 1, MAXIMUM_BINS).astype(np.int64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -41,23 +40,20 @@ def growing(monkeypatch: pytest.MonkeyPatch) -> Growing:
     return store
 
 
-def test_follows_to_the_end(growing: Growing, tmp_path: Path) -> None:
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}")
-    lines = list(watching.observe(settings, growing.job.id, watch=True, pause=lambda seconds: None))
+def test_follows_to_the_end(growing: Growing) -> None:
+    lines = list(watching.observe(Settings(), growing.job.id, watch=True, pause=lambda seconds: None))
     assert [line["completionPercentage"] for line in lines] == [0, 25, 50, 75, 100]
     told = [line["progress"] for line in lines]
     assert [each["secondsLeft"] for each in told if isinstance(each, dict)] == [None, 15, 10, 5, None]
 
 
-def test_once_is_once(growing: Growing, tmp_path: Path) -> None:
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}")
-    assert len(list(watching.observe(settings, growing.job.id, watch=False))) == 1
+def test_once_is_once(growing: Growing) -> None:
+    assert len(list(watching.observe(Settings(), growing.job.id, watch=False))) == 1
 
 
-def test_words(growing: Growing, tmp_path: Path) -> None:
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}")
+def test_words(growing: Growing) -> None:
     sink = io.StringIO()
-    lines = list(watching.observe(settings, growing.job.id, watch=True, pause=lambda seconds: None))
+    lines = list(watching.observe(Settings(), growing.job.id, watch=True, pause=lambda seconds: None))
     watching.show(iter(lines[:3]), Console(file=sink, width=200))
     assert "20 of 40 features, 2 per second, 10 s left" in sink.getvalue()
     sink = io.StringIO()

@@ -142,6 +142,34 @@ def test_a_constant_mask_lets_samples_outside_count(explain: Explain) -> None:
     check_counts(told, told["response"]["data"][0])
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "shown", "counts"),
+    [
+        ("samples.CLM", "UINT16", 0.0, True),
+        ("samples.CLM", "FLOAT32", "NaN", False),
+        ("0 / 0", "UINT16", "NaN", False),
+        ("1 / 0", "UINT16", 65535.0, True),
+        ("-1 / 0", "INT16", -32768.0, True),
+        ("1e19", "UINT8", 255.0, True),
+    ],
+)
+def test_values_are_shown_as_the_statistics_take_them(
+    explain: Explain, value: str, kind: str, shown: object, counts: bool
+) -> None:
+    script = f"""//VERSION=3
+        function setup() {{ return {{ input: ["B04", "dataMask"],
+          output: [{{ id: "o", bands: 1, sampleType: "{kind}" }}, {{ id: "dataMask", bands: 1 }}] }} }}
+        function evaluatePixel(samples) {{ return {{ o: [{value}], dataMask: [samples.dataMask] }} }}"""
+    _, told = explain(body_of(script), "overlap")
+    valid = [sample for sample in told["samples"]["data"] if sample["mask"]["o"] == 1]
+    assert valid
+    assert {(sample["output"]["o"][0], sample["counts"]["o"][0]) for sample in valid} == {(shown, counts)}
+    (stats,) = [band["stats"] for band in told["response"]["data"][0]["outputs"]["o"]["bands"].values()]
+    assert stats["min"] == (shown if counts else "NaN")
+    assert any("held undefined, which counts as 0" in line for line in told["log"]) is (shown == 0)
+    check_counts(told, told["response"]["data"][0])
+
+
 def test_what_the_script_says_and_throws(explain: Explain) -> None:
     _, said = explain(body_of(at_the_head_of_evaluate_pixel("console.log('B04 is', samples.B04);")), "tiny")
     assert said["log"]

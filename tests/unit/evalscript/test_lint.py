@@ -7,7 +7,7 @@ import pytest
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.evalscript.lint import Gravity, check_script, lint
+from arpent.evalscript.lint import Gravity, check_script, hints, lint
 from arpent.evalscript.setup import read_setup
 
 S2 = Collection(
@@ -89,3 +89,22 @@ def test_ways_to_use_the_mask(pixel: str) -> None:
 
 def test_inputs_without_a_collection_are_not_checked() -> None:
     assert lint(understood(("B99", "dataMask")), {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "told"),
+    [
+        ("function preprocessScenes(c) { return c }", "did you mean 'preProcessScenes', which chooses scenes?", True),
+        ("const updateoutput = (o, c) => 1", "did you mean 'updateOutput'", True),
+        ("function mergeScenes(c) { return c }", "nothing calls mergeScenes: of a script's functions arpent", False),
+        ("function preProcessScenes(c) { return c }", None, False),
+        ("function helper() { return 1 } const x = helper();", None, False),
+    ],
+)
+def test_functions_that_nobody_calls(more: str, message: str | None, told: bool) -> None:
+    script = understood(pixel=f"{PIXEL}\n{more}")
+    remarks = lint(script, {"0": S2})
+    assert [(remark.gravity, remark.line) for remark in remarks] == ([(Gravity.WARNING, 4)] if message else [])
+    assert message is None or message in remarks[0].message
+    assert bool(hints(script)) is told
+    assert not told or hints(script)[0].startswith("line 4: nothing calls")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from arpent.evalscript.names import built_in, own_functions, suggestion, unasked_bands, unknown_calls
+from arpent.evalscript.names import (
+    built_in,
+    misnamed,
+    own_functions,
+    suggestion,
+    unasked_bands,
+    uncalled_functions,
+    unknown_calls,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +61,40 @@ def test_suggestion(word: str, known: list[str], near: str) -> None:
 def test_what_is_built_in() -> None:
     assert {"index", "valueInterpolate", "ColorMapVisualizer", "blueRed"} <= built_in()
     assert own_functions("function one() {}\nconst two = function three() {} // function four") == ("one", "three")
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("function a() {}", ["a"]),
+        ("function a() {} a()", []),
+        ("function a() {} const b = [].map(a)", []),
+        ("const a = (x) => x; const b = function () {}; let c = y => y; var d = 3;", ["a", "b", "c"]),
+        ("function a() { function inner() {} const own = () => 1 }", ["a"]),
+        ("// a()\nfunction a() {}", ["a"]),
+        ("s.a(); function a() {}", ["a"]),
+        ("async function a() {} function* b() {}", ["a", "b"]),
+        ("const { a } = s; class K { f() {} }", []),
+    ],
+)
+def test_uncalled_functions(source: str, found: list[str]) -> None:
+    assert [one.word for one in uncalled_functions(source)] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("preprocessScenes", "preProcessScenes"), ("preProcessScene", "preProcessScenes"),
+        ("PreProcessScenes", "preProcessScenes"), ("processScenes", "preProcessScenes"),
+        ("evaluatepixel", "evaluatePixel"), ("evaluatePixels", "evaluatePixel"), ("evalutePixel", "evaluatePixel"),
+        ("filterscenes", "filterScenes"), ("filterScene", "filterScenes"), ("setUp", "setup"),
+        ("updateOutputs", "updateOutput"), ("updateoutput", "updateOutput"),
+        ("updateOutputMetaData", "updateOutputMetadata"),
+        ("stretch", None), ("calcNDVI", None), ("validate", None), ("preProcessScenes", None), ("setup", None),
+        ("isCloud", None), ("mergeScenes", None),
+    ],
+)  # fmt: skip
+def test_misnamed(name: str, meant: str | None) -> None:
+    found = [(one.place.word, one.place.line, one.meant) for one in misnamed(f"\nfunction {name}(x) {{ return x }}")]
+    assert found == ([(name, 2, meant)] if meant else [])
+    assert not [*misnamed(f"function {name}(x) {{ return x }} {name}(1)")], "somebody calls it"

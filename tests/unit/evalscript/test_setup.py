@@ -157,3 +157,32 @@ class TestCounted:
         assert declared(evalscript) == {"x": {"bands": 1}, "dataMask": {"bands": 1}}
         assert counted(evalscript, {"x": 1, "dataMask": 1}) == evalscript
         assert counted(evalscript, {"x": 3}).outputs[0].bands == ("B0", "B1", "B2")
+
+
+@pytest.mark.parametrize(
+    ("more", "remark"),
+    [
+        ({"mosaicing": "ORBIT"}, "setup().mosaicing{}; did you mean 'mosaicking'?"),
+        ({"given": {"bands": ["B04"], "unit": "DN"}}, "setup().input.unit{}; did you mean 'units'?"),
+        (
+            {"output": ({"bands": 1, "sampletype": "INT8"}, MASK)},
+            "setup().output.sampletype{}; did you mean 'sampleType'?",
+        ),
+        ({"title": "mine"}, "setup().title{}"),
+        ({"output": ({"bands": 1, "nodataValue": 0}, MASK)}, None),
+        ({"mosaicking": "TILE"}, None),
+    ],
+)
+def test_fields_that_nobody_knows_are_told(more: dict[str, object], remark: str | None) -> None:
+    expected = (remark.format(" is not known and therefore ignored"),) if remark else ()
+    assert understood(**more).remarks == expected
+
+
+@pytest.mark.parametrize("name", ["preProcessScenes", "filterScenes"])
+def test_scenes_that_are_not_there_cannot_be_chosen(name: str) -> None:
+    given = {"input": ["B04", "dataMask"], "output": [{"id": "x", "bands": 1}, MASK]}
+    told = read_setup("//VERSION=3", given, PIXEL | {name}).remarks
+    assert told == (
+        f'{name} is not called with SIMPLE mosaicking, which has no scenes; set mosaicking: "ORBIT" or "TILE"',
+    )
+    assert read_setup("//VERSION=3", {**given, "mosaicking": "ORBIT"}, PIXEL | {name}).remarks == ()

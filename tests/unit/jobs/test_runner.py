@@ -1,4 +1,4 @@
-"""The runner over real stores and a scripted engine: retries, giving up, stopping, crashing, carrying on."""
+"""The runner over stores in memory and a scripted engine: retries, giving up, stopping, crashing, carrying on."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import contextlib
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from math import ceil, log2
-from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from sqlalchemy import Engine
 
-from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.errors import (
     AssetUnreadable,
@@ -33,13 +30,13 @@ from arpent.domain.errors import (
 )
 from arpent.domain.job import Job, Progress, Status, StopReason
 from arpent.domain.partition import Analysis, Outcome, Partition
-from arpent.domain.ports.jobs import Lease
+from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance, completion
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
-from tests.support.databases import database
 from tests.support.jobs import Clock, all_done, cut, failure, make_job
+from tests.support.stores import in_memory
 
 POLICY = Policy(retry_seconds=0.0, attempts=3)
 DENIED = StorageDenied("s3://results refuses PutObject")
@@ -74,7 +71,7 @@ class Engineer:
         if self.analysis_faults:
             raise self.analysis_faults.pop(0)
         self.during()
-        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0})
+        return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",))
 
     def process(self, lease: Lease) -> Outcome:
         faults = self.faults.get(of(lease).number)
@@ -109,8 +106,8 @@ class Engineer:
 class Site:
     """Stores, a clock and one job."""
 
-    jobs: SqlJobStore
-    work: SqlWorkStore
+    jobs: JobStore
+    work: WorkStore
     clock: Clock
     policy: Policy = POLICY
     job_id: str = ""
@@ -129,25 +126,27 @@ class Site:
     def job(self) -> Job:
         return self.jobs.get(self.job_id)
 
-    def runner(self, engineer: Engineer, work: SqlWorkStore | None = None) -> Runner:
+    def runner(self, engineer: Engineer, work: WorkStore | None = None) -> Runner:
         store = work or self.work
         return Runner(self.jobs, store, InlineExecutor(), engineer.duties(), self.policy, now=self.clock, pause=0.001)
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder: Path = tmp_path_factory.mktemp("runner")
-    with database("sqlite", folder) as engine:
-        yield engine
+@pytest.fixture
+def site() -> Site:
+    clock = Clock()
+    stores = in_memory(clock)
+    return Site(stores.jobs, stores.work, clock)
+
+
+def wall() -> datetime:
+    return datetime.now(UTC)
 
 
 @pytest.fixture
-def site(engine: Engine) -> Iterator[Site]:
-    clock = Clock()
-    site = Site(SqlJobStore(engine, now=clock), SqlWorkStore(engine, now=clock), clock)
-    yield site
-    if site.job_id and site.job.status in (Status.ANALYSING, Status.PROCESSING, Status.ANALYSIS_DONE):
-        site.jobs.save(replace(site.job, status=Status.FAILED))  # leave no work to the next test
+def live() -> Site:
+    """By the clock on the wall, for what takes real time."""
+    stores = in_memory(wall)
+    return Site(stores.jobs, stores.work, wall)  # type: ignore[arg-type]
 
 
 def test_a_job_runs_to_its_end(site: Site) -> None:
@@ -157,6 +156,7 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert site.job.status is Status.DONE
     assert site.job.progress == Progress(features=6, done=6, partitions=3, processing_units=3.0)
     assert site.job.estimate == {"features": 6.0}
+    assert site.job.hints == ("look",)
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
     assert engineer.bodies == {("anna", '{"a": 1}')}
     assert engineer.analysed == [site.job_id]
@@ -463,29 +463,34 @@ class TestStopping:
         assert site.jobs.findings(site.job_id, 0, 9) == ()
 
 
-class Flaky(SqlWorkStore):
-    """A database that fails every third time."""
+class Flaky:
+    """A store that fails every third time."""
 
-    calls = 0
+    def __init__(self, work: WorkStore) -> None:
+        self._work = work
+        self._calls = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._work, name)
 
     def _maybe(self) -> None:
-        self.calls += 1
-        if self.calls % 3 == 0:
+        self._calls += 1
+        if self._calls % 3 == 0:
             raise WorldError("The database does not answer as it should: gone", transient=True)
 
     def claim(self, *args: object, **named: object) -> Lease | None:
         self._maybe()
-        return super().claim(*args, **named)  # type: ignore[arg-type]
+        return self._work.claim(*args, **named)  # type: ignore[arg-type]
 
     def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
         self._maybe()
-        return super().finish(lease, outcome)
+        return self._work.finish(lease, outcome)
 
 
-def test_a_database_that_fails_now_and_then_ends_nothing(site: Site, engine: Engine) -> None:
+def test_a_database_that_fails_now_and_then_ends_nothing(site: Site) -> None:
     engineer = Engineer(cut(12, 1))
     site.begin()
-    site.runner(engineer, Flaky(engine, now=site.clock)).run_until_idle()
+    site.runner(engineer, Flaky(site.work)).run_until_idle()  # type: ignore[arg-type]
     assert site.job.status is Status.DONE
     assert sorted(engineer.processed) == [(k,) for k in range(1, 13)]
 
@@ -530,47 +535,39 @@ def test_what_takes_the_cluster_with_it_every_time_is_found(site: Site) -> None:
 
 
 class TestRunning:
-    def test_leases_are_renewed_and_given_back(self, engine: Engine, site: Site) -> None:
-        site.policy = replace(POLICY, lease_seconds=0.3)
-        jobs, work = SqlJobStore(engine), SqlWorkStore(engine)
+    def test_leases_are_renewed_and_given_back(self, live: Site) -> None:
+        live.policy = replace(POLICY, lease_seconds=0.3)
         slow = SlowExecutor()
-        site.begin()
-        runner = Runner(jobs, work, slow, Engineer(cut(2, 1)).duties(), site.policy, pause=0.01)
+        live.begin()
+        runner = Runner(live.jobs, live.work, slow, Engineer(cut(2, 1)).duties(), live.policy, pause=0.01)
         stop = Flag()
         thread = Thread(target=runner.run, args=(stop,))
         thread.start()
         while len(slow.submitted) < 2:
             time.sleep(0.01)
         time.sleep(0.5)
-        assert site.jobs.get(site.job_id).progress.open == 2
+        assert live.job.progress.open == 2
         assert len(slow.submitted) == 2, "renewed in time, nothing was claimed again"
         stop.set()
         thread.join(10)
         assert not thread.is_alive()
-        with engine.connect() as connection:
-            held = connection.exec_driver_sql("SELECT count(*) FROM partitions WHERE token IS NOT NULL").scalar_one()
-        assert held == 0
         assert len(slow.cancelled) == 2
+        again = [live.work.claim(wall(), 60) for _ in range(2)]
+        assert [lease and lease.vanished for lease in again] == [0, 0], "free, and not because their leases ran out"
 
-    def test_stop_takes_back_what_has_not_begun(self, engine: Engine, site: Site) -> None:
+    def test_stop_takes_back_what_has_not_begun(self, live: Site) -> None:
         """Of another job nothing is touched; what has begun stays in hand, and START finds the rest free."""
-        jobs, work = SqlJobStore(engine), SqlWorkStore(engine)
         slow = SlowExecutor(workers=1)
-        stopped = site.begin()
-        runner = Runner(jobs, work, slow, Engineer(cut(2, 1)).duties(), POLICY, pause=0.001)
+        live.begin()
+        runner = Runner(live.jobs, live.work, slow, Engineer(cut(2, 1)).duties(), POLICY, pause=0.001)
         runner.run_until(lambda: len(slow.submitted) == 2)
         runner.turn()
         assert slow.cancelled == []
-        site.act(Event.STOP)
+        live.act(Event.STOP)
         runner.run_until(lambda: bool(slow.cancelled))
         assert slow.cancelled == [slow.submitted[1]]
-        with engine.connect() as connection:
-            held = connection.exec_driver_sql(
-                f"SELECT number FROM partitions WHERE token IS NOT NULL AND job_id = '{stopped}'"
-            )
-            assert held.scalars().all() == [of(slow.submitted[0]).number]
-        assert jobs.get(stopped).progress.open == 2
-        site.act(Event.START)
+        assert (live.job.progress.open, live.job.progress.in_hand) == (2, 1)
+        live.act(Event.START)
         runner.run_until(lambda: len(slow.submitted) == 3)
         assert of(slow.submitted[2]).number == of(slow.submitted[1]).number
         assert slow.submitted[2].attempt == 1, "that was no failed attempt"

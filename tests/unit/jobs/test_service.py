@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from arpent.adapters.database.jobs import SqlJobStore
 from arpent.domain.errors import ActionNotAllowed, InvalidRequest, JobNotFound
 from arpent.domain.job import Job, Status, UserAction
-from arpent.domain.ports.jobs import SortKey
+from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
 from arpent.jobs.service import JobService
-from tests.support.databases import database
 from tests.support.jobs import START, Clock, make_job
+from tests.support.stores import in_memory
 
 BODY = """{
   "input": {"features": {"s3": {"url": "s3://in/parcels.gpkg"}}, "data": [{"type": "sentinel-2-l2a"}]},
@@ -34,13 +31,12 @@ def known(request: Request) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlJobStore]:
-    with database("sqlite", tmp_path) as engine:
-        yield SqlJobStore(engine)
+def store() -> JobStore:
+    return in_memory(Clock()).jobs
 
 
 @pytest.fixture
-def service(store: SqlJobStore) -> JobService:
+def service(store: JobStore) -> JobService:
     return JobService(store, Policy(), known, Clock())
 
 
@@ -81,19 +77,22 @@ def test_actions_move_the_job(service: JobService) -> None:
     assert service.get("anna", job.id).user_action is UserAction.START
 
 
-def test_an_action_outlasts_a_conflict(store: SqlJobStore) -> None:
+def test_an_action_outlasts_a_conflict(store: JobStore) -> None:
     job = make_job(status=Status.PROCESSING)
     store.add(job)
 
-    class Contended(SqlJobStore):
+    class Contended:
+        """Others save the job just before this one does, three times."""
+
         rivals = 3
+        get = store.get
 
         def save(self, job: Job) -> Job:
             if self.rivals:
                 self.rivals -= 1
-                super().save(replace(self.get(job.id), estimate={"minutes": 1.0 + self.rivals}))
-            return super().save(job)
+                store.save(replace(store.get(job.id), estimate={"minutes": 1.0 + self.rivals}))
+            return store.save(job)
 
-    contended = Contended(store._engine)
-    after = JobService(contended, Policy(), known, Clock()).act("anna", job.id, UserAction.STOP)
+    service = JobService(Contended(), Policy(), known, Clock())  # type: ignore[arg-type]
+    after = service.act("anna", job.id, UserAction.STOP)
     assert (after.status, after.estimate) == (Status.STOPPED, {"minutes": 1.0})

@@ -10,6 +10,7 @@ import pytest
 
 from arpent.domain.errors import ActionNotAllowed
 from arpent.domain.job import Progress, Status, StopReason, UserAction
+from arpent.jobs import state_machine as machine
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_diagram import markdown
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, completion, due, trouble
@@ -17,6 +18,7 @@ from tests.support.jobs import START, make_job
 
 POLICY = Policy()
 REFUSED = "refused"
+ANALYSED = Progress(features=1, partitions=1)
 
 # sentinelhub.md 1.4, with the decisions where it has a question mark; rows: status, columns: ANALYSE, START, STOP.
 ACTIONS = {
@@ -37,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize(("status", "event", "expected"), CASES)
 def test_actions(status: Status, event: Event, expected: Status | str) -> None:
-    job = make_job(status=status, user_action=UserAction.ANALYSE)
+    job = make_job(status=status, user_action=UserAction.ANALYSE, progress=ANALYSED)
     if expected == REFUSED:
         message = f"Illegal to change userAction from ANALYSE to {event} with task status {status}"
         with pytest.raises(ActionNotAllowed, match=f"^{message}$"):
@@ -74,6 +76,15 @@ def test_a_stop_during_analysis_waits_for_its_end() -> None:
     assert (job.status, job.stop_reason) == (Status.STOPPED, StopReason.USER_ACTION)
 
 
+def test_an_analysis_that_a_stop_ended_is_begun_anew() -> None:
+    job = advance(make_job(), Event.START, START, POLICY)
+    with pytest.raises(ActionNotAllowed):
+        advance(job, Event.ANALYSIS_STOPPED, START, POLICY)
+    job = advance(advance(job, Event.STOP, START, POLICY), Event.ANALYSIS_STOPPED, START, POLICY)
+    assert (job.status, job.stop_reason) == (Status.STOPPED, StopReason.USER_ACTION)
+    assert advance(job, Event.START, START, POLICY).status is Status.ANALYSING
+
+
 def test_a_failed_analysis_says_why() -> None:
     job = make_job(status=Status.ANALYSING)
     after = advance(job, Event.ANALYSIS_FAILED, START, POLICY, error="B4 is no band")
@@ -89,7 +100,7 @@ def test_a_failed_analysis_says_why() -> None:
     ],
 )
 def test_a_stop_has_a_reason_and_a_start_clears_it(event: Event, reason: StopReason) -> None:
-    job = advance(make_job(status=Status.PROCESSING), event, START, POLICY)
+    job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), event, START, POLICY)
     assert (job.status, job.stop_reason) == (Status.STOPPED, reason)
     again = advance(job, Event.START, START, POLICY)
     assert (again.status, again.stop_reason) == (Status.ANALYSIS_DONE, None)
@@ -111,7 +122,7 @@ class TestPauses:
 
     @pytest.mark.parametrize(("event", "minutes"), [(Event.STOP, 30), (Event.EXHAUSTED, 60), (Event.BROKEN, 0)])
     def test_a_stopped_job_rests(self, event: Event, minutes: int) -> None:
-        job = advance(make_job(status=Status.PROCESSING), event, START, self.policy)
+        job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), event, START, self.policy)
         if minutes:
             early = START + timedelta(minutes=minutes - 12, seconds=1)
             with pytest.raises(ActionNotAllowed, match=r"Illegal .* status STOPPED: .* in 12 minutes$"):
@@ -120,7 +131,7 @@ class TestPauses:
         assert advance(job, Event.START, late, self.policy).status is Status.ANALYSIS_DONE
 
     def test_none_by_default(self) -> None:
-        job = advance(make_job(status=Status.PROCESSING), Event.STOP, START, POLICY)
+        job = advance(make_job(status=Status.PROCESSING, progress=ANALYSED), Event.STOP, START, POLICY)
         assert advance(job, Event.START, START, POLICY).status is Status.ANALYSIS_DONE
 
 
@@ -184,6 +195,12 @@ def test_without_its_keys_nothing_starts_again() -> None:
     job = make_job(status=Status.FAILED, body='{"output": {"s3": {"secretAccessKey": "***"}}}')
     with pytest.raises(ActionNotAllowed, match=r"^Illegal .* status FAILED: the keys .* forgotten; create it anew$"):
         advance(job, Event.START, START, POLICY)
+
+
+def test_the_theory_names_every_status_and_event() -> None:
+    theory = machine.__doc__ or ""
+    assert [status for status in Status if f"| {status} |" not in theory] == []
+    assert [event for event in Event if event not in theory] == []
 
 
 def test_the_page_of_the_states_is_current(repository: Path) -> None:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Generic, NoReturn, TypeVar, cast
 from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI
 
-from arpent.domain.errors import ActionNotAllowed, JobNotFound
+from arpent.domain.errors import ActionNotAllowed, JobNotFound, RateLimited
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.request import Request
 from arpent.server.app import create_app
+from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
-from arpent.wire.request.parse import parse_batch
+from arpent.wire.request.body import SentBody
+from arpent.wire.request.parse import parse_batch, parse_statistical
 
+Answer = TypeVar("Answer")
 CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
 KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -45,8 +51,9 @@ class FakeService:
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
 
-    def create(self, owner: str, body: str) -> Job:
-        parse_batch(body)
+    def create(self, owner: str, body: str, *, checked: bool = False) -> Job:
+        if not checked:
+            parse_batch(body)
         job = Job(id=str(uuid4()), owner=owner, body=body, created=datetime.now(UTC))
         self.jobs[job.id] = job
         return job
@@ -101,10 +108,41 @@ class World:
     service: FakeService
     tokens: Tokens
     asked: list[tuple[str, Request]] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    outcomes: list[object] = field(default_factory=list)
+    """What the next synchronous requests come to: a call, or an error."""
     ready: bool = True
 
     def bearer(self, client: str = "me") -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens.issue(client)}"}
+
+
+class Settled(Generic[Answer]):
+    """A call that has ended when it is asked for."""
+
+    def __init__(self, call: Callable[[], Answer]) -> None:
+        self.future: Future[Answer] = Future()
+        try:
+            self.future.set_result(call())
+        except Exception as error:
+            self.future.set_exception(error)
+
+    def begun(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        """Too late."""
+
+
+def raising(error: Exception) -> NoReturn:
+    raise error
+
+
+def checked(here: World, owner: str, body: SentBody) -> str:
+    here.checked.append(owner)
+    text = body.whole()
+    parse_batch(text)
+    return text
 
 
 @contextmanager
@@ -112,7 +150,8 @@ def world(options: ServerOptions) -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
     here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600))
 
-    def statistics(owner: str, request: Request) -> tuple[bytes, float]:
+    def statistics(owner: str, body: SentBody) -> tuple[bytes, float]:
+        request = parse_statistical(body.whole())
         here.asked.append((owner, request))
         if isinstance(request.script, str) and "panic" in request.script:
             raise PanicException("a native library broke: hunter2")
@@ -120,11 +159,25 @@ def world(options: ServerOptions) -> Iterator[World]:
             raise RuntimeError("an inner thing broke: hunter2")
         return b'{"data":[],"status":"OK"}', 5.040412902832031
 
+    def call(owner: str, body: SentBody) -> PendingCall[tuple[bytes, float]]:
+        outcome = here.outcomes.pop(0) if here.outcomes else None
+        if isinstance(outcome, RateLimited):
+            raise outcome
+        if outcome is not None and not isinstance(outcome, Exception):
+            return cast("PendingCall[tuple[bytes, float]]", outcome)
+        return Settled(lambda: raising(outcome) if outcome else statistics(owner, body))
+
     app = create_app(
         here.service,  # type: ignore[arg-type]
         clients=FakeClients(),
         tokens=here.tokens,
-        statistics=statistics,
+        calls=ProcessCalls(
+            statistics=call,
+            check=lambda owner, body: Settled(lambda: checked(here, owner, body)),
+            explain=lambda job, feature, start, draw: Settled(lambda: b"{}"),
+            admit=lambda owner: None,
+            close=lambda: None,
+        ),
         options=options,
         ready=lambda: here.ready,
         metrics=lambda: "arpent_jobs 1\n",

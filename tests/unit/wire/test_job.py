@@ -30,6 +30,14 @@ def test_a_new_job() -> None:
     assert fields["created"] == "2022-08-26T08:40:36.000000Z"
 
 
+def test_hints_are_one_text() -> None:
+    assert "hint" not in status_object(JOB, 0.0)
+    assert status_object(replace(JOB, hints=("One.", "Two.")), 0.0)["hint"] == "One. Two."
+    both = status_object(replace(JOB, hints=("One.",), estimate={"intervals": 0}), 0.0)["hint"]
+    assert str(both).startswith("The time range holds no whole interval")
+    assert str(both).endswith("EXTEND. One.")
+
+
 def test_an_analysis_says_what_it_waits_for() -> None:
     job = replace(JOB, status=Status.ANALYSING, waiting_for="there is no bucket 'a'", waiting_since=CREATED)
     waiting = {"for": "there is no bucket 'a'", "since": "2022-08-26T08:40:36.000000Z"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -70,9 +72,85 @@ def test_width_with_low_edge_only_goes_on_to_the_maximum():
     assert got.underflow.tolist() == [1]
 
 
-def test_samples_below_the_low_edge_only():
-    got = count(Histogram(bin_count=2, low_edge=10.0), [1.0])
-    assert (got.edges.tolist(), got.counts.tolist(), got.underflow.tolist()) == ([10, 10, 10], [0, 0], [1])
+@pytest.mark.parametrize(
+    ("wish", "edges", "counts", "tails"),
+    [
+        (Histogram(bin_width=0.015, low_edge=0.0, high_edge=0.02), [0, 0.015, 0.02], [1, 2], (1, 1)),
+        (Histogram(bin_width=1.0, low_edge=-1.0, high_edge=-0.75), [-1, -0.75], [0], (0, 5)),
+        (Histogram(bin_width=0.01, high_edge=-1.0), [-1], [], (0, 5)),
+        (Histogram(bin_count=4, high_edge=-1.0), [-1], [], (0, 5)),
+        (Histogram(bin_count=4, low_edge=0.9), [0.9], [], (5, 0)),
+        (Histogram(bin_width=0.01, low_edge=0.9), [0.9, 0.91], [0], (5, 0)),
+        (Histogram(bin_count=2, low_edge=-1.0, high_edge=0.0), [-1, -0.5, 0], [0, 1], (0, 4)),
+        (Histogram(bins=(0.0, 0.01)), [0, 0.01], [1], (1, 3)),
+    ],
+)
+def test_what_lies_beyond_a_given_edge_is_in_no_bin(
+    wish: Histogram, edges: list[float], counts: list[int], tails: tuple[int, int]
+):
+    got = count(wish, [-0.5, 0.0078125, 0.015625, 0.0175, 0.025])
+    assert got.edges.tolist() == edges
+    assert got.counts.ravel().tolist() == counts
+    assert (got.underflow.tolist(), got.overflow.tolist()) == ([tails[0]], [tails[1]])
+
+
+def usual_wishes() -> Iterator[tuple[float, float, float, int]]:
+    """lowEdge, highEdge, binWidth as people write them, and into how many bins they divide."""
+    for low in range(-20, 20):
+        for width in ("0.05", "0.1", "0.2", "0.25"):
+            for bins in range(1, 11):
+                first = Decimal(low) / 20
+                yield float(first), float(first + bins * Decimal(width)), float(width), bins
+
+
+def test_decimal_edges_are_divided_as_decimals():
+    wishes = list(usual_wishes())
+    assert len(wishes) == 1600
+    for low, high, width, bins in wishes:
+        got = count(Histogram(bin_width=width, low_edge=low, high_edge=high), [low, (low + high) / 2, high + 1e-3])
+        assert got.counts.shape == (1, bins), (low, high, width)
+        assert (got.edges[0], got.edges[-1]) == (low, high), (low, high, width)
+        assert np.diff(got.edges) == pytest.approx(width, rel=1e-9)
+        assert got.counts.sum() + got.underflow.sum() == 2  # float32(low) may lie below low
+        assert got.overflow.tolist() == [1]
+
+
+def test_a_width_divides_what_the_samples_leave_open_as_a_decimal_too():
+    up, down = Histogram(bin_width=0.1, low_edge=0.3), Histogram(bin_width=0.1, high_edge=0.9)
+    assert (count(up, [3.0]).edges[[0, -1]].tolist(), len(count(up, [3.0]).counts)) == ([0.3, 3.0], 27)
+    assert (count(down, [0.0]).edges[[0, -1]].tolist(), len(count(down, [0.0]).counts)) == ([0.0, 0.9], 9)
+
+
+@pytest.mark.parametrize("width", [0.1, 0.05, 0.3, 0.7, 1 / 3])
+@pytest.mark.parametrize("low", [0.0, 0.1, -0.3, 0.7])
+def test_every_sample_has_a_bin_if_no_high_edge_is_given(low: float, width: float):
+    for step in range(1, 40):
+        top = np.float32(low + step * width)
+        got = count(Histogram(bin_width=width, low_edge=low), [float(top), low])
+        assert got.overflow.tolist() == [0]
+        assert got.edges[-2] <= top <= got.edges[-1]
+
+
+def test_a_feature_without_room_for_bins_does_not_move_the_others():
+    got = count(Histogram(bin_count=2, high_edge=2.0), [0.0, 1.5], [3.0, 4.0], [], [1.0])
+    assert got.edge_offsets is not None
+    assert got.count_offsets is not None
+    assert got.edge_offsets.tolist() == [0, 3, 4, 4, 7]
+    assert got.edges.tolist() == [0, 1, 2, 2, 1, 1.5, 2]
+    assert got.counts.tolist() == [1, 1, 1, 0]
+    assert got.overflow.tolist() == [0, 2, 0, 0]
+
+
+def test_integer_widths_end_at_the_high_edge():
+    wish = Histogram(bin_width=3, low_edge=0, high_edge=10, integer=True)
+    got = count(wish, [0, 9, 10, 11], sample_type=SampleType.UINT8)
+    assert (got.edges.tolist(), got.counts.tolist(), got.overflow.tolist()) == ([0, 3, 6, 9, 10], [[1, 0, 0, 2]], [1])
+
+
+def test_nbins_as_far_apart_as_doubles_go():
+    got = count(Histogram(bin_count=4, low_edge=-1e308, high_edge=1e308), [-1.0, 1.0])
+    assert got.edges.tolist() == [-1e308, -5e307, 0.0, 5e307, 1e308]
+    assert got.counts.tolist() == [[0, 1, 1, 0]]
 
 
 def test_infinity_has_no_bin():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics as python
 
 import numpy as np
 import pytest
+from numba import njit
 
 from arpent.domain.calculation import Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.reductions import OutsideSample
+from arpent.zonal.sample_type import compact, converted
 from arpent.zonal.statistics import ranks, summarise
 
 MEDIAN = Calculation(percentiles=(50,))
@@ -70,6 +73,41 @@ def test_one_sample_deviates_by_zero():
 def test_floats_are_float32_widened():
     got = of([0.0797])
     assert got.minimum[0] == 0.07970000058412552
+
+
+LIMITS = {
+    SampleType.INT8: (-128, 127), SampleType.UINT8: (0, 255), SampleType.INT16: (-32768, 32767),
+    SampleType.UINT16: (0, 65535),
+}  # fmt: skip
+HUGE = [math.inf, 1e300, 1.7976931348623157e308, 1e19, 2.0**63, 2.0**64, 9.3e18, 1e18, 2.0**32, 2.0**31, 65536.0]
+
+
+@pytest.mark.parametrize("count", [1, 7, 64], ids=["alone", "a few", "whole vectors"])
+@pytest.mark.parametrize("sample_type", list(LIMITS))
+def test_what_an_integer_type_cannot_hold_becomes_its_limit(sample_type: SampleType, count: int):
+    low, high = LIMITS[sample_type]
+    for huge in HUGE:
+        up = of([huge] * count, sample_type=sample_type)
+        down = of([-huge] * count, sample_type=sample_type)
+        assert (up.minimum[0], up.maximum[0], up.mean[0]) == (high, high, high), huge
+        assert (down.minimum[0], down.maximum[0], down.mean[0]) == (low, low, low), huge
+        assert converted(np.array([huge, -huge, math.nan]), sample_type).tolist()[:2] == [high, low]
+
+
+def test_the_sample_outside_is_clamped_too():
+    outside = OutsideSample(value=np.array([math.inf]), valid=np.array([True]))
+    got = of([1.0], sample_type=SampleType.UINT8, sample_count=3, outside=outside)
+    assert (got.maximum[0], got.mean[0]) == (255, pytest.approx(511 / 3))
+
+
+def test_no_number_becomes_an_integer_on_the_way():
+    """What a processor makes of a number that does not fit an integer differs between processors: none may be asked."""
+    kernel = njit(compact.py_func, error_model="numpy")
+    numbers, bytes_, whole = np.zeros(1), np.ones(1, np.uint8), np.arange(2)
+    kernel(numbers, bytes_, whole, (0.0, 255.0, True), np.zeros(1, np.float32), np.zeros(1, np.int64))
+    code = "\n".join(kernel.inspect_llvm().values())
+    assert "define" in code
+    assert not re.search(r"fpto[su]i|cvttsd2si", code)
 
 
 @pytest.mark.parametrize("sample_type", list(SampleType))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from threading import Lock
+from itertools import islice
+from threading import local
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,8 +13,8 @@ import requests
 from pystac_client import Client
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
-from urllib3 import Retry
 
+from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, within
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
@@ -25,10 +26,16 @@ from arpent.domain.interval import YEARS, Interval
 
 PAGE = 200
 """Items per answer."""
-TIMEOUT = (10.0, 60.0)
+TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
+SECONDS = 100.0
+"""Longest that one search may take, with all its pages, tries and pauses."""
+MOST_ITEMS = 100_000
+"""Items of one search."""
 RETRIES = 6
 """Tries of a request after the first, with backoff, jitter and the server's Retry-After …"""
+STALLS = 2
+"""… of those after an answer that stopped coming …"""
 SEARCHES = 4
 """… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
@@ -47,13 +54,19 @@ class _LenientIO(StacApiIO):
 class ApiCatalog:
     """Item search of a STAC API. Thread-safe; picklable, a copy opens its own connection."""
 
-    def __init__(self, url: str, *, retries: int = RETRIES, backoff: float = 0.5) -> None:
+    def __init__(
+        self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, seconds: float = SECONDS,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> None:  # fmt: skip
+        """`seconds`: longest that a search may take; `timeout`: to connect, and between two bytes."""
         self._url = url
         self._retries = retries
         self._backoff = backoff
-        self._client: Client | None = None
+        self._seconds = seconds
+        self._timeout = timeout
+        self._threads = local()
+        """A client is not thread-safe; each thread has its own, so that none waits for another's search."""
         self._served: dict[str, str] = {}
-        self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
         return (ApiCatalog, (self._url,))
@@ -62,23 +75,27 @@ class ApiCatalog:
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         always = collection.timeless
-        # A pystac client is not thread-safe; searches are few and short beside the reading of images.
-        with self._lock:
-            documents = self._patiently(collection, None if always else interval, box)
+        with within(self._seconds) as deadline:
+            documents = self._patiently(collection, None if always else interval, box, deadline)
         found = read_items(((document, _source(document, self._url)) for document in documents), collection)
         return newest(item for item in found if always or item.within(interval))
 
     def _patiently(
-        self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
+        self,
+        collection: Collection,
+        interval: Interval | None,
+        box: tuple[float, float, float, float],
+        deadline: Deadline,
     ) -> list[Document]:
         for number in range(SEARCHES):
             try:
                 return self._documents(collection, interval, box)
             except (APIError, requests.RequestException, ValueError, KeyError, RecursionError) as error:
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
-                if tried or number == SEARCHES - 1:
-                    raise self._explained(error) from error
-                time.sleep(self._backoff * 2**number * random.uniform(0.5, 1.5))
+                pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
+                if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
+                    raise self._explained(error, deadline) from error
+                time.sleep(pause)
         raise AssertionError("the last search returns or raises")
 
     def _documents(
@@ -90,19 +107,29 @@ class ApiCatalog:
             datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
             limit=PAGE,
         )
-        return list(search.items_as_dicts())
+        found: list[Document] = list(islice(search.items_as_dicts(), MOST_ITEMS + 1))
+        if len(found) > MOST_ITEMS:
+            raise CatalogUnavailable(
+                f"The catalogue {self._host} has more than {MOST_ITEMS} items of {collection.id} for one search."
+            )
+        return found
 
     def _opened(self) -> Client:
-        if self._client is None:
-            retry = Retry(
+        client: Client | None = getattr(self._threads, "client", None)
+        if client is None:
+            retry = PatientRetry(
                 total=self._retries,
+                read=min(STALLS, self._retries),
                 backoff_factor=self._backoff,
                 backoff_jitter=self._backoff,
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=None,  # a search by POST changes nothing
             )
-            self._client = Client.open(self._url, stac_io=_LenientIO(max_retries=retry, timeout=TIMEOUT))
-        return self._client
+            talk = _LenientIO(timeout=self._timeout)
+            talk.session = session(retry, self._timeout)
+            # Without `timeout` here, too, the client would take ours away.
+            client = self._threads.client = Client.open(self._url, stac_io=talk, timeout=self._timeout)
+        return client
 
     def _collections(self, collection: Collection) -> list[str] | None:
         """The first of the collection's STAC ids that this API has: later ones would bring the same acquisitions."""
@@ -132,8 +159,16 @@ class ApiCatalog:
         split = urlsplit(self._url)
         return f"{split.scheme}://{split.hostname}{split.path}"
 
-    def _explained(self, error: Exception) -> CatalogUnavailable:
+    def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
         """A refusal is final; no answer, a busy or a confused server may answer the next time."""
+        if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
+            return CatalogUnavailable(
+                f"The catalogue {self._host} cannot be found: its name does not resolve. Set `catalog` to a host that"
+                " does, or mend the name service.", transient=True,
+            )  # fmt: skip
+        if deadline.passed:
+            reason = f"no whole answer in {self._seconds:g} s"
+            return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
         status = getattr(error, "status_code", None)
         refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
         reason = f"HTTP {status}" if status else type(error).__name__

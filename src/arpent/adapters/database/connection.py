@@ -61,7 +61,7 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
 def _sqlite(url: URL, reader: bool) -> Engine:
     path = Path(url.database or "")
     try:
-        fault = _file_fault(path, reader)
+        fault = _file_fault(path, reader) if url.database else None
     except OSError as error:
         fault = f"which cannot be looked at: {error.strerror}"
     if fault is not None:

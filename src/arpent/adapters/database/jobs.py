@@ -32,6 +32,9 @@ ORDERS: Mapping[SortKey, tuple[ColumnElement[object], ...]] = {
 }
 """Each is the order of an index of the table, or its reverse."""
 
+HINTS = "hints"
+"""Beside the numbers of the estimate, in the same column: what the analysis told of the job as a whole."""
+
 
 class SqlJobStore:
     """Jobs in a database."""
@@ -120,6 +123,7 @@ class SqlJobStore:
             )
 
     def _readable(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
+        found = json.loads(row.estimate)
         return Job(
             id=row.id,
             owner=row.owner,
@@ -136,7 +140,8 @@ class SqlJobStore:
             stop_reason=StopReason(row.stop_reason) if row.stop_reason else None,
             retry=row.retry,
             progress=progress,
-            estimate=json.loads(row.estimate),
+            estimate=found,
+            hints=tuple(found.pop(HINTS, ())),
             version=row.version,
         )
 
@@ -152,7 +157,7 @@ def _columns(job: Job) -> dict[str, object]:
         "error": job.error,
         "stop_reason": job.stop_reason.value if job.stop_reason else None,
         "retry": job.retry,
-        "estimate": json.dumps(dict(job.estimate)),
+        "estimate": json.dumps(dict(job.estimate) | ({HINTS: job.hints} if job.hints else {})),
     }
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, and_, case, func, select
 
 from arpent.adapters.database.schema import partitions
 from arpent.adapters.database.throughput import rates_of
 from arpent.domain.job import Progress
-
-LONGEST_SECONDS = 10 * 365 * 86_400
-"""An end farther away is no date to tell: the job hardly moves."""
 
 
 def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, Progress]:
@@ -49,12 +45,4 @@ def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -
         for row in connection.execute(statement)
     }
     rates = rates_of(connection, [job_id for job_id, progress in found.items() if progress.open], now)
-    return found | {job_id: _paced(found[job_id], rate, now) for job_id, rate in rates.items()}
-
-
-def _paced(progress: Progress, rate: float, now: datetime) -> Progress:
-    paced = replace(progress, rate=rate)
-    seconds = paced.seconds_left
-    if seconds is None or seconds > LONGEST_SECONDS:
-        return paced
-    return replace(paced, end=now + timedelta(seconds=seconds))
+    return found | {job_id: found[job_id].at_rate(rate, now) for job_id, rate in rates.items()}

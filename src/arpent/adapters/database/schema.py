@@ -85,6 +85,7 @@ jobs = Table(
     Index("jobs_by_status", "owner", "status", "created", "id"),
     Index("jobs_by_turn", "status", "served"),
     Index("jobs_by_age", "created", "id"),
+    Index("jobs_by_client_turn", "owner", "served"),
 )
 
 partitions = Table(

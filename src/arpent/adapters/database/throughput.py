@@ -9,14 +9,7 @@ from sqlalchemy import Connection, case, func, select
 
 from arpent.adapters.database.schema import jobs, partitions
 from arpent.domain.job import Status
-
-WINDOWS = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta.max)
-"""How far back it looks, though never behind the job's last beginning; farther if less tells too little."""
-LEAST_ENDED = 8
-"""So many partitions have to end in a window …"""
-ROUNDS = 4
-"""… which has to be so many times as long as one of them takes: workers that began together end together, and a window
-that holds such a burst but not the time before it would tell a rate that is far too high."""
+from arpent.jobs.throughput import WINDOWS, Ended, features_per_second
 
 
 def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, float]:
@@ -28,18 +21,15 @@ def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> M
     ages = {job_id: now - instant for job_id, instant in begun}
     for window in WINDOWS:
         spans = {job_id: min(window, age) for job_id, age in ages.items() if job_id not in rates}
-        for job_id, ended, features, worked in _ended(connection, spans, now):
-            seconds = spans[job_id].total_seconds()
-            tells = ended >= LEAST_ENDED and seconds * ended >= ROUNDS * worked
-            if features and (tells or spans[job_id] == ages[job_id]):
-                rates[job_id] = features / seconds
+        for job_id, ended in _ended(connection, spans, now):
+            rate = features_per_second(ended, spans[job_id], ages[job_id])
+            if rate is not None:
+                rates[job_id] = rate
     return rates
 
 
-def _ended(
-    connection: Connection, spans: Mapping[str, timedelta], now: datetime
-) -> Iterator[tuple[str, int, int, float]]:
-    """(job, partitions, features, seconds of work) of what ended in the last so long, where something did."""
+def _ended(connection: Connection, spans: Mapping[str, timedelta], now: datetime) -> Iterator[tuple[str, Ended]]:
+    """(job, what ended in the last so long), where something did."""
     if not spans:
         return
     # One bound for all, for the index; what lies before a job's own beginning is left out of its sums.
@@ -53,4 +43,4 @@ def _ended(
         .group_by(jobs.c.id)
     )
     for job_id, ended, features, worked in connection.execute(statement):
-        yield job_id, int(ended), int(features), float(worked)
+        yield job_id, Ended(partitions=int(ended), features=int(features), seconds=float(worked))

@@ -14,6 +14,8 @@ from pyogrio.raw import open_arrow
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from arpent.adapters.formats.geopackage_schema import check_tables
+from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.crs import code
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
@@ -88,6 +90,7 @@ def _only_layer(path: Path) -> str:
         raise FeaturesUnreadable(
             "The file is not a GeoPackage. Write one, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
         )
+    check_tables(path)
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     except _READ_ERRORS as error:
@@ -119,12 +122,16 @@ def _crs(layer: str, text: str | None) -> CRS:
 def _features(rows: pa.RecordBatch, crs: CRS, about: Mapping[str, str]) -> Features:
     ids = rows.column(about["fid_column"] or "OGC_FID").to_numpy(zero_copy_only=False)
     wkb = rows.column(about["geometry_name"] or "wkb_geometry").to_numpy(zero_copy_only=False)
+    flaws = flaws_of(ids, wkb)
+    if flaws:
+        wkb = np.where(np.isin(ids, list(flaws)), None, wkb)
     geometries = shapely.force_2d(shapely.from_wkb(wkb, on_invalid="ignore"))
     return Features(
         crs=crs,
         ids=np.asarray(ids, np.int64),
         identifiers=_identifiers(rows),
         geometries=np.asarray(geometries, object),
+        flaws=flaws,
     )
 
 

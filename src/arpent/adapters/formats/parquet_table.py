@@ -156,7 +156,7 @@ def _histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> Columns:
     else:
         missing = np.diff(histogram.edge_offsets)[rows] == 0
         lists = {
-            "histogram_edges": _ragged(histogram.edges, histogram.edge_offsets, rows, missing),
+            "histogram_edges": _ragged(*_of_bins(histogram.edges, histogram.edge_offsets), rows, missing),
             "histogram_counts": _ragged(histogram.counts, histogram.count_offsets, rows, missing),
         }
     tails = {
@@ -169,6 +169,13 @@ def _histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> Columns:
 def _even(matrix: NDArray[np.float64] | NDArray[np.int64]) -> pa.Array:
     offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
     return pa.ListArray.from_arrays(offsets.astype(np.int32), pa.array(matrix.ravel()))
+
+
+def _of_bins(edges: NDArray[np.float64], offsets: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The edges without those that bound no bin, as in the files."""
+    lengths = np.diff(offsets)
+    lone = lengths == 1
+    return np.delete(edges, offsets[:-1][lone]), np.concatenate(([0], np.cumsum(np.where(lone, 0, lengths))))
 
 
 def _ragged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,10 +14,14 @@ from pyproj import CRS
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import local_path, public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
+
+Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 
 
 class GdalImage:
@@ -28,9 +33,13 @@ class GdalImage:
         self._lock = Lock()
         try:
             self._dataset: Any = rasterio.open(_gdal_name(href))
-        except RasterioError:  # its text may repeat a signed URL
+            self.raster = self._describe()
+        except AssetUnreadable:
+            raise
+        except Exception:  # a damaged file makes GDAL raise many things; their text may repeat a signed URL
             raise AssetUnreadable(f"image {public_name(href)} is not an image that can be read", href=href) from None
-        self.raster = self._describe()
+        if (fault := fault_of(self.raster)) is not None:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
 
     def read(self, block: Block, band: int) -> NDArray[np.generic]:
         """One block, padded to full size. Raises AssetUnreadable."""
@@ -42,7 +51,7 @@ class GdalImage:
         try:
             with self._lock:
                 pixels = self._dataset.read(band + 1, window=inside)
-        except RasterioError:
+        except (RasterioError, MemoryError, ValueError, IndexError):
             raise AssetUnreadable(
                 f"image {public_name(self._href)}: block (row {block.row}, column {block.column}) cannot be decoded",
                 href=self._href,
@@ -76,6 +85,35 @@ class GdalImage:
             no_data=dataset.nodata,
             levels=(level,),
         )
+
+
+class ApartImage(GdalImage):
+    """The header of a file, read by another process, for one that must not die; its blocks are not read here."""
+
+    def __init__(self, submit: Submit, href: str) -> None:
+        """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
+        self._href = href
+        try:
+            self.raster = submit(gdal_header, href).future.result()
+        except AssetUnreadable:
+            raise
+        except Exception as error:
+            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
+
+    def read(self, block: Block, band: int) -> NDArray[np.generic]:
+        raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def gdal_header(href: str) -> Raster:
+    """The header alone. Raises AssetUnreadable."""
+    image = GdalImage(href)
+    try:
+        return image.raster
+    finally:
+        image.close()
 
 
 def _gdal_name(href: str) -> str:

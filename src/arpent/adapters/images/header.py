@@ -13,10 +13,14 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 from tifffile import TiffFile, TiffPage
 
+from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
 from arpent.adapters.images.decode import CODECS
+from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import Level, Raster
 
+SPARE_BYTES = 1 << 16
+"""What a codec may add to the smallest block."""
 _REDUCED, _MASK = 1, 4
 _USER_DEFINED = 32767
 _PIXEL_IS_POINT = 2
@@ -51,6 +55,12 @@ class Table:
         number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
         return int(self.offsets[number]), int(self.lengths[number])
 
+    def count(self, bands: int) -> int:
+        """Blocks of the level, over all planes of a file of so many bands."""
+        across = -(-self.shape.width // self.shape.block_width)
+        down = -(-self.shape.height // self.shape.block_height)
+        return across * down * (1 if self.samples > 1 else bands)
+
     def mean_length(self) -> float | None:
         """Bytes of a block that was written, on average; None if none was."""
         written = self.lengths[self.offsets > 0]
@@ -83,10 +93,17 @@ class Header:
         """Bytes of the file."""
         return self.version[2]
 
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a block can have in the file: no codec makes it twice as long."""
+        decoded = (table.shape.block_width * table.shape.block_height * table.samples for table in self.tables)
+        return 2 * max(decoded) * self.raster.dtype.itemsize + SPARE_BYTES
+
 
 def parse_header(href: str, file: HeaderBytes) -> Header:
-    """The header of a GeoTIFF. Raises Unusual where GDAL is needed; tifffile's errors and ValueError where the file
-    is no TIFF at all."""
+    """The header of a GeoTIFF. Raises Unusual where GDAL is needed; Oversized where nobody should try; whatever
+    tifffile raises where the file is no TIFF at all."""
+    check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:
         pages = [cast(TiffPage, page) for page in tiff.pages]
         first, order = pages[0], tiff.byteorder
@@ -104,6 +121,10 @@ def parse_header(href: str, file: HeaderBytes) -> Header:
             levels=tuple(table.shape for table in tables),
             block_bytes=tables[0].mean_length(),
         )
+    if (fault := fault_of(raster, max(table.samples for table in tables))) is not None:
+        raise Oversized(fault)
+    if any(len(table.offsets) < table.count(raster.band_count) for table in tables):
+        raise Unusual("it lacks the places of some blocks")
     return Header(raster=raster, tables=tables, version=file.version)
 
 

@@ -18,6 +18,7 @@ from arpent.adapters.images.byte_source import ByteSources, Range, Replaced, loc
 from arpent.adapters.images.decode import Buffer, decode
 from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.header import Header, parse_header
+from arpent.adapters.images.tiff_directories import Oversized
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -71,9 +72,12 @@ class CogReader:
         requests: int = 12,
         s3_options: Mapping[str, str] | None = None,
         retry_seconds: float = 60.0,
+        unusual: Callable[[str], GdalImage] = GdalImage,
     ) -> None:
         """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
-        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised."""
+        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised;
+        `unusual` opens what is not a GeoTIFF of ours."""
+        self._unusual = unusual
         self._origins = ByteSources(s3_options, retry_seconds)
         self._threads = threads
         self._requests = requests
@@ -150,10 +154,12 @@ class CogReader:
             return parse_header(href, file)
         except Replaced:
             raise self._replaced(href) from None
+        except Oversized as error:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
         except AssetUnreadable:
             raise
-        except Exception:  # a header may hold anything, and tifffile then raises anything: struct.error, for example
-            return GdalImage(href)
+        except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
+            return self._unusual(href)
 
     # ---- blocks
 
@@ -197,7 +203,8 @@ class CogReader:
         assert isinstance(load.image, Header)
         entries = [load.image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks]
         size = load.image.size
-        there = [offset > 0 and length > 0 and offset + length <= size for offset, length in entries]
+        most = load.image.most_packed
+        there = [offset > 0 and 0 < length <= most and offset + length <= size for offset, length in entries]
         wanted = [entry for entry, present in zip(entries, there, strict=True) if present]
         pieces = iter(self._bytes(load.href, load.image, wanted) if wanted else [])
         return load, [next(pieces) if present else None for present in there]
@@ -228,6 +235,8 @@ class CogReader:
         try:
             if offset + length > image.size:
                 raise ValueError("the file ends before it does")
+            if length > image.most_packed:
+                raise ValueError(f"it has {length:,} packed bytes, more than it could need")
             if payload is None:
                 payload = self._bytes(parcel.href, image, [(offset, length)])[0]
             pixels = decode(payload, table, shape, rows, band)

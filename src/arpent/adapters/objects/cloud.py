@@ -20,6 +20,7 @@ from obstore.store import GCSStore, S3Store
 
 from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_told, storage_error
 from arpent.adapters.objects.sigv4 import Keys
+from arpent.adapters.objects.size import check_size
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
 from arpent.domain.errors import StorageDenied, WorldError
 from arpent.domain.location import Credentials, Location
@@ -76,21 +77,24 @@ class CloudObjects:
     def __reduce__(self) -> tuple[object, ...]:
         return (_reopened, (self._retries, self._retry_seconds))
 
-    def read(self, location: Location) -> bytes:
+    def read(self, location: Location, most: int | None = None) -> bytes:
         store = self._store(location, "read")
         try:
             with panics_told(location, "read"):
-                return bytes(obstore.get(store, location.key).bytes())
+                found = obstore.get(store, location.key)
+                check_size(location, found.meta["size"], most)
+                return bytes(found.bytes())
         except OBSTORE_ERRORS as error:
             raise self._explained(error, location, "read") from None
 
-    def download(self, location: Location, path: Path) -> None:
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
         """By ranges, so that no single request has to last; an object that changes midway is a transient error."""
         store = self._store(location, "read")
         partial = path.with_name(path.name + ".part")
         try:
             with panics_told(location, "read"):
                 about = obstore.head(store, location.key)
+            check_size(location, about["size"], most)
             tag = about["e_tag"]
             with partial.open("wb") as copy:
                 for start in range(0, about["size"], CHUNK):

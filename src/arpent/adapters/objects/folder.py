@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from arpent.adapters.objects.folder_batch import PARTIAL, Batch
+from arpent.adapters.objects.size import check_size
 from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.domain.location import Location
 
@@ -37,15 +38,18 @@ class FolderObjects:
         self._root = root
         self._swept: dict[Path, float] = {}
 
-    def read(self, location: Location) -> bytes:
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        path = self._path(location, "read")
         try:
-            return self._path(location, "read").read_bytes()
+            check_size(location, path.stat().st_size, most)
+            return path.read_bytes()
         except OSError as error:
             raise _explained(error, location, "read") from error
 
-    def download(self, location: Location, path: Path) -> None:
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
         source = self._path(location, "read")
         try:
+            check_size(location, source.stat().st_size, most)
             with source.open("rb") as stream:
                 partial = path.with_name(path.name + ".part")
                 with partial.open("wb") as copy:

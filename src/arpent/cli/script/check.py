@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from arpent.domain.errors import InvalidRequest, ScriptError
-from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking
 from arpent.domain.imagery.collection import Band, Collection, Unit
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.domain.request import Source
-from arpent.engine.analysis.script_dry_run import TRIAL_NUMBERS, trial
+from arpent.engine.analysis.script_dry_run import attempt
+from arpent.engine.analysis.trial_scenes import made_up_scenes
 from arpent.engine.band_bindings import feed_of
 from arpent.evalscript.lint import Gravity, Remark, lint, undefined
 from arpent.evalscript.names import suggestion
@@ -123,12 +124,15 @@ def _tried(
         feed_of(entry, Source(id=key, collection="trial"), _complete(entry, chosen[key]))
         for key, entry in zip(source_keys(evalscript), evalscript.inputs, strict=True)
     ]
-    answer = trial(session, feeds)
-    every = len(answer.failures) == len(TRIAL_NUMBERS)
-    gravity = Gravity.ERROR if every else Gravity.WARNING
-    different = {str(error): error for error in answer.failures.values()}.values()
+    answer, before = attempt(session, feeds, made_up_scenes(feeds))
+    thrown = dict.fromkeys([fault for _, fault in before] if answer is None else answer.failures.values())
+    different = {str(error): error for error in thrown}.values()
+    scened = any(entry.mosaicking is not Mosaicking.SIMPLE for entry in evalscript.inputs)
+    refused = answer is None and (not scened or all(_UNDEFINED.match(str(error)) for error in different))
+    gravity = Gravity.ERROR if refused else Gravity.WARNING
     faults = tuple(_as_remark(error, evalscript.source, gravity) for error in different)
-    return (*faults, *_gaps(answer.log)), tuple(line for line in answer.log if not _is_gap(line))
+    log = () if answer is None else answer.log
+    return (*faults, *_gaps(log)), tuple(line for line in log if not _is_gap(line))
 
 
 def _complete(entry: Input, collection: Collection | None) -> Collection:

@@ -1,12 +1,15 @@
-"""The ports of execution: where partitions are computed."""
+"""The ports of execution: where partitions and the calls of a server are computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
 
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
+
+Answer = TypeVar("Answer")
 
 
 class Ticket(Protocol):
@@ -37,3 +40,33 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End everything, leaving no process behind."""
+
+
+class PendingCall(Protocol[Answer]):
+    """A call under way in another process."""
+
+    @property
+    def future(self) -> Future[Answer]:
+        """Its answer; raises what it raised, LimitExceeded, WorkerDied, or CancelledError."""
+
+    def begun(self) -> bool:
+        """Whether a process is at it, or it has ended."""
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more: it ends, wherever it is."""
+
+
+class Bulkhead(Protocol):
+    """Runs calls that a server must survive in processes that may die; clients take turns."""
+
+    def submit(
+        self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
+    ) -> PendingCall[Answer]:
+        """`function(argument)` for this client; both are picklable. `seconds`: less than calls may take.
+        Raises RateLimited if it has too many waiting."""
+
+    def admit(self, client: str) -> None:
+        """Raises RateLimited if the client has too many waiting: before anybody prepares a call."""
+
+    def close(self) -> None:
+        """Cancel everything, leaving no process behind."""

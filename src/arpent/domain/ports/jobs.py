@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -66,16 +66,25 @@ class Lease:
     body: str = field(default="", repr=False)
     """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
     owner: str = ""
-    """The job's client, put in with it."""
+    """The job's client; of a partition, put in with it."""
 
 
 class WorkStore(Protocol):
     """Analyses and partitions, handed out by lease."""
 
-    def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
-        """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job, if wanted; jobs
-        take turns. A lease that ran out is no failed attempt. Claiming an analysis changes the job's version. A job
-        whose work cannot be read back becomes FAILED, and the others go on."""
+    def claim(
+        self,
+        now: datetime,
+        seconds: float,
+        *,
+        analyses: bool = True,
+        partitions: bool = True,
+        but: Collection[str] = (),
+    ) -> Lease | None:
+        """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job, if wanted, and of
+        none of the clients `but`; clients take turns, and each client's jobs. A lease that ran out is no failed
+        attempt. Claiming an analysis changes the job's version. A job whose work cannot be read back becomes FAILED,
+        and the others go on."""
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
         """Hold it longer. Raises LeaseLost."""

@@ -57,7 +57,8 @@ class ScriptSession(Protocol):
         """What setup() declared."""
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
-        """preProcessScenes: for each input, which of its scenes stay, in which order. Raises ScriptError."""
+        """preProcessScenes, then filterScenes: for each input, which of its scenes stay, in which order. Raises
+        ScriptError."""
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
         """updateOutput: the outputs once the scenes are known. Raises ScriptError."""

@@ -13,11 +13,11 @@ class ObjectStore(Protocol):
     """Buckets. Writes are atomic: an object is there whole or not at all.
     Raises StorageDenied, StorageNotFound or StorageUnavailable, naming bucket, key and action."""
 
-    def read(self, location: Location) -> bytes:
-        """One object, whole."""
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        """One object, whole. Raises LimitExceeded if it has more than `most` bytes."""
 
-    def download(self, location: Location, path: Path) -> None:
-        """One object into a local file, streaming."""
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
+        """One object into a local file, streaming. Raises LimitExceeded if it has more than `most` bytes."""
 
     def write(self, location: Location, payload: bytes) -> None:
         """One object."""

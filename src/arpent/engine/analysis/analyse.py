@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
+from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution, Size
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
 from arpent.engine.analysis import report
+from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
 from arpent.engine.analysis.read_features import check_keys, take_in
-from arpent.engine.analysis.script_dry_run import check_calculations, check_resolution, try_out
+from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import unusable, usable_rows
 from arpent.engine.guards import guarded
@@ -27,7 +30,9 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
+from arpent.evalscript.lint import hints
 
+Told = TypeVar("Told")
 SURVEYED = 500
 """Features the survey looks at."""
 
@@ -37,7 +42,8 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services)
-    bindings = _check_script(request, services, limits)
+    script = script_of(request, services)
+    bindings, told = _twice(lambda: _understood(script, request, services, limits))
     features = take_in(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
@@ -49,6 +55,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     grids = Grids.over(usable.bounds, request.sampling)
     sample = _evenly(len(usable))
     seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
+    told += _twice(lambda: _tried(script, bindings, seen, services))
     findings = [
         *report.unusable_findings(features, found),
         *report.warnings(features, usable, grids),
@@ -57,7 +64,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
         ),
     ]
     # Writing the report also shows early whether the bucket can be written at all.
-    services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings))
+    services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings, told))
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
@@ -67,6 +74,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     return Analysis(
         partitions=cut_into_partitions(features, parts),
         findings=findings,
+        hints=told,
         estimate=estimate(
             seen,
             intervals=len(request.intervals),
@@ -93,22 +101,38 @@ def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tupl
     return found
 
 
-def _check_script(request: Request, services: Services, limits: Limits) -> tuple[BandBinding, ...]:
-    """What the script feeds on. An interpreter that was killed from outside looks as if the script had died of memory,
-    and would fail the whole job: such an end has to come twice."""
-    script = script_of(request, services)
+def _twice(step: Callable[[], Told]) -> Told:
+    """What a step gives that runs the script. An interpreter that was killed from outside looks as if the script had
+    died of memory, and would fail the whole job: such an end has to come twice."""
     try:
-        return _tried(script, request, services, limits)
+        return step()
     except (ScriptOutOfMemory, ScriptExecutionError):
-        return _tried(script, request, services, limits)
+        return step()
 
 
-def _tried(script: str, request: Request, services: Services, limits: Limits) -> tuple[BandBinding, ...]:
+def _understood(
+    script: str, request: Request, services: Services, limits: Limits
+) -> tuple[tuple[BandBinding, ...], tuple[str, ...]]:
+    """What the script feeds on, and what is told of its text. A script without scenes is run, too, since nothing else
+    has to be known for that."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
-        try_out(session, bindings)
-    return bindings
+        if not _has_scenes(bindings):
+            dry_run(session, bindings, ())
+        return bindings, hints(session.evalscript)
+
+
+def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:
+    """What is told of a run in the scenes that the survey has seen."""
+    if not _has_scenes(bindings):
+        return ()
+    with services.runtime.open(script) as session:
+        return dry_run(session, bindings, seen.scenes, complete=seen.all_scenes)
+
+
+def _has_scenes(bindings: Sequence[BandBinding]) -> bool:
+    return any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
 
 
 def _survey(

@@ -15,8 +15,10 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.interval import Interval
 from arpent.engine.analysis.partitioning import assign_blocks
+from arpent.engine.analysis.trial_scenes import TrialScenes
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import Acquisitions, acquire
+from arpent.engine.processing.inputs import scenes_of
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.processing_units import area, band_samples, fusion
@@ -27,6 +29,8 @@ COMPRESSED_SHARE = 0.6
 """Stored bytes per decoded byte of Sentinel-2 imagery, about; for images whose header does not tell."""
 HEADERS = 64
 """Images whose headers are read for the survey, at most, per band."""
+TRIALS = 24
+"""Intervals whose scenes the dry run may see, at most."""
 BYTES_PER_SECOND = 120e6
 """Compressed bytes one core reads, decodes and evaluates in a second, about (benchmarks/README.md)."""
 SECONDS_PER_RESULT = 40e-6
@@ -63,6 +67,10 @@ class Survey:
     """One header per source grid, of the first band asked for."""
     readings: tuple[Reading, ...] = ()
     """Per input and band."""
+    scenes: tuple[TrialScenes, ...] = ()
+    """Of some intervals, those with the most scenes, the one with the most first: all that reach any feature."""
+    all_scenes: bool = True
+    """Whether these are all intervals with scenes."""
 
 
 NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
@@ -81,6 +89,7 @@ def survey(
     passes = np.zeros(len(bindings))
     items: list[dict[str, Item]] = [{} for _ in bindings]
     factor = fusion(binding.collection.id for binding in bindings)
+    trials = _Trials(bindings)
     for interval in intervals:
         found = [acquire(binding, interval, geometry, services) for binding in bindings]
         present = np.any([one.reach.any(axis=0) for one in found], axis=0)
@@ -89,6 +98,7 @@ def survey(
         for binding, each in zip(bindings, scenes, strict=True):
             weights += present * each * band_samples([(binding.input.bands, 1)]) * factor
         reached |= present
+        trials.add(interval, found)
         acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
         passes += [float(each.mean()) for each in scenes]
         for known, one in zip(items, found, strict=True):
@@ -102,7 +112,34 @@ def survey(
         items=len(set().union(*items)),
         rasters=_different([raster for reading in _first_bands(bindings, readings) for raster in reading.rasters]),
         readings=readings,
+        scenes=trials.deepest_first(),
+        all_scenes=trials.complete,
     )
+
+
+class _Trials:
+    """Scenes of the intervals that have the most."""
+
+    def __init__(self, bindings: Sequence[BandBinding]) -> None:
+        self._bindings = bindings
+        self._kept: list[TrialScenes] = []
+        self.complete = True
+
+    def add(self, interval: Interval, found: Sequence[Acquisitions]) -> None:
+        scenes = tuple(scenes_of(*parts) for parts in zip(self._bindings, (one.items for one in found), strict=True))
+        if not any(scenes):
+            return
+        self._kept.append(TrialScenes(scenes=scenes, interval=interval, made_up=False))
+        if len(self._kept) > TRIALS:
+            self.complete = False
+            self._kept = sorted(self._kept, key=_depth, reverse=True)[:TRIALS]
+
+    def deepest_first(self) -> tuple[TrialScenes, ...]:
+        return tuple(sorted(self._kept, key=_depth, reverse=True))
+
+
+def _depth(scenes: TrialScenes) -> int:
+    return max(len(group) for group in scenes.scenes)
 
 
 def estimate(

@@ -1,12 +1,8 @@
-"""Read features: the features of a job, read whole and checked as a set."""
+"""Read features: the features of a job, checked as a set."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import numpy as np
 
 from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
@@ -17,43 +13,21 @@ from arpent.engine.services import Limits, Services
 
 
 def take_in(location: Location, services: Services, limits: Limits) -> Features:
-    """All features of the GeoPackage. Raises FeaturesUnreadable or WorldError."""
-    with TemporaryDirectory(prefix="arpent-") as folder:
-        path = Path(folder) / "features.gpkg"
-        services.objects.download(location, path)
-        batches: list[Features] = []
-        count = 0
-        for batch in services.read_features(path):
-            batches.append(batch)
-            count += len(batch)
-            if limits.maximum_features is not None and count > limits.maximum_features:
-                raise FeaturesUnreadable(
-                    f"The GeoPackage {location.url} holds more than the {limits.maximum_features} features "
-                    "that this server takes at once; split it into several requests"
-                )
-    if not count:
-        raise FeaturesUnreadable(f"The GeoPackage {location.url} holds no features")
-    return Features(
-        crs=batches[0].crs,
-        ids=np.concatenate([batch.ids for batch in batches]),
-        identifiers=tuple(_clean(identifier) for batch in batches for identifier in batch.identifiers),
-        geometries=np.concatenate([batch.geometries for batch in batches]),
-    )
+    """All features of the GeoPackage. Raises FeaturesUnreadable, ReadingStopped or WorldError."""
+    return _cleaned(services.features.features(location, limits.maximum_features))
 
 
 def take_one(location: Location, feature: int, services: Services) -> Features:
     """One feature of the GeoPackage. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
-    with TemporaryDirectory(prefix="arpent-") as folder:
-        path = Path(folder) / "features.gpkg"
-        services.objects.download(location, path)
-        found = services.read_feature(path, feature)
+    found = services.features.feature(location, feature)
     if found is None:
         raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
-    return replace(found, identifiers=tuple(_clean(each) for each in found.identifiers))
+    return _cleaned(found)
 
 
-def _clean(identifier: str | None) -> str | None:
-    return None if identifier is None else clean(identifier)
+def _cleaned(features: Features) -> Features:
+    """With identifiers that can be stored and sent."""
+    return replace(features, identifiers=tuple(None if each is None else clean(each) for each in features.identifiers))
 
 
 def check_keys(job_id: str, output: Location, features: Features) -> None:

@@ -49,8 +49,8 @@ def outside(sample: Features, seen: Survey, *, intervals: int, complete: bool) -
     return [_finding(sample, int(row), Verdict.WARNING, "outside-imagery", message) for row in rows]
 
 
-def render_report(findings: Sequence[Finding]) -> bytes:
-    """The report as JSON."""
+def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
+    """The report as JSON; `hints`: what is told of the job as a whole."""
     lines = [
         {
             "id": finding.feature,
@@ -61,7 +61,7 @@ def render_report(findings: Sequence[Finding]) -> bytes:
         }
         for finding in findings
     ]
-    return orjson.dumps({"findings": lines})
+    return orjson.dumps({"findings": lines} | ({"hints": list(hints)} if hints else {}))
 
 
 def _finding(features: Features, row: int, verdict: Verdict, kind: str, message: str) -> Finding:

@@ -1,77 +1,73 @@
-"""Dry run: what can be found wrong with script, calculations and resolution before any pixel is read."""
+"""Dry run: what can be found wrong with script and resolution before any pixel is read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.domain.calculation import Calculations
-from arpent.domain.errors import ResolutionTooCoarse, ScriptExecutionError
-from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
+from arpent.domain.errors import ResolutionTooCoarse, ScriptError, ScriptExecutionError, ScriptOutOfMemory
+from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution, Size
-from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.domain.ports.scripts import ScriptAnswer, ScriptSession
+from arpent.engine.analysis.trial_scenes import PARTS, TRIAL_NUMBERS, TrialScenes, made_up_scenes, trial_inputs
 from arpent.engine.band_bindings import BandBinding
 from arpent.raster.footprints import geographic
-from arpent.zonal.histogram import check_histogram
 
-TRIAL_NUMBERS = (0, 1200, 3400)
-"""Digital numbers the script is tried on: no data, dark, bright."""
-TRIAL_CLASSES = 12
-"""Class bands see numbers below this one."""
-TRIAL_SCENES = 2
-TRIAL_SCENE: Mapping[str, object] = {
-    "date": "2020-06-01T10:00:00Z",
-    "dateFrom": "2020-06-01T00:00:00Z",
-    "dateTo": "2020-06-01T23:59:59Z",
-    "cloudCoverage": 10.0,
-    "dataPath": "s3://trial/tile",
-    "shId": 1,
-    "tiles": [{"date": "2020-06-01T10:00:00Z", "cloudCoverage": 10.0, "dataPath": "s3://trial/tile", "shId": 1}],
-}
-"""An orbit and a tile in one; a script reads what its mosaicking gives it."""
 METRES_PER_DEGREE = 111_319.49
 
 
-def check_calculations(evalscript: Evalscript, calculations: Calculations, *, lenient: bool) -> None:
-    """Every histogram must fit its output's sample type. Raises InvalidRequest."""
-    for output in evalscript.outputs:
-        for band in output.bands:
-            histogram = calculations.of(output.id, band).histogram
-            if histogram is not None:
-                check_histogram(histogram, output.sample_type, lenient=lenient)
+def dry_run(
+    session: ScriptSession, bindings: Sequence[BandBinding], seen: Sequence[TrialScenes], *, complete: bool = False
+) -> tuple[str, ...]:
+    """Run the script on made-up samples in the job's scenes that were `seen`, then in made-up ones, until it does not
+    throw for all samples. What is told: that it throws in the first scenes; real data may do better.
+
+    Raises ScriptTimeout or ScriptOutOfMemory; and ScriptExecutionError if it throws whatever it is given: in all
+    scenes, if these are all that the job has (`complete`), or if there are no scenes; and for an undefined name.
+    """
+    scened = any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
+    real = tuple(seen) if scened else ()
+    answer, faults = attempt(session, bindings, (*real, *made_up_scenes(bindings)))
+    if answer is None:
+        undefined = all(str(fault).startswith("ReferenceError") for _, fault in faults)
+        if undefined or not scened or (complete and real):
+            raise faults[0][1]
+    if not faults or (answer is not None and not real):
+        return ()
+    scenes, fault = faults[0]
+    told = f"The script throws for all made-up samples {scenes.where}: {fault}"
+    return (f"{told}. Where real samples do not do better, intervals have this error instead of numbers.",)
 
 
-def try_out(session: ScriptSession, bindings: Sequence[BandBinding]) -> None:
-    """Run the script on a few made-up samples. Raises ScriptTimeout or ScriptOutOfMemory, and ScriptExecutionError
-    if it throws for every one of them; a script may well throw for some."""
-    answer = trial(session, bindings)
-    if len(answer.failures) == len(TRIAL_NUMBERS):
-        raise answer.failures.get(1) or ScriptExecutionError("evaluatePixel throws for every sample")
-
-
-def trial(session: ScriptSession, bindings: Sequence[BandBinding]) -> ScriptAnswer:
-    """What the script makes of the made-up samples, each a segment. Raises ScriptTimeout or ScriptOutOfMemory."""
-    return session.evaluate([_trial_input(binding) for binding in bindings], np.arange(len(TRIAL_NUMBERS) + 1))
-
-
-def _trial_input(binding: BandBinding) -> ScriptInput:
-    scened = binding.input.mosaicking is not Mosaicking.SIMPLE
-    shape = (TRIAL_SCENES, len(TRIAL_NUMBERS)) if scened else (len(TRIAL_NUMBERS),)
-    numbers = np.ascontiguousarray(np.broadcast_to(np.array(TRIAL_NUMBERS, np.uint16), shape))
-    categorical = {requested.band.name for requested in binding.requests if requested.band.categorical}
-    values = tuple(
-        (numbers > 0).astype(np.uint8)
-        if name == DATA_MASK
-        else (numbers % TRIAL_CLASSES if name in categorical else numbers)
-        for name in binding.input.bands
-    )
-    scenes = (Scene(fields=TRIAL_SCENE),) * TRIAL_SCENES if scened else ()
-    return ScriptInput(values=values, scales=binding.scales, scenes=scenes)
+def attempt(
+    session: ScriptSession, bindings: Sequence[BandBinding], candidates: Sequence[TrialScenes]
+) -> tuple[ScriptAnswer | None, tuple[tuple[TrialScenes, ScriptError], ...]]:
+    """What the script makes of the first part of the made-up samples, each a segment, in the first scenes where it does
+    not throw for all of them (None: it throws everywhere); and what it throws in the scenes before. Raises
+    ScriptTimeout or ScriptOutOfMemory."""
+    faults: list[tuple[TrialScenes, ScriptError]] = []
+    for scenes in candidates:
+        try:
+            kept = session.preprocess(scenes.scenes, scenes.interval)
+            left = [[group[row] for row in rows] for group, rows in zip(scenes.scenes, kept, strict=True)]
+            session.update_output(left)
+        except ScriptExecutionError as error:
+            faults.append((scenes, error))
+            continue
+        for samples in PARTS:
+            count = len(range(*samples.indices(len(TRIAL_NUMBERS))))
+            answer = session.evaluate(trial_inputs(bindings, left, samples), np.arange(count + 1))
+            if len(answer.failures) < count:
+                return answer, tuple(faults)
+            if isinstance(answer.failures[0], ScriptOutOfMemory):
+                raise answer.failures[0]
+        faults.append((scenes, answer.failures[1]))
+    return None, tuple(faults)
 
 
 def check_resolution(features: Features, sampling: Resolution | Size, bindings: Sequence[BandBinding]) -> None:

@@ -14,11 +14,13 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.domain.result import ErrorType, Failure
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.budget import check_scenes
 from arpent.engine.processing.acquisitions import Acquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.services import Services
 from arpent.evalscript.scenes import orbit_scene, tile_scene
+from arpent.evalscript.service_functions import CHOOSE_SCENES
 from arpent.raster.layer import provenance
 from arpent.raster.mosaic import simple, stack
 from arpent.raster.mosaicking_order import orbits
@@ -89,16 +91,20 @@ def prepare(
     interval: Interval,
     services: Services,
 ) -> Prepared:
-    """Ask preProcessScenes and updateOutput, then read only what remains."""
+    """Ask the script which scenes stay and how many bands it returns, then read only what remains. Raises LimitExceeded
+    before that."""
     groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
     scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
     evalscript = session.evalscript
-    if "preProcessScenes" in evalscript.functions:
+    if evalscript.functions & CHOOSE_SCENES:
         kept = session.preprocess(scenes, interval)
         groups = [tuple(group[row] for row in rows) for group, rows in zip(groups, kept, strict=True)]
         scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
+    if services.allowance is not None:
+        depths = [max(1, len(group)) for group in groups]
+        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.allowance)
     read = [
         _read(*parts, geometry=geometry, services=services)
         for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
@@ -115,6 +121,11 @@ def prepare(
         origins=tuple(one.origin for one in read),
         failures=_failures(fault for one in read for fault in one.faults),
     )
+
+
+def scenes_of(binding: BandBinding, items: tuple[Item, ...]) -> tuple[Scene, ...]:
+    """What the script may know of the scenes that the items make; SIMPLE has none."""
+    return _scenes(binding, _scene_items(binding, items))
 
 
 def _scene_items(binding: BandBinding, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], ...]:

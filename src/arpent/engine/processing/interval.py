@@ -15,6 +15,7 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import Acquisitions
 from arpent.engine.processing.inputs import Prepared, prepare
@@ -144,6 +145,8 @@ def ask(
             interval,
             computation.services,
         )
+    if computation.services.allowance is not None:  # updateOutput may have made more bands
+        check_numbers(prepared.evalscript, computation.calculations, 1)
     owners = np.append(computation.geometry.features.ids, OUTSIDE)
     with stopwatch.stage(SCRIPT):
         return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)

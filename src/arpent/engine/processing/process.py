@@ -21,6 +21,9 @@ from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
 
+MOST_SCRIPT = 1 << 20
+"""Bytes of an evalscript that lies in a bucket."""
+
 
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
@@ -64,9 +67,9 @@ def _script(request: Request, services: Services) -> str:
 
 
 def script_of(request: Request, services: Services) -> str:
-    """The evalscript's text, read from its bucket if it lies there."""
+    """The evalscript's text, read from its bucket if it lies there. Raises LimitExceeded, WorldError."""
     if isinstance(request.script, Location):
-        return services.objects.read(request.script).decode("utf-8", errors="replace")
+        return services.objects.read(request.script, MOST_SCRIPT).decode("utf-8", errors="replace")
     return request.script
 
 

@@ -23,7 +23,8 @@ class ScriptAssembly:
     width: int
     """Rows that are the script's bands, in the order of `declared_outputs`. Rows that tell what was missing follow."""
     missing_rows: tuple[int | None, ...]
-    """Per output, then for all of them: the row that is 1 where it was missing, else 0; None: it never is."""
+    """Per output, then for all of them: the row that is 1 where it was missing, else 0; None: it never is. Then per
+    output: likewise the row that tells where undefined counts as 0 in it."""
 
 
 def compile_script(

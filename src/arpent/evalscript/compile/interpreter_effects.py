@@ -1,4 +1,5 @@
-"""Interpreter effects: what setup(), preProcessScenes and updateOutput may change: they run in V8, unseen by us.
+"""Interpreter effects: what setup() and the functions that choose scenes and count bands may change: they run in V8,
+unseen by us.
 
 Also refuses scripts that could change what names mean, since then no reading of the text could be trusted.
 """
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from arpent.evalscript.compile.syntax_tree import FUNCTION_KINDS, SyntaxTree, Unsupported
+from arpent.evalscript.service_functions import BEFORE_PIXELS
 
-_INTERPRETED = ("setup", "preProcessScenes", "updateOutput")
 _IDENTIFIERS = ("identifier", "property_identifier", "shorthand_property_identifier")
 _REFLECTION = frozenset({
     "eval", "Function", "globalThis", "Proxy", "Reflect", "prototype", "__proto__", "defineProperty", "setPrototypeOf",
@@ -35,7 +36,7 @@ def find_interpreter_effects(script: SyntaxTree) -> InterpreterEffects:
     for tree in script.walk():
         _refuse_reflection(tree)
     functions = dict(_top_level_functions(script))
-    waiting, read = [name for name in _INTERPRETED if name in functions], set(_INTERPRETED)
+    waiting, read = [name for name in BEFORE_PIXELS if name in functions], set(BEFORE_PIXELS)
     written: set[str] = set()
     while waiting:
         for tree in functions[waiting.pop()].walk():

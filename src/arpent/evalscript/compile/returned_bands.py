@@ -27,7 +27,8 @@ class ReturnedBands:
     values: tuple[Operation, ...]
     """Doubles: the bands of all outputs, in the order of `declared_outputs`."""
     missing: tuple[Operation, ...]
-    """1 or 0: per output whether it was missing, in the same order; then whether nothing came back at all."""
+    """1 or 0: per output whether it was missing, in the same order; then whether nothing came back at all; then per
+    output whether undefined counts as 0 in it."""
 
 
 def declared_outputs(evalscript: Evalscript) -> list[tuple[str, int]]:
@@ -53,20 +54,26 @@ def _numbers_and_missing(evaluator: PartialEvaluator, evalscript: Evalscript, re
         raise Unsupported(f"evaluatePixel returned {describe(result)}")
     values: tuple[Operation, ...] = ()
     missing: tuple[Operation, ...] = ()
+    undefined: tuple[Operation, ...] = ()
     for number, (name, count) in enumerate(outputs):
+        whole = number < len(evalscript.outputs) and evalscript.outputs[number].sample_type.integer
         bands: object = SpecialValue.UNDEFINED
         if isinstance(result, PlainObject):
             bands = read_property(evaluator, result, name)
         elif not nothing and number == 0:
             bands = result
-        part = evaluator.memory.map_phi(bands, partial(_bands_and_missing, evaluator, count, nothing))
+        part = evaluator.memory.map_phi(bands, partial(_bands_and_missing, evaluator, (count, whole), nothing))
         assert isinstance(part, tuple)
-        values, missing = values + part[:-1], missing + part[-1:]
-    return (*values, *missing, evaluator.graph.truth(nothing))
+        values, missing, undefined = values + part[:-2], missing + part[-2:-1], undefined + part[-1:]
+    return (*values, *missing, evaluator.graph.truth(nothing), *undefined)
 
 
-def _bands_and_missing(evaluator: PartialEvaluator, count: int, nothing: bool, bands: object) -> tuple[Operation, ...]:
-    """`count` doubles, and whether the output was missing."""
+def _bands_and_missing(
+    evaluator: PartialEvaluator, kind: tuple[int, bool], nothing: bool, bands: object
+) -> tuple[Operation, ...]:
+    """As many doubles as there are bands, whether the output was missing, and whether undefined counts as 0 in it.
+    `kind`: the number of bands, and whether their sample type is an integer one."""
+    count, whole = kind
     missing = is_nullish(bands)
     if missing:
         values: list[JsValue] = [SpecialValue.UNDEFINED] * count
@@ -76,12 +83,18 @@ def _bands_and_missing(evaluator: PartialEvaluator, count: int, nothing: bool, b
         values = [bands, *[SpecialValue.UNDEFINED] * (count - 1)]
     else:
         raise Unsupported(f"an output is {describe(bands)}")
-    return (*(_or_nan(evaluator, value) for value in values), evaluator.graph.truth(missing and not nothing))
+    zero = whole and not missing
+    undefined = evaluator.graph.truth(False)
+    for value in values if zero else ():
+        absent = evaluator.map_phi(value, lambda one: evaluator.graph.truth(is_nullish(one)))
+        undefined = evaluator.graph.make("or", undefined, evaluator.to_boolean(absent))
+    numbers = (_number_or(evaluator, 0.0 if zero else float("nan"), value) for value in values)
+    return (*numbers, evaluator.graph.truth(missing and not nothing), undefined)
 
 
-def _or_nan(evaluator: PartialEvaluator, value: JsValue) -> Operation:
-    """The number, or NaN for null and undefined."""
-    nan = evaluator.constant(float("nan"))
-    number = evaluator.map_phi(value, lambda one: nan if is_nullish(one) else evaluator.to_number(one))
+def _number_or(evaluator: PartialEvaluator, otherwise: float, value: JsValue) -> Operation:
+    """The number, or `otherwise` for null and undefined."""
+    constant = evaluator.constant(otherwise)
+    number = evaluator.map_phi(value, lambda one: constant if is_nullish(one) else evaluator.to_number(one))
     assert isinstance(number, Operation)
     return number

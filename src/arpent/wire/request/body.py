@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from arpent.domain.boundary.text import cleaned
@@ -11,6 +12,24 @@ from arpent.domain.errors import EmptyBody, InvalidRequest
 
 MAXIMUM_DEPTH = 64
 """Levels of objects and lists in a body; a MultiPolygon needs eight. What is stored must be read by everybody later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBody:
+    """A request body as it came, nothing of it read yet."""
+
+    text: str
+    """JSON."""
+    script: str | None = None
+    """The evalscript of a multipart form."""
+
+    def __len__(self) -> int:
+        """Characters."""
+        return len(self.text) + len(self.script or "")
+
+    def whole(self) -> str:
+        """The JSON text with the script put in. Raises EmptyBody, InvalidRequest."""
+        return self.text if self.script is None else with_evalscript(self.text, self.script)
 
 
 def read_json(text: str) -> dict[str, Any]:

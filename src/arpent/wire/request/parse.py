@@ -30,11 +30,12 @@ from arpent.wire.request.schema import (
     StatisticalAggregation,
     StatisticalBody,
 )
+from arpent.wire.request.unknown_keys import unknown_keys
 from arpent.wire.request.unserved import unserved
 from arpent.wire.request.violations import Gathering, refusal, translate
 
 MAXIMUM_SCRIPT = 32 * 1024
-"""Bytes of a batch request's inline evalscript, exclusive (sentinelhub.md 2.3)."""
+"""Bytes of an inline evalscript, exclusive (sentinelhub.md 2.3)."""
 DEFAULT_SIDE = 256
 """Samples per side without any wish (sentinelhub.md 2.3)."""
 BOTH_PAIRS = "Only width and height or resx and resy can be set at the same time."
@@ -95,8 +96,8 @@ def _validate(kind: type[ShapeT], body: dict[str, Any]) -> ShapeT:
         shape = kind.model_validate(body)
     except ValidationError as error:
         # `from None`: pydantic's error holds the input, secrets included
-        raise refusal((*translate(error), *unserved(body))) from None
-    if violations := tuple(unserved(body)):
+        raise refusal((*translate(error), *unserved(body), *unknown_keys(body))) from None
+    if violations := (*unserved(body), *unknown_keys(body)):
         raise refusal(violations)
     return shape
 
@@ -144,9 +145,7 @@ def _batch_script(aggregation: BatchAggregation, client: str | None) -> str | Lo
     if reference is not None:
         return read_object(reference, "aggregation->evalscriptReference", client)
     assert script is not None
-    if len(script.encode()) >= MAXIMUM_SCRIPT:
-        raise InvalidRequest.at("aggregation->evalscript", "must be below 32 KB; store it and use evalscriptReference")
-    return _written(script)
+    return _written(script, "store it and use evalscriptReference")
 
 
 def _statistical_script(aggregation: StatisticalAggregation, body: dict[str, Any]) -> str:
@@ -154,10 +153,12 @@ def _statistical_script(aggregation: StatisticalAggregation, body: dict[str, Any
         raise InvalidRequest.at("aggregation->evalscriptReference", "is for batch requests; use evalscript")
     if aggregation.evalscript is None:
         raise InvalidRequest.at("aggregation->evalscript", "is required")
-    return _written(aggregation.evalscript)
+    return _written(aggregation.evalscript, "shorten it, or send a batch request with evalscriptReference")
 
 
-def _written(script: str) -> str:
+def _written(script: str, way: str) -> str:
+    if len(script) >= MAXIMUM_SCRIPT or len(script.encode()) >= MAXIMUM_SCRIPT:
+        raise InvalidRequest.at("aggregation->evalscript", f"must be below 32 KB; {way}")
     if not script.strip():
         raise InvalidRequest.at("aggregation->evalscript", "is empty; it must start with //VERSION=3")
     return script

@@ -17,6 +17,11 @@ Value = TypeVar("Value")
 Violation = tuple[str, str]
 """(parameter, violation): `aggregation->resx` and what is wrong with it and how to mend it."""
 
+MOST_SAID = 100
+"""Violations that are named."""
+MOST_LETTERS = 500
+"""Letters of a parameter or a violation: names of a body's own may be of any length."""
+
 SENTENCES = {
     "missing": "is required",
     "string_type": "must be a string",
@@ -54,9 +59,11 @@ OTHER = "cannot be read; /docs shows what belongs here"
 
 
 def translate(error: ValidationError) -> tuple[Violation, ...]:
-    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind."""
+    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind. Those that `refusal`
+    will only count are empty."""
     details = error.errors(include_input=False, include_url=False)
-    return tuple((path(detail["loc"]), _sentence(detail)) for detail in details)
+    said = tuple((path(detail["loc"]), _sentence(detail)) for detail in details[:MOST_SAID])
+    return said + (("", ""),) * (len(details) - len(said))
 
 
 def path(location: Iterable[str | int]) -> str:
@@ -65,12 +72,14 @@ def path(location: Iterable[str | int]) -> str:
 
 
 def refusal(violations: Iterable[Violation]) -> InvalidRequest:
-    """One error for all violations, its message naming each field."""
+    """One error for all violations: their number, and the first MOST_SAID of them by name."""
     found = tuple(violations)
     if len(found) == 1:
-        return InvalidRequest.at(*found[0])
-    lines = "; ".join(f"`{parameter}`: {violation}" for parameter, violation in found)
-    return InvalidRequest(f"Invalid request, {len(found)} fields: {lines}", found)
+        return InvalidRequest.at(*(part[:MOST_LETTERS] for part in found[0]))
+    said = tuple((parameter[:MOST_LETTERS], violation[:MOST_LETTERS]) for parameter, violation in found[:MOST_SAID])
+    lines = "; ".join(f"`{parameter}`: {violation}" for parameter, violation in said)
+    which = f"{len(found)} fields" + (f", the first {MOST_SAID}" if len(found) > MOST_SAID else "")
+    return InvalidRequest(f"Invalid request, {which}: {lines}", said)
 
 
 class Gathering:

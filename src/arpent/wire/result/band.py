@@ -10,6 +10,9 @@ import orjson
 from arpent.domain.result import BandStatistics, HistogramCounts
 from arpent.wire.result.text import join, numbers, percentile_key
 
+WHOLE = 2.0**63
+"""Whole numbers below it fit int64."""
+
 
 def band_texts(band: BandStatistics) -> list[bytes]:
     """One text per feature (n,)."""
@@ -49,7 +52,7 @@ def _histogram(histogram: HistogramCounts, count: int) -> list[bytes]:
         b',"overflowCount":', numbers(histogram.overflow),
         b',"underflowCount":', numbers(histogram.underflow), b"}",
     ]  # fmt: skip
-    edges = numbers(histogram.edges.astype(np.int64) if histogram.integer else histogram.edges)
+    edges = _edges(histogram)
     opening = b',"histogram":{"bins":['
     if histogram.edge_offsets is None:
         columns: list[list[bytes] | bytes] = []
@@ -66,6 +69,14 @@ def _histogram(histogram: HistogramCounts, count: int) -> list[bytes]:
     for row in np.flatnonzero(np.diff(histogram.edge_offsets) == 0).tolist():
         texts[row] = b""
     return texts
+
+
+def _edges(histogram: HistogramCounts) -> list[bytes]:
+    if not histogram.integer:
+        return numbers(histogram.edges)
+    if np.abs(histogram.edges).max(initial=0.0) < WHOLE:
+        return numbers(histogram.edges.astype(np.int64))
+    return [b"%d" % int(edge) for edge in histogram.edges.tolist()]
 
 
 def _ragged_bins(histogram: HistogramCounts, edges: list[bytes]) -> list[bytes]:

@@ -52,6 +52,13 @@ def test_one_row_per_feature_interval_output_and_band():
     ]  # fmt: skip
 
 
+def test_a_histogram_without_bins_has_tails():
+    numbers = band(3, Calculation(histogram=Histogram(bin_count=4, high_edge=0.0)))
+    rows = read(table(partition(3, interval(6, {"default": {"B0": numbers}}, present=[True] * 3)), WISH)).to_pylist()
+    found = [(row["histogram_edges"], row["histogram_counts"], row["overflow"]) for row in rows]
+    assert found == [(None, None, None), ([], [], 1), ([], [], 2)]
+
+
 def test_numbers_and_nulls():
     rows = read(table(example(), WISH)).to_pylist()
     empty, valid = rows[0], rows[6]

@@ -32,7 +32,7 @@ def test_three_samples_by_hand() -> None:
     assembly = assembled(script, REFLECTANCES)
     assert declared_outputs(script) == [("sum", 1), ("two", 2), ("dataMask", 1)]
     assert assembly.width == 4
-    assert assembly.missing_rows == (None, 4, None, 5), "only `two` may be missing, and all of it"
+    assert assembly.missing_rows == (None, 4, None, 5, None, None, None), "only `two` may be missing, and all of it"
     columns = [np.array([[4, 0, 16]], np.uint16), np.array([[8, 0, 0]], np.uint16)]
     nan = np.nan
     np.testing.assert_array_equal(

@@ -137,6 +137,8 @@ def test_fusion(judged: Judge) -> None:
         ("const limit = 3;", True),
         ("var limit = 3; function preProcessScenes(c) { limit; return c }", True),
         ("var limit = 3; function preProcessScenes(c) { limit = 4; return c }", False),
+        ("var limit = 3; function filterScenes(s) { limit; return s }", True),
+        ("var limit = 3; function filterScenes(s) { limit = 4; return s }", False),
         ("var limit = 3; const change = () => { limit++ }; function preProcessScenes(c) { change(); return c }", False),
         ("var limit = new Date();", False),
         ("'use strict'; const limit = 3;", False),

@@ -87,6 +87,17 @@ def test_edges_of_own_with_varying_numbers_of_bins():
     assert [len(entry(wish, row=row)["histogram"]["bins"]) for row in (1, 2, 3)] == [2, 3, 4]
 
 
+def test_a_given_edge_that_leaves_no_room_leaves_no_bins():
+    wish = Calculation(histogram=Histogram(bin_count=4, high_edge=0.0))
+    assert entry(wish, row=2)["histogram"] == {"bins": [], "overflowCount": 2, "underflowCount": 0}
+
+
+def test_integer_edges_beyond_64_bits_are_written_out():
+    wish = Calculation(histogram=Histogram(bins=(0, 1, 1e19), integer=True))
+    result = partition(2, interval(6, {"o": {"B0": band(2, wish, SampleType.UINT8)}}, present=[False, True]))
+    assert b'{"lowEdge":1,"highEdge":10000000000000000000,"count":0}' in dict(render_results(result))[1]
+
+
 def test_integer_edges_are_json_integers_and_extremes_are_not():
     result = partition(
         2, interval(6, {"o": {"B0": band(2, Calculation(histogram=Histogram(bins=(0, 1, 2), integer=True)),

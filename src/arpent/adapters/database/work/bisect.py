@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from arpent.adapters.database.schema import jobs, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
-
-MOST_SUSPECTS = 16
-"""Parts of what was one partition that may be without a result at once: so many killers are found in it."""
+from arpent.domain.partition import MOST_SUSPECTS, halves
 
 
 def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
@@ -26,10 +23,10 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
     payload = (payloads.c.job_id == job_id, payloads.c.number == number)
     features = unpack(connection.execute(select(payloads.c.features).where(*payload)).scalar_one())
     origin, turn = connection.execute(select(partitions.c.cut_from, partitions.c.round).where(*row)).one()
+    origin = number if origin is None else origin
     if len(features) < 2 or _suspects(connection, job_id, origin) >= MOST_SUSPECTS:
         return False
-    origin = number if origin is None else origin
-    first, second = (features.take(rows) for rows in np.array_split(np.arange(len(features)), 2))
+    first, second = halves(features)
     fate = {"cut_from": origin, "deaths": deaths, "vanished": 0}
     connection.execute(
         update(partitions)
@@ -44,8 +41,8 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
     return True
 
 
-def _suspects(connection: Connection, job_id: str, origin: int | None) -> int:
-    """Parts of partitions that have no result (yet, or for good)."""
+def _suspects(connection: Connection, job_id: str, origin: int) -> int:
+    """Parts of the partition `origin` that have no result (yet, or for good); parts of any while nothing has lived."""
     mine = partitions.c.job_id == job_id
     lived = (mine, partitions.c.finished.is_(True), partitions.c.done > 0)
     family: ColumnElement[bool] = partitions.c.cut_from.is_not(None)

@@ -1,11 +1,13 @@
-"""Claims: how a piece of work is chosen and leased; jobs take turns, and nobody gets what another holds."""
+"""Claims: how a piece of work is chosen and leased; clients take turns, and then their jobs; nobody gets what another
+holds."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, func, or_, select, update
 
 from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions, payloads
 from arpent.adapters.database.work.payload import unpack
@@ -21,9 +23,10 @@ CANDIDATES = 8
 
 
 def claimable(
-    connection: Connection, now: datetime, *, analyses: bool, partitions: bool
+    connection: Connection, now: datetime, *, analyses: bool, partitions: bool, but: Collection[str] = ()
 ) -> tuple[tuple[str, Status], ...]:
-    """Jobs with free work, the least recently served first."""
+    """Jobs with free work, none of the clients `but`: those of the client that was served least recently first, and of
+    those the job that was."""
     wanted: list[tuple[Status, ColumnElement[bool]]] = []
     if analyses:
         wanted.append((Status.ANALYSING, _free(jobs, now)))
@@ -31,13 +34,16 @@ def claimable(
         wanted.append((Status.PROCESSING, _has_free_partition(now)))
     if not wanted:
         return ()
+    others = jobs.alias("others")  # ended ones, too: a client with many short jobs has had its turns
+    client_turn = select(func.max(others.c.served)).where(others.c.owner == jobs.c.owner).scalar_subquery()
     statement = (
         select(jobs.c.id, jobs.c.status)
         .where(
+            jobs.c.owner.not_in(sorted(but)),
             jobs.c.status.in_([status for status, _ in wanted]),
             or_(*(and_(jobs.c.status == status, has_work) for status, has_work in wanted)),
         )
-        .order_by(jobs.c.served, jobs.c.created)
+        .order_by(client_turn, jobs.c.served, jobs.c.created)
         .limit(CANDIDATES)
     )
     return tuple((row.id, Status(row.status)) for row in connection.execute(statement))
@@ -60,11 +66,12 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
     )
     if taken.rowcount == 0:
         return None
-    counts = select(jobs.c.failures, jobs.c.vanished, jobs.c.waiting_since).where(jobs.c.id == job_id)
-    failures, vanished, since = connection.execute(counts).one()
+    counts = select(jobs.c.failures, jobs.c.vanished, jobs.c.owner, jobs.c.waiting_since).where(jobs.c.id == job_id)
+    failures, vanished, owner, since = connection.execute(counts).one()
     return Lease(
-        job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished, waiting_since=since
-    )
+        job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished, owner=owner,
+        waiting_since=since,
+    )  # fmt: skip
 
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 
 import numpy as np
@@ -30,6 +31,8 @@ def pack(features: Features) -> bytes:
     }
     if features.valid is not None:
         columns["valid"] = features.valid
+    if features.flaws:
+        columns["flaws"] = np.frombuffer(json.dumps(list(features.flaws.items())).encode(), np.uint8)
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **columns)
     return buffer.getvalue()
@@ -46,6 +49,7 @@ def unpack(payload: bytes) -> Features:
             identifiers=tuple(None if each is None else each.decode() for each in names),
             geometries=np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_),
             valid=columns.get("valid"),
+            flaws=dict(json.loads(columns["flaws"].tobytes())) if "flaws" in columns else {},
         )
 
 

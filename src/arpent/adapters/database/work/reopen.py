@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sqlalchemy import Connection, delete, or_, select, update
 
 from arpent.adapters.database.schema import findings, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.domain.finding import INCOMPLETE, Verdict
+from arpent.domain.partition import to_retry
 
 TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLETE)
-"""Findings about features that another try may better."""
+"""`Finding.may_pass`, for the database."""
 
 
 def reopen(connection: Connection, job_id: str) -> None:
@@ -36,10 +36,7 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
         or_(findings.c.partition == number, findings.c.partition.is_(None)),
     )
     ids = connection.scalars(reasons).all()
-    rows = np.flatnonzero(np.isin(features.ids, np.array(ids, np.int64)))
-    if len(rows) < failed:  # the reasons are not all known: rather all of them once more than one too few
-        rows = np.arange(len(features))
-    again = features.take(rows)
+    again = to_retry(features, ids, failed)
     connection.execute(update(payloads).where(*payload).values(features=pack(again)))
     connection.execute(
         update(partitions)

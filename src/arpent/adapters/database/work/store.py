@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -42,9 +42,17 @@ class SqlWorkStore:
         self._engine = engine
         self._now = now
 
-    def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
+    def claim(
+        self,
+        now: datetime,
+        seconds: float,
+        *,
+        analyses: bool = True,
+        partitions: bool = True,
+        but: Collection[str] = (),
+    ) -> Lease | None:
         with reading(self._engine) as connection:  # most looks find nothing, and then nobody's write has to wait
-            candidates = claims.claimable(connection, now, analyses=analyses, partitions=partitions)
+            candidates = claims.claimable(connection, now, analyses=analyses, partitions=partitions, but=but)
         until = now + timedelta(seconds=seconds)
         for job_id, status in candidates:
             take = claims.take_analysis if status is Status.ANALYSING else claims.take_partition

@@ -20,21 +20,23 @@ CLOSE_SECONDS = 5.0
 class ProcessExecutor:
     """A fixed number of workers, each started when it is first needed, and kept."""
 
-    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
-        """`prepare` runs first in every worker (logging); picklable."""
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0) -> None:
+        """`prepare` runs first in every worker (logging); picklable. `spare`: workers that `slots` does not count, for
+        a runner that has one more ticket under way where one client has all places."""
         self._lock = Lock()
         self._closed = False
-        self._running: set[ProcessTicket] = set()
-        self._tickets: SimpleQueue[ProcessTicket | None] = SimpleQueue()
-        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers))
+        self._running: set[ProcessTicket[Outcome]] = set()
+        self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
+        self._workers = workers
+        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers + spare))
         for slot in self._slots:
             slot.start()
 
     @property
     def slots(self) -> int:
-        return len(self._slots)
+        return self._workers
 
-    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket:
+    def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket[Outcome]:
         ticket = ProcessTicket(function, lease)
         with self._lock:
             if self._closed:

@@ -2,68 +2,138 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from queue import SimpleQueue
+from contextlib import suppress
 from threading import Thread
+from typing import Any, Protocol
 
+from arpent.adapters.executors.processes.limits import NO_LIMITS, CallLimits
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker import Worker, opened
 from arpent.domain.boundary.unforeseen import panics_as_errors
-from arpent.domain.errors import EnvironmentFault, WorkerDied
+from arpent.domain.errors import EnvironmentFault, LimitExceeded, WorkerDied, WorldError
 
 STARTS = 3
 """So many workers in a row may end while they start; one that died idle comes on top."""
+FULL = 0.5
+"""A worker that still has this share of its memory after a call is replaced: the next call would have the rest only."""
+
+
+class Tickets(Protocol):
+    """Where slots get their work."""
+
+    def get(self) -> ProcessTicket[Any] | None:
+        """The next ticket, as soon as there is one; None: there will be none any more."""
 
 
 class Slot(Thread):
     """One ticket after the other, until there is None. Nobody else waits for its worker, or on what it holds."""
 
-    def __init__(self, tickets: SimpleQueue[ProcessTicket | None], prepare: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        prepare: Callable[[], None] | None,
+        limits: CallLimits = NO_LIMITS,
+        *,
+        free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
+        kept_ready: bool = False,
+    ) -> None:
+        """`free` is told when the slot can take another ticket after this one. `kept_ready`: it has a worker from the
+        start, and one that a ticket has cost is replaced before the next is taken."""
         super().__init__(name="arpent-slot", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
+        self._limits = limits
+        self._free = free
+        self._kept_ready = kept_ready
         self._worker: Worker | None = None
+        self._ending = False
 
     def run(self) -> None:
+        self._keep_ready()
         while (ticket := self._tickets.get()) is not None:
             try:
                 with panics_as_errors():
                     self._perform(ticket)
             except Exception as error:
                 ticket.settle(error)
+            self._keep_ready()
+            self._free(ticket)
         self.kill()
         self._bury()
+
+    def end(self) -> None:
+        """It starts no worker any more; from any thread."""
+        self._ending = True
 
     def kill(self) -> None:
         """End its worker, whatever it does; from any thread."""
         if (worker := self._worker) is not None:
             worker.kill()
 
-    def _perform(self, ticket: ProcessTicket) -> None:
+    def _perform(self, ticket: ProcessTicket[Any]) -> None:
         if not ticket.wanted:
             raise CancelledError
         parcel = ticket.parcel()
-        worker = self._ready(ticket)
+
+        def wanted() -> None:
+            if not ticket.wanted:
+                raise CancelledError
+
+        worker = self._ready(wanted)
         if not ticket.begin():
             return
+        began = time.monotonic()
+
+        def look() -> None:
+            wanted()
+            self._hold(worker, began, ticket.seconds)
+
         try:
             worker.give(parcel)
-            ticket.settle(opened(worker.answer(lambda: ticket.wanted)))
+            ticket.settle(_told(opened(worker.answer(look)), self._limits))
         except EOFError as error:
             raise WorkerDied(f"A worker process died ({self._bury()})") from error
-        except Exception:  # cancelled midway, or an answer that nobody understands
+        except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
             self.kill()
             self._bury()
             raise
 
-    def _ready(self, ticket: ProcessTicket) -> Worker:
+    def _hold(self, worker: Worker, began: float, seconds: float | None) -> None:
+        """Raises LimitExceeded."""
+        limits = self._limits
+        seconds = limits.seconds if seconds is None else seconds
+        if seconds is not None and time.monotonic() - began > seconds:
+            raise LimitExceeded(f"It took longer than the {seconds:g} s that it may take")
+        if limits.memory_mib is not None and worker.resident_mib() > limits.memory_mib:
+            raise _too_much(limits)
+
+    def _keep_ready(self) -> None:
+        """Have a worker that waits, if this slot keeps one, and none that has grown fat; whatever goes wrong is told to
+        the next ticket."""
+        worker, limit = self._worker, self._limits.memory_mib
+        if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:
+            self.kill()
+            self._bury()
+        if self._ending or not self._kept_ready:
+            return
+
+        def look() -> None:
+            if self._ending:
+                raise CancelledError
+
+        with suppress(WorldError, CancelledError):
+            self._ready(look)
+
+    def _ready(self, look: Callable[[], None]) -> Worker:
         """A worker that takes work: one that died idle, or while it started, costs nobody anything."""
         cause = ""
         for _ in range(1 + STARTS):
             try:
-                self._worker = self._worker or Worker(self._prepare)
-                self._worker.make_ready(lambda: ticket.wanted)
+                self._worker = self._worker or Worker(self._prepare, self._limits.memory_mib)
+                self._worker.make_ready(look)
             except EOFError:
                 cause = self._bury()
             except OSError as error:
@@ -77,3 +147,12 @@ class Slot(Thread):
     def _bury(self) -> str:
         worker, self._worker = self._worker, None
         return "" if worker is None else worker.bury()
+
+
+def _told(outcome: Any, limits: CallLimits) -> Any:
+    """A lack of memory in the worker is the limit's doing, where there is one."""
+    return _too_much(limits) if isinstance(outcome, MemoryError) and limits.memory_mib is not None else outcome
+
+
+def _too_much(limits: CallLimits) -> LimitExceeded:
+    return LimitExceeded(f"It needs more than the {limits.memory_mib} MiB of memory that it may have")

@@ -1,23 +1,27 @@
-"""Ticket: work for a worker process, asked for from the runner's thread and settled by the thread of a slot."""
+"""Ticket: work for a worker process, asked for from one thread and settled by the thread of a slot."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from typing import Any, Generic, TypeVar
 
 from arpent.domain.errors import WorldError
-from arpent.domain.partition import Outcome
-from arpent.domain.ports.jobs import Lease
+
+Answer = TypeVar("Answer")
 
 
-class ProcessTicket:
+class ProcessTicket(Generic[Answer]):
     """Work that waits for a worker, is with one, or has ended."""
 
-    def __init__(self, function: Callable[[Lease], Outcome], lease: Lease) -> None:
-        self._work = (function, lease)
+    def __init__(self, function: Callable[[Any], Answer], argument: object, seconds: float | None = None) -> None:
+        """Both are picklable: `function(argument)` runs in the worker. `seconds`: less than the worker's calls may
+        take."""
+        self.seconds = seconds
+        self._work = (function, argument)
         self._unwanted = False
-        self.future: Future[Outcome] = Future()
+        self.future: Future[Answer] = Future()
 
     # ---- for whoever wants it done
 
@@ -27,7 +31,7 @@ class ProcessTicket:
     def begun(self) -> bool:
         return self.future.running() or self.future.done()
 
-    def result(self) -> Outcome:
+    def result(self) -> Answer:
         try:
             return self.future.result()
         except CancelledError as error:
@@ -52,9 +56,9 @@ class ProcessTicket:
         """It goes to a worker; False: it was cancelled before."""
         return self.future.set_running_or_notify_cancel()
 
-    def settle(self, outcome: Outcome | Exception) -> None:
+    def settle(self, outcome: Answer | Exception) -> None:
         """The end of it, unless it was cancelled before it began."""
-        if not self.future.running() and not self.begin():
+        if self.future.cancelled() or not (self.future.running() or self.begin()):
             return
         if isinstance(outcome, Exception):
             self.future.set_exception(outcome)

@@ -11,18 +11,18 @@ import pickle
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from threading import Thread
 from traceback import format_exc
+from typing import Any
 
+from arpent.adapters.executors.processes.limits import limit_memory, resident_mib
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
-from arpent.domain.partition import Outcome
 
 LOOK_SECONDS = 0.1
-"""How often one who waits for a worker looks whether it lives and is still wanted; an answer wakes at once."""
+"""How often one who waits for a worker looks whether it lives and may go on; an answer wakes at once."""
 DEATH_SECONDS = 1.0
 """How long the death of a worker that has hung up may take, to learn its cause …"""
 KILL_SECONDS = 5.0
@@ -38,19 +38,21 @@ READY = b"ready"
 class Worker:
     """A process started afresh (spawn), and our end of its pipe, whose other end no third process has."""
 
-    def __init__(self, prepare: Callable[[], None] | None) -> None:
-        """`prepare` runs first in it; picklable. Raises OSError if the machine has no room for a process."""
+    def __init__(self, prepare: Callable[[], None] | None, memory_mib: int | None = None) -> None:
+        """`prepare` runs first in it; picklable. `memory_mib`: what it may have. Raises OSError if the machine has no
+        room for a process."""
         spawn = multiprocessing.get_context("spawn")
         self._link, theirs = spawn.Pipe()
         with theirs:  # so that it closes with the worker
-            self._process = spawn.Process(target=_live, args=(theirs, os.getpid(), prepare), daemon=True)
+            arguments = (theirs, os.getpid(), prepare, memory_mib)
+            self._process = spawn.Process(target=_live, args=arguments, daemon=True)
             self._process.start()
         self._ready = False
 
-    def make_ready(self, wanted: Callable[[], bool]) -> None:
-        """Wait until it takes work. Raises EOFError if it is dead, CancelledError."""
+    def make_ready(self, look: Callable[[], None]) -> None:
+        """Wait until it takes work. Raises EOFError if it is dead, and what `look` raises."""
         if not self._ready:
-            self._ready = self.answer(wanted) == READY
+            self._ready = self.answer(look) == READY
         elif not self._process.is_alive():
             raise EOFError
 
@@ -61,9 +63,11 @@ class Worker:
         except OSError as error:
             raise EOFError from error
 
-    def answer(self, wanted: Callable[[], bool]) -> bytes:
-        """The next message. Raises EOFError if it is dead, CancelledError once it is not wanted any more."""
-        while wanted():
+    def answer(self, look: Callable[[], None]) -> bytes:
+        """The next message. `look` is called now and then, and raises to end the waiting. Raises EOFError if the worker
+        is dead."""
+        while True:
+            look()
             alive = self._process.is_alive()
             if self._link.poll(LOOK_SECONDS if alive else 0):  # last words count
                 try:
@@ -72,7 +76,11 @@ class Worker:
                     raise EOFError from error
             if not alive:
                 raise EOFError
-        raise CancelledError
+
+    def resident_mib(self) -> float:
+        """Mebibytes of memory it has now."""
+        process = self._process.pid
+        return 0.0 if process is None else resident_mib(process)
 
     def kill(self) -> None:
         """From any thread."""
@@ -101,9 +109,8 @@ def _cause(code: int) -> str:
         return f"exit code {code}"
 
 
-def opened(answer: bytes) -> Outcome | Exception:
-    """What came of the work, or what it raised."""
-    outcome: Outcome | Exception
+def opened(answer: bytes) -> Any:
+    """What came of the work, or the Exception it raised."""
     outcome, where = pickle.loads(answer)
     if isinstance(outcome, Exception):
         outcome.add_note(where)  # here, since errors of ours take no notes along
@@ -113,11 +120,13 @@ def opened(answer: bytes) -> Outcome | Exception:
 # ---- inside ----------------------------------------------------------------------------------------------------
 
 
-def _live(link: Connection, parent: int, prepare: Callable[[], None] | None) -> None:
+def _live(link: Connection, parent: int, prepare: Callable[[], None] | None, memory_mib: int | None) -> None:
     # Ctrl-C reaches the whole group; the parent decides what ends and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if memory_mib is not None:
+        limit_memory(memory_mib)
     if prepare is not None:
         prepare()
     with suppress(EOFError, OSError):  # the parent hung up
@@ -130,8 +139,8 @@ def _done(parcel: bytes) -> bytes:
     """The pickled outcome of pickled work, or what it raised and where."""
     try:
         with panics_as_errors():
-            function, lease = pickle.loads(parcel)
-            return pickle.dumps((function(lease), ""))
+            function, argument = pickle.loads(parcel)
+            return pickle.dumps((function(argument), ""))
     except Exception as error:
         where = f"In the worker:\n{format_exc()}"
         try:

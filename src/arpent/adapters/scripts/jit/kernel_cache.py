@@ -32,12 +32,14 @@ class Kernel:
     code: LlvmKernel
     """Machine code."""
     missing: tuple[int | None, ...]
-    """Per output, then for all of them: which extra row tells whether it was missing; None: never."""
+    """Per output, then for all of them: which extra row tells whether it was missing; None: never. Then per output:
+    which tells whether undefined counts as 0 in it."""
     width: int
     """Rows that are the answer; the extra ones follow."""
 
     def run(self, columns: list[NDArray[np.generic]], values: NDArray[np.float64]) -> tuple[int, ...]:
-        """Fill `values` (width, N); how many samples lacked each output, and how many lacked all."""
+        """Fill `values` (width, N); how many samples lacked each output, how many lacked all, and in how
+        many undefined counts as 0, by output."""
         extra = sum(row is not None for row in self.missing)
         more = np.empty((extra, values.shape[1]))
         self.code.run(columns, [*values, *more])

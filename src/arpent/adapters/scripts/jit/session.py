@@ -18,10 +18,11 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
 from arpent.evalscript.compile import declared_outputs
 from arpent.evalscript.layout import MemoryLayout
+from arpent.evalscript.service_functions import SERVED
 
 _LOG = logging.getLogger("arpent.evalscript")
 _FIRST, _SPREAD, _ODD = 2048, 1024, 1024
-_ASKS_AGAIN = frozenset({"preProcessScenes", "updateOutput", "updateOutputMetadata"})
+_ASKS_AGAIN = frozenset(SERVED) - {"setup", "evaluatePixel"}
 
 
 class CompiledSession:
@@ -141,10 +142,21 @@ def _plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _notes(evalscript: Evalscript, missing: Sequence[int]) -> tuple[str, ...]:
-    """What the interpreter's loop notes of outputs that did not come back."""
+    """What the interpreter's loop notes of outputs that did not come back, or not whole."""
+    names = [name for name, _ in declared_outputs(evalscript)]
     lines = [
         f"output {name} was missing in what evaluatePixel returned for {count} samples"
-        for (name, _), count in zip(declared_outputs(evalscript), missing, strict=False)
+        for name, count in zip(names, missing, strict=False)
         if count
     ]
-    return (*lines, *([f"evaluatePixel returned nothing for {missing[-1]} samples"] if missing[-1] else []))
+    nothing, undefined = missing[len(names)], missing[len(names) + 1 :]
+    lines += [f"evaluatePixel returned nothing for {nothing} samples"] if nothing else []
+    return (
+        *lines,
+        *(
+            f"output {name} held undefined, which counts as 0 in an integer sampleType, in what evaluatePixel returned "
+            f"for {count} samples"
+            for name, count in zip(names, undefined, strict=True)
+            if count
+        ),
+    )

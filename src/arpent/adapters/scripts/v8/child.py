@@ -26,7 +26,8 @@ _DESCRIPTORS = 64
 _PARENT_DEATH_SIGNAL = 1
 _CAPABILITY_VERSION = 0x20080522
 _FUNCTIONS = (
-    "check", "load", "setup", "preprocess", "updateOutput", "allocate", "anchor", "attach", "begin", "run", "finish",
+    "check", "load", "setup", "preprocess", "filter", "updateOutput", "allocate", "anchor", "attach", "begin", "run",
+    "finish",
 )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ from arpent.evalscript.harness import harness
 from arpent.evalscript.layout import SEGMENTS, MemoryLayout, capacity_of
 from arpent.evalscript.outputs import counted, declared
 from arpent.evalscript.scenes import is_fusion, preprocessing, scene_fields, source_keys
-from arpent.evalscript.setup import check_version, read_setup
+from arpent.evalscript.service_functions import PARAMETER, has_parameter
+from arpent.evalscript.setup import check_defined, check_version, read_setup
 
 _SMALLEST, _LARGEST = 1 << 20, 1 << 26
 _HARNESSES = 32
@@ -35,9 +36,8 @@ class V8Session:
         self._log: list[str] = []
         functions = self._listed(dialogue.load(source), "functions")
         self._functions = frozenset(str(name) for name in functions)
-        if "setup" not in self._functions:
-            raise ScriptSetupError("the script defines no function setup()")
-        answer = self._ask("setup", kind=ScriptSetupError)
+        check_defined("setup", self._functions, source)
+        answer = self._set_up(source)
         if not isinstance(answer, dict):
             raise ScriptSetupError("setup() must return an object { input: [...], output: {...} }")
         self._evalscript = read_setup(
@@ -51,27 +51,45 @@ class V8Session:
         self._arena: Arena | None = None
         self._harnesses: dict[tuple[Evalscript, MemoryLayout], int] = {}
 
+    def _set_up(self, source: str) -> object:
+        """What setup() returned. Raises ScriptSetupError."""
+        try:
+            return self._ask("setup", kind=ScriptSetupError)
+        except ScriptSetupError as error:
+            if "Cannot read properties of undefined" in str(error) and has_parameter(source):
+                raise ScriptSetupError(f"{error.args[0]}: {PARAMETER}", error.line, error.column) from None
+            raise
+
     @property
     def evalscript(self) -> Evalscript:
         return self._evalscript
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
-        everything = tuple(tuple(range(len(group))) for group in scenes)
-        simple = all(entry.mosaicking is Mosaicking.SIMPLE for entry in self._evalscript.inputs)
-        if simple or "preProcessScenes" not in self._functions:
-            return everything
-        answer = self._listed(
-            self._ask("preprocess", preprocessing(self._evalscript, scenes, interval)), "preProcessScenes"
-        )
-        kept = []
-        if len(answer) != len(scenes):
-            raise ScriptExecutionError("the interpreter answered nonsense (preProcessScenes)")
-        for rows, group in zip(answer, scenes, strict=True):
-            listed = self._listed(rows, "preProcessScenes")
+        kept = tuple(tuple(range(len(group))) for group in scenes)
+        if all(entry.mosaicking is Mosaicking.SIMPLE for entry in self._evalscript.inputs):
+            return kept
+        for name, function in (("preProcessScenes", "preprocess"), ("filterScenes", "filter")):
+            if name in self._functions:
+                left = [[group[row] for row in rows] for group, rows in zip(scenes, kept, strict=True)]
+                chosen = self._chosen(name, function, left, interval)
+                kept = tuple(tuple(before[row] for row in rows) for before, rows in zip(kept, chosen, strict=True))
+        return kept
+
+    def _chosen(
+        self, name: str, function: str, scenes: Sequence[Sequence[Scene]], interval: Interval
+    ) -> list[list[int]]:
+        """Which of the scenes one of the script's functions keeps."""
+        answer = self._listed(self._ask(function, preprocessing(self._evalscript, scenes, interval)), name)
+        groups = [answer] if function == "filter" else answer
+        if len(groups) != len(scenes):
+            raise ScriptExecutionError(f"the interpreter answered nonsense ({name})")
+        chosen = []
+        for rows, group in zip(groups, scenes, strict=True):
+            listed = self._listed(rows, name)
             if not all(isinstance(row, int) and 0 <= row < len(group) for row in listed):
-                raise ScriptExecutionError("preProcessScenes returned scenes that it was not given")
-            kept.append(tuple(int(str(row)) for row in listed))
-        return tuple(kept)
+                raise ScriptExecutionError(f"{name} returned scenes that it was not given")
+            chosen.append([int(str(row)) for row in listed])
+        return chosen
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
         if "updateOutput" not in self._functions:

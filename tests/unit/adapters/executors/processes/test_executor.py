@@ -126,7 +126,7 @@ class TestProcesses:
         assert caught.value.transient
 
     def test_bring_back_what_cannot_travel(self, executor: ProcessExecutor) -> None:
-        with pytest.raises(ArpentError, match=r"^arpent failed here \(Peculiar\); the server's log has the details$"):
+        with pytest.raises(ArpentError, match=r"^arpent failed here \(Peculiar\); the server's log has the details"):
             wait_for(executor.submit(fail_peculiarly, lease()))
         with pytest.raises((AttributeError, pickle.PicklingError)):
             wait_for(executor.submit(lambda _: Outcome(done=0, failed=0), lease()))

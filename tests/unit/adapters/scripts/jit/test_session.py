@@ -157,6 +157,31 @@ def test_what_is_missing_is_noted_as_the_interpreter_notes_it(spy: Spy) -> None:
     np.testing.assert_array_equal(one.values, other.values)
 
 
+@pytest.mark.parametrize(
+    "pixel",
+    [
+        "return { x: [s.CLM, s.a], y: [s.CLM], dataMask: [1] }",
+        "return { x: s.a > 4 ? [s.a] : [s.a, 2], y: [s.a], dataMask: [1] }",
+        "return { x: [s.a > 4 ? s.CLM : s.a, s.a > 6 ? null : 3], y: [s.a > 2 ? undefined : 1], dataMask: [1] }",
+        "return s.a > 6 ? null : s.a > 4 ? { dataMask: [1] } : { x: [], y: [], dataMask: [1] }",
+        "return { x: [s.CLM * 2, s.CLM], y: [s.CLM + 1], dataMask: [s.CLM] }",
+        "const x = []; if (s.a > 4) x.push(s.a); return { x, y: [1], dataMask: [1] }",
+    ],
+)
+def test_undefined_counts_as_zero_in_integer_outputs_only(spy: Spy, pixel: str) -> None:
+    outputs = '{ id: "x", bands: 2, sampleType: "INT8" }, { id: "y", bands: 1 }, { id: "dataMask", bands: 1 }'
+    source = f'//VERSION=3\nfunction setup() {{ return {{ input: ["a"], output: [{outputs}] }} }}\n'
+    source += f"function evaluatePixel(s) {{ {pixel} }}"
+    with CompiledRuntime(spy, least=0).open(source) as session, spy.open(source) as plain:
+        one = session.evaluate(given(np.arange(9.0)), np.array([0, 9]))
+        asked = len(spy.calls)
+        other = plain.evaluate(given(np.arange(9.0)), np.array([0, 9]))
+    assert asked == 1, "only the referee asked the interpreter"
+    assert one.log == other.log != ()
+    np.testing.assert_array_equal(one.values, other.values)
+    assert (other.values[:2] == 0).any()
+
+
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8", "i8", "?", ">u2", ">f8"])
 @pytest.mark.parametrize("scale", [(1.0, 0.0), (0.0001, -0.1)])
 def test_kinds_and_strides(spy: Spy, kind: str, scale: tuple[float, float]) -> None:

@@ -1,0 +1,1 @@
+"""Features: the GeoPackage of a request, downloaded and read."""

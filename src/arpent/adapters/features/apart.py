@@ -1,0 +1,119 @@
+"""ApartFeatures: a FeatureSource that has files downloaded and parsed by a process that may die.
+
+What comes back is packed by us, batch after batch, in files of a folder of its own: as compact as the columns are, and
+no more than one batch is in memory twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as StillRunning
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from arpent.adapters.features.direct import DirectFeatures, joined
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, ReadingStopped, WorkerDied, WorldError
+from arpent.domain.feature import Features
+from arpent.domain.location import Location
+from arpent.domain.ports.execution import PendingCall
+
+Answer = TypeVar("Answer")
+Pack = Callable[[Features], bytes]
+Wish = tuple[Location, int | None, Path]
+"""Where the file lies, how many features it may have, and the folder for what comes of it."""
+
+LOOK_SECONDS = 1.0
+"""How often one who waits looks whether somebody still wants it."""
+
+
+class ApartFeatures:
+    """Thread-safe."""
+
+    def __init__(
+        self,
+        direct: DirectFeatures,
+        submit: Callable[[Callable[[Any], Any], object], PendingCall[Any]],
+        *,
+        pack: Pack,
+        unpack: Callable[[bytes], Features],
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`submit` runs a picklable function with a picklable argument elsewhere; `pack` is picklable, too."""
+        self._direct = direct
+        self._submit = submit
+        self._pack = pack
+        self._unpack = unpack
+        self._wanted = wanted
+
+    def features(self, location: Location, most: int | None = None) -> Features:
+        parts: list[Features] = []
+        with TemporaryDirectory(prefix="arpent-") as folder:
+
+            def take() -> None:
+                """What has come, while the rest is being read."""
+                while (path := _batch(Path(folder), len(parts))).exists():
+                    parts.append(self._unpack(path.read_bytes()))
+                    path.unlink()
+
+            wish: Wish = (location, most, Path(folder))
+            self._answer(location, partial(_spool, self._direct, self._pack), wish, take)
+            take()
+        return joined(location, iter(parts))
+
+    def feature(self, location: Location, feature: int) -> Features | None:
+        found = self._answer(location, partial(_one, self._direct, self._pack), (location, feature))
+        return None if found is None else self._unpack(found)
+
+    def _answer(
+        self,
+        location: Location,
+        function: Callable[[Any], Answer],
+        argument: object,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """What comes of the call. Raises ReadingStopped as soon as nobody wants it any more."""
+        call = self._submit(function, argument)
+        try:
+            while self._wanted():
+                try:
+                    answer: Answer = call.future.result(LOOK_SECONDS)
+                except StillRunning:
+                    if call.future.done():
+                        raise
+                    meanwhile()
+                    continue
+                return answer
+        except LimitExceeded as error:
+            raise FeaturesUnreadable(f"The GeoPackage {location.url} cannot be read. {error}") from error
+        except WorkerDied as error:
+            raise FeaturesUnreadable(
+                f"The GeoPackage {location.url} ends whoever reads it: {error}. Write it anew, with geopandas or "
+                "ogr2ogr, and look for odd geometries."
+            ) from error
+        except CancelledError as error:
+            raise WorldError("The reading of the features was cancelled", transient=True) from error
+        finally:
+            call.cancel()
+        raise ReadingStopped(f"The reading of {location.url} was stopped")
+
+
+def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
+    """In the other process: write every batch; how many there are."""
+    location, most, folder = wish
+    count = 0
+    for count, batch in enumerate(direct.batches(location, most), 1):
+        _batch(folder, count - 1).write_bytes(pack(batch))
+    return count
+
+
+def _one(direct: DirectFeatures, pack: Pack, wish: tuple[Location, int]) -> bytes | None:
+    """In the other process: one feature, packed."""
+    found = direct.feature(*wish)
+    return None if found is None else pack(found)
+
+
+def _batch(folder: Path, number: int) -> Path:
+    return folder / f"{number}.npz"

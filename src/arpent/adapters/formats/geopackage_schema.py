@@ -1,0 +1,134 @@
+"""Schema of a GeoPackage: looked at before GDAL is, so that no table computes what it holds while it is read."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from arpent.domain.errors import FeaturesUnreadable
+
+SECONDS = 20.0
+"""Longest that looking may take: it reads the schema, and a few rows of the GeoPackage's own tables."""
+STEPS = 10_000
+"""Steps of SQLite's machine between two looks at the clock."""
+MOST_OBJECTS = 10_000
+"""Tables, views, indices and triggers."""
+MOST_LENGTH = 64 << 20
+"""Bytes of a text or blob of the schema, and of a row."""
+FUNCTIONS = frozenset(
+    {
+        "abs", "ceil", "ceiling", "coalesce", "floor", "ifnull", "iif", "instr", "length", "like", "lower", "ltrim",
+        "max", "min", "nullif", "round", "rtrim", "substr", "substring", "trim", "typeof", "upper",
+    }
+)  # fmt: skip
+"""What a view may compute: its result is no longer than what goes in."""
+GENERATED = frozenset({2, 3})
+"""`hidden` in PRAGMA table_xinfo."""
+
+WAY_OUT = "Write the features into a table, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
+
+
+def check_tables(path: Path) -> None:
+    """Raises FeaturesUnreadable, naming it, if the GeoPackage's own tables or a feature table are not plain: virtual
+    tables, columns that are computed, views but those that select rows of one table, with others joined by their
+    primary key."""
+    try:
+        with _opened(path) as database:
+            kinds = _kinds(database)
+            for name, (kind, text) in kinds.items():
+                if name.startswith("gpkg_") and (kind != "table" or _is_virtual(text)):
+                    raise FeaturesUnreadable(f"The GeoPackage is damaged: {name!r} is not a table. {WAY_OUT}")
+            for layer, geometry in _layers(database) if "gpkg_geometry_columns" in kinds else ():
+                kind, text = kinds.get(layer.lower(), ("", ""))
+                if kind == "view":
+                    _check_view(database, layer, kinds)
+                elif kind:
+                    _check_table(database, layer, frozenset({geometry.lower(), "identifier"}), text)
+    except sqlite3.Error as error:
+        if "interrupted" in str(error):
+            reason = f"looking at its tables takes longer than {SECONDS:g} s"
+            raise FeaturesUnreadable(f"The GeoPackage cannot be read: {reason}. {WAY_OUT}") from None
+        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({error}).") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    end = time.monotonic() + SECONDS
+    address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_LENGTH)
+        database.text_factory = lambda text: text.decode("utf-8", "replace")
+        database.execute("PRAGMA trusted_schema=OFF")
+        yield database
+
+
+def _kinds(database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """Name in lower case → (table or view, its SQL)."""
+    rows = database.execute("SELECT type, name, sql FROM sqlite_master LIMIT ?", (MOST_OBJECTS + 1,)).fetchall()
+    if len(rows) > MOST_OBJECTS:
+        raise FeaturesUnreadable(f"The GeoPackage has more than {MOST_OBJECTS} tables and indices. {WAY_OUT}")
+    return {str(name).lower(): (str(kind), str(text or "")) for kind, name, text in rows if kind in ("table", "view")}
+
+
+def _layers(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Feature tables, and their columns of geometries."""
+    found = database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns LIMIT ?", (MOST_OBJECTS,))
+    return [(str(table), str(column)) for table, column in found]
+
+
+def _check_table(database: sqlite3.Connection, table: str, columns: frozenset[str] | None, text: str) -> None:
+    """`columns`: those that are read, in lower case; None: a view may read any, under another name."""
+    if _is_virtual(text):
+        raise FeaturesUnreadable(f"The table {table!r} is a virtual table, which is not read. {WAY_OUT}")
+    for row in database.execute(f"PRAGMA table_xinfo({_quoted(table)})"):
+        if row[6] in GENERATED and (columns is None or str(row[1]).lower() in columns):
+            raise FeaturesUnreadable(
+                f"The column {row[1]!r} of the table {table!r} is computed (GENERATED), which is not read. {WAY_OUT}"
+            )
+
+
+def _check_view(database: sqlite3.Connection, view: str, kinds: dict[str, tuple[str, str]]) -> None:
+    """SQLite itself tells what the view does: its authorizer and its plan; nothing of it is run."""
+    faults: list[str] = []
+    tables: set[str] = set()
+
+    def authorize(action: int, one: str | None, two: str | None, _database: str | None, _origin: str | None) -> int:
+        if action == sqlite3.SQLITE_RECURSIVE:
+            faults.append("is recursive")
+        elif action == sqlite3.SQLITE_FUNCTION and str(two).lower() not in FUNCTIONS:
+            faults.append(f"calls {two}()")
+        elif action == sqlite3.SQLITE_READ and one is not None:
+            tables.add(one)
+        return sqlite3.SQLITE_OK
+
+    database.set_authorizer(authorize)
+    try:
+        plan = [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN SELECT * FROM {_quoted(view)}")]
+    finally:
+        database.set_authorizer(None)
+    steps = [step for step in plan if not step.startswith("USE TEMP B-TREE FOR ORDER BY")]
+    joins = [step for step in steps if step.startswith("SEARCH ") and step.endswith("PRIMARY KEY (rowid=?)")]
+    reads = [step for step in steps if step.startswith(("SCAN ", "SEARCH ")) and step not in joins]
+    if len(reads) > 1 or len(reads) + len(joins) != len(steps) or not steps or "CONSTANT ROW" in str(reads):
+        faults.append("does more than select rows of one table")
+    if faults:
+        raise FeaturesUnreadable(
+            f"The feature table {view!r} is a view that {faults[0]}; only views that select rows of one table are "
+            f"read. {WAY_OUT}"
+        )
+    for table in sorted(tables - {view}):
+        if kinds.get(table.lower(), ("table", ""))[0] == "table":
+            _check_table(database, table, None, kinds.get(table.lower(), ("", ""))[1])
+
+
+def _is_virtual(text: str) -> bool:
+    return text.lstrip().upper().startswith("CREATE VIRTUAL")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,88 @@
+"""WKB: how deep and how large a geometry is, told from its bytes before a library follows them down."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+MOST_GEOMETRY_BYTES = 64 << 20
+"""Of one geometry: some four million vertices."""
+MOST_LEVELS = 64
+"""Collections inside collections."""
+_HEADER = 9
+"""Bytes of a collection's header: byte order, type, count. What is shorter than this per level is not that deep."""
+_POSITIONS, _RINGS = frozenset({2, 8}), frozenset({3, 17})
+_POINT = 1
+_EWKB_Z, _EWKB_M, _EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
+_ORDERS = {0: ">", 1: "<"}
+
+TOO_DEEP = "The geometry is nested too deep: more than {limit} collections inside one another; take its polygons out."
+TOO_LARGE = "The geometry has {size:,} bytes, more than the {limit:,} that one may have; simplify or divide it."
+
+
+def flaw_of(wkb: bytes) -> str | None:
+    """Why no library may see this geometry; None: it may. Bytes that are no geometry at all are none of our business:
+    the libraries find that out by themselves."""
+    if len(wkb) > MOST_GEOMETRY_BYTES:
+        return TOO_LARGE.format(size=len(wkb), limit=MOST_GEOMETRY_BYTES)
+    if len(wkb) <= _HEADER * MOST_LEVELS or _kind(wkb, 0)[0] in _SIMPLE:
+        return None
+    return TOO_DEEP.format(limit=MOST_LEVELS) if _too_deep(wkb) else None
+
+
+def flaws_of(ids: Iterable[int], wkbs: Iterable[bytes | None]) -> dict[int, str]:
+    """Primary key → flaw, of those that have one."""
+    found = ((key, flaw_of(wkb)) for key, wkb in zip(ids, wkbs, strict=True) if wkb is not None)
+    return {int(key): flaw for key, flaw in found if flaw is not None}
+
+
+_SIMPLE = _POSITIONS | _RINGS | {_POINT}
+
+
+def _kind(wkb: bytes, at: int, order: str = "<") -> tuple[int, int, int, str]:
+    """Type without dimensions, numbers per position, bytes of the header before a count, and byte order. A byte order
+    that is none leaves the one before as it was, as GEOS does it."""
+    order = _ORDERS.get(wkb[at], order)
+    (code,) = struct.unpack_from(order + "I", wkb, at + 1)
+    plain = code & 0x0FFFFFFF
+    dimensions = 2 + bool(code & _EWKB_Z) + bool(code & _EWKB_M) + (0, 1, 1, 2)[min(3, plain // 1000)]
+    return plain % 1000, dimensions, 9 if code & _EWKB_SRID else 5, order
+
+
+def _too_deep(wkb: bytes) -> bool:
+    """Walk over all parts, without recursion: per level how many are still to come. Bytes that end too soon, or make no
+    sense, end the walk: no library goes deeper there than what was walked."""
+    left = [1]
+    at, order = 0, "<"
+    try:
+        while left:
+            if not left[-1]:
+                left.pop()
+                continue
+            left[-1] -= 1
+            kind, dimensions, header, order = _kind(wkb, at, order)
+            at += header
+            if kind == _POINT:
+                at += 8 * dimensions
+                continue
+            (count,) = struct.unpack_from(order + "I", wkb, at)
+            at += 4
+            if kind in _POSITIONS:
+                at += 8 * dimensions * count
+            elif kind in _RINGS:
+                at = _after_rings(wkb, at, order, dimensions, count)
+            else:
+                left.append(count)
+                if len(left) > MOST_LEVELS:
+                    return True
+    except (struct.error, IndexError):
+        pass
+    return False
+
+
+def _after_rings(wkb: bytes, at: int, order: str, dimensions: int, count: int) -> int:
+    """Where the rings of a polygon end."""
+    for _ in range(count):
+        (positions,) = struct.unpack_from(order + "I", wkb, at)
+        at += 4 + 8 * dimensions * positions
+    return at

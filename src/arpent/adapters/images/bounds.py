@@ -1,0 +1,39 @@
+"""Bounds: what an image's header may say, so that nobody divides by zero or fills the memory by it."""
+
+from __future__ import annotations
+
+import math
+
+from arpent.domain.imagery.raster import Raster
+
+MOST_SIDE = 1 << 24
+"""Pixels along a side of an image: tables of columns and rows are made."""
+MOST_BLOCKS = 1 << 23
+"""Blocks of a level."""
+MOST_BLOCK_BYTES = 256 << 20
+"""Of one block, decoded, all bands that lie together in it."""
+MOST_BANDS = 65_535
+
+
+def fault_of(raster: Raster, together: int = 1) -> str | None:
+    """Why no pixel of it is read, in words; None: nothing is wrong. `together`: bands that lie together in a block."""
+    transform = raster.transform
+    if not all(math.isfinite(number) for number in transform) or not transform.determinant:
+        return "its georeference is not finite, or flat"
+    if not 1 <= raster.band_count <= MOST_BANDS:
+        return f"it has {raster.band_count} bands"
+    for level in raster.levels:
+        sides = (level.width, level.height, level.block_width, level.block_height)
+        if min(sides) < 1 or max(sides) > MOST_SIDE:
+            return (
+                f"it has {level.width} x {level.height} pixels, in blocks of {level.block_width} x {level.block_height}"
+            )
+        blocks = -(-level.width // level.block_width) * -(-level.height // level.block_height)
+        if blocks > MOST_BLOCKS:
+            return f"it has {blocks:,} blocks, more than {MOST_BLOCKS:,}"
+        size = level.block_width * level.block_height * raster.dtype.itemsize * together
+        if size > MOST_BLOCK_BYTES:
+            return (
+                f"one of its blocks takes {size:,} bytes, more than {MOST_BLOCK_BYTES >> 20} MiB: divide it into tiles"
+            )
+    return None

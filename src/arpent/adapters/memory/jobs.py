@@ -1,0 +1,81 @@
+"""JobStore: jobs as values in memory; a job read back carries its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from arpent.adapters.memory.tables import JobRow, Tables
+from arpent.domain.errors import Conflict, JobNotFound
+from arpent.domain.finding import Finding
+from arpent.domain.job import Job, Progress, Status, UserAction
+from arpent.domain.ports.jobs import SortKey
+
+BY_STATUS = (SortKey.STATUS, SortKey.STATUS_DESCENDING)
+DESCENDING = (SortKey.CREATED_DESCENDING, SortKey.STATUS_DESCENDING)
+
+
+class MemoryJobStore:
+    """Jobs of this process."""
+
+    def __init__(self, tables: Tables, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._tables = tables
+        self._now = now
+
+    def add(self, job: Job) -> None:
+        with self._tables.lock:
+            if job.id in self._tables.rows:
+                raise Conflict(f"There is a request {job.id} already")
+            self._tables.rows[job.id] = JobRow(job=_kept(job))
+
+    def get(self, job_id: str) -> Job:
+        with self._tables.lock:
+            row = self._tables.rows.get(job_id)
+            if row is None:
+                raise JobNotFound(f"There is no request {job_id}")
+            return self._told(row)
+
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        def rank(row: JobRow) -> tuple[str, datetime, str]:
+            return (row.job.status if sort in BY_STATUS else "", row.job.created, row.job.id)
+
+        with self._tables.lock:
+            rows = [row for row in self._tables.rows.values() if owner is None or row.job.owner == owner]
+            rows.sort(key=rank, reverse=sort in DESCENDING)
+            return tuple(self._told(row) for row in rows[offset : offset + count])
+
+    def save(self, job: Job) -> Job:
+        with self._tables.lock:
+            row = self._tables.rows.get(job.id)
+            if row is None or row.job.version != job.version:
+                raise Conflict(f"Request {job.id} was changed in the meantime")
+            # What a job is for, and whose it is, never changes.
+            stored = row.job
+            changed = replace(job, owner=stored.owner, body=stored.body, created=stored.created)
+            row.job = _kept(replace(changed, version=job.version + 1))
+            return self._told(row)
+
+    def findings(self, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+        with self._tables.lock:
+            row = self._tables.rows.get(job_id)
+            found = sorted(row.findings.items()) if row else []
+            return tuple(finding for _, (finding, _) in found[offset : offset + count])
+
+    def unsettled(self) -> tuple[str, ...]:
+        with self._tables.lock:
+            return tuple(job_id for job_id, row in self._tables.rows.items() if _is_unsettled(row))
+
+    def _told(self, row: JobRow) -> Job:
+        return replace(row.job, progress=row.progress(self._now()))
+
+
+def _kept(job: Job) -> Job:
+    """Without the progress, and with an estimate that nobody else can change."""
+    return replace(job, progress=Progress(), estimate=dict(job.estimate))
+
+
+def _is_unsettled(row: JobRow) -> bool:
+    if row.job.status is Status.ANALYSIS_DONE:
+        return row.job.user_action is UserAction.START
+    return row.job.status is Status.PROCESSING and all(each.finished for each in row.partitions.values())

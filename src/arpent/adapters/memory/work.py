@@ -1,0 +1,217 @@
+"""WorkStore: analyses and partitions in memory, handed out by lease; whoever holds the token may finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from arpent.adapters.memory.tables import NEVER, Claimable, JobRow, PartitionRow, Tables
+from arpent.domain.boundary.text import cleaned
+from arpent.domain.errors import LeaseLost
+from arpent.domain.finding import Finding
+from arpent.domain.job import Progress, Status
+from arpent.domain.partition import MOST_SUSPECTS, Outcome, Partition, halves, to_retry
+from arpent.domain.ports.jobs import Lease
+
+
+class MemoryWorkStore:
+    """Work of this process. Every look goes over all jobs, every progress over all partitions of one: for some
+    thousands of them, not for a country's."""
+
+    def __init__(self, tables: Tables, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._tables = tables
+        self._now = now
+
+    def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
+        until = now + timedelta(seconds=seconds)
+        with self._tables.lock:
+            for row in sorted(self._tables.rows.values(), key=lambda row: (row.served, row.job.created)):
+                lease = None
+                if analyses and row.job.status is Status.ANALYSING and row.is_free(now):
+                    lease = _take_analysis(row, until)
+                elif partitions and row.job.status is Status.PROCESSING:
+                    lease = _take_partition(row, now, until)
+                if lease is not None:
+                    row.served = now
+                    return lease
+        return None
+
+    def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
+        with self._tables.lock:
+            self._held(lease).leased_until = now + timedelta(seconds=seconds)
+
+    def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
+        with self._tables.lock:
+            row = self._analysing(lease)
+            row.partitions.clear()
+            row.findings.clear()
+        # One by one: they may come from a lazy reader, and nobody has to wait for it.
+        for each in partitions:
+            with self._tables.lock:
+                self._analysing(lease).partitions[each.number] = PartitionRow(
+                    number=each.number, features=each.features, size=len(each.features)
+                )
+        for finding in findings:
+            with self._tables.lock:
+                _note(self._analysing(lease), finding, None)
+
+    def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
+        now = self._now()
+        with self._tables.lock:
+            held, row = self._held(lease), self._tables.rows[lease.job_id]
+            held.token, held.failures = None, 0
+            if lease.partition is None:  # what may be analysed again has all its patience again
+                held.vanished = 0
+                row.job = replace(row.job, waiting_since=None, waiting_for=None)
+            if outcome is not None:
+                if isinstance(held, PartitionRow):
+                    _book(held, outcome, now)
+                number = None if lease.partition is None else lease.partition.number
+                for finding in outcome.findings:
+                    _note(row, finding, number)
+                row.job = replace(row.job, last_updated=now)
+            return row.progress(now)
+
+    def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
+        with self._tables.lock:
+            try:
+                held = self._held(lease)
+            except LeaseLost:
+                return
+            held.token = None
+            held.vanished += lost
+            if retry_at is None:
+                return
+            held.not_before = retry_at
+            if died and isinstance(held, PartitionRow):
+                held.deaths += 1
+            else:
+                held.failures += 1
+
+    def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
+        with self._tables.lock:
+            try:
+                held = self._held(lease)
+            except LeaseLost:
+                return
+            assert isinstance(held, JobRow), "a partition is released"
+            held.token, held.not_before = None, retry_at
+            held.failures += 1
+            held.job = replace(held.job, waiting_since=lease.waiting_since or now, waiting_for=cleaned(reason))
+
+    def cut(self, lease: Lease, deaths: int) -> bool:
+        with self._tables.lock:
+            part, row = self._held(lease), self._tables.rows[lease.job_id]
+            assert isinstance(part, PartitionRow), "an analysis is not cut"
+            origin = part.number if part.cut_from is None else part.cut_from
+            if len(part.features) < 2 or _suspects(row, origin) >= MOST_SUSPECTS:
+                return False
+            first, second = halves(part.features)
+            number = max(row.partitions) + 1
+            row.partitions[number] = PartitionRow(
+                number=number, features=second, size=len(second), round=part.round, deaths=deaths, cut_from=origin
+            )
+            part.features, part.size = first, part.size - len(second)
+            part.cut_from, part.deaths, part.vanished, part.failures = origin, deaths, 0, 0
+            part.token, part.not_before = None, NEVER
+            return True
+
+    def reopen(self, job_id: str) -> None:
+        with self._tables.lock:
+            row = self._tables.rows.get(job_id)
+            if row is None:
+                return
+            for part in row.partitions.values():
+                if not part.finished:
+                    part.failures = part.deaths = part.vanished = 0
+                    part.cut_from, part.not_before = None, NEVER
+                elif part.failed + part.incomplete > 0:
+                    _reopen(row, part)
+
+    def _held(self, lease: Lease) -> Claimable:
+        """What the lease is on. Raises LeaseLost."""
+        row = self._tables.rows.get(lease.job_id)
+        held: Claimable | None = row
+        if row is not None and lease.partition is not None:
+            held = row.partitions.get(lease.partition.number)
+        if held is None or held.token != lease.token:
+            raise LeaseLost(f"The lease on {_described(lease)} ran out, and somebody else has it or has finished it")
+        return held
+
+    def _analysing(self, lease: Lease) -> JobRow:
+        """Status too: an analyst who was overtaken must not replace partitions that are being processed."""
+        row = self._tables.rows.get(lease.job_id)
+        if row is None or row.token != lease.token or row.job.status is not Status.ANALYSING:
+            raise LeaseLost(f"The lease on {_described(lease)} ran out, or the analysis has ended")
+        return row
+
+
+def _take_analysis(row: JobRow, until: datetime) -> Lease:
+    """The version goes up so that whoever analysed it before, and slept through the lease, cannot save."""
+    token = row.take(until)
+    row.job = replace(row.job, version=row.job.version + 1)
+    return Lease(
+        job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished,
+        waiting_since=row.job.waiting_since,
+    )  # fmt: skip
+
+
+def _take_partition(row: JobRow, now: datetime, until: datetime) -> Lease | None:
+    free = (part for part in row.partitions.values() if not part.finished and part.is_free(now))
+    part = min(free, key=lambda part: (part.deaths, part.number), default=None)
+    if part is None:
+        return None
+    token = part.take(until)
+    partition = Partition(number=part.number, features=part.features, round=part.round, again=part.claims > 0)
+    part.claims += 1
+    return Lease(
+        job_id=row.job.id, token=token, partition=partition, attempt=part.failures + 1, deaths=part.deaths,
+        vanished=part.vanished,
+    )  # fmt: skip
+
+
+def _book(part: PartitionRow, outcome: Outcome, now: datetime) -> None:
+    part.finished, part.finished_at = True, now
+    part.handled = outcome.done + outcome.failed
+    part.seconds = sum(seconds for _, seconds in outcome.seconds)
+    part.done += outcome.done
+    part.failed += outcome.failed
+    part.incomplete += outcome.incomplete
+    part.processing_units += outcome.processing_units
+
+
+def _note(row: JobRow, finding: Finding, number: int | None) -> None:
+    """A later finding of the same kind about the same feature takes the place of the earlier."""
+    row.findings[finding.feature, finding.kind] = (finding, number)
+
+
+def _suspects(row: JobRow, origin: int) -> int:
+    """Parts of the partition `origin` that have no result (yet, or for good); parts of any while nothing has lived."""
+    parts = row.partitions.values()
+    any_lived = any(part.finished and part.done > 0 for part in parts)
+    family = (part for part in parts if (part.cut_from == origin if any_lived else part.cut_from is not None))
+    return sum(not part.finished or part.done == 0 for part in family)
+
+
+def _reopen(row: JobRow, part: PartitionRow) -> None:
+    mine = {
+        key: finding
+        for key, (finding, number) in row.findings.items()
+        if finding.may_pass and number in (part.number, None)
+    }
+    part.features = to_retry(
+        part.features, {finding.feature for finding in mine.values()}, part.failed + part.incomplete
+    )
+    part.done = part.size - len(part.features)
+    part.failed = part.incomplete = part.failures = part.deaths = part.vanished = 0
+    part.finished, part.cut_from, part.not_before = False, None, NEVER
+    part.round += 1
+    for key in mine:
+        if row.findings[key][1] == part.number:
+            del row.findings[key]
+
+
+def _described(lease: Lease) -> str:
+    work = "the analysis" if lease.partition is None else f"partition {lease.partition.number}"
+    return f"{work} of request {lease.job_id}"

@@ -1,0 +1,12 @@
+"""Size: an object that is too large is refused before any of it is read."""
+
+from __future__ import annotations
+
+from arpent.domain.errors import LimitExceeded
+from arpent.domain.location import Location
+
+
+def check_size(location: Location, size: int, most: int | None) -> None:
+    """Raises LimitExceeded if it has more than `most` bytes."""
+    if most is not None and size > most:
+        raise LimitExceeded(f"{location.url} has {size:,} bytes, more than the {most:,} that are read of it")

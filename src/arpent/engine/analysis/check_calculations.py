@@ -1,0 +1,54 @@
+"""Check of calculations: that every name in them is one of the script's, and every histogram fits its output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from arpent.domain.calculation import DEFAULT, Calculations
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.evalscript import DATA_MASK, Evalscript
+from arpent.evalscript.names import suggestion
+from arpent.zonal.histogram import check_histogram
+
+_NUMBERED = re.compile(r"B\d+")
+
+
+def check_calculations(evalscript: Evalscript, calculations: Calculations, *, lenient: bool) -> None:
+    """Raises InvalidRequest: a name that the script lacks would be left out without a word (sentinelhub.md 11), and a
+    histogram must fit its output's sample type."""
+    unknown = tuple(_unknown(evalscript, calculations))
+    if unknown:
+        raise InvalidRequest("; ".join(f"`{at}`: {fault}" for at, fault in unknown), unknown)
+    for output in evalscript.outputs:
+        for band in output.bands:
+            histogram = calculations.of(output.id, band).histogram
+            if histogram is not None:
+                check_histogram(histogram, output.sample_type, lenient=lenient)
+
+
+def _unknown(evalscript: Evalscript, calculations: Calculations) -> Iterator[tuple[str, str]]:
+    bands: Mapping[str, Sequence[str]] = {output.id: output.bands for output in evalscript.outputs}
+    for name, entry in calculations.outputs.items():
+        if name in bands:
+            known = bands[name]
+        elif name == DEFAULT:
+            known = [band for names in bands.values() for band in names]
+        else:
+            if name != DATA_MASK:  # declared by setup(), but never reported
+                yield f"calculations->{name}", _lacking("output", name, [*bands, DEFAULT])
+            continue
+        for kind, wishes in (("histograms", entry.histograms), ("statistics", entry.percentiles)):
+            for band in wishes:
+                if band not in known and band != DEFAULT and not _may_come(band, evalscript):
+                    at = f"calculations->{name}->{kind}->{band}"
+                    yield at, _lacking("band", band, [*dict.fromkeys(known), DEFAULT])
+
+
+def _may_come(band: str, evalscript: Evalscript) -> bool:
+    """Whether updateOutput may yet make such a band."""
+    return "updateOutput" in evalscript.functions and _NUMBERED.fullmatch(band) is not None
+
+
+def _lacking(kind: str, name: str, known: Sequence[str]) -> str:
+    return f"the script has no {kind} '{name}'{suggestion(name, known) or '.'} There is {', '.join(known)}"

@@ -1,0 +1,127 @@
+"""Budget: what a request will take of memory, worked out before any of it is allocated; and what would do instead.
+
+The figures are upper bounds for what the engine allocates per sample, measured (docs/adr/0009-bulkhead.md): a request
+that passes stays within its process, whose own limit is the second line only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from arpent.domain.calculation import Calculations
+from arpent.domain.errors import LimitExceeded
+from arpent.domain.evalscript import Evalscript
+from arpent.domain.grid import Grids
+from arpent.engine.services import Allowance
+
+MEBIBYTE = 1 << 20
+BASE_MIB = 400
+"""What a process takes before its first sample."""
+SAMPLE_BYTES = 100
+"""Per sample, whatever is read: its place in the grid, on the source grids, in the statistics."""
+SCENE_BYTES = 4
+"""Per sample and scene: mask and origin."""
+BAND_BYTES = 8
+"""Per sample, scene and band: the number, and its copy for the script."""
+OUTPUT_BYTES = 16
+"""Per sample and band that the script returns: a double, and what the statistics make of it."""
+KEPT_BYTES = 8
+"""More for each of the two where what the script saw and returned is kept to be shown."""
+MOST_ANSWER_NUMBERS = 1_000_000
+"""Numbers of one answer."""
+STATISTICS = 6
+"""Numbers that every band reports: min, max, mean, stDev and two counts."""
+BIN_NUMBERS = 3
+"""Numbers of a bin: two edges and a count."""
+
+
+def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> None:
+    """Raises LimitExceeded if the answer would hold more than MOST_ANSWER_NUMBERS."""
+    count = 0
+    for output in evalscript.outputs:
+        for band in output.bands:
+            wish = calculations.of(output.id, band)
+            bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
+            count += STATISTICS + len(wish.percentiles) + BIN_NUMBERS * bins
+    most = MOST_ANSWER_NUMBERS
+    if count > most:
+        raise LimitExceeded(
+            f"One interval of the answer would hold {count:,} numbers, more than the {most:,} that it may have: ask "
+            "for fewer output bands, percentiles or bins."
+        )
+    if count * intervals > most:
+        raise LimitExceeded(
+            f"The answer would hold {count * intervals:,} numbers, {count:,} for each of {intervals} intervals, more "
+            f"than the {most:,} that it may have: {most // count} such intervals would do, or fewer output bands, "
+            "percentiles or bins."
+        )
+
+
+def _bins(count: int | None, edges: int) -> int:
+    return count if count is not None else max(0, edges - 1)
+
+
+def check_grid(grids: Grids, evalscript: Evalscript, bands: Sequence[int], allowance: Allowance) -> None:
+    """Before samples are worked out: a grid that would be too much even with one scene per input (`bands`: how many
+    each reads). Raises LimitExceeded."""
+    check_scenes(grids, evalscript, bands, [1] * len(bands), allowance)
+
+
+def check_scenes(
+    grids: Grids, evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], allowance: Allowance
+) -> None:
+    """Before pixels are read: per input, how many bands and scenes. Raises LimitExceeded."""
+    samples = int(grids.sample_count.sum())
+    depth = max([1, *scenes])
+    if samples * depth > allowance.samples:
+        raise _refused(
+            f"{_described(samples, depth)} more than the {allowance.samples:,} that a request may hold",
+            allowance.samples // depth, grids, depth,
+        )  # fmt: skip
+    kept = KEPT_BYTES if allowance.kept else 0
+    each = SAMPLE_BYTES + (OUTPUT_BYTES + 2 * kept) * evalscript.width
+    each += sum(count * (SCENE_BYTES + (BAND_BYTES + kept) * wide) for count, wide in zip(scenes, bands, strict=True))
+    room = max(1, (allowance.memory_mib - BASE_MIB) * MEBIBYTE)
+    if samples * each > room:
+        need = BASE_MIB + samples * each // MEBIBYTE
+        raise _refused(
+            f"{_described(samples, depth)} {sum(bands)} input and {evalscript.width} output bands, which may take "
+            f"{need:,} MiB of memory, more than the {allowance.memory_mib:,} that a request may have",
+            room // each, grids, depth,
+        )  # fmt: skip
+
+
+def _described(samples: int, depth: int) -> str:
+    scenes = f" in each of {depth} scenes" if depth > 1 else ""
+    return f"The request holds {samples:,} samples{scenes},"
+
+
+def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded:
+    """With the number of samples that would do, and other ways out."""
+    would_do = max(1, would_do)
+    wide, high = int(grids.width[0]), int(grids.height[0])
+    shrink = math.sqrt(would_do / (wide * high))
+    width, height = math.floor(wide * shrink), math.floor(high * shrink)
+    if not width:
+        width, height = 1, min(high, would_do)
+    elif not height:
+        width, height = min(wide, would_do), 1
+    extent = (grids.bounds[0, 2:] - grids.bounds[0, :2]).tolist()
+    resolution = ", ".join(
+        f"{name} {_above(side / count)}"
+        for name, side, count in zip(("resx", "resy"), extent, (width, height), strict=True)
+    )
+    shorter = ", or shorter intervals" if depth > 1 else ""
+    return LimitExceeded(
+        f"{why}. {width * height:,} samples would do: {resolution}, or width {width}, height {height}{shorter}; or send"
+        " it as a batch request."
+    )
+
+
+def _above(number: float) -> str:
+    """Four digits, rounded up."""
+    if not number > 0:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(number)) - 3)
+    return f"{math.ceil(number / step) * step:.12g}"

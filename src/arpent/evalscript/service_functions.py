@@ -1,0 +1,69 @@
+"""Service functions: every name by which the real service ever called a script, or let itself be called, and what
+becomes of it here (sentinelhub.md 5, 11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+SERVED: Mapping[str, str] = {
+    "setup": "says what goes in and comes out",
+    "evaluatePixel": "is called for every sample",
+    "preProcessScenes": "chooses scenes",
+    "filterScenes": "chooses scenes, the older way",
+    "updateOutput": "sets numbers of bands",
+    "updateOutputMetadata": "is called at the end",
+}
+"""Functions that a script may define and arpent calls."""
+CHOOSE_SCENES = frozenset({"preProcessScenes", "filterScenes"})
+"""Those that are asked which scenes are read; with SIMPLE mosaicking there is nothing to ask."""
+BEFORE_PIXELS = ("setup", "preProcessScenes", "filterScenes", "updateOutput")
+"""Those that run before evaluatePixel."""
+OLDER: Mapping[str, str] = {
+    "setInputComponents": (
+        'it is of version 1; in version 3 setup() returns the names of the bands: return { input: ["B04", "dataMask"], '
+        "output: [...] }"
+    ),
+    "setOutputComponentCount": (
+        'it is of version 1; in version 3 setup() returns the outputs: output: [{ id: "index", bands: 1 }, '
+        '{ id: "dataMask", bands: 1 }]'
+    ),
+    "HighlightCompressVisualizerSingle": (
+        "it is of version 1; write new HighlightCompressVisualizer(min, max), whose process(value) takes one value"
+    ),
+}
+"""What the service offered to scripts of versions 1 and 2, and what to write instead."""
+ONE_SOURCE = (
+    "filterScenes(scenes) is older than data fusion, so nothing says which of several inputs its scenes belong to; "
+    "write preProcessScenes(collections) and filter collections.<datasource>.scenes.orbits or .tiles"
+)
+"""Why a script with several inputs may not define filterScenes."""
+PARAMETER = (
+    'setup() has a parameter, as in versions 1 and 2; in version 3 it has none, and bands are named: input: ["B04"]'
+)
+_WITH_PARAMETER = re.compile(
+    r"\bsetup\s*(?:=\s*(?:function\b)?\s*)?\(\s*[A-Za-z_$]|\bsetup\s*=\s*[A-Za-z_$][\w$]*\s*=>"
+)
+_UNDEFINED = re.compile(r"^ReferenceError: ([\w$]+) is not defined")
+_ALIKE = 0.8
+
+
+def advice(message: str) -> str:
+    """The message of an exception; what to write instead, if it is about something that only older versions had."""
+    found = _UNDEFINED.match(message)
+    return f"{message}: {OLDER[found[1]]}" if found and found[1] in OLDER else message
+
+
+def has_parameter(source: str) -> bool:
+    """Whether setup is written with a parameter: it reads bands from it, and finds undefined."""
+    return _WITH_PARAMETER.search(source) is not None
+
+
+def meant(name: str) -> str | None:
+    """The service function whose name this nearly is; None: it is none, or it is that name."""
+    if name in SERVED:
+        return None
+    lower = {each.lower(): each for each in SERVED}
+    near = get_close_matches(name.lower(), list(lower), n=1, cutoff=_ALIKE)
+    return lower[near[0]] if near else None

@@ -1,0 +1,48 @@
+"""Setup fields: which there are, what version 2 called them, and what is said of others (sentinelhub.md 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from arpent.domain.errors import ScriptSetupError
+from arpent.evalscript.names import suggestion
+
+_KEYS: Mapping[str, Sequence[str]] = {
+    "": ("input", "output", "mosaicking"),
+    "input": ("bands", "units", "datasource", "mosaicking", "metadata"),
+    "output": ("id", "bands", "sampleType", "nodataValue"),
+}
+"""Part of setup()'s answer → the fields that it may have (sentinelhub.md 5.1)."""
+_VERSION_2 = {
+    "components": ("", 'input: ["B04", "dataMask"]'),
+    "componentCount": ("output", "bands"),
+    "temporal": ("", 'mosaicking: "ORBIT"'),
+}
+"""Field of version 2 → where it stood, and what version 3 has instead."""
+
+
+def _parts(declared: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    yield "", declared
+    for name in ("input", "output"):
+        given = declared.get(name)
+        for entry in given if isinstance(given, list) else [given]:
+            if isinstance(entry, dict):
+                yield name, entry
+
+
+def check_version_2(declared: Mapping[str, object]) -> None:
+    """Refuse what version 3 would ignore without a word. Raises ScriptSetupError."""
+    for part, entry in _parts(declared):
+        for name, (place, instead) in _VERSION_2.items():
+            if place == part and entry.get(name) and instead.split(":")[0] not in entry:
+                where = f"setup().{part}" if part else "setup()"
+                raise ScriptSetupError(f"{where}: `{name}` is of version 2; in version 3 write {instead}")
+
+
+def ignored_fields(declared: Mapping[str, object]) -> Iterator[str]:
+    """What to say of fields that nobody knows."""
+    for part, entry in _parts(declared):
+        for name in entry:
+            if name not in _KEYS[part]:
+                where = f"setup().{part}.{name}" if part else f"setup().{name}"
+                yield f"{where} is not known and therefore ignored{suggestion(name, _KEYS[part])}"

@@ -1,0 +1,176 @@
+"""Features that another process reads: the same as read here, and whatever ends that process ends nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.adapters.database.work.payload import pack, unpack
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features.apart import ApartFeatures
+from arpent.adapters.features.direct import DirectFeatures
+from arpent.adapters.objects.folder import FolderObjects
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, ReadingStopped, StorageNotFound
+from arpent.domain.feature import Features
+from arpent.domain.location import Location
+
+HANG = 60.0
+FILE = Location(scheme="s3", bucket="fields", key="parcels.gpkg")
+BATCH = 3
+
+
+def made(ids: range) -> Features:
+    corners = np.array(ids, np.float64)
+    geometries = shapely.box(corners, 50, corners + 1, 51)
+    geometries[0] = None
+    return Features(
+        crs=CRS.from_epsg(4326),
+        ids=np.array(ids, np.int64),
+        identifiers=tuple(None if each % 2 else f"parcel {each}" for each in ids),
+        geometries=geometries,
+        flaws={ids[0]: "The geometry is nested too deep."},
+    )
+
+
+def read(path: Path) -> Iterator[Features]:
+    """As many features as the file has bytes."""
+    count = path.stat().st_size
+    for start in range(1, count + 1, BATCH):
+        yield made(range(start, min(start + BATCH, count + 1)))
+
+
+def read_one(path: Path, feature: int) -> Features | None:
+    return made(range(feature, feature + 1)) if 0 < feature <= path.stat().st_size else None
+
+
+def crash(path: Path) -> Iterator[Features]:
+    yield from read(path)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def never_end(path: Path) -> Iterator[Features]:
+    yield from read(path)
+    time.sleep(HANG)
+
+
+def without_end(path: Path) -> Iterator[Features]:
+    while True:
+        yield from read(path)
+
+
+def take_memory(path: Path) -> Iterator[Features]:
+    yield made(range(1, int(np.ones(1 << 30).sum())))
+
+
+def refuse(path: Path) -> Iterator[Features]:
+    raise FeaturesUnreadable("The file is not a GeoPackage.")
+    yield from read(path)
+
+
+@pytest.fixture
+def direct(tmp_path: Path) -> DirectFeatures:
+    (tmp_path / "fields").mkdir()
+    (tmp_path / "fields" / FILE.key).write_bytes(bytes(10))
+    return DirectFeatures(objects=FolderObjects(tmp_path), read=read, read_one=read_one, most_bytes=100, most_rows=1000)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessBulkhead]:
+    limits = CallLimits(seconds=3.0, memory_mib=600)
+    processes = ProcessBulkhead(1, limits, queue=9, kept_ready=False)
+    yield processes
+    processes.close()
+
+
+Open = Callable[..., ApartFeatures]
+
+
+@pytest.fixture
+def opened(direct: DirectFeatures, processes: ProcessBulkhead) -> Open:
+    def opened(reader: Callable[[Path], Iterator[Features]] = read, **options: object) -> ApartFeatures:
+        submit = partial(processes.submit, "me")
+        return ApartFeatures(replace(direct, read=reader), submit, pack=pack, unpack=unpack, **options)  # type: ignore[arg-type]
+
+    return opened
+
+
+def same(one: Features, other: Features) -> bool:
+    return (
+        one.ids.tolist() == other.ids.tolist()
+        and one.identifiers == other.identifiers
+        and one.flaws == other.flaws
+        and one.crs == other.crs
+        and [str(each) for each in one.geometries] == [str(each) for each in other.geometries]
+    )
+
+
+def test_they_are_the_same(direct: DirectFeatures, opened: Open) -> None:
+    here, there = direct.features(FILE), opened().features(FILE)
+    assert here.ids.tolist() == list(range(1, 11))
+    assert sorted(here.flaws) == [1, 4, 7, 10]
+    assert same(here, there)
+    one = opened().feature(FILE, 5)
+    assert one is not None
+    assert same(made(range(5, 6)), one)
+    assert opened().feature(FILE, 11) is None
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (crash, "ends whoever reads it.*SIGSEGV"),
+        (never_end, "longer than the 3 s"),
+        (without_end, "more than the 1000 features"),
+        (take_memory, "more than the 600 MiB"),
+        (refuse, "not a GeoPackage"),
+    ],
+)
+def test_a_file_that_ends_its_reader_ends_nobody_else(opened: Open, reader: object, words: str) -> None:
+    with pytest.raises(FeaturesUnreadable, match=words):
+        opened(reader).features(FILE)
+    assert len(opened().features(FILE)) == 10
+
+
+def test_what_nobody_wants_is_not_read_to_its_end(opened: Open) -> None:
+    wanted = iter([True, False])
+    with pytest.raises(ReadingStopped):
+        opened(never_end, wanted=lambda: next(wanted)).features(FILE)
+    assert len(opened().features(FILE)) == 10
+
+
+def test_limits_of_bytes_and_rows(direct: DirectFeatures, opened: Open) -> None:
+    with pytest.raises(FeaturesUnreadable, match="more than the 9 features"):
+        opened().features(FILE, 9)
+    with pytest.raises(FeaturesUnreadable, match="more than the 9 features"):
+        replace(direct, most_rows=9).features(FILE, 50)
+    with pytest.raises(LimitExceeded, match="10 bytes, more than the 9"):
+        replace(direct, most_bytes=9).features(FILE)
+
+
+def test_an_empty_file_and_none(direct: DirectFeatures, opened: Open, tmp_path: Path) -> None:
+    (tmp_path / "fields" / FILE.key).write_bytes(b"")
+    for source in (direct, opened()):
+        with pytest.raises(FeaturesUnreadable, match="holds no features"):
+            source.features(FILE)
+        with pytest.raises(StorageNotFound):
+            source.features(FILE.at("other.gpkg"))
+
+
+def test_nothing_is_left_behind(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = sorted(tmp_path.iterdir())
+    opened().features(FILE)
+    with pytest.raises(FeaturesUnreadable):
+        opened(refuse).features(FILE)
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,180 @@
+"""Odd headers: every one ends as AssetUnreadable, within bounded time and memory, whatever it says of itself."""
+
+from __future__ import annotations
+
+import random
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from arpent.adapters.images import bounds, tiff_directories
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.ports.imagery import Block
+from tests.support.cogs import formula, write
+
+HANG = 20.0
+"""Seconds after which a reader counts as hanging, on the slowest machine."""
+MUTATIONS = 400
+Harm = Callable[[bytearray], None]
+TAGS = {"width": 256, "height": 257, "bits": 258, "tile_width": 322, "tile_height": 323}
+OFFSETS, LENGTHS, SCALE = 324, 325, 33550
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("image") / "plain.tif"
+    write(path, formula(64, 64), tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def reader() -> Iterator[CogReader]:
+    reader = CogReader()
+    yield reader
+    reader.close()
+
+
+def directory(image: bytes) -> tuple[int, int]:
+    """Where the first directory lies, and how many tags it has."""
+    (at,) = struct.unpack_from("<I", image, 4)
+    return at, struct.unpack_from("<H", image, at)[0]
+
+
+def entry(image: bytearray, tag: int) -> int:
+    """Where a tag's entry lies."""
+    at, tags = directory(image)
+    return next(
+        place for place in range(at + 2, at + 2 + 12 * tags, 12) if struct.unpack_from("<H", image, place)[0] == tag
+    )
+
+
+def say(**values: int) -> Harm:
+    """Tags by name, each with one number of 32 bits."""
+
+    def harm(image: bytearray) -> None:
+        for name, value in values.items():
+            struct.pack_into("<HII", image, entry(image, TAGS[name]) + 2, 4, 1, value)
+
+    return harm
+
+
+def count(tag: int, values: int) -> Harm:
+    """A tag that says it has so many values."""
+    return lambda image: struct.pack_into("<I", image, entry(image, tag) + 4, values)
+
+
+def following(image: bytearray, at: int) -> None:
+    start, tags = directory(image)
+    struct.pack_into("<I", image, start + 2 + 12 * tags, at)
+
+
+def circle(image: bytearray) -> None:
+    following(image, directory(image)[0])
+
+
+def circle_of_two(image: bytearray) -> None:
+    end = len(image)
+    following(image, end)
+    image += struct.pack("<HI", 0, directory(image)[0])
+
+
+def endless_chain(image: bytearray) -> None:
+    following(image, len(image))
+    for _ in range(200_000):
+        image += struct.pack("<HI", 0, len(image) + 6)
+    image[-4:] = bytes(4)
+
+
+def many_tags(image: bytearray) -> None:
+    struct.pack_into("<H", image, directory(image)[0], 65_535)
+
+
+def beyond_the_end(image: bytearray) -> None:
+    struct.pack_into("<I", image, 4, 0xFFFFFFF0)
+
+
+def no_scale(image: bytearray) -> None:
+    (values,) = struct.unpack_from("<I", image, entry(image, SCALE) + 8)
+    struct.pack_into("<3d", image, values, float("nan"), 0.0, 0.0)
+
+
+HARMS: dict[str, Harm] = {
+    "a directory that points to itself": circle,
+    "two that point to each other": circle_of_two,
+    "200,000 directories": endless_chain,
+    "65,535 tags": many_tags,
+    "a directory beyond the end": beyond_the_end,
+    "a tag of 4 billion values": count(OFFSETS, 0xFFFFFFFF),
+    "no pixels across": say(width=0),
+    "no pixels down": say(height=0),
+    "4 billion pixels across": say(width=0xFFFFFFFF),
+    "tiles without width": say(tile_width=0),
+    "tiles of 65,520 x 65,520": say(tile_width=65_520, tile_height=65_520),
+    "pixels of 0 bits": say(bits=0),
+    "a scale that is no number": no_scale,
+    "fewer places than blocks": count(OFFSETS, 3),
+}
+
+
+def use(reader: CogReader, path: Path) -> None:
+    """Everything that an image is used for."""
+    reader.describe(str(path))
+    list(reader.read([(str(path), [Block(level=0, row=3, column=3)])]))
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_no_reader_survives_is_named(image: bytes, reader: CogReader, tmp_path: Path, harm: str) -> None:
+    harmed = bytearray(image)
+    HARMS[harm](harmed)
+    path = tmp_path / "odd.tif"
+    path.write_bytes(harmed)
+    began = time.monotonic()
+    with pytest.raises(AssetUnreadable, match=r"image .*odd\.tif") as caught:
+        use(reader, path)
+    assert time.monotonic() - began < HANG
+    assert not caught.value.transient
+
+
+def test_mutated_images_raise_nothing_else(image: bytes, reader: CogReader, tmp_path: Path) -> None:
+    dice = random.Random(12)
+    start, tags = directory(image)
+    ends: set[str] = set()
+    for number in range(MUTATIONS):
+        harmed = bytearray(image)
+        for _ in range(dice.randint(1, 4)):
+            place = dice.choice((dice.randrange(8), start + dice.randrange(12 * tags), dice.randrange(len(image))))
+            harmed[place] = dice.choice((0, 1, 127, 255, dice.randrange(256)))
+        path = tmp_path / f"{number}.tif"
+        path.write_bytes(harmed)
+        began = time.monotonic()
+        try:
+            level = reader.describe(str(path)).levels[0]
+            across, down = -(-level.width // level.block_width), -(-level.height // level.block_height)
+            blocks = [Block(level=0, row=row, column=column) for row in range(down)[:4] for column in range(across)[:4]]
+            list(reader.read([(str(path), blocks)]))
+            ends.add("read")
+        except AssetUnreadable:
+            ends.add("unreadable")
+        assert time.monotonic() - began < HANG
+        path.unlink()
+    assert ends == {"read", "unreadable"}
+
+
+def test_a_packed_block_that_is_far_too_long(image: bytes, reader: CogReader, tmp_path: Path) -> None:
+    harmed = bytearray(image)
+    struct.pack_into("<HII", harmed, entry(harmed, LENGTHS) + 2, 4, 16, len(harmed))
+    harmed += struct.pack("<16I", *[1 << 20] * 16) + bytes(2 << 20)
+    (tmp_path / "long.tif").write_bytes(harmed)
+    with pytest.raises(AssetUnreadable, match="more than it could need"):
+        use(reader, tmp_path / "long.tif")
+
+
+def test_real_images_are_far_from_the_bounds() -> None:
+    """A tile of an MGRS square as one strip, its overviews and masks, and blocks of 16 x 16: none is refused."""
+    assert bounds.MOST_BLOCK_BYTES > 10_980**2 * 2
+    assert bounds.MOST_BLOCKS > (10_980 // 16) ** 2
+    assert tiff_directories.MOST_DIRECTORIES > 2 * 16

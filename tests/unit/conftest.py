@@ -1,0 +1,27 @@
+"""Unit tests of the domain touch no disk; those of what stands on a disk may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.no_disk import no_disk
+
+UNIT = Path(__file__).parent
+ON_DISK = (
+    "adapters/", "cli/", "landscape/", "server/", "engine/test_explain.py", "engine/test_isolation.py",
+    "engine/test_unforeseen.py", "jobs/test_boundaries.py", "test_settings.py",
+)  # fmt: skip
+"""How their paths begin; those of the engine run over images, the one of jobs over databases."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def guarded_disk(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that writes fails, and says what."""
+    if request.path.relative_to(UNIT).as_posix().startswith(ON_DISK):
+        yield
+        return
+    with no_disk():
+        yield
