@@ -1,4 +1,4 @@
-"""Mutated requests and files, from a seed that is drawn and printed (README.md): nothing dies, hangs or shows itself."""
+"""Mutated requests and files, from a seed that is printed (README.md): nothing dies, hangs or shows itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_requests(running: tuple[Server, str], kind: str) -> None:
     assert requests.get(f"{server.url}/healthz", timeout=10).ok
     headers = {"Authorization": f"Bearer {token}"}
     assert requests.get(f"{server.batch}?count=100", headers=headers, timeout=10).status_code == 200
-    assert "failed\n" not in server.log.replace("Traceback", "failed\n"), server.log[-3000:]
+    assert "Traceback" not in server.log, server.log[server.log.index("Traceback") :][:6000]
 
 
 @pytest.fixture(scope="module")
