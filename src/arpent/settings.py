@@ -32,6 +32,14 @@ POD = "KUBERNETES_SERVICE_HOST"
 """There in every pod of Kubernetes, beside variables named after the services of its namespace: after `arpent`, too."""
 SHORTEST_KEY = 32
 """Bytes of a key that signs tokens."""
+LEAST_SIGNS = 8
+"""Different signs of such a key; a random one of hexadecimal digits has about 14."""
+PLACEHOLDER = re.compile(
+    "change(me|this|it|in)|replace(me|this|with|it)|placeholder|example|yoursecret|yourkey|yourown|secretkey|secrethere"
+    "|supersecret|notsecret|insecure|(atleast|minimum)?32(random)?(bytes|char)|password|passphrase|donotuse|dontuse|forgeme"
+    "|insert(your|here)|putyour|default(key|secret)|test(key|secret)|dummy|keykey|secretsecret|lorem|qwertz?y|abcdefgh|01234567|12345678"
+)
+"""Words in place of a secret, without what stands between them; each so long that no random key has one by chance."""
 LARGEST_BUDGET = 2**31 - 1
 """Samples are numbered by 32 bits."""
 
@@ -71,15 +79,25 @@ def _database(url: str) -> str:
         raise ValueError("nothing may follow the file")
     if kind == "sqlite" and rest in ("", "/", "/:memory:"):
         raise ValueError("it names no file, and several processes need the same one")
+    if re.search(r"^[^:/@]*:change[-_ ]?me@", rest, re.IGNORECASE):
+        raise ValueError("its password is a placeholder")
     if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
         raise ValueError(f"there is no support for {scheme}")
     return url
 
 
 def _key(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().encode()) < SHORTEST_KEY:
+    key = secret.get_secret_value()
+    if len(key.encode()) < SHORTEST_KEY:
         raise ValueError("it is too short")
+    if _is_placeholder(key) or len(set(key)) < LEAST_SIGNS or key in (key + key)[1:-1]:
+        raise ValueError("it stands for a key, or repeats itself: make one by `openssl rand -base64 32`")
     return secret
+
+
+def _is_placeholder(secret: str) -> bool:
+    """Whether this is what examples and manifests write where a secret belongs."""
+    return PLACEHOLDER.search(re.sub(r"[\W_]", "", secret.lower())) is not None
 
 
 Text = Annotated[str, Field(min_length=1)]

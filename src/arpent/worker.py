@@ -20,6 +20,7 @@ from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.partition import Outcome
@@ -42,6 +43,11 @@ RUNNER_NICENESS = 3
 
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
 """Variables that name stores. Their library panics at an address that cannot be read."""
+OWN = {
+    "AWS_REGION": MACHINE_REGION, "AWS_DEFAULT_REGION": MACHINE_REGION, "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+}  # fmt: skip
+"""Variables that become part of addresses and headers, and how they must be written."""
 ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
 """Variable that names the file of this machine's account."""
 
@@ -168,6 +174,9 @@ def check_places(settings: Settings) -> None:
     for variable in STORES:
         if (address := os.environ.get(variable)) and not is_web_address(address):
             raise InvalidSetting(f"{variable} is {address!r:.80}, but must be like https://host or http://host:9000")
+    for variable, form in OWN.items():
+        if (value := os.environ.get(variable)) and not form.fits(value):
+            raise InvalidSetting(f"{variable} must {form.words}")  # the value is not shown: it may be a secret
     if (account := os.environ.get(ACCOUNT)) and not Path(account).is_file():
         raise InvalidSetting(f"{ACCOUNT} names {account}, which is no file: name a service account's, or unset it")
     if settings.buckets is not None and not settings.buckets.is_dir():

@@ -73,7 +73,6 @@ ARGUMENTS: list[tuple[str, list[str]]] = [
     ("script run ndvi.js --on request.json --feature x", ["--feature"]),
     ("script run ndvi.js", ["--on"]),
     ("client add ''", ["NAME is empty"]),
-    ("client add \udcff", ["UTF-8"]),
     ("jobs --owner \udcff", ["UTF-8"]),
     ("status \udcff", ["not the id of a request", "arpent jobs"]),
     ("status ''", ["not the id of a request", "arpent jobs"]),

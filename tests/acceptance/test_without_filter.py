@@ -43,7 +43,7 @@ def test_a_server_refuses_and_says_why(tmp_path: Path, catalog: Path) -> None:
             box = {"bbox": [WEST + 2_200, NORTH - 900, WEST + 2_400, NORTH - 700], "properties": {"crs": UTM}}
             alone = {"input": {"bounds": box, "data": body["input"]["data"]}, "aggregation": body["aggregation"]}
             answer = oauth.post(f"{server.url}/api/v1/statistics", json=alone)
-            assert answer.status_code == 500
+            assert answer.status_code == 503
             assert SETTING in answer.json()["error"]["message"]
         started = [line for line in server.log.splitlines() if SETTING in line and "ERROR" in line]
         assert len(started) >= 2, "the server and the runner say it when they start"

@@ -41,7 +41,7 @@ def lines_matching(files: list[Path], pattern: re.Pattern[str]) -> list[str]:
 def test_the_patterns_find_what_they_should() -> None:
     assert MACHINE.search("cd " + "/".join(("", "work", "main")))
     assert MACHINE.search("'" + "/".join(("", "tmp", "x")) + "'")
-    assert not MACHINE.search("https://example.org/work/main and ../tmp/x and $HOME/tmp/x")
+    assert not MACHINE.search("https://example.org/home/page and ../tmp/x and $HOME/tmp/x")
     assert REGISTRY.search("--extra-" + "index-url x")
 
 

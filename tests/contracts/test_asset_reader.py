@@ -238,6 +238,7 @@ def test_a_header_that_lies_is_named_and_not_worth_another_try(case: Case, tag: 
     href = case.make("a.tif", formula(150, 100), **DEFLATE)
     with TiffFile(case.folder / "a.tif", mode="r+b") as tiff:
         tiff.pages[0].tags[tag].overwrite(number)
+    case.put("a.tif", (case.folder / "a.tif").read_bytes())
     with pytest.raises(AssetUnreadable, match=r"a\.tif") as caught:
         read_all(case.reader, href)
     assert not caught.value.transient
@@ -329,7 +330,7 @@ def test_headers_and_blocks_from_afar_are_fetched_at_once(tmp_path: Path) -> Non
 
     pixels = np.random.default_rng(1).integers(0, 9999, (512, 512)).astype("u2")
     for number in range(10):
-        write(tmp_path / f"{number}.tif", pixels, **TILED)
+        write(tmp_path / f"{number}.tif", pixels, nodata=0, **TILED)
     with serve(tmp_path) as web:
         web.seconds = 0.1
         reader = CogReader(requests=12)
@@ -343,11 +344,13 @@ def test_headers_and_blocks_from_afar_are_fetched_at_once(tmp_path: Path) -> Non
         reader.close()
 
 
-def test_neighbouring_blocks_come_in_one_request(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", formula(256, 256), **TILED)
+@pytest.mark.parametrize("no_data", [0, None])
+def test_neighbouring_blocks_come_in_one_request(tmp_path: Path, no_data: int | None) -> None:
+    """An image that does not say what is no data may have a mask beside it, and only then somebody asks."""
+    write(tmp_path / "a.tif", formula(256, 256), nodata=no_data, **TILED)
     with serve(tmp_path) as web:
         reader = CogReader()
         level = reader.describe(f"{web.url}/a.tif").levels[0]
         list(reader.read([(f"{web.url}/a.tif", every_block(level))]))
-        assert len(web.asked) == 2
+        assert web.asked == ["/a.tif", *(["/a.tif.msk"] if no_data is None else []), "/a.tif"]
         reader.close()

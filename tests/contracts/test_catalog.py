@@ -151,6 +151,18 @@ class TestCatalog:
         height["assets"] = {"data": {"href": "dem.tif"}}
         assert len(opened([height]).search(load_collections()["dem"], JUNE, BOX)) == 1
 
+    def test_a_box_across_180_degrees(self, opened: Opener) -> None:
+        """As two boxes; an item that both meet comes once."""
+        pair = [item(name, "2020-06-15T10:00:00Z", west=west) for name, west in (("west", 179.4), ("east", -180.0))]
+        both = item("both", "2020-06-15T10:00:00Z", west=179.75)
+        halves = [[[[x, 46.0], [x + 0.25, 46.0], [x + 0.25, 46.5], [x, 46.5], [x, 46.0]]] for x in (179.75, -180.0)]
+        both["geometry"] = {"type": "MultiPolygon", "coordinates": halves}
+        both["bbox"] = [-180.0, 46.0, 180.0, 46.5]
+        catalog = opened([*ITEMS, *pair, both])
+        for west, expected in ((179.8, ["both", "east", "west"]), (179.95, ["both", "east"])):
+            found = catalog.search(COLLECTION, JUNE, (west, 46.0, -179.9, 46.1))
+            assert [one.id for one in found] == expected
+
     @pytest.mark.parametrize("odd", ODD)
     def test_an_odd_item_costs_itself_and_is_named(
         self, opened: Opener, odd: str, caplog: pytest.LogCaptureFixture
@@ -216,6 +228,8 @@ NAMED = ("empty", "half", "lines", "prose", "bytes", "deep")
 class TestFolder:
     def test_a_folder_with_a_collection_id_of_its_own(self, tmp_path: Path) -> None:
         own = item("own", "2020-06-02T00:00:00Z", collection="s2-l2a-33t-120m", constellation="Sentinel 2")
+        own["properties"]["s2:product_type"] = "S2MSI2A"
+        silent = item("silent", "2020-06-02T00:00:00Z", collection="mine", constellation="sentinel-2")
         stranger = item("stranger", "2020-06-02T00:00:00Z", collection="other", constellation="planet")
         level_1 = item(
             "l1c", "2020-06-02T00:00:00Z", collection="o", constellation="sentinel-2", **{"s2:product_type": "S2MSI1C"}
@@ -223,7 +237,7 @@ class TestFolder:
         bare = item("bare", "2020-06-02T00:00:00Z")
         bare["assets"] = {"thumbnail": {"href": "x.png"}}
         (tmp_path / "items.json").write_text(
-            json.dumps({"type": "FeatureCollection", "features": [own, stranger, level_1, bare]})
+            json.dumps({"type": "FeatureCollection", "features": [own, silent, stranger, level_1, bare]})
         )
         catalog = FolderCatalog(tmp_path)
         assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == ["own"]

@@ -180,7 +180,7 @@ def test_the_setting_travels_to_the_workers(unfiltered: bool, compiled: bool) ->
     from arpent.settings import Settings
 
     settings = Settings(unfiltered_scripts=unfiltered, compile_scripts=compiled)
-    travelled = Settings.model_validate_json(worker.for_workers(settings).model_dump_json())
+    travelled = Settings.model_validate_json(worker.for_workers(settings).model_dump_json(exclude={"database_url"}))
     runtime = pickle.loads(pickle.dumps(worker.script_runtime(travelled)))
     assert isinstance(runtime, CompiledRuntime) == compiled
     inner = runtime.__reduce__()[1][0] if compiled else runtime

@@ -14,14 +14,29 @@ import rasterio
 import tifffile
 from pyproj import CRS, Transformer
 
+from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.reader import CogReader
+from arpent.adapters.images.served import SERVED
+from arpent.domain.errors import AssetUnreadable
 from arpent.domain.grid import Grids, Resolution
 from arpent.domain.ports.imagery import Block
-from arpent.domain.request import MosaickingOrder
+from arpent.domain.request import MosaickingOrder, Resampling
 from arpent.raster.mosaic import simple
 from arpent.raster.mosaicking_order import arrange
 from arpent.raster.sampling_plan import Site
-from tests.support.cogs import DN, all_inside, band, centres, collection, formula, item, source, wants, write
+from tests.support.cogs import (
+    DN,
+    all_inside,
+    band,
+    boxes_site,
+    centres,
+    collection,
+    formula,
+    item,
+    source,
+    wants,
+    write,
+)
 from tests.support.imagery import scenes_of
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.world import make_imagery
@@ -223,3 +238,80 @@ def slow_mosaic(scenes: list[list[str]], site: Site) -> tuple[np.ndarray, np.nda
         here = (used < 0) & np.all(layers, axis=0)
         values[:, here], used[here] = np.stack(layers)[:, here], number
     return values, used
+
+
+REFUSED = {
+    "complex64": "complex numbers",
+    "complex128": "complex numbers",
+    "complex_int16": "complex numbers",
+    "int64": "64 bits",
+    "uint64": "64 bits",
+    "float16": "16 bits with a fraction",
+}
+
+
+@pytest.mark.parametrize("dtype", REFUSED)
+def test_types_that_nobody_can_compute_with_are_refused_by_name(tmp_path: Path, reader: CogReader, dtype: str) -> None:
+    """By both ways to read: ours, and GDAL."""
+    path = str(tmp_path / "a.tif")
+    if dtype == "float16":
+        pixels = formula(40, 40, "float32").astype("float16")
+        geo = [(33550, 12, 3, (10.0, 10.0, 0.0)), (33922, 12, 6, (0.0, 0, 0, 500000, 5000000, 0))]
+        keys = (34735, 3, 16, (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32633))
+        tifffile.imwrite(path, pixels, extratags=[(*tag, True) for tag in (*geo, keys)], metadata=None)
+    else:
+        pixels = formula(40, 40, "uint16").astype(dtype.replace("complex_int16", "complex64"))
+        write(tmp_path / "a.tif", pixels, dtype=dtype)
+    sentence = rf"a\.tif has .*{REFUSED[dtype]}.* \({dtype}\); served are uint8"
+    with pytest.raises(AssetUnreadable, match=sentence) as caught:
+        reader.describe(path)
+    assert not caught.value.transient
+    assert caught.value.href == path
+
+
+@pytest.mark.parametrize("dtype", SERVED)
+def test_types_that_are_served(tmp_path: Path, reader: CogReader, dtype: str) -> None:
+    path = write(tmp_path / "a.tif", formula(75, 101, dtype), compress="deflate", **TILES)
+    same_as_rasterio(reader, path)
+    own = band("B", units=(DN,))
+    site = boxes_site([[500000, 5099250, 501010, 5100000]])
+    for way in Resampling:
+        found = simple([item("i", {"B": path})], wants(own, unit=DN), site, reader,
+                       source=source(upsampling=way, downsampling=way), collection=collection(own))  # fmt: skip
+        np.testing.assert_array_equal(found.values[0], formula(75, 101, dtype).ravel())
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_and_palettes_come_as_numbers(tmp_path: Path, reader: CogReader, bits: int) -> None:
+    path = write(tmp_path / "a.tif", formula(75, 101, "uint8") % 2, NBITS=bits)
+    same_as_rasterio(reader, path)
+    palette = write(tmp_path / "b.tif", formula(75, 101, "uint8"), photometric="palette")
+    with rasterio.open(palette, "r+") as image:
+        image.write_colormap(1, {number: (number, 0, 255 - number) for number in range(256)})
+    same_as_rasterio(reader, palette)
+
+
+@pytest.mark.parametrize("subsampled", [True, False])
+def test_colours_as_brightness_and_differences_are_left_to_gdal(
+    tmp_path: Path, reader: CogReader, subsampled: bool
+) -> None:
+    bands = np.stack([formula(64, 64, "uint8", seed) for seed in range(3)])
+    options = {"compress": "jpeg", "photometric": "ycbcr"} if subsampled else {"photometric": "rgb"}
+    same_as_rasterio(reader, write(tmp_path / "a.tif", bands, tiled=True, blockxsize=64, blockysize=64, **options))
+
+
+def test_bands_of_different_types_are_refused_by_name(tmp_path: Path) -> None:
+    one = write(tmp_path / "a.tif", formula(40, 40, "uint8"))
+    two = write(tmp_path / "b.tif", formula(40, 40, "float32"))
+    vrt = tmp_path / "c.vrt"
+    with rasterio.open(one) as image:
+        wkt, place = image.crs.to_wkt(), ", ".join(str(number) for number in image.transform.to_gdal())
+    sources = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{number}"><SimpleSource><SourceFilename>{path}</SourceFilename>'
+        f"<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for number, (kind, path) in enumerate((("Byte", one), ("Float32", two)), 1)
+    )
+    head = f'<VRTDataset rasterXSize="40" rasterYSize="40"><SRS>{wkt}</SRS><GeoTransform>{place}</GeoTransform>'
+    vrt.write_text(f"{head}{sources}</VRTDataset>")
+    with pytest.raises(AssetUnreadable, match=r"c\.vrt has bands of different types \(uint8, float32\)"):
+        GdalImage(str(vrt))

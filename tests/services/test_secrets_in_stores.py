@@ -31,7 +31,7 @@ from tests.support.server import Server
 pytestmark = pytest.mark.services
 
 SECRET = STRANGER[1]
-SERVER_KEY = "the-key-of-this-server-" * 2
+SERVER_KEY = "the-key-of-this-server-9f3a71c05b-and-no-other"
 SPILLING = {
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "0.000001",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "0.000001",

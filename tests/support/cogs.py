@@ -120,6 +120,7 @@ class MemoryReader:
     transform: Affine = TRANSFORM
     overviews: Mapping[str, Sequence[NDArray[np.generic]]] = field(default_factory=dict)
     no_data: float | None = None
+    masked: bool = False
     described: set[str] = field(default_factory=set)
     blocks: Counter[tuple[str, int, Block]] = field(default_factory=Counter)
 
@@ -138,7 +139,7 @@ class MemoryReader:
         )
         return Raster(
             href=href, crs=UTM, transform=self.transform, dtype=full.dtype, band_count=1, no_data=self.no_data,
-            levels=levels,
+            masked=self.masked, levels=levels,
         )  # fmt: skip
 
     def read(
@@ -149,6 +150,8 @@ class MemoryReader:
                 self.blocks[href, band, block] += 1
                 image = (self.images[href], *self.overviews.get(href, ()))[block.level]
                 padded = np.zeros((self.block, self.block), image.dtype)
+                if isinstance(image, np.ma.MaskedArray):
+                    padded = np.ma.MaskedArray(padded, np.ones(padded.shape, bool))
                 top, left = block.row * self.block, block.column * self.block
                 part = image[top : top + self.block, left : left + self.block]
                 padded[: part.shape[0], : part.shape[1]] = part

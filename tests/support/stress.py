@@ -145,7 +145,7 @@ def planted() -> Iterator[None]:
     """The fault of old: load first, then ask whether the sample is filled."""
 
     @njit  # type: ignore[untyped-decorator]
-    def load_first(stored, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    def load_first(stored, mask, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0917
         for k in range(len(order)):
             n = order[k]
             number = stored[pixels[k]]

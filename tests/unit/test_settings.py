@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
+import secrets
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,8 @@ OTHERS = {
     "ARPENT_DATABASE_URL": "sqlite:///other.db", "ARPENT_BUCKETS": "./buckets", "ARPENT_CATALOG": "earth-search",
     "ARPENT_CATALOGS": '{"dem": "./dem"}', "ARPENT_COLLECTIONS": "./collections", "ARPENT_HOST": "0.0.0.0",
     "ARPENT_PORT": "0", "ARPENT_EXECUTOR": "dask+tls://host:8786", "ARPENT_INSECURE_TRANSPORT": "true",
-    "ARPENT_TRUST_FORWARDED": "true", "ARPENT_TOKEN_SECONDS": "60", "ARPENT_SECRET_KEY": "x" * 32,
+    "ARPENT_TRUST_FORWARDED": "true", "ARPENT_TOKEN_SECONDS": "60",
+    "ARPENT_SECRET_KEY": "Jr7nB2uQ9wXe4Tz6Ym1Kc8Vh3Lp5Sd0G",
     "ARPENT_SCRIPT_SECONDS": "1.5", "ARPENT_SCRIPT_MEMORY": "64", "ARPENT_COMPILE_SCRIPTS": "false",
     "ARPENT_SYNCHRONOUS_WORKERS": "1", "ARPENT_SYNCHRONOUS_SECONDS": "5", "ARPENT_SYNCHRONOUS_MEMORY": "1024",
     "ARPENT_SYNCHRONOUS_PIXEL_BUDGET": "1000", "ARPENT_SYNCHRONOUS_QUEUE": "2", "ARPENT_FEATURES_SECONDS": "5",
@@ -286,3 +290,41 @@ def test_a_pod_may_lie_beside_a_service_called_arpent(monkeypatch: pytest.Monkey
     monkeypatch.setenv("ARPENT_PROT", "1")
     assert "ARPENT_PORT is" in refused()
     assert "ARPENT_PROT is no setting" in refused()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "CHANGE-ME-to-at-least-32-random-bytes", "change_me_change_me_change_me_now",
+        "replace-with-a-long-random-string!!", "example-example-key-of-this-server",
+        "your-secret-key-goes-here-32-bytes", "placeholder placeholder, really so", "x" * 32, "0" * 64, "ab" * 32,
+        "the-key-of-this-server-" * 2, "0123456789abcdef0123456789abcdef", "supersecretsupersecretsupersecret!",
+        "please insert your key here: 32 characters", "my-password-is-very-long-and-good",
+        "12345678901234567890123456789012", "s3cr3t-1111111111111111111111111", "abcdefghijklmnopqrstuvwxyz012345",
+    ],
+)  # fmt: skip
+def test_a_placeholder_is_no_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads the manifest could sign tokens with it."""
+    monkeypatch.setenv("ARPENT_SECRET_KEY", key)
+    assert "openssl rand" in refused()
+    assert key not in refused()
+
+
+def test_random_keys_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(300):
+        for key in (
+            secrets.token_hex(32),
+            secrets.token_urlsafe(32),
+            base64.b64encode(secrets.token_bytes(24)).decode(),
+        ):
+            monkeypatch.setenv("ARPENT_SECRET_KEY", key)
+            load()
+
+
+def test_what_our_own_files_write_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = (Path(__file__).resolve().parents[2] / "containers" / "kubernetes.yaml").read_text()
+    for name in ("ARPENT_SECRET_KEY", "ARPENT_DATABASE_URL"):
+        (value,) = re.findall(rf"{name}: (\S+)", manifest)
+        monkeypatch.setenv(name, value)
+        assert name in refused()
+        monkeypatch.delenv(name)

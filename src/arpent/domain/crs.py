@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pyproj import CRS
+import numpy as np
+from pyproj import CRS, Proj
+from pyproj.exceptions import ProjError
 
 SUPPORTED_CODES = frozenset(
     (
@@ -13,13 +15,53 @@ SUPPORTED_CODES = frozenset(
 """EPSG codes the real service takes; OGC:CRS84 (4326 with longitude first) beside them (sentinelhub.md 2.1)."""
 
 
+_POINTS = 5
+"""Per side of the area that a CRS is made for, where two are compared …"""
+_NEAR = 1e-3
+"""… and how far apart their coordinates may be, in units of the CRS."""
+
+
 def code(crs: CRS) -> int | None:
     """The EPSG code of a supported CRS, 4326 for OGC:CRS84; None if the CRS is not supported.
 
-    A GeoPackage often stores only WKT, without an authority or with odd names: PROJ then looks for the one
-    EPSG entry that says the same.
+    A GeoPackage often stores only WKT, without an authority, with odd names, or with the axes the other way round: PROJ
+    then looks for the EPSG entry that says the same, or nearly, and it counts if it gives the same coordinates.
     """
     if crs.to_authority() == ("OGC", "CRS84"):
         return 4326
     number = crs.to_epsg()
-    return number if number in SUPPORTED_CODES else None
+    if number in SUPPORTED_CODES:
+        return number
+    near = crs.to_epsg(min_confidence=20)
+    if near is not None and near in SUPPORTED_CODES and _same(crs, near):
+        return near
+    if _nameless(crs):
+        return next((each for each in sorted(SUPPORTED_CODES) if _same(crs, each)), None)
+    return None
+
+
+def _nameless(crs: CRS) -> bool:
+    """Whether it says its ellipsoid only, not its datum, as proj4 text does."""
+    return crs.datum is None or crs.datum.name.lower().startswith("unknown")
+
+
+def _same(crs: CRS, number: int) -> bool:
+    """Whether the projection gives the same x and y as that of the EPSG entry, on the same ellipsoid, wherever that is
+    used; the order of axes does not matter, since x always comes first."""
+    other = CRS.from_epsg(number)
+    if not (crs.is_projected and other.is_projected and _ellipsoid(crs) == _ellipsoid(other)):
+        return False
+    area = other.area_of_use
+    west, south, east, north = (-180.0, -80.0, 180.0, 80.0) if area is None else area.bounds
+    longitude, latitude = np.meshgrid(np.linspace(west, east, _POINTS), np.linspace(south, north, _POINTS))
+    try:
+        one, two = (np.array(Proj(each)(longitude, latitude)) for each in (crs, other))
+    except ProjError:
+        return False
+    both = np.isfinite(one) & np.isfinite(two)
+    return bool(both.any() and (np.isfinite(one) == np.isfinite(two)).all() and np.abs(one - two)[both].max() < _NEAR)
+
+
+def _ellipsoid(crs: CRS) -> tuple[float, float] | None:
+    found = crs.ellipsoid
+    return None if found is None else (round(found.semi_major_metre, 3), round(found.inverse_flattening, 6))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +10,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
+
+TOLERANCE = 1e-9
+"""Share of the area by which pieces may overlap: what rounding makes of edges that were the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class Features:
     geometries: NDArray[np.object_]
     """(n,): shapely geometries, as they are in the file (possibly None, empty or invalid)."""
     valid: NDArray[np.bool_] | None = None
-    """(n,): whether each is valid in the sense of OGC; None: nobody has looked yet."""
+    """(n,): whether each is valid in the sense of OGC, but for edges that rings share; None: nobody has looked yet."""
     flaws: Mapping[int, str] = field(default_factory=dict)
     """Primary key → why the geometry that the file has is left out."""
 
@@ -42,7 +45,12 @@ class Features:
     def validity(self) -> NDArray[np.bool_]:
         """(n,): `valid`, looked at now where nobody has. That takes as long as finding a polygon's samples: once per
         job is enough."""
-        return shapely.is_valid(self.geometries) if self.valid is None else self.valid
+        if self.valid is not None:
+            return self.valid
+        valid: NDArray[np.bool_] = np.atleast_1d(shapely.is_valid(self.geometries))
+        for row in np.flatnonzero(~valid & ~shapely.is_missing(self.geometries)):
+            valid[row] = pieces_fit(self.geometries[row])
+        return valid
 
     def take(self, rows: NDArray[np.intp]) -> Features:
         """The features at these rows, in this order."""
@@ -71,3 +79,37 @@ def _revive(
 ) -> Features:
     geometries = np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_)
     return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, valid=valid, flaws=flaws)
+
+
+def pieces_fit(geometry: shapely.Geometry) -> bool:
+    """Whether parts and holes are good polygons that lie side by side, or within one another, without overlap. Then the
+    even-odd rule over all rings finds the samples of the whole, edge or no edge."""
+    try:
+        return _fit(geometry)
+    except shapely.errors.GEOSException:  # coordinates that are none, or beyond all measure
+        return False
+
+
+def _fit(geometry: shapely.Geometry) -> bool:
+    parts = [part for part in shapely.get_parts(geometry) if not shapely.is_empty(part)]
+    if not parts or any(part.geom_type != "Polygon" for part in parts):
+        return False
+    area = 0.0
+    grounds: list[shapely.Geometry] = []
+    for part in parts:
+        shell, holes = shapely.Polygon(part.exterior), [shapely.Polygon(ring) for ring in part.interiors]
+        if not shapely.is_valid([shell, *holes]).all():
+            return False
+        taken = shapely.union_all(holes)
+        lost = sum(shapely.area(hole) for hole in holes)
+        slack = TOLERANCE * shapely.area(shell)
+        if lost - shapely.area(taken) > slack or shapely.area(shapely.difference(taken, shell)) > slack:
+            return False
+        area += shapely.area(shell) - lost
+        grounds.extend(_polygons(shapely.difference(shell, taken)))
+    return bool(area > 0 and abs(area - shapely.area(shapely.union_all(grounds))) <= TOLERANCE * area)
+
+
+def _polygons(geometry: shapely.Geometry) -> Iterator[shapely.Geometry]:
+    """Its parts that have an area."""
+    yield from (part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon")

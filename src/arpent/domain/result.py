@@ -33,6 +33,8 @@ class Failure:
     """The cause may pass: another try may bring numbers."""
     unforeseen: bool = False
     """Nobody foresaw it: neither the request nor the feature is to blame, as far as anybody knows."""
+    kind: str = "failed"
+    """Kind of the finding that tells it; what the analysis found already has that kind again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

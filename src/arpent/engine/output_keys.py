@@ -7,6 +7,11 @@ from urllib.parse import quote
 
 from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Location
 
+LONGEST = 180
+"""Letters of an identifier in a key, at most: file systems take names of 255 bytes, and a template may add some."""
+KEPT = 150
+"""Letters that stay of a longer one."""
+_PART_OF_LETTER = re.compile(r"(?:%[0-9A-F]{2})*%?[0-9A-F]?$")
 _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 
 
@@ -18,11 +23,16 @@ def template(output: Location) -> str:
 
 
 def result_key(pattern: str, job_id: str, feature: int, identifier: str | None) -> str:
-    """One feature's key. An identifier is percent-encoded where it could leave its folder or break a URL."""
+    """One feature's key. An identifier is percent-encoded where it could leave its folder or break a URL, and cut where
+    it is too long for a file's name; without one the id stands in."""
     key = pattern.replace(REQUEST_ID, job_id).replace(ID, str(feature))
-    if IDENTIFIER not in key:
-        return key
-    return key.replace(IDENTIFIER, safe(identifier if identifier is not None else str(feature)))
+    return key.replace(IDENTIFIER, name_of(feature, identifier)) if IDENTIFIER in key else key
+
+
+def name_of(feature: int, identifier: str | None) -> str:
+    """What stands for <IDENTIFIER>: a long one is cut, and the id put behind."""
+    name = safe(identifier or str(feature))
+    return name if len(name) <= LONGEST else f"{_PART_OF_LETTER.sub('', name[:KEPT])}~{feature}"
 
 
 def safe(name: str) -> str:

@@ -121,7 +121,7 @@ def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Ite
         yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
 
 
-def hints(evalscript: Evalscript) -> tuple[str, ...]:
+def script_hints(evalscript: Evalscript) -> tuple[str, ...]:
     """What is most likely not meant, and would cost a job's worth of wrong numbers: a service function's name that is
     misspelt, and what setup() says in vain."""
     near = (f"line {one.place.line}: {_misnamed(one)}" for one in misnamed(evalscript.source))

@@ -4,8 +4,8 @@
 **Events** come from two sides. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
 ANALYSIS_FAILED when an analysis ends, ANALYSIS_STOPPED when STOP cut it short, ENVIRONMENT_FAILED when no worker can do
 its work, and BEGUN, FINISHED, BROKEN and EXHAUSTED when `due` or `trouble` says so from the stored job and the sums
-over its partitions. No clock, process or memory of a runner moves a job: a runner that dies leaves the job as it is, and
-the next one reads from it what is due.
+over its partitions. No clock, process or memory of a runner moves a job: a runner that dies leaves the job as it is,
+and the next one reads from it what is due.
 
 **Statuses** are those of the real service, whose clients poll them, so we add none. Each says whose turn it is:
 

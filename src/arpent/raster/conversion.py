@@ -43,7 +43,7 @@ class Conversion:
         """The rule of sentinelhub.md 6 (harmonizeValues).
 
         True: shifted to the old scale, negative → 0. False: REFLECTANCE is shifted but may be negative, DN stays
-        as it is in the file. The band's own no-data value beats the file's.
+        as it is in the file.
         """
         band = requested.band
         shifted = band.harmonized and (harmonize or requested.unit.name != "DN")
@@ -54,7 +54,7 @@ class Conversion:
             offset=harmonization if shifted else 0.0,
             low=0.0 if clamped else low,
             high=high,
-            no_data=raster.no_data if band.no_data is None else band.no_data,
+            no_data=band.no_data.of(raster.no_data_of(band.index), masked=raster.masked),
             dtype=dtype,
         )
 

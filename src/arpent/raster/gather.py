@@ -9,18 +9,27 @@ from numpy.typing import NDArray
 from arpent.raster.canvas import Target
 from arpent.raster.conversion import Conversion
 
+_NO_MASK = np.zeros(0, np.bool_)
+
 
 def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray[np.int32], target: Target) -> None:
-    """Pixels `pixels` of the block (row by row) become samples `order`, unless they are no data or already filled. The
-    block must hold the pixels of all samples that are not filled; the others may lie behind its end."""
-    stored = block.reshape(-1)
+    """Pixels `pixels` of the block (row by row) become samples `order`, unless they are no data, masked, or already
+    filled. The block must hold the pixels of all samples that are not filled; the others may lie behind its end."""
+    stored, mask = flat(block)
     conversion = target.conversion
     check, no_data = stored_no_data(conversion, block.dtype)
     number = float if "f" in (block.dtype.kind, target.values.dtype.kind) else int
     _gather(
-        stored, order, pixels, target.filled, target.values, target.hits, check, no_data,
+        stored, mask, order, pixels, target.filled, target.values, target.hits, check, no_data,
         number(conversion.offset), *result_limits(conversion, target.values.dtype, number),
     )  # fmt: skip
+
+
+def flat(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """The pixels of a block, row by row, and which of them a mask takes away; the latter is empty without a mask."""
+    if isinstance(block, np.ma.MaskedArray):
+        return np.asarray(block.data).reshape(-1), np.ma.getmaskarray(block).reshape(-1)
+    return block.reshape(-1), _NO_MASK
 
 
 def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[bool, np.generic]:
@@ -49,10 +58,12 @@ def result_limits(
 
 
 @njit(cache=True, nogil=True)
-def _gather(stored, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def _gather(stored, mask, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     for k in range(len(order)):
         n = order[k]
         if filled[n] != 0:  # asked before the load: the block ends with the last row that an unfilled sample needs
+            continue
+        if len(mask) != 0 and mask[pixels[k]]:  # as long as `stored`, if there is one
             continue
         number = stored[pixels[k]]  # there, since the block has the sides and rows it was asked for with
         if not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from arpent.domain.imagery.raster import Level
 from arpent.domain.ports.imagery import Block
 from arpent.raster.canvas import Target
-from arpent.raster.gather import stored_no_data
+from arpent.raster.gather import flat, stored_no_data
 from arpent.raster.reproject import Coordinates
 
 
@@ -80,8 +80,9 @@ class Accumulation:
         index = self.index
         row, column = divmod(int(index.blocks[position]), -(-index.shape.width // index.shape.block_width))
         check, no_data = stored_no_data(self.target.conversion, pixels.dtype)
+        stored, mask = flat(pixels)
         _accumulate(
-            pixels, column * index.shape.block_width, row * index.shape.block_height,
+            stored.reshape(pixels.shape), mask, column * index.shape.block_width, row * index.shape.block_height,
             index.shape.width, index.shape.height,
             index.order[index.starts[position] : index.starts[position + 1]],
             index.columns, index.rows, index.cubic, check, no_data, self.sums, self.near,
@@ -141,7 +142,7 @@ def _weight(distance):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(block, left, top, width, height, order, columns, rows, cubic, check, no_data, sums, near):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+def _accumulate(block, mask, left, top, width, height, order, columns, rows, cubic, check, no_data, sums, near):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     reach = 1 if cubic else 0
     # Pixels outside the block at hand, whatever its sides are, are not looked at; `order` comes from the index.
     right = min(left + block.shape[1], width)
@@ -153,6 +154,8 @@ def _accumulate(block, left, top, width, height, order, columns, rows, cubic, ch
         for row in range(max(j - reach, top), min(j + 2 + reach, bottom)):
             for column in range(max(i - reach, left), min(i + 2 + reach, right)):
                 number = block[row - top, column - left]
+                if len(mask) != 0 and mask[(row - top) * block.shape[1] + column - left]:
+                    continue
                 if (check and number == no_data) or number != number:  # noqa: PLR0124 - NaN
                     continue
                 linear = max(0.0, 1.0 - abs(u - column)) * max(0.0, 1.0 - abs(v - row))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from arpent.domain.grid import Grids, Samples
+from arpent.raster.footprints.antimeridian import nearby, period
 
 Coordinates = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N,) x and (N,) y."""
@@ -33,6 +34,12 @@ class Reprojection:
         self._grids = grids
         self.identity = crs.equals(target, ignore_axis_order=True)
         self._transformer = None if self.identity else Transformer.from_crs(crs, target, always_xy=True)
+        self._turn = None if self.identity else period(target)
+        self._middle = np.zeros(len(grids))
+        """(n,): x of the grids' centres, where x may be a turn more or less."""
+        if self._turn is not None and self._transformer is not None:
+            centres = (grids.bounds[:, :2] + grids.bounds[:, 2:]) / 2
+            self._middle = np.asarray(self._transformer.transform(centres[:, 0], centres[:, 1])[0])
         count = len(grids)
         self._splits = np.ones(count, np.int64)
         self._exact = np.zeros(count, np.bool_)
@@ -92,7 +99,10 @@ class Reprojection:
         x, y = np.broadcast_arrays(left + (right - left) * across, top - (top - bottom) * down[:, None])
         if self._transformer is None:
             return np.stack((x, y), axis=-1)
-        return np.stack(self._transformer.transform(x.copy(), y.copy()), axis=-1)
+        u, v = self._transformer.transform(x.copy(), y.copy())
+        if self._turn is not None:  # each feature in one piece, be it beyond 180
+            u = nearby(u, self._middle[rows, None, None], self._turn)
+        return np.stack((u, v), axis=-1)
 
     def _errors(self, rows: NDArray[np.intp], split: int, nodes: NDArray[np.float64]) -> NDArray[np.float64]:
         """(len(rows),): largest distance along x or y between PROJ and the biquadratic at the probes."""

@@ -15,7 +15,8 @@ from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
 from arpent.raster.block_index import NearestIndex, sort_by_block
 from arpent.raster.block_index_aligned import sort_straight
-from arpent.raster.footprints import Reach
+from arpent.raster.footprints.antimeridian import period
+from arpent.raster.footprints.reach import Reach
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
 from arpent.raster.reproject import Coordinates, Reprojection, to_pixels
 from arpent.raster.resample import Manner, coarseness, manners
@@ -65,9 +66,11 @@ class Site:
         reprojection = self._reprojection(raster.crs, math.sqrt(abs(raster.transform.determinant)))
         transform = raster.transform
         nearest = upsampling is downsampling is Resampling.NEAREST
-        if nearest and reprojection.identity and transform.b == transform.d == 0.0:
+        turn = self._turn(raster, reprojection)
+        if nearest and reprojection.identity and turn is None and transform.b == transform.d == 0.0:
             return (sort_straight(raster.levels[0], transform, self.grids, self.samples),)
-        coordinates = to_pixels(transform, reprojection.coordinates(self.samples))
+        x, y = reprojection.coordinates(self.samples)
+        coordinates = to_pixels(transform, (x if turn is None else _brought_in(x, raster, turn), y))
         if nearest:
             return (sort_by_block(0, raster.levels[0], coordinates),)
         ratio = coarseness(reprojection.corners, self.grids, transform)
@@ -75,6 +78,14 @@ class Site:
             self._indexed(raster, manner, chosen, coordinates)
             for manner, chosen in manners(ratio, raster.levels, upsampling, downsampling).items()
         )
+
+    def _turn(self, raster: Raster, reprojection: Reprojection) -> float | None:
+        """How far round the globe is in the image's x; None where no sample can be a turn away from the image."""
+        turn = period(raster.crs)
+        if turn is None or not reprojection.identity:
+            return turn
+        ends = np.concatenate((_extent(raster), self.grids.bounds[:, 0], self.grids.bounds[:, 2]))
+        return turn if (np.abs(ends) > turn / 2).any() else None
 
     def _indexed(self, raster: Raster, manner: Manner, features: NDArray[np.bool_], coordinates: Coordinates) -> Index:
         """The index of some of the features, on one level."""
@@ -93,3 +104,16 @@ class Site:
         if key not in self._warps:
             self._warps[key] = Reprojection(self.crs, self.grids, target, decade * _TOLERANCE)
         return self._warps[key]
+
+
+def _extent(raster: Raster) -> tuple[float, float]:
+    """Least and largest x of an image's corners."""
+    corners = [raster.transform @ (column, row) for column in (0, raster.width) for row in (0, raster.height)]
+    return min(x for x, _ in corners), max(x for x, _ in corners)
+
+
+def _brought_in(x: NDArray[np.float64], raster: Raster, turn: float) -> NDArray[np.float64]:
+    """(N,): x, plus or minus whole turns where that lies beyond the image otherwise."""
+    left, right = _extent(raster)
+    with np.errstate(invalid="ignore"):
+        return np.where((x >= left) & (x < right), x, x - np.floor((x - left) / turn) * turn)

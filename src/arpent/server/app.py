@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,23 +13,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from arpent.domain.errors import ArpentError
+from arpent.domain.errors import ArpentError, RateLimited
 from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
-from arpent.server.boundary import Boundary, answer
+from arpent.server.boundary import Boundary, allowed, answer
 from arpent.server.calls import HungUp, ProcessCalls
 from arpent.server.documentation import document
 from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
-from arpent.server.methods import allowed
 from arpent.server.options import ServerOptions
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
 
+REFUSAL_SECONDS = 0.5
+"""How long a 429 takes."""
 MESSAGES = {
     404: "There is nothing at this path; /docs lists what there is.",
     405: "This path does not take this method; `Allow` names those that it takes.",
@@ -80,6 +82,8 @@ def create_app(
 
 
 async def _of_ours(_: Request, error: Exception) -> Response:
+    if isinstance(error, RateLimited):  # who does not heed Retry-After is slowed down by it
+        await asyncio.sleep(REFUSAL_SECONDS)
     return answer(problem(error))
 
 

@@ -58,6 +58,9 @@ def _add_writing(
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
     async def create(request: Request, client: str = caller) -> Response:
         """Store a request; nothing runs before `analyse` or `start`."""
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > SMALL:
+            calls.admit(client)
         body = await read_body(request, options.maximum_body)
         if small := len(body) <= SMALL:
             text = body.whole()

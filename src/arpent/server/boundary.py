@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
 from arpent.wire.problems import Problem, problem, refused
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""What a path may take."""
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "origin,content-type,accept,accept-crs,authorization,cache-control",
@@ -113,3 +116,16 @@ def _limited(receive: Receive, maximum: int) -> Receive:
         return message
 
     return receive_limited
+
+
+def allowed(routes: Iterable[BaseRoute], scope: Scope) -> str:
+    """All methods of this request's path, as `Allow` lists them; empty where there is nothing at the path."""
+    every = tuple(routes)
+    found = [method for method in METHODS if _takes(every, {**scope, "method": method})]
+    if not found:
+        return ""
+    return ", ".join([*found, *(["HEAD"] if "GET" in found else []), "OPTIONS"])
+
+
+def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    return any(route.matches(dict(scope))[0] is Match.FULL for route in routes)

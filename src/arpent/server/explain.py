@@ -39,6 +39,7 @@ def explain_routes(
     ) -> Response:
         """Grid, images, samples, mask and outputs of one feature in one interval; computed anew, nothing is written."""
         drawn = _drawn(kind, request.headers.get("accept", ""))
+        calls.admit(client)
         job = await run_in_threadpool(service.get, client, job_id)
         since = parse_instant(start, "from") if start else None
         call = calls.explain(job, _number(feature), since, drawn)

@@ -10,7 +10,7 @@ from arpent.domain.finding import Finding
 from arpent.domain.interval import iso_microseconds
 from arpent.domain.job import Job, Status
 from arpent.wire.request.body import deeper_than
-from arpent.wire.request.misplaced import hints
+from arpent.wire.request.misplaced import request_hints
 from arpent.wire.secrets import without_secrets
 
 NO_INTERVAL = (
@@ -87,7 +87,7 @@ def _request_hints(text: str) -> tuple[str, ...]:
         body = json.loads(text)
     except (ValueError, RecursionError):
         return ()
-    return hints(body) if isinstance(body, dict) else ()
+    return request_hints(body) if isinstance(body, dict) else ()
 
 
 def finding_object(finding: Finding) -> dict[str, object]:

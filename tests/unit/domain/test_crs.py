@@ -1,5 +1,7 @@
 """Which reference systems are taken."""
 
+import re
+
 import pytest
 from pyproj import CRS
 
@@ -27,3 +29,21 @@ def test_code_of_crs84_is_4326() -> None:
 
 def test_plain_wkt_is_recognised() -> None:
     assert code(CRS.from_wkt(CRS.from_epsg(32633).to_wkt("WKT1_ESRI"))) == 32633
+
+
+WRITINGS = {
+    "WKT without authority": lambda crs: re.sub(r',AUTHORITY\["[^"]*","[^"]*"\]', "", crs.to_wkt("WKT1_GDAL")),
+    "ESRI's WKT": lambda crs: crs.to_wkt("WKT1_ESRI"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:You will likely lose important projection information")
+@pytest.mark.parametrize("number", [25832, 31468, 32661, 2056, 26917, 3067, 27700, 2177])
+@pytest.mark.parametrize("writing", ["WKT without authority", "ESRI's WKT"])
+def test_another_one_without_its_code_is_not_taken_for_its_like(number: int, writing: str) -> None:
+    assert code(CRS.from_wkt(WRITINGS[writing](CRS.from_epsg(number)))) is None
+
+
+def test_a_name_alone_is_not_enough() -> None:
+    wkt = WRITINGS["WKT without authority"](CRS.from_epsg(3035)).replace("4321000", "4321001")
+    assert code(CRS.from_wkt(wkt)) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -55,3 +57,25 @@ def test_the_largest_grid_is_allowed():
 def test_a_grid_beyond_counting_is_too_large(side: float):
     found = unusable(of(SQUARE, shapely.box(-side, -side, side, side)), Resolution(x=1e-3, y=1e-3))
     assert found[1][0] == "too-large"
+
+
+def test_what_cannot_be_read_says_why():
+    features = replace(of(SQUARE, None, None), flaws={1: "The geometry is a TIN."})
+    found = unusable(features, Resolution(x=10, y=10))
+    assert found[1] == ("unreadable", "The geometry is a TIN.")
+    assert found[2][0] == "empty"
+    assert as_failures(found)[1].kind == "unreadable"
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_coordinates_that_are_no_numbers(odd: float):
+    shape = shapely.set_coordinates(shapely.box(0, 0, 1, 1), [(0, 0), (100, 0), (odd, 100), (0, 100), (0, 0)])
+    found = unusable(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
+    assert {row: kind for row, (kind, _) in found.items()} == {1: "no-position"}
+
+
+@pytest.mark.parametrize("big", [1e17, -1e17, 1e300, -1e300, 1.7e308])
+def test_coordinates_beyond_all_measure(big: float):
+    shape = shapely.box(min(0.0, big), 0, max(0.0, big), 10)
+    found = unusable(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
+    assert {row: kind for row, (kind, _) in found.items()} == {1: "too-large"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 
 from arpent.domain.location import Location
@@ -47,6 +49,25 @@ def test_without_an_identifier_the_id_stands_in():
 )
 def test_an_identifier_never_leaves_its_folder(identifier: str, segment: str):
     assert safe(identifier) == segment
+
+
+@pytest.mark.parametrize("identifier", ["x" * 300, "č" * 100, "/" * 90, "x" * 149 + "č" * 50, "x" * 181])
+def test_a_long_identifier_is_cut_and_stays_the_features_own(identifier: str):
+    keys = {result_key("a/<IDENTIFIER>.json", JOB, feature, identifier) for feature in (12, 13)}
+    assert len(keys) == 2
+    for key in keys:
+        name = key.removeprefix("a/")
+        assert "/" not in name
+        assert len(name.encode()) < 200
+        assert unquote(name, errors="strict").endswith(".json")
+
+
+def test_the_longest_identifier_that_stays():
+    assert result_key("<IDENTIFIER>", JOB, 12, "x" * 180) == "x" * 180
+
+
+def test_an_empty_identifier_is_none():
+    assert result_key("a/<IDENTIFIER>", JOB, 12, "") == "a/12"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.evalscript.lint import Gravity, check_script, hints, lint
+from arpent.evalscript.lint import Gravity, check_script, lint, script_hints
 from arpent.evalscript.setup import read_setup
 
 S2 = Collection(
@@ -106,5 +106,5 @@ def test_functions_that_nobody_calls(more: str, message: str | None, told: bool)
     remarks = lint(script, {"0": S2})
     assert [(remark.gravity, remark.line) for remark in remarks] == ([(Gravity.WARNING, 4)] if message else [])
     assert message is None or message in remarks[0].message
-    assert bool(hints(script)) is told
-    assert not told or hints(script)[0].startswith("line 4: nothing calls")
+    assert bool(script_hints(script)) is told
+    assert not told or script_hints(script)[0].startswith("line 4: nothing calls")

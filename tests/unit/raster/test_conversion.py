@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from arpent.domain.imagery.collection import Unit
+from arpent.domain.imagery.collection import NoData, Unit
+from arpent.domain.request import Resampling
 from arpent.raster.conversion import hole, wide_enough
 from arpent.raster.mosaic import simple
 from tests.support.cogs import DN, REFLECTANCE, MemoryReader, band, boxes_site, collection, item, source, wants
@@ -56,20 +57,50 @@ def test_no_data_of_landsat_is_nan_and_makes_room_for_it() -> None:
     np.testing.assert_array_equal(mosaic.values[0], [math.nan, 1, 500, 1500])
 
 
+FILE, OWN, FALLBACK, NONE = NoData(), NoData(value=1.0, always=True), NoData(value=1.0), NoData(value=None, always=True)
+"""Nothing said; `no_data = 1`; `fallback_no_data = 1`; `no_data = "none"`."""
+
+
 @pytest.mark.parametrize(
-    ("no_data", "file_no_data", "expected"), [(0.0, 500.0, [0, 1, 1, 1]), (None, 500.0, [1, 1, 0, 1])]
+    ("rule", "tag", "masked", "expected"),
+    [
+        (FILE, None, False, [0, 1, 1, 1]),
+        (FILE, 500.0, False, [1, 1, 0, 1]),
+        (FILE, None, True, [1, 1, 1, 1]),
+        (FALLBACK, None, False, [1, 0, 1, 1]),
+        (FALLBACK, 500.0, False, [1, 1, 0, 1]),
+        (FALLBACK, None, True, [1, 1, 1, 1]),
+        (OWN, None, False, [1, 0, 1, 1]),
+        (OWN, 500.0, False, [1, 0, 1, 1]),
+        (OWN, 500.0, True, [1, 0, 1, 1]),
+        (NONE, None, False, [1, 1, 1, 1]),
+        (NONE, 0.0, False, [1, 1, 1, 1]),
+    ],
 )
-def test_the_bands_own_no_data_beats_the_files(no_data: float, file_no_data: float, expected: list[int]) -> None:
-    red = band("B04", no_data=no_data)
+def test_four_words_for_no_data(rule: NoData, tag: float | None, masked: bool, expected: list[int]) -> None:
+    red = band("B04", no_data=rule)
     mosaic = simple(
         [item("i", {"B04": "x"})], wants(red), boxes_site([[500000, 5099990, 500040, 5100000]]),
-        MemoryReader({"x": STORED}, no_data=file_no_data), source=source(), collection=collection(red),
+        MemoryReader({"x": STORED}, no_data=tag, masked=masked), source=source(), collection=collection(red),
     )  # fmt: skip
     assert mosaic.mask.tolist() == expected
 
 
+@pytest.mark.parametrize("rule", [FILE, OWN, FALLBACK, NONE])
+@pytest.mark.parametrize("resampling", list(Resampling))
+def test_a_mask_always_takes_away(rule: NoData, resampling: Resampling) -> None:
+    red = band("B04", no_data=rule)
+    pixels = np.ma.MaskedArray(np.array([[7, 7, 9000, 7]], np.uint16), [[False, False, True, False]])
+    mosaic = simple(
+        [item("i", {"B04": "x"})], wants(red), boxes_site([[500000, 5099990, 500040, 5100000]], 8.0),
+        MemoryReader({"x": pixels}, masked=True), source=source(upsampling=resampling), collection=collection(red),
+    )  # fmt: skip
+    assert mosaic.mask.tolist() == [1, 1, 0, 0, 1]
+    assert mosaic.values[0].tolist() == [7, 7, 0, 0, 7], "a masked neighbour has no weight"
+
+
 def test_nan_is_never_data_in_a_float_file() -> None:
-    height = band("DEM", no_data=None, units=(DN,))
+    height = band("DEM", no_data=NONE, units=(DN,))
     pixels = np.array([[1.5, math.nan, -3.0, 0.0]], np.float32)
     mosaic = simple(
         [item("i", {"DEM": "x"})], wants(height, unit=DN), boxes_site([[500000, 5099990, 500040, 5100000]]),

@@ -26,7 +26,7 @@ def test_a_filled_sample_below_the_last_decoded_row_is_not_loaded() -> None:
     stored, order, pixels = np.arange(1, 9, dtype=np.uint16), np.arange(3, dtype=np.int32), np.array([2, 900, 7])
     filled, values, hits = np.array([0, 1, 0], np.uint8), np.zeros(3, np.uint16), np.zeros(3, np.uint8)
     _gather.py_func(
-        stored, order, pixels.astype(np.int32), filled, values, hits, True, np.uint16(0), 0, 0, 65535
+        stored, np.zeros(0, bool), order, pixels.astype(np.int32), filled, values, hits, True, np.uint16(0), 0, 0, 65535
     )  # fmt: skip
     assert values.tolist() == [3, 0, 8]
     assert hits.tolist() == [1, 0, 1]
@@ -38,3 +38,11 @@ def test_the_compiled_kernel_gives_the_same() -> None:
     gather(block, np.arange(3, dtype=np.int32), np.array([2, 900, 7], np.int32), there)
     assert there.values.tolist() == [3, 0, 8]
     assert there.hits.tolist() == [1, 0, 1]
+
+
+def test_masked_pixels_are_left_out() -> None:
+    there = target([0, 0, 1])
+    block = np.ma.MaskedArray(np.arange(1, 9, dtype=np.uint16).reshape(2, 4), np.arange(8).reshape(2, 4) == 2)
+    gather(block, np.arange(3, dtype=np.int32), np.array([2, 3, 900], np.int32), there)
+    assert there.values.tolist() == [0, 4, 0]
+    assert there.hits.tolist() == [0, 1, 0]

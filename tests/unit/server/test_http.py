@@ -143,7 +143,9 @@ BODIES = {
     "no JSON": ("application/json", b"<xml/>", 400),
     "many parts": (MULTIPART, PART[:-7] + b"".join(
         b'\r\n--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1' for _ in range(40)) + b"\r\n--x--\r\n", 400),
-    "many files": (MULTIPART, b'--x\r\nContent-Disposition: form-data; name="a"; filename="f"\r\n\r\n1\r\n' * 40, 400),
+    "many files": (MULTIPART, b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="a"; filename="f"\r\n\r\n1\r\n'
+        for _ in range(40)) + b"--x--", 400),
     "no boundary": ("multipart/form-data", PART, 400),
     "another boundary": ("multipart/form-data; boundary=y", PART, 400),
     "an odd boundary": ("multipart/form-data; boundary=\xff\xfe", PART, 400),

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from urllib.parse import unquote, urljoin, urlsplit
 
 import numpy as np
-import orjson
 import shapely
 
+from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
+from arpent.adapters.catalogs.level import is_of_level, plain_word, words
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
@@ -24,9 +25,6 @@ log = logging.getLogger(__name__)
 MOST_TOLD = 10_000
 """Items that the log names: a catalogue is asked again and again, and says the same."""
 _told: set[str] = set()
-
-PRODUCT_TYPES = ("s2:product_type", "product:type")
-"""Properties that name the product type."""
 
 
 def read_items(
@@ -52,17 +50,25 @@ def read_items(
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
     """Whether the item is one of the collection's. In a folder its constellation counts as well as its `collection`,
-    for folders often carry a collection id of their own; either way it must have an asset of some band."""
+    for folders often carry a collection id of their own; then the item itself must say its level (see `level`). Either
+    way it must have an asset of some band. Raises CatalogUnavailable if it does not say."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
     related = folder and _agrees(collection, "constellations", own.get("constellation"), absent=False)
-    product = next((own[name] for name in PRODUCT_TYPES if name in own), None)
-    return (
+    if not (
         (named or related)
-        and _agrees(collection, "product_types", product, absent=True)
         and _agrees(collection, "platforms", own.get("platform"), absent=True)
         and any(_asset(document, band) for band in collection.bands.values())
-    )
+    ):
+        return False
+    level = is_of_level(document, collection)
+    if level is None and not named:
+        raise CatalogUnavailable(
+            f"Item {document.get('id')!r} does not say whether it is of {collection.id}, neither by product type, "
+            f"processing:level and id nor by its assets: set its `collection` to {collection.stac_collections[0]}, or "
+            "s2:product_type."
+        )
+    return named if level is None else level
 
 
 def read_item(document: Document, collection: Collection, source: str) -> Item:
@@ -75,6 +81,7 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
         if not isinstance(document.get("id"), str | int) or document["id"] == "":
             raise ValueError("`id` is missing")
         first, last = _time(own)
+        footprint = _footprint(document)
         return Item(
             id=name,
             collection=collection.id,
@@ -82,7 +89,8 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
             last=last,
             created=_created(own.get("created")),
             cloud_cover=_percentage(cloud_cover),
-            footprint=_footprint(document.get("geometry")),
+            footprint=footprint.ground,
+            likely=footprint.likely,
             assets=_assets(document, collection, source),
             properties=own,
             href=source,
@@ -130,15 +138,8 @@ def _asset(document: Document, band: Band) -> Document | None:
 
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
     """Whether a property is one of the words of a rule; `absent` if there is no rule or the item does not say."""
-    words = collection.metadata.get(rule)
-    if not words or not isinstance(value, str):
-        return absent
-    return _plain(value) in {_plain(word) for word in words.split(",")}
-
-
-def _plain(word: str) -> str:
-    """`Sentinel 2`, `Sentinel-2` and `sentinel-2` are the same."""
-    return word.strip().lower().replace(" ", "-").replace("_", "-")
+    wanted = words(collection, rule)
+    return plain_word(value) in wanted if wanted and isinstance(value, str) else absent
 
 
 def _time(own: Document) -> tuple[datetime, datetime | None]:
@@ -173,10 +174,10 @@ def _instant(text: object) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def _footprint(geometry: object) -> shapely.Geometry:
-    if not isinstance(geometry, dict):
+def _footprint(document: Document) -> Footprint:
+    if not isinstance(document.get("geometry"), dict):
         raise ValueError("`geometry` is missing")
-    footprint = shapely.from_geojson(orjson.dumps(geometry))
-    if footprint.is_empty or not np.isfinite(shapely.get_coordinates(footprint)).all():
+    found = footprint_of(document)
+    if shapely.is_empty(found.ground) or not np.isfinite(shapely.get_coordinates(found.ground)).all():
         raise ValueError("`geometry` is empty or has no finite coordinates")
-    return footprint if footprint.is_valid else shapely.make_valid(footprint)
+    return found

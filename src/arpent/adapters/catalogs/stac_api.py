@@ -23,6 +23,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
+from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200
 """Items per answer."""
@@ -101,18 +102,20 @@ class ApiCatalog:
     def _documents(
         self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
     ) -> list[Document]:
-        search = self._opened().search(
-            collections=self._collections(collection),
-            bbox=list(box),
-            datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
-            limit=PAGE,
-        )
-        found: list[Document] = list(islice(search.items_as_dicts(), MOST_ITEMS + 1))
-        if len(found) > MOST_ITEMS:
-            raise CatalogUnavailable(
-                f"The catalogue {self._host} has more than {MOST_ITEMS} items of {collection.id} for one search."
+        found: dict[str, Document] = {}
+        for part in boxes_of(box):  # not every API knows a box that passes 180
+            search = self._opened().search(
+                collections=self._collections(collection),
+                bbox=list(part),
+                datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
+                limit=PAGE,
             )
-        return found
+            found |= {repr(document): document for document in islice(search.items_as_dicts(), MOST_ITEMS + 1)}
+            if len(found) > MOST_ITEMS:
+                raise CatalogUnavailable(
+                    f"The catalogue {self._host} has more than {MOST_ITEMS} items of {collection.id} for one search."
+                )
+        return list(found.values())
 
     def _opened(self) -> Client:
         client: Client | None = getattr(self._threads, "client", None)

@@ -21,6 +21,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
+from arpent.raster.footprints.antimeridian import boxes_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ class FolderCatalog:
             index = self._indexes.get(collection.id)
             if index is None:
                 index = self._indexes[collection.id] = self._indexed(collection)
-        near = (index.items[row] for row in index.tree.query(shapely.box(*box), predicate="intersects"))
+        boxes = [shapely.box(*part) for part in boxes_of(box)]
+        rows = sorted({int(row) for row in index.tree.query(boxes, predicate="intersects")[1]})
+        near = (index.items[row] for row in rows)
         return newest(item for item in near if collection.timeless or item.within(interval))
 
     def _indexed(self, collection: Collection) -> _Index:

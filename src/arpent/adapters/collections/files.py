@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arpent.domain.errors import ArpentError
-from arpent.domain.imagery.collection import Band, Collection, Unit
+from arpent.domain.imagery.collection import Band, Collection, NoData, Unit
 
 Rule = Literal["flag", "raster-offset", "baseline"]
 
@@ -33,7 +33,8 @@ class _Unit(_Strict):
 class _Band(_Strict):
     assets: tuple[str, ...] = Field(min_length=1)
     units: str
-    no_data: float | Literal["none"] = 0.0
+    no_data: float | Literal["none"] | None = None
+    fallback_no_data: float | Literal["none"] | None = None
     categorical: bool = False
     harmonized: bool = False
     index: int = Field(default=0, ge=0)
@@ -43,6 +44,9 @@ class _Match(_Strict):
     constellations: tuple[str, ...] = ()
     product_types: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    level_assets: tuple[str, ...] = ()
+    foreign_assets: tuple[str, ...] = ()
 
 
 class _Harmonize(_Strict):
@@ -133,6 +137,8 @@ def _check(name: str, file: _File) -> None:
         if not file.units.get(entry.units):
             known = ", ".join(file.units) or "none"
             raise CollectionFileError(f"{name}: `bands.{band}.units` is {entry.units!r}; [units] has: {known}.")
+        if entry.no_data is not None and entry.fallback_no_data is not None:
+            raise CollectionFileError(f"{name}: `bands.{band}` has no_data and fallback_no_data; leave one of them.")
         if entry.harmonized and file.harmonize is None:
             raise CollectionFileError(f"{name}: `bands.{band}` is harmonized, but there is no [harmonize] table.")
     if file.mask_band is not None and file.mask_band not in file.bands:
@@ -146,18 +152,23 @@ def _band(name: str, entry: _Band, units: Mapping[str, tuple[_Unit, ...]]) -> Ba
         name=name,
         assets=entry.assets,
         units=tuple(Unit(name=unit.name, scale=unit.scale, offset=unit.offset) for unit in units[entry.units]),
-        no_data=None if entry.no_data == "none" else float(entry.no_data),
+        no_data=_no_data(entry),
         categorical=entry.categorical,
         harmonized=entry.harmonized,
         index=entry.index,
     )
 
 
+def _no_data(entry: _Band) -> NoData:
+    """Four wishes: nothing (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data` (this),
+    and "none" for a number (every number is data)."""
+    always = entry.no_data is not None
+    wish = entry.no_data if always else entry.fallback_no_data
+    number = 0.0 if wish is None else wish
+    return NoData(value=None if isinstance(number, str) else float(number), always=always)
+
+
 def _metadata(file: _File) -> Mapping[str, str]:
     """What only the catalogue adapter reads, as comma-separated words; absent where the file says nothing."""
-    words = {
-        "constellations": ",".join(file.match.constellations),
-        "product_types": ",".join(file.match.product_types),
-        "platforms": ",".join(file.match.platforms),
-    }
+    words = {name: ",".join(found) for name, found in file.match.model_dump().items()}
     return {key: value for key, value in words.items() if value}

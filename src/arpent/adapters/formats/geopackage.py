@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyogrio
-import shapely
+from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 from pyogrio.raw import open_arrow
+from pyogrio.raw import read as read_raw
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from arpent.adapters.formats.geometries import NO_BLOB, geometries_of
+from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
 from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.crs import code
@@ -32,7 +37,8 @@ def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:
     """The features of the GeoPackage's only feature table, `batch` at a time, in the table's order.
 
     Ids are the primary key. `identifier` is text; a column of numbers or dates comes as their text. Geometries of
-    any type are kept, two-dimensional, x (longitude) first; what is null or no geometry at all is None. The file's
+    any type are kept, two-dimensional, x (longitude) first; curves are made of straight pieces, as GDAL does it. What
+    is null is None, and what cannot be read, too, with its reason in `flaws`. The file's
     name must end in `.gpkg`. It is opened as immutable: nothing is written beside it, its write-ahead log is not read.
 
     Raises FeaturesUnreadable: not a GeoPackage, no or several feature tables, no features, a CRS that is not in the
@@ -74,8 +80,10 @@ def _read(path: Path, layer: str, batch: int, where: str | None = None) -> Itera
             IMMUTABLE="YES",
         ) as (about, reader):
             crs = _crs(layer, about["crs"])
+            names = (about["fid_column"] or "OGC_FID", about["geometry_name"] or "wkb_geometry")
+            table = _Table(path=path, layer=layer, key=names[0], geometry=names[1], crs=crs)
             for rows in reader:
-                yield _features(rows, crs, about)
+                yield table.features(rows)
     except _READ_ERRORS as error:
         raise FeaturesUnreadable(f"The GeoPackage is damaged: table {layer!r} cannot be read to its end.") from error
 
@@ -119,28 +127,86 @@ def _crs(layer: str, text: str | None) -> CRS:
     return CRS.from_epsg(number)
 
 
-def _features(rows: pa.RecordBatch, crs: CRS, about: Mapping[str, str]) -> Features:
-    ids = rows.column(about["fid_column"] or "OGC_FID").to_numpy(zero_copy_only=False)
-    wkb = rows.column(about["geometry_name"] or "wkb_geometry").to_numpy(zero_copy_only=False)
-    flaws = flaws_of(ids, wkb)
-    if flaws:
-        wkb = np.where(np.isin(ids, list(flaws)), None, wkb)
-    geometries = shapely.force_2d(shapely.from_wkb(wkb, on_invalid="ignore"))
-    return Features(
-        crs=crs,
-        ids=np.asarray(ids, np.int64),
-        identifiers=_identifiers(rows),
-        geometries=np.asarray(geometries, object),
-        flaws=flaws,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """The feature table of an open file."""
+
+    path: Path
+    layer: str
+    key: str
+    """Column of the primary key."""
+    geometry: str
+    """Column of the geometries."""
+    crs: CRS
+
+    @property
+    def rows(self) -> Rows:
+        """The same, as SQLite keeps it."""
+        return Rows(path=self.path, table=self.layer, key=self.key)
+
+    @cached_property
+    def texts(self) -> Mapping[int, str]:
+        """Primary key → identifier, of rows that hold text there."""
+        return self.rows.texts(IDENTIFIER)
+
+    def features(self, rows: pa.RecordBatch) -> Features:
+        """A batch of them."""
+        ids = np.asarray(rows.column(self.key).to_numpy(zero_copy_only=False), np.int64)
+        wkb = rows.column(self.geometry).to_numpy(zero_copy_only=False)
+        refused = flaws_of(ids, wkb)
+        if refused:
+            wkb = np.where(np.isin(ids, list(refused)), None, wkb)
+        geometries, flaws = geometries_of(ids.tolist(), wkb, self._linear)
+        missing = [int(key) for key, one in zip(ids, wkb, strict=True) if one is None]
+        if missing:
+            flaws |= dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB)
+        flaws |= refused
+        return Features(
+            crs=self.crs, ids=ids, identifiers=self._identifiers(ids, rows), geometries=geometries, flaws=flaws
+        )
+
+    def _identifiers(self, ids: NDArray[np.int64], rows: pa.RecordBatch) -> tuple[str | None, ...]:
+        """As text. Bytes that are not UTF-8 become U+FFFD; text in a column of numbers or dates, of which GDAL makes 0
+        or nothing, stays what it is."""
+        if IDENTIFIER not in rows.schema.names:
+            return (None,) * int(rows.num_rows)
+        column = rows.column(IDENTIFIER)
+        if any(is_kind(column.type) for is_kind in _TEXTS):
+            return tuple(None if each is None else each.decode("utf-8", "replace") for each in _binary(column))
+        try:
+            told: list[str | None] = column.cast(pa.string()).to_pylist()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise FeaturesUnreadable(f"The column `{IDENTIFIER}` is {column.type}; make it text.") from error
+        numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        return tuple(
+            self.texts.get(key, each) if numbers or each is None else each
+            for key, each in zip(ids.tolist(), told, strict=True)
+        )
+
+    def _linear(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """Curves as straight pieces. One that GDAL cannot read costs itself only."""
+        try:
+            return self._read_linear(keys)
+        except (*_READ_ERRORS, ValueError):
+            found: dict[int, bytes] = {}
+            for key in keys if len(keys) > 1 else ():
+                found |= self._linear([key])
+            return found
+
+    def _read_linear(self, keys: Sequence[int]) -> dict[int, bytes]:
+        """GDAL's way to read features one by one makes straight pieces of curves; the one by columns does not."""
+        _, found, wkb, _ = read_raw(
+            self.path, layer=self.layer, fids=list(keys), columns=[], return_fids=True, IMMUTABLE="YES"
+        )
+        return {int(key): one for key, one in zip(found, wkb, strict=True) if one is not None}
 
 
-def _identifiers(rows: pa.RecordBatch) -> tuple[str | None, ...]:
-    if IDENTIFIER not in rows.schema.names:
-        return (None,) * int(rows.num_rows)
-    column = rows.column(IDENTIFIER)
-    try:
-        texts: list[str | None] = column.cast(pa.string()).to_pylist()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise FeaturesUnreadable(f"The column `{IDENTIFIER}` is {column.type}; make it text.") from error
-    return tuple(texts)
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+"""Kinds of columns that hold text, or bytes that may be text."""
+
+
+def _binary(column: pa.Array) -> list[bytes | None]:
+    """The bytes of texts, unchecked: a file may hold any."""
+    large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
+    found: list[bytes | None] = column.cast(pa.large_binary() if large else pa.binary()).to_pylist()
+    return found

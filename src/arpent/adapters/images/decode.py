@@ -89,6 +89,21 @@ def decode(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int,
     return plane.astype(packing.dtype.newbyteorder("="), copy=False)
 
 
+def decode_bits(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int, band: int) -> NDArray[np.bool_]:
+    """(rows, columns): the same for single bits, where each row of a block begins with a byte of its own."""
+    stride = -(-shape[1] * packing.samples // 8)
+    whole, enough = shape[0] * stride, rows * stride
+    try:
+        raw = CODECS[packing.compression](payload, whole, enough)
+    except _DAMAGED as error:
+        raise ValueError(f"its bytes are damaged ({type(error).__name__})") from None
+    if len(raw) < enough:
+        raise ValueError(f"it holds {len(raw)} bytes instead of {whole}")
+    packed = np.frombuffer(raw, np.uint8, enough).reshape(rows, stride)
+    bits = np.unpackbits(packed, axis=1, count=shape[1] * packing.samples)
+    return bits.reshape(rows, shape[1], packing.samples)[:, :, _plane(packing, band)].astype(np.bool_)
+
+
 def _plane(packing: Packing, band: int) -> int:
     return band if packing.samples > 1 else 0
 

@@ -2,79 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 from tifffile import TiffFile, TiffPage
 
-from arpent.adapters.images.bounds import fault_of
+from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
-from arpent.adapters.images.decode import CODECS
+from arpent.adapters.images.mask import Mask
+from arpent.adapters.images.table import Table, Unusual, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
-from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.imagery.raster import Raster
 
-SPARE_BYTES = 1 << 16
-"""What a codec may add to the smallest block."""
 _REDUCED, _MASK = 1, 4
+_ALPHAS = (1, 2)
+"""Extra samples that are alpha, multiplied into the others or not."""
 _USER_DEFINED = 32767
 _PIXEL_IS_POINT = 2
-
-
-class Unusual(Exception):
-    """Something about the file that only GDAL can read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Where the blocks of one level lie, and how they are packed."""
-
-    shape: Level
-    """Sides and blocks of the level."""
-    offsets: NDArray[np.int64]
-    """Per block, by plane, row and column: position in the file; 0: it was never written."""
-    lengths: NDArray[np.int64]
-    """Per block: bytes."""
-    compression: int
-    """TIFF tag 259."""
-    predictor: int
-    """TIFF tag 317."""
-    dtype: np.dtype[np.generic]
-    """Type in the file, byte order included."""
-    samples: int
-    """Bands that lie together in a block: 1, or all of the file's."""
-
-    def entry(self, row: int, column: int, band: int) -> tuple[int, int]:
-        """Offset and length of a block."""
-        plane = 0 if self.samples > 1 else band
-        number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
-        return int(self.offsets[number]), int(self.lengths[number])
-
-    def count(self, bands: int) -> int:
-        """Blocks of the level, over all planes of a file of so many bands."""
-        across = -(-self.shape.width // self.shape.block_width)
-        down = -(-self.shape.height // self.shape.block_height)
-        return across * down * (1 if self.samples > 1 else bands)
-
-    def mean_length(self) -> float | None:
-        """Bytes of a block that was written, on average; None if none was."""
-        written = self.lengths[self.offsets > 0]
-        return float(written.mean()) if len(written) else None
-
-    def rows(self, row: int) -> int:
-        """Rows that a block of this block row holds: strips end with the image, tiles are always whole."""
-        shape = self.shape
-        if shape.block_width == shape.width and len(self.offsets) and self.striped:
-            return min(shape.block_height, shape.height - row * shape.block_height)
-        return shape.block_height
-
-    striped: bool = False
-    """Strips instead of tiles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +36,8 @@ class Header:
     """Per level."""
     version: Version
     """Of the file that this was read from."""
+    masks: tuple[Mask, ...] = ()
+    """What says which of its pixels count."""
 
     @property
     def size(self) -> int:
@@ -95,21 +46,28 @@ class Header:
 
     @property
     def most_packed(self) -> int:
-        """Bytes that a block can have in the file: no codec makes it twice as long."""
-        decoded = (table.shape.block_width * table.shape.block_height * table.samples for table in self.tables)
-        return 2 * max(decoded) * self.raster.dtype.itemsize + SPARE_BYTES
+        """Bytes that a block can have in the file."""
+        return max(table.most_packed for table in self.tables)
 
 
-def parse_header(href: str, file: HeaderBytes) -> Header:
-    """The header of a GeoTIFF. Raises Unusual where GDAL is needed; Oversized where nobody should try; whatever
-    tifffile raises where the file is no TIFF at all."""
+def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
+    """The header of a GeoTIFF; `beside`: the `.msk` of that name. Raises Unusual where GDAL is needed; Oversized where
+    nobody should try; whatever tifffile raises where the file is no TIFF at all."""
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:
         pages = [cast(TiffPage, page) for page in tiff.pages]
         first, order = pages[0], tiff.byteorder
         overviews = [page for page in pages[1:] if _overview_of(first, page)]
         overviews.sort(key=lambda page: page.imagewidth, reverse=True)
-        tables = tuple(_table(page, order) for page in (first, *overviews))
+        tables = tuple(block_table(page, order) for page in (first, *overviews))
+        places = (href, file.version)
+        inside = [block_table(page, order, mask=True) for page in pages[1:] if int(page.subfiletype) & _MASK]
+        masks = [_mask(places, tables, inside)] if inside else []
+        if beside is not None:
+            masks.append(_mask((mask_beside(href), beside.version), tables, _pages_of(beside)))
+        if (alpha := _alpha(first)) is not None:
+            masks.append(Mask(href=href, version=file.version, tables=tables, band=alpha))
+        tables, masks = _common_levels(tables, masks)
         keys = cast("Mapping[str, object]", first.geotiff_tags or {})
         raster = Raster(
             href=href,
@@ -118,14 +76,57 @@ def parse_header(href: str, file: HeaderBytes) -> Header:
             dtype=tables[0].dtype.newbyteorder("="),
             band_count=first.samplesperpixel,
             no_data=_no_data(first),
+            masked=bool(masks),
             levels=tuple(table.shape for table in tables),
             block_bytes=tables[0].mean_length(),
         )
     if (fault := fault_of(raster, max(table.samples for table in tables))) is not None:
         raise Oversized(fault)
-    if any(len(table.offsets) < table.count(raster.band_count) for table in tables):
-        raise Unusual("it lacks the places of some blocks")
-    return Header(raster=raster, tables=tables, version=file.version)
+    return Header(raster=raster, tables=tables, masks=tuple(masks), version=file.version)
+
+
+def mask_beside(href: str) -> str:
+    """Where the `.msk` of an image would lie; a query (a signature) stays behind."""
+    path, mark, query = href.partition("?") if "://" in href else (href, "", "")
+    return f"{path}.msk{mark}{query}"
+
+
+def _pages_of(file: HeaderBytes) -> list[Table]:
+    check_directories(cast(BinaryIO, file))
+    with TiffFile(cast(BinaryIO, file), name="mask", _useframes=False) as tiff:
+        return [block_table(cast(TiffPage, page), tiff.byteorder, mask=True) for page in tiff.pages]
+
+
+def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[Table]) -> Mask:
+    """The mask's page for each level of the image; a level that has none gets the page of the first, of other sides.
+    Raises Unusual if not even the full image has one."""
+    sides = {(page.shape.width, page.shape.height): page for page in pages}
+    full = sides.get((tables[0].shape.width, tables[0].shape.height))
+    if full is None:
+        raise Unusual("its mask is of another size")
+    if any(page.shape.block_width * page.shape.block_height * page.samples > MOST_BLOCK_BYTES for page in pages):
+        raise Oversized("one of the blocks of its mask is too large")
+    own = tuple(sides.get((table.shape.width, table.shape.height), full) for table in tables)
+    planes = len(full.offsets) // (full.shape.blocks_across * full.shape.blocks_down) * full.samples
+    return Mask(href=place[0], version=place[1], tables=own, each=planes > 1)
+
+
+def _common_levels(tables: tuple[Table, ...], masks: list[Mask]) -> tuple[tuple[Table, ...], list[Mask]]:
+    """Without the overviews that a mask has no page for: a finer one is read in their place."""
+
+    def whole(number: int) -> bool:
+        size = (tables[number].shape.width, tables[number].shape.height)
+        return all((mask.tables[number].shape.width, mask.tables[number].shape.height) == size for mask in masks)
+
+    kept = [number for number in range(len(tables)) if whole(number)]
+    chosen = [replace(mask, tables=tuple(mask.tables[number] for number in kept)) for mask in masks]
+    return tuple(tables[number] for number in kept), chosen
+
+
+def _alpha(page: TiffPage) -> int | None:
+    """The band that says how much of a pixel is there; it is the last one."""
+    extra = tuple(int(kind) for kind in page.extrasamples or ())
+    return page.samplesperpixel - 1 if extra and extra[-1] in _ALPHAS and page.samplesperpixel > 1 else None
 
 
 def _overview_of(first: TiffPage, page: TiffPage) -> bool:
@@ -133,37 +134,6 @@ def _overview_of(first: TiffPage, page: TiffPage) -> bool:
     return bool(kind & _REDUCED) and not kind & _MASK and (page.samplesperpixel, page.dtype) == (
         first.samplesperpixel, first.dtype
     )  # fmt: skip
-
-
-def _table(page: TiffPage, order: str) -> Table:
-    dtype = page.dtype
-    bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
-    if dtype is None or dtype.kind not in "uif" or bits != dtype.itemsize * 8 or page.fillorder != 1:
-        raise Unusual("pixels are not whole numbers of bytes")
-    if int(page.compression) not in CODECS or int(page.predictor) not in ((1, 2, 3) if dtype.kind == "f" else (1, 2)):
-        raise Unusual(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
-    striped = not page.is_tiled
-    height = min(page.rowsperstrip, page.imagelength) if striped else page.tilelength
-    shape = Level(
-        width=page.imagewidth,
-        height=page.imagelength,
-        block_width=page.imagewidth if striped else page.tilewidth,
-        block_height=height,
-    )
-    offsets, lengths = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
-    planes = 1 if int(page.planarconfig) == 1 else page.samplesperpixel
-    if min(len(offsets), len(lengths)) < planes * shape.blocks_across * shape.blocks_down:
-        raise Unusual("its table of blocks is too short")
-    return Table(
-        shape=shape,
-        offsets=offsets,
-        lengths=lengths,
-        compression=int(page.compression),
-        predictor=int(page.predictor),
-        dtype=dtype.newbyteorder("<" if order == "<" else ">"),
-        samples=page.samplesperpixel if int(page.planarconfig) == 1 else 1,
-        striped=striped,
-    )
 
 
 def _crs(keys: Mapping[str, object]) -> CRS:

@@ -6,7 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from threading import RLock
 from typing import TypeVar
 
@@ -14,10 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import ByteSources, Range, Replaced, local_path, public_name
+from arpent.adapters.images.byte_source import (
+    ByteSources,
+    HeaderBytes,
+    Range,
+    Replaced,
+    Version,
+    local_path,
+    public_name,
+)
 from arpent.adapters.images.decode import Buffer, decode
-from arpent.adapters.images.gdal_fallback import GdalImage
-from arpent.adapters.images.header import Header, parse_header
+from arpent.adapters.images.gdal_fallback import GdalImage, says_more
+from arpent.adapters.images.header import Header, mask_beside, parse_header
+from arpent.adapters.images.mask import masked
+from arpent.adapters.images.served import check_served
+from arpent.adapters.images.table import Unusual
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
@@ -28,6 +40,8 @@ Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
 """Headers kept; one of an MGRS tile takes about 5 KiB, and each is shared by all partitions of a process."""
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF begins."""
 _LOAD_BYTES = 4 << 20
 """One fetch brings at most about this many compressed bytes."""
 _LOAD_BLOCKS = 16
@@ -35,6 +49,10 @@ _LOAD_BLOCKS = 16
 
 A = TypeVar("A")
 R = TypeVar("R")
+
+
+_Payloads = dict[tuple[str, Range], Buffer]
+"""File, offset and length → the bytes there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +77,8 @@ class _Parcel:
     """How to read it."""
     block: Block
     """The block."""
-    payload: Buffer | None
-    """Its bytes; None: still to be read (local files), or never written."""
+    payloads: _Payloads = field(default_factory=dict)
+    """Its bytes and those of the masks over it; what is not among them is still to be read (local files)."""
 
 
 class CogReader:
@@ -151,7 +169,7 @@ class CogReader:
     def _open(self, href: str) -> Image:
         file = self._origins.head(href)
         try:
-            return parse_header(href, file)
+            image: Image = self._header(href, file)
         except Replaced:
             raise self._replaced(href) from None
         except Oversized as error:
@@ -159,7 +177,40 @@ class CogReader:
         except AssetUnreadable:
             raise
         except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
-            return self._unusual(href)
+            image = self._unusual(href)
+        try:
+            check_served(image.raster)
+        except AssetUnreadable:
+            if isinstance(image, GdalImage):
+                image.close()
+            raise
+        return image
+
+    def _header(self, href: str, file: HeaderBytes) -> Header:
+        """The header with the masks in the file and beside it. A mask beside an image that lies elsewhere is asked for
+        only where the image itself says nothing: each question is a request."""
+        path = local_path(href)
+        if path is not None and says_more(path):
+            raise Unusual("a file beside it says more of its bands")
+        header = parse_header(href, file)
+        silent = header.raster.no_data is None and not header.masks
+        beside = self._beside(mask_beside(href)) if silent or path is not None else None
+        if beside is None:
+            return header
+        file.seek(0)
+        return parse_header(href, file, beside)
+
+    def _beside(self, href: str) -> HeaderBytes | None:
+        """A mask's file; None if there is none, or a server answers with something else."""
+        try:
+            file = self._origins.head(href)
+        except AssetUnreadable as error:
+            if error.transient:
+                raise
+            return None
+        found = file.read(4) in TIFF
+        file.seek(0)
+        return file if found else None
 
     # ---- blocks
 
@@ -171,7 +222,7 @@ class CogReader:
                 yield from self._fetched(run, band)
                 run = []
                 for block in load.blocks:
-                    yield _Parcel(href=load.href, image=load.image, block=block, payload=None)
+                    yield _Parcel(href=load.href, image=load.image, block=block)
             else:
                 run.append(load)
         yield from self._fetched(run, band)
@@ -196,24 +247,48 @@ class CogReader:
         if not loads:
             return
         for load, payloads in _ahead(self._fetchers(), lambda load: self._fetch(load, band), loads, self._requests):
-            for block, payload in zip(load.blocks, payloads, strict=True):
-                yield _Parcel(href=load.href, image=load.image, block=block, payload=payload)
+            for block in load.blocks:
+                yield _Parcel(href=load.href, image=load.image, block=block, payloads=payloads)
 
-    def _fetch(self, load: _Load, band: int) -> tuple[_Load, list[Buffer | None]]:
-        assert isinstance(load.image, Header)
-        entries = [load.image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks]
-        size = load.image.size
-        most = load.image.most_packed
-        there = [offset > 0 and 0 < length <= most and offset + length <= size for offset, length in entries]
-        wanted = [entry for entry, present in zip(entries, there, strict=True) if present]
-        pieces = iter(self._bytes(load.href, load.image, wanted) if wanted else [])
-        return load, [next(pieces) if present else None for present in there]
+    def _fetch(self, load: _Load, band: int) -> tuple[_Load, _Payloads]:
+        """The bytes of the blocks, and of what masks hold over them."""
+        image = load.image
+        assert isinstance(image, Header)
+        shapes = image.raster.levels
+        wanted = {load.href: {image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks}}
+        versions, most = {load.href: image.version}, {load.href: image.most_packed}
+        for mask in image.masks:
+            if mask.concerns(band) and not mask.shared:
+                versions[mask.href] = mask.version
+                most[mask.href] = max(most.get(mask.href, 0), mask.most_packed)
+                parts = (mask.ranges(shapes[block.level], block, band) for block in load.blocks)
+                wanted.setdefault(mask.href, set()).update(*parts)
+        payloads: _Payloads = {}
+        for href, entries in wanted.items():
+            size = versions[href][2]
+            there = sorted(
+                entry for entry in entries if min(entry) > 0 and entry[1] <= most[href] and sum(entry) <= size
+            )
+            found = self._bytes(href, versions[href], there) if there else []
+            payloads |= {(href, entry): piece for entry, piece in zip(there, found, strict=True)}
+        return load, payloads
 
-    def _bytes(self, href: str, image: Header, ranges: Sequence[Range]) -> list[Buffer]:
+    def _bytes(self, href: str, version: Version, ranges: Sequence[Range]) -> list[Buffer]:
         try:
-            return [*self._origins.ranges(href, ranges, image.version)]
+            return [*self._origins.ranges(href, ranges, version)]
         except Replaced:
             raise self._replaced(href) from None
+
+    def _payload(self, parcel: _Parcel, place: tuple[str, Version, int], entry: Range) -> Buffer:
+        """The bytes of one block, fetched ahead or read now; `place`: the file, its version, and how long a block can
+        be there. Raises ValueError if this one is longer, or the file ends before it does."""
+        href, version, most = place
+        if sum(entry) > version[2]:
+            raise ValueError("the file ends before it does")
+        if entry[1] > most:
+            raise ValueError(f"it has {entry[1]:,} packed bytes, more than it could need")
+        found = parcel.payloads.get((href, entry))
+        return self._bytes(href, version, [entry])[0] if found is None else found
 
     def _replaced(self, href: str) -> AssetUnreadable:
         with self._lock:  # where one image is new, others are: what is known of them may be old, too
@@ -228,18 +303,16 @@ class CogReader:
         shape = (table.rows(block.row), table.shape.block_width)
         rows = min(block.rows or shape[0], shape[0])
         full = (rows if block.rows else table.shape.block_height, shape[1])
-        payload = parcel.payload
-        offset, length = table.entry(block.row, block.column, band)
-        if not (offset and length):
-            return parcel.href, block, np.full(full, _empty(image), image.raster.dtype)
+        entry = table.entry(block.row, block.column, band)
         try:
-            if offset + length > image.size:
-                raise ValueError("the file ends before it does")
-            if length > image.most_packed:
-                raise ValueError(f"it has {length:,} packed bytes, more than it could need")
-            if payload is None:
-                payload = self._bytes(parcel.href, image, [(offset, length)])[0]
-            pixels = decode(payload, table, shape, rows, band)
+            if min(entry) > 0:
+                payload = self._payload(parcel, (parcel.href, image.version, image.most_packed), entry)
+                pixels = decode(payload, table, shape, rows, band)
+            else:
+                pixels = np.full(full, _empty(image), image.raster.dtype)
+            if pixels.shape != full:
+                pixels = np.pad(pixels, ((0, full[0] - pixels.shape[0]), (0, 0)))
+            return parcel.href, block, self._masked(parcel, image, pixels, band)
         except ValueError as error:
             place = f"block (row {block.row}, column {block.column}) of level {block.level}"
             raise AssetUnreadable(
@@ -247,9 +320,18 @@ class CogReader:
                 href=parcel.href,
                 block=(block.level, block.row, block.column),
             ) from None
-        if pixels.shape != full:
-            pixels = np.pad(pixels, ((0, full[0] - pixels.shape[0]), (0, 0)))
-        return parcel.href, block, pixels
+
+    def _masked(self, parcel: _Parcel, image: Header, pixels: NDArray[np.generic], band: int) -> NDArray[np.generic]:
+        """The pixels of a block, without those that masks take away. Raises ValueError where a mask is damaged."""
+        block, masks = parcel.block, [mask for mask in image.masks if mask.concerns(band)]
+        if not masks:
+            return pixels
+        shape, rows = image.raster.levels[block.level], pixels.shape[0]
+        valid = []
+        for mask in masks:
+            payload = partial(self._payload, parcel, (mask.href, mask.version, mask.most_packed))
+            valid.append(mask.valid(shape, block, band, rows, payload))
+        return masked(pixels, valid)
 
     def _fetchers(self) -> ThreadPoolExecutor:
         with self._lock:

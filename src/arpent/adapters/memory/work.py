@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,10 +23,18 @@ class MemoryWorkStore:
         self._tables = tables
         self._now = now
 
-    def claim(self, now: datetime, seconds: float, *, analyses: bool = True, partitions: bool = True) -> Lease | None:
+    def claim(
+        self,
+        now: datetime,
+        seconds: float,
+        *,
+        analyses: bool = True,
+        partitions: bool = True,
+        but: Collection[str] = (),
+    ) -> Lease | None:
         until = now + timedelta(seconds=seconds)
         with self._tables.lock:
-            for row in sorted(self._tables.rows.values(), key=lambda row: (row.served, row.job.created)):
+            for row in self._by_turn(but):
                 lease = None
                 if analyses and row.job.status is Status.ANALYSING and row.is_free(now):
                     lease = _take_analysis(row, until)
@@ -129,6 +137,15 @@ class MemoryWorkStore:
                 elif part.failed + part.incomplete > 0:
                     _reopen(row, part)
 
+    def _by_turn(self, but: Collection[str]) -> list[JobRow]:
+        """Jobs of the client that was served least recently first, and of those the job that was. Ended ones give a
+        client its turns, too."""
+        turns: dict[str, datetime] = {}
+        for row in self._tables.rows.values():
+            turns[row.job.owner] = max(row.served, turns.get(row.job.owner, NEVER))
+        rows = (row for row in self._tables.rows.values() if row.job.owner not in but)
+        return sorted(rows, key=lambda row: (turns[row.job.owner], row.served, row.job.created))
+
     def _held(self, lease: Lease) -> Claimable:
         """What the lease is on. Raises LeaseLost."""
         row = self._tables.rows.get(lease.job_id)
@@ -153,7 +170,7 @@ def _take_analysis(row: JobRow, until: datetime) -> Lease:
     row.job = replace(row.job, version=row.job.version + 1)
     return Lease(
         job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished,
-        waiting_since=row.job.waiting_since,
+        owner=row.job.owner, waiting_since=row.job.waiting_since,
     )  # fmt: skip
 
 

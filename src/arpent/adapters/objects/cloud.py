@@ -6,7 +6,6 @@ import base64
 import binascii
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -22,6 +21,17 @@ from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_told, st
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.size import check_size
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
+from arpent.domain.boundary.address_grammar import (
+    ACCESS_KEY,
+    ACCOUNT,
+    BUCKET,
+    MACHINE_REGION,
+    REGION,
+    ROLE,
+    SECRET_KEY,
+    Form,
+    account_fault,
+)
 from arpent.domain.errors import StorageDenied, WorldError
 from arpent.domain.location import Credentials, Location
 
@@ -42,13 +52,10 @@ RETRY_SECONDS = 60
 MOST_STORES = 256
 """Buckets with their keys that stay open."""
 _TIMEOUTS: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
-_ACCOUNT_FIELDS = ("type", "project_id", "client_email", "private_key", "private_key_id")
 _OTHER_GOOGLE_KEYS = (
     "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
 )  # fmt: skip
 """What obstore prefers to the keys that it is given."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""Of a bucket, or a region: part of a host's name. obstore panics at others."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -145,8 +152,7 @@ class CloudObjects:
             if store is None:
                 if location.scheme not in ("s3", "gs"):
                     raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
-                if not _NAME.fullmatch(location.bucket):
-                    raise StorageDenied(f"Cannot {action} {location.url}: {location.bucket!r} is not a bucket's name.")
+                _check(location, action)
                 with panics_told(location, action):
                     store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
@@ -169,8 +175,8 @@ class CloudObjects:
         region = (
             credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         )
-        if not _NAME.fullmatch(region):
-            raise StorageDenied(f"Cannot {action} {location.url}: {region!r} is not a region's name (AWS_REGION).")
+        if not MACHINE_REGION.fits(region):
+            raise StorageDenied(f"Cannot {action} {location.url}: AWS_REGION must {MACHINE_REGION.words}.")
         provider: RoleKeys | _RequestKeys | None = None
         if credentials.iam_role_arn:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
@@ -229,9 +235,25 @@ def _service_account(text: str) -> str:
     """What makes a service account's file a key, and nothing else of it: with `gcs_base_url` a client could have
     arpent talk to any server it reaches. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
     fields = json.loads(base64.b64decode(text, validate=True).decode("utf-8"))
-    if not isinstance(fields, dict):
-        raise ValueError("a service account is an object")
-    return json.dumps({name: fields[name] for name in _ACCOUNT_FIELDS if name in fields})
+    if not isinstance(fields, dict) or account_fault(fields):
+        raise ValueError("this is no service account")
+    return json.dumps({name: fields[name] for name in ACCOUNT if name in fields})
+
+
+def _check(location: Location, action: str) -> None:
+    """Refuse what would lead to another address, or break a header. Requests are checked when they are made, too: this
+    is the second line, and covers requests that were stored before. Raises StorageDenied without the value."""
+    own = location.credentials
+    written: tuple[tuple[str, str | None, Form], ...] = (
+        ("the bucket", location.bucket, BUCKET),
+        ("`accessKey`", own.access_key, ACCESS_KEY),
+        ("`secretAccessKey`", own.secret_access_key, SECRET_KEY),
+        ("`iamRoleARN`", own.iam_role_arn, ROLE),
+        ("`region`", own.region, REGION),
+    )
+    for name, value, form in written:
+        if value is not None and not form.fits(value):
+            raise StorageDenied(f"Cannot {action} {location.scheme}://{location.bucket:.80}: {name} must {form.words}.")
 
 
 def _reopened(retries: int, retry_seconds: float) -> CloudObjects:

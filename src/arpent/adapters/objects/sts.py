@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 
 from arpent.adapters.objects.sigv4 import Keys, signed_form
+from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 
 SESSION = "arpent"
@@ -58,7 +59,7 @@ class TemporaryKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssumedRole:
-    """A role, and how to become it."""
+    """A role, and how to become it. Raises StorageDenied if role or region could change an address or a header."""
 
     role: str
     """arn:aws:iam::…:role/…"""
@@ -75,8 +76,14 @@ class AssumedRole:
     seconds: int = SECONDS
     """How long the keys shall last."""
 
+    def __post_init__(self) -> None:
+        for name, value, form in (("`iamRoleARN`", self.role, ROLE), ("the region", self.region, MACHINE_REGION)):
+            if not form.fits(value):
+                raise StorageDenied(f"A role cannot be assumed: {name} must {form.words}.")
+
     def assume(self) -> TemporaryKeys:
-        """One request. Raises StorageDenied or StorageUnavailable, naming role and fix."""
+        """One request, to this endpoint and no other. Raises StorageDenied or StorageUnavailable, naming role and
+        fix."""
         asked = {
             "Action": "AssumeRole",
             "DurationSeconds": str(self.seconds),
@@ -89,10 +96,18 @@ class AssumedRole:
         now = datetime.now(UTC)
         headers = signed_form(self.endpoint, form, self.keys, self.region, "sts", now)
         try:
-            answer = requests.post(f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, timeout=(5, 20))
+            # A redirect would take keys, signature and token to an address that nobody here has named.
+            answer = requests.post(
+                f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, timeout=(5, 20), allow_redirects=False
+            )
         except requests.RequestException as error:
             host = urlsplit(self.endpoint).netloc
             raise self._unavailable(f"{host} does not answer ({type(error).__name__}).") from None
+        if 300 <= answer.status_code < 400:
+            raise StorageDenied(
+                f"{self._what}: {urlsplit(self.endpoint).netloc} sends its callers elsewhere (HTTP "
+                f"{answer.status_code}), and keys do not follow. {_NO_SERVICE}"
+            )
         if not answer.ok:
             raise self._refusal(answer.status_code, answer.text)
         found = {name: _element(answer.text, name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}

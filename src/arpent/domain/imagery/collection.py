@@ -19,6 +19,22 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoData:
+    """Which stored number of a band is no data. NaN never is data, and a file's mask counts beside this."""
+
+    value: float | None = 0.0
+    """The number; None: every number is data."""
+    always: bool = False
+    """Whatever the file says; otherwise only for a file that says nothing, neither by a tag nor by a mask."""
+
+    def of(self, tag: float | None, *, masked: bool) -> float | None:
+        """The number in a file with this GDAL_NODATA and, if `masked`, a mask; None: every number is data."""
+        if self.always or (tag is None and not masked):
+            return self.value
+        return tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
     """One band."""
 
@@ -28,7 +44,7 @@ class Band:
     """STAC asset keys it may have, first match wins: red, B04, B04_10m."""
     units: tuple[Unit, ...]
     """What an evalscript may ask for; the first is the default."""
-    no_data: float | None = 0.0
+    no_data: NoData = NoData()
     """Digital number that means no data."""
     categorical: bool = False
     """Classes: never interpolated."""

@@ -44,6 +44,9 @@ class Item:
     """STAC properties, for provenance and for `scenes`."""
     href: str = ""
     """Where the item came from (scenes: dataPath)."""
+    likely: shapely.Geometry | None = None
+    """The shorter of two ways to read a footprint that may be meant either way round the globe; `footprint` is both.
+    None: there is one way only."""
     last: datetime | None = None
     """Last instant of an item that tells a range of time instead of an instant; aware, UTC."""
 

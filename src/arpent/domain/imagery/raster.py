@@ -58,11 +58,19 @@ class Raster:
     band_count: int
     """Bands in the file."""
     no_data: float | None
-    """GDAL_NODATA of the file."""
+    """GDAL_NODATA of the file, or of its first band."""
+    band_no_data: tuple[float | None, ...] = ()
+    """The same by band, where they differ."""
+    masked: bool = False
+    """It has a mask: one in the file, one beside it (.msk), or a band that is alpha."""
     levels: tuple[Level, ...]
     """Level 0 is the full image; overviews follow, finest first."""
     block_bytes: float | None = field(default=None, compare=False)
     """Stored bytes of a block of level 0, on average; None if the reader cannot tell."""
+
+    def no_data_of(self, band: int) -> float | None:
+        """What a band, from 0, calls no data; None: nothing."""
+        return self.band_no_data[band] if band < len(self.band_no_data) else self.no_data
 
     @property
     def width(self) -> int:

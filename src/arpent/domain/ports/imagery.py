@@ -22,7 +22,8 @@ class Catalog(Protocol):
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        """Items of the interval whose footprint meets the box (EPSG:4326, longitude first); by time.
+        """Items of the interval whose footprint meets the box (EPSG:4326; west, south, east, north; where west > east
+        the box passes 180); by time.
         The same acquisition appears once, in its newest processing. Raises CatalogUnavailable."""
 
 
@@ -63,4 +64,5 @@ class AssetReader(Protocol):
     ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
         """Blocks (block_height, block_width) of several images, each decoded once, in the order asked;
         reading ahead and decoding run concurrently. Edge blocks come padded to full size. A block asked for
-        with `rows` may come with so many rows only."""
+        with `rows` may come with so many rows only. Where a mask of the image takes pixels away, the block is a numpy
+        masked array."""

@@ -20,7 +20,7 @@ from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
-from arpent.engine.analysis.read_features import check_keys, take_in
+from arpent.engine.analysis.read_features import take_in, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import unusable, usable_rows
@@ -30,7 +30,7 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
-from arpent.evalscript.lint import hints
+from arpent.evalscript.lint import script_hints
 
 Told = TypeVar("Told")
 SURVEYED = 500
@@ -47,7 +47,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     features = take_in(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
-    check_keys(job_id, request.output, features)
+    as_told, features = features, with_own_keys(job_id, request.output, features)
 
     found = _unusable(features, request.sampling)
     rows = usable_rows(features, found)
@@ -58,7 +58,8 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     told += _twice(lambda: _tried(script, bindings, seen, services))
     findings = [
         *report.unusable_findings(features, found),
-        *report.warnings(features, usable, grids),
+        *report.small(usable, grids, request.sampling),
+        *report.names(as_told, features, request.output),
         *report.outside(
             usable.take(sample), seen, intervals=len(request.intervals), complete=len(sample) == len(usable)
         ),
@@ -120,7 +121,7 @@ def _understood(
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
         if not _has_scenes(bindings):
             dry_run(session, bindings, ())
-        return bindings, hints(session.evalscript)
+        return bindings, script_hints(session.evalscript)
 
 
 def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:

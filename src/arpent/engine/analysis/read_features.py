@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from arpent.domain.boundary.text import clean
-from arpent.domain.errors import FeatureNotFound, FeaturesUnreadable
+from arpent.domain.errors import FeatureNotFound
 from arpent.domain.feature import Features
-from arpent.domain.location import ID, IDENTIFIER, Location
+from arpent.domain.location import ID, Location
 from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
@@ -30,17 +30,18 @@ def _cleaned(features: Features) -> Features:
     return replace(features, identifiers=tuple(None if each is None else clean(each) for each in features.identifiers))
 
 
-def check_keys(job_id: str, output: Location, features: Features) -> None:
-    """Two features that would write the same object are refused: one would be lost. Raises FeaturesUnreadable."""
+def with_own_keys(job_id: str, output: Location, features: Features) -> Features:
+    """The features, with identifiers of their own where two would be written to the same object: the later of them gets
+    its id behind its identifier."""
     pattern = template(output)
     if ID in pattern:
-        return
-    seen: dict[str, int] = {}
+        return features
+    taken: set[str] = set()
+    identifiers: list[str | None] = []
     for feature, identifier in zip(features.ids.tolist(), features.identifiers, strict=True):
-        key = result_key(pattern, job_id, feature, identifier)
-        if key in seen:
-            raise FeaturesUnreadable(
-                f"Features {seen[key]} and {feature} would both be written to '{key}'; "
-                f"put {ID} into output.s3.url beside {IDENTIFIER}, or make the identifiers differ"
-            )
-        seen[key] = feature
+        name = identifier
+        while (key := result_key(pattern, job_id, feature, name)) in taken:
+            name = f"{name or ''}~{feature}"
+        taken.add(key)
+        identifiers.append(name)
+    return replace(features, identifiers=tuple(identifiers))

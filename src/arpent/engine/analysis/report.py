@@ -9,12 +9,21 @@ import orjson
 import shapely
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.text import REPLACEMENT
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding, Verdict
-from arpent.domain.grid import Grids
+from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.location import IDENTIFIER, Location
 from arpent.engine.analysis.estimate import Survey
+from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
 SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
+TAKEN = (
+    "Another feature is called '{identifier}', too, and output.s3.url names files by it: this one's results are called "
+    "'{own}'. Put <ID> into the url, or make the identifiers differ."
+)
+REPAIRED = "The identifier has bytes that are not UTF-8; each is shown as \ufffd. Write the column as UTF-8."
+LONG = "The identifier is longer than the {limit} letters that a file's name may have; the file is called '{name}'."
 OUTSIDE = "No acquisition of the time range reaches the feature; its file will hold no interval."
 NO_INTERVAL = (
     "The time range holds no whole interval, so that no feature's file holds one. Lengthen timeRange, shorten "
@@ -28,15 +37,34 @@ def unusable_findings(features: Features, found: Mapping[int, tuple[str, str]]) 
     return [_finding(features, row, Verdict.FAILED, kind, message) for row, (kind, message) in sorted(found.items())]
 
 
-def warnings(features: Features, usable: Features, grids: Grids) -> list[Finding]:
-    """Features that will have numbers which may surprise."""
-    small = np.flatnonzero(shapely.area(usable.geometries) < np.prod(grids.pixel_size, axis=1))
-    findings = [_finding(usable, int(row), Verdict.WARNING, "smaller-than-a-sample", SMALL) for row in small]
+def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[Finding]:
+    """Features below one sample of the size that was asked for; their grid's only sample is stretched to them."""
+    size = grids.pixel_size
+    asked = np.array([sampling.x, sampling.y]) if isinstance(sampling, Resolution) else size
+    rows = np.flatnonzero(shapely.area(usable.geometries) < np.prod(np.maximum(asked, size), axis=1))
+    return [_finding(usable, int(row), Verdict.WARNING, "smaller-than-a-sample", SMALL) for row in rows]
+
+
+def names(told: Features, named: Features, output: Location) -> list[Finding]:
+    """Features whose identifiers may surprise; `told`: as the file has them, `named`: as the results will have them."""
+    by_name = IDENTIFIER in template(output)
     first: dict[str, int] = {}
-    for row, identifier in enumerate(features.identifiers):
-        if identifier is not None and first.setdefault(identifier, row) != row:
-            message = f"Feature {features.ids[first[identifier]]} has the same identifier '{identifier}'."
-            findings.append(_finding(features, row, Verdict.WARNING, "duplicate-identifier", message))
+    findings = []
+    for row, (identifier, own) in enumerate(zip(told.identifiers, named.identifiers, strict=True)):
+        feature = int(told.ids[row])
+        if own != identifier:
+            message = TAKEN.format(identifier=identifier if identifier is not None else feature, own=own)
+            findings.append(_finding(named, row, Verdict.WARNING, "duplicate-identifier", message))
+        elif identifier and first.setdefault(identifier, row) != row:
+            message = f"Feature {told.ids[first[identifier]]} has the same identifier '{identifier}'."
+            findings.append(_finding(named, row, Verdict.WARNING, "duplicate-identifier", message))
+        if not identifier:
+            continue
+        if REPLACEMENT in identifier:
+            findings.append(_finding(named, row, Verdict.WARNING, "identifier-repaired", REPAIRED))
+        if by_name and len(safe(identifier)) > LONGEST:
+            message = LONG.format(limit=LONGEST, name=name_of(feature, own))
+            findings.append(_finding(named, row, Verdict.WARNING, "long-identifier", message))
     return findings
 
 

@@ -16,7 +16,7 @@ from arpent.domain.grid import Resolution, Size
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptSession
 from arpent.engine.analysis.trial_scenes import PARTS, TRIAL_NUMBERS, TrialScenes, made_up_scenes, trial_inputs
 from arpent.engine.band_bindings import BandBinding
-from arpent.raster.footprints import geographic
+from arpent.raster.footprints.reach import geographic
 
 METRES_PER_DEGREE = 111_319.49
 

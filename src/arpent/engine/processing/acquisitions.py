@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors
-from arpent.domain.errors import ArpentError
+from arpent.domain.errors import ArpentError, AssetUnreadable
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -20,6 +21,7 @@ from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
+from arpent.raster.footprints.antimeridian import image_outline
 from arpent.raster.mosaicking_order import arrange
 
 log = logging.getLogger(__name__)
@@ -110,7 +112,20 @@ def candidates(
     """What the catalogue has, in mosaicking order. Raises CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
-    return arrange(found, binding.source.mosaicking_order)
+    return arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
+
+
+def located(item: Item, binding: BandBinding, services: Services) -> Item:
+    """The item; where its footprint can be read in two ways, the image says where it lies."""
+    if item.likely is None:
+        return item
+    outline = None
+    wanted = [one.band.name for one in binding.requests if one.band.name in item.assets] or list(item.assets)
+    if wanted:
+        with suppress(AssetUnreadable):
+            raster = services.reader.describe(item.assets[wanted[0]].href)
+            outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
+    return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
 
 def clear(item: Item, binding: BandBinding) -> bool:

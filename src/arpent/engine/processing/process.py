@@ -86,7 +86,7 @@ def write(
         reasons = {**failures(result), **lost}
         told = [
             *(
-                _finding(result, row, reason, "not-written" if row in lost else "failed")
+                _finding(result, row, reason, "not-written" if row in lost else reason.kind)
                 for row, reason in reasons.items()
             ),
             *_partly(result, reasons),

@@ -9,6 +9,17 @@ import re
 
 from pydantic import SecretStr
 
+from arpent.domain.boundary.address_grammar import (
+    ACCESS_KEY,
+    BUCKET,
+    KEY,
+    MOST_ACCOUNT,
+    REGION,
+    ROLE,
+    SECRET_KEY,
+    Form,
+    account_fault,
+)
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, Location
 from arpent.wire.request.schema import Access, GsAccess, S3Access
@@ -18,11 +29,6 @@ PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})
 NAMING = frozenset({ID, IDENTIFIER})
 """One of these must be in a template, or all features would write the same object."""
 
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_ROLE = re.compile(r"arn:[a-z-]+:iam::[^:\s]*:role/[^:\s]+")
-"""The account is empty in Ceph, or a tenant's name."""
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""It becomes part of a host's name."""
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
 
 
@@ -66,12 +72,14 @@ def _location(access: Access, parameter: str, client: str | None) -> tuple[Locat
 def _split(url: str, scheme: str, parameter: str) -> tuple[str, str]:
     prefix = f"{scheme}://"
     bucket, _, key = url.removeprefix(prefix).partition("/")
-    if not url.startswith(prefix) or not _BUCKET.fullmatch(bucket):
+    if not url.startswith(prefix) or not BUCKET.fits(bucket):
         raise InvalidRequest.at(parameter, f"must look like {prefix}bucket/key")
-    if ".." in key.split("/"):
-        raise InvalidRequest.at(parameter, "must not hold '..'")
-    if any(ord(letter) < 32 for letter in key) or "//" in key or key.startswith("/"):
-        raise InvalidRequest.at(parameter, "must not hold control characters or empty folders ('//')")
+    if {".", ".."} & set(key.split("/")):
+        raise InvalidRequest.at(parameter, "must not hold '..' or '.' as a folder")
+    if not KEY.fits(key) or "//" in key or key.startswith("/"):
+        raise InvalidRequest.at(
+            parameter, "must have at most 1024 characters, no control characters and no empty folders ('//')"
+        )
     return bucket, key
 
 
@@ -80,29 +88,39 @@ def _s3_credentials(access: S3Access, parameter: str, client: str | None) -> Cre
     if (key is None) != (secret is None):
         missing = "accessKey" if key is None else "secretAccessKey"
         raise InvalidRequest.at(f"{parameter}->{missing}", "is missing: accessKey and secretAccessKey go together")
-    role = access.iam_role_arn or None
-    if role is not None and not _ROLE.fullmatch(role):
-        raise InvalidRequest.at(f"{parameter}->iamRoleARN", "must look like arn:aws:iam::ACCOUNT:role/NAME")
-    if access.region and not _REGION.fullmatch(access.region):
-        raise InvalidRequest.at(f"{parameter}->region", "must be made of letters, digits, '-', '_' and '.'")
+    role, region = access.iam_role_arn or None, access.region or None
+    written: tuple[tuple[str, str | None, Form], ...] = (
+        ("accessKey", key, ACCESS_KEY),
+        ("secretAccessKey", secret, SECRET_KEY),
+        ("iamRoleARN", role, ROLE),
+        ("region", region, REGION),
+    )
+    for name, value, form in written:
+        if value is not None and not form.fits(value):
+            raise InvalidRequest.at(f"{parameter}->{name}", f"must {form.words}")
     return Credentials(
         access_key=key,
         secret_access_key=secret,
-        region=access.region or None,
+        region=region,
         iam_role_arn=role,
         external_id=client if role else None,
     )
 
 
 def _gs_credentials(access: GsAccess, parameter: str) -> Credentials:
-    account = _reveal(access.credentials)
-    if account is not None:
-        try:
-            readable = isinstance(json.loads(base64.b64decode(account, validate=True)), dict)
-        except (binascii.Error, ValueError, RecursionError):
-            readable = False
-        if not readable:
-            raise InvalidRequest.at(f"{parameter}->credentials", "must be a service account's JSON, encoded as base64")
+    account, at = _reveal(access.credentials), f"{parameter}->credentials"
+    if account is None:
+        return Credentials()
+    if len(account) > MOST_ACCOUNT:
+        raise InvalidRequest.at(at, f"must have at most {MOST_ACCOUNT} characters: one service account's file")
+    try:
+        fields = json.loads(base64.b64decode(account, validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise InvalidRequest.at(at, "must be a service account's JSON, encoded as base64")
+    if fault := account_fault(fields):
+        raise InvalidRequest.at(at, fault)
     return Credentials(service_account=account)
 
 

@@ -14,7 +14,7 @@ from arpent.wire.request.unserved import UNSERVED
 from arpent.wire.request.violations import path
 
 MOST_HINTS = 10
-MOST_LETTERS = 60
+NAME_LETTERS = 60
 """Of a name that is repeated: it is the caller's own."""
 ELSEWHERE = ("calculations",)
 """Parts whose keys are the user's, or are checked by others."""
@@ -51,7 +51,7 @@ KNOWN: Mapping[Place, frozenset[str]] = dict(_places(BatchBody))
 """Place of an object → the names it knows, served or not."""
 
 
-def hints(body: Mapping[str, Any]) -> tuple[str, ...]:
+def request_hints(body: Mapping[str, Any]) -> tuple[str, ...]:
     """A sentence for each field of a batch request that is unknown where it stands and was most likely meant elsewhere
     or is misspelt; at most MOST_HINTS."""
     found: list[str] = []
@@ -75,7 +75,7 @@ def _hints(value: object, place: Place, shown: tuple[str | int, ...]) -> Iterato
             if name not in ELSEWHERE:
                 yield from _hints(inner, (*place, name), (*shown, name))
         elif name not in HARMLESS and inner is not None and (meant := _meant(name, place, shown)):
-            at = path((*shown, name[:MOST_LETTERS]))
+            at = path((*shown, name[:NAME_LETTERS]))
             yield f"`{at}` is not known there and was ignored; did you mean {meant}?"
 
 
@@ -89,7 +89,7 @@ def _meant(name: str, place: Place, shown: tuple[str | int, ...]) -> str | None:
     if homes:
         nearest = min(homes, key=lambda home: (-_shared(home, place), len(home)))
         return path((*_written(nearest, shown), name))
-    near = get_close_matches(name[:MOST_LETTERS].casefold().replace("_", ""), list(plain), n=1, cutoff=_ALIKE)
+    near = get_close_matches(name[:NAME_LETTERS].casefold().replace("_", ""), list(plain), n=1, cutoff=_ALIKE)
     return path((*_written(place, shown), plain[near[0]])) if near else None
 
 

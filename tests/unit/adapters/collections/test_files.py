@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from arpent.adapters.collections.files import CollectionFileError, load_collections, parse_collection
+from arpent.domain.imagery.collection import NoData
 
 MINIMAL = """
 id = "byoc-1"
@@ -38,8 +39,23 @@ def test_sentinel_2_units_are_those_of_the_service() -> None:
     assert [name for name in bands if bands[name].harmonized] == [
         "B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12",
     ]  # fmt: skip
-    assert bands["CLD"].no_data is None
-    assert bands["SCL"].no_data == 0.0
+    assert bands["CLD"].no_data == NoData(value=None, always=True)
+    assert bands["SCL"].no_data == NoData()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", NoData()),
+        (", no_data = -9999", NoData(value=-9999.0, always=True)),
+        (', no_data = "none"', NoData(value=None, always=True)),
+        (", fallback_no_data = -9999", NoData(value=-9999.0)),
+        (', fallback_no_data = "none"', NoData(value=None)),
+    ],
+)
+def test_four_words_for_no_data(words: str, expected: NoData) -> None:
+    collection = parse_collection("x.toml", MINIMAL.replace('units = "n" }', f'units = "n"{words} }}'))
+    assert collection.bands["B1"].no_data == expected
 
 
 def test_landsat_shows_missing_pixels_as_nan() -> None:
@@ -67,6 +83,11 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
         (('id = "byoc-1"', ""), "`id`: Field required"),
         (('assets = ["one"]', 'asets = ["one"]'), "`bands.B1.asets`: Extra inputs"),
         (('units = "n" }', 'units = "m" }'), "`bands.B1.units` is 'm'; .units. has: n"),
+        (
+            ('units = "n" }', 'units = "n", no_data = 1, fallback_no_data = 2 }'),
+            "no_data and fallback_no_data",
+        ),
+        (('units = "n" }', 'units = "n", no_data = "None" }'), "`bands.B1.no_data"),
         (('units = "n" }', 'units = "n", harmonized = true }'), "no .harmonize. table"),
         (("[units]", 'mask_band = "B2"\n[units]'), "`mask_band` is 'B2'"),
         (("B1 =", "dataMask ="), "`bands.dataMask`"),

@@ -177,3 +177,26 @@ def test_the_token_service_is_named_by_the_environment(server: LoopbackS3) -> No
         with pytest.raises(StorageDenied, match=rf"Cannot write s3://bucket/a/b.json: `iamRoleARN` {ROLE} .*STS"):
             store.write(place, b"x")
     assert server.buckets["bucket"] == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("region", "x@127.0.0.1:9/"), ("region", "127.0.0.1:9/#"), ("access_key", "AKIA\nx: y"),
+        ("secret_access_key", "TOPSECRET\n"), ("iam_role_arn", "arn:aws:iam::1:role/x y"), ("bucket", "b@host"),
+        ("bucket", "b..b"),
+    ],
+)  # fmt: skip
+def test_what_leads_elsewhere_is_refused_here_too(server: LoopbackS3, field: str, value: str) -> None:
+    """Requests that were stored before they were checked; a newline in a key was a panic of the library."""
+    credentials = replace(KEYS, **({field: value} if field != "bucket" else {}))
+    place = replace(PLACE, credentials=credentials, bucket=value if field == "bucket" else PLACE.bucket)
+    with pytest.raises(StorageDenied, match="must") as caught:
+        opened(server).read(place)
+    assert "TOPSECRET" not in str(caught.value)
+
+
+def test_a_region_of_the_machine_that_is_none_is_refused(server: LoopbackS3) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        with pytest.raises(StorageDenied, match="AWS_REGION must"):
+            opened(server, **{name: "x@127.0.0.1:9/"}).read(PLACE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs
@@ -51,6 +51,8 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
             state.authorization = self.headers["authorization"]
             status, text = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
             self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("location", text)
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -209,3 +211,18 @@ def test_no_secret_shows(sts: Sts) -> None:
     assumed = role(sts)
     assert SECRET not in repr(assumed)
     assert "s/+=" not in repr(assumed.assume())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_keys_follow_no_redirect(sts: Sts, status: int) -> None:
+    """Not even to the same service: who redirects a signed request is no Security Token Service."""
+    sts.answers = [(status, f"{sts.url}/elsewhere"), (200, answer())]
+    with pytest.raises(StorageDenied, match=f"elsewhere .HTTP {status}.*AWS_ENDPOINT_URL_STS"):
+        role(sts).assume()
+    assert len(sts.asked) == 1
+
+
+@pytest.mark.parametrize("changes", [{"region": "x@127.0.0.1:9/"}, {"role": "arn:aws:iam::1:role/x\ny"}])
+def test_a_role_that_leads_elsewhere_is_not_assumed(sts: Sts, changes: dict[str, str]) -> None:
+    with pytest.raises(StorageDenied, match="must"):
+        replace(role(sts), **changes)

@@ -9,7 +9,7 @@ import pytest
 
 from arpent.domain.job import Job
 from arpent.wire.job import NO_INTERVAL, job_object, status_object
-from arpent.wire.request.misplaced import MOST_HINTS, hints
+from arpent.wire.request.misplaced import MOST_HINTS, request_hints
 from arpent.wire.request.parse import parse_batch
 from tests.unit.wire.bodies import BATCH, text
 
@@ -53,24 +53,24 @@ def test_a_misplaced_field_is_accepted_and_hinted_at(place: str) -> None:
     "place", ["name", "description", "input.data.0.dataFilter.previewMode", "metadata", "input.bounds2", "xyz"]
 )
 def test_what_is_merely_unknown_is_passed_over(place: str) -> None:
-    assert hints(json.loads(text(BATCH, {place: "x"}))) == ()
+    assert request_hints(json.loads(text(BATCH, {place: "x"}))) == ()
 
 
 def test_nothing_is_hinted_at_where_all_is_well() -> None:
-    assert hints(BATCH) == ()
+    assert request_hints(BATCH) == ()
     assert "hint" not in status_object(Job(id="x", owner="me", body=text(BATCH), created=datetime.now(UTC)), 0)
 
 
 def test_the_entry_is_named() -> None:
     body = json.loads(text(BATCH, {"input.data": [{"type": "a"}, {"type": "b", "upsampling": "NEAREST"}]}))
-    assert "`input->data->1->upsampling`" in hints(body)[0]
-    assert hints(body)[0].endswith("did you mean input->data->1->processing->upsampling?")
+    assert "`input->data->1->upsampling`" in request_hints(body)[0]
+    assert request_hints(body)[0].endswith("did you mean input->data->1->processing->upsampling?")
 
 
 def test_there_may_be_several_and_not_too_many() -> None:
     odd = {f"input.data.{number}": {"type": "a", "upsampling": 1} for number in range(1)}
     body = json.loads(text(BATCH, {**odd, "resx": 1, "input.data": [{"upsampling": 1}] * 50}))
-    assert len(hints(body)) == MOST_HINTS
+    assert len(request_hints(body)) == MOST_HINTS
     job = Job(
         id="x", owner="me", created=datetime.now(UTC), estimate={"intervals": 0},
         body=text(BATCH, {"resx": 1, "resy": 2}),

@@ -36,7 +36,7 @@ def test_every_type_has_a_sentence_of_ours(entry: dict[str, object]) -> None:
 
 WRONG = {
     "calculations.default.statistics.default.percentiles.k": [
-        [101], [-1], "median", [None], [[5]], {"a": 1}, True, [5] * 1001,
+        [101], [-1], "median", [None], [[5]], {"a": 1}, True, [5] * 1001
     ],
     "calculations.default.histograms.default.bins": [[1.0], [], "x", [1, "2"], {}],
     "calculations.default.histograms.default.nBins": [0, 1.5, "x", 10**30, []],

@@ -1,0 +1,60 @@
+"""Footprints: the GeoJSON of a STAC item → its ground; where that can be read in two ways, its projection decides, or
+else the image itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+import shapely
+from affine import Affine
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.raster.footprints.antimeridian import canonical, image_outline, is_doubtful
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """The ground of an item, in EPSG:4326."""
+
+    ground: shapely.Geometry
+    """All that may be meant."""
+    likely: shapely.Geometry | None = None
+    """The shorter way round the globe, if the footprint may be meant either way; None: there is one way only."""
+
+
+def footprint_of(document: Document) -> Footprint:
+    """Longitudes beyond 180 come back in, and parts are cut there. Raises ShapelyError for what is no geometry."""
+    told = shapely.from_geojson(orjson.dumps(document.get("geometry")))
+    if not is_doubtful(told):
+        return Footprint(ground=canonical(told))
+    outlines = [outline for outline in _outlines(document) if outline is not None]
+    if outlines:
+        return Footprint(ground=shapely.union_all(outlines))
+    likely = canonical(told)
+    whole = told if shapely.is_valid(told) else shapely.make_valid(told)
+    return Footprint(ground=shapely.union(whole, likely), likely=likely)
+
+
+def _outlines(document: Document) -> Iterator[shapely.Geometry | None]:
+    """Of the item's grid, or of the grid of each of its assets."""
+    own = properties(document)
+    assets = document.get("assets")
+    each = [asset for asset in assets.values() if isinstance(asset, Mapping)] if isinstance(assets, Mapping) else []
+    for fields in [own, *({**own, **asset} for asset in each)]:
+        yield _outline(fields)
+
+
+def _outline(fields: Document) -> shapely.Geometry | None:
+    shape, transform = fields.get("proj:shape"), fields.get("proj:transform")
+    code = fields.get("proj:code") or fields.get("proj:epsg")
+    try:
+        if not (isinstance(shape, Sequence) and isinstance(transform, Sequence) and code):
+            return None
+        crs = CRS.from_user_input(code)
+        return image_outline(crs, Affine(*(float(n) for n in transform[:6])), int(shape[1]), int(shape[0]))
+    except (CRSError, TypeError, ValueError, IndexError):
+        return None

@@ -1,0 +1,95 @@
+"""Geometries: WKB → shapely; curves made of straight pieces, and of what cannot be read the reason, in words."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+Linear = Callable[[Sequence[int]], Mapping[int, bytes]]
+"""Primary keys → WKB of those features, curves as GDAL makes straight pieces of them; what it cannot is missing."""
+
+SURFACES = {15: "POLYHEDRALSURFACE", 16: "TIN", 17: "TRIANGLE"}
+"""Type of WKB → its name; they have an area in space, not on the map."""
+CURVES = {8: "CIRCULARSTRING", 9: "COMPOUNDCURVE", 10: "CURVEPOLYGON", 11: "MULTICURVE", 12: "MULTISURFACE"}
+NO_SURFACE = "The geometry is a {name}, which has no area to sum over; write it as a Polygon or MultiPolygon."
+NO_CURVE = "The geometry is a curve ({name}) that GDAL cannot make straight pieces of; write it as a Polygon."
+BROKEN = "The geometry cannot be read: {reason}. Write the feature anew."
+REASONS = (
+    ("closed linestring", "one of its rings is not closed"),
+    ("Invalid number of points in LinearRing", "one of its rings has fewer than four points"),
+    ("point array must contain 0 or >1", "one of its lines has a single point"),
+    ("EOF", "its bytes end too soon"),
+    ("smaller than requested", "its bytes end too soon"),
+    ("Unknown WKB type", "its bytes name a type of geometry that there is not"),
+)
+"""Part of what GEOS says → what to tell."""
+OTHERWISE = "its bytes are no geometry"
+NO_BLOB = BROKEN.format(reason="its bytes are no geometry of a GeoPackage")
+
+
+def geometries_of(
+    ids: Sequence[int], wkb: NDArray[np.object_], linear: Linear
+) -> tuple[NDArray[np.object_], dict[int, str]]:
+    """(n,): geometries, two-dimensional, None where there is none; and primary key → why it is None although there are
+    bytes."""
+    geometries, curved = _parsed(wkb)
+    keys = [int(key) for key in ids]
+    flaws: dict[int, str] = {}
+    if curved:
+        straight = linear([keys[row] for row in curved])
+        for row in curved:
+            parsed = _one(straight.get(keys[row]))
+            geometries[row] = parsed
+            if parsed is None:
+                flaws[keys[row]] = NO_CURVE.format(name=CURVES.get(_kind(wkb[row]), "part of a collection"))
+    geometries = np.asarray(shapely.force_2d(geometries), np.object_)  # None for a collection that holds curves
+    for row in np.flatnonzero(shapely.is_missing(geometries)).tolist():
+        if wkb[row] is not None and keys[row] not in flaws:
+            flaws[keys[row]] = why(wkb[row])
+    return geometries, flaws
+
+
+def why(wkb: bytes) -> str:
+    """Why WKB that shapely cannot read cannot be read."""
+    kind = _kind(wkb)
+    if kind in SURFACES:
+        return NO_SURFACE.format(name=SURFACES[kind])
+    try:
+        shapely.from_wkb(wkb)
+    except Exception as error:  # GEOS, through shapely, raises many
+        told = str(error)
+        return BROKEN.format(reason=next((reason for part, reason in REASONS if part in told), OTHERWISE))
+    return NO_CURVE.format(name="part of a collection")
+
+
+def _parsed(wkb: NDArray[np.object_]) -> tuple[NDArray[np.object_], list[int]]:
+    """(n,): geometries, and the rows that hold curves; a single one of those makes shapely give up on all."""
+    try:
+        return np.array(shapely.from_wkb(wkb, on_invalid="ignore"), np.object_), []
+    except NotImplementedError:
+        geometries, curved = np.full(len(wkb), None, np.object_), []
+    for row, one in enumerate(wkb):
+        try:
+            geometries[row] = None if one is None else shapely.from_wkb(one, on_invalid="ignore")
+        except NotImplementedError:
+            curved.append(row)
+    return geometries, curved
+
+
+def _one(wkb: bytes | None) -> shapely.Geometry | None:
+    try:
+        return None if wkb is None else shapely.from_wkb(wkb, on_invalid="ignore")
+    except NotImplementedError:
+        return None
+
+
+def _kind(wkb: bytes) -> int:
+    """The type of WKB without its dimensions; 0 if there is none."""
+    if len(wkb) < 5:
+        return 0
+    code: int = struct.unpack_from("<I" if wkb[0] else ">I", wkb, 1)[0]
+    return (code & 0x0FFFFFFF) % 1000

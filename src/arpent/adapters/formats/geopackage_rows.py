@@ -1,0 +1,68 @@
+"""Rows of a GeoPackage as SQLite keeps them: what GDAL makes other values of, or nothing at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+_CHUNK = 500
+"""Primary keys of one question."""
+_EMPTY = 0x10
+"""Flag of an empty geometry in the fourth byte of a GeoPackage's blob."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The feature table of one file. What SQLite cannot tell is not told: GDAL's answer then stands alone."""
+
+    path: Path
+    """The file."""
+    table: str
+    """Its feature table."""
+    key: str
+    """Column of the primary key."""
+
+    def texts(self, column: str) -> dict[int, str]:
+        """Primary key → text, of the rows that hold text in this column, whatever type it is declared with: SQLite does
+        not check that."""
+        name = _quoted(column)
+        found = self._ask(
+            f"SELECT {_quoted(self.key)}, CAST({name} AS BLOB) FROM {_quoted(self.table)} "
+            f"WHERE typeof({name}) IN ('text', 'blob')"
+        )
+        return {int(key): text.decode("utf-8", "replace") for key, text in found if isinstance(text, bytes)}
+
+    def broken(self, column: str, keys: Sequence[int]) -> frozenset[int]:
+        """Which of these rows hold something in a column of geometries that is not an empty geometry."""
+        name, key, found = _quoted(column), _quoted(self.key), []
+        for start in range(0, len(keys), _CHUNK):
+            some = ", ".join(str(int(each)) for each in keys[start : start + _CHUNK])
+            found += self._ask(
+                f"SELECT {key}, CAST(substr({name}, 1, 8) AS BLOB) FROM {_quoted(self.table)} "
+                f"WHERE {key} IN ({some}) AND {name} IS NOT NULL"
+            )
+        return frozenset(int(row) for row, head in found if not _is_empty(head))
+
+    def _ask(self, question: str) -> list[tuple[int, bytes]]:
+        try:
+            return list(self._answers(question))
+        except (sqlite3.Error, OverflowError, ValueError):
+            return []
+
+    def _answers(self, question: str) -> Iterator[tuple[int, bytes]]:
+        address = f"file:{quote(str(self.path.absolute()))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            database.execute("PRAGMA trusted_schema=OFF")
+            yield from database.execute(question)
+
+
+def _is_empty(head: bytes) -> bool:
+    return len(head) >= 4 and head[:2] == b"GP" and bool(head[3] & _EMPTY)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,106 @@
+"""Masks: which pixels of an image count, by pages of its file, by the `.msk` beside it, or by a band that is alpha.
+
+A mask lies on the image's own grid, but may be cut into other blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.adapters.images.byte_source import Range, Version
+from arpent.adapters.images.decode import Buffer, decode, decode_bits
+from arpent.adapters.images.table import Table
+from arpent.domain.imagery.raster import Level
+from arpent.domain.ports.imagery import Block
+
+Payload = Callable[[Range], Buffer]
+"""Offset and length of a block of the mask → its bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """One of the masks of an image: where its blocks lie. What is 0 there does not count."""
+
+    href: str
+    """The file that holds it."""
+    version: Version
+    """Of that file."""
+    tables: tuple[Table, ...]
+    """Per level of the image."""
+    band: int | None = None
+    """The band of the image that it is (alpha), from 0; None: it is none of them."""
+    each: bool = False
+    """It has a plane for every band of the image, not one for all."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether its blocks are those of the other bands, too, so that no further bytes are needed."""
+        return self.band is not None and self.tables[0].samples > 1
+
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a block of it can have in the file."""
+        return max(table.most_packed for table in self.tables)
+
+    def concerns(self, band: int) -> bool:
+        """Whether it says anything about this band of the image: alpha counts for all others."""
+        return band != self.band
+
+    def ranges(self, shape: Level, block: Block, band: int) -> list[Range]:
+        """Where the parts of the mask over one block of the image lie; those that were never written are not there."""
+        table, plane = self.tables[block.level], self._plane(band)
+        return [
+            entry for row, column in self._places(shape, block)
+            if min(entry := table.entry(row, column, plane)) > 0
+        ]  # fmt: skip
+
+    def valid(self, shape: Level, block: Block, band: int, rows: int, payload: Payload) -> NDArray[np.bool_]:
+        """(rows, block_width): which pixels of one block of the image count; none beyond the image's sides.
+        Raises ValueError where the mask's bytes are damaged."""
+        table, plane = self.tables[block.level], self._plane(band)
+        valid = np.zeros((rows, shape.block_width), np.bool_)
+        top, left = block.row * shape.block_height, block.column * shape.block_width
+        bottom, right = min(top + rows, shape.height), min(left + shape.block_width, shape.width)
+        for row, column in self._places(shape, block):
+            up, west = row * table.shape.block_height, column * table.shape.block_width
+            low, high = max(top, up), min(bottom, up + table.rows(row))
+            near, far = max(left, west), min(right, west + table.shape.block_width)
+            entry = table.entry(row, column, plane)
+            if low >= high or near >= far or min(entry) <= 0:
+                continue
+            part = self._decoded(payload(entry), table, row, high - up, plane)[low - up :, near - west : far - west]
+            valid[low - top : high - top, near - left : far - left] = part
+        return valid
+
+    def _plane(self, band: int) -> int:
+        return self.band if self.band is not None else band if self.each else 0
+
+    def _places(self, shape: Level, block: Block) -> Iterator[tuple[int, int]]:
+        """Rows and columns of the blocks of the mask that meet one block of the image."""
+        own = self.tables[block.level].shape
+        for row in _spanned(block.row, shape.block_height, shape.height, own.block_height, block.rows):
+            for column in _spanned(block.column, shape.block_width, shape.width, own.block_width):
+                yield row, column
+
+    def _decoded(self, payload: Buffer, table: Table, row: int, rows: int, plane: int) -> NDArray[np.bool_]:
+        sides = (table.rows(row), table.shape.block_width)
+        if table.dtype.kind == "b":
+            return decode_bits(payload, table, sides, rows, plane)
+        return np.asarray(decode(payload, table, sides, rows, plane) != 0)
+
+
+def _spanned(number: int, size: int, whole: int, own: int, enough: int | None = None) -> range:
+    """Which blocks of `own` pixels the block `number` of `size` pixels meets, along one axis."""
+    start = number * size
+    end = min(start + (min(enough, size) if enough else size), whole)
+    return range(start // own, -(-end // own))
+
+
+def masked(pixels: NDArray[np.generic], valid: Sequence[NDArray[np.bool_]]) -> NDArray[np.generic]:
+    """The pixels; as a numpy masked array if some of them do not count."""
+    counts = np.logical_and.reduce(valid) if len(valid) > 1 else valid[0]
+    return pixels if counts.all() else np.ma.MaskedArray(pixels, ~counts)

@@ -1,0 +1,35 @@
+"""What is served: the types of pixels that kernels and evalscripts can take; all others are refused at the header."""
+
+from __future__ import annotations
+
+from arpent.adapters.images.byte_source import public_name
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Raster
+
+SERVED = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+"""Names of types. Fewer bits than 8 come as uint8, other odd numbers of bits as the next larger type; the numbers of a
+palette come as they are, not as colours (docs/collections.md)."""
+
+ODD = {
+    "int64": "whole numbers of 64 bits, which evalscripts cannot hold",
+    "uint64": "whole numbers of 64 bits, which evalscripts cannot hold",
+    "float16": "numbers of 16 bits with a fraction",
+}
+"""Type → what it is, in words."""
+
+
+def check_served(raster: Raster) -> None:
+    """Raises AssetUnreadable, naming image, type and fix, if nobody here can compute with the image's pixels."""
+    refuse(raster.href, raster.dtype.name)
+
+
+def refuse(href: str, *types: str) -> None:
+    """The same by the names of the types of its bands."""
+    odd = [name for name in types if name not in SERVED]
+    if odd:
+        what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an odd type")
+        raise AssetUnreadable(
+            f"image {public_name(href)} has {what} ({odd[0]}); served are {', '.join(SERVED)}. Convert it, with "
+            "gdal_translate -ot Float32, for example",
+            href=href,
+        )

@@ -1,0 +1,105 @@
+"""Tables of blocks: where the blocks of one page of a TIFF lie, and how they are packed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import TiffPage
+
+from arpent.adapters.images.decode import CODECS
+from arpent.domain.imagery.raster import Level
+
+SPARE_BYTES = 1 << 16
+"""What a codec may add to the smallest block."""
+_PREDICTORS = {"f": (1, 2, 3), "i": (1, 2), "u": (1, 2), "b": (1,)}
+"""Kind of a pixel → how rows may be differenced."""
+_BIT = 1
+_YCBCR = 6
+
+
+class Unusual(Exception):
+    """Something about the file that only GDAL can read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Where the blocks of one level lie, and how they are packed."""
+
+    shape: Level
+    """Sides and blocks of the level."""
+    offsets: NDArray[np.int64]
+    """Per block, by plane, row and column: position in the file; 0: it was never written."""
+    lengths: NDArray[np.int64]
+    """Per block: bytes."""
+    compression: int
+    """TIFF tag 259."""
+    predictor: int
+    """TIFF tag 317."""
+    dtype: np.dtype[np.generic]
+    """Type in the file, byte order included; bool: single bits, of a mask."""
+    samples: int
+    """Bands that lie together in a block: 1, or all of the file's."""
+
+    def entry(self, row: int, column: int, band: int) -> tuple[int, int]:
+        """Offset and length of a block."""
+        plane = 0 if self.samples > 1 else band
+        number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
+        return int(self.offsets[number]), int(self.lengths[number])
+
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a block can have in the file: no codec makes it twice as long."""
+        return 2 * self.shape.block_width * self.shape.block_height * self.samples * self.dtype.itemsize + SPARE_BYTES
+
+    def mean_length(self) -> float | None:
+        """Bytes of a block that was written, on average; None if none was."""
+        written = self.lengths[self.offsets > 0]
+        return float(written.mean()) if len(written) else None
+
+    def rows(self, row: int) -> int:
+        """Rows that a block of this block row holds: strips end with the image, tiles are always whole."""
+        shape = self.shape
+        if shape.block_width == shape.width and len(self.offsets) and self.striped:
+            return min(shape.block_height, shape.height - row * shape.block_height)
+        return shape.block_height
+
+    striped: bool = False
+    """Strips instead of tiles."""
+
+
+def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
+    """The table of one page; `mask`: its pixels may be single bits. Raises Unusual where GDAL is needed."""
+    dtype = page.dtype
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
+    single = mask and dtype is not None and dtype.kind == "b" and bits == _BIT
+    whole = dtype is not None and dtype.kind in "uif" and bits == dtype.itemsize * 8
+    if dtype is None or not (single or whole) or page.fillorder != 1:
+        raise Unusual("pixels are not whole numbers of bytes")
+    if int(page.photometric) == _YCBCR:
+        raise Unusual("its colours are brightness and two differences, which need not be of one size")
+    if int(page.compression) not in CODECS or int(page.predictor) not in _PREDICTORS[dtype.kind]:
+        raise Unusual(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
+    striped = not page.is_tiled
+    height = min(page.rowsperstrip, page.imagelength) if striped else page.tilelength
+    shape = Level(
+        width=page.imagewidth,
+        height=page.imagelength,
+        block_width=page.imagewidth if striped else page.tilewidth,
+        block_height=height,
+    )
+    offsets, lengths = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
+    planes = 1 if int(page.planarconfig) == 1 else page.samplesperpixel
+    if min(len(offsets), len(lengths)) < planes * shape.blocks_across * shape.blocks_down:
+        raise Unusual("its table of blocks is too short")
+    return Table(
+        shape=shape,
+        offsets=offsets,
+        lengths=lengths,
+        compression=int(page.compression),
+        predictor=int(page.predictor),
+        dtype=dtype.newbyteorder("<" if order == "<" else ">"),
+        samples=page.samplesperpixel if int(page.planarconfig) == 1 else 1,
+        striped=striped,
+    )

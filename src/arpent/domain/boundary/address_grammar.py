@@ -1,0 +1,78 @@
+"""Address grammar: how a value must be written that becomes part of an address, a header or a path; what is written
+otherwise could lead elsewhere than its field may."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How one kind of value is written."""
+
+    pattern: re.Pattern[str]
+    """The whole value matches it; it bounds the length, too."""
+    words: str
+    """The same for people, after `must`. Values are not shown: some are secret."""
+
+    def fits(self, value: object) -> bool:
+        """Whether the value is a text of this form."""
+        return isinstance(value, str) and self.pattern.fullmatch(value) is not None
+
+
+def _form(pattern: str, words: str) -> Form:
+    return Form(pattern=re.compile(pattern, re.ASCII), words=words)
+
+
+_PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+"""Any sign but control characters, ends of lines and halves of UTF-16."""
+
+REGION = _form(r"[a-z0-9-]{1,63}", "be 1 to 63 lower-case letters, digits and '-', such as eu-central-1")
+"""Part of a host's name."""
+MACHINE_REGION = _form(r"[A-Za-z0-9-]{1,63}", "be 1 to 63 letters, digits and '-', such as eu-central-1")
+"""As the operator writes it: some stores have regions such as RegionOne."""
+BUCKET = _form(
+    r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "be a bucket's name: letters, digits, '-', '_' and single '.'"
+)
+"""Part of a host's name, or of a path."""
+KEY = _form(rf"{_PLAIN}{{0,1024}}", "have at most 1024 characters and no control characters")
+"""Of an object, or a prefix: part of a path."""
+ACCESS_KEY = _form(r"[!-~]{1,256}", "be 1 to 256 printable ASCII characters without spaces")
+"""Part of a header."""
+SECRET_KEY = _form(rf"{_PLAIN}{{1,1024}}", "have at most 1024 characters, and no line breaks")
+"""Signs, and never leaves; what has line breaks was copied with too much."""
+ROLE = _form(
+    r"arn:aws[a-z-]{0,20}:iam::[A-Za-z0-9_$.-]{0,128}:role/[A-Za-z0-9_+=,.@/-]{1,576}",
+    "look like arn:aws:iam::ACCOUNT:role/NAME",
+)
+"""The account is empty in Ceph, or a tenant's name."""
+ACCOUNT: Mapping[str, Form] = {
+    "type": _form("service_account", "be service_account"),
+    "client_email": _form(
+        r"(?=.{3,320}$)[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9][A-Za-z0-9.-]*", "be an account's address"
+    ),
+    "private_key": Form(
+        pattern=re.compile(
+            r"-----BEGIN (RSA )?PRIVATE KEY-----[A-Za-z0-9+/=\s]{1,16384}-----END (RSA )?PRIVATE KEY-----\s*"
+        ),
+        words="be a private key in PEM",
+    ),
+    "private_key_id": _form(r"[A-Za-z0-9_-]{1,128}", "be letters and digits"),
+    "project_id": _form(r"[a-z0-9][a-z0-9.:-]{0,127}", "be a project's id"),
+}
+"""Of a service account's file: all that is used of it. Its addresses (token_uri …) never are."""
+ACCOUNT_NEEDS = frozenset({"client_email", "private_key"})
+"""Without these nobody can sign."""
+MOST_ACCOUNT = 65_536
+"""Characters of a service account's file, in base64."""
+
+
+def account_fault(fields: Mapping[str, object]) -> str | None:
+    """What is wrong with a service account's file, without its values; None: nothing."""
+    for name, form in ACCOUNT.items():
+        if name in fields and not form.fits(fields[name]):
+            return f"has a `{name}` that is none: it must {form.words}"
+    missing = sorted(ACCOUNT_NEEDS - fields.keys())
+    return f"lacks `{missing[0]}`" if missing else None

@@ -1,0 +1,1 @@
+"""Footprints: which features an item reaches, on the sphere and across the antimeridian."""

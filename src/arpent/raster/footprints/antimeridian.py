@@ -1,0 +1,158 @@
+"""The antimeridian: outlines in degrees brought to one form: longitudes from -180 to 180, cut where they pass 180."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+WORLD = CRS.from_epsg(4326)
+TURN = 360.0
+HALF_TURN = 180.0
+POLE = 90.0
+EDGE_POINTS = 33
+"""Points per side of an image when its outline is carried to degrees: sides are curves there."""
+_HALF_EQUATOR = 20037508.342789244
+"""Metres of EPSG:3857 from Greenwich to 180 degrees."""
+
+
+def canonical(outline: shapely.Geometry) -> shapely.Geometry:
+    """The same ground as polygons between -180 and 180. Longitudes beyond come back in; a ring that jumps over the
+    antimeridian (from 179 to -179 in one step) goes the short way; one that goes round a pole holds it. What is no
+    polygon stays as it is."""
+    parts = [part for part in shapely.get_parts(outline) if part.geom_type == "Polygon"]
+    if not parts or not np.isfinite(shapely.get_coordinates(outline)).all():
+        return outline
+    west, south, east, north = shapely.bounds(outline)
+    inside = west >= -HALF_TURN and east <= HALF_TURN and south >= -POLE and north <= POLE
+    if inside and not is_doubtful(outline):
+        return _valid(outline)
+    return _valid(shapely.union_all([piece for part in parts for piece in _cut(_valid(_unwrapped(part)))]))
+
+
+def is_doubtful(outline: shapely.Geometry) -> bool:
+    """Whether a ring has a side of half the world or more: it may be meant the other way round."""
+    return any(
+        bool((np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])) > HALF_TURN).any())
+        for part in shapely.get_parts(outline) if part.geom_type == "Polygon"
+        for ring in (part.exterior, *part.interiors)
+    )  # fmt: skip
+
+
+def image_outline(crs: CRS, transform: Affine, width: int, height: int) -> shapely.Geometry | None:
+    """The ground of an image, in EPSG:4326; None where PROJ has no answer. A pole inside is held."""
+    step = np.linspace(0.0, 1.0, EDGE_POINTS)[:-1]
+    columns = np.concatenate((step, np.ones_like(step), 1 - step, np.zeros_like(step))) * width
+    rows = np.concatenate((np.zeros_like(step), step, np.ones_like(step), 1 - step)) * height
+    x = transform.a * columns + transform.b * rows + transform.c
+    y = transform.d * columns + transform.e * rows + transform.f
+    longitude, latitude = (
+        (x, y) if crs.is_geographic else Transformer.from_crs(crs, WORLD, always_xy=True).transform(x, y)
+    )
+    if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
+        return None
+    ring = np.column_stack((np.append(longitude, longitude[0]), np.append(latitude, latitude[0])))
+    return canonical(shapely.Polygon(ring))
+
+
+def short_steps(longitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,): the same longitudes, plus or minus whole turns, so that no step is longer than half a turn."""
+    steps = np.diff(longitudes)
+    with np.errstate(invalid="ignore"):
+        jumps = np.where(np.abs(steps) > HALF_TURN, np.round(steps / TURN) * TURN, 0.0)
+    return np.asarray(longitudes - np.append(0.0, np.cumsum(jumps)))
+
+
+def nearby(x: NDArray[np.float64], middle: NDArray[np.float64], turn: float = TURN) -> NDArray[np.float64]:
+    """The same x, plus or minus whole turns, within half a turn of `middle`, which is of the same shape, or of one that
+    numpy can make so. What is not finite stays."""
+    with np.errstate(invalid="ignore"):
+        turned = x - np.round((x - middle) / turn) * turn
+    return np.where(np.isnan(turned), x, turned)
+
+
+def period(crs: CRS) -> float | None:
+    """What may be added to x without going elsewhere: 360 degrees, or once round the equator; None for others."""
+    if crs.is_geographic:
+        return TURN
+    return 2 * _HALF_EQUATOR if crs.to_epsg() == 3857 else None
+
+
+def around(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """West and east of the shortest arc that holds all arcs (west <= east, in degrees); west > east where it passes
+    180. (-180, 180) if it is the whole circle."""
+    arcs = sorted(
+        (west - turns, east - turns)
+        for west, east in intervals
+        for turns in [np.floor((west + HALF_TURN) / TURN) * TURN]
+    )
+    gaps, reach = [], arcs[0][0]
+    for west, east in arcs:
+        if west > reach:
+            gaps.append((west - reach, reach, west))
+        reach = max(reach, east)
+    first = arcs[0][0] + TURN
+    if first > reach:
+        gaps.append((first - reach, reach, arcs[0][0]))
+    if not gaps:
+        return -HALF_TURN, HALF_TURN
+    _, east, west = max(gaps)
+    return float(west), float(east - TURN if east > HALF_TURN else east)
+
+
+def boxes_of(box: tuple[float, float, float, float]) -> tuple[tuple[float, float, float, float], ...]:
+    """A box (west, south, east, north) as boxes that do not pass 180: two if its west is east of its east."""
+    west, south, east, north = box
+    if west <= east:
+        return (box,)
+    return (west, south, HALF_TURN, north), (-HALF_TURN, south, east, north)
+
+
+def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
+    """Rings without jumps; holes beside the shell they belong to."""
+    shell = _ring(shapely.get_coordinates(polygon.exterior))
+    middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
+    holes = []
+    for interior in polygon.interiors:
+        hole = _ring(shapely.get_coordinates(interior))
+        hole[:, 0] -= np.round((hole[:, 0].mean() - middle) / TURN) * TURN
+        holes.append(hole)
+    return shapely.Polygon(shell, holes)
+
+
+def _ring(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Short steps; a step of a whole turn is meant so. Round a pole: closed over it."""
+    x = points[:, 0]
+    steps = np.diff(x)
+    if (np.abs(steps) >= TURN).any() or not (np.abs(steps) > HALF_TURN).any():
+        return points.copy()
+    turned = np.column_stack((short_steps(x), points[:, 1]))
+    if abs(turned[-1, 0] - turned[0, 0]) < HALF_TURN:
+        return turned
+    pole = POLE if points[:, 1].mean() > 0 else -POLE
+    corners = [(turned[-1, 0], pole), (turned[0, 0], pole), tuple(turned[0])]
+    return np.vstack((turned, corners))
+
+
+def _cut(outline: shapely.Geometry) -> Iterator[shapely.Geometry]:
+    """The pieces of each turn, brought to where they belong."""
+    west, _, east, _ = shapely.bounds(outline)
+    first, last = np.floor((west + HALF_TURN) / TURN), np.floor((east + HALF_TURN) / TURN)
+    for turn in range(int(max(first, -10)), int(min(last, 10)) + 1):
+        window = shapely.box(turn * TURN - HALF_TURN, -POLE, turn * TURN + HALF_TURN, POLE)
+        for piece in shapely.get_parts(shapely.intersection(outline, window)):
+            if piece.geom_type == "Polygon" and not piece.is_empty:
+                yield shifted(piece, -turn * TURN)
+
+
+def shifted(outline: shapely.Geometry, degrees: float) -> shapely.Geometry:
+    """The outline, so many degrees further east."""
+    return shapely.transform(outline, lambda xy: xy + np.array((degrees, 0.0)))
+
+
+def _valid(outline: shapely.Geometry) -> shapely.Geometry:
+    return outline if shapely.is_valid(outline) else shapely.make_valid(outline)

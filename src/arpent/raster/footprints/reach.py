@@ -1,0 +1,151 @@
+"""Footprints: which features an item's footprint meets, and boxes carried to EPSG:4326."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from threading import RLock
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from arpent.domain.grid import Grids
+from arpent.raster.footprints.antimeridian import HALF_TURN, TURN, WORLD, around, shifted
+from arpent.raster.footprints.degrees import Degrees, sides
+
+EDGE_POINTS = 9
+"""Points per side when a box is carried to another CRS: its sides are curves there."""
+NARROW = 2_000.0
+"""Sides up to so many units of a projected CRS bend by centimetres only: their ends and middles are enough."""
+
+
+def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
+    """(n, 4): boxes of a CRS as boxes of EPSG:4326, longitude first; their sides are followed, not just corners."""
+    if crs.is_geographic and crs.to_epsg() in (4326, None):
+        return bounds
+    moved = np.empty(bounds.shape)
+    transformer = Transformer.from_crs(crs, WORLD, always_xy=True)
+    narrow = np.max(bounds[:, 2:] - bounds[:, :2], axis=1, initial=0.0) <= (0.0 if crs.is_geographic else NARROW)
+    for rows, points in ((np.flatnonzero(narrow), 3), (np.flatnonzero(~narrow), EDGE_POINTS)):
+        if len(rows):
+            moved[rows] = carried(bounds[rows], transformer, points)
+    return moved
+
+
+def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) -> NDArray[np.float64]:
+    """(n, 4): the boxes around so many points of each side of the boxes (n, 4); not finite where PROJ has no answer."""
+    longitude, latitude = transformer.transform(*sides(bounds, points))
+    return np.column_stack((longitude.min(axis=1), latitude.min(axis=1), longitude.max(axis=1), latitude.max(axis=1)))
+
+
+Box = tuple[float, float, float, float]
+
+_GROUP = 256
+"""Neighbours whose common box is asked first."""
+_MARGIN = 0.01
+"""Share of its extent added to such a box all round, many times what its sides bend between the points carried."""
+_NOWHERE = (0.0, 0.0, 0.001, 0.001)
+"""Where to look for features that are nowhere; a catalogue wants a box."""
+
+
+class Reach:
+    """Polygons, or grids where there are none, against footprints in EPSG:4326, on the sphere. Thread-safe.
+
+    Features come in an order that follows the imagery, so that a footprint holds or misses most groups of neighbours
+    as a whole, and only polygons near its edge are carried to degrees, each in one piece, be it beyond 180. Polygons at
+    a pole, or wider than `_WIDE`, are compared in their own CRS. What PROJ has no answer for is nowhere.
+    """
+
+    def __init__(self, crs: CRS, grids: Grids, geometries: NDArray[np.object_] | None = None) -> None:
+        """`geometries` (n,) decide; without them the grids do. Both are in `crs`."""
+        self._crs = crs
+        self._grids = grids
+        self._geometries = geometries
+        self._lock = RLock()
+        self._degrees = Degrees(crs)
+        self._shapes = np.full(len(grids), None, object)
+        self._odd = np.zeros(len(grids), np.bool_)
+
+    def of(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
+        """(n,): whether the footprint meets each feature; everything, if there is none."""
+        count = len(self._grids)
+        if footprint is None or shapely.is_empty(footprint) or not count:
+            return np.ones(count, np.bool_)
+        # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
+        own = shapely.from_wkb(shapely.to_wkb(footprint))
+        if self._beyond:
+            own = shapely.union_all([shifted(own, turn) for turn in (-TURN, 0.0, TURN)])
+        shapely.prepare(own)
+        boxes, known = self._groups
+        reached = np.repeat(known & shapely.covers(own, boxes), _GROUP)[:count]
+        doubtful = np.repeat(~known | shapely.intersects(own, boxes), _GROUP)[:count] & ~reached
+        rows = np.flatnonzero(doubtful)
+        shapes = self._carried(rows)
+        reached[rows] = shapely.intersects(own, shapes)
+        if (odd := rows[self._odd[rows]]).size:
+            reached[odd] = self._meets(footprint, self._own(odd))
+        return reached
+
+    @cached_property
+    def box(self) -> Box:
+        """West, south, east, north of all features that PROJ has an answer for, at least; west > east if that is the
+        shorter way, over 180."""
+        boxes, known = self._groups
+        common = shapely.bounds(boxes)
+        known = known & (common[:, 2] - common[:, 0] <= HALF_TURN)
+        strays = np.flatnonzero(np.repeat(~known, _GROUP)[: len(self._grids)])
+        there = shapely.bounds(shapely.get_parts(self._carried(strays)))
+        bounds = np.concatenate((common[known], there[np.isfinite(there).all(axis=1)]))
+        if not len(bounds):
+            return _NOWHERE
+        west, east = around(bounds[:, [0, 2]].tolist())
+        return west, float(bounds[:, 1].min()), east, float(bounds[:, 3].max())
+
+    @cached_property
+    def _beyond(self) -> bool:
+        """Whether some feature lies beyond 180 or -180, as far as groups tell."""
+        boxes, known = self._groups
+        bounds = shapely.bounds(boxes[known])
+        return bool(not known.all() or (bounds[:, 0] < -180).any() or (bounds[:, 2] > 180).any())
+
+    @cached_property
+    def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+        """(g,): boxes that hold each group of features, safely, and whether that is known."""
+        bounds, starts = self._grids.bounds, np.arange(0, len(self._grids), _GROUP)
+        own = np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
+        around_, known = self._degrees.boxes(own)
+        around_[~known] = 0.0
+        margin = _MARGIN * np.tile(around_[:, 2:] - around_[:, :2], 2) * (-1, -1, 1, 1)
+        safe = around_ + margin
+        safe[:, [1, 3]] = np.clip(safe[:, [1, 3]], -90, 90)
+        if self._degrees.same:
+            safe[:, [0, 2]] = np.clip(safe[:, [0, 2]], np.minimum(own[:, :1], -180), np.maximum(own[:, 2:], 180))
+        return np.asarray(shapely.box(*safe.T), object), known
+
+    def _own(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
+        """Polygons in their own CRS, or bounds where there are none."""
+        geometries = self._geometries
+        return np.asarray(shapely.box(*self._grids.bounds[rows].T) if geometries is None else geometries[rows], object)
+
+    def _carried(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
+        """The same in degrees, in one piece; of odd ones a box that holds them; None where PROJ has no answer."""
+        with self._lock:
+            missing = rows[shapely.is_missing(self._shapes[rows])]
+            if len(missing):
+                self._shapes[missing], self._odd[missing] = self._degrees.polygons(
+                    self._own(missing), self._grids.bounds[missing]
+                )
+            return self._shapes[rows]
+
+    def _meets(self, footprint: shapely.Geometry, own: NDArray[np.object_]) -> NDArray[np.bool_]:
+        """(n,): the same in the features' CRS, where the footprint can be carried there; otherwise by points of the
+        features."""
+        carried_ = self._degrees.back(footprint)
+        if carried_ is not None:
+            return np.asarray(shapely.intersects(carried_, own))
+        met = np.zeros(len(own), np.bool_)
+        for row, shape in enumerate(own):
+            longitude, latitude = self._degrees.points(shape)
+            met[row] = bool(shapely.contains_xy(footprint, longitude, latitude).any())
+        return met

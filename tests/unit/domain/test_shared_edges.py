@@ -1,0 +1,82 @@
+"""Rings that share an edge: valid for our rule, and the samples of the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Resolution
+from arpent.zonal.pixel_coverage import pixel_coverage
+
+LEFT, RIGHT = shapely.box(0, 0, 203, 200), shapely.box(203, 0, 400, 200)
+ISLAND = shapely.box(50.3, 50.1, 120.7, 90.9)
+RING = list(ISLAND.exterior.coords)
+WITH_HOLE = shapely.Polygon(LEFT.exterior.coords, [RING])
+TOUCHING = [(0, 50), (60, 50), (60, 90), (0, 90), (0, 50)]
+
+
+def features(*geometries: shapely.Geometry) -> Features:
+    return Features(
+        crs=CRS.from_epsg(32633), ids=np.arange(len(geometries)), identifiers=(None,) * len(geometries),
+        geometries=np.array(geometries, object),
+    )  # fmt: skip
+
+
+FITTING = {
+    "two parts": (shapely.MultiPolygon([LEFT, RIGHT]), shapely.box(0, 0, 400, 200)),
+    "an edge with a vertex between": (
+        shapely.MultiPolygon([LEFT, shapely.box(203, 0, 400, 77.7), shapely.box(203, 77.7, 400, 200)]),
+        shapely.box(0, 0, 400, 200),
+    ),
+    "an island in the hole it fills": (shapely.MultiPolygon([WITH_HOLE, ISLAND]), LEFT),
+    "a hole along the border": (shapely.Polygon(LEFT.exterior.coords, [TOUCHING]), LEFT - shapely.Polygon(TOUCHING)),
+    "two holes side by side": (
+        shapely.Polygon(LEFT.exterior.coords, [RING, list(shapely.box(120.7, 50.1, 160, 90.9).exterior.coords)]),
+        LEFT - shapely.box(50.3, 50.1, 160, 90.9),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_the_samples_are_those_of_the_whole(name: str) -> None:
+    pieces, whole = FITTING[name]
+    assert not shapely.is_valid(pieces)
+    found = features(pieces, whole)
+    assert found.validity.all()
+    one, other = (pixel_coverage(each, Grids.over(each.bounds, Resolution(x=10, y=10)))
+                  for each in (features(pieces), features(whole)))  # fmt: skip
+    assert len(one) > 100
+    np.testing.assert_array_equal(one.columns, other.columns)
+    np.testing.assert_array_equal(one.rows, other.rows)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)]),
+        shapely.MultiPolygon([LEFT, shapely.box(190, 0, 400, 200)]),
+        shapely.MultiPolygon([LEFT, LEFT]),
+        shapely.MultiPolygon([WITH_HOLE, shapely.box(40, 40, 60, 60)]),
+        shapely.Polygon(LEFT.exterior.coords, [RING, RING]),
+        shapely.Polygon(LEFT.exterior.coords, [list(shapely.box(150, 50, 250, 90).exterior.coords)]),
+        shapely.set_coordinates(shapely.box(0, 0, 1, 1), [(0, 0), (np.nan, 1), (1, 1), (1, 0), (0, 0)]),
+        shapely.Polygon([(0, 0), (1e300, 0), (1e300, 1e300), (0, 1e300), (1e301, 5), (0, 0)]),
+        shapely.Polygon([(0, 0), (5, 5), (0, 0), (0, 0)]),
+    ],
+    ids=[
+        "bow tie",
+        "overlap",
+        "twice",
+        "island over the border",
+        "hole twice",
+        "hole outside",
+        "nan",
+        "huge",
+        "no area",
+    ],
+)
+def test_what_overlaps_stays_invalid(geometry: shapely.Geometry) -> None:
+    assert not features(geometry).validity.any()

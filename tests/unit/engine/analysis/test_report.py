@@ -1,0 +1,80 @@
+"""What the report says of sizes and names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.location import Location
+from arpent.engine.analysis import report
+from arpent.engine.analysis.read_features import with_own_keys
+from arpent.engine.output_keys import result_key, template
+
+BY_NAME = Location(scheme="s3", bucket="b", key="out/<REQUEST_ID>/<IDENTIFIER>")
+BY_ID = Location(scheme="s3", bucket="b", key="out")
+
+
+def features(*identifiers: str | None, side: float = 100.0) -> Features:
+    return Features(
+        crs=CRS.from_epsg(32633), ids=np.arange(1, len(identifiers) + 1), identifiers=identifiers,
+        geometries=np.array([shapely.box(0, 0, side, side)] * len(identifiers), object),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("side", "sampling", "found"),
+    [
+        (1.0, Resolution(x=10, y=10), 1),
+        (9.9, Resolution(x=10, y=10), 1),
+        (10.0, Resolution(x=10, y=10), 0),
+        (14.0, Resolution(x=10, y=10), 0),
+        (1.0, Size(width=1, height=1), 0),
+        (1.0, Size(width=50, height=50), 0),
+    ],
+)
+def test_smaller_than_the_sample_that_was_asked_for(side: float, sampling: Resolution | Size, found: int) -> None:
+    one = features("a", side=side)
+    assert len(report.small(one, Grids.over(one.bounds, sampling), sampling)) == found
+
+
+def names(told: Features, output: Location) -> list[tuple[int, str]]:
+    return [(one.feature, one.kind) for one in report.names(told, with_own_keys("job", output, told), output)]
+
+
+@pytest.mark.parametrize(
+    "identifiers",
+    [
+        ("a", "b", "a", "a"),
+        ("a", "a", "a~2"),
+        ("a~2", "a", "a"),
+        (None, "1", None),
+        ("2", None),
+        ("", "", "1"),
+        ("x" * 300, "x" * 300),
+        ("a/b", "a/b", ".", "..", ".", "\x01", "\x01", "a\ufffd", "a\ufffd"),
+    ],
+)
+def test_every_feature_has_a_file_of_its_own(identifiers: tuple[str | None, ...]) -> None:
+    told = features(*identifiers)
+    named = with_own_keys("job", BY_NAME, told)
+    keys = [
+        result_key(template(BY_NAME), "job", feature, name)
+        for feature, name in zip(named.ids.tolist(), named.identifiers, strict=True)
+    ]
+    assert len(set(keys)) == len(keys)
+    assert all(key.count("/") == 2 and not key.endswith("/") for key in keys)
+    changed = {int(one) for one, old, new in zip(told.ids, identifiers, named.identifiers, strict=True) if old != new}
+    assert changed <= {feature for feature, kind in names(told, BY_NAME) if kind == "duplicate-identifier"}
+    assert named.identifiers[0] == identifiers[0], "the first keeps its name"
+
+
+def test_names_that_may_surprise() -> None:
+    told = features("a", "a", "Lo\ufffde", "x" * 300, None, None)
+    assert names(told, BY_ID) == [(2, "duplicate-identifier"), (3, "identifier-repaired")]
+    assert names(told, BY_NAME) == [(2, "duplicate-identifier"), (3, "identifier-repaired"), (4, "long-identifier")]
+    (long,) = [one for one in report.names(told, told, BY_NAME) if one.kind == "long-identifier"]
+    assert "x" * 150 + "~4" in long.message

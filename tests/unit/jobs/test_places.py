@@ -1,0 +1,68 @@
+"""Places of a runner: where one client has all of them, there is one more for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from arpent.domain.ports.jobs import Lease
+from arpent.jobs.policy import Policy
+from arpent.jobs.runner import ANALYSES_AT_ONCE, Runner
+from tests.support.jobs import Clock, make_partition
+
+SLOTS = 2
+
+
+class Work:
+    """Endless work of the clients that it is given."""
+
+    def __init__(self, analyses: Collection[str], partitions: Collection[str]) -> None:
+        self._analyses, self._partitions = analyses, partitions
+
+    def claim(
+        self,
+        now: datetime,
+        seconds: float,
+        *,
+        analyses: bool = True,
+        partitions: bool = True,
+        but: Collection[str] = (),
+    ) -> Lease | None:
+        for wanted, owners, partition in (
+            (analyses, self._analyses, None),
+            (partitions, self._partitions, make_partition(0, range(1, 2))),
+        ):
+            for owner in owners if wanted else ():
+                if owner not in but:
+                    return Lease(job_id=owner, token="t", partition=partition, attempt=1, owner=owner)
+        return None
+
+
+def places(analyses: Collection[str], partitions: Collection[str]) -> tuple[list[str], list[str]]:
+    """Whose analyses and partitions are under way in the end."""
+    work: Any = Work(analyses, partitions)
+    executor: Any = SimpleNamespace(slots=SLOTS)
+    runner = Runner(None, work, executor, SimpleNamespace(), Policy(), now=Clock())  # type: ignore[arg-type]
+    while (lease := runner._claim()) is not None:
+        runner._in_flight.append(SimpleNamespace(lease=lease))  # type: ignore[arg-type]
+        assert len(runner._in_flight) < 20
+    held = [each.lease for each in runner._in_flight]
+    return [each.owner for each in held if each.partition is None], [each.owner for each in held if each.partition]
+
+
+@pytest.mark.parametrize("client", ["a", "b"])
+def test_one_client_has_the_usual_places(client: str) -> None:
+    assert places([client], [client]) == ([client] * ANALYSES_AT_ONCE, [client] * SLOTS)
+
+
+def test_there_is_one_more_for_others() -> None:
+    assert places(["a", "b"], ["a", "b"]) == (["a"] * ANALYSES_AT_ONCE + ["b"], ["a"] * SLOTS + ["b"])
+
+
+def test_each_kind_by_itself() -> None:
+    assert places(["a", "b"], ["a"]) == (["a"] * ANALYSES_AT_ONCE + ["b"], ["a"] * SLOTS)
+    assert places(["a"], ["a", "b"]) == (["a"] * ANALYSES_AT_ONCE, ["a"] * SLOTS + ["b"])
