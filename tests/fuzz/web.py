@@ -72,6 +72,8 @@ def _posted(die: random.Random, token: str, path: str, body: Any) -> bytes:
     payload = mutate.text(mutate.of_json(die, body))
     if die.random() < 0.2:
         payload = mutate.of_bytes(die, payload)
+    if die.random() < 0.01:
+        payload = b'{"a":[' * die.choice([30, 500, 50_000]) + payload
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     if die.random() < 0.2:
         parts = b"".join(
@@ -166,6 +168,8 @@ def fault(sent: bytes, received: bytes, seconds: float) -> str | None:
     head, _, body = received.partition(b"\r\n\r\n")
     while head.startswith(b"HTTP/1.1 100"):
         head, _, body = body.partition(b"\r\n\r\n")
+    if length := re.search(rb"(?i)content-length: *(\d+)", head):
+        body = body[: int(length[1])]  # another answer may follow
     if not head:
         return None  # half a request, and then the client left
     status = int(head.split()[1])
