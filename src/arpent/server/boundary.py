@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -81,6 +82,8 @@ class Boundary:
             await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
         except (asyncio.CancelledError, *ENDS_THE_PROCESS):
             raise
+        except ClientDisconnect:  # nobody is there to be answered, and nothing is wrong here
+            return
         except BaseException as error:  # a panic of a native library is no Exception, and no reason to hang up
             # the path may be shown, the body and the query may not
             _LOGGER.exception("%s %s failed", scope["method"], scope["path"])

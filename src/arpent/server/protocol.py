@@ -17,7 +17,14 @@ class ShapedProtocol(H11Protocol):
     """Only the answer differs: uvicorn's own is text, and no client of this API reads that."""
 
     def send_400_response(self, msg: str) -> None:
-        """`msg` is uvicorn's, for its own answer."""
+        """`msg` is uvicorn's, for its own answer. An answer to an earlier request that is still being made can be sent
+        no more."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            begun, self.cycle.disconnected = self.cycle.response_started, True
+            self.cycle.message_event.set()
+            if begun:
+                self.transport.close()
+                return
         payload = json.dumps(refused(400, BROKEN).body).encode()
         headers = [
             (b"content-type", JSON),
