@@ -8,7 +8,7 @@ NUMBERS := tests/support tests/unit tests/properties tests/parity tests/golden t
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow test-bounds test-services lowest chaos check bench format lock clean
+.PHONY: help demo serve test test-slow test-bounds test-services lowest chaos fuzz check bench format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ lowest: $(READY) ## Test with the lowest versions that pyproject.toml allows, in
 
 chaos: $(READY) ## Kill, freeze and take away for some minutes (CHAOS_ROUNDS, CHAOS_SEED)
 	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} $(BIN)/python -m pytest -s tests/acceptance/test_chaos.py
+
+fuzz: $(READY) ## Send mutated requests and read mutated files for minutes (FUZZ_SECONDS, FUZZ_COUNT, FUZZ_SEED)
+	@FUZZ_COUNT=$${FUZZ_COUNT:-100000} FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -s tests/fuzz
 
 check: $(READY) ## ruff, mypy (strict) and the import contracts
 	@$(BIN)/ruff check .

@@ -74,8 +74,8 @@ def prepare_calls(settings: Settings) -> None:
     services_of(settings)
 
 
-def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float]:
-    """The synchronous API: the answer's JSON and its processing units. Raises CallerError, ScriptError or
+def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
+    """The synchronous API: the answer's JSON, its processing units, and hints. Raises CallerError, ScriptError or
     WorldError."""
     request, services = parse_statistical(body.whole()), services_of(settings)
     check_collections(request, services.collections.get)

@@ -74,6 +74,10 @@ def test_the_report_of_the_features(server: Server, oauth: OAuth2Session) -> Non
     assert client.act(oauth, server, job["id"], "start") == 204
     done = client.wait_until(oauth, server, job["id"])
     assert (done["status"], done["progress"]["failed"]) == ("DONE", 5)
+    after = oauth.get(url, params={"count": 100}).json()["data"]
+    assert [(line["id"], line["kind"]) for line in after] == [(line["id"], line["kind"]) for line in listed], (
+        "each once"
+    )
     files = client.results(server, done)
     assert {fid for fid, file in files.items() if "error" in file} == {
         fid for fid, (verdict, _) in expected.items() if verdict == "FAILED"

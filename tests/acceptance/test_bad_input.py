@@ -175,10 +175,6 @@ FAILING = {
         "of version 1",
     ),
     "metres in degrees": (client.seed_body("s3://fields/parcels-4326.gpkg", SEED_TEXT), "meters per pixel"),
-    "two features, one key": (
-        client.seed_body("s3://fields/twins.gpkg", SEED_TEXT, "s3://results/<REQUEST_ID>/<IDENTIFIER>.json"),
-        "SAME",
-    ),
 }
 """What stops a job: name → (body, pattern of its `error`). Creating may refuse some of it already."""
 
@@ -193,8 +189,6 @@ def bad_files(server: Server) -> None:
     write_geopackage(fields / "nowhere.gpkg", parcels, None)
     write_geopackage(fields / "british.gpkg", parcels, 27700)
     write_geopackage(fields / "none.gpkg", ())
-    twins = [Parcel(id=row, geometry=parcels[0].geometry, identifier="SAME") for row in (1, 2)]
-    write_geopackage(fields / "twins.gpkg", twins)
 
 
 @pytest.mark.usefixtures("bad_files")
@@ -249,6 +243,18 @@ def test_bad_geometries_get_a_reason_and_the_others_finish(server: Server, oauth
         assert reasons[parcel.kind] in answer["error"]["message"]
     assert set(answers) == {parcel.id for parcel in good_parcels(2)}
     assert all(answer["response"]["status"] == "OK" for answer in answers.values())
+
+
+def test_two_features_of_one_identifier_are_both_written(server: Server, oauth: OAuth2Session) -> None:
+    """A template of identifiers only would write both to one object: the later one's name ends with its id."""
+    twins = [Parcel(id=row, geometry=good_parcels(0)[0].geometry, identifier="SAME") for row in (1, 2)]
+    write_geopackage(server.buckets / "fields" / "twins.gpkg", twins)
+    template = "s3://results/twins/<IDENTIFIER>.json"
+    job = client.run_job(oauth, server, client.seed_body("s3://fields/twins.gpkg", SEED.text, template))
+    assert job["status"] == "DONE", job
+    files = {path.name: json.loads(path.read_text()) for path in (server.buckets / "results" / "twins").glob("*.json")}
+    assert {name: answer["id"] for name, answer in files.items()} == {"SAME.json": 1, "SAME~2.json": 2}
+    assert all(answer["response"]["status"] == "OK" for answer in files.values())
 
 
 def test_the_features_report_names_them_all(server: Server, oauth: OAuth2Session) -> None:

@@ -76,7 +76,7 @@ ARGUMENTS: list[tuple[str, list[str]]] = [
     ("jobs --owner \udcff", ["UTF-8"]),
     ("status \udcff", ["not the id of a request", "arpent jobs"]),
     ("status ''", ["not the id of a request", "arpent jobs"]),
-    ("results s3://with%20space!/x", ["not a bucket's name"]),
+    ("results s3://with%20space!/x", ["must be a bucket's name"]),
     ("client add", ["name"]),
     ("client remove me", ["remove"]),
     ("serv", ["serv"]),

@@ -51,8 +51,8 @@ def spellings(draw: st.DrawFn) -> str:
     return "".join(draw(st.sampled_from([letter, letter.upper(), f"{letter}_", f"-{letter}"])) for letter in name)
 
 
-letters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-"""What a body may hold."""
+letters = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+"""What a secret may hold: others are refused."""
 written = st.text(letters, max_size=5).map(lambda text: f"{text}{SECRET}{text}")
 secrets = st.recursive(
     written,

@@ -48,6 +48,8 @@ class Source:
     """When a sample is finer than the source."""
     downsampling: Resampling = Resampling.NEAREST
     """When a sample is coarser than the source."""
+    wishes: tuple[tuple[str, str], ...] = ()
+    """What the pixels are wished to be: (place, value), `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
     harmonize_values: bool = True
     """Shift processing baseline 04.00 and later to the old scale, clamp negatives (sentinelhub.md 6)."""
 

@@ -13,18 +13,21 @@ from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.request import Bounds, Request
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.script_dry_run import check_resolution
-from arpent.engine.band_bindings import bind_bands
+from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.budget import check_grid, check_numbers
+from arpent.engine.hints import Filtered, of_filters, of_offers
+from arpent.engine.processing.acquisitions import acquire
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.process import script_of
+from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing_units import LEAST_REQUEST
 from arpent.engine.services import Limits, Services
 from arpent.wire.result.render import render_response
 
 
-def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float]:
-    """The response's bytes and its processing units. Raises CallerError, ScriptError or WorldError; LimitExceeded
-    before anything large is allocated."""
+def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float, tuple[str, ...]]:
+    """The response's bytes, its processing units, and hints. Raises CallerError, ScriptError or WorldError;
+    LimitExceeded before anything large is allocated."""
     assert isinstance(request.features, Bounds), "a synchronous request has bounds"
     script = script_of(request, services)
     with services.runtime.open(script) as session:
@@ -42,7 +45,25 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
         raise ArpentError(result.failures[0].message)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
-    return render_response(result, 0), max(LEAST_REQUEST, result.processing_units)
+    told = tuple(of_offers(bindings))
+    if not any(interval.present.any() for interval in result.intervals):
+        told += _filtered(request, bindings, features, grids, services)
+    return render_response(result, 0), max(LEAST_REQUEST, result.processing_units), told
+
+
+def _filtered(
+    request: Request, bindings: tuple[BandBinding, ...], features: Features, grids: Grids, services: Services
+) -> tuple[str, ...]:
+    """Why nothing came, if filters are why. Where no filter is set nobody looks."""
+    if all(one.source.time_range is None and one.source.max_cloud_coverage >= 100 for one in bindings):
+        return ()
+    geometry, intervals = sample_geometry(features, grids), request.intervals
+    seen = tuple(Filtered(len(features)) for _ in bindings)
+    for binding, found in zip(bindings, seen, strict=True):
+        whole = request.time_range if intervals else None
+        if whole is not None:
+            acquire(binding, whole, geometry, services, found)
+    return tuple(of_filters(bindings, intervals, seen))
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:

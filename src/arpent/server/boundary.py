@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import h11
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -86,6 +87,8 @@ class Boundary:
             await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
         except (asyncio.CancelledError, *ENDS_THE_PROCESS):
             raise
+        except ClientDisconnect:  # nobody is there to be answered, and nothing is wrong here
+            return
         except BaseException as error:  # a panic of a native library is no Exception, and no reason to hang up
             # the path may be shown, the body and the query may not
             _LOGGER.exception("%s %s failed", scope["method"], scope["path"])
@@ -137,7 +140,14 @@ class ShapedProtocol(H11Protocol):
     """Only the answer differs: uvicorn's own is text, and no client of this API reads that."""
 
     def send_400_response(self, msg: str) -> None:
-        """`msg` is uvicorn's, for its own answer."""
+        """`msg` is uvicorn's, for its own answer. An answer to an earlier request that is still being made can be sent
+        no more."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            begun, self.cycle.disconnected = self.cycle.response_started, True
+            self.cycle.message_event.set()
+            if begun:
+                self.transport.close()
+                return
         payload = json.dumps(refused(400, BROKEN).body).encode()
         headers = [
             (b"content-type", JSON.encode()),

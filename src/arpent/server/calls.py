@@ -23,8 +23,8 @@ Answer = TypeVar("Answer")
 class ProcessCalls:
     """What the composition root brings; all of it raises RateLimited when the client has too much waiting."""
 
-    statistics: Callable[[str, SentBody], PendingCall[tuple[bytes, float]]]
-    """(client id, body) → the answer's JSON, and the processing units it cost."""
+    statistics: Callable[[str, SentBody], PendingCall[tuple[bytes, float, tuple[str, ...]]]]
+    """(client id, body) → the answer's JSON, the processing units it cost, and hints."""
     check: Callable[[str, SentBody], PendingCall[str]]
     """(client id, body of a batch request) → its JSON text, once nothing is wrong with it."""
     explain: Callable[[Job, int, datetime | None, bool], PendingCall[bytes]]

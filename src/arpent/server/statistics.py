@@ -27,10 +27,14 @@ def statistics_routes(
 
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, at once")
     async def compute(request: Request, client: str = caller) -> Response:
-        """The statistics of one polygon or box; what it cost is in `x-processingunits-spent`."""
+        """The statistics of one polygon or box; what it cost is in `x-processingunits-spent`, and what is
+        allowed but most likely not meant in `x-arpent-hint`."""
         calls.admit(client)
         body = await read_body(request, options.maximum_body)
-        payload, spent = await answer_of(request, calls.statistics(client, body), options.patience)
-        return Response(payload, headers={"content-type": JSON, "x-processingunits-spent": repr(float(spent))})
+        payload, spent, hints = await answer_of(request, calls.statistics(client, body), options.patience)
+        headers = {"content-type": JSON, "x-processingunits-spent": repr(float(spent))}
+        if hints:  # a header holds no letters but those of ASCII, and no lines
+            headers["x-arpent-hint"] = " ".join(hints).encode("ascii", "replace").decode().replace("\n", " ")
+        return Response(payload, headers=headers)
 
     return router

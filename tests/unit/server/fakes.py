@@ -150,21 +150,22 @@ def world(options: ServerOptions) -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
     here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600))
 
-    def statistics(owner: str, body: SentBody) -> tuple[bytes, float]:
+    def statistics(owner: str, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
         request = parse_statistical(body.whole())
         here.asked.append((owner, request))
         if isinstance(request.script, str) and "panic" in request.script:
             raise PanicException("a native library broke: hunter2")
         if isinstance(request.script, str) and "boom" in request.script:
             raise RuntimeError("an inner thing broke: hunter2")
-        return b'{"data":[],"status":"OK"}', 5.040412902832031
+        hints = ("Something", "is odd: č.") if "odd" in str(request.script) else ()
+        return b'{"data":[],"status":"OK"}', 5.040412902832031, hints
 
-    def call(owner: str, body: SentBody) -> PendingCall[tuple[bytes, float]]:
+    def call(owner: str, body: SentBody) -> PendingCall[tuple[bytes, float, tuple[str, ...]]]:
         outcome = here.outcomes.pop(0) if here.outcomes else None
         if isinstance(outcome, RateLimited):
             raise outcome
         if outcome is not None and not isinstance(outcome, Exception):
-            return cast("PendingCall[tuple[bytes, float]]", outcome)
+            return cast("PendingCall[tuple[bytes, float, tuple[str, ...]]]", outcome)
         return Settled(lambda: raising(outcome) if outcome else statistics(owner, body))
 
     app = create_app(

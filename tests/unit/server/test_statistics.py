@@ -33,6 +33,13 @@ def test_an_answer_and_its_price(here: World, path: str) -> None:
     assert (owner, request.sampling) == ("me", Size(width=256, height=256))
 
 
+@pytest.mark.parametrize(("script", "hint"), [("//VERSION=3", None), ("//VERSION=3 odd", "Something is odd: ?.")])
+def test_hints_are_in_a_header(here: World, script: str, hint: str | None) -> None:
+    body = text(STATISTICAL, {"aggregation.evalscript": script})
+    answer = requests.post(here.url + "/api/v1/statistics", body, headers=JSON | here.bearer(), timeout=10)
+    assert answer.headers.get("x-arpent-hint") == hint
+
+
 def test_a_form(here: World) -> None:
     files = {"request": (None, text(STATISTICAL)), "evalscript": (None, "//VERSION=3\nother")}
     requests.post(here.url + "/api/v1/statistics", files=files, headers=here.bearer(), timeout=10).raise_for_status()

@@ -26,7 +26,7 @@ def is_of_level(document: Document, collection: Collection) -> bool | None:
 
 
 def words(collection: Collection, rule: str) -> frozenset[str]:
-    """The words of a rule of `[match]`, plain_word."""
+    """The words of a rule of `[match]`, plain."""
     return frozenset(plain_word(word) for word in collection.metadata.get(rule, "").split(",") if word)
 
 

@@ -58,6 +58,14 @@ class _Harmonize(_Strict):
     by_collection: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
 
 
+class _Offers(_Strict):
+    """What the pixels are, in the words of a request."""
+
+    backCoeff: Literal["BETA0", "SIGMA0_ELLIPSOID", "GAMMA0_ELLIPSOID", "GAMMA0_TERRAIN"] | None = None  # noqa: N815
+    orthorectify: bool | None = None
+    demInstance: Literal["MAPZEN", "COPERNICUS", "COPERNICUS_30", "COPERNICUS_90"] | None = None  # noqa: N815
+
+
 class _File(_Strict):
     """The shape of a collection's file; docs/collections.md explains the fields."""
 
@@ -70,6 +78,7 @@ class _File(_Strict):
     maximum_resolution: float = Field(default=1500.0, gt=0)
     normalization_factor: float = 1.0
     timeless: bool = False
+    offers: _Offers = _Offers()
     match: _Match = _Match()
     harmonize: _Harmonize | None = None
     units: dict[str, tuple[_Unit, ...]]
@@ -127,6 +136,10 @@ def parse_collection(name: str, text: str) -> Collection:
         normalization_factor=file.normalization_factor,
         harmonize=file.harmonize.model_dump() if file.harmonize else {},
         timeless=file.timeless,
+        offers={
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in file.offers.model_dump(exclude_none=True).items()
+        },
         metadata=_metadata(file),
     )
 

@@ -84,6 +84,8 @@ class Collection:
     """inputMetadata.normalizationFactor."""
     harmonize: Mapping[str, object] = field(default_factory=dict)
     """Rule of the baseline offset, see `adapters/collections`."""
+    offers: Mapping[str, str] = field(default_factory=dict)
+    """What its pixels are, in the words of a request's `processing`: backCoeff → GAMMA0_TERRAIN."""
     timeless: bool = False
     """Its items hold for all time: intervals do not choose among them."""
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from arpent.domain.grid import Grids, Resolution, Size
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
+from arpent.engine import hints
 from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
@@ -25,6 +26,7 @@ from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import unusable, usable_rows
 from arpent.engine.guards import guarded
+from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
@@ -56,12 +58,17 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     sample = _evenly(len(usable))
     seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
     told += _twice(lambda: _tried(script, bindings, seen, services))
+    told += (*hints.of_offers(bindings), *hints.of_filters(bindings, request.intervals, seen.filtered))
     findings = [
         *report.unusable_findings(features, found),
         *report.small(usable, grids, request.sampling),
         *report.names(as_told, features, request.output),
         *report.outside(
-            usable.take(sample), seen, intervals=len(request.intervals), complete=len(sample) == len(usable)
+            usable.take(sample),
+            seen,
+            bindings,
+            intervals=request.intervals,
+            complete=len(sample) == len(usable),
         ),
     ]
     # Writing the report also shows early whether the bucket can be written at all.
@@ -140,7 +147,7 @@ def _survey(
     bindings: tuple[BandBinding, ...], request: Request, sample: Features, grids: Grids, services: Services
 ) -> Survey:
     if not len(sample):
-        return NOTHING
+        return replace(NOTHING, filtered=tuple(Filtered(0) for _ in bindings))
     return survey(bindings, request.intervals, sample_geometry(sample, grids), services)
 
 

@@ -17,6 +17,7 @@ from arpent.domain.interval import Interval
 from arpent.engine.analysis.partitioning import assign_blocks
 from arpent.engine.analysis.trial_scenes import TrialScenes
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.hints import Filtered
 from arpent.engine.processing.acquisitions import Acquisitions, acquire
 from arpent.engine.processing.inputs import scenes_of
 from arpent.engine.processing.sample_geometry import SampleGeometry
@@ -71,6 +72,8 @@ class Survey:
     """Of some intervals, those with the most scenes, the one with the most first: all that reach any feature."""
     all_scenes: bool = True
     """Whether these are all intervals with scenes."""
+    filtered: tuple[Filtered, ...] = ()
+    """Per input: what its filters left out."""
 
 
 NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
@@ -90,8 +93,11 @@ def survey(
     items: list[dict[str, Item]] = [{} for _ in bindings]
     factor = fusion(binding.collection.id for binding in bindings)
     trials = _Trials(bindings)
+    filtered = tuple(Filtered(count) for _ in bindings)
     for interval in intervals:
-        found = [acquire(binding, interval, geometry, services) for binding in bindings]
+        found = [
+            acquire(binding, interval, geometry, services, one) for binding, one in zip(bindings, filtered, strict=True)
+        ]
         present = np.any([one.reach.any(axis=0) for one in found], axis=0)
         scenes = [_scenes(binding, one) for binding, one in zip(bindings, found, strict=True)]
         depth = max(depth, *(int(each.max(initial=1)) for each in scenes))
@@ -114,6 +120,7 @@ def survey(
         readings=readings,
         scenes=trials.deepest_first(),
         all_scenes=trials.complete,
+        filtered=filtered,
     )
 
 

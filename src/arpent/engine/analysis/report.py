@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import orjson
 import shapely
-from numpy.typing import NDArray
 
 from arpent.domain.boundary.text import REPLACEMENT
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.interval import Interval
 from arpent.domain.location import IDENTIFIER, Location
 from arpent.engine.analysis.estimate import Survey
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.hints import outside_time
 from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
 SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
@@ -29,6 +31,11 @@ NO_INTERVAL = (
     "The time range holds no whole interval, so that no feature's file holds one. Lengthen timeRange, shorten "
     "aggregationInterval, or set lastIntervalBehavior to SHORTEN or EXTEND."
 )
+CLOUDY = (
+    "maxCloudCoverage leaves no acquisition of the time range that reaches the feature (one that does not tell its "
+    "cloud cover passes only at 100); its file will hold no interval."
+)
+LATE = "dataFilter.timeRange leaves no acquisition of the request's intervals; the file will hold no interval."
 SAMPLED = " Only a sample of the features was looked at: others may share this."
 
 
@@ -68,13 +75,29 @@ def names(told: Features, named: Features, output: Location) -> list[Finding]:
     return findings
 
 
-def outside(sample: Features, seen: Survey, *, intervals: int, complete: bool) -> list[Finding]:
-    """Features that no item reaches in any of the intervals; `complete`: all features were looked at."""
+def outside(
+    sample: Features,
+    seen: Survey,
+    bindings: Sequence[BandBinding],
+    *,
+    intervals: Sequence[Interval],
+    complete: bool,
+) -> list[Finding]:
+    """Features that no item reaches in any of the intervals, be it because a filter leaves none; `complete`: all
+    features were looked at."""
     if not intervals:
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
-    message = OUTSIDE if complete else OUTSIDE + SAMPLED
-    rows: NDArray[np.intp] = np.flatnonzero(~seen.reached)
-    return [_finding(sample, int(row), Verdict.WARNING, "outside-imagery", message) for row in rows]
+    late = [outside_time(binding, intervals) for binding in bindings]
+    cloudy = np.any([found.reached for found in seen.filtered], axis=0) if seen.filtered else ~seen.reached
+    findings = []
+    for row in np.flatnonzero(~seen.reached).tolist():
+        kind, message = "outside-imagery", OUTSIDE
+        if all(late):
+            kind, message = "filtered-out", LATE
+        elif cloudy[row]:
+            kind, message = "filtered-out", CLOUDY
+        findings.append(_finding(sample, row, Verdict.WARNING, kind, message if complete else message + SAMPLED))
+    return findings
 
 
 def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:

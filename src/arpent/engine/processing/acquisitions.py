@@ -17,6 +17,7 @@ from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.hints import Filtered
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.services import Services
@@ -93,16 +94,27 @@ def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
     return [item.assets[requested.band.name].href for item in complete for requested in binding.requests]
 
 
-def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services) -> Acquisitions:
-    """Search, filter by cloud cover, put in order. Raises CatalogUnavailable."""
+def acquire(
+    binding: BandBinding,
+    interval: Interval,
+    geometry: SampleGeometry,
+    services: Services,
+    filtered: Filtered | None = None,
+) -> Acquisitions:
+    """Search, filter by cloud cover, put in order; what is left out is noted in `filtered`. Raises
+    CatalogUnavailable."""
     items, reach = [], []
     for item in candidates(binding, interval, geometry, services):
         if not clear(item, binding):
+            if filtered is not None:
+                filtered.add(item, geometry.reached(item.footprint))
             continue
         reached = geometry.reached(item.footprint)
         if reached.any():
             items.append(item)
             reach.append(reached)
+    if filtered is not None:
+        filtered.taken += len(items)
     return Acquisitions(items=tuple(items), reach=np.array(reach, bool).reshape(len(items), len(geometry.features)))
 
 

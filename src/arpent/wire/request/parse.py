@@ -20,6 +20,7 @@ from arpent.wire.request.access import read_object, write_prefix
 from arpent.wire.request.body import read_json
 from arpent.wire.request.bounds import bounds
 from arpent.wire.request.calculations import calculations
+from arpent.wire.request.offers import unoffered, wishes_of
 from arpent.wire.request.schema import (
     BatchAggregation,
     BatchBody,
@@ -71,7 +72,8 @@ def parse_statistical(text: str) -> Request:
 
 
 def check_collections(request: Request, find: Callable[[str], Collection | None]) -> None:
-    """Refuse sources that name no known collection, or wish for cloud cover where there is none to be had.
+    """Refuse sources that name no known collection, or wish for cloud cover where there is none to be had, or
+    for other pixels than the collection has.
 
     `find` knows collections by id or alias. Raises InvalidRequest."""
     violations: list[tuple[str, str]] = []
@@ -80,7 +82,9 @@ def check_collections(request: Request, find: Callable[[str], Collection | None]
         collection = find(source.collection)
         if collection is None:
             violations.append((f"{at}->type", f"'{source.collection}' is no collection of this server"))
-        elif collection.cloud_cover is None:
+            continue
+        violations.extend((f"{at}->{place}", violation) for place, violation in unoffered(source, collection))
+        if collection.cloud_cover is None:
             if source.mosaicking_order is MosaickingOrder.LEAST_CC:
                 wish = "leastCC needs a cloud cover, which this collection lacks; use mostRecent or leastRecent"
                 violations.append((f"{at}->dataFilter->mosaickingOrder", wish))
@@ -217,6 +221,7 @@ def _source(entry: SourceEntry, position: int) -> Source:
         upsampling=processing.upsampling or Resampling.NEAREST,
         downsampling=processing.downsampling or Resampling.NEAREST,
         harmonize_values=processing.harmonize_values is not False,
+        wishes=wishes_of(data_filter, processing),
     )
 
 

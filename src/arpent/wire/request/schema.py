@@ -82,6 +82,7 @@ class DataFilter(Shape):
     time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
     mosaicking_order: MosaickingOrder | None = Field(None, description="Default: mostRecent")
     max_cloud_coverage: Number | None = Field(None, ge=0, le=100, description="Percent of the whole tile, inclusive")
+    dem_instance: object | None = Field(None, description="Only what the collection is")
 
 
 class Processing(Shape):
@@ -90,6 +91,9 @@ class Processing(Shape):
     upsampling: Resampling | None = Field(None, description="Default: NEAREST")
     downsampling: Resampling | None = Field(None, description="Default: NEAREST")
     harmonize_values: bool | None = Field(None, description="Sentinel-2 only; default: true")
+    back_coeff: object | None = Field(None, description="Only what the collection is")
+    orthorectify: object | None = Field(None, description="Only what the collection is")
+    dem_instance: object | None = Field(None, description="Only what the collection is")
 
 
 class SourceEntry(Shape):

@@ -14,12 +14,8 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
         "timeliness": (),
         "tiers": ("ALL_TIERS",),
         "constellation": (),
-        "demInstance": ("COPERNICUS_30",),  # what `dem` is
     },
     "processing": {
-        "backCoeff": (),
-        "orthorectify": (False, "false", "False"),
-        "demInstance": (),
         "radiometricTerrainOversampling": (),
         "speckleFilter": ({"type": "NONE"},),
         "egm": (False,),
@@ -28,7 +24,8 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
         "view": (),
     },
 }
-"""Section of an entry of `input.data` → field → values that ask for nothing and may therefore stand."""
+"""Section of an entry of `input.data` → field → values that ask for nothing and may therefore stand. What a collection
+may offer is not among them: see `offers`."""
 
 
 def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,84 @@
+"""Hints: what is allowed, and most likely not meant, about a request as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval, iso_seconds
+from arpent.engine.band_bindings import BandBinding
+
+DEFAULTS: Mapping[str, str] = {"backCoeff": "GAMMA0_ELLIPSOID", "orthorectify": "false", "demInstance": "MAPZEN"}
+"""What the real service gives whoever says nothing (sentinelhub.md 2.2)."""
+
+
+@dataclass(slots=True)
+class Filtered:
+    """What the filters of one input left out, of what reaches some feature. Grows while a survey goes on."""
+
+    features: int
+    """n."""
+    taken: int = 0
+    """Acquisitions that passed."""
+    cloudy: set[str] = field(default_factory=set)
+    """Ids of items that `maxCloudCoverage` left out …"""
+    untold: set[str] = field(default_factory=set)
+    """… and of those among them that do not tell their cloud cover."""
+    reached: NDArray[np.bool_] = field(init=False)
+    """(n,): features that one of those reaches."""
+
+    def __post_init__(self) -> None:
+        self.reached = np.zeros(self.features, np.bool_)
+
+    def add(self, item: Item, reached: NDArray[np.bool_]) -> None:
+        """An item that was left out, and the features (n,) that it reaches."""
+        if reached.any():
+            self.cloudy.add(item.id)
+            if item.cloud_cover is None:
+                self.untold.add(item.id)
+            self.reached |= reached
+
+
+def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
+    """Where pixels are something else than those of the real service would be, and the request does not say so."""
+    for binding in bindings:
+        asked = {place.rpartition("->")[2] for place, _ in binding.source.wishes}
+        silent = {
+            name: offered for name, offered in binding.collection.offers.items()
+            if name not in asked and offered != DEFAULTS.get(name)
+        }  # fmt: skip
+        if silent:
+            told = ", ".join(f"{name} {offered}" for name, offered in silent.items())
+            usual = ", ".join(f"{name} {DEFAULTS[name]}" for name in silent if name in DEFAULTS)
+            yield f"{binding.collection.id} has {told} here, where the real service gives {usual} if it is not asked."
+
+
+def of_filters(
+    bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]
+) -> Iterator[str]:
+    """Filters that leave nothing, and items that are left out because they do not say what is asked for."""
+    for binding, found in zip(bindings, seen, strict=True):
+        name = f"input.data '{binding.source.id}'"
+        if intervals and outside_time(binding, intervals):
+            assert binding.source.time_range is not None
+            window = binding.source.time_range
+            yield (
+                f"dataFilter.timeRange of {name} ({iso_seconds(window.start)} to {iso_seconds(window.end)}) holds no "
+                "instant of the request's intervals: it leaves no acquisition. Leave it out, or move it."
+            )
+        limit = f"maxCloudCoverage {binding.source.max_cloud_coverage:g} of {name}"
+        unknown = f" ({len(found.untold)} of them do not tell their cloud cover)" if found.untold else ""
+        if found.cloudy and not found.taken:
+            yield f"{limit} leaves none of {len(found.cloudy)} acquisitions{unknown}. Raise it, or leave it out."
+        elif found.untold:
+            yield f"{limit} leaves out {len(found.untold)} acquisitions that do not tell their cloud cover."
+
+
+def outside_time(binding: BandBinding, intervals: Sequence[Interval]) -> bool:
+    """Whether the input's own time range meets none of the intervals."""
+    window = binding.source.time_range
+    return window is not None and all(interval.intersection(window) is None for interval in intervals)

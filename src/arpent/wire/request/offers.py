@@ -1,0 +1,44 @@
+"""Offers: wishes for what a collection's pixels already are, or are not (sentinelhub.md 2.2). Nobody makes other pixels
+of them here: an equal wish is met, another is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.request import Source
+from arpent.wire.request.schema import DataFilter, Processing
+
+NEUTRAL: Mapping[str, str] = {"orthorectify": "false"}
+"""Wish that asks for nothing, of a collection that does not say what its pixels are."""
+
+
+def wishes_of(data_filter: DataFilter, processing: Processing) -> tuple[tuple[str, str], ...]:
+    """(place below the entry of `input.data`, value as text): `True`, `"true"` and `true` are the same."""
+    given = {
+        "dataFilter->demInstance": data_filter.dem_instance,
+        "processing->backCoeff": processing.back_coeff,
+        "processing->orthorectify": processing.orthorectify,
+        "processing->demInstance": processing.dem_instance,
+    }
+    return tuple((place, text_of(value)) for place, value in given.items() if value is not None)
+
+
+def text_of(value: object) -> str:
+    """A value as text, truth in small letters."""
+    text = str(value)
+    return text.lower() if text.lower() in ("true", "false") else text
+
+
+def unoffered(source: Source, collection: Collection) -> Iterator[tuple[str, str]]:
+    """Violations (place below the entry, violation) for the wishes that the collection does not meet."""
+    for place, wish in source.wishes:
+        name = place.rpartition("->")[2]
+        offered = collection.offers.get(name)
+        if offered is None and wish == NEUTRAL.get(name):
+            continue
+        if offered is None:
+            yield place, "is not served yet; leave it out"
+        elif wish != offered:
+            told = f"is '{wish:.40}', but the pixels of {collection.id} are {offered}"
+            yield place, f"{told}; leave it out, or write {offered}"

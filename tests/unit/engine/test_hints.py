@@ -1,0 +1,142 @@
+"""What is told of filters that leave nothing, and of pixels that are not those of the real service."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.partition import Analysis
+from arpent.engine.analysis.analyse import analyse
+from arpent.engine.band_bindings import bind_bands
+from arpent.engine.hints import of_offers
+from arpent.engine.services import Limits, Services
+from arpent.engine.statistics import statistics
+from arpent.settings import Settings
+from arpent.wire.request.parse import parse_batch, parse_statistical
+from arpent.worker import services_of
+from tests.support.client import seed_body
+from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.scripts import SEED
+from tests.support.world import make_imagery
+from tests.unit.wire.bodies import BATCH, text
+
+PARCELS = [parcel for parcel in good_parcels(6) if parcel.kind == "field"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Imagery that tells its cloud cover, and the same without."""
+    folder = tmp_path_factory.mktemp("world")
+    for name in ("told", "untold"):
+        make_imagery(folder / name)
+    for path in (folder / "untold").rglob("*.json"):
+        document = json.loads(path.read_text())
+        document.get("properties", {}).pop("eo:cloud_cover", None)
+        path.write_text(json.dumps(document))
+    (folder / "buckets" / "fields").mkdir(parents=True)
+    (folder / "buckets" / "results").mkdir()
+    write_geopackage(folder / "buckets" / "fields" / "a.gpkg", PARCELS)
+    return folder
+
+
+@pytest.fixture
+def services(request: pytest.FixtureRequest, folder: Path) -> Services:
+    return services_of(Settings(catalog=str(folder / request.param), buckets=folder / "buckets", parquet=False))
+
+
+def analysed(services: Services, **data_filter: Any) -> Analysis:
+    body = seed_body("s3://fields/a.gpkg", SEED.text, "s3://results/out")
+    body["input"]["data"] = [{"type": "sentinel-2-l2a", "dataFilter": data_filter}]
+    return analyse("job", parse_batch(json.dumps(body)), services, Limits())
+
+
+def kinds(analysis: Analysis) -> set[str]:
+    return {finding.kind for finding in analysis.findings}
+
+
+@pytest.mark.parametrize("services", ["told", "untold"], indirect=True)
+def test_nothing_is_told_of_filters_that_leave_something(services: Services) -> None:
+    analysis = analysed(services)
+    assert analysis.hints == ()
+    assert "filtered-out" not in kinds(analysis)
+
+
+@pytest.mark.parametrize("services", ["untold"], indirect=True)
+def test_items_without_a_cloud_cover(services: Services) -> None:
+    analysis = analysed(services, maxCloudCoverage=99)
+    (hint,) = analysis.hints
+    assert "maxCloudCoverage 99 of input.data '0' leaves none of" in hint
+    assert "do not tell their cloud cover" in hint
+    assert kinds(analysis) == {"filtered-out"}
+    assert len(list(analysis.findings)) == len(PARCELS)
+
+
+@pytest.mark.parametrize("services", ["told"], indirect=True)
+def test_a_cloud_cover_that_no_item_keeps(services: Services) -> None:
+    analysis = analysed(services, maxCloudCoverage=0)
+    (hint,) = analysis.hints
+    assert "maxCloudCoverage 0" in hint
+    assert "do not tell" not in hint
+    assert kinds(analysis) == {"filtered-out"}
+
+
+@pytest.mark.parametrize("services", ["told"], indirect=True)
+def test_a_time_range_beside_the_intervals(services: Services) -> None:
+    window = {"from": "2019-01-01T00:00:00Z", "to": "2019-02-01T00:00:00Z"}
+    analysis = analysed(services, timeRange=window)
+    (hint,) = analysis.hints
+    assert "dataFilter.timeRange of input.data '0' (2019-01-01T00:00:00Z to" in hint
+    assert kinds(analysis) == {"filtered-out"}
+
+
+@pytest.mark.parametrize("services", ["untold"], indirect=True)
+@pytest.mark.parametrize(
+    ("data_filter", "told"),
+    [
+        ({}, ""),
+        ({"maxCloudCoverage": 50}, "leaves none"),
+        ({"timeRange": {"from": "2019-01-01T00:00:00Z", "to": "2019-02-01T00:00:00Z"}}, "dataFilter.timeRange"),
+    ],
+)
+def test_the_synchronous_answer_has_hints(services: Services, data_filter: dict[str, Any], told: str) -> None:
+    body = seed_body("s3://fields/a.gpkg", SEED.text, "s3://results/out")
+    box = list(PARCELS[0].geometry.bounds)
+    crs = {"crs": "http://www.opengis.net/def/crs/EPSG/0/32633"}
+    body["input"] = {"bounds": {"bbox": box, "properties": crs},
+                     "data": [{"type": "sentinel-2-l2a", "dataFilter": data_filter}]}  # fmt: skip
+    del body["output"]
+    _, _, hints = statistics(parse_statistical(json.dumps(body)), services, Limits())
+    assert told in " ".join(hints)
+    assert bool(hints) == bool(told)
+
+
+SCRIPT = """//VERSION=3
+function setup() {
+  return { input: ["VV", "dataMask"], output: [{ id: "a", bands: 1 }, { id: "dataMask", bands: 1 }] };
+}
+function evaluatePixel(s) { return { a: [s.VV], dataMask: [s.dataMask] }; }"""
+
+
+@pytest.mark.parametrize("services", ["told"], indirect=True)
+@pytest.mark.parametrize(
+    ("processing", "told"),
+    [
+        ({}, ["backCoeff GAMMA0_TERRAIN, orthorectify true", "gives backCoeff GAMMA0_ELLIPSOID, orthorectify false"]),
+        ({"backCoeff": "GAMMA0_TERRAIN"}, ["has orthorectify true here"]),
+        ({"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True}, []),
+    ],
+)
+def test_pixels_that_are_not_the_real_services(services: Services, processing: dict[str, Any], told: list[str]) -> None:
+    changes = {"input.data": [{"type": "sentinel-1-grd", "processing": processing}], "aggregation.evalscript": SCRIPT}
+    request = parse_batch(text(BATCH, changes))
+    with services.runtime.open(SCRIPT) as session:
+        bindings = bind_bands(session.evalscript, request, load_collections())
+    hints = list(of_offers(bindings))
+    assert len(hints) == bool(told)
+    assert all(part in hints[0] for part in told)
+    assert not list(of_offers([replace(one, collection=load_collections()["sentinel-2-l2a"]) for one in bindings]))

@@ -1,0 +1,79 @@
+"""What a collection's pixels are: an equal wish is met, another refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from arpent.adapters.collections.files import CollectionFileError, load_collections, parse_collection
+from arpent.domain.errors import InvalidRequest
+from arpent.wire.request.parse import check_collections, parse_batch
+from tests.unit.wire.bodies import BATCH, text
+
+COLLECTIONS = load_collections()
+S1, S2, DEM = "sentinel-1-grd", "sentinel-2-l2a", "dem"
+
+
+def check(collection: str, **entry: Any) -> None:
+    request = parse_batch(text(BATCH, {"input.data": [{"type": collection, **entry}]}))
+    check_collections(request, COLLECTIONS.get)
+
+
+@pytest.mark.parametrize(
+    ("collection", "entry"),
+    [
+        (S1, {}),
+        (S1, {"processing": {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True}}),
+        (S1, {"processing": {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": "True"}}),
+        (S1, {"processing": {"orthorectify": "true"}}),
+        (S1, {"processing": {"orthorectify": None, "backCoeff": None}}),
+        (S2, {"processing": {"orthorectify": False}}),
+        (S2, {"processing": {"orthorectify": "False"}}),
+        (DEM, {"dataFilter": {"demInstance": "COPERNICUS_30"}}),
+        (DEM, {}),
+        ("DEM", {"dataFilter": {"demInstance": "COPERNICUS_30"}}),
+    ],
+)
+def test_met(collection: str, entry: dict[str, Any]) -> None:
+    check(collection, **entry)
+
+
+@pytest.mark.parametrize(
+    ("collection", "section", "name", "value", "told"),
+    [
+        (S1, "processing", "backCoeff", "SIGMA0_ELLIPSOID", "the pixels of sentinel-1-grd are GAMMA0_TERRAIN"),
+        (S1, "processing", "backCoeff", "GAMMA0_ELLIPSOID", "are GAMMA0_TERRAIN"),
+        (S1, "processing", "orthorectify", False, "are true"),
+        (S1, "processing", "orthorectify", "false", "are true"),
+        (S1, "processing", "backCoeff", ["GAMMA0_TERRAIN"], "are GAMMA0_TERRAIN"),
+        (S2, "processing", "orthorectify", {}, "is not served yet"),
+        (S1, "processing", "demInstance", "MAPZEN", "is not served yet"),
+        (S2, "processing", "orthorectify", True, "is not served yet"),
+        (S2, "processing", "backCoeff", "GAMMA0_TERRAIN", "is not served yet"),
+        (DEM, "dataFilter", "demInstance", "MAPZEN", "are COPERNICUS_30"),
+        (DEM, "dataFilter", "demInstance", "COPERNICUS_90", "are COPERNICUS_30"),
+    ],
+)
+def test_refused_by_name(collection: str, section: str, name: str, value: object, told: str) -> None:
+    with pytest.raises(InvalidRequest, match=told) as caught:
+        check(collection, **{section: {name: value}})
+    assert [parameter for parameter, _ in caught.value.violations] == [f"input->data->0->{section}->{name}"]
+
+
+OWN = """
+id = "byoc-1"
+offers = {offers}
+[units]
+n = [{{ name = "DN" }}]
+[bands]
+B1 = {{ assets = ["one"], units = "n" }}
+"""
+
+
+def test_an_own_collection_says_what_its_pixels_are() -> None:
+    own = parse_collection("x.toml", OWN.format(offers='{ backCoeff = "SIGMA0_ELLIPSOID", orthorectify = false }'))
+    assert own.offers == {"backCoeff": "SIGMA0_ELLIPSOID", "orthorectify": "false"}
+    for wrong in ('{ backcoeff = "BETA0" }', '{ backCoeff = "GAMMA" }', '{ orthorectify = "perhaps" }'):
+        with pytest.raises(CollectionFileError, match="offers"):
+            parse_collection("x.toml", OWN.format(offers=wrong))
