@@ -1,0 +1,1 @@
+"""What asks a STAC API: requests and answers, its links, pages, names of collections."""

@@ -1,0 +1,90 @@
+"""Names of collections: which of a collection's STAC ids an API has; where it has none, what it has instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from urllib.parse import quote
+
+from arpent.adapters.catalogs.api.answers import Ask, NotJson, Refused, Server
+from arpent.adapters.catalogs.api.pages import next_ask
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+
+MOST_LISTS = 50
+"""Pages of a list of collections that are read."""
+MOST_NAMED = 12
+"""Collections that a message names."""
+_ABSENT = (404, 410)
+_UNKNOWN = (400, 405, 422, 501)
+"""Statuses that do not say whether it is there."""
+
+
+def served_name(server: Server, address: str, wanted: Sequence[str], collection: Collection, name: str) -> str:
+    """The first that is served: later ones would bring the same acquisitions. An API that does not tell is taken to
+    have the first. Raises CatalogUnavailable if it has none, and what `Server.answer` raises."""
+    base = address.rstrip("/")
+    found: list[bool | None] = []
+    for each in wanted:
+        found.append(_has(server, base, each))
+        if found[-1]:
+            return each
+    listed = _listed(server, base)
+    if listed is None and None in found:
+        return wanted[found.index(None)]
+    if (present := next((each for each in wanted if each in (listed or ())), None)) is not None:
+        return present
+    raise CatalogUnavailable(
+        f"{name} has none of the STAC collections of {collection.id}: {', '.join(wanted)}.{_instead(wanted, listed)}"
+    )
+
+
+def _has(server: Server, base: str, wanted: str) -> bool | None:
+    try:
+        answer = server.answer(Ask(method="GET", url=f"{base}/collections/{quote(wanted, safe='')}"))
+    except NotJson:
+        return None
+    except Refused as error:
+        if error.status in _ABSENT:
+            return False
+        if error.status in _UNKNOWN:
+            return None
+        raise
+    return answer.get("id") == wanted or None
+
+
+def _listed(server: Server, base: str) -> list[str] | None:
+    """Ids of all collections; None: it does not say."""
+    names: list[str] = []
+    ask: Ask | None = Ask(method="GET", url=f"{base}/collections")
+    for _ in range(MOST_LISTS):
+        if ask is None:
+            break
+        try:
+            page = server.answer(ask)
+        except (NotJson, Refused):
+            break
+        entries = page.get("collections")
+        fresh = [str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each] if isinstance(
+            entries, list
+        ) else []  # fmt: skip
+        if not set(fresh) - set(names):
+            break
+        names.extend(fresh)
+        ask = next_ask(ask, page)
+    return names or None
+
+
+def _instead(wanted: Sequence[str], listed: Sequence[str] | None) -> str:
+    if not listed:
+        return ""
+    lower = {each.lower(): each for each in listed}
+    close = {
+        lower[match]: None for each in wanted for match in get_close_matches(each.lower(), lower, n=2, cutoff=0.6)
+    }  # fmt: skip
+    meant = f" Did you mean {' or '.join(list(close)[:3])}?" if close else ""
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return (
+        f"{meant} It has: {', '.join(sorted(listed)[:MOST_NAMED])}{more}. To use one of them, name it in "
+        "`stac_collections` of a TOML file of your own (ARPENT_COLLECTIONS)."
+    )
