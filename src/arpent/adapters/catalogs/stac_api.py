@@ -21,6 +21,7 @@ from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, w
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.origin import own_address
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -78,7 +79,7 @@ class ApiCatalog:
                 documents = list(self._documents(collection, None if always else interval, box, deadline))
             except (Refused, NotJson, requests.RequestException, EgressRefused) as error:
                 raise self._explained(error, deadline) from error
-        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+        found = read_items(((document, own_address(document, self._url)) for document in documents), collection)
         return newest(item for item in found if always or item.within(interval))
 
     def _documents(
@@ -212,12 +213,3 @@ def _refusal(error: BaseException | None) -> EgressRefused | None:
     while error is not None and not isinstance(error, EgressRefused):
         error = error.__cause__ or error.__context__
     return error
-
-
-def _source(document: Document, otherwise: str) -> str:
-    """The item's own address; of an API it is on the web or in a bucket, whatever the item says."""
-    links = document.get("links") if isinstance(document, dict) else None
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
-            return str(link["href"]) if str(link["href"]).startswith(("http://", "https://", "s3://")) else otherwise
-    return otherwise
