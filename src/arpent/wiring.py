@@ -89,7 +89,7 @@ HEADERS = "headers of images"
 HEADER_SECONDS = 30.0
 """Time limit for the header of an image that only GDAL can read."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
-"""Prefix of a Dask cluster's address in settings → prefix of its real address."""
+"""Scheme of a Dask cluster's address in settings → scheme of its real address."""
 
 
 def database(settings: Settings) -> Engine:

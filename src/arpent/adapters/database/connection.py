@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -73,23 +73,26 @@ def _sqlite(url: URL, reader: bool) -> Engine:
     if fault is not None:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
-    if not reader:
-        event.listen(engine, "do_connect", lambda *_: _keep_private(path))
+    private = bool(url.database) and not reader  # SQLite's own file of a moment, without a name, is nobody's
+    if private:
+        event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
+    if private:
+        event.listen(engine, "connect", lambda *_: _keep_private(path))  # it is a database: preparing has read it
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _keep_private(path: Path) -> None:
-    """Create the file, or restrict its permissions: it holds the server's key and secrets of requests. SQLite gives its
-    journals the same permissions."""
-    try:
+def _make_private(path: Path) -> None:
+    """Create the file for its owner only: it holds the server's key and secrets of requests."""
+    with suppress(OSError):  # it is there already, or connecting says what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
-            _tighten(file)
-    except OSError:
-        return  # connecting says what is wrong
+
+
+def _keep_private(path: Path) -> None:
+    """Remove other users' permissions. SQLite gives its journals the same permissions as the file."""
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
+        _tighten(file)
 
 
 def _tighten(file: Path) -> None:
