@@ -51,8 +51,8 @@ class Source:
     wishes: tuple[tuple[str, str], ...] = ()
     """Processing options the request asks for, as (place, value): `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
     harmonize_values: bool = True
-    """Whether to bring processing baseline 04.00 and later to the old scale and clamp negative values (sentinelhub.md
-    6)."""
+    """Whether to bring processing baseline 04.00 and later to the old scale and clamp negative values
+    (sentinelhub.md 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

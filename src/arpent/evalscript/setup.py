@@ -1,5 +1,5 @@
-"""Setup: the value that setup() returned becomes an Evalscript, or an error that says how to fix it (sentinelhub.md
-5.1)."""
+"""Setup: the value that setup() returned becomes an Evalscript, or an error that says how to fix it
+(sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 

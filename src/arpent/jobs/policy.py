@@ -23,8 +23,8 @@ class Policy:
     restart_pause_out_of_pu_minutes: Annotated[float, Field(ge=0, le=YEAR)] = 0.0
     """Minutes after OUT_OF_PU during which START is refused; the real service: 60."""
     failed_reports_full: bool = True
-    """Whether a FAILED job reports completionPercentage 100, so that the official client's monitor ends (sentinelhub.md
-    1.4)."""
+    """Whether a FAILED job reports completionPercentage 100, so that the official client's monitor ends
+    (sentinelhub.md 1.4)."""
     attempts: Annotated[int, Field(ge=1)] = 4
     """Attempts at a partition before its features get an error; deaths of its worker before it is halved."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0

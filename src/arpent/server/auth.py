@@ -1,5 +1,5 @@
-"""Auth: the token endpoints (OAuth 2 client credentials), and which client a request comes from (sentinelhub.md
-1.6)."""
+"""Auth: the token endpoints (OAuth 2 client credentials), and which client a request comes from
+(sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from arpent.wire.request.schema import BatchBody, StatisticalBody
 
 _REFERENCE = "#/components/schemas/{model}"
 _CITATION = re.compile(r"\s*\(sentinelhub\.md [^)]*\)")
-"""A citation of docs/reference/sentinelhub.md in a docstring: for developers, not for readers of /docs."""
+"""A citation of the page about the real service in a docstring: for developers, not for readers of /docs."""
 
 
 def request_body(shape: type[BaseModel]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Elsewhere: paths of the real service's other APIs, which arpent does not serve, and what to do instead.
 
-They answer 404 and not 501: the official client would try a 5xx four times, over more than a minute (sentinelhub.md
-1.7)."""
+They answer 404 and not 501: the official client would try a 5xx four times, over more than a minute
+(sentinelhub.md 1.7)."""
 
 from __future__ import annotations
 

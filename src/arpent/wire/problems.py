@@ -1,5 +1,5 @@
-"""Problems: the one table from error class to HTTP status and error code, and the body of an error (sentinelhub.md
-1.5)."""
+"""Problems: the one table from error class to HTTP status and error code, and the body of an error
+(sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 

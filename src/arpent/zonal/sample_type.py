@@ -1,5 +1,5 @@
-"""Sample type: how numbers of a script are converted to an output's sample type before statistics (sentinelhub.md
-5.1)."""
+"""Sample type: how numbers of a script are converted to an output's sample type before statistics
+(sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 

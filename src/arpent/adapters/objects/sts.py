@@ -1,5 +1,5 @@
-"""STS: temporary S3 keys by assuming a role at a Security Token Service of AWS or Ceph (`iamRoleARN`, sentinelhub.md
-2.1)."""
+"""STS: temporary S3 keys by assuming a role at a Security Token Service of AWS or Ceph (`iamRoleARN`,
+sentinelhub.md 2.1)."""
 
 from __future__ import annotations
 

@@ -159,8 +159,8 @@ class BatchAggregation(StatisticalAggregation):
 
 
 class HistogramEntry(Shape):
-    """Exactly one of `bins`, `nBins` and `binWidth`. Edges are integers or floats as they are written (sentinelhub.md
-    2.4)."""
+    """Exactly one of `bins`, `nBins` and `binWidth`. Edges are integers or floats as they are written
+    (sentinelhub.md 2.4)."""
 
     bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
     bin_count: int | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)

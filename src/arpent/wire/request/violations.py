@@ -1,5 +1,5 @@
-"""Violations: everything that is wrong with a body, gathered, so that the caller sees all of it at once (sentinelhub.md
-1.5)."""
+"""Violations: everything that is wrong with a body, gathered, so that the caller sees all of it at once
+(sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 
