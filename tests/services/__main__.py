@@ -1,4 +1,4 @@
-"""Run a command with PostgreSQL and Ceph beside it (and a STAC API installed): `python -m tests.services pytest -m services`."""
+"""Run a command with PostgreSQL and Ceph beside it: `python -m tests.services pytest -m services`."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ def address(items: list[dict[str, Any]], many: list[dict[str, Any]]) -> Iterator
     python, postgres = os.environ.get("ARPENT_TEST_PGSTAC"), os.environ.get("ARPENT_TEST_POSTGRES")
     if not python or not postgres:
         pytest.skip(
-            "needs stac-fastapi-pgstac and PostGIS: run `make test-services`, or set ARPENT_TEST_PGSTAC to the Python "
-            "that has it, and ARPENT_TEST_POSTGRES"
+            "needs a STAC API on PostgreSQL: run `make test-services`, or set ARPENT_TEST_PGSTAC to a Python that "
+            "has stac-fastapi-pgstac"
         )
     with pgstac(Path(python), postgres, [*items, *many]) as url:
         yield url

@@ -1,4 +1,4 @@
-"""Catalog over a STAC API: one search is a few pages, which end in a bounded time whatever the server does."""
+"""STAC API: the Catalog port over an API. A search is a few pages, and its time is bounded."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200
-"""Items per answer, until the server chokes on so many."""
+"""Items per page, until the server fails on so many."""
 KEPT_SECONDS = 600.0
-"""How long pages stay small after that, and how long a collection's name in the API is believed."""
+"""How long pages stay small after that, and how long the collection ids that the API has are remembered."""
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
-"""Longest that one search may take, with all its pages, tries and pauses."""
+"""Time limit of one search with all its pages, retries and pauses."""
 MOST_ITEMS = 100_000
-"""Items of one search."""
+"""Maximum number of items of one search."""
 RETRIES = 6
-"""Tries of a request after the first, with backoff, jitter and the server's Retry-After."""
+"""Retries of a request, with backoff, jitter and the server's Retry-After."""
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 
 
 class ApiCatalog:
-    """Item search of a STAC API. Thread-safe; picklable, a copy opens its own connection."""
+    """Item search of a STAC API. Thread-safe. Picklable: a copy opens its own connections."""
 
     def __init__(
         self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, seconds: float = SECONDS,
         timeout: tuple[float, float] = TIMEOUT, policy: EgressPolicy | None = None,
     ) -> None:  # fmt: skip
-        """`seconds`: longest that a search may take; `timeout`: to connect, and between two bytes; `policy`: where its
-        links and redirects may lead, None: anywhere."""
+        """`seconds`: time limit of a search. `timeout`: seconds to connect, and between two bytes. `policy`: where
+        links and redirects may lead; None: anywhere."""
         self._url = url
         self._policy = policy
         self._retries = retries
@@ -60,12 +60,12 @@ class ApiCatalog:
         self._seconds = seconds
         self._timeout = timeout
         self._threads = local()
-        """A session is not thread-safe; each thread has its own, so that none waits for another's search."""
+        """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
         self._landing: Landing | None = None
         self._served: dict[str, tuple[list[str], float]] = {}
-        """What the API calls each collection, and until when (monotonic seconds)."""
+        """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
         self._shrunk = (PAGE, 0.0)
-        """The size of pages, and until when (monotonic seconds)."""
+        """Page size, and until when it holds (monotonic seconds)."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(ApiCatalog, policy=self._policy), (self._url,))
@@ -89,7 +89,7 @@ class ApiCatalog:
         box: tuple[float, float, float, float],
         deadline: Deadline,
     ) -> Iterator[Document]:
-        """What the API finds, each item once."""
+        """JSON of the items that the API finds, each once."""
         server = self._server(deadline)
         if self._landing is None:
             self._landing = read_landing(server, self._url, f"The catalogue {self._name}")
@@ -109,7 +109,7 @@ class ApiCatalog:
                     )
 
     def _pages(self, server: Server, query: dict[str, object]) -> Iterator[Document]:
-        """A search by POST, and by GET where the API knows no other."""
+        """Search by POST, or by GET if the API knows nothing else."""
         assert self._landing is not None
         size, until = self._shrunk
         pages = Pages(server=server, size=size if time.monotonic() < until else PAGE, name=self._name)
@@ -146,7 +146,7 @@ class ApiCatalog:
         return Server(self._url, self._threads.session, patience)
 
     def _collections(self, server: Server, collection: Collection) -> list[str]:
-        """What the API calls the collection; empty: it is not asked by name."""
+        """The API's ids of the collection; empty: do not ask by collection."""
         if not collection.stac_collections:
             return []
         names, until = self._served.get(collection.id, ([], 0.0))
@@ -158,12 +158,13 @@ class ApiCatalog:
 
     @property
     def _name(self) -> str:
-        """The API without user, password and query."""
+        """The API's URL without user, password and query."""
         split = urlsplit(self._url)
         return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
 
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
-        """A refusal is final; no answer, a busy or a confused server may answer the next time."""
+        """The error for a person. A refusal is final; without an answer, or after a server error, another try may
+        help."""
         if (refused := _refusal(error)) is not None:
             return CatalogUnavailable(f"The catalogue {self._name} leads elsewhere: {refused}.")
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
@@ -183,7 +184,7 @@ class ApiCatalog:
 
 
 def _why(error: Exception) -> str:
-    """Without the client's own text, which repeats addresses."""
+    """The reason, without the client's own text, which repeats addresses."""
     if isinstance(error, NotJson):
         return f"what comes is no JSON{f': {error}' if str(error) else ''}"
     kinds = (
@@ -199,7 +200,7 @@ def _why(error: Exception) -> str:
 
 
 def _range(interval: Interval) -> str:
-    """As RFC 3339 in whole seconds, which every API reads; at most one more at the end."""
+    """The interval as RFC 3339 in whole seconds, which every API reads; at most one second longer."""
     end = interval.end if not interval.end.microsecond else interval.end + timedelta(seconds=1)
     return f"{_second(interval.start)}/{_second(end)}"
 
@@ -209,7 +210,7 @@ def _second(instant: datetime) -> str:
 
 
 def _refusal(error: BaseException | None) -> EgressRefused | None:
-    """What the policy refused, behind the client library's own errors."""
+    """The policy's refusal behind an error of the client library; None if there is none."""
     while error is not None and not isinstance(error, EgressRefused):
         error = error.__cause__ or error.__context__
     return error

@@ -1,4 +1,4 @@
-"""Catalog over a folder or a file of STAC items; an index tells where they are, and it is kept up to date."""
+"""STAC folder: the Catalog port over a folder or file of STAC items, with an index that is kept up to date."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from arpent.domain.interval import Interval
 from arpent.raster.footprints.antimeridian import boxes_of
 
 RECHECK_SECONDS = 2.0
-"""The folder's files are looked at no more often than this …"""
+"""Minimum pause between two checks of the folder …"""
 RECHECK_SHARE = 20
-"""… and, where looking takes long, than every so many times as long."""
+"""… and, if a check takes longer than LONG_SECONDS, this many times its duration."""
 LONG_SECONDS = 0.5
 MOST_KEPT = 5_000
-"""Items that stay in memory."""
+"""Maximum number of items kept in memory."""
 _ALWAYS = (-1e13, 1e13)
 
 
 class FolderCatalog:
-    """Every `*.json` or `*.geojson` below the folder that is a STAC item or an item collection. Others are ignored.
-    Thread-safe; picklable, a copy opens the index itself."""
+    """Serves the STAC items and item collections in all `*.json` and `*.geojson` below the folder; other files are
+    ignored. Thread-safe. Picklable: a copy opens the index itself."""
 
     def __init__(self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS) -> None:
         self._path = path
@@ -83,7 +83,7 @@ class FolderCatalog:
                 yield item
 
     def _refreshed(self) -> Index:
-        """The index, compared with the files from time to time. Raises CatalogUnavailable."""
+        """The index, brought up to date if the last check was long ago. Raises CatalogUnavailable."""
         now = time.monotonic()
         if self._index is not None and now - self._checked < self._recheck_seconds:
             return self._index
@@ -110,7 +110,7 @@ class FolderCatalog:
 
 
 def _read_entry(entry: Entry, collection: Collection) -> Item | None:
-    """The item, if it is the collection's and can be read."""
+    """The item; None if it is not of the collection or cannot be read."""
     try:
         own = documents(entry.path) if entry.document is None else ()
     except (ValueError, RecursionError):  # it is just being written again

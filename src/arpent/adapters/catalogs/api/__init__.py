@@ -1,1 +1,2 @@
-"""What asks a STAC API: requests and answers, its links, pages, names of collections."""
+"""Parts of the API catalogue: requests and answers, landing page, pages, collection names. The catalogue is
+`stac_api`."""

@@ -1,5 +1,4 @@
-"""Answers: requests to a STAC API, tried again for as long as that may help; what went wrong, with the server's own
-reason."""
+"""Answers: requests to a STAC API with retries, and the server's own reason if one fails."""
 
 from __future__ import annotations
 
@@ -19,19 +18,19 @@ from arpent.network.connections import MOST_HOPS
 from arpent.network.policy import EgressRefused
 
 LONGEST_REASON = 240
-"""Characters of a server's reason that a message repeats."""
+"""Maximum length of a server's reason in a message, in characters."""
 CHOKED = frozenset({413, 500, 502, 504})
-"""Statuses of a server that may do with a smaller page …"""
+"""Statuses after which a smaller page may help …"""
 BUSY = frozenset({408, 425, 429, 503})
-"""… and of one that may do later. The session waits for these, too, as long as the server says."""
+"""… and after which waiting may help. The session retries these itself, with the server's Retry-After."""
 STALLS = 3
-"""Answers to one request that stop coming, until it is given up."""
+"""Timeouts of one request after which it is given up."""
 LONGEST_WAIT = 8.0
-"""Seconds between two tries."""
+"""Longest pause between two tries, in seconds."""
 _LIMIT = re.compile(r"\blimit\b|\bpage.?size\b|too (large|many)", re.IGNORECASE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REASONS = ("description", "detail", "message", "error", "errors", "title", "msg", "code")
-"""Members of an error body that say what is wrong, the most telling first."""
+"""Members of an error body that may hold the reason, best first."""
 _QUERY = re.compile(r"(https?://)([^/\s@]*@)?([^\s?#\"']*)[^\s\"']*")
 _PAGE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 
@@ -46,12 +45,12 @@ class Refused(Exception):
 
 
 class NotJson(Exception):
-    """The answer is no object of JSON; the text is its beginning, or its title."""
+    """The answer is not a JSON object; the text is its beginning, or its title."""
 
     def __init__(self, text: str = "", *, page: bool = False) -> None:
         super().__init__(text)
         self.page = page
-        """Whether it is a page for people, which would come again."""
+        """Whether it is an HTML page; a retry would not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class Ask:
     query: Mapping[str, object] = field(default_factory=dict)
 
     def with_values(self, **values: object) -> Ask:
-        """The same with other values, wherever they stand."""
+        """The same request with these parameters changed, in the body or the URL."""
         if self.method == "POST":
             return Ask(method="POST", url=self.url, query={**self.query, **values})
         split = urlsplit(self.url)
@@ -73,7 +72,7 @@ class Ask:
         return Ask(method=self.method, url=url, query={**self.query, **outside})
 
     def value(self, name: str) -> object:
-        """Of the query, wherever it stands; None: it has none."""
+        """A parameter, from the body or the URL; None if it is missing."""
         if name in self.query:
             return self.query[name]
         return None if self.method == "POST" else dict(parse_qsl(urlsplit(self.url).query)).get(name)
@@ -81,18 +80,18 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long one request is tried."""
+    """Limits of the retries of one request."""
 
     tries: int
-    """At most."""
+    """Maximum number of tries."""
     backoff: float
-    """Seconds before the second one, doubled for each further one, and varied."""
+    """Seconds before the second try, doubled for each further one, with jitter."""
     ended: Callable[[float], bool]
-    """Whether the time is over after a pause of so many seconds."""
+    """Whether the time limit is reached after a pause of this many seconds."""
 
 
 class Server:
-    """Asks with one session, which is not thread-safe. A user and password of the address go to its own host only."""
+    """Sends requests with one session; not thread-safe. The address's user and password go to its own host only."""
 
     def __init__(self, address: str, session: requests.Session, patience: Patience) -> None:
         split = urlsplit(address)
@@ -102,12 +101,12 @@ class Server:
         self._patience = patience
 
     def answer(self, ask: Ask) -> dict[str, object]:
-        """The JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
+        """The answer's JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
         return self.answered(ask, lambda same, _: same)[1]
 
     def answered(self, ask: Ask, again: Callable[[Ask, Exception], Ask | None]) -> tuple[Ask, dict[str, object]]:
-        """The request that was answered in the end, and its answer; `again` says what to ask after an error, None:
-        nothing helps. Raises as `answer`."""
+        """The request that succeeded, and its answer. `again`: the request to send after an error; None: give up.
+        Raises as `answer`."""
         stalls, number, patience = 0, 0, self._patience
         while True:
             try:
@@ -136,7 +135,7 @@ class Server:
         return found
 
     def _followed(self, ask: Ask) -> requests.Response:
-        """Redirects are followed with the same method: a search by POST that becomes GET would lose its question."""
+        """The response after redirects. They keep the method: a POST that becomes GET would lose its body."""
         url = ask.url
         for _ in range(MOST_HOPS + 1):
             response = self._once(ask, url)
@@ -172,7 +171,7 @@ def chokes(error: Exception) -> bool:
 
 
 def passes(error: Exception) -> bool:
-    """Whether another try may help; the session itself tries again to connect."""
+    """Whether another try may help. The session itself retries to connect."""
     if isinstance(error, Refused):
         return error.status in CHOKED
     if isinstance(error, NotJson):
@@ -181,8 +180,8 @@ def passes(error: Exception) -> bool:
 
 
 def reason_of(content: bytes) -> str:
-    """What an error body says is wrong, on one line, without queries of addresses (they may be signed); empty: it does
-    not say."""
+    """The reason in an error body, on one line, without users and queries of URLs (they may be secret); empty if there
+    is none."""
     try:
         told = _told(orjson.loads(content))
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""Names of collections: which of a collection's STAC ids an API has; where it has none, what it has instead."""
+"""Collection names: which of a collection's STAC ids an API has; if none, which ones it has instead."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 
 MOST_LISTS = 50
-"""Pages of a list of collections that are read."""
+"""Maximum number of pages of the list of collections."""
 MOST_NAMED = 12
-"""Collections that a message names."""
+"""Maximum number of collections in a message."""
 _ABSENT = (404, 410)
 _UNKNOWN = (400, 405, 422, 501)
-"""Statuses that do not say whether it is there."""
+"""Statuses that leave open whether the collection exists."""
 
 
 def served_name(server: Server, address: str, wanted: Sequence[str], collection: Collection, name: str) -> str:
-    """The first that is served: later ones would bring the same acquisitions. An API that does not tell is taken to
-    have the first. Raises CatalogUnavailable if it has none, and what `Server.answer` raises."""
+    """The first of `wanted` that the API has: the others would return the same acquisitions. If the API does not tell,
+    the first one. Raises CatalogUnavailable if it has none, and what `Server.answer` raises."""
     base = address.rstrip("/")
     found: list[bool | None] = []
     for each in wanted:
@@ -54,7 +54,7 @@ def _has(server: Server, base: str, wanted: str) -> bool | None:
 
 
 def _listed(server: Server, base: str) -> list[str] | None:
-    """Ids of all collections; None: it does not say."""
+    """Ids of all collections; None if the API does not tell."""
     names: list[str] = []
     ask: Ask | None = Ask(method="GET", url=f"{base}/collections")
     for _ in range(MOST_LISTS):

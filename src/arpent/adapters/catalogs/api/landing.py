@@ -1,4 +1,4 @@
-"""Landing page: where a STAC API is searched, by which method, and what it says that it can."""
+"""Landing page: the search URL of a STAC API, its methods and conformance."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _MISSING = (404, 405, 410, 501)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """What the landing page says, and what stands in for what it does not say."""
+    """What the landing page says, with defaults for what is missing."""
 
     search: str
-    """Address of the search."""
+    """URL of the search."""
     posts: bool
-    """Whether it takes the question as JSON; else it stands behind the address."""
+    """Whether to search by POST; else by GET."""
     filters: bool
     """Whether it takes `filter` in CQL2 JSON."""
 
 
 def read_landing(server: Server, address: str, name: str) -> Landing:
-    """Of the API at `address`, which messages call `name`. An API without landing page is searched at `/search`.
-    Raises CatalogUnavailable for what is no API, and what `Server.answer` raises."""
+    """The landing page at `address`; messages call the API `name`. An API without one is searched at `/search`. Raises
+    CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
     base = address.rstrip("/")
     try:
         page = server.answer(Ask(method="GET", url=address))
@@ -57,7 +57,7 @@ def read_landing(server: Server, address: str, name: str) -> Landing:
 
 
 def _refuse_static(page: Mapping[str, object], links: list[Mapping[str, object]], name: str) -> None:
-    """A static catalogue is files that link to one another: there is nothing to ask."""
+    """Raise CatalogUnavailable for a static catalogue or a file of items, which cannot be searched."""
     kind = page.get("type")
     linked = any(link.get("rel") in ("child", "item", "items") for link in links)
     advice = (

@@ -1,4 +1,4 @@
-"""Pages of a search: one after the other, smaller ones where the server chokes, always on from the same place."""
+"""Pages: the pages of a search. If the server fails on a page, a smaller one is asked for, from the same place on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from arpent.adapters.catalogs.harmonization import Document
 from arpent.domain.errors import CatalogUnavailable
 
 IDLE_PAGES = 3
-"""Pages in a row that bring nothing new, until the search gives up."""
+"""Pages in a row without a new item after which the search fails."""
 _PLACES = ("page", "pageNumber", "page_number")
-"""Parameters that count pages: their meaning depends on `limit`."""
+"""Parameters that count pages, so that their meaning depends on `limit`."""
 _QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
 
 
@@ -23,17 +23,17 @@ class Pages:
 
     server: Server
     size: int
-    """Items per page; it shrinks."""
+    """Items per page; shrinks if the server fails."""
     name: str
-    """Of the catalogue, in messages."""
+    """Name of the catalogue in messages."""
     answered: int = field(default=0, init=False)
-    """Pages that came."""
+    """Number of pages received."""
     _first_page: int = field(default=1, init=False)
-    """Number of the first page, where pages are counted."""
+    """Number of the first page, if pages are counted."""
 
     def documents(self, first: Ask) -> Iterator[Document]:
-        """The features, each once. Raises CatalogUnavailable for pages that lead in a circle, and what
-        `Server.answer` raises."""
+        """The features, each once. Raises CatalogUnavailable if pages repeat for ever, and what `Server.answer`
+        raises."""
         ask: Ask | None = first.with_values(limit=self.size)
         seen: set[object] = set()
         idle = 0
@@ -57,7 +57,7 @@ class Pages:
             ask = following
 
     def _page(self, ask: Ask) -> tuple[Ask, Document]:
-        """The request as it was answered, and its answer."""
+        """The request that succeeded, and its answer."""
         if self._limit(ask) > self.size:  # the server's own link may have forgotten that pages shrank
             ask = self._shrunk(ask, self.size)
         return self.server.answered(ask, self._again)
@@ -78,7 +78,7 @@ class Pages:
             return self.size
 
     def _shrunk(self, ask: Ask, limit: int) -> Ask:
-        """The same place in pages of another size; where pages are counted, at or before it."""
+        """The request with another page size, from the same place on; if pages are counted, at or before it."""
         was = self._limit(ask)
         place = next((name for name in _PLACES if ask.value(name) is not None), None)
         changed = ask.with_values(limit=limit)
@@ -89,8 +89,8 @@ class Pages:
 
 
 def next_ask(asked: Ask, page: Document) -> Ask | None:
-    """The request that the page's `next` link describes; None: it is the last one. Links may be relative, lack their
-    method, or repeat only what changes."""
+    """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
+    hold only the parameters that change."""
     links = page.get("links")
     link = next(
         (each for each in links if isinstance(each, dict) and each.get("rel") == "next"), None
@@ -113,7 +113,7 @@ def next_ask(asked: Ask, page: Document) -> Ask | None:
 
 
 def _counted(ask: Ask, otherwise: int) -> int:
-    """Number of the page that is asked for."""
+    """Number of the requested page."""
     found = next((value for name in _PLACES if (value := ask.value(name)) is not None), otherwise)
     return int(str(found)) if str(found).isdigit() else otherwise
 

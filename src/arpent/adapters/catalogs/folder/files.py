@@ -1,4 +1,4 @@
-"""Files: those of a folder that may hold STAC items, and the items in each."""
+"""Files: the files of a folder that may hold STAC items, and the items of each file."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from arpent.domain.errors import CatalogUnavailable
 log = logging.getLogger(__name__)
 
 NEW_SECONDS = 2.0
-"""A file that was changed so short a time ago may still be written …"""
+"""A file changed this recently may still be being written …"""
 MOMENT_SECONDS = 0.3
-"""… and is read again after so long."""
+"""… and is read again after this pause."""
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size in bytes."""
 
 
 def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
-    """Each file that may hold items. Raises CatalogUnavailable."""
+    """Files that may hold items, with their stamps. Raises CatalogUnavailable."""
     try:
         if path.is_file():
             yield os.path.abspath(path), _stamp(path.stat())
@@ -39,8 +39,8 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
 
 
 def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
-    """Files that may hold items. What cannot be looked at (a link to nowhere, a sub-folder of somebody else's) costs
-    itself; `whole`: the folder itself must be there."""
+    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped; `whole`:
+    the folder itself must exist."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -55,7 +55,7 @@ def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether there is something to be read; not where a link leads nowhere, or round."""
+    """Whether the entry is a readable file; not a broken or circular link."""
     try:
         return entry.is_file()
     except OSError as error:
@@ -69,8 +69,8 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...]]]:
-    """The items of each file, one file after the other. One that is no JSON may just be written: it is given a moment,
-    and then it is left out, with a line in the log."""
+    """Yield each file with its items. A file that is not JSON may still be being written: it is tried again a moment
+    later, and then skipped with a line in the log."""
     waiting = []
     for name in names:
         try:
@@ -102,7 +102,7 @@ def _is_new(name: str) -> bool:
 
 
 def documents(name: str) -> tuple[Document, ...]:
-    """The STAC items of a file; none if it holds something else. Raises ValueError if it is no JSON."""
+    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON."""
     try:
         payload = Path(name).read_bytes()
     except (PermissionError, FileNotFoundError) as error:

@@ -1,7 +1,7 @@
 """Index: where and when each item of a folder is, in SQLite: in memory for a small folder, in a file for a large one.
 
-Building it takes one file after the other, asking it takes the pages that match: neither holds all items at once. What
-it says is no less than the truth; whoever asks looks at the items themselves.
+Neither building nor searching it holds all items in memory. Its answers may hold too much, never too little: the caller
+checks the items themselves.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 
 Box = tuple[float, float, float, float]
 MANY_FILES = 20_000
-"""A folder of more has its index in a file."""
+"""A folder with more files has its index in a file."""
 BATCH = 500
-"""Files that are read before what they hold is written."""
+"""Files per transaction."""
 LAYOUT = 1
-"""Version of the tables; another one is another file."""
+"""Version of the tables; part of the index file's name."""
 _EVER = 1e12
-"""Seconds: beyond all times."""
+"""Seconds since 1970, beyond the time of any item."""
 _TIMES = ("datetime", "start_datetime", "end_datetime")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER) WITHOUT ROWID;
@@ -65,19 +65,19 @@ class Entry:
     """One item in the index."""
 
     id: int
-    """Never given to another one."""
+    """Number of the item; never used again for another one."""
     path: str
-    """The file that it is in."""
+    """File that holds the item."""
     document: bytes | None
-    """The item, compressed; None: it is the only one of its file."""
+    """The item's JSON, compressed; None if it is the only item of its file."""
 
 
 class Index:
-    """Not thread-safe. Its file may be shared by processes: one builds, the others wait for the first time, and ask the
-    old one later."""
+    """Not thread-safe. Processes may share its file: one builds it while the others wait; later one updates it while
+    the others use what is there."""
 
     def __init__(self, place: Path | None) -> None:
-        """`place`: its file, None: in memory."""
+        """`place`: the index file; None: in memory."""
         self._place = place
         self._base = sqlite3.connect(place or ":memory:", timeout=60, isolation_level=None, check_same_thread=False)
         if place is not None:
@@ -88,17 +88,17 @@ class Index:
             self._base.executescript(_TABLES)
 
     def close(self) -> None:
-        """Close its file."""
+        """Close the index file."""
         self._base.close()
 
     def age(self) -> float:
-        """Seconds since it was last compared with the files, by whichever process; infinite: never."""
+        """Seconds since any process last compared the index with the files; infinite if none has."""
         found = self._base.execute("SELECT seconds FROM checked").fetchone()
         return math.inf if found is None else max(0.0, time.time() - found[0])
 
     def refresh(self, found: Iterable[tuple[str, Stamp]]) -> None:
-        """Read what is new or changed among the files that there are now, forget what is gone. Where another process
-        does so already, it is left to that one."""
+        """Read the new and changed files among `found`, all files that there are now, and forget deleted ones. Does
+        nothing while another process does this."""
         first = math.isinf(self.age())
         with self._alone(wait=first) as alone:
             if not alone or (first and not math.isinf(self.age())):
@@ -125,7 +125,7 @@ class Index:
                 self._base.execute("INSERT INTO checked VALUES (?)", (time.time(),))
 
     def find(self, boxes: Sequence[Box], time_range: tuple[float, float], names: _Names) -> list[Entry]:
-        """Items that may meet one of the boxes (EPSG:4326), in the time (seconds), of these collections."""
+        """Items of `names` that may meet one of the boxes (EPSG:4326) and the time range (seconds since 1970)."""
         collections, arguments = names
         found: dict[int, Entry] = {}
         for west, south, east, north in boxes:
@@ -135,12 +135,12 @@ class Index:
         return list(found.values())
 
     def has(self, names: _Names) -> bool:
-        """Whether any item is of these collections."""
+        """Whether the index has any item of `names`."""
         condition, arguments = names
         return self._base.execute(f"SELECT 1 FROM items WHERE 1 {condition} LIMIT 1", arguments).fetchone() is not None
 
     def collections(self) -> list[str]:
-        """Their names, as items tell them."""
+        """The `collection` values of all items, sorted."""
         return [name for (name,) in self._base.execute("SELECT DISTINCT collection FROM items ORDER BY 1") if name]
 
     def __len__(self) -> int:
@@ -185,7 +185,7 @@ class Index:
 
     @contextmanager
     def _alone(self, *, wait: bool) -> Iterator[bool]:
-        """Whether no other process builds; `wait`: until none does."""
+        """Yield whether this process holds the lock; `wait`: until it does."""
         if self._place is None:
             yield True
             return
@@ -199,11 +199,11 @@ class Index:
 
 
 _Names = tuple[str, tuple[str, ...]]
-"""A condition of SQL on `items`, and its arguments."""
+"""SQL condition on `items`, and its arguments."""
 
 
 def named(collections: Sequence[str], constellations: Iterable[str]) -> _Names:
-    """Items of one of the collections, or of one of the constellations; no collections: all."""
+    """Condition for items of one of the collections or constellations; without collections: all items."""
     if not collections:
         return "", ()
     wanted = tuple(constellations)
@@ -218,7 +218,7 @@ def _marks(values: Sequence[str]) -> str:
 
 
 def document_of(entry: Entry, documents: Sequence[Document]) -> Document | None:
-    """The item of an entry; `documents`: of its file, if the entry does not hold it."""
+    """The item of an entry. `documents`: items of its file, if the entry does not hold the item itself."""
     if entry.document is not None:
         found: Document = orjson.loads(zlib.decompress(entry.document))
         return found
@@ -226,7 +226,7 @@ def document_of(entry: Entry, documents: Sequence[Document]) -> Document | None:
 
 
 def open_index(folder: Path, found: Iterator[tuple[str, Stamp]]) -> tuple[Index, Iterator[tuple[str, Stamp]]]:
-    """An index for the folder, by how many files are `found` in it; and what is found."""
+    """The folder's index, in a file if many files are `found`; and `found` from its beginning."""
     first = list(islice(found, MANY_FILES + 1))
     place = index_file(folder) if len(first) > MANY_FILES else None
     try:
@@ -241,8 +241,8 @@ def open_index(folder: Path, found: Iterator[tuple[str, Stamp]]) -> tuple[Index,
 
 
 def index_file(folder: Path) -> Path | None:
-    """Where the index of a large folder lies: in the user's cache, else in a private temporary folder. None: nothing
-    can be written there."""
+    """The index file of a folder: in the user's cache, else in a private temporary folder; None if neither can be
+    written."""
     name = f"{hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:24]}-{LAYOUT}.sqlite3"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     for place in (cache / "arpent" / "catalogs", Path(tempfile.gettempdir()) / f"arpent-catalogs-{os.geteuid()}"):
@@ -256,7 +256,7 @@ def index_file(folder: Path) -> Path | None:
 
 
 def _word(value: object, *, plain: bool = False) -> str | None:
-    """Text that SQLite can hold."""
+    """The text as SQLite can hold it; None for anything else."""
     if not isinstance(value, str):
         return None
     text = value.encode("utf-8", "replace").decode()
@@ -264,8 +264,8 @@ def _word(value: object, *, plain: bool = False) -> str | None:
 
 
 def _extent(document: Document) -> Box:
-    """West, east, south and north of the footprint; the whole world for one that cannot be read: whoever asks for the
-    item says so."""
+    """West, east, south and north of the footprint; the whole world if it cannot be read: a search then reads the item
+    and names it in the log."""
     try:
         with panics_as_errors():
             west, south, east, north = shapely.bounds(footprint_of(document).ground).tolist()
@@ -276,7 +276,7 @@ def _extent(document: Document) -> Box:
 
 
 def _times(own: Document) -> tuple[float, float]:
-    """First and last second that the item may be of; all of them if it does not say."""
+    """First and last second of the item; all times if it does not tell."""
     found = []
     for name in _TIMES:
         with suppress(ValueError, TypeError, OverflowError):

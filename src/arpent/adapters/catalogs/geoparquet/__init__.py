@@ -1,1 +1,1 @@
-"""Catalog over stac-geoparquet: one file or many, on this machine, behind https or in a bucket. Start at `catalog`."""
+"""The Catalog port over stac-geoparquet: files on this machine, behind https or in a bucket. Start at `catalog`."""

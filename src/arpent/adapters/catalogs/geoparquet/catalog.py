@@ -1,4 +1,4 @@
-"""Catalog over stac-geoparquet: a file or a folder of files that may hold a continent; only what matches is read."""
+"""Catalog: the Catalog port over stac-geoparquet files, which may hold a continent; only what matches is read."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ from arpent.network.web_files import NoAnswer, NoRanges
 from arpent.raster.footprints.antimeridian import boxes_of
 
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
-"""The files are looked at no more often than this: on this machine, and elsewhere."""
+"""Minimum pause between two checks of the files: on this machine, and elsewhere."""
 MOST_NARROW_BYTES = 64 << 20
-"""Narrow columns that are kept."""
+"""Maximum size of the narrow columns kept in memory."""
 MOST_DOCUMENTS = 5_000
-"""Items that are kept."""
+"""Maximum number of items kept in memory."""
 MOST_OPEN = 4
-"""Files that stay open, with their footers."""
+"""Maximum number of files kept open, with their footers."""
 _FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, NoRanges, NoAnswer)
 _Place = tuple[FoundFile, int]
-"""A row group: of which file, and its number there."""
+"""A row group: file, and number in it."""
 
 
 class GeoParquetCatalog:
-    """Every row is a STAC item, as the stac-geoparquet specification has it. Thread-safe; picklable, a copy reads the
-    files itself."""
+    """Serves the STAC items in the rows of stac-geoparquet files. Thread-safe. Picklable: a copy reads the files
+    itself."""
 
     def __init__(self, address: str, policy: EgressPolicy | None = None, *, look_seconds: float | None = None) -> None:
-        """`address`: a file or folder, the http(s) URL of a file, the s3 URL of a file or of a prefix of files;
-        `policy`: where it may lead on the web, None: anywhere."""
+        """`address`: a file or folder, the http(s) URL of a file, the s3 URL of a file or of a prefix of files.
+        `policy`: where requests and redirects may go; None: anywhere."""
         self._address = address
         self._policy = policy
         self._files = Files(address, policy)
@@ -100,7 +100,7 @@ class GeoParquetCatalog:
                     yield document, own_address(document, file.href)
 
     def _rows(self, place: _Place, rows: NDArray[np.intp]) -> list[Document]:
-        """The items of these rows."""
+        """The items of these rows, in order."""
         missing = [row for row in rows.tolist() if (place, row) not in self._documents]
         fresh: dict[int, Document] = {}
         if missing:
@@ -122,7 +122,7 @@ class GeoParquetCatalog:
         return self._narrow[place]
 
     def _look(self) -> None:
-        """Read the footers of files that are new or changed, forget what is gone."""
+        """Read the footers of new and changed files, and forget deleted ones."""
         now = time.monotonic()
         if now - self._looked < self._look_seconds:
             return
@@ -153,7 +153,7 @@ class GeoParquetCatalog:
         return self._open[file]
 
     def _check_known(self, collection: Collection) -> None:
-        """Refuse a collection of which no file can hold an item. Raises CatalogUnavailable."""
+        """Raise CatalogUnavailable if no file can hold an item of the collection."""
         groups = [span for each in self._spans.values() for span in each]
         if groups and not any(_may_hold(span, collection) for span in groups) and not _related(collection):
             held = sorted({name for span in groups for name in span.collections or ()})
@@ -165,7 +165,7 @@ class GeoParquetCatalog:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """What cannot be read, in words without the clients' own texts: they repeat addresses."""
+        """Turn errors into CatalogUnavailable, without the clients' own texts, which repeat URLs."""
         name = f"The catalogue {self._address.partition('?')[0]}"
         try:
             yield
@@ -189,7 +189,7 @@ class GeoParquetCatalog:
 
 
 def _may_hold(span: Span, collection: Collection) -> bool:
-    """Whether a row group may have items of the collection, by name or by constellation."""
+    """Whether a row group may hold items of the collection, by name or constellation."""
     if span.collections is None or not collection.stac_collections or _related(collection):
         return True
     least, most = span.collections
@@ -201,7 +201,7 @@ def _related(collection: Collection) -> frozenset[str]:
 
 
 def _is_wanted(pair: tuple[str | None, str | None], collection: Collection) -> bool:
-    """Whether `belongs` can be true of an item with this collection and constellation."""
+    """Whether an item with this (collection, constellation) may belong to the collection."""
     name, constellation = pair
     named = not collection.stac_collections or name in collection.stac_collections
     return named or (constellation is not None and plain_word(constellation) in _related(collection))

@@ -1,4 +1,4 @@
-"""Files of a stac-geoparquet catalogue: which there are, and their bytes, by ranges: of this machine, https or s3."""
+"""Files: the Parquet files of a catalogue on this machine, behind https or in s3, read by byte ranges."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ from arpent.network.web_files import WebFiles
 
 SUFFIXES = (".parquet", ".geoparquet")
 RETRY_SECONDS = 60.0
-"""How long a server that fails is asked again."""
+"""How long to retry a failing server."""
 MOST_FILES = 20_000
-"""Of one catalogue."""
+"""Maximum number of files of one catalogue."""
 _TAIL = 1 << 16
-"""Bytes at the end that are fetched at once: the footer of most files."""
+"""Bytes at the end of a file that are fetched at once: most footers fit."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Variables that name an S3-compatible store, the first that is set counts."""
+"""Variables that name an S3-compatible store; the first that is set counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFile:
-    """One file, as it is now."""
+    """One version of one file."""
 
     href: str
     """Path, http(s) or s3 URL."""
     size: int
     """In bytes."""
     version: str
-    """ETag or time of change: another one is another file."""
+    """ETag or time of change."""
 
 
 class Files:
-    """Finds and opens them. Raises what the file system, obstore and `WebFiles` raise."""
+    """Lists and opens the files. Raises what the file system, obstore and `WebFiles` raise."""
 
     def __init__(self, address: str, policy: EgressPolicy | None) -> None:
-        """`policy`: where an address on the web may lead, None: anywhere."""
+        """`policy`: where requests and redirects may go; None: anywhere."""
         self._address = address
         self._web = WebFiles(policy, RETRY_SECONDS)
 
     @property
     def is_remote(self) -> bool:
-        """Whether they lie elsewhere: then it is better to look seldom."""
+        """Whether the files are not on this machine."""
         return "://" in self._address
 
     def list(self) -> list[FoundFile]:
-        """All of them, by name. Raises CatalogUnavailable if there are too many."""
+        """All files, by name. Raises CatalogUnavailable if there are too many."""
         found = sorted(self._found(), key=lambda file: file.href)
         if len(found) > MOST_FILES:
             raise CatalogUnavailable(
@@ -65,7 +65,7 @@ class Files:
         return found
 
     def open(self, file: FoundFile) -> pa.NativeFile:
-        """To be read at any place."""
+        """The file, open for random access."""
         scheme = urlsplit(file.href).scheme if "://" in file.href else ""
         if not scheme:
             return pa.OSFile(file.href)
@@ -111,7 +111,7 @@ class Files:
 
 
 class Ranges(io.RawIOBase):
-    """A file of `size` bytes of which each read is one request, except for its end, which is kept."""
+    """A file of `size` bytes; each read is one request, except in the last bytes, which are kept."""
 
     def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ def _local(path: str) -> FoundFile:
 
 
 def _bucket(name: str) -> S3Store:
-    """A bucket of the store that AWS_ENDPOINT_URL_S3 names; there it is a part of the path."""
+    """The bucket, at the store that AWS_ENDPOINT_URL_S3 names, by path, or at AWS."""
     options: dict[str, object] = {"retry_config": {"retry_timeout": timedelta(seconds=RETRY_SECONDS)}}
     if endpoint := next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None):
         options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}

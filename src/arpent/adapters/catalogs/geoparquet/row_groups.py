@@ -1,7 +1,7 @@
-"""Row groups: which parts of a stac-geoparquet file may hold what a search wants, and which of their rows do.
+"""Row groups: the parts of a stac-geoparquet file that may match a search, and their rows that do.
 
-A file's footer tells the least and greatest value of each column per row group: most of a continent is left out without
-being read. Of the rest a few narrow columns are read, and the whole rows only where they match.
+A file's footer holds the least and greatest value of each column per row group, so most row groups are skipped unread.
+Of the others a few narrow columns are read first, and whole rows only if they match.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ SIDES = ("bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax")
 TIMES = ("datetime", "start_datetime", "end_datetime")
 NAMES = ("collection", "constellation")
 BATCH = 512
-"""Rows that are unpacked at once."""
+"""Rows per batch."""
 _FAR = 90.0
 """Degrees: a footprint across 180, less than half round the globe, begins east of it and ends west of minus it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """What all rows of a row group lie within."""
+    """Bounds of all rows of a row group."""
 
     least: tuple[float, float, float, float]
-    """Of west, south, east and north; -inf where the file does not say."""
+    """Least west, south, east and north, in degrees; -inf if unknown."""
     most: tuple[float, float, float, float]
-    """As `least`; inf where the file does not say."""
+    """Greatest west, south, east and north; inf if unknown."""
     first: float
-    """Seconds since 1970; -inf where the file does not say."""
+    """First second since 1970; -inf if unknown."""
     last: float
+    """Last second since 1970; inf if unknown."""
     collections: tuple[str, str] | None
-    """Least and greatest name; None: the file does not say, or some rows have none."""
+    """Least and greatest `collection`; None if unknown, or if some rows have none."""
 
     def may_meet(self, boxes: Sequence[Box], first: float, last: float) -> bool:
-        """Whether a row may be in one of the boxes and in the time from `first` to before `last`."""
+        """Whether a row may meet one of the boxes and the time from `first` to before `last`."""
         return self.first < last and self.last >= first and any(self._meets(box) for box in boxes)
 
     def _meets(self, box: Box) -> bool:
@@ -57,7 +58,7 @@ class Span:
 
 
 def spans(file: pq.ParquetFile) -> tuple[Span, ...]:
-    """Of each row group."""
+    """The bounds of each row group."""
     metadata = file.metadata
     columns = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
     return tuple(_span(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
@@ -90,7 +91,7 @@ def _span(group: pq.RowGroupMetaData, columns: dict[str, int]) -> Span:
 
 
 def _empty(group: pq.RowGroupMetaData, column: int) -> bool:
-    """Whether no row has a value."""
+    """Whether the column is empty in this row group."""
     found = group.column(column).statistics
     return found is not None and found.null_count == group.num_rows
 
@@ -113,17 +114,18 @@ class Narrow:
     """The narrow columns of a row group of n rows."""
 
     bounds: NDArray[np.float64]
-    """(n, 4): west, south, east, north; west > east across 180. Infinite where there is none."""
+    """(n, 4): west, south, east, north in degrees; west > east across 180; infinite if unknown."""
     first: NDArray[np.float64]
-    """(n,): seconds since 1970; -inf where a row does not say."""
+    """(n,): first second since 1970; -inf if unknown."""
     last: NDArray[np.float64]
+    """(n,): last second since 1970; inf if unknown."""
     names: NDArray[np.int64]
     """(n,): index into `pairs`."""
     pairs: tuple[tuple[str | None, str | None], ...]
-    """Each (collection, constellation) that some row has."""
+    """All (collection, constellation) of the rows."""
 
     def rows(self, boxes: Sequence[Box], first: float, last: float, wanted: Sequence[bool]) -> NDArray[np.intp]:
-        """Those in one of the boxes and in the time, whose pair is wanted."""
+        """Numbers of the rows that meet one of the boxes and the time, and whose pair is wanted."""
         west, south, east, north = self.bounds.T
         inside = np.zeros(len(west), bool)
         across = west > east
@@ -137,12 +139,12 @@ class Narrow:
 
     @property
     def bytes(self) -> int:
-        """In memory."""
+        """Size in memory."""
         return self.bounds.nbytes + self.first.nbytes + self.last.nbytes + self.names.nbytes
 
 
 def narrow(file: pq.ParquetFile, group: int) -> Narrow:
-    """The narrow columns of one row group."""
+    """Read the narrow columns of one row group."""
     present = set(file.schema_arrow.names)
     bounded = "bbox" in present and pa.types.is_struct(file.schema_arrow.field("bbox").type)
     wanted = [*(SIDES if bounded else ("geometry",)), *(name for name in (*TIMES, *NAMES) if name in present)]
@@ -178,7 +180,7 @@ def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:
 
 
 def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """NaN where there is none, or none that can be read."""
+    """Seconds since 1970 (n,); NaN if missing or invalid."""
     if pa.types.is_timestamp(column.type):
         micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
         return np.asarray(micros.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64) / 1e6
@@ -191,8 +193,8 @@ def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iterator[tuple[int, dict[str, object]]]:
-    """(row, its columns), read in small batches: memory holds a batch, whatever the row group's size. `rows`: in
-    order."""
+    """Yield (row, its columns), read in batches, so that memory does not depend on the row group's size. `rows`: in
+    ascending order."""
     start, wanted = 0, iter(rows.tolist())
     following = next(wanted, None)
     for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
@@ -209,7 +211,7 @@ def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iter
 
 
 def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """In microseconds, which Python's datetime holds."""
+    """The batch with nanoseconds cut to microseconds, as Python's datetime needs it."""
     columns = [
         column.cast(pa.timestamp("us", column.type.tz), safe=False)
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns" else column
@@ -219,7 +221,7 @@ def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _python(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    """The rows; a value that Python has no place for, as a time after the year 9999, is none."""
+    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None."""
     try:
         found: list[dict[str, object]] = batch.to_pylist()
     except (OverflowError, ValueError):

@@ -1,4 +1,4 @@
-"""Rows of stac-geoparquet → STAC items: properties are columns of their own there, and every row has every column."""
+"""Rows: a row of stac-geoparquet → JSON of a STAC item."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import shapely
 from arpent.adapters.catalogs.harmonization import Document
 
 _TOP = frozenset({"type", "stac_version", "stac_extensions", "id", "geometry", "bbox", "links", "assets", "collection"})
-"""Members of an item; every other column is one of its properties."""
+"""Columns that are members of an item; all others are properties."""
 
 
 def item_of(row: Mapping[str, object]) -> Document:
-    """The item. What a row leaves empty it does not have."""
+    """The item. Empty columns are left out."""
     found = {name: plain for name, value in row.items() if (plain := _plain(value)) is not None}
     own = found.pop("properties", None)
     return {
@@ -32,7 +32,7 @@ def item_of(row: Mapping[str, object]) -> Document:
 
 
 def _plain(value: object) -> object:
-    """As JSON has it; None: nothing is there."""
+    """The value as in JSON; None if it is empty."""
     if isinstance(value, dict):
         return {name: plain for name, each in value.items() if (plain := _plain(each)) is not None}
     if isinstance(value, list):
@@ -45,7 +45,7 @@ def _plain(value: object) -> object:
 
 
 def _members(assets: object) -> object:
-    """Assets are a struct, in some files a map (pairs) or JSON. An asset that this row does not have has no fields."""
+    """The assets from a struct, a map (pairs) or JSON text, without empty ones."""
     if isinstance(assets, str):
         assets = orjson.loads(assets)
     if isinstance(assets, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in assets):
@@ -54,7 +54,7 @@ def _members(assets: object) -> object:
 
 
 def _geometry(value: object) -> object:
-    """GeoJSON of WKB, or of text; None: none that can be read."""
+    """GeoJSON from WKB or text; None if it is missing or invalid."""
     if isinstance(value, bytes):
         shape = shapely.from_wkb(value, on_invalid="ignore")
         return None if shape is None else orjson.loads(shapely.to_geojson(shape))
