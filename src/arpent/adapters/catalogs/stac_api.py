@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, Ask, NotJson, Patience, Refused, Server
-from arpent.adapters.catalogs.api.collection_names import served_name
+from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
 from arpent.adapters.catalogs.api.pages import Pages
 from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, within
@@ -151,8 +151,8 @@ class ApiCatalog:
             return []
         names, until = self._served.get(collection.id, ([], 0.0))
         if time.monotonic() > until:
-            wanted, name = collection.stac_collections, f"The catalogue {self._name}"
-            names = [served_name(server, self._url, wanted, collection, name)]
+            groups = [collection.stac_collections]
+            names = served_names(server, self._url, groups, collection, f"The catalogue {self._name}")
             self._served[collection.id] = names, time.monotonic() + KEPT_SECONDS
         return names
 

@@ -20,23 +20,35 @@ _UNKNOWN = (400, 405, 422, 501)
 """Statuses that leave open whether the collection exists."""
 
 
-def served_name(server: Server, address: str, wanted: Sequence[str], collection: Collection, name: str) -> str:
-    """The first of `wanted` that the API has: the others would return the same acquisitions. If the API does not tell,
-    the first one. Raises CatalogUnavailable if it has none, and what `Server.answer` raises."""
+def served_names(
+    server: Server, address: str, groups: Sequence[Sequence[str]], collection: Collection, name: str
+) -> list[str]:
+    """The first id of each group that the API has: the others would return the same acquisitions. If the API does not
+    tell, the first one. Raises CatalogUnavailable if it has none at all, and what `Server.answer` raises."""
     base = address.rstrip("/")
-    found: list[bool | None] = []
-    for each in wanted:
-        found.append(_has(server, base, each))
-        if found[-1]:
-            return each
-    listed = _listed(server, base)
-    if listed is None and None in found:
-        return wanted[found.index(None)]
-    if (present := next((each for each in wanted if each in (listed or ())), None)) is not None:
-        return present
+    found = {each: _first(server, base, each) for each in map(tuple, groups)}
+    open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
+    listed = _listed(server, base) if len(open_groups) == len(found) else None
+    for group in open_groups:
+        known = next((each for each in group if each in (listed or ())), None)
+        found[group] = known or (group[0] if listed is None and found[group] is None else "")
+    if served := [answer for answer in found.values() if answer]:
+        return served
+    wanted = [each for group in groups for each in group]
     raise CatalogUnavailable(
         f"{name} has none of the STAC collections of {collection.id}: {', '.join(wanted)}.{_instead(wanted, listed)}"
     )
+
+
+def _first(server: Server, base: str, wanted: Sequence[str]) -> str | None:
+    """The first id that the API has; empty if it has none, None if it does not tell."""
+    unknown = False
+    for each in wanted:
+        answer = _has(server, base, each)
+        if answer:
+            return each
+        unknown |= answer is None
+    return None if unknown else ""
 
 
 def _has(server: Server, base: str, wanted: str) -> bool | None:
