@@ -65,12 +65,13 @@ class Grids:
 
     @classmethod
     def over(cls, bounds: NDArray[np.float64], sampling: Resolution | Size) -> Grids:
-        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (sentinelhub.md 4.1)."""
+        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (sentinelhub.md 4.1).
+        Bounds (n, 4) that are no numbers give a grid of one sample per side, which means nothing."""
         if isinstance(sampling, Size):
             width = np.full(len(bounds), sampling.width, np.int64)
             height = np.full(len(bounds), sampling.height, np.int64)
         else:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 width = _round(bounds[:, 2] - bounds[:, 0], sampling.x)
                 height = _round(bounds[:, 3] - bounds[:, 1], sampling.y)
         return cls(bounds=bounds, width=width, height=height)
@@ -94,6 +95,13 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def take(self, features: NDArray[np.intp]) -> Samples:
+        """The samples of some of the features, in this order."""
+        counts = self.counts[features]
+        offsets = np.append(0, np.cumsum(counts))
+        chosen = np.arange(offsets[-1]) + np.repeat(self.offsets[features] - offsets[:-1], counts)
+        return Samples(offsets=offsets, columns=self.columns[chosen], rows=self.rows[chosen])
 
     @property
     def counts(self) -> NDArray[np.int64]:
