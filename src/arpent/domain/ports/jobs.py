@@ -11,6 +11,7 @@ from typing import Protocol
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Progress
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.request import Request
 
 
 class SortKey(StrEnum):
@@ -63,8 +64,9 @@ class Lease:
     """How often nobody gave it back in time, or whoever had it was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
     """Analysis: since when what it needs was not to be had; None: it was not missed yet."""
-    body: str = field(default="", repr=False)
-    """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
+    request: Request | None = field(default=None, repr=False)
+    """The job's request, parsed, put in before the lease travels to a worker, which knows no database; may hold
+    secrets."""
     owner: str = ""
     """The job's client; of a partition, put in with it."""
 
