@@ -40,7 +40,7 @@ class BandBinding:
 def bind_bands(
     evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]
 ) -> tuple[BandBinding, ...]:
-    """Feeds in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
+    """Bindings in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
     return tuple(
         _binding(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
     )
@@ -61,10 +61,10 @@ def _binding(
     input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]
 ) -> BandBinding:
     source = _source(input_, ordinal, sources)
-    return feed_of(input_, source, collection_of(source, collections, sources.index(source)))
+    return bind_input(input_, source, collection_of(source, collections, sources.index(source)))
 
 
-def feed_of(input_: Input, source: Source, collection: Collection) -> BandBinding:
+def bind_input(input_: Input, source: Source, collection: Collection) -> BandBinding:
     """An input bound to one collection. Raises ScriptSetupError if that lacks a band or unit."""
     requests = tuple(
         _want(collection, band, unit)

@@ -19,7 +19,7 @@ from arpent.domain.location import Location
 from arpent.domain.ports.scripts import ScriptAnswer
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
-from arpent.engine.analysis.read_features import take_one
+from arpent.engine.analysis.read_features import load_feature
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.budget import check_grid
 from arpent.engine.geometry_checks import as_failures, check_geometries
@@ -57,7 +57,7 @@ def explain_feature(
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     if limits is not None and limits.allowance is not None:
         services = replace(services, allowance=replace(limits.allowance, kept=True))
-    return explain(request, take_one(request.features, feature, services), start, services)
+    return explain(request, load_feature(request.features, feature, services), start, services)
 
 
 def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:

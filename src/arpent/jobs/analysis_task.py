@@ -31,7 +31,7 @@ from arpent.jobs.worker_deaths import analysis_kills
 log = logging.getLogger(__name__)
 
 
-class Analyst:
+class AnalysisTask:
     """Runs beside the runner's loop, in a thread."""
 
     def __init__(

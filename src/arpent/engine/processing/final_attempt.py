@@ -18,7 +18,7 @@ PATIENCE = 3
 """Images of a server that may fail to come before no further one is asked of it: each failure takes a minute."""
 
 
-class LastTry:
+class FinalAttemptReader:
     """Errors that may pass count as final, so that they cost only the features that need the image."""
 
     def __init__(self, reader: AssetReader) -> None:

@@ -87,7 +87,7 @@ class Worker:
         with suppress(ValueError, AttributeError):  # it was buried meanwhile
             self._process.kill()
 
-    def bury(self) -> str:
+    def reap(self) -> str:
         """What it died of; it is killed if it lives."""
         self._link.close()
         self._process.join(DEATH_SECONDS)

@@ -18,7 +18,7 @@ and to open the interpreter takes as long as to decode some megabytes."""
 _KEPT = 256
 
 
-class Referee:
+class SamplingPolicy:
     """What a process remembers of its scripts. Safe to use from several threads."""
 
     def __init__(self) -> None:

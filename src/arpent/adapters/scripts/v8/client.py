@@ -20,8 +20,8 @@ _OUT_OF_MEMORY = {-signal.SIGTRAP, -signal.SIGILL, -signal.SIGABRT, -signal.SIGK
 _OUT_OF_TIME = {-signal.SIGXCPU}
 
 
-class Dialogue:
-    """With one interpreter. Any of its methods may raise ScriptTimeout, ScriptOutOfMemory; then it is dead."""
+class InterpreterClient:
+    """Calls one interpreter. Any of its methods may raise ScriptTimeout, ScriptOutOfMemory; then it is dead."""
 
     def __init__(
         self, child: ChildProcess, end: Callable[[ChildProcess], int], seconds: float, memory_mib: int

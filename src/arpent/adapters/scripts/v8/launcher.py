@@ -35,7 +35,7 @@ class ChildProcess:
     """Why the system-call filter could not be installed; None: it holds."""
 
 
-class Nursery:
+class Launcher:
     """One zygote, started when the first interpreter is wanted. Safe to use from several threads."""
 
     def __init__(self, memory_mib: int) -> None:
