@@ -1,4 +1,4 @@
-"""In flight: a piece of work that a runner has in hand, elsewhere or in a thread beside its loop."""
+"""In flight: a piece of work that a runner holds, elsewhere or in a thread beside its loop."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ Answer = TypeVar("Answer")
 
 
 class BackgroundCall(Generic[Answer]):
-    """One call in a thread of its own, with the interface of a Ticket. The thread is a daemon: a process that
-    ends does not wait for it, and its lease runs out."""
+    """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:
         self._call = call
@@ -31,15 +30,15 @@ class BackgroundCall(Generic[Answer]):
         self._thread.start()
 
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether the call has ended, with or without an error."""
         return not self._thread.is_alive()
 
     def begun(self) -> bool:
-        """It always has."""
+        """Always True: the thread starts at once."""
         return True
 
     def result(self) -> Answer:
-        """What it returned, once it has; raises what it raised, as an Exception in any case."""
+        """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
         self._thread.join()
         if isinstance(self._error, Exception):
             raise self._error
@@ -48,7 +47,7 @@ class BackgroundCall(Generic[Answer]):
         return self._answer[0]
 
     def cancel(self) -> None:
-        """Nothing: a thread cannot be ended from outside; without its lease it changes nothing."""
+        """Does nothing: a thread cannot be ended from outside, and without its lease it changes nothing."""
 
     def _run(self) -> None:
         try:
@@ -59,25 +58,25 @@ class BackgroundCall(Generic[Answer]):
 
 @dataclass(slots=True, kw_only=True)
 class InFlight:
-    """A piece of work in hand."""
+    """A piece of work that a runner holds."""
 
     lease: Lease
-    """The right to it."""
+    """The lease of the work."""
     ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
-    """Where it is under way."""
+    """The running call."""
     renew_at: datetime
-    """When to hold the lease longer."""
+    """When to renew the lease."""
     giving_up: bool = False
-    """The ticket writes errors, not results."""
+    """Whether the call writes errors instead of results."""
     outcome: Outcome | None = None
-    """What came of it, until the store has it."""
+    """Its outcome, kept until the store has it."""
     refused: bool = False
-    """The database did not take the outcome as it was."""
+    """Whether the database refused the outcome as it was."""
     unwanted: bool = False
-    """Its job was stopped before it had begun; the news of its beginning may still be under way."""
+    """Whether its job was stopped before it began; a message that it began may still be on the way."""
 
     def tell(self) -> None:
-        """One line of the log about what came of a partition."""
+        """Log one line about the outcome of a partition."""
         assert self.lease.partition is not None, "an analysis has no outcome"
         assert self.outcome is not None, "it is told once it has ended"
         log.info(
@@ -92,5 +91,5 @@ class InFlight:
 
 
 def raising(error: Exception) -> Outcome:
-    """The outcome of work that could not even be handed on: for a BackgroundCall."""
+    """Raise the error: what a BackgroundCall runs in place of work that could not be submitted."""
     raise error

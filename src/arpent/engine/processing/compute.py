@@ -1,4 +1,4 @@
-"""Compute: all numbers of some features; errors are values here, so that one feature never costs another."""
+"""Compute: all statistics of some features. Errors become values, so that no feature fails because of another."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ def compute(request: Request, features: Features, script: str, services: Service
 def compute_on_grids(
     request: Request, features: Features, grids: Grids, session: ScriptSupervisor, services: Services
 ) -> tuple[PartitionResult, ...]:
-    """One result for the features that can have numbers, one for those that cannot (either may be missing).
+    """One result for the features that can have statistics, and one for those that cannot (either may be missing).
 
-    An image that is broken for good, or a script that does not come to an end, costs only the features and intervals
-    that need the one or cause the other; so does any error that nobody foresaw. Raises WorldError when the catalogue,
-    the store or a server of images fails: the partition may be tried again; EnvironmentFault where no feature can be
-    blamed.
+    An unreadable image or a script that does not end fails only the features and intervals concerned, and so does any
+    unforeseen error. Raises WorldError when the catalogue, the bucket or an image server fails, so that the partition
+    may be tried again; EnvironmentFault if no feature is to blame.
     """
     services, isolation = guarded(services), Isolation()
     results: list[PartitionResult] = []
@@ -103,7 +102,7 @@ def _usable(
 
 
 def _weights(intervals: list[IntervalResult], count: int) -> NDArray[np.float64]:
-    """(n,): input bands times data samples, over the intervals with data."""
+    """(n,): input bands times data samples, summed over the intervals with data."""
     weights = np.zeros(count)
     for one in intervals:
         weights += one.present * one.band_samples
@@ -111,7 +110,7 @@ def _weights(intervals: list[IntervalResult], count: int) -> NDArray[np.float64]
 
 
 def _failed(features: Features, failures: Mapping[int, Failure]) -> PartitionResult:
-    """Features without numbers."""
+    """The result of features that have no statistics."""
     return PartitionResult(
         features=features,
         intervals=(),

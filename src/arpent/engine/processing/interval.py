@@ -1,4 +1,4 @@
-"""Interval: one interval of one partition, from acquisitions through pixels and script to statistics."""
+"""Interval: one interval of one partition: acquisitions, pixels, script and statistics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import summarise
 
 OUTSIDE = np.iinfo(np.int64).min
-"""Stands for the sample outside every polygon, where features are named by their ids."""
+"""Stands for the sample outside the polygons where segments are named by feature ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +37,22 @@ class Computation:
     """What stays the same over all intervals of a partition."""
 
     bindings: tuple[BandBinding, ...]
-    """Inputs of the script."""
+    """Inputs of the script with their collections."""
     geometry: SampleGeometry
-    """Geometry."""
+    """The features' grids and samples."""
     session: ScriptSupervisor
     """The loaded script."""
     calculations: Calculations
     """What to report."""
     services: Services
-    """Ports."""
+    """The ports."""
 
 
 def evaluate_isolated(
     computation: Computation, found: IntervalAcquisitions, isolation: Isolation
 ) -> Iterator[IntervalResult]:
-    """As `evaluate`; a feature that fails for a reason nobody foresaw fails alone, in this interval. Where the
-    acquisitions could not be found, the interval fails for all."""
+    """As `evaluate`, except that a feature which fails for an unforeseen reason fails alone, in this interval. If
+    finding the acquisitions failed, the interval fails for all features."""
     count = len(computation.geometry.features)
     if found.error is not None:
         yield _failed_interval(found.interval, np.ones(count, bool), found.error)
@@ -82,7 +82,7 @@ def _failed_interval(interval: Interval, present: NDArray[np.bool_], error: Exce
 
 
 def evaluate(computation: Computation, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
-    """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
+    """Results of one interval: one for SIMPLE, otherwise one per group of features that see the same scenes."""
     for members in groups(computation.bindings, found):
         rows = np.flatnonzero(members)
         alone = len(computation.bindings) == 1 and computation.bindings[0].input.mosaicking is Mosaicking.SIMPLE
@@ -94,8 +94,8 @@ def evaluate(computation: Computation, found: IntervalAcquisitions) -> Iterator[
 
 
 def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:
-    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
-    several sources those of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
+    """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
+    with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
         for binding, one in zip(bindings, found.inputs, strict=True)
@@ -122,8 +122,8 @@ def _evaluate_group(computation: Computation, found: IntervalAcquisitions) -> In
 
 
 def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[Prepared, ScriptAnswer]:
-    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
-    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
+    """The pixels, and the script's answer for them. All features must see the same scenes. Raises ScriptError if
+    preProcessScenes or updateOutput fail; errors of evaluatePixel are in the answer."""
     stopwatch = computation.services.stopwatch
     with stopwatch.stage(READ):
         prepared = prepare(
@@ -144,7 +144,7 @@ def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[P
 def summarise_answer(
     computation: Computation, found: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer
 ) -> IntervalResult:
-    """What the script returned, as statistics."""
+    """Statistics of what the script returned."""
     return IntervalResult(
         interval=found.interval,
         present=found.present,
@@ -161,7 +161,7 @@ def summarise_answer(
 
 
 def _depth(inputs: ScriptInput) -> int:
-    """Samples per pixel."""
+    """Number of samples per pixel: 1, or the number of scenes."""
     values = inputs.values[0]
     return 1 if values.ndim == 1 else values.shape[0]
 
@@ -169,7 +169,7 @@ def _depth(inputs: ScriptInput) -> int:
 def _summaries(
     computation: Computation, prepared: Prepared, answer: ScriptAnswer
 ) -> dict[str, dict[str, BandStatistics]]:
-    """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
+    """Statistics per output and band. The last column of the answer is the sample outside the polygons."""
     evalscript = prepared.evalscript
     geometry, inside = computation.geometry, slice(None, -1)
     count, row, summaries = len(geometry.features), 0, {}
@@ -194,13 +194,13 @@ def _summaries(
 
 
 def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
-    """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
+    """Per band of the mask (N,): whether it marks the sample valid: neither 0 nor NaN (sentinelhub.md 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
 
 
 def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
-    """Row → what the script threw there. If it throws for a sample outside, every feature with such samples failed."""
+    """Row → what the script threw there. If it throws for the sample outside, every feature with such samples fails."""
     outside = len(geometry.features)
     failures = {row: as_failure(error) for row, error in answer.failures.items() if row != outside}
     if outside in answer.failures:
@@ -210,6 +210,6 @@ def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer
 
 
 def as_failure(error: ScriptError) -> Failure:
-    """A script's fault as a result file tells it."""
+    """The failure that a result file states for a script's error."""
     kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
     return Failure(type=kind, message=str(error))

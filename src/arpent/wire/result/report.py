@@ -10,7 +10,7 @@ from arpent.domain.finding import Finding
 
 
 def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
-    """The report; `hints`: what is told of the job as a whole."""
+    """The report as JSON bytes; `hints` are remarks about the job as a whole."""
     lines = [
         {
             "id": finding.feature,
