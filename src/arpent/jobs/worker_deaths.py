@@ -1,15 +1,15 @@
-"""Worker deaths: what happens to a partition whose workers die, and how patiently its halves are tried.
+"""Worker deaths: what happens to a partition whose workers die, and how often its halves are tried.
 
-A partition gets `attempts` tries that end with its worker's death; then it is cut in halves, and so are they, down to
-the feature that kills. A half has two tries, so that somebody else's killing (of all workers at once, say) does not
-send the search astray. Finding one killer among n features costs `attempts` + 2 log2(n) deaths, each further one at
-most 2 log2(n) more; the work store ends the search where nearly every part kills (it finds at most 16 in a partition).
-Other failures are counted apart: a catalogue that is away never cuts anything.
+A partition gets `attempts` tries that end with its worker's death; then it is halved, and so are its halves, down to
+the feature that kills. A half has two tries, so that a kill with another cause (of all workers at once, for example)
+does not mislead the search. Finding one such feature among n costs `attempts` + 2 log2(n) deaths, and each further one
+at most 2 log2(n) more. The work store ends the search where nearly every part kills (it finds at most 16 features in a
+partition). Other failures are counted separately: an unavailable catalogue never halves anything.
 
-Where the runner dies with its workers (a container that ends as a whole when its memory is short), all that is left is
-a lease that ran out; where a cluster's host or scheduler goes with them, work that is lost. Leases of machines that
-sleep run out, too, and networks break: such a partition is cut alike, which costs nothing, but a feature is given up
-only after so many that it cannot be chance.
+If the runner dies with its workers (a container that is killed as a whole for lack of memory), only a lease that ran
+out shows it; if a cluster's host or scheduler dies with them, only lost work does. But machines may also sleep, and
+networks break. Such a partition is halved too, which costs nothing, but a feature is given up only after so many deaths
+that chance is excluded.
 """
 
 from __future__ import annotations

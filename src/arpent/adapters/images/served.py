@@ -16,7 +16,7 @@ ODD = {
     "uint64": "whole numbers of 64 bits, which evalscripts cannot hold",
     "float16": "numbers of 16 bits with a fraction",
 }
-"""Type → description."""
+"""Pixel type → its description in messages."""
 
 
 def check_served(raster: Raster) -> None:

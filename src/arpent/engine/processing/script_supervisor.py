@@ -54,7 +54,7 @@ class _Call:
     values: NDArray[np.float64] | None = None
     """(width, N); None until a part has come back."""
     failures: dict[int, ScriptError] = field(default_factory=dict)
-    """Segment → error."""
+    """Index of a segment → its error."""
     log: list[str] = field(default_factory=list)
     """Lines that the script logged."""
     wasted: float = 0.0
