@@ -121,7 +121,7 @@ SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
 UNKNOWN = Condition(text="it was never analysed", holds=lambda job: job.progress.partitions == 0)
-HAD_BEGUN = Condition(text="its analysis had ended well", holds=lambda job: job.begun is not None)
+HAD_BEGUN = Condition(text="its analysis had succeeded", holds=lambda job: job.begun is not None)
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 
 TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
@@ -224,7 +224,7 @@ def _check_keys(job: Job) -> None:
     meant."""
     if job.status is Status.FAILED and f'"{FORGOTTEN}"' in job.body:
         raise ActionNotAllowed(
-            f"{_refusal(job, Event.START)}: the keys that came with the request have been forgotten; create it anew"
+            f"{_refusal(job, Event.START)}: the keys sent with the request have been deleted; create it again"
         )
 
 
@@ -242,6 +242,6 @@ def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
     if left > timedelta(0):
         wait = ceil(left.total_seconds() / 60)
         raise ActionNotAllowed(
-            f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} rests for {minutes:g} minutes; "
-            f"start it again in {wait} minute{'s' if wait != 1 else ''}"
+            f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} cannot be started for {minutes:g} "
+            f"minutes; start it again in {wait} minute{'s' if wait != 1 else ''}"
         )

@@ -34,7 +34,7 @@ def analysis_kills(lease: Lease, policy: Policy) -> str | None:
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
     return (
-        f"The analysis took its runner with it {lease.vanished} times: it needs more memory than the runner has, or a "
+        f"The analysis ended its runner {lease.vanished} times: it needs more memory than the runner has, or a "
         "feature crashes it. See the kernel's log on the runner's machine, or send fewer features per request"
     )
 
@@ -48,7 +48,7 @@ def gone(lease: Lease, policy: Policy) -> WorkerDied | None:
     """Why a partition that cannot be halved is not tried again; None if it is."""
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
-    return reason(lease, WorkerDied(f"Whoever computed it was gone without a word {lease.vanished} times"))
+    return reason(lease, WorkerDied(f"Its worker disappeared without an error {lease.vanished} times"))
 
 
 def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
@@ -63,8 +63,8 @@ def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
             transient=False,
         )
     return WorkerDied(
-        "Workers died with nearly all features that were tried, so that it is hardly the features; the last: "
-        f"{last}. See what the kernel's log says of memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
-        "requests to come; then START the request again",
+        "Workers died on nearly all features that were tried, so the features are hardly the cause; the last: "
+        f"{last}. See the kernel's log about memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
+        "later requests; then START the request again",
         transient=False,
     )

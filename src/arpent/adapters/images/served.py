@@ -28,9 +28,9 @@ def refuse(href: str, *types: str) -> None:
     """As `check_served`, by the names of the bands' types."""
     odd = [name for name in types if name not in SERVED]
     if odd:
-        what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an odd type")
+        what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an unusual type")
         raise AssetUnreadable(
-            f"image {public_name(href)} has {what} ({odd[0]}); served are {', '.join(SERVED)}. Convert it, with "
+            f"image {public_name(href)} has {what} ({odd[0]}); supported are {', '.join(SERVED)}. Convert it, with "
             "gdal_translate -ot Float32, for example",
             href=href,
         )

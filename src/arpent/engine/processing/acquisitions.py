@@ -71,7 +71,7 @@ def _acquired(
     except Exception as error:
         if (fault := environment_fault(error)) is not None:
             raise fault from error
-        log.exception("The acquisitions of an interval cannot be told")
+        log.exception("The acquisitions of an interval cannot be determined")
         return error
 
 
