@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from io import RawIOBase
 from itertools import count
 from pathlib import Path
@@ -32,9 +31,7 @@ from arpent.adapters.images.mask import masked
 from arpent.adapters.images.served import refuse
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
-from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
-from arpent.network.policy import EgressPolicy
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "GTiff"),
@@ -82,17 +79,14 @@ def _numbers_beside(path: Path) -> dict[int, float]:
     return found
 
 
-Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
-
-
 class GdalImage:
     """One open file; only its full resolution. GDAL wants one thread at a time in a file."""
 
-    def __init__(self, href: str, origins: ByteSources) -> None:
-        """Raises AssetUnreadable."""
+    def __init__(self, href: str, origins: ByteSources, file: HeaderBytes | None = None) -> None:
+        """`file`: its beginning, if that is known. Raises AssetUnreadable."""
         self._href = href
         self._lock = Lock()
-        self._source = _OneFile(origins, href)
+        self._source = _OneFile(origins, href, file)
         driver = self._source.driver()
         if driver is None:
             raise AssetUnreadable(
@@ -115,7 +109,13 @@ class GdalImage:
         if (fault := fault_of(self.raster)) is not None:
             raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
 
-    def read(self, block: Block, band: int) -> NDArray[np.generic]:
+    def packed_bytes(self, block: Block, band: int) -> int:
+        return 0
+
+    def fetch(self, blocks: Sequence[Block], band: int) -> None:
+        """GDAL fetches for itself."""
+
+    def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
         """One block, padded to full size. Raises AssetUnreadable."""
         shape = self.raster.levels[0]
         window = Window(
@@ -191,46 +191,13 @@ class GdalImage:
         )
 
 
-class ApartImage(GdalImage):
-    """The header of a file, read by another process, for one that must not die; its blocks are not read here."""
-
-    def __init__(self, submit: Submit, href: str, origins: ByteSources) -> None:
-        """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
-        self._href = href
-        try:
-            self.raster = submit(partial(gdal_header, origins.policy), href).future.result()
-        except AssetUnreadable:
-            raise
-        except Exception as error:
-            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
-
-    def read(self, block: Block, band: int) -> NDArray[np.generic]:
-        raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def gdal_header(policy: EgressPolicy | None, href: str) -> Raster:
-    """The header alone. Raises AssetUnreadable."""
-    origins = ByteSources(policy=policy)
-    try:
-        image = GdalImage(href, origins)
-        try:
-            return image.raster
-        finally:
-            image.close()
-    finally:
-        origins.close()
-
-
 class _OneFile:
     """What GDAL may open: this image, and the `.msk` beside one on this machine if that is a TIFF. Nothing else that
     lies beside it is there for GDAL."""
 
-    def __init__(self, origins: ByteSources, href: str) -> None:
+    def __init__(self, origins: ByteSources, href: str, file: HeaderBytes | None) -> None:
         """Raises AssetUnreadable."""
-        self._file = origins.head(href)
+        self._file = file or origins.head(href)
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
         self.name = f"/arpent/image-{next(_numbers)}"
         """What GDAL knows it by; nothing lies there."""
