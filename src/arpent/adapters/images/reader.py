@@ -61,7 +61,7 @@ class _Parcel:
     block: Block
     """The block."""
     fetched: Any = None
-    """What `Image.fetch` brought for it and its neighbours; nothing of a local file: that is read when it is decoded."""
+    """What `Image.fetch` brought for it and its neighbours; nothing of a local file, which is read later."""
 
 
 class CogReader:
