@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import cases
 from benchmarks.chart import chart
+from benchmarks.chunks import zarr_chunks
 from benchmarks.country import SIZES, make
 from benchmarks.criteria import judge
 from benchmarks.fixed import fixed
@@ -67,7 +68,7 @@ def _arguments() -> argparse.Namespace:
 
 NAMES = (
     "sparse", "degrees", "dense", "dense-degrees", "peers", "dense-peers", "workers", "growth", "remote", "many",
-    "fixed", "jpeg2000", "latency",
+    "fixed", "jpeg2000", "zarr", "latency",
 )  # fmt: skip
 
 
@@ -87,6 +88,7 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
         "many": partial(alone, many, folder, size, cores=2),
         "fixed": partial(alone, fixed, folder, size),
         "jpeg2000": partial(alone, jpeg2000, folder, size, given.delay),
+        "zarr": partial(alone, zarr_chunks, folder, size),
         "latency": partial(alone, latency, folder, size, cores=os.cpu_count() or 1),
     }
 

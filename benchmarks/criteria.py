@@ -170,4 +170,11 @@ def _jpeg2000(cases: Cases) -> Iterator[Criterion]:
             yield Criterion(name=name, goal=5, at_least=True, measured=seconds["GDAL"] / seconds[which])
 
 
-RULES = (_floors, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _jpeg2000, _latency)
+def _zarr(cases: Cases) -> Iterator[Criterion]:
+    for layout, each in cases.get("zarr", {}).items():
+        fastest = min((who for who in each if who != "arpent"), key=lambda who: each[who])
+        name = f"Zarr, {layout}: multiple of {fastest}"
+        yield Criterion(name=name, goal=NOISE, measured=each["arpent"] / each[fastest])
+
+
+RULES = (_floors, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _jpeg2000, _zarr, _latency)

@@ -180,11 +180,18 @@ def tell_jpeg2000(case: dict[str, Any]) -> list[str]:
     ]
 
 
+def tell_zarr(case: dict[str, dict[str, float]]) -> list[str]:
+    return ["Zarr: every chunk of a store, seconds of the processor"] + [
+        f"    {layout:<26}" + ", ".join(f"{who} {seconds:.3f} s" for who, seconds in each.items())
+        for layout, each in case.items()
+    ]
+
+
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB"
 
 
 TELLERS = {
     "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
-    "latency": tell_latency, "jpeg2000": tell_jpeg2000,
+    "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
 }  # fmt: skip

@@ -20,6 +20,7 @@ from arpent.adapters.images.image import Image
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.adapters.images.unusual import Opener, open_unusual
+from arpent.adapters.images.zarr.store import place_of
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -151,7 +152,10 @@ class CogReader:
 
     def _open(self, href: str) -> Image:
         try:
-            image = self._opened(href, self._origins.head(href))
+            if place_of(href) is not None:
+                image = self._unusual(href, self._origins, None)
+            else:
+                image = self._opened(href, self._origins.head(href))
         except Replaced:
             raise self._replaced(href) from None
         try:

@@ -13,19 +13,25 @@ from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replace
 from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.image import Image, Unusual
 from arpent.adapters.images.jp2.image import Jp2Image
+from arpent.adapters.images.zarr.image import ZarrImage
+from arpent.adapters.images.zarr.store import place_of
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
 from arpent.network.policy import EgressPolicy
 
-Opener = Callable[[str, ByteSources, HeaderBytes], Image]
-"""Opens an image whose first bytes are there already. Raises AssetUnreadable, and Replaced."""
+Opener = Callable[[str, ByteSources, HeaderBytes | None], Image]
+"""Opens an image whose first bytes are there already, if it is one file. Raises AssetUnreadable, and Replaced."""
 Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 
 
-def open_unusual(href: str, origins: ByteSources, file: HeaderBytes) -> Image:
-    """JPEG 2000 tile by tile where it is laid out so, everything else by GDAL."""
+def open_unusual(href: str, origins: ByteSources, file: HeaderBytes | None) -> Image:
+    """Arrays of Zarr; JPEG 2000 tile by tile where it is laid out so; everything else by GDAL."""
+    if (place := place_of(href)) is not None:
+        return ZarrImage(href, origins, place)
+    if file is None:
+        file = origins.head(href)
     try:
         return Jp2Image(href, origins, file.again())
     except Unusual:
@@ -35,7 +41,7 @@ def open_unusual(href: str, origins: ByteSources, file: HeaderBytes) -> Image:
 class ApartImage:
     """The header of a file, read by another process, for one that must not die; its blocks are not read here."""
 
-    def __init__(self, submit: Submit, href: str, origins: ByteSources, file: HeaderBytes) -> None:
+    def __init__(self, submit: Submit, href: str, origins: ByteSources, file: HeaderBytes | None) -> None:
         """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
         self._href = href
         try:
@@ -62,7 +68,7 @@ def header_apart(policy: EgressPolicy | None, href: str) -> Raster:
     """The header alone, in the process that may die. Raises AssetUnreadable."""
     origins = ByteSources(policy=policy)
     try:
-        image = open_unusual(href, origins, origins.head(href))
+        image = open_unusual(href, origins, None)
         try:
             return image.raster
         finally:
