@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,31 @@ def reader() -> Iterator[CogReader]:
     reader.close()
 
 
-@pytest.fixture(params=["here", "http"])
-def name(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+@dataclass(frozen=True)
+class Case:
+    """A reader, and how it names what lies below a folder."""
+
+    reader: CogReader
+    name: Callable[[str], str]
+
+
+@pytest.fixture(params=["here", "http", "s3"])
+def case(request: pytest.FixtureRequest, tmp_path: Path, reader: CogReader) -> Iterator[Case]:
     if request.param == "here":
-        yield lambda href: href
-    else:
-        with serve(tmp_path) as web:
-            yield lambda href: href.replace(str(tmp_path), web.url) + "?signature=secret"
+        yield Case(reader, lambda href: href)
+        return
+    with serve(tmp_path.parent) as web:
+        if request.param == "http":
+            place = f"{web.url}/{tmp_path.name}"
+            yield Case(reader, lambda href: href.replace(str(tmp_path), place) + "?signature=secret")
+            return
+        keys = {"access_key_id": "AKIATEST", "secret_access_key": "secret", "region": "eu-central-1"}
+        bucket = tmp_path.parent / "imagery"
+        bucket.symlink_to(tmp_path)
+        from_s3 = CogReader(s3_options={"endpoint": web.url, **keys})
+        yield Case(from_s3, lambda href: href.replace(str(tmp_path), "s3://imagery"))
+        from_s3.close()
+        bucket.unlink()
 
 
 def scene(height: int = 150, width: int = 210, dtype: str = "uint16") -> np.ndarray:
@@ -87,22 +106,19 @@ def same_as_xarray(reader: CogReader, path: Path, href: str) -> None:
 
 @pytest.mark.parametrize("packed", PACKED_2)
 @pytest.mark.parametrize("consolidated", [True, False])
-def test_version_2(
-    tmp_path: Path, reader: CogReader, name: Callable[[str], str], packed: str, consolidated: bool
-) -> None:
+def test_version_2(tmp_path: Path, case: Case, packed: str, consolidated: bool) -> None:
     path = tmp_path / "a.zarr"
-    same_as_xarray(reader, path, name(write_product(path, scene(), packed=packed, consolidated=consolidated)))
+    href = write_product(path, scene(), packed=packed, consolidated=consolidated)
+    same_as_xarray(case.reader, path, case.name(href))
 
 
 @pytest.mark.parametrize("packed", PACKED_3)
 @pytest.mark.parametrize("shards", [None, (128, 128)])
 @pytest.mark.parametrize("consolidated", [True, False])
-def test_version_3(
-    tmp_path: Path, reader: CogReader, name: Callable[[str], str], packed: str, shards: Any, consolidated: bool
-) -> None:
+def test_version_3(tmp_path: Path, case: Case, packed: str, shards: Any, consolidated: bool) -> None:
     path = tmp_path / "a.zarr"
     href = write_product(path, scene(), version=3, packed=packed, shards=shards, consolidated=consolidated)
-    same_as_xarray(reader, path, name(href))
+    same_as_xarray(case.reader, path, case.name(href))
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -187,13 +203,13 @@ def test_not_a_number_is_no_data(tmp_path: Path, reader: CogReader, version: int
     np.testing.assert_array_equal(whole(reader, href), values)
 
 
-def test_chunks_that_were_never_written(tmp_path: Path, reader: CogReader, name: Callable[[str], str]) -> None:
+def test_chunks_that_were_never_written(tmp_path: Path, case: Case) -> None:
     path = tmp_path / "a.zarr"
     href = write_product(path, scene(), fill_value=7)
     (path / GROUP / "b04" / "1" / "2").unlink()
     expected = scene()
     expected[64:128, 128:192] = 7
-    np.testing.assert_array_equal(whole(reader, name(href)), expected)
+    np.testing.assert_array_equal(whole(case.reader, case.name(href)), expected)
 
 
 def test_bands_of_an_item_share_the_metadata_of_their_store(tmp_path: Path, reader: CogReader) -> None:
