@@ -68,17 +68,11 @@ class Jp2Image:
 
     def fetch(self, blocks: Sequence[Block], band: int) -> Mapping[int, Tile]:
         """Tile → the bytes of its parts; tiles that are not there, or too long, are left out."""
-        wanted = {self._number(block) for block in blocks}
         found: dict[int, Tile] = {}
         try:
-            tiles = self._parts.find(wanted)
-        except ValueError:  # whoever needs it will say which one
-            tiles = {}
-            for tile in wanted:
-                try:
-                    tiles |= self._parts.find([tile])
-                except ValueError:
-                    continue
+            tiles = self._parts.find({self._number(block) for block in blocks})
+        except ValueError:  # whoever needs one will say why
+            return found
         whole = {tile: parts for tile, parts in tiles.items() if self._fault(parts) is None}
         ranges = [(part.position, part.length) for parts in whole.values() for part in parts]
         pieces = iter(self._ranges(ranges) if ranges else ())
@@ -122,8 +116,8 @@ class Jp2Image:
     def _tile(self, tile: int) -> Tile:
         """The parts of one tile. Raises ValueError where the file does not hold them."""
         while True:
-            parts = self._parts.find([tile])[tile]
-            fault = self._fault(parts)
+            parts = self._parts.find([tile]).get(tile, ())
+            fault = self._fault(parts) if parts else "the file does not hold it"
             if fault is None:
                 found = self._ranges([(part.position, part.length) for part in parts])
                 if self._fits(parts, found):

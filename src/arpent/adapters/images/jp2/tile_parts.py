@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from threading import Lock
 
@@ -26,12 +26,12 @@ MOST_STEPS = 4096
 _THROUGH = 1 << 16
 """… in which parts that are shorter are read in passing."""
 _MARK = b"\xff\x90\x00\x0a"
-_GUESSES = 12
-"""Looks for one tile before the whole chain is walked."""
+_ROUNDS = 20
+"""Rounds of looks before the whole chain is walked."""
 _NEAR = 4
 """Tiles that are stepped over, one by one."""
 _FARTHEST = 8
-"""Looks in a row that show no part."""
+"""Looks in a row, one behind the other, that show no part."""
 _SMALLEST_LOOK, _LARGEST_LOOK = 1 << 16, 1 << 20
 """Bytes of one look."""
 
@@ -61,6 +61,39 @@ class Part:
         return self.position + self.length
 
 
+class _Look:
+    """Where a tile is looked for, as long as nothing more is known of its neighbours."""
+
+    def __init__(self) -> None:
+        self._between: tuple[Part, Part] | None = None
+        self._begin = self._limit = 0
+        self.place = 0
+        """Where to look."""
+
+    def aim(self, tile: int, before: Part, after: Part) -> int:
+        """Move `place` to the next look between two parts that are known; how many bytes that look takes. The first is
+        where the tile should begin if all were of one length; the next ones lie behind it, then before it. Raises
+        Unordered where there can be no part."""
+        if before.end + HEAD > after.position:
+            raise Unordered
+        mean = (after.position - before.end) / max(1, after.tile - before.tile - 1)
+        size = int(min(max(mean, _SMALLEST_LOOK), _LARGEST_LOOK))
+        if self._between != (before, after):
+            place = before.end + int((tile - before.tile - 1) * mean - size / 2)
+            self._between, self._limit = (before, after), after.position
+            self._begin = self.place = min(max(place, before.end), max(after.position - size, before.end))
+            return size
+        self.place += size
+        if self.place >= self._limit:
+            if self._begin <= before.end:
+                raise Unordered
+            self._limit = self._begin
+            self._begin = self.place = max(before.end, (before.end + self._begin - size) // 2)
+        elif self.place - self._begin > _FARTHEST * size:
+            raise Unordered
+        return size
+
+
 class TileParts:
     """The parts that are known so far. Thread-safe."""
 
@@ -77,6 +110,7 @@ class TileParts:
         self._lock = Lock()
         self._whole: dict[int, tuple[Part, ...]] = {}
         self._seen: list[Part] = []
+        self._ends = {span[0]}
         self._walked = False
         for tile, position, length in listed or ():
             known = self._whole.get(tile, ())
@@ -84,16 +118,13 @@ class TileParts:
         self._listed = bool(listed)
 
     def find(self, tiles: Iterable[int]) -> dict[int, tuple[Part, ...]]:
-        """The parts of these tiles, in order. Raises ValueError, in words, if one is not there; what `read` raises."""
+        """The parts of these tiles, in order; tiles that the file does not hold are left out. Raises ValueError where
+        finding them would not end; what `read` raises."""
+        wanted = set(tiles)
         with self._lock:
-            found = {}
-            for tile in sorted(set(tiles)):
-                if tile not in self._whole:
-                    self._find(tile)
-                if tile not in self._whole:
-                    raise ValueError("the file does not hold it")
-                found[tile] = self._whole[tile]
-            return found
+            if missing := wanted - self._whole.keys():
+                self._find(missing)
+            return {tile: self._whole[tile] for tile in sorted(wanted) if tile in self._whole}
 
     def distrust(self) -> bool:
         """Forget the file's own table, because it was seen to be wrong. False: there is none."""
@@ -103,38 +134,48 @@ class TileParts:
             was, self._listed = self._listed, False
             return was
 
-    def _find(self, tile: int) -> None:
-        if self._listed:  # its table does not name the tile
+    def _find(self, tiles: Set[int]) -> None:
+        if self._listed:  # its table does not name them
             self._listed = False
             self._whole.clear()
         if self._walked:
             return
         try:
             if self._far:
-                self._search(tile)
+                self._search(tiles)
                 return
         except Unordered:
             pass
         self._walk()
 
-    # ---- one tile, by looking near the place where it should be
+    # ---- some tiles, by looking near the places where they should be, for all of them at once
 
-    def _search(self, tile: int) -> None:
+    def _search(self, tiles: Set[int]) -> None:
         """Raises Unordered."""
         if not self._seen:
-            self._step(self._first)
-        for _ in range(_GUESSES):
-            before, after = self._neighbours(tile)
-            if before.tile == tile:
-                return self._collect(before)
-            if tile - before.tile <= _NEAR:
-                while before.tile < tile:
-                    before = self._next(before)
-                if before.tile > tile:
-                    raise Unordered
-                return self._collect(before)
-            self._look(tile, before, after)
+            self._step(self._first, self._read([(self._first, self._piece(self._first))])[0])
+        looks = {tile: _Look() for tile in tiles}
+        for _ in range(_ROUNDS):
+            wishes = {tile: place for tile in looks if (place := self._wish(tile, looks[tile])) is not None}
+            if not wishes:
+                return
+            places = sorted(set(wishes.values()))
+            for place, piece in zip(places, self._read(places), strict=True):
+                if place[0] in self._ends:
+                    self._step(place[0], piece)
+                else:
+                    self._note_all(bytes(piece), place[0])
         raise Unordered
+
+    def _wish(self, tile: int, look: _Look) -> tuple[int, int] | None:
+        """What to read next for a tile; None: it is found."""
+        before, after = self._neighbours(tile)
+        if before.tile == tile:
+            return self._collect(before)
+        if tile - before.tile <= _NEAR:
+            return before.end, self._piece(before.end)
+        size = look.aim(tile, before, after)
+        return look.place, min(size + HEAD, self._end - look.place)
 
     def _neighbours(self, tile: int) -> tuple[Part, Part]:
         """The last part seen that lies before the tile's second one, and the first behind; made up if there is none."""
@@ -144,65 +185,43 @@ class TileParts:
             raise Unordered
         return self._seen[place - 1], behind
 
-    def _look(self, tile: int, before: Part, after: Part) -> None:
-        """Note the parts in a piece of the file about where the tile should begin, as if all were of one length."""
-        between = max(1, after.tile - before.tile - 1)
-        mean = (after.position - before.end) / between
-        size = int(min(max(mean, _SMALLEST_LOOK), _LARGEST_LOOK))
-        place = before.end + int((tile - before.tile - 1) * mean - size / 2)
-        place = min(max(place, before.end), max(after.position - size, before.end))
-        limit = after.position  # no part begins from here to the next one that is known
-        for _ in range(_GUESSES):
-            begin = place
-            while place < limit:
-                (piece,) = self._read([(place, min(size + HEAD, self._end - place))])
-                if self._note_all(bytes(piece), place, before, after):
-                    return
-                place += size
-                if place - begin > _FARTHEST * size:
-                    raise Unordered
-            limit, place = begin, max(before.end, (before.end + begin - size) // 2)
-        raise Unordered
-
-    def _note_all(self, piece: bytes, place: int, before: Part, after: Part) -> bool:
-        at, any_seen = piece.find(_MARK), False
-        while at >= 0 and at + HEAD <= len(piece):
-            if before.end <= place + at < after.position:
-                part = self._parsed(piece[at : at + HEAD], place + at)
-                if (part.tile, part.number) <= (before.tile, before.number) or part.tile > after.tile:
-                    raise Unordered
-                self._note(part)
-                any_seen = True
-            at = piece.find(_MARK, at + 1)
-        return any_seen
-
-    def _collect(self, part: Part) -> None:
-        """All parts of the tile whose first one this is."""
+    def _collect(self, part: Part) -> tuple[int, int] | None:
+        """Keep all parts of the tile whose first one this is; else where the next one is to be read."""
         parts = [part]
         while part.count and len(parts) < part.count:
-            parts.append(self._next(parts[-1]))
+            place = bisect_right(self._seen, parts[-1])
+            following = self._seen[place] if place < len(self._seen) else None
+            if following is None or following.position != parts[-1].end:
+                return parts[-1].end, self._piece(parts[-1].end)
+            parts.append(following)
         whole = [(part.tile, number, part.count) for number in range(part.count)]
         if not part.count or [(one.tile, one.number, one.count) for one in parts] != whole:
             raise Unordered
         self._whole[part.tile] = tuple(parts)
+        return None
 
-    def _next(self, part: Part) -> Part:
-        if part.end + HEAD > self._end:
+    def _piece(self, position: int) -> int:
+        """Bytes to read where a part begins. Raises Unordered where none can."""
+        if position + HEAD > self._end:
             raise Unordered
-        place = bisect_right(self._seen, part)
-        if place < len(self._seen) and self._seen[place].position == part.end:
-            return self._seen[place]
-        return self._step(part.end)
+        return min(_SMALLEST_LOOK, self._end - position)
 
-    def _step(self, position: int) -> Part:
-        """The part that begins there; noted, with those that follow it within a small piece of the file."""
-        (piece,) = self._read([(position, min(_SMALLEST_LOOK, self._end - position))])
-        first = part = self._parsed(bytes(piece[:HEAD]), position)
-        self._note(part)
-        while (at := part.end - position) + HEAD <= len(piece) and part.tile + 1 < self._tiles:
-            part = self._parsed(bytes(piece[at : at + HEAD]), part.end)
+    def _step(self, position: int, piece: memoryview) -> None:
+        """Note the part that begins there, and those that follow it within the piece."""
+        at = 0
+        while at + HEAD <= len(piece):
+            part = self._parsed(bytes(piece[at : at + HEAD]), position + at)
             self._note(part)
-        return first
+            at = part.end - position
+            if part.tile + 1 >= self._tiles:
+                return
+
+    def _note_all(self, piece: bytes, place: int) -> None:
+        """Note every part that begins in a piece of the file."""
+        at = piece.find(_MARK)
+        while at >= 0 and at + HEAD <= len(piece):
+            self._note(self._parsed(piece[at : at + HEAD], place + at))
+            at = piece.find(_MARK, at + 1)
 
     def _note(self, part: Part) -> None:
         place = bisect_right(self._seen, part)
@@ -212,6 +231,7 @@ class TileParts:
         if any((one < part) != (one.position < part.position) for one in around):
             raise Unordered
         insort(self._seen, part)
+        self._ends.add(part.end)
 
     def _parsed(self, head: bytes, position: int) -> Part:
         """Raises Unordered where there is no sensible part."""
