@@ -20,9 +20,9 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF begins."""
+"""First bytes of a TIFF."""
 Payloads = dict[tuple[str, Range], Buffer]
-"""File, offset and length → the bytes there."""
+"""(file, offset, length) → the bytes there."""
 
 
 class GeoTiff:
@@ -48,7 +48,7 @@ class GeoTiff:
         return self.tables[block.level].entry(block.row, block.column, band)[1]
 
     def fetch(self, blocks: Sequence[Block], band: int) -> Payloads:
-        """The bytes of the blocks, and of what masks hold over them."""
+        """The bytes of the blocks and of the masks over them."""
         header, shapes = self.header, self.raster.levels
         wanted = {self._href: {self.tables[block.level].entry(block.row, block.column, band) for block in blocks}}
         versions, most = {self._href: header.version}, {self._href: header.most_packed}
@@ -85,11 +85,11 @@ class GeoTiff:
         return self._masked(block, payloads, pixels, band)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def _payload(self, payloads: Payloads, place: tuple[str, Version, int], entry: Range) -> Buffer:
-        """The bytes of one block, fetched ahead or read now; `place`: the file, its version, and how long a block can
-        be there. Raises ValueError if this one is longer, or the file ends before it does."""
+        """The bytes of one block, fetched ahead or read now. `place`: the file, its version, and the maximum length of
+        a block there. Raises ValueError if the block is longer, or the file ends before it."""
         href, version, most = place
         if sum(entry) > version[2]:
             raise ValueError("the file ends before it does")
@@ -99,7 +99,7 @@ class GeoTiff:
         return self._origins.ranges(href, [entry], version)[0] if found is None else found
 
     def _masked(self, block: Block, payloads: Payloads, pixels: NDArray[np.generic], band: int) -> NDArray[np.generic]:
-        """The pixels of a block, without those that masks take away. Raises ValueError where a mask is damaged."""
+        """The pixels of a block with its masks applied. Raises ValueError if a mask is damaged."""
         masks = [mask for mask in self.header.masks if mask.concerns(band)]
         if not masks:
             return pixels
@@ -112,8 +112,8 @@ class GeoTiff:
 
 
 def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
-    """The header with the masks in the file and beside it. A mask beside an image that lies elsewhere is asked for
-    only where the image itself says nothing: each question is a request."""
+    """The header with the masks in the file and beside it. A remote mask file is requested only if the image itself
+    has no mask, since each look takes a request."""
     path = local_path(href)
     if path is not None and says_more(path):
         raise Unusual("a file beside it says more of its bands")
@@ -127,7 +127,7 @@ def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
 
 
 def _beside(origins: ByteSources, href: str) -> HeaderBytes | None:
-    """A mask's file; None if there is none, or a server answers with something else."""
+    """The image's mask file; None if there is none, or the server answers with something else."""
     try:
         file = origins.head(href)
     except AssetUnreadable as error:
@@ -140,7 +140,7 @@ def _beside(origins: ByteSources, href: str) -> HeaderBytes | None:
 
 
 def _empty(raster: Raster) -> float:
-    """What a block that was never written holds: no data, as in GDAL."""
+    """The value of a block that was never written: no data, as in GDAL."""
     no_data, dtype = raster.no_data, raster.dtype
     if no_data is None or dtype.kind == "f":
         return no_data or 0.0

@@ -13,7 +13,7 @@ from arpent.domain.ports.imagery import Block
 
 
 class Unusual(Exception):
-    """Something about the file that only GDAL can read."""
+    """Something in the file that only GDAL can read."""
 
 
 class Image(Protocol):

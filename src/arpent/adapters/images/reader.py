@@ -1,4 +1,4 @@
-"""CogReader: AssetReader of (cloud-optimised) GeoTIFFs on disks, web servers and S3 (docs/adr/0004-reader.md)."""
+"""Reader: AssetReader for images on disks, web servers and S3 (docs/adr/0004-reader.md)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from arpent.network.policy import EgressPolicy
 Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
-"""Headers kept; one of an MGRS tile takes about 5 KiB, and each is shared by all partitions of a process."""
+"""Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
 _LOAD_BYTES = 4 << 20
-"""One fetch brings at most about this many compressed bytes."""
+"""Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
-"""One fetch brings at most so many blocks."""
+"""Maximum number of blocks of one fetch."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -41,24 +41,24 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
-    """Neighbouring blocks of one image, fetched together."""
+    """Neighbouring blocks of one image that are fetched together."""
 
     href: str
-    """The image."""
+    """Href of the image."""
     image: Image
-    """How to read it."""
+    """The image, its header read."""
     blocks: tuple[Block, ...]
     """The blocks, in the order asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parcel:
-    """One block on its way to be decoded."""
+    """One block that waits to be decoded."""
 
     href: str
-    """The image."""
+    """Href of the image."""
     image: Image
-    """How to read it."""
+    """The image, its header read."""
     block: Block
     """The block."""
     fetched: Any = None
@@ -66,7 +66,8 @@ class _Parcel:
 
 
 class CogReader:
-    """Reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order asked. Thread-safe."""
+    """An AssetReader that reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order
+    asked. Thread-safe."""
 
     def __init__(
         self,
@@ -77,9 +78,9 @@ class CogReader:
         unusual: Opener = open_unusual,
         policy: EgressPolicy | None = None,
     ) -> None:
-        """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
-        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised;
-        `unusual` opens what is not a GeoTIFF of ours; `policy`: where images may lie, None: anywhere."""
+        """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
+        variables. `retry_seconds`: how long a failing server is retried before AssetUnreadable (transient) is raised.
+        `unusual` opens files that are not supported GeoTIFFs. `policy`: where images may lie; None: anywhere."""
         self._unusual = unusual
         self._origins = ByteSources(s3_options, retry_seconds, policy)
         self._threads = threads
@@ -90,7 +91,7 @@ class CogReader:
         self._decoding: ThreadPoolExecutor | None = None
 
     def counting(self) -> AbstractContextManager[Bytes]:
-        """Headers included, and what GDAL reads."""
+        """As in AssetReader; counts headers and what GDAL reads too."""
         return self._origins.meter.counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
@@ -109,7 +110,7 @@ class CogReader:
         return _ahead(self._decoders(), lambda parcel: self._decode(parcel, band), parcels, 2 * self._threads)
 
     def close(self) -> None:
-        """End the threads and close what is open. To be called before the interpreter ends."""
+        """End the threads and close all files. Call it before the Python process ends."""
         with self._lock:
             pools, self._fetching, self._decoding = (self._fetching, self._decoding), None, None
             images = list(self._images.values())
@@ -178,7 +179,7 @@ class CogReader:
     # ---- blocks
 
     def _parcels(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_Parcel]:
-        """Every block, with its bytes if they come from afar: those are fetched ahead, many at once."""
+        """Every block; bytes of remote files are fetched ahead, many at once."""
         run: list[_Load] = []
         for load in self._loads(requests, band):
             if local_path(load.href):
@@ -252,7 +253,7 @@ class CogReader:
 
 
 def _holds(raster: Raster, block: Block) -> bool:
-    """Whether the image has such a block."""
+    """Whether the image has this block."""
     if not 0 <= block.level < len(raster.levels):
         return False
     level = raster.levels[block.level]
@@ -260,7 +261,7 @@ def _holds(raster: Raster, block: Block) -> bool:
 
 
 def _portions(blocks: Sequence[Block], image: Image, band: int) -> Iterator[tuple[Block, ...]]:
-    """The blocks, cut into what is fetched at once."""
+    """The blocks in groups, each for one fetch."""
     part: list[Block] = []
     size = 0
     for block in blocks:
@@ -275,7 +276,7 @@ def _portions(blocks: Sequence[Block], image: Image, band: int) -> Iterator[tupl
 
 
 def _ahead(pool: ThreadPoolExecutor, function: Callable[[A], R], arguments: Iterable[A], depth: int) -> Iterator[R]:
-    """`map`, with up to `depth` calls under way before their turn."""
+    """As `map`, with up to `depth` calls running ahead."""
     waiting: deque[Future[R]] = deque()
     try:
         for argument in arguments:

@@ -39,10 +39,10 @@ def open_unusual(href: str, origins: ByteSources, file: HeaderBytes | None) -> I
 
 
 class ApartImage:
-    """The header of a file, read by another process, for one that must not die; its blocks are not read here."""
+    """The header of a file, read by another process because this one must not die; its blocks cannot be read here."""
 
     def __init__(self, submit: Submit, href: str, origins: ByteSources, file: HeaderBytes | None) -> None:
-        """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
+        """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
         self._href = href
         try:
             self.raster: Raster = submit(partial(header_apart, origins.policy), href).future.result()
@@ -61,7 +61,7 @@ class ApartImage:
         raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 def header_apart(policy: EgressPolicy | None, href: str) -> Raster:
