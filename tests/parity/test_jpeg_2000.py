@@ -85,6 +85,13 @@ def test_sides(tmp_path: Path, reader: CogReader, height: int, width: int, tile:
     by_tiles(reader, write_jp2(tmp_path / "a.jp2", rough(height, width), tile, RESOLUTIONS=5))
 
 
+def test_tiles_that_cut_code_blocks(tmp_path: Path, reader: CogReader) -> None:
+    """Code blocks are counted from the origin of the whole image: a tile must keep its place when it is taken out."""
+    for number, size in enumerate((16, 32, 64)):
+        options = {"CODEBLOCK_WIDTH": size, "CODEBLOCK_HEIGHT": size}
+        by_tiles(reader, write_jp2(tmp_path / f"{number}.jp2", rough(330, 410), 80, RESOLUTIONS=4, **options))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
 @pytest.mark.parametrize("bands", [1, 3, 5])
 def test_types_and_bands(tmp_path: Path, reader: CogReader, dtype: str, bands: int) -> None:

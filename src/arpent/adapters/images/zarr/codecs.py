@@ -95,8 +95,10 @@ def _blosc(packed: Buffer, most: int) -> Buffer:
     if len(packed) < _BLOSC_HEAD:
         raise ValueError("it is too short")
     size, block, whole = struct.unpack_from("<III", packed, 4)
-    if size > most or whole > len(packed) or block > max(size, 1):
-        raise ValueError(f"it says that it gives {size:,} bytes, but has room for {most:,}")
+    if size > most:
+        raise ValueError(f"it says that it gives {size:,} bytes, more than the {most:,} of a chunk")
+    if whole > len(packed) or block > max(size, 1):
+        raise ValueError("it is cut, or its head is damaged")
     return _bytes(imagecodecs.blosc_decode(packed, numthreads=1))  # type: ignore[arg-type]
 
 

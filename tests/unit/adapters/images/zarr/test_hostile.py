@@ -238,8 +238,9 @@ def test_damaged_chunks_cost_only_themselves(folder: Path, harm: str) -> None:
     href = made(folder, 2, packed=packed)
     path = folder / GROUP / "b04" / "1" / "1"
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(AssetUnreadable, match=r"block \(row 1, column 1\) of level 0 cannot be decoded"):
+    with pytest.raises(AssetUnreadable, match=r"block \(row 1, column 1\) of level 0 cannot be decoded") as caught:
         read(href)
+    assert ("it says that it gives" in str(caught.value)) == (harm == "blosc that promises gigabytes")
     np.testing.assert_array_equal(read(href, 0, 1), formula(150, 210)[:64, 64:128])
 
 
