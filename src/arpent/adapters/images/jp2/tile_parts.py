@@ -247,13 +247,13 @@ class TileParts:
         are too many."""
         found: dict[int, list[Part]] = {}
         position, piece, start, steps, parts = self._first, b"", self._first, 0, 0
+        length = HEAD  # of the next piece: short parts are read in passing
         while position + HEAD <= self._end:
             if not start <= position <= start + len(piece) - HEAD:
                 steps += 1
                 if steps > MOST_STEPS and self._far:
                     raise ValueError(f"its tiles are found in more than {MOST_STEPS:,} requests only")
-                length = min(_THROUGH if parts else HEAD, self._end - position)
-                start, piece = position, bytes(self._read([(position, length)])[0])
+                start, piece = position, bytes(self._read([(position, min(length, self._end - position))])[0])
                 if len(piece) < HEAD:
                     break
             part = parsed_part(piece[position - start : position - start + HEAD], position, self._end)
@@ -264,7 +264,7 @@ class TileParts:
                 raise ValueError(f"it has more than {MOST_TILE_PARTS:,} parts of tiles")
             if part.tile < self._tiles:
                 found.setdefault(part.tile, []).append(part)
-            position = part.end
+            position, length = part.end, _THROUGH if part.length < _THROUGH else HEAD
         self._whole = {tile: tuple(each) for tile, each in found.items()}
         self._walked = True
 
