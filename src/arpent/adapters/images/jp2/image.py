@@ -130,6 +130,8 @@ class Jp2Image:
         """Why the parts of a tile are not worth reading."""
         if parts[-1].end > self._layout.end:
             return "the file ends before it does"
+        if any(part.count not in (0, len(parts)) for part in parts):
+            return "the file does not hold all of it"
         packed = sum(part.length for part in parts)
         if packed > self._layout.most_packed:
             return f"it has {packed:,} packed bytes, more than it could need"
@@ -140,6 +142,8 @@ class Jp2Image:
         for part, piece in zip(parts, found, strict=True):
             there = parsed_part(bytes(piece[:HEAD]), part.position, self._layout.end)
             if there is None or (there.tile, there.length, len(piece)) != (part.tile, part.length, part.length):
+                return False
+            if there.count not in (0, len(parts)):
                 return False
         return True
 

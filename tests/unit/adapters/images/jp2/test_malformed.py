@@ -161,6 +161,20 @@ HEADERS: dict[str, tuple[Harm, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_tile_that_lacks_a_part(tmp_path: Path, place: Callable[[bytes], str], listed: bool) -> None:
+    """OpenJPEG would decode the rest, coarser than it was."""
+    taken = take_apart(
+        Path(write_jp2(tmp_path / "b.jp2", PIXELS, TILE, RESOLUTIONS=3, TILEPARTS="RESOLUTIONS")).read_bytes()
+    )
+    lacking = next(n for n, part in enumerate(taken.parts) if struct.unpack_from(">H", part, 4) == (9,)) + 2
+    lesser = replace(taken, parts=taken.parts[:lacking] + taken.parts[lacking + 1 :])
+    href = place((lesser.listed() if listed else lesser).whole())
+    with pytest.raises(AssetUnreadable, match="does not hold all of it"):
+        read(href, (0, 9))
+    np.testing.assert_array_equal(read(href, (0, 8))[0], tile_of(0, 8))
+
+
 @pytest.mark.parametrize("harm", HEADERS)
 def test_headers_that_are_refused(image: bytes, place: Callable[[bytes], str], harm: str) -> None:
     make, words = HEADERS[harm]
