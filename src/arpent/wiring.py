@@ -33,8 +33,8 @@ from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
 from arpent.adapters.formats.geopackage import read_features
 from arpent.adapters.formats.prometheus_metrics import metrics_text
-from arpent.adapters.images.gdal_fallback import ApartImage
 from arpent.adapters.images.reader import CogReader
+from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, JobNotFound, WorldError
