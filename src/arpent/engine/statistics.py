@@ -54,8 +54,8 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
 def _filtered(
     request: Request, bindings: tuple[BandBinding, ...], features: Features, grids: Grids, services: Services
 ) -> tuple[str, ...]:
-    """Why nothing came, if filters are why. Where no filter is set nobody looks."""
-    if all(one.source.time_range is None and one.source.max_cloud_coverage >= 100 for one in bindings):
+    """Why nothing came, if filters or lacking bands are why. Where neither can be nobody looks."""
+    if not any(_has_filters(one) for one in bindings):
         return ()
     geometry, intervals = sample_geometry(features, grids), request.intervals
     seen = tuple(Filtered(len(features)) for _ in bindings)
@@ -64,6 +64,12 @@ def _filtered(
         if whole is not None:
             acquire(binding, whole, geometry, services, found)
     return tuple(of_filters(bindings, intervals, seen))
+
+
+def _has_filters(binding: BandBinding) -> bool:
+    """Whether something may be left out; the items of a collection with filters of its own may lack bands."""
+    source = binding.source
+    return source.time_range is not None or source.max_cloud_coverage < 100 or bool(binding.collection.filters)
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:

@@ -59,7 +59,7 @@ class RoutedCatalog:
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        names = (collection.id, *collection.aliases)
+        names = (collection.id, *collection.aliases, collection.instance_of)
         catalog = next((self._others[name] for name in names if name in self._others), self._default)
         if catalog is None:
             raise CatalogUnavailable(

@@ -101,10 +101,15 @@ def acquire(
     services: Services,
     filtered: Filtered | None = None,
 ) -> Acquisitions:
-    """Search, filter by cloud cover, put in order; what is left out is noted in `filtered`. Raises
+    """Search, filter, put in order; what is left out is noted in `filtered`. Raises
     CatalogUnavailable."""
     items, reach = [], []
+    bands = [requested.band.name for requested in binding.requests]
     for item in candidates(binding, interval, geometry, services):
+        if (refused := refusing_filter(item, binding)) is not None:
+            if filtered is not None:
+                filtered.drop(item, refused[0], geometry.reached(item.footprint), silent=refused[1])
+            continue
         if not clear(item, binding):
             if filtered is not None:
                 filtered.add(item, geometry.reached(item.footprint))
@@ -113,8 +118,8 @@ def acquire(
         if reached.any():
             items.append(item)
             reach.append(reached)
-    if filtered is not None:
-        filtered.taken += len(items)
+            if filtered is not None:
+                filtered.take(item, bands, reached)
     return Acquisitions(items=tuple(items), reach=np.array(reach, bool).reshape(len(items), len(geometry.features)))
 
 
@@ -138,6 +143,17 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
             raster = services.reader.describe(item.assets[wanted[0]].href)
             outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
+
+
+def refusing_filter(item: Item, binding: BandBinding) -> tuple[str, bool] | None:
+    """The first further field of `dataFilter` that the item does not meet, and whether that is since it does not tell
+    it; None: it meets all."""
+    for name, value in binding.source.filters:
+        known = binding.collection.filters.get(name)
+        answer = known.takes(value, item.properties, item.id, item.variant) if known else True
+        if not answer:
+            return name, answer is None
+    return None
 
 
 def clear(item: Item, binding: BandBinding) -> bool:
