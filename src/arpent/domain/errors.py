@@ -87,6 +87,10 @@ class JobNotFound(CallerError):
     """No such job, or not this client's."""
 
 
+class CollectionNotFound(CallerError):
+    """No collection of this name."""
+
+
 class FeatureNotFound(CallerError):
     """The job has no such feature."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from arpent.domain.errors import RateLimited, WorkerDied
+from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
 from arpent.domain.ports.execution import PendingCall
 from arpent.wire.request.body import SentBody
@@ -29,6 +30,10 @@ class ProcessCalls:
     """(client id, body of a batch request) → its JSON text, once nothing is wrong with it."""
     explain: Callable[[Job, int, datetime | None, bool], PendingCall[bytes]]
     """A job's feature in the interval that begins then (None: the first with data), as JSON or drawn as a PNG."""
+    catalog: Callable[[str, SentBody, str], PendingCall[bytes]]
+    """(client id, body of a catalogue search, address of the API) → a page of it, as JSON."""
+    collections: Mapping[str, Collection]
+    """By id and alias: those that a search may name."""
     admit: Callable[[str], None]
     """(client id): asked before a body is read; raises RateLimited."""
     close: Callable[[], None]
