@@ -1,4 +1,4 @@
-"""Collections from TOML files: the built-in ones beside this file, and the operator's own, which win."""
+"""Files of collections: the built-in TOML files beside this module, and the operator's, which take precedence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arpent.domain.imagery.item_filter import ItemFilter
 
 
 class CollectionFileError(ArpentError):
-    """A collection's TOML file is wrong; the message names file, field and fix."""
+    """A collection's TOML file is invalid; the message names file, field and fix."""
 
 
 def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
@@ -54,7 +54,7 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
 
 
 def parse_collection(name: str, text: str) -> Collection:
-    """One file → its collection; `name` is only for the message. Raises CollectionFileError."""
+    """The collection of one file; `name` is for messages. Raises CollectionFileError."""
     try:
         file = CollectionFile.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -95,7 +95,7 @@ def parse_collection(name: str, text: str) -> Collection:
 
 
 def _check(name: str, file: CollectionFile) -> None:
-    """What pydantic cannot see: names that must point at something."""
+    """Check what pydantic cannot: that names refer to something."""
     for band, entry in file.bands.items():
         if not file.units.get(entry.units):
             known = ", ".join(file.units) or "none"
@@ -142,8 +142,8 @@ def _band(name: str, entry: BandEntry, units: Mapping[str, tuple[UnitEntry, ...]
 
 
 def _no_data(entry: BandEntry) -> NoData:
-    """Four wishes: nothing (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data` (this),
-    and "none" for a number (every number is data)."""
+    """One of four: nothing given (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data`
+    (this), or `no_data = "none"` (every number is data)."""
     always = entry.no_data is not None
     wish = entry.no_data if always else entry.fallback_no_data
     number = 0.0 if wish is None else wish
@@ -151,7 +151,7 @@ def _no_data(entry: BandEntry) -> NoData:
 
 
 def _metadata(file: CollectionFile) -> Mapping[str, str]:
-    """What only the catalogue adapter reads, as comma-separated words; absent where the file says nothing."""
+    """What only the catalogue adapter reads, as comma-separated words; absent where the file does not say."""
     words = {name: ",".join(found) for name, found in file.match.model_dump().items()} | {
         "open_range": "yes" if file.open_range else "",
         "date_in_id": file.date_in_id,
