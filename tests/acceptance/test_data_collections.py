@@ -99,9 +99,29 @@ def test_a_day_of_modis_is_the_day_that_its_id_tells(tmp_path: Path) -> None:
         assert len(answer(tmp_path, DataCollection.MODIS, ["B01"], start)["data"]) == expected, start
 
 
-def ask(folder: Path, collection: DataCollection, bands: list[str], unit: str | None = None) -> Mapping[str, Any]:
+def test_a_cloud_mask_of_another_catalogue(tmp_path: Path, repository: Path) -> None:
+    """As the page shows it: the mask is of the acquisition's minutes, and a script reads it like any band."""
+    page = (repository / "docs" / "collections.md").read_text()
+    (example,) = [block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[joins" in block]
+    (tmp_path / "toml").mkdir()
+    (tmp_path / "toml" / "mine.toml").write_text(example)
+    write(tmp_path / "s2", SERVED["SENTINEL2_L2A"].made[0])
+    mask = Made(stac="omnicloudmask", bands={"OCM": ("mask", "uint8", 0.0, 0.0)})
+    write(tmp_path / "masks", mask)
+    settings = {"collections": tmp_path / "toml", "catalogs": {"clouds": str(tmp_path / "masks" / "items")}}
+    outputs = ask(tmp_path / "s2", DataCollection.SENTINEL2_L2A, ["B04", "OCM"], **settings)
+    assert outputs["OCM"]["bands"]["B0"]["stats"] == outputs["OCM"]["bands"]["B0"]["stats"] | {
+        "mean": 0.0,
+        "noDataCount": 0,
+    }
+    assert outputs["B04"]["bands"]["B0"]["stats"]["noDataCount"] == 0
+
+
+def ask(
+    folder: Path, collection: DataCollection, bands: list[str], unit: str | None = None, **settings: Any
+) -> Mapping[str, Any]:
     """The outputs of the one interval."""
-    (interval,) = answer(folder, collection, bands, "2023-06-01", unit)["data"]
+    (interval,) = answer(folder, collection, bands, "2023-06-01", unit, **settings)["data"]
     if "error" in interval:
         raise InvalidRequest(interval["error"]["message"])
     outputs: Mapping[str, Any] = interval["outputs"]
@@ -109,7 +129,7 @@ def ask(folder: Path, collection: DataCollection, bands: list[str], unit: str | 
 
 
 def answer(
-    folder: Path, collection: DataCollection, bands: list[str], start: str, unit: str | None = None
+    folder: Path, collection: DataCollection, bands: list[str], start: str, unit: str | None = None, **more: Any
 ) -> dict[str, Any]:
     """What the server says to the client's own words for one day."""
     end = (datetime.fromisoformat(start) + timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
@@ -123,7 +143,7 @@ def answer(
         config=SHConfig(use_defaults=True),
     )  # fmt: skip
     (download,) = request.download_list
-    settings = Settings(catalog=str(folder / "items"), buckets=folder, script_seconds=10)
+    settings = Settings(catalog=str(folder / "items"), buckets=folder, script_seconds=10, **more)
     payload, _, _ = answer_statistics(settings, SentBody(text=json.dumps(download.post_values)))
     found: dict[str, Any] = json.loads(payload)
     return found

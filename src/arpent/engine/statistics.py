@@ -67,9 +67,14 @@ def _filtered(
 
 
 def _has_filters(binding: BandBinding) -> bool:
-    """Whether something may be left out; the items of a collection with filters of its own may lack bands."""
-    source = binding.source
-    return source.time_range is not None or source.max_cloud_coverage < 100 or bool(binding.collection.filters)
+    """Whether items may be excluded, or lack bands as those of a collection with filters or joins may."""
+    source, collection = binding.source, binding.collection
+    return (
+        source.time_range is not None
+        or source.max_cloud_coverage < 100
+        or bool(collection.filters)
+        or bool(collection.joins)
+    )
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:

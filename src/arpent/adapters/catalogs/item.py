@@ -68,7 +68,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
         and _agrees(collection, "platforms", platform_of(document) or None, absent=True)
         and is_of_product(document, collection)
         and (variant or not collection.variants)
-        and any(_asset(document, band, variant) for band in collection.bands.values())
+        and any(_asset(document, band, variant) for band in collection.bands.values() if not band.join)
     ):
         return False
     level = is_of_level(document, collection)
@@ -138,7 +138,7 @@ def _assets(document: Document, collection: Collection, source: str, instant: da
     assets = {}
     variant = variant_of(document, collection)
     for name, band in collection.bands.items():
-        asset = _asset(document, band, variant)
+        asset = None if band.join else _asset(document, band, variant)
         if asset is not None:
             assets[name] = Asset(
                 href=absolute(clean(str(asset["href"])), source),

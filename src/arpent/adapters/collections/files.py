@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from arpent.adapters.collections.shape import BandEntry, CollectionFile, FilterEntry, UnitEntry, VariantEntry
+from arpent.adapters.collections.shape import (
+    BandEntry,
+    CollectionFile,
+    FilterEntry,
+    JoinEntry,
+    UnitEntry,
+    VariantEntry,
+)
 from arpent.domain.errors import ArpentError
-from arpent.domain.imagery.collection import Band, Collection, NoData, Unit, Variant, instance
+from arpent.domain.imagery.collection import Band, Collection, Join, NoData, Unit, Variant, instance
 from arpent.domain.imagery.item_filter import ItemFilter
 
 
@@ -25,7 +34,12 @@ def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
     `extra` is a folder of further `*.toml`; a file there replaces the built-in collection of the same id.
     Raises CollectionFileError.
     """
-    collections = {collection.id: collection for collection in (parse_collection(*file) for file in _files(extra))}
+    tables: dict[str, Mapping[str, Any]] = {}
+    collections: dict[str, Collection] = {}
+    for name, text in _files(extra):
+        table = _extended(name, _table(name, text), tables)
+        collection = _parsed(name, table)
+        tables[collection.id], collections[collection.id] = table, collection
     named = {alias: collection for collection in collections.values() for alias in collection.aliases}
     instances = {
         instance(name, collection.offers["demInstance"]): collection
@@ -55,10 +69,34 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
 
 def parse_collection(name: str, text: str) -> Collection:
     """The collection of one file; `name` is for messages. Raises CollectionFileError."""
+    return _parsed(name, _table(name, text))
+
+
+def _table(name: str, text: str) -> Mapping[str, Any]:
     try:
-        file = CollectionFile.model_validate(tomllib.loads(text))
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CollectionFileError(f"{name} is not TOML: {error}.") from None
+
+
+def _extended(name: str, table: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The table, with what it does not have itself from the collection that it extends; bands, units and other tables
+    are joined entry by entry."""
+    base = table.get("extends")
+    if base is None:
+        return table
+    if base not in known:
+        raise CollectionFileError(f"{name}: `extends` is {base!r}; there is {', '.join(sorted(known))}.")
+    whole = {**known[base], **table}
+    for key, value in known[base].items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            whole[key] = {**value, **table[key]}
+    return {key: value for key, value in whole.items() if key != "extends"}
+
+
+def _parsed(name: str, table: Mapping[str, Any]) -> Collection:
+    try:
+        file = CollectionFile.model_validate(table)
     except ValidationError as error:
         faults = "; ".join(f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}" for fault in error.errors())
         raise CollectionFileError(f"{name}: {faults} (see docs/collections.md).") from None
@@ -73,6 +111,7 @@ def parse_collection(name: str, text: str) -> Collection:
         instance_of=file.instance_of,
         bands={band: _band(band, entry, file.units) for band, entry in file.bands.items()},
         variants={name: _variant(entry) for name, entry in file.variants.items()},
+        joins=tuple(_join(join, entry, file) for join, entry in file.joins.items()),
         filters={name: _filter(entry) for name, entry in file.filters.items()},
         calibrations={
             band: entry.calibration.model_dump(exclude_defaults=True)
@@ -102,6 +141,8 @@ def _check(name: str, file: CollectionFile) -> None:
             raise CollectionFileError(f"{name}: `bands.{band}.units` is {entry.units!r}; [units] has: {known}.")
         if entry.no_data is not None and entry.fallback_no_data is not None:
             raise CollectionFileError(f"{name}: `bands.{band}` has no_data and fallback_no_data; leave one of them.")
+        if entry.join and entry.join not in file.joins:
+            raise CollectionFileError(f"{name}: `bands.{band}.join` is {entry.join!r}, which is not in [joins].")
         if isinstance(entry.assets, dict) and not entry.assets.keys() <= file.variants.keys():
             raise CollectionFileError(f"{name}: `bands.{band}.assets` names variants; [variants] has: {_known(file)}.")
         if entry.harmonized and file.harmonize is None:
@@ -122,6 +163,21 @@ def _variant(entry: VariantEntry) -> Variant:
     return Variant(stac_collections=entry.stac_collections, id_pattern=entry.id_pattern)
 
 
+def _join(name: str, entry: JoinEntry, file: CollectionFile) -> Join:
+    """The joined bands, as a collection of their own."""
+    bands = {band: _band(band, each, file.units) for band, each in file.bands.items() if each.join == name}
+    return Join(
+        collection=Collection(
+            id=f"{file.id}/{name}",
+            aliases=(),
+            stac_collections=entry.stac_collections,
+            bands={band: replace(each, join="") for band, each in bands.items()},
+        ),
+        catalog=entry.catalog,
+        minutes=entry.minutes,
+    )
+
+
 def _filter(entry: FilterEntry) -> ItemFilter:
     values = {value: (words,) if isinstance(words, str) else words for value, words in entry.values.items()}
     return ItemFilter(properties=entry.properties, values=values, id_pattern=entry.id_pattern)
@@ -138,6 +194,7 @@ def _band(name: str, entry: BandEntry, units: Mapping[str, tuple[UnitEntry, ...]
         categorical=entry.categorical,
         harmonized=entry.harmonized,
         index=entry.index,
+        join=entry.join,
     )
 
 

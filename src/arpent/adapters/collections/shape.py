@@ -57,6 +57,7 @@ class BandEntry(Strict):
     categorical: bool = False
     harmonized: bool = False
     index: int = Field(default=0, ge=0)
+    join: str = ""
     calibration: CalibrationEntry = CalibrationEntry()
 
 
@@ -99,6 +100,14 @@ class VariantEntry(Strict):
     id_pattern: Pattern = ""
 
 
+class JoinEntry(Strict):
+    """One table of `[joins]`."""
+
+    catalog: str = ""
+    stac_collections: tuple[str, ...] = ()
+    minutes: float = Field(default=10.0, ge=0, le=1440)
+
+
 class FilterEntry(Strict):
     """One table of `[filters]`."""
 
@@ -111,6 +120,7 @@ class CollectionFile(Strict):
     """The whole file."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    extends: str = ""
     aliases: tuple[str, ...] = ()
     instance_of: str = ""
     stac_collections: tuple[str, ...] = ()
@@ -127,6 +137,7 @@ class CollectionFile(Strict):
     match: MatchEntry = MatchEntry()
     variants: dict[str, VariantEntry] = Field(default_factory=dict)
     filters: dict[str, FilterEntry] = Field(default_factory=dict)
+    joins: dict[str, JoinEntry] = Field(default_factory=dict)
     harmonize: HarmonizeEntry | None = None
     units: dict[str, tuple[UnitEntry, ...]]
     bands: dict[str, BandEntry] = Field(min_length=1)

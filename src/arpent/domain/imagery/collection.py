@@ -61,6 +61,8 @@ class Band:
     """Whether `harmonizeValues` applies to it."""
     index: int = 0
     """Band of the asset's file, from 0."""
+    join: str = ""
+    """Name of the join whose items have it; empty: the collection's own items."""
     variant_assets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Variant of the collection → asset keys there, in place of `assets`; a variant that is not there lacks the band.
     Empty: the same in all."""
@@ -114,12 +116,26 @@ class Collection:
     """By name; empty: all items are alike."""
     filters: Mapping[str, ItemFilter] = field(default_factory=dict)
     """Field of a request's `dataFilter` → how items answer to it: orbitDirection, tiers, constellation …"""
+    joins: tuple[Join, ...] = ()
+    """Further items of the same acquisitions, with bands of their own."""
     timeless: bool = False
     """Its items hold for all time: intervals do not select among them."""
     calibrations: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Band → constants for what its items do not tell, see `adapters/collections`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Items of another catalogue that belong to the same acquisitions: cloud masks that somebody else made."""
+
+    collection: Collection
+    """Its bands, and the STAC collections that have them."""
+    catalog: str
+    """Name of its catalogue in the setting `catalogs`; empty: the catalogue of the items it is joined to."""
+    minutes: float
+    """Longest time between the sensing times of two items of one acquisition."""
 
 
 def instance(name: str, wish: str) -> str:
