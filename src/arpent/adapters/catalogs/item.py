@@ -15,8 +15,7 @@ import shapely
 from arpent.adapters.catalogs.calibration import calibrations, platform_of, told_no_data
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
-from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, words
-from arpent.adapters.catalogs.variant import variant_of
+from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable

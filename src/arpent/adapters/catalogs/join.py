@@ -16,13 +16,13 @@ TILES = ("grid:code", "s2:mgrs_tile")
 """Properties that name the tile."""
 
 
-def around(interval: Interval, join: Join) -> Interval:
+def with_slack(interval: Interval, join: Join) -> Interval:
     """The interval, and on both sides the time in which an item may be joined."""
     slack = timedelta(minutes=join.minutes)
     return Interval(start=interval.start - slack, end=interval.end + slack)
 
 
-def joined(items: Sequence[Item], others: Sequence[Item], join: Join) -> tuple[Item, ...]:
+def with_bands(items: Sequence[Item], others: Sequence[Item], join: Join) -> tuple[Item, ...]:
     """The items, each with the bands of the one among the others that is of its acquisition: same platform and tile, as
     far as both name them, within `join.minutes`, and over the same ground; of several the one that covers most of it,
     then the nearest in time. An item without one stays as it is, and lacks those bands."""

@@ -1,5 +1,5 @@
-"""Level: whether a STAC item has the collection's processing level, by its product type, level, id or names of assets.
-An item that says nothing has no level."""
+"""Level: whether a STAC item has the collection's processing level and product, by its product type, level, id or names
+of assets, and of which variant it is. An item that says nothing has no level."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ def is_of_product(document: Document, collection: Collection) -> bool:
         return False
     products, first = words(collection, "products"), product_of(document)
     return first in products or not any(_form(first) == _form(product) for product in products)
+
+
+def variant_of(document: Document, collection: Collection) -> str:
+    """Which part of a collection the item is of, where the parts name their assets differently: by its `collection`,
+    else by its id; empty if it is of none, or there are none."""
+    for name, variant in collection.variants.items():
+        if document.get("collection") in variant.stac_collections:
+            return name
+    identity = str(document.get("id"))
+    matching = (
+        name for name, variant in collection.variants.items()
+        if variant.id_pattern and re.search(variant.id_pattern, identity)
+    )  # fmt: skip
+    return next(matching, "")
 
 
 def product_of(document: Document) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from arpent.adapters.catalogs.join import around, joined
+from arpent.adapters.catalogs.join import with_bands, with_slack
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.domain.errors import CatalogUnavailable
@@ -75,7 +75,7 @@ class RoutedCatalog:
                     f"The catalogue {join.catalog} of {join.collection.id} is not set: set ARPENT_CATALOGS to "
                     f'{{"{join.catalog}": "…"}}, a folder of STAC items or a STAC API.'
                 )
-            found = joined(found, others.search(join.collection, around(interval, join), box), join)
+            found = with_bands(found, others.search(join.collection, with_slack(interval, join), box), join)
         return found
 
     def _of(self, collection: Collection) -> Catalog | None:
