@@ -13,10 +13,12 @@ from arpent.adapters.collections.files import load_collections
 from arpent.domain.partition import Analysis
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.band_bindings import bind_bands
+from arpent.engine.explain import explain_feature
 from arpent.engine.hints import of_offers
 from arpent.engine.services import Limits, Services
 from arpent.engine.statistics import statistics
 from arpent.settings import Settings
+from arpent.wire.explanation import render_explanation
 from arpent.wire.request.parse import parse_batch, parse_statistical
 from arpent.worker import services_of
 from tests.support.client import seed_body
@@ -195,3 +197,14 @@ def test_a_polarisation_that_acquisitions_lack_is_told(radar: Services) -> None:
     bare = radar_analysis(radar, ("VV", "VH"), polarization="SV")
     assert "band-missing" in kinds(bare)
     assert "(VH is missing)" in next(each.message for each in bare.findings if each.kind == "band-missing")
+
+
+def test_explain_names_the_filter_that_excludes_an_item(radar: Services) -> None:
+    body = seed_body("s3://fields/a.gpkg", SCRIPT, "s3://results/out")
+    body["input"]["data"] = [{"type": "sentinel-1-grd", "dataFilter": {"polarization": "DV"}}]
+    found = explain_feature(parse_batch(json.dumps(body)), PARCELS[0].id, None, radar, Limits())
+    told = json.loads(render_explanation(found))["inputs"][0]["items"]
+    excluded = [item for item in told if item.get("excludedBy") == "polarization"]
+    assert excluded
+    assert not any(item["used"] for item in excluded)
+    assert any(item["used"] for item in told)
