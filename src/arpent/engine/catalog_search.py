@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import orjson
 import shapely
 
 from arpent.domain.imagery.item import Item
 from arpent.engine.services import Services
-from arpent.wire.catalog.documents import feature, page_document
+from arpent.wire.catalog.documents import feature, render_page
 from arpent.wire.catalog.names import properties_of
 from arpent.wire.catalog.predicate import holds
 from arpent.wire.catalog.query import SearchQuery, parse_search
@@ -24,9 +23,9 @@ def search_page(text: str, address: str, services: Services) -> bytes:
     end = query.start + query.limit
     if query.distinct is not None:
         values = _different(items, query)
-        return orjson.dumps(page_document(values[query.start : end], query, address, more=len(values) > end))
+        return render_page(values[query.start : end], query, address, more=len(values) > end)
     entries = [feature(item, query, address) for item in items[query.start : end]]
-    return orjson.dumps(page_document(entries, query, address, more=len(items) > end))
+    return render_page(entries, query, address, more=len(items) > end)
 
 
 def _is_wanted(item: Item, query: SearchQuery) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import shapely
 
 from arpent.domain.imagery.collection import Collection
@@ -70,8 +71,8 @@ def queryables_document(collection: Collection, address: str) -> dict[str, objec
     }  # fmt: skip
 
 
-def page_document(entries: Sequence[object], query: SearchQuery, address: str, *, more: bool) -> dict[str, object]:
-    """A page of features, or of different values of a property; `more`: others follow."""
+def render_page(entries: Sequence[object], query: SearchQuery, address: str, *, more: bool) -> bytes:
+    """The JSON of a page of features, or of different values of a property; `more`: others follow."""
     context: dict[str, object] = {"limit": query.limit, "returned": len(entries)}
     links = [_link("self", f"{address}/search", GEOJSON), _link("root", address)]
     if more:
@@ -79,7 +80,7 @@ def page_document(entries: Sequence[object], query: SearchQuery, address: str, *
         context["next"] = following
         body = {"method": "POST", "body": {"next": following}, "merge": True}
         links.append(_link("next", f"{address}/search", GEOJSON) | body)
-    return {"type": "FeatureCollection", "features": list(entries), "links": links, "context": context}
+    return orjson.dumps({"type": "FeatureCollection", "features": list(entries), "links": links, "context": context})
 
 
 def feature(item: Item, query: SearchQuery, address: str) -> dict[str, object]:
