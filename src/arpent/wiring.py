@@ -62,6 +62,7 @@ from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
+    answer_search,
     answer_statistics,
     check_batch,
     collections,
@@ -171,6 +172,8 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         explain=lambda job, feature, start, draw: bulkhead.submit(
             job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
         ),
+        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
+        collections=collections(settings),
         admit=bulkhead.admit,
         close=bulkhead.close,
     )
