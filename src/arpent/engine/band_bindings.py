@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from arpent.domain.errors import InvalidRequest, ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
 from arpent.domain.imagery.collection import Collection, Unit
-from arpent.domain.request import Request, Source
+from arpent.domain.request import Request, Source, chosen
 from arpent.evalscript.lint import band_fault
 from arpent.raster.conversion import BandRequest
 
@@ -25,7 +25,7 @@ class BandBinding:
     source: Source
     """The entry of `input.data` that it reads."""
     collection: Collection
-    """Collection of that entry."""
+    """Collection of that entry, with the joins that the bands need."""
     requests: tuple[BandRequest, ...]
     """Bands to read, in the input's order, without dataMask."""
 
@@ -48,7 +48,7 @@ def bind_bands(
 
 def collection_of(source: Source, collections: Mapping[str, Collection], ordinal: int = 0) -> Collection:
     """The source's collection. Raises InvalidRequest if this server has no collection of that name."""
-    collection = collections.get(source.collection)
+    collection = chosen(source, collections.get)
     if collection is None:
         known = ", ".join(sorted({known.id for known in collections.values()}))
         raise InvalidRequest.at(
@@ -71,7 +71,8 @@ def bind_input(input_: Input, source: Source, collection: Collection) -> BandBin
         for band, unit in zip(input_.bands, input_.units, strict=True)
         if band != DATA_MASK
     )
-    return BandBinding(input=input_, source=source, collection=collection, requests=requests)
+    needed = collection.with_joins_of(requested.band.name for requested in requests)
+    return BandBinding(input=input_, source=source, collection=needed, requests=requests)
 
 
 def _source(input_: Input, ordinal: int, sources: tuple[Source, ...]) -> Source:

@@ -151,7 +151,8 @@ class ApiCatalog:
             return []
         names, until = self._served.get(collection.id, ([], 0.0))
         if time.monotonic() > until:
-            groups = [collection.stac_collections]
+            parts = [each.stac_collections for each in collection.variants.values() if each.stac_collections]
+            groups = parts or [collection.stac_collections]
             names = served_names(server, self._url, groups, collection, f"The catalogue {self._name}")
             self._served[collection.id] = names, time.monotonic() + KEPT_SECONDS
         return names
@@ -166,11 +167,13 @@ class ApiCatalog:
         """The error for a person. A refusal is final; without an answer, or after a server error, another try may
         help."""
         if (refused := _refusal(error)) is not None:
-            return CatalogUnavailable(f"The catalogue {self._name} leads elsewhere: {refused}.")
+            return CatalogUnavailable(
+                f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
+            )
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
             return CatalogUnavailable(
                 f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
-                " does, or mend the name service.", transient=True,
+                " does, or correct the name service.", transient=True,
             )  # fmt: skip
         if isinstance(error, Refused):
             verb = "refuses the search" if error.status < 500 else "does not answer"
@@ -179,7 +182,7 @@ class ApiCatalog:
                 f"The catalogue {self._name} {verb} (HTTP {error.status}){reason}",
                 transient=error.status >= 500 or error.status in BUSY | CHOKED,
             )
-        reason = f"no whole answer in {self._seconds:g} s" if deadline.passed else _why(error)
+        reason = f"no complete answer within {self._seconds:g} s" if deadline.passed else _why(error)
         return CatalogUnavailable(f"The catalogue {self._name} does not answer ({reason}).", transient=True)
 
 

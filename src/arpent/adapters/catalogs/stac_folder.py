@@ -14,8 +14,7 @@ import shapely
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.folder.files import documents, stamps
 from arpent.adapters.catalogs.folder.index import Entry, Index, document_of, named, open_index
-from arpent.adapters.catalogs.item import read_items
-from arpent.adapters.catalogs.level import words
+from arpent.adapters.catalogs.item import read_items, told_times
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -29,7 +28,6 @@ RECHECK_SHARE = 20
 LONG_SECONDS = 0.5
 MOST_KEPT = 5_000
 """Maximum number of items kept in memory."""
-_ALWAYS = (-1e13, 1e13)
 
 
 class FolderCatalog:
@@ -51,11 +49,11 @@ class FolderCatalog:
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
-        times = _ALWAYS if collection.timeless else (interval.start.timestamp(), interval.end.timestamp())
+        times = told_times(collection, interval)
         with self._lock:
             try:
                 index = self._refreshed()
-                names = named(collection.stac_collections, sorted(words(collection, "constellations")))
+                names = named(collection)
                 entries = index.find(boxes, times, names)
                 if not entries and not index.has(names):
                     raise self._lacks(collection, index)

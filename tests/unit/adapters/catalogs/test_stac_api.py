@@ -114,6 +114,17 @@ def test_the_servers_own_reason_is_told(api: Api, body: object, told: str) -> No
     assert not error.transient
 
 
+def test_one_collection_of_each_variant_is_asked(api: Api) -> None:
+    """Of HLS both parts, each by the first name that the API has."""
+    served = ("HLSL30_2.0", "HLSS30_2.0", "HLSS30.v1.5")
+    for number, collection in enumerate(served):
+        own = {"id": f"HLS.{collection[3:6]}.T33TWM.{number}", "assets": {"B04": {"href": "red.tif"}}}
+        api.items.append(item(number, collection) | own)
+    one = ApiCatalog(api.url, backoff=0.001).search(load_collections()["hls"], JUNE, BOX)
+    assert [entry.id for entry in one] == ["HLS.L30.T33TWM.0", "HLS.S30.T33TWM.1"]
+    assert [question["collections"] for question in api.asked] == [["HLSL30_2.0", "HLSS30_2.0"]]
+
+
 class TestPoorApis:
     def test_no_conforms_to(self, api: Api) -> None:
         api.conforms = None

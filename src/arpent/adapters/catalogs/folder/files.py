@@ -31,7 +31,7 @@ def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
             return
         if not path.is_dir():
             raise CatalogUnavailable(
-                f"The catalogue {path} is not there: set `catalog` to a folder or file of STAC items."
+                f"The catalogue {path} does not exist: set `catalog` to a folder or file of STAC items."
             )
         yield from _walk(os.path.abspath(path))
     except OSError as error:

@@ -28,8 +28,9 @@ import shapely
 from arpent.adapters.catalogs.folder.files import Stamp, read
 from arpent.adapters.catalogs.footprint import footprint_of
 from arpent.adapters.catalogs.harmonization import Document, properties
-from arpent.adapters.catalogs.level import plain_word
+from arpent.adapters.catalogs.level import plain_word, product_of, words
 from arpent.domain.boundary.unforeseen import panics_as_errors
+from arpent.domain.imagery.collection import Collection
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ MANY_FILES = 20_000
 """A folder with more files has its index in a file."""
 BATCH = 500
 """Files per transaction."""
-LAYOUT = 1
+LAYOUT = 2
 """Version of the tables; part of the index file's name."""
 _EVER = 1e12
 """Seconds since 1970, beyond the time of any item."""
@@ -46,10 +47,10 @@ _TIMES = ("datetime", "start_datetime", "end_datetime")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS items (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, collection TEXT, constellation TEXT, document BLOB
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, collection TEXT, constellation TEXT, product TEXT, document BLOB
 );
 CREATE INDEX IF NOT EXISTS items_by_path ON items (path);
-CREATE INDEX IF NOT EXISTS items_by_name ON items (collection, constellation);
+CREATE INDEX IF NOT EXISTS items_by_name ON items (collection, constellation, product);
 CREATE VIRTUAL TABLE IF NOT EXISTS places USING rtree (id, west, east, south, north, first, last);
 CREATE TABLE IF NOT EXISTS checked (seconds REAL);
 """
@@ -155,14 +156,13 @@ class Index:
             self._forget(changed)
             for path, single, document in rows:
                 packed = None if single else zlib.compress(orjson.dumps(document, default=str), 1)
-                own = properties(document)
                 cursor = self._base.execute(
-                    "INSERT INTO items (path, collection, constellation, document) VALUES (?, ?, ?, ?)",
-                    (path, _word(document.get("collection")), _word(own.get("constellation"), plain=True), packed),
+                    "INSERT INTO items (path, collection, constellation, product, document) VALUES (?, ?, ?, ?, ?)",
+                    (path, *_names_of(document), packed),
                 )
                 self._base.execute(
                     "INSERT INTO places VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (cursor.lastrowid, *_extent(document), *_times(own)),
+                    (cursor.lastrowid, *_extent(document), *_times(properties(document))),
                 )
             stamps = ((path, *stamp) for path, stamp in changed.items())
             self._base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", stamps)
@@ -202,15 +202,23 @@ _Names = tuple[str, tuple[str, ...]]
 """SQL condition on `items`, and its arguments."""
 
 
-def named(collections: Sequence[str], constellations: Iterable[str]) -> _Names:
-    """Condition for items of one of the collections or constellations; without collections: all items."""
-    if not collections:
+def named(collection: Collection) -> _Names:
+    """Condition for items that `belongs` may accept: by their `collection`, constellation, or product in the id."""
+    if not collection.stac_collections:
         return "", ()
-    wanted = tuple(constellations)
-    return (
-        f"AND (items.collection IN ({_marks(collections)}) OR items.constellation IN ({_marks(wanted)}))",
-        (*collections, *wanted),
-    )
+    wanted = {
+        "collection": collection.stac_collections,
+        "constellation": sorted(words(collection, "constellations")),
+        "product": sorted(words(collection, "products")),
+    }
+    conditions = (f"items.{column} IN ({_marks(values)})" for column, values in wanted.items())
+    return f"AND ({' OR '.join(conditions)})", tuple(value for values in wanted.values() for value in values)
+
+
+def _names_of(document: Document) -> tuple[str | None, str | None, str | None]:
+    """Collection, constellation and product, as `named` asks for them."""
+    constellation = _word(properties(document).get("constellation"), plain=True)
+    return _word(document.get("collection")), constellation, _word(product_of(document))
 
 
 def _marks(values: Sequence[str]) -> str:

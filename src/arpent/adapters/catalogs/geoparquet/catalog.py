@@ -21,8 +21,8 @@ from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
 from arpent.adapters.catalogs.geoparquet.row_groups import Box, Narrow, Span, narrow, spans, whole_rows
 from arpent.adapters.catalogs.geoparquet.rows import item_of
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import read_items
-from arpent.adapters.catalogs.level import plain_word, words
+from arpent.adapters.catalogs.item import read_items, told_times
+from arpent.adapters.catalogs.level import plain_word, product_of, words
 from arpent.adapters.catalogs.origin import own_address
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
@@ -71,11 +71,7 @@ class GeoParquetCatalog:
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
-        first, last = (
-            (-float("inf"), float("inf"))
-            if collection.timeless
-            else (interval.start.timestamp(), interval.end.timestamp())
-        )
+        first, last = told_times(collection, interval)
         with self._lock, self._faults():
             self._look()
             self._check_known(collection)
@@ -96,8 +92,21 @@ class GeoParquetCatalog:
                     continue
                 columns = self._columns((file, number))
                 wanted = [_is_wanted(pair, collection) for pair in columns.pairs]
-                for document in self._rows((file, number), columns.rows(boxes, first, last, wanted)):
+                rows = columns.rows(boxes, first, last, wanted)
+                if products := words(collection, "products"):
+                    others = columns.rows(boxes, first, last, [not each for each in wanted])
+                    rows = np.union1d(rows, self._of_products((file, number), others, products))
+                for document in self._rows((file, number), rows):
                     yield document, own_address(document, file.href)
+
+    def _of_products(self, place: _Place, rows: NDArray[np.intp], products: frozenset[str]) -> NDArray[np.intp]:
+        """Those of the rows whose id names one of the products."""
+        if not len(rows):
+            return rows
+        ids = self._opened(place[0]).read_row_group(place[1], columns=["id"]).column("id").take(pa.array(rows))
+        fits = [product_of({"id": each}) in products for each in ids.to_pylist()]
+        found: NDArray[np.intp] = rows[np.array(fits, bool)]
+        return found
 
     def _rows(self, place: _Place, rows: NDArray[np.intp]) -> list[Document]:
         """The items of these rows, in order."""
@@ -170,10 +179,10 @@ class GeoParquetCatalog:
         try:
             yield
         except EgressRefused as error:
-            raise CatalogUnavailable(f"{name} leads elsewhere: {error}.") from error
+            raise CatalogUnavailable(f"{name} leads to an address that may not be reached: {error}.") from error
         except FileNotFoundError as error:
             raise CatalogUnavailable(
-                f"{name} is not there: set `catalog` to a stac-geoparquet file or a folder of them."
+                f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
             ) from error
         except PermissionError as error:
             raise CatalogUnavailable(f"{name} may not be read.") from error
@@ -189,7 +198,7 @@ class GeoParquetCatalog:
 
 
 def _may_hold(span: Span, collection: Collection) -> bool:
-    """Whether a row group may hold items of the collection, by name or constellation."""
+    """Whether a row group may hold items of the collection, by name, constellation or product."""
     if span.collections is None or not collection.stac_collections or _related(collection):
         return True
     least, most = span.collections
@@ -197,11 +206,11 @@ def _may_hold(span: Span, collection: Collection) -> bool:
 
 
 def _related(collection: Collection) -> frozenset[str]:
-    return words(collection, "constellations")
+    return words(collection, "constellations") | words(collection, "products")
 
 
 def _is_wanted(pair: tuple[str | None, str | None], collection: Collection) -> bool:
     """Whether an item with this (collection, constellation) may belong to the collection."""
     name, constellation = pair
     named = not collection.stac_collections or name in collection.stac_collections
-    return named or (constellation is not None and plain_word(constellation) in _related(collection))
+    return named or (constellation is not None and plain_word(constellation) in words(collection, "constellations"))

@@ -37,7 +37,7 @@ class FoundFile:
     href: str
     """Path, http(s) or s3 URL."""
     size: int
-    """In bytes."""
+    """Size in bytes."""
     version: str
     """ETag or time of change."""
 
