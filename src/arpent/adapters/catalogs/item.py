@@ -19,6 +19,7 @@ from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Asset, Item
+from arpent.network.access import OpenAccess, SourceAccess
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +29,20 @@ _told: set[str] = set()
 
 
 def read_items(
-    documents: Iterable[tuple[Document, str]], collection: Collection, *, folder: bool = False
+    documents: Iterable[tuple[Document, str]],
+    collection: Collection,
+    *,
+    folder: bool = False,
+    access: SourceAccess | None = None,
 ) -> Iterator[Item]:
     """The items of the collection among these (document, source); one that is not what STAC says it must be costs
-    itself only: it is left out, and named in the log. `folder`: as in `belongs`."""
+    itself only: it is left out, and named in the log. `folder`: as in `belongs`; `access`: which
+    alternate of an asset is read."""
     for document, source in documents:
         try:
             with panics_as_errors():
-                item = read_item(document, collection, source) if belongs(document, collection, folder=folder) else None
+                ours = belongs(document, collection, folder=folder)
+                item = read_item(document, collection, source, access) if ours else None
         except Exception as error:
             name = document.get("id") if isinstance(document, dict) else None
             known = isinstance(error, CatalogUnavailable)
@@ -71,7 +78,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
     return named if level is None else level
 
 
-def read_item(document: Document, collection: Collection, source: str) -> Item:
+def read_item(document: Document, collection: Collection, source: str, access: SourceAccess | None = None) -> Item:
     """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
     and field, if it is not what STAC says it must be."""
     own = cleaned(dict(properties(document)))
@@ -91,7 +98,7 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
             cloud_cover=_percentage(cloud_cover),
             footprint=footprint.ground,
             likely=footprint.likely,
-            assets=_assets(document, collection, source),
+            assets=_assets(document, collection, source, access or OpenAccess()),
             properties=own,
             href=source,
         )
@@ -118,14 +125,24 @@ def absolute(href: str, source: str) -> str:
     return plain if "%" not in href or os.path.exists(plain) else os.path.normpath(os.path.join(folder, unquote(href)))
 
 
-def _assets(document: Document, collection: Collection, source: str) -> dict[str, Asset]:
+def _assets(document: Document, collection: Collection, source: str, access: SourceAccess) -> dict[str, Asset]:
     assets = {}
     for name, band in collection.bands.items():
         asset = _asset(document, band)
         if asset is not None:
             shift = offset(collection, document, asset) if band.harmonized else 0.0
-            assets[name] = Asset(href=absolute(clean(str(asset["href"])), source), harmonization=shift)
+            assets[name] = Asset(href=_href(asset, source, access), harmonization=shift)
     return assets
+
+
+def _href(asset: Document, source: str, access: SourceAccess) -> str:
+    """Where the asset is read: at its `href`, or at the alternate that the archive's source prefers."""
+    href = absolute(clean(str(asset["href"])), source)
+    named, wanted = asset.get("alternate"), access.alternate(href)
+    other = named.get(wanted) if isinstance(named, dict) and wanted else None
+    if isinstance(other, dict) and isinstance(other.get("href"), str):
+        return absolute(clean(other["href"]), source)
+    return href
 
 
 def _asset(document: Document, band: Band) -> Document | None:

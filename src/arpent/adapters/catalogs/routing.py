@@ -12,41 +12,35 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
+from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
-
-ALIASES = {"earth-search": "https://earth-search.aws.element84.com/v1"}
-"""Short names of public catalogues."""
 
 
 def open_catalog(
-    address: str | None, others: Mapping[str, str] | None = None, policy: EgressPolicy | None = None
+    address: str | None,
+    others: Mapping[str, str] | None = None,
+    policy: EgressPolicy | None = None,
+    access: SourceAccess | None = None,
 ) -> Catalog:
     """The catalogue at `address` (settings `catalog`), and others for some collections (`catalogs`: id → address).
 
-    An address is an alias, an http(s) URL of a STAC API, a folder, or a file. `policy`: where links and redirects of an
-    API may lead, None: anywhere. Nothing is read yet.
+    An address is an http(s) URL of a STAC API, a folder, or a file. `policy`: where links and redirects of an API may
+    lead, None: anywhere; `access`: the keys of each host, and which alternate of an asset is read. Nothing is read yet.
     """
     return RoutedCatalog(
-        default=_opened(address, policy) if address else None,
-        others={identity: _opened(other, policy) for identity, other in (others or {}).items()},
+        default=_opened(address, policy, access) if address else None,
+        others={identity: _opened(other, policy, access) for identity, other in (others or {}).items()},
     )
 
 
 def catalog_path(address: str) -> Path | None:
-    """The folder or file of an address; None: it is an alias or a URL."""
-    if address in ALIASES or address.startswith(("http://", "https://")):
-        return None
-    return Path(address.removeprefix("file://"))
+    """The folder or file of an address; None: it is a URL."""
+    return None if address.startswith(("http://", "https://")) else Path(address.removeprefix("file://"))
 
 
-def catalog_url(address: str) -> str:
-    """The URL of an address that is no folder."""
-    return ALIASES.get(address, address)
-
-
-def _opened(address: str, policy: EgressPolicy | None) -> Catalog:
+def _opened(address: str, policy: EgressPolicy | None, access: SourceAccess | None) -> Catalog:
     path = catalog_path(address)
-    return ApiCatalog(catalog_url(address), policy=policy) if path is None else FolderCatalog(path)
+    return ApiCatalog(address, policy=policy, access=access) if path is None else FolderCatalog(path, access=access)
 
 
 class RoutedCatalog:
@@ -64,6 +58,6 @@ class RoutedCatalog:
         if catalog is None:
             raise CatalogUnavailable(
                 f"No catalogue is set for {collection.id}: set `catalog` (ARPENT_CATALOG) to a folder of STAC items, "
-                "a STAC API, or earth-search."
+                "a STAC API, or an archive's name (docs/archives.md)."
             )
         return catalog.search(collection, interval, box)

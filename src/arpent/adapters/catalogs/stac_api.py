@@ -15,7 +15,6 @@ from pystac_client import Client
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
-from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, within
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
@@ -24,6 +23,8 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
+from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
+from arpent.network.deadline import Deadline, PatientRetry, session, within
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.raster.footprints.antimeridian import boxes_of
 
@@ -60,11 +61,13 @@ class ApiCatalog:
     def __init__(
         self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, seconds: float = SECONDS,
         timeout: tuple[float, float] = TIMEOUT, policy: EgressPolicy | None = None,
+        access: SourceAccess | None = None,
     ) -> None:  # fmt: skip
         """`seconds`: longest that a search may take; `timeout`: to connect, and between two bytes; `policy`: where its
-        links and redirects may lead, None: anywhere."""
+        links and redirects may lead, None: anywhere; `access`: the keys of each host."""
         self._url = url
         self._policy = policy
+        self._access = access or OpenAccess()
         self._retries = retries
         self._backoff = backoff
         self._seconds = seconds
@@ -74,7 +77,7 @@ class ApiCatalog:
         self._served: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (partial(ApiCatalog, policy=self._policy), (self._url,))
+        return (partial(ApiCatalog, policy=self._policy, access=self._access), (self._url,))
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
@@ -82,7 +85,8 @@ class ApiCatalog:
         always = collection.timeless
         with within(self._seconds) as deadline:
             documents = self._patiently(collection, None if always else interval, box, deadline)
-        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+        documents_of = ((document, _source(document, self._url)) for document in documents)
+        found = read_items(documents_of, collection, access=self._access)
         return newest(item for item in found if always or item.within(interval))
 
     def _patiently(
@@ -97,9 +101,15 @@ class ApiCatalog:
                 return self._documents(collection, interval, box)
             except (
                 APIError, requests.RequestException, ValueError, KeyError, RecursionError, EgressRefused,
+                AccessFailed,
             ) as error:  # fmt: skip
-                if (refused := _refusal(error)) is not None:
+                refused = _refusal(error)
+                if isinstance(refused, EgressRefused):
                     raise CatalogUnavailable(f"The catalogue {self._host} leads elsewhere: {refused}.") from error
+                if refused is not None:
+                    raise CatalogUnavailable(
+                        f"The catalogue {self._host} may not be asked: {refused}.", transient=refused.transient
+                    ) from error
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
                 if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
@@ -137,7 +147,7 @@ class ApiCatalog:
                 allowed_methods=None,  # a search by POST changes nothing
             )
             talk = _LenientIO(timeout=self._timeout)
-            talk.session = session(retry, self._timeout, self._policy)
+            talk.session = session(retry, self._timeout, self._policy, self._access)
             # Without `timeout` here, too, the client would take ours away.
             client = self._threads.client = Client.open(self._url, stac_io=talk, timeout=self._timeout)
         return client
@@ -183,12 +193,14 @@ class ApiCatalog:
         status = getattr(error, "status_code", None)
         refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
         reason = f"HTTP {status}" if status else type(error).__name__
+        if status in (401, 403) and (advice := self._access.advice(self._url, str(status))):
+            return CatalogUnavailable(f"The catalogue {self._host} may not be asked ({reason}): {advice}.")
         return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=not refused)
 
 
-def _refusal(error: BaseException | None) -> EgressRefused | None:
-    """What the policy refused, behind the client library's own errors."""
-    while error is not None and not isinstance(error, EgressRefused):
+def _refusal(error: BaseException | None) -> EgressRefused | AccessFailed | None:
+    """What the policy refused, or that there are no keys, behind the client library's own errors."""
+    while error is not None and not isinstance(error, EgressRefused | AccessFailed):
         error = error.__cause__ or error.__context__
     return error
 

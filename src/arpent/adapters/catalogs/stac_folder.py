@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -21,6 +22,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
+from arpent.network.access import SourceAccess
 from arpent.raster.footprints.antimeridian import boxes_of
 
 log = logging.getLogger(__name__)
@@ -48,8 +50,12 @@ class FolderCatalog:
     """Every `*.json` or `*.geojson` below the folder that is a STAC item or an item collection. Others are ignored.
     Thread-safe; picklable, a copy reads the files itself."""
 
-    def __init__(self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS, access: SourceAccess | None = None
+    ) -> None:
+        """`access`: which alternate of an asset is read."""
         self._path = path
+        self._access = access
         self._recheck_seconds = recheck_seconds
         self._files: dict[str, tuple[_Stamp, tuple[Document, ...]]] = {}
         self._indexes: dict[str, _Index] = {}
@@ -57,7 +63,7 @@ class FolderCatalog:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (FolderCatalog, (self._path,))
+        return (partial(FolderCatalog, access=self._access), (self._path,))
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
@@ -74,7 +80,7 @@ class FolderCatalog:
 
     def _indexed(self, collection: Collection) -> _Index:
         documents = ((document, name) for name, (_, documents) in sorted(self._files.items()) for document in documents)
-        items = tuple(read_items(documents, collection, folder=True))
+        items = tuple(read_items(documents, collection, folder=True, access=self._access))
         return _Index(items=items, tree=shapely.STRtree([item.footprint for item in items]))
 
     def _refresh(self) -> None:

@@ -34,6 +34,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
+from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -198,7 +199,7 @@ class ApartImage(GdalImage):
         """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
         self._href = href
         try:
-            self.raster = submit(partial(gdal_header, origins.policy), href).future.result()
+            self.raster = submit(partial(gdal_header, origins.policy, origins.access), href).future.result()
         except AssetUnreadable:
             raise
         except Exception as error:
@@ -211,9 +212,9 @@ class ApartImage(GdalImage):
         """Nothing is open."""
 
 
-def gdal_header(policy: EgressPolicy | None, href: str) -> Raster:
+def gdal_header(policy: EgressPolicy | None, access: SourceAccess, href: str) -> Raster:
     """The header alone. Raises AssetUnreadable."""
-    origins = ByteSources(policy=policy)
+    origins = ByteSources(policy=policy, access=access)
     try:
         image = GdalImage(href, origins)
         try:

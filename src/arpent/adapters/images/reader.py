@@ -34,6 +34,7 @@ from arpent.adapters.images.tiff_directories import Oversized
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
+from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
 
 Image = Header | GdalImage
@@ -93,12 +94,14 @@ class CogReader:
         retry_seconds: float = 60.0,
         unusual: Callable[[str, ByteSources], GdalImage] = GdalImage,
         policy: EgressPolicy | None = None,
+        access: SourceAccess | None = None,
     ) -> None:
         """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
         `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised;
-        `unusual` opens what is not a GeoTIFF of ours; `policy`: where images may lie, None: anywhere."""
+        `unusual` opens what is not a GeoTIFF of ours; `policy`: where images may lie, None: anywhere; `access`:
+        the keys of each host and bucket."""
         self._unusual = unusual
-        self._origins = ByteSources(s3_options, retry_seconds, policy)
+        self._origins = ByteSources(s3_options, retry_seconds, policy, access)
         self._threads = threads
         self._requests = requests
         self._images: OrderedDict[str, Future[Image]] = OrderedDict()

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -32,8 +33,9 @@ from arpent.domain.boundary.address_grammar import (
     Form,
     account_fault,
 )
-from arpent.domain.errors import StorageDenied, WorldError
+from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.domain.location import Credentials, Location
+from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -73,16 +75,19 @@ class CloudObjects:
         *,
         retries: int = RETRIES,
         retry_seconds: float = RETRY_SECONDS,
+        access: SourceAccess | None = None,
     ) -> None:
+        """`access`: where each bucket is, and the keys of those that a request brings none for."""
+        self._access = access or OpenAccess()
         self._environment = dict(os.environ if environment is None else environment)
         self._retries = retries
         self._retry_seconds = retry_seconds
-        self._stores: dict[tuple[str, str, Credentials], S3Store | GCSStore] = {}
+        self._stores: dict[tuple[str, str, Credentials, str], S3Store | GCSStore] = {}
         self._roles: dict[Credentials, RoleKeys] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_reopened, (self._retries, self._retry_seconds))
+        return (_reopened, (self._retries, self._retry_seconds, self._access))
 
     def read(self, location: Location, most: int | None = None) -> bytes:
         store = self._store(location, "read")
@@ -146,7 +151,8 @@ class CloudObjects:
             return next(pages, ())
 
     def _store(self, location: Location, action: str) -> S3Store | GCSStore:
-        key = (location.scheme, location.bucket, location.credentials)
+        way = self._way(location, action)
+        key = (location.scheme, location.bucket, location.credentials, way.source)
         with self._lock:
             store = self._stores.get(key)
             if store is None:
@@ -154,12 +160,28 @@ class CloudObjects:
                     raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
                 _check(location, action)
                 with panics_told(location, action):
-                    store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
+                    store = self._s3(location, way, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
                     self._roles.pop(next(iter(self._stores))[2], None)
                     self._stores.pop(next(iter(self._stores)))
                 self._stores[key] = store
             return store
+
+    def _way(self, location: Location, action: str) -> BucketAccess:
+        """The bucket's source, whose keys are only for requests that bring none."""
+        if location.scheme != "s3":
+            return BucketAccess()
+        own = location.credentials
+        try:
+            way = self._access.bucket(location.url)
+            if own.iam_role_arn or _keys(own) is not None:
+                return replace(way, keys=None, unsigned=False if way.source else None)
+            if way.keys is not None:
+                way.keys()  # told here why there are none
+        except AccessFailed as error:
+            kind = StorageUnavailable if error.transient else StorageDenied
+            raise kind(f"Cannot {action} {location.url}: {error}.", transient=error.transient) from None
+        return way
 
     def _explained(self, error: Exception, location: Location, action: str) -> WorldError:
         """What happened; if there were no keys for a role, why."""
@@ -169,12 +191,11 @@ class CloudObjects:
             return type(why)(f"Cannot {action} {location.url}: {why}", transient=why.transient)
         return storage_error(error, location, action)
 
-    def _s3(self, location: Location, action: str) -> S3Store:
+    def _s3(self, location: Location, way: BucketAccess, action: str) -> S3Store:
         credentials, environment = location.credentials, self._environment
-        endpoint = next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
-        region = (
-            credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-        )
+        endpoint = way.endpoint or next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
+        machine = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        region = credentials.region or way.region or machine
         if not MACHINE_REGION.fits(region):
             raise StorageDenied(f"Cannot {action} {location.url}: AWS_REGION must {MACHINE_REGION.words}.")
         provider: RoleKeys | _RequestKeys | None = None
@@ -182,16 +203,19 @@ class CloudObjects:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
         elif keys := _keys(credentials):
             provider = _RequestKeys(keys)
-        options: ClientConfig = {**_TIMEOUTS}
+        options = way.options() | {"region": region}
+        if endpoint:
+            options = {"virtual_hosted_style_request": False} | options | {"endpoint": endpoint}
+        if provider:
+            options["credential_provider"] = provider
+        http: ClientConfig = {**_TIMEOUTS}
         if endpoint and endpoint.startswith("http://"):
-            options["allow_http"] = True
+            http["allow_http"] = True
         return S3Store(
             location.bucket,
-            region=region,
             retry_config=self._retry,
-            client_options=options,
-            **({"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}),  # type: ignore[arg-type]
-            **({"credential_provider": provider} if provider else {}),  # type: ignore[arg-type]
+            client_options=http,
+            **options,  # type: ignore[arg-type]
         )
 
     def _gcs(self, location: Location, action: str) -> GCSStore:
@@ -256,9 +280,9 @@ def _check(location: Location, action: str) -> None:
             raise StorageDenied(f"Cannot {action} {location.scheme}://{location.bucket:.80}: {name} must {form.words}.")
 
 
-def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
+def _reopened(retries: int, retry_seconds: float, access: SourceAccess) -> CloudObjects:
     """A copy in another process takes that process's environment: no keys travel in a pickle."""
-    return CloudObjects(retries=retries, retry_seconds=retry_seconds)
+    return CloudObjects(retries=retries, retry_seconds=retry_seconds, access=access)
 
 
 class _RequestKeys:
