@@ -178,7 +178,7 @@ def archive(folder: Path, **given: object) -> Iterator[Archive]:
                 state._in_flight += 1
                 state.most_in_flight = max(state.most_in_flight, state._in_flight)
             if self.command == "PUT":
-                status, about, content = state._refusal("PUT", "", headers) or (200, {}, b"")
+                status, about, content = state._refusal("PUT", "", headers) or (200, {"etag": '"1"'}, b"")
                 target = state.folder / unquote(self.path).lstrip("/")
                 if status == 200:
                     target.parent.mkdir(parents=True, exist_ok=True)
