@@ -20,6 +20,8 @@ class Preset:
     """URL of its STAC API."""
     sources: Mapping[str, ArchiveSource]
     """Its entries by name."""
+    at: tuple[float, float] | None = None
+    """Longitude and latitude of a place where it has images, if that is not everywhere."""
 
 
 @cache
@@ -29,6 +31,7 @@ def presets() -> Mapping[str, Preset]:
     return {
         name: Preset(
             catalog=preset["catalog"],
+            at=tuple(preset["at"]) if "at" in preset else None,
             sources={key: ArchiveSource.model_validate(entry).named(key) for key, entry in preset["sources"].items()},
         )
         for name, preset in told.items()
