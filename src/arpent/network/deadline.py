@@ -1,7 +1,7 @@
-"""Deadline: requests over HTTP that end, whatever the other side does: it may trickle, stall, or send without end.
+"""Deadline: HTTP requests that end in time whatever the server does: it may trickle, stall, or send without end.
 
-Timeouts of the usual clients are for each read: one byte every few seconds keeps them waiting for ever. Here a timer
-shuts the connection down under the reading thread.
+Timeouts of the usual clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here a
+timer shuts the connection down while the thread reads from it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from arpent.network.connections import check_target, connected, guard_session
 from arpent.network.policy import EgressPolicy
 
 RESOLVE_SECONDS = 5.0
-"""Longest that a name may take to resolve."""
+"""Time limit for resolving a host name."""
 MOST_ANSWER_BYTES = 256 << 20
-"""Of one answer, unpacked."""
+"""Maximum size of one answer, unpacked."""
 LONGEST_RETRY_AFTER = 20.0
-"""Longest pause that a server can ask for."""
+"""Longest pause that a server can ask for, in seconds."""
 _CHUNK = 1 << 16
 _REFUSED = (401, 403)
 _HERE = local()
 
 
 class Deadline:
-    """The end of what one thread asks for; see `within`."""
+    """The time limit of one thread's requests; see `within`."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -50,14 +50,14 @@ class Deadline:
         return time.monotonic() >= self.end
 
     def watch(self, connection: socket.socket) -> None:
-        """To be shut down at the end."""
+        """Shut this connection down when the time is over."""
         with self._lock:
             self._connections.append(connection)
         if self.passed:
             self._shut_down()
 
     def close(self) -> None:
-        """It was in time."""
+        """Cancel the timer: the requests ended in time."""
         self._timer.cancel()
 
     def _shut_down(self) -> None:
@@ -69,7 +69,7 @@ class Deadline:
 
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
-    """Whatever this thread asks for inside, through a session of `session`, ends within so many seconds."""
+    """Requests that this thread makes inside the `with` block, through a session of `session`, end within `seconds`."""
     outer, deadline = _current(), Deadline(seconds)
     _HERE.deadline = deadline
     try:
@@ -82,8 +82,9 @@ def within(seconds: float) -> Iterator[Deadline]:
 def session(
     retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None, access: SourceAccess | None = None
 ) -> requests.Session:
-    """`timeout`: seconds to connect, and between two bytes; `policy`: where it may go, redirects included, None:
-    anywhere; `access`: the keys of each host that it goes to. Requests raise AccessFailed where there are none."""
+    """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
+    requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
+    there are none."""
     made = requests.Session()
     if policy is not None:
         guard_session(made)
@@ -94,7 +95,7 @@ def session(
 
 
 class PatientRetry(Retry):
-    """Gives up at the deadline, and at once where a name does not resolve; sleeps no longer than it may."""
+    """Retries that stop at the deadline, and at once if a name does not resolve; pauses are bounded."""
 
     def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[no-untyped-def]
         deadline = _current()
@@ -130,7 +131,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As the base does it, with the keys of this host; and the whole answer is read here."""
+        """As in the base class, with the keys of this host; the whole answer is read here."""
         if self._policy is not None:
             check_target(str(request.url), self._policy)
         plain = str(request.url)
@@ -159,7 +160,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Watched:
-    """A connection that the thread's deadline can shut down, from the first byte of its handshake on."""
+    """A connection that the thread's deadline can shut down, from the start of its handshake."""
 
     _twin: socket.socket | None = None
 
@@ -192,7 +193,8 @@ class _Watched:
 
 
 def _watch_pools(manager: PoolManager, policy: EgressPolicy | None) -> None:
-    """With a policy, a connection goes to an address that it was asked about."""
+    """Make the pools use watched connections. With a policy, each connects only to an address that the policy
+    allows."""
 
     class Guarded(_Watched):
         def _open(self) -> socket.socket:
@@ -214,7 +216,7 @@ def _watch_pools(manager: PoolManager, policy: EgressPolicy | None) -> None:
 
 
 def _resolve(connection: Any) -> None:
-    """A resolver can wait for minutes, and nobody can end it: wait for it in a thread. Raises NameResolutionError."""
+    """Resolve the host name in a thread, because a resolver can block for minutes. Raises NameResolutionError."""
     host, port = connection._dns_host, connection.port
     failure: list[socket.gaierror] = []
 

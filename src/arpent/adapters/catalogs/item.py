@@ -1,4 +1,4 @@
-"""JSON of a STAC item → Item, by what the collection says of bands, assets and names."""
+"""Item: JSON of a STAC item → Item, with bands, assets and property names as the collection defines them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from arpent.network.access import OpenAccess, SourceAccess
 log = logging.getLogger(__name__)
 
 MOST_TOLD = 10_000
-"""Items that the log names: a catalogue is asked again and again, and says the same."""
+"""Maximum number of items to name in the log: a catalogue is searched again and again, with the same answers."""
 _told: set[str] = set()
 
 
@@ -35,9 +35,8 @@ def read_items(
     folder: bool = False,
     access: SourceAccess | None = None,
 ) -> Iterator[Item]:
-    """The items of the collection among these (document, source); one that is not what STAC says it must be costs
-    itself only: it is left out, and named in the log. `folder`: as in `belongs`; `access`: which
-    alternate of an asset is read."""
+    """The collection's items among these (document, source). An item that breaks the STAC specification is left out and
+    named in the log. `folder`: as in `belongs`; `access`: which alternate of an asset is read."""
     for document, source in documents:
         try:
             with panics_as_errors():
@@ -56,9 +55,9 @@ def read_items(
 
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
-    """Whether the item is one of the collection's. In a folder its constellation counts as well as its `collection`,
-    for folders often carry a collection id of their own; then the item itself must say its level (see `level`). Either
-    way it must have an asset of some band. Raises CatalogUnavailable if it does not say."""
+    """Whether the item belongs to the collection. It must have an asset of some band. In a folder its constellation
+    counts as well as its `collection`, because folders often have collection ids of their own; then the item must also
+    name its level (see `level`). Raises CatalogUnavailable if the item does not say."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
     related = folder and _agrees(collection, "constellations", own.get("constellation"), absent=False)
@@ -80,7 +79,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
 
 def read_item(document: Document, collection: Collection, source: str, access: SourceAccess | None = None) -> Item:
     """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
-    and field, if it is not what STAC says it must be."""
+    and field, if it breaks the STAC specification."""
     own = cleaned(dict(properties(document)))
     name = clean(str(document.get("id")))
     cloud_cover = own.get(collection.cloud_cover) if collection.cloud_cover else None
@@ -107,9 +106,12 @@ def read_item(document: Document, collection: Collection, source: str, access: S
 
 
 def absolute(href: str, source: str) -> str:
-    """An asset's href as an absolute path or URL. A relative one is a part of a URL, so that `%20` is a space where it
-    leads to a file; unless there is a file with just that name. A file that an API's item names is one of the API's
-    machine: it gets a host, so that it is not taken for one of this machine."""
+    """An asset's href as an absolute path or URL.
+
+    A relative href is part of a URL, so that `%20` means a space if it leads to a file, unless a file of that very name
+    exists. A file named by an API's item is on the API's machine: it gets a host, so that it is not taken for a local
+    file.
+    """
     if urlsplit(href).scheme == "file":
         path = urlsplit(href).path
         return f"file://api.invalid{path}" if "://" in source else unquote(path)
@@ -146,7 +148,7 @@ def _href(asset: Document, source: str, access: SourceAccess) -> str:
 
 
 def _asset(document: Document, band: Band) -> Document | None:
-    """The band's asset by its key: `eo:bands` names differ between catalogues for the same key."""
+    """The band's asset, found by its key: `eo:bands` names differ between catalogues for the same key."""
     assets = document.get("assets")
     if not isinstance(assets, dict):
         return None
@@ -156,13 +158,14 @@ def _asset(document: Document, band: Band) -> Document | None:
 
 
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
-    """Whether a property is one of the words of a rule; `absent` if there is no rule or the item does not say."""
+    """Whether a property has one of the values of a rule; `absent` if there is no rule or the item has no such
+    property."""
     wanted = words(collection, rule)
     return plain_word(value) in wanted if wanted and isinstance(value, str) else absent
 
 
 def _time(own: Document) -> tuple[datetime, datetime | None]:
-    """Sensing time; without one, the first and last instant of the range that stands in its place."""
+    """Sensing time; without one, the start and end of the time range."""
     if own.get("datetime"):
         return _instant(own["datetime"]), None
     first = _instant(own.get("start_datetime"))
@@ -173,7 +176,7 @@ def _time(own: Document) -> tuple[datetime, datetime | None]:
 
 
 def _created(text: object) -> datetime | None:
-    """It only decides between equal items: one that cannot be read is as good as none."""
+    """Ingestion time; None if it is missing or invalid, since it only decides between otherwise equal items."""
     try:
         return _instant(text) if text else None
     except (ValueError, OverflowError):
@@ -181,7 +184,7 @@ def _created(text: object) -> datetime | None:
 
 
 def _percentage(value: object) -> float | None:
-    """None for what is no number of percents."""
+    """The number, or None if it is not a percentage."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
     return float(value) if known else None  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Which catalogue answers for which collection, and how its address is read."""
+"""Routing: which catalogue answers for which collection, and how its address is read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def open_catalog(
     policy: EgressPolicy | None = None,
     access: SourceAccess | None = None,
 ) -> Catalog:
-    """The catalogue at `address` (settings `catalog`), and others for some collections (`catalogs`: id → address).
+    """The catalogue at `address` (setting `catalog`), and others for some collections (setting `catalogs`: id →
+    address).
 
     An address is an http(s) URL of a STAC API, a folder, or a file. `policy`: where links and redirects of an API may
-    lead, None: anywhere; `access`: the keys of each host, and which alternate of an asset is read. Nothing is read yet.
+    lead; None: anywhere. `access`: the keys of each host, and which alternate of an asset is read. Nothing is read yet.
     """
     return RoutedCatalog(
         default=_opened(address, policy, access) if address else None,
@@ -34,7 +35,7 @@ def open_catalog(
 
 
 def catalog_path(address: str) -> Path | None:
-    """The folder or file of an address; None: it is a URL."""
+    """The folder or file of an address; None if it is a URL."""
     return None if address.startswith(("http://", "https://")) else Path(address.removeprefix("file://"))
 
 
@@ -44,7 +45,7 @@ def _opened(address: str, policy: EgressPolicy | None, access: SourceAccess | No
 
 
 class RoutedCatalog:
-    """Asks the collection's own catalogue, or the default one."""
+    """A Catalog that searches the collection's own catalogue, or else the default one."""
 
     def __init__(self, *, default: Catalog | None, others: Mapping[str, Catalog]) -> None:
         self._default = default
