@@ -45,10 +45,16 @@ SEARCHES = 4
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 
 
+class _WebPage(ValueError):
+    """The server answers with a page for people, such as one to log in at."""
+
+
 class _LenientIO(StacApiIO):
     """An invalid value in an answer costs its item, not the whole page."""
 
     def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        if txt.lstrip()[:1] == "<":
+            raise _WebPage
         answer = loads(txt)
         if not isinstance(answer, dict):
             raise ValueError("an answer of a STAC API is an object")
@@ -110,7 +116,11 @@ class ApiCatalog:
                     raise CatalogUnavailable(
                         f"The catalogue {self._host} may not be asked: {refused}.", transient=refused.transient
                     ) from error
-                tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
+                tried = (
+                    isinstance(error, _WebPage)
+                    or getattr(error, "status_code", None) is not None
+                    or "Max retries" in str(error)
+                )
                 pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
                 if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
                     raise self._explained(error, deadline) from error
@@ -191,6 +201,12 @@ class ApiCatalog:
         if deadline.passed:
             reason = f"no whole answer in {self._seconds:g} s"
             return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
+        if isinstance(error, _WebPage):
+            advice = self._access.advice(self._url, "login")
+            return CatalogUnavailable(
+                f"The catalogue {self._host} shows a web page in place of an answer, such as one to log in"
+                + (f": {advice}." if advice else ".")
+            )
         status = getattr(error, "status_code", None)
         refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
         reason = f"HTTP {status}" if status else type(error).__name__
