@@ -38,6 +38,7 @@ class Deadline:
     """The time limit of one thread's requests; see `within`."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.end = time.monotonic() + seconds
         self._lock = Lock()
         self._connections: list[socket.socket] = []

@@ -15,7 +15,8 @@ EARLY_SECONDS = 300.0
 PAUSE_SECONDS = 2.0
 """After a failure nobody asks for so long: who waited for the same key is told the same."""
 YOUNG_SECONDS = 2.0
-"""A key that is refused so short a time after it came is not the reason: others would be refused as well."""
+"""A key that is refused so short a time after it came, or within the first quarter of its time, is not the reason:
+others would be refused as well."""
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Renewed(Generic[T]):
         with self._lock:
             if self._held is not None and self._held != key:
                 return True
-            if self._clock() - self._came < YOUNG_SECONDS:
+            if self._clock() - self._came < min(YOUNG_SECONDS, (self._end - self._came) / 4):
                 return False
             self._held, self._end = None, -float("inf")
             return True

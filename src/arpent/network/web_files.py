@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
+from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
 POOLS = 64
@@ -88,6 +89,7 @@ class WebFiles:
         self._policy = policy
         self._access = access or OpenAccess()
         self._retry_seconds = retry_seconds
+        self.outages = Outages()
         self._options = {
             "num_pools": POOLS, "maxsize": CONNECTIONS,
             "timeout": Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS),
@@ -100,16 +102,23 @@ class WebFiles:
     def piece(self, url: str, start: int, end: int) -> Piece:
         """The bytes from `start` up to `end`. Raises EgressRefused, AccessFailed, FileNotFoundError, Denied, NoRanges,
         NoAnswer."""
-        until, tries = time.monotonic() + self._retry_seconds, 0
+        until, tries, host = time.monotonic() + self._retry_seconds, 0, urlsplit(url).netloc
         while True:
             tries += 1
             try:
                 with self._access.place(url):
-                    return self._once(url, start, end)
+                    piece = self._once(url, start, end)
+                self.outages.answered(host)
+                return piece
             except (HTTPError, OSError, NoAnswer) as error:
                 if isinstance(error, FileNotFoundError | PermissionError):
+                    self.outages.answered(host)
                     raise
                 trouble = error if isinstance(error, NoAnswer) else NoAnswer()
+            if trouble.passing:
+                self.outages.failed(host)
+            if self.outages.is_long(host):
+                raise trouble
             pause = min(PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
             if not trouble.passing or tries >= TRIES or time.monotonic() + pause > until:
                 raise trouble

@@ -25,6 +25,7 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
 from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
 from arpent.network.deadline import Deadline, PatientRetry, session, within
+from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.raster.footprints.antimeridian import boxes_of
 
@@ -34,6 +35,8 @@ TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
 """Time limit of one search with all its pages, retries and pauses."""
+BRIEF_SECONDS = 10.0
+"""The same while the API has failed for minutes."""
 MOST_ITEMS = 100_000
 """Maximum number of items of one search."""
 RETRIES = 6
@@ -77,6 +80,7 @@ class ApiCatalog:
         self._retries = retries
         self._backoff = backoff
         self._seconds = seconds
+        self._outages = Outages()
         self._timeout = timeout
         self._threads = local()
         """One client per thread: a client is not thread-safe, and no thread waits for another's search."""
@@ -89,7 +93,8 @@ class ApiCatalog:
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         always = collection.timeless
-        with within(self._seconds) as deadline:
+        seconds = min(self._seconds, BRIEF_SECONDS) if self._outages.is_long(self._url) else self._seconds
+        with within(seconds) as deadline:
             documents = self._patiently(collection, None if always else interval, box, deadline)
         documents_of = ((document, _source(document, self._url)) for document in documents)
         found = read_items(documents_of, collection, access=self._access)
@@ -104,7 +109,9 @@ class ApiCatalog:
     ) -> list[Document]:
         for number in range(SEARCHES):
             try:
-                return self._documents(collection, interval, box)
+                found = self._documents(collection, interval, box)
+                self._outages.answered(self._url)
+                return found
             except (
                 APIError, requests.RequestException, ValueError, KeyError, RecursionError, EgressRefused,
                 AccessFailed,
@@ -123,7 +130,9 @@ class ApiCatalog:
                 )
                 pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
                 if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
-                    raise self._explained(error, deadline) from error
+                    told = self._explained(error, deadline)
+                    (self._outages.failed if told.transient else self._outages.answered)(self._url)
+                    raise told from error
                 time.sleep(pause)
         raise AssertionError("the last search returns or raises")
 
@@ -199,7 +208,7 @@ class ApiCatalog:
                 " does, or mend the name service.", transient=True,
             )  # fmt: skip
         if deadline.passed:
-            reason = f"no whole answer in {self._seconds:g} s"
+            reason = f"no whole answer in {deadline.seconds:g} s"
             return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
         if isinstance(error, _WebPage):
             advice = self._access.advice(self._url, "login")

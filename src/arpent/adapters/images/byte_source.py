@@ -74,7 +74,7 @@ class ByteSources:
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
         self.meter = ByteMeter()
         self._s3_options = dict(s3_options or {})
-        self._stores: dict[tuple[str, str], S3Store] = {}
+        self._stores: dict[tuple[str, str, bool], S3Store] = {}
         self._parts: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
@@ -161,15 +161,21 @@ class ByteSources:
             way = self.access.bucket(href)
             # Asked for here, so that it is known why there are none; the store's client only says that there are none.
             keys = {} if way.keys is None else way.keys()
+            place, outages = f"s3://{bucket}", self._web.outages
             try:
                 with self.access.place(href):
-                    answer = obstore.get(self._store(bucket, way), key, options={"range": span})
-                    return memoryview(answer.bytes()), _version(answer.meta)
+                    store = self._store(bucket, way, patient=not outages.is_long(place))
+                    answer = obstore.get(store, key, options={"range": span})
+                    piece = memoryview(answer.bytes())
+                outages.answered(place)
+                return piece, _version(answer.meta)
             except (BaseError, OSError) as error:
+                (outages.answered if 0 < answer_of(error).status < 500 else outages.failed)(place)
                 if again or not answer_of(error).denied or not self.access.bucket_refused(href, keys):
                     raise
                 with self._lock:
-                    self._stores.pop((way.source, bucket), None)  # its client keeps the old keys
+                    for patient in (False, True):  # its client keeps the old keys
+                        self._stores.pop((way.source, bucket, patient), None)
         raise AssertionError("the last try returns or raises")
 
     def _file(self, path: Path) -> Path:
@@ -184,16 +190,16 @@ class ByteSources:
             self._allowed[path] = found
         return found
 
-    def _store(self, bucket: str, way: BucketAccess) -> S3Store:
-        name = (way.source, bucket)
+    def _store(self, bucket: str, way: BucketAccess, *, patient: bool) -> S3Store:
+        name = (way.source, bucket, patient)
         with self._lock:
             if name not in self._stores:
                 if len(self._stores) >= _MOST_STORES:
                     self._stores.pop(next(iter(self._stores)))
-                self._stores[name] = self._bucket(bucket, way)
+                self._stores[name] = self._bucket(bucket, way, patient=patient)
             return self._stores[name]
 
-    def _bucket(self, name: str, way: BucketAccess) -> S3Store:
+    def _bucket(self, name: str, way: BucketAccess, *, patient: bool) -> S3Store:
         """A bucket of the store that its source, the settings or AWS_ENDPOINT_URL_S3 name; there the bucket is part of
         the path, unless its source says otherwise."""
         options: dict[str, object] = {**self._s3_options, **way.options()}
@@ -204,7 +210,8 @@ class ByteSources:
                 options["client_options"] = {"allow_http": True}
         else:
             del options["endpoint"]
-        return S3Store(name, retry_config=self._retry, **options)  # type: ignore[arg-type]
+        retry: RetryConfig = self._retry if patient else {"max_retries": 0}
+        return S3Store(name, retry_config=retry, **options)  # type: ignore[arg-type]
 
 
 class HeaderBytes(io.RawIOBase):

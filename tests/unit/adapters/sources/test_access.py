@@ -146,8 +146,8 @@ def test_keys_that_end_in_the_middle_are_got_anew(
 
 
 @pytest.mark.parametrize("kind", ENDING)
-def test_keys_that_last_a_second_are_renewed_before(kind: str, opened: Opened, machine: None) -> None:
-    at = opened(seconds=1.0, pause=0.12)
+def test_keys_that_last_seconds_are_renewed_before(kind: str, opened: Opened, machine: None) -> None:
+    at = opened(seconds=2.0, pause=0.2)
     entry, at.wants, href = kinds(at)[kind]
     keys = access(mine=entry)
     assert all((read(keys, href) == PIXELS).all() for _ in range(3))
