@@ -29,7 +29,7 @@ class Archive:
     folder: Path
     url: str = ""
     wants: str = ""
-    """What files are given for: `signature`, `bearer`, `basic`, `keys` (S3), or nothing."""
+    """What files are given for: `signature`, `bearer`, `basic`, `cookie`, `keys` (S3), or nothing."""
     uses: int = 1 << 30
     """How often a token is taken …"""
     seconds: float = 3600.0
@@ -38,6 +38,10 @@ class Archive:
     """Of its buckets."""
     pays: bool = False
     """Its buckets want to hear that the requester pays."""
+    login: str = ""
+    """URL of the host to log in at, which leads back to /entry; for `cookie`."""
+    back: str = ""
+    """Of such a host: where it leads back to."""
     page: bool = False
     """Who may not read a file is shown a page to log in, with status 200."""
     status: int = 0
@@ -85,7 +89,9 @@ class Archive:
         if self.status:
             return self.status, {}, b"<Error><Code>Injected</Code></Error>"
         time.sleep(self.pause)
-        refusal = self._refusal(method, parts.query, headers)
+        if parts.path in ("/authorize", "/entry"):
+            return self._over(parts.path, parts.query, headers)
+        refusal = self._refusal(parts.path, parts.query, headers)
         if refusal is not None:
             return (200, {"content-type": "text/html"}, PAGE) if self.page else refusal
         return self._file(unquote(parts.path), headers)
@@ -116,11 +122,24 @@ class Archive:
             return 302, {"location": f"{self.url}/login?client=1"}, b""
         return 200, {"content-type": "application/json"}, json.dumps(told).encode()
 
-    def _refusal(self, method: str, query: str, headers: dict[str, str]) -> Answer | None:
+    def _over(self, path: str, query: str, headers: dict[str, str]) -> Answer:
+        """The host to log in at, and the way back with a cookie."""
+        if path == "/entry":
+            cookie = {"set-cookie": f"entry={self.new('cookie')}; Path=/; Secure; HttpOnly"}
+            return 302, {"location": query.partition("=")[2], **cookie}, b""
+        if headers.get("authorization") != basic(USER, PASSWORD):
+            return 401, {}, b""
+        return 302, {"location": f"{self.back}/entry?{query}"}, b""
+
+    def _refusal(self, path: str, query: str, headers: dict[str, str]) -> Answer | None:
         sent = headers.get("authorization", "")
         if self.wants == "signature":
             found = parse_qs(query).get("sig", ["/"])[0].removesuffix("/")
             return None if self.takes(found) else (403, {}, b"<Error><Code>AuthenticationFailed</Code></Error>")
+        if self.wants == "cookie":
+            return None if self.takes(headers.get("cookie", "").removeprefix("entry=")) else (
+                302, {"location": f"{self.login}/authorize?back={path}"}, b""
+            )  # fmt: skip
         if self.wants == "bearer":
             ours = sent == "Bearer fixed" or self.takes(sent.removeprefix("Bearer "))
             return None if ours else (401, {}, b"")
@@ -178,7 +197,7 @@ def archive(folder: Path, **given: object) -> Iterator[Archive]:
                 state._in_flight += 1
                 state.most_in_flight = max(state.most_in_flight, state._in_flight)
             if self.command == "PUT":
-                status, about, content = state._refusal("PUT", "", headers) or (200, {"etag": '"1"'}, b"")
+                status, about, content = state._refusal("/", "", headers) or (200, {"etag": '"1"'}, b"")
                 target = state.folder / unquote(self.path).lstrip("/")
                 if status == 200:
                     target.parent.mkdir(parents=True, exist_ok=True)

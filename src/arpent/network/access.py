@@ -26,6 +26,8 @@ class Asked:
     """With its signature."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """To be sent with it, to this host only."""
+    keeps_cookies: bool = False
+    """Whether the host's login is a way over another host and back, which ends with a cookie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ Matches = Annotated[tuple[Annotated[str, AfterValidator(_match)], ...], BeforeVa
 Secret = Annotated[str, AfterValidator(_secret)]
 """Where a secret is; the table never holds one."""
 Url = Annotated[str, AfterValidator(_web)]
+Host = Annotated[str, Field(max_length=256, pattern=r"^[a-z0-9.-]+(:[1-9]\d{0,4})?$")]
 Region = Annotated[str, AfterValidator(_region)]
 
 
@@ -93,8 +94,8 @@ class ArchiveSource(BaseModel):
     """S3: a profile of the AWS files."""
     s3_credentials_url: Url | None = None
     """S3: where Earthdata hands out keys for an hour, to whom `token`, `user` or `netrc` name."""
-    login_host: Word | None = None
-    """The host that `user` and `netrc` log in at for `s3_credentials_url`."""
+    login_host: Host | None = None
+    """The host (and port) that `user` and `netrc` log in at, where others lead to it: Earthdata's way."""
     token: Secret | None = None
     """A bearer token."""
     token_url: Url | None = None
@@ -148,7 +149,8 @@ class ArchiveSource(BaseModel):
         """URLs that it names in full: those that a policy of where one may go can trust."""
         hosts = [one for one in self.match or () if not one.startswith("s3:") and "*" not in one]
         others = (self.endpoint, self.token_url, self.sas_url, self.s3_credentials_url)
-        return tuple(hosts) + tuple(url for url in others if url)
+        login = (f"https://{self.login_host}",) if self.login_host else ()
+        return (*hosts, *(url for url in others if url), *login)
 
 
 _KEYS = frozenset({"unsigned", "access_key", "secret_key", "session_token", "profile", "s3_credentials_url"})
@@ -174,6 +176,19 @@ class SourceTable:
                 if rank is not None and (best is None or rank > best[0]):
                     best = (rank, source)
         return None if best is None else best[1]
+
+    def login_at(self, url: str) -> ArchiveSource | None:
+        """The entry whose users log in at this host."""
+        parts = urlsplit(url)
+        scheme = f"{parts.scheme}:"
+        return next(
+            (
+                one
+                for one in self.sources
+                if one.login_host == parts.netloc and (one.match or ("",))[0].startswith(scheme)
+            ),
+            None,
+        )
 
     def extended(self, further: Iterable[ArchiveSource]) -> SourceTable:
         """With further entries."""

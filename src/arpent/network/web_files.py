@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
+from arpent.network.cookies import Cookies
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
@@ -90,6 +91,7 @@ class WebFiles:
         self._access = access or OpenAccess()
         self._retry_seconds = retry_seconds
         self.outages = Outages()
+        self._cookies = Cookies()
         self._options = {
             "num_pools": POOLS, "maxsize": CONNECTIONS,
             "timeout": Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS),
@@ -134,8 +136,9 @@ class WebFiles:
         hops, renewed = 0, False
         while hops <= MOST_HOPS:
             asked = self._access.request(url)  # of this hop: no key goes on to another host
-            response = self._ask(asked.url, {**headers, **asked.headers})
+            response = self._ask(asked.url, {**headers, **asked.headers, **self._cookies.of(asked)})
             try:
+                self._cookies.keep(asked, response.headers)
                 if response.status in _REFUSED and not renewed and self._access.refused(asked):
                     renewed = True
                     response.close()

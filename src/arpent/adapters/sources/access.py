@@ -36,16 +36,17 @@ class TableAccess:
         return (TableAccess, (self.table, self._policy))
 
     def request(self, url: str) -> Asked:
-        source = self.table.of(url)
+        source = self.table.of(url) or self.table.login_at(url)
         if source is None:
             return Asked(url=url)
         if source.sas_url is not None:
             return Asked(url=signed(url, self._token(source, url).get()))
-        login = self._login(source, url)
-        return Asked(url=url) if login is None else Asked(url=url, headers={"authorization": login.get()})
+        login, cookies = self._login(source, url), source.login_host is not None
+        headers = {} if login is None else {"authorization": login.get()}
+        return Asked(url=url, headers=headers, keeps_cookies=cookies)
 
     def refused(self, asked: Asked) -> bool:
-        source = self.table.of(asked.url)
+        source = self.table.of(asked.url) or self.table.login_at(asked.url)
         if source is None:
             return False
         if source.sas_url is not None:
@@ -99,7 +100,7 @@ class TableAccess:
 
     def _login(self, source: ArchiveSource, url: str) -> Renewed[str] | None:
         get = login_of(source, self._policy, url)
-        host = url.split("/", 3)[2] if source.netrc else ""
+        host = url.split("/", 3)[2] if source.netrc or source.login_host else ""
         return None if get is None else self._of((source.name, host), get)
 
     def _keys(self, source: ArchiveSource) -> Renewed[dict[str, Any]] | None:

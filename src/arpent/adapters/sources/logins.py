@@ -24,6 +24,10 @@ SHORTEST, DEFAULT = 1.0, 300.0
 def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Callable[[], TimedKey[str]] | None:
     """Who gets the Authorization header: the first kind that is set and there; None: nobody logs in. Raises
     AccessFailed if one is set and nothing is there."""
+    if source.login_host is not None and source.s3_credentials_url is None:
+        here = url.split("/", 3)[2] == source.login_host
+        if here or not is_there(source, "token"):
+            return _over_login_host(source, here=here)
     kinds: tuple[tuple[bool, bool, Callable[[], TimedKey[str]]], ...] = (
         (source.token is not None, is_there(source, "token"), partial(_bearer, source)),
         (source.token_url is not None, is_there(source, *_secrets(source)), partial(_openid, source, policy)),
@@ -38,6 +42,19 @@ def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Ca
     if found is None:
         raise AccessFailed(f"its source {source.name} cannot log in: set {missing(source)}")
     return found
+
+
+def _over_login_host(source: ArchiveSource, *, here: bool) -> Callable[[], TimedKey[str]] | None:
+    """User and password go to the host to log in at (`here`), and to no other; it gets nothing else."""
+    host = str(source.login_host)
+    pair = pair_of(source, host)
+    if pair is None and here:
+        return None
+    if pair is None:
+        raise AccessFailed(f"its source {source.name} cannot log in at {host}: set {missing(source)}")
+    if not here:
+        return None
+    return lambda: TimedKey(key=_header(*pair), seconds=REREAD_SECONDS)
 
 
 def missing(source: ArchiveSource) -> str:

@@ -264,6 +264,51 @@ def test_a_token_file_that_somebody_renews(opened: Opened, tmp_path: Path, monke
     assert (read(keys, f"{at.url}/image.tif") == PIXELS).all()
 
 
+@pytest.fixture
+def over(opened: Opened) -> tuple[Archive, Archive]:
+    """Protected files, and the host to log in at."""
+    at, login = opened(wants="cookie"), opened()
+    at.login, login.back = login.url, at.url
+    return at, login
+
+
+@pytest.mark.parametrize("way", ["user", "netrc"])
+def test_a_login_over_another_host_and_back(way: str, over: tuple[Archive, Archive], machine: None) -> None:
+    at, login = over
+    given: dict[str, Any] = {"netrc": True} if way == "netrc" else {"user": "env:USER_NAME", "password": "env:PASS"}
+    host = login.url.removeprefix("http://")
+    keys = access(mine={"match": at.url, "login_host": host, **given})
+    at.uses = 8  # then the cookie has ended, and the way is gone again
+    assert (read(keys, f"{at.url}/image.tif", requests=1) == PIXELS).all()
+    assert len(at.given) > 1
+    assert all("authorization" not in headers for _, headers in at.asked), "the password is for the host to log in at"
+    assert all("cookie" not in headers for _, headers in login.asked)
+    assert len(login.asked) == len(at.given)
+
+
+def test_a_token_is_not_shown_to_the_host_to_log_in_at(over: tuple[Archive, Archive]) -> None:
+    at, login = over
+    entry = {"match": at.url, "token": "env:TOKEN", "login_host": login.url.removeprefix("http://"), "netrc": True}
+    assert "the login of source mine is refused" in refused(access(mine=entry), f"{at.url}/image.tif")
+    assert [headers.get("authorization") for _, headers in login.asked] == [None] * len(login.asked)
+    assert at.asked[0][1]["authorization"] == "Bearer fixed"
+    at.wants = "bearer"
+    assert (read(access(mine=entry), f"{at.url}/image.tif") == PIXELS).all()
+
+
+def test_a_login_over_another_host_that_is_refused(
+    over: tuple[Archive, Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, login = over
+    entry = {"match": at.url, "login_host": login.url.removeprefix("http://"), "user": "env:USER_NAME",
+             "password": "env:PASS"}  # fmt: skip
+    monkeypatch.setenv("PASS", "wrong")
+    assert "the login of source mine is refused" in refused(access(mine=entry), f"{at.url}/image.tif")
+    monkeypatch.delenv("PASS")
+    assert "cannot log in at 127.0.0.1:" in (text := refused(access(mine=entry), f"{at.url}/image.tif"))
+    assert "the variable PASS" in text
+
+
 def test_keys_do_not_follow_a_redirect_to_another_host(opened: Opened) -> None:
     other, at = opened(), opened()
     at.status = 302
