@@ -11,6 +11,7 @@ from typing import Protocol
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Progress
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.request import Request
 
 
 class SortKey(StrEnum):
@@ -67,8 +68,8 @@ class Lease:
     """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
     """For an analysis: since when something it needs is unavailable; None: nothing is missing."""
-    body: str = field(default="", repr=False)
-    """The job's request as JSON, filled in before the lease travels to a worker, which has no database. May hold
+    request: Request | None = field(default=None, repr=False)
+    """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
     secrets."""
     owner: str = ""
     """Client id of the job's owner; for a partition it is filled in together with `body`."""
