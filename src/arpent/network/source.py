@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
@@ -166,7 +165,7 @@ class SourceTable:
 
     def of(self, url: str) -> ArchiveSource | None:
         """The entry whose match is the longest for this URL; a host or bucket in full beats one with `*`."""
-        place = _place(url)
+        place = _place(url) if self.sources else None
         if place is None:
             return None
         best: tuple[tuple[bool, int, int], ArchiveSource] | None = None
@@ -179,20 +178,13 @@ class SourceTable:
 
     def login_at(self, url: str) -> ArchiveSource | None:
         """The entry whose users log in at this host."""
+        if not any(source.login_host for source in self.sources) or _place(url) is None:
+            return None
         parts = urlsplit(url)
-        scheme = f"{parts.scheme}:"
-        return next(
-            (
-                one
-                for one in self.sources
-                if one.login_host == parts.netloc and (one.match or ("",))[0].startswith(scheme)
-            ),
-            None,
-        )
-
-    def extended(self, further: Iterable[ArchiveSource]) -> SourceTable:
-        """With further entries."""
-        return SourceTable((*self.sources, *further))
+        for source in self.sources:
+            if source.login_host == parts.netloc and (source.match or ("",))[0].startswith(f"{parts.scheme}:"):
+                return source
+        return None
 
 
 def _rank(match: str, place: _Place) -> tuple[bool, int, int] | None:

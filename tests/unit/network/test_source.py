@@ -77,3 +77,16 @@ def test_only_addresses_in_full_are_named() -> None:
         {"match": ["https://*.blobs.org", "https://a.org/x", "s3://b"], "sas_url": "http://127.0.0.1:9/sas"}
     )
     assert source.addresses == ("https://a.org/x", "http://127.0.0.1:9/sas")
+
+
+def test_a_login_has_a_host_of_its_own() -> None:
+    login = {"match": "https://data.org", "login_host": "login.org:8443", "netrc": True}
+    table = SourceTable((ArchiveSource.model_validate(login).named("mine"),))
+    for url in (
+        "http://login.org:8443/x",
+        "https://login.org/x",
+        "https://evil.org/login.org:8443",
+        "https://[broken/x",
+    ):
+        assert table.login_at(url) is None, url
+    assert table.login_at("https://login.org:8443/authorize?x=1") is table.sources[0]

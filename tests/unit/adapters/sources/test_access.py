@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from arpent.adapters.images.byte_source import ByteSources
+from arpent.adapters.images.gdal_fallback import GdalImage, gdal_header
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.sources import token_service
 from arpent.adapters.sources.access import TableAccess
@@ -120,6 +122,23 @@ def test_an_image_is_read(kind: str, opened: Opened, machine: None) -> None:
     assert len(at.given) == (kind in ENDING)
 
 
+@pytest.mark.parametrize("kind", ["signature", "oidc", "earthdata"])
+def test_gdal_reads_by_the_same_keys(kind: str, opened: Opened, tmp_path: Path) -> None:
+    """Its bytes come from our own client, in this process and in one that reads headers."""
+    for folder in ("", "account/container", "bucket"):
+        write(tmp_path / folder / "image.tif", PIXELS % 4096, nbits=12, tiled=True, blockxsize=64, blockysize=64)
+    at = opened()
+    entry, at.wants, href = kinds(at)[kind]
+    keys = access(mine=entry)
+    sources = ByteSources(access=keys)
+    image = GdalImage(href, sources)
+    assert (image.read(Block(level=0, row=1, column=2), 0) == (PIXELS % 4096)[64:128, 128:192]).all()
+    image.close()
+    sources.close()
+    assert gdal_header(None, pickle.loads(pickle.dumps(keys)), href).width == 640
+    assert (read(keys, href) == PIXELS % 4096).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_its_source_it_is_refused(kind: str, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     at = opened()
@@ -179,7 +198,8 @@ def test_a_container_that_is_not_managed_is_open(opened: Opened) -> None:
     assert (read(keys, f"{at.url}/account/unknown/image.tif") == PIXELS).all()
 
 
-def test_too_many_requests_are_waited_for(opened: Opened) -> None:
+def test_too_many_requests_are_waited_for(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_service, "BACKOFF", 0.01)
     at = opened(wants="signature")
     at.token_faults = [(429, {"retry-after": "1"}), (503, {}), (429, {"retry-after": "0"})]
     keys = access(mine={"match": at.url, "sas_url": f"{at.url}/sas"})
