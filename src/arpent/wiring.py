@@ -318,7 +318,7 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
         if amounts:
             counters.add(amounts)
     except DatabaseRefused:
-        log.exception("What the runner counted cannot be stored: %s", dict(amounts))
+        log.exception("The runner's metrics cannot be stored: %s", dict(amounts))
     except BaseException:
         run_metrics.put_back(amounts)
         raise

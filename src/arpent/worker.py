@@ -245,11 +245,13 @@ def check_places(settings: Settings) -> None:
         if (value := os.environ.get(variable)) and not form.fits(value):
             raise InvalidSetting(f"{variable} must {form.words}")  # the value is not shown: it may be a secret
     if (account := os.environ.get(ACCOUNT)) and not Path(account).is_file():
-        raise InvalidSetting(f"{ACCOUNT} names {account}, which is no file: name a service account's, or unset it")
+        raise InvalidSetting(
+            f"{ACCOUNT} names {account}, which is not a file: name the file of a service account, or unset it"
+        )
     if settings.buckets is not None:
         above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
         if not above.is_dir():
-            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is no folder: make it, or name another")
+            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
     access_of(settings)
     default, others = catalog_addresses(settings)
     named = {"ARPENT_CATALOG": default} if default else {}
@@ -257,6 +259,6 @@ def check_places(settings: Settings) -> None:
     for name, address in named.items():
         if (path := catalog_path(address)) is not None and not path.exists():
             raise InvalidSetting(
-                f"{name} names {address}, which is not there: it must be a folder or file of STAC items, the URL of a "
-                f"STAC API, or one of {', '.join(presets())}"
+                f"{name} names {address}, which does not exist: it must be a folder or file of STAC items, the URL of "
+                f"a STAC API, or one of {', '.join(presets())}"
             )

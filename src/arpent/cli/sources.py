@@ -60,7 +60,7 @@ class Wish:
 
     @classmethod
     def of(cls, collection: str | None, at: str | None, start: str, end: str) -> Wish:
-        """Raises InvalidRequest."""
+        """The options as a wish. Raises InvalidRequest if one of them cannot be read."""
         try:
             place = None if at is None else tuple(float(part) for part in at.split(","))
         except ValueError:

@@ -14,7 +14,7 @@ MOST_HOSTS = 1024
 
 
 class Outages:
-    """Thread-safe."""
+    """Since when each host has failed. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

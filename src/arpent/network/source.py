@@ -102,13 +102,13 @@ class ArchiveSource(BaseModel):
     client_id: Word | None = None
     """With `token_url`; no secret."""
     client_secret: Secret | None = None
-    """With `token_url`."""
+    """The secret of `client_id` at `token_url`."""
     scope: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """With `token_url`: what is asked for."""
     user: Secret | None = None
     """Basic authentication, with `password`."""
     password: Secret | None = None
-    """With `user`."""
+    """The password of `user`."""
     netrc: bool | None = None
     """Basic authentication by the machine's netrc file."""
     sas_url: Url | None = None
@@ -158,7 +158,7 @@ _LOGINS = frozenset({"token", "token_url", "client_id", "client_secret", "scope"
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """The entries."""
+    """The entries of all archives, asked by URL."""
 
     sources: tuple[ArchiveSource, ...] = ()
     """Each with a name and a match."""

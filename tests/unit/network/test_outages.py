@@ -79,7 +79,7 @@ def test_a_search_of_an_api_that_failed_for_long_is_brief(monkeypatch: pytest.Mo
         api.faults = [503]
         with pytest.raises(CatalogUnavailable, match="does not answer"):
             catalog.search(collection, month, box)
-        with pytest.raises(CatalogUnavailable, match=r"no whole answer in 0\.01 s"):
+        with pytest.raises(CatalogUnavailable, match=r"no complete answer within 0\.01 s"):
             catalog.search(collection, month, box)
         monkeypatch.setattr(catalogs, "BRIEF_SECONDS", 10.0)
         assert len(catalog.search(collection, month, box)) == 1

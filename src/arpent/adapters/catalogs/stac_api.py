@@ -118,7 +118,9 @@ class ApiCatalog:
             ) as error:  # fmt: skip
                 refused = _refusal(error)
                 if isinstance(refused, EgressRefused):
-                    raise CatalogUnavailable(f"The catalogue {self._host} leads elsewhere: {refused}.") from error
+                    raise CatalogUnavailable(
+                        f"The catalogue {self._host} leads to an address that may not be reached: {refused}."
+                    ) from error
                 if refused is not None:
                     raise CatalogUnavailable(
                         f"The catalogue {self._host} may not be asked: {refused}.", transient=refused.transient
@@ -205,10 +207,10 @@ class ApiCatalog:
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
             return CatalogUnavailable(
                 f"The catalogue {self._host} cannot be found: its name does not resolve. Set `catalog` to a host that"
-                " does, or mend the name service.", transient=True,
+                " does, or correct the name service.", transient=True,
             )  # fmt: skip
         if deadline.passed:
-            reason = f"no whole answer in {deadline.seconds:g} s"
+            reason = f"no complete answer within {deadline.seconds:g} s"
             return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
         if isinstance(error, _WebPage):
             advice = self._access.advice(self._url, "login")

@@ -105,7 +105,7 @@ class ByteSources:
                 file = self._file(path)
                 status = file.stat()
                 if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
-                    raise EgressRefused("it is no plain file")
+                    raise EgressRefused("it is not a regular file")
                 version = _version_of(status)
                 first = bytes(_local(file, [(0, _HEAD)], version)[0])
             else:
@@ -149,10 +149,10 @@ class ByteSources:
             piece = self._web.piece(href, *span)
             return piece.content, (piece.tag, piece.modified, piece.size)
         if parts.scheme == "file":
-            raise EgressRefused("its catalogue is an API, whose items name no files of this machine")
+            raise EgressRefused("its catalogue is an API, whose items may not name files of this machine")
         if parts.scheme != "s3" or not BUCKET.fits(parts.netloc):
-            kind = "address that images are read from; use a path, https or s3"
-            raise EgressRefused(f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]} is not a kind of {kind}")
+            place = f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]}"
+            raise EgressRefused(f"images are not read from {place}; use a path, https or s3")
         return self._object(href, parts.netloc, unquote(parts.path).lstrip("/"), span)
 
     def _object(self, href: str, bucket: str, key: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
@@ -329,12 +329,12 @@ def _unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnrea
 
 
 def _told(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
-    """The same in words, and whether another try may help: the first row that applies."""
+    """The error in words, and whether another try may help: the first row that applies."""
     said = answer_of(error)
     answer = error.answer if isinstance(error, Denied) else said.code
     code = error.status if isinstance(error, NoAnswer) else said.status
     advice = access.advice(href, answer or str(code))
-    credentials = "may not be read with the credentials at hand"
+    credentials = "may not be read with the available credentials"
     shown = f" ({answer})" if answer not in ("region", "keys", "") else ""
     refused = isinstance(error, PermissionError) or said.denied or said.misplaced
     local = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
@@ -347,7 +347,7 @@ def _told(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]
         (refused, f"{credentials}{shown}: {advice or 'see `sources` and the AWS_* variables'}", False),
         (
             isinstance(error, NotSupportedError | NoRanges),
-            "cannot be read in parts: its server does not answer range requests", False,
+            "cannot be read in parts: its server does not support range requests", False,
         ),
         (not isinstance(error, BaseError | NoAnswer), f"cannot be read: {local}", False),
         (code > 0, f"cannot be read: its server answered {code}{more}", not 400 <= code < 500 or code in _PASSING),

@@ -26,7 +26,7 @@ class Preset:
 
 @cache
 def presets() -> Mapping[str, Preset]:
-    """By name."""
+    """The archives that have a name, by that name."""
     told = tomllib.loads(files("arpent.adapters.sources").joinpath("presets.toml").read_text("utf-8"))
     return {
         name: Preset(

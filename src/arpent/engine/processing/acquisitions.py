@@ -50,7 +50,7 @@ class IntervalAcquisitions:
     """One interval, with the acquisitions of each input of the script."""
 
     interval: Interval
-    """The interval."""
+    """Interval of the acquisitions."""
     inputs: tuple[Acquisitions, ...]
     """Per input; none if there is an error."""
     error: Exception | None = None
@@ -111,7 +111,7 @@ def _acquired(
     except Exception as error:
         if (fault := environment_fault(error)) is not None:
             raise fault from error
-        log.exception("The acquisitions of an interval cannot be told")
+        log.exception("The acquisitions of an interval cannot be determined")
         return IntervalAcquisitions(interval=interval, inputs=(), error=error)
 
 
