@@ -73,6 +73,11 @@ def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def table_entry(value: object) -> object:
+    """A variable holds an entry of a table as JSON."""
+    return parsed(value) if isinstance(value, str) else value
+
+
 def parsed(text: str) -> object:
     """The text as JSON, or else the text itself."""
     try:

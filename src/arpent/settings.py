@@ -19,7 +19,8 @@ from arpent.domain.errors import InvalidSetting
 from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import Policy
 from arpent.network.policy import is_entry
-from arpent.setting_values import SHORTEST_KEY, address, each, job_database, listed, long_key, parsed
+from arpent.network.source import ArchiveSource
+from arpent.setting_values import SHORTEST_KEY, address, each, job_database, listed, long_key, parsed, table_entry
 
 PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
@@ -45,6 +46,7 @@ Hosts = Annotated[
 ]
 Grants = Annotated[tuple[Annotated[str, each(is_grant, "bucket, bucket/prefix or *")], ...], BeforeValidator(listed)]
 Address = Annotated[Text, AfterValidator(address)]
+SourceEntry = Annotated[ArchiveSource, BeforeValidator(table_entry)]
 
 
 class Settings(BaseModel):
@@ -58,10 +60,17 @@ class Settings(BaseModel):
     """Database of the jobs: sqlite:///file or postgresql://user:password@host/name."""
     buckets: Path | None = Field(None, description="a folder")
     """Folder in place of S3: s3://name/key is folder/name/key. Unset: real S3, with the AWS_* variables."""
-    catalog: Address | None = Field(None, description="the URL of a STAC API, earth-search, or a folder or file")
-    """A STAC API URL, `earth-search`, or a folder or file of STAC items."""
+    catalog: Address | None = Field(
+        None, description="the URL of a STAC API, an archive such as earth-search, or a folder or file"
+    )
+    """A STAC API URL, the name of an archive (`earth-search`), or a folder or file of STAC items."""
     catalogs: dict[str, Address] = Field(default_factory=dict, description='catalogues by collection: {"dem": "./dem"}')
     """Another catalogue for one collection: id → URL or folder."""
+    sources: dict[str, SourceEntry] = Field(
+        default_factory=dict,
+        description='archives by name: {"minio": {"match": "s3://results", "endpoint": "http://…"}}',
+    )
+    """How hosts and buckets are opened, see docs/archives.md; an entry with the name of a preset's changes that one."""
     bucket_grants: dict[str, Grants] = Field(
         default_factory=dict, description='buckets by client: {"ID": ["fields", "results/ID"], "*": ["shared"]}'
     )
@@ -133,8 +142,8 @@ class Settings(BaseModel):
     """Limits of a job's life, see docs/settings.md."""
 
 
-TABLES = ("policy", "catalogs", "bucket_grants")
-"""Settings that hold further ones; entries of `catalogs` and `bucket_grants` may have any name."""
+TABLES = ("policy", "catalogs", "bucket_grants", "sources")
+"""Settings that hold further ones; entries of all but `policy` may have any name."""
 KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
 """Type in JSON schema → word for messages."""
 _SCHEMA = Settings.model_json_schema()
@@ -300,7 +309,7 @@ def _schema(place: Place) -> dict[str, Any]:
     """The JSON schema of a setting, without the null of an optional one; {} if there is none."""
     if place[0] == "catalogs" and len(place) == 2:
         place = ("catalog",)
-    if place[0] == "bucket_grants":
+    if place[0] in ("bucket_grants", "sources"):
         place = place[:1]
     properties = _SCHEMA["$defs"]["Policy"]["properties"] if place[0] == "policy" else _SCHEMA["properties"]
     schema: dict[str, Any] = properties.get(place[-1], {})
@@ -332,7 +341,22 @@ def _translated(error: ValidationError, found: _Found) -> Iterator[str]:
         loc = tuple(str(step) for step in detail["loc"])
         place = next(place for place in (loc[:2], loc[:1]) if place in found)
         reason = detail["ctx"]["error"] if detail["type"] == "value_error" else None
+        if place[0] == "sources":
+            yield _source_fault(found[place].name, loc[2:3], str(reason or detail["msg"]))
+            continue
         yield _fault(place, found[place], f" ({reason})" if reason else "")
+
+
+def _source_fault(name: str, field: Place, reason: str) -> str:
+    """What is wrong with a field of a source; its value is not shown, for somebody may have written a secret."""
+    if not field:
+        return f"{name}: {reason}"
+    if field[0] not in ArchiveSource.model_fields or field[0] == "name":
+        near = get_close_matches(field[0], ArchiveSource.model_fields, 1, 0.6)
+        return f"{name} has `{field[0]}`, which is no setting of a source" + (
+            f"; did you mean {near[0]}?" if near else ""
+        )
+    return f"{name}: `{field[0]}` is wrong: {reason}"
 
 
 def _fault(place: Place, entry: _Entry, reason: str = "") -> str:

@@ -62,6 +62,7 @@ from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
+    access_of,
     answer_search,
     answer_statistics,
     check_batch,
@@ -218,7 +219,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     reading = feature_processes(settings)
     # One client of its own: headers never wait for a place among the files of a client's features.
     apart = partial(ApartImage, partial(reading.submit, HEADERS, seconds=HEADER_SECONDS))
-    reader = CogReader(unusual=apart, policy=egress_policy(settings))
+    reader = CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
 
     def analyse_job(job: Job) -> Analysis:
         services = services_for(job.owner, settings)

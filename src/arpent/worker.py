@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from arpent.adapters.catalogs.routing import catalog_path, catalog_url, open_catalog
+from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.geopackage import read_feature, read_features
@@ -22,6 +22,8 @@ from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
+from arpent.adapters.sources.access import TableAccess
+from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
@@ -37,6 +39,7 @@ from arpent.engine.statistics import statistics
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
+from arpent.network.source import SourceTable
 from arpent.settings import Settings
 from arpent.wire.explanation import render_explanation
 from arpent.wire.request.body import SentBody
@@ -139,8 +142,8 @@ def _services(serialised: str) -> Services:
     policy = egress_policy(settings)
     return Services(
         objects=objects(settings),
-        catalog=open_catalog(settings.catalog, settings.catalogs, policy),
-        reader=CogReader(policy=policy),
+        catalog=open_catalog(*catalog_addresses(settings), policy, access_of(settings)),
+        reader=CogReader(policy=policy, access=access_of(settings)),
         runtime=script_runtime(settings),
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
@@ -167,14 +170,33 @@ def grants(client: str, settings: Settings) -> BucketGrants:
     return grants_of(allowed, client, folder=settings.buckets is not None)
 
 
+def catalog_addresses(settings: Settings) -> tuple[str | None, dict[str, str]]:
+    """URLs and folders of the catalogue and of those of some collections, in place of the names of archives."""
+    others = {collection: catalog_address(address) for collection, address in settings.catalogs.items()}
+    return (catalog_address(settings.catalog) if settings.catalog else None), others
+
+
+def access_of(settings: Settings) -> TableAccess:
+    """The keys of every source; one for all of a process. Raises InvalidSetting."""
+    named = [address for address in (settings.catalog, *settings.catalogs.values()) if address]
+    return _access(source_table(settings.sources, named), egress_policy(settings))
+
+
+@lru_cache(maxsize=4)
+def _access(table: SourceTable, policy: EgressPolicy) -> TableAccess:
+    return TableAccess(table, policy)
+
+
 def egress_policy(settings: Settings) -> EgressPolicy:
     """Where items may lead: to hosts and folders that the settings and the machine's variables name, and to public
     hosts."""
-    catalogs = [address for address in (settings.catalog, *settings.catalogs.values()) if address]
+    default, others = catalog_addresses(settings)
+    catalogs = [address for address in (default, *others.values()) if address]
     paths = [path for path in map(catalog_path, catalogs) if path is not None]
     return policy_of(
         addresses=(
-            *(url for url in map(catalog_url, catalogs) if is_web_address(url)),
+            *(address for address in catalogs if is_web_address(address)),
+            *(address for source in settings.sources.values() for address in source.addresses),
             *(os.environ[name] for name in STORES if is_web_address(os.environ.get(name, ""))),
         ),
         folders=(str(path.parent if path.is_file() else path) for path in paths),
@@ -212,7 +234,7 @@ def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
 def objects(settings: Settings, client: str = LOCAL) -> ObjectStore:
     """The store of buckets: a folder, or real buckets."""
     if settings.buckets is None:
-        return CloudObjects()
+        return CloudObjects(access=access_of(settings))
     return FolderObjects(Path(client_folder(str(settings.buckets), client)))
 
 
@@ -238,11 +260,13 @@ def check_places(settings: Settings) -> None:
         above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
         if not above.is_dir():
             raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
-    named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
-    named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
+    access_of(settings)
+    default, others = catalog_addresses(settings)
+    named = {"ARPENT_CATALOG": default} if default else {}
+    named |= {f"ARPENT_CATALOGS ({name})": address for name, address in others.items()}
     for name, address in named.items():
         if (path := catalog_path(address)) is not None and not path.exists():
             raise InvalidSetting(
                 f"{name} names {address}, which does not exist: it must be a folder or file of STAC items, the URL of "
-                "a STAC API, stac-geoparquet, or earth-search"
+                f"a STAC API, stac-geoparquet, or one of {', '.join(presets())}"
             )

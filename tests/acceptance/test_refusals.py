@@ -60,7 +60,9 @@ def test_no_command_is_left_out() -> None:
         for name, command in groups.items()
         for inner in getattr(command, "commands", [""])
     }
-    tried = {" ".join(words[:2]) if words[0] in ("client", "script") else words[0] for words in COMMANDS.values()}
+    tried = {
+        " ".join(words[:2]) if words[0] in ("client", "script", "sources") else words[0] for words in COMMANDS.values()
+    }
     assert names - tried == {"version"}
 
 
@@ -131,6 +133,9 @@ PLACES: list[tuple[str, dict[str, str], list[str]]] = [
     ("explain", {"BUCKETS": "absent"}, ["ARPENT_BUCKETS", "absent"]),
     ("collections", {"COLLECTIONS": "absent"}, ["ARPENT_COLLECTIONS", "absent"]),
     ("collections", {"COLLECTIONS": "ndvi.js"}, ["ARPENT_COLLECTIONS", "ndvi.js"]),
+    ("sources", {"CATALOG": "absent"}, ["ARPENT_CATALOG", "absent"]),
+    ("list", {"SOURCES": '{"mine": {"unsigned": true}}'}, ["`sources.mine`", "`match`"]),
+    ("serve", {"SOURCES": '{"mine": {"unsigned": true}}'}, ["`sources.mine`", "`match`"]),
     ("check", {"COLLECTIONS": "absent"}, ["ARPENT_COLLECTIONS", "absent"]),
 ]
 

@@ -33,6 +33,8 @@ COMMANDS: dict[str, list[str]] = {
     "demo": ["demo", "--folder", "new"],
     "migrate": ["migrate"],
     "collections": ["collections"],
+    "sources": ["sources", "check"],
+    "list": ["sources", "list"],
     "check": ["script", "check", "ndvi.js"],
     "script": ["script", "run", "ndvi.js", "--on", "{}"],
     "sandbox": ["script", "sandbox"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from arpent.settings import CONFIG, FILE, TRACEBACK, Settings, load, variables
 OTHERS = {
     "ARPENT_DATABASE_URL": "sqlite:///other.db", "ARPENT_BUCKETS": "./buckets", "ARPENT_CATALOG": "earth-search",
     "ARPENT_CATALOGS": '{"dem": "./dem"}', "ARPENT_COLLECTIONS": "./collections", "ARPENT_HOST": "0.0.0.0",
-    "ARPENT_BUCKET_GRANTS": '{"*": ["shared"]}',
+    "ARPENT_BUCKET_GRANTS": '{"*": ["shared"]}', "ARPENT_SOURCES": '{"minio": {"match": "s3://results"}}',
     "ARPENT_REACHABLE": "images.local, 10.0.0.5:9000,/data/imagery",
     "ARPENT_PORT": "0", "ARPENT_EXECUTOR": "dask+tls://host:8786", "ARPENT_INSECURE_TRANSPORT": "true",
     "ARPENT_TRUST_FORWARDED": "true", "ARPENT_PUBLIC_METRICS": "true", "ARPENT_TOKEN_SECONDS": "60",
@@ -88,6 +89,29 @@ def test_tables_as_json_and_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARPENT_CATALOGS", '{"dem": "c", "more": "d"}')
     monkeypatch.setenv("ARPENT_CATALOGS__LAST", "e")
     assert load().catalogs == {"dem": "c", "byoc": "b", "more": "d", "last": "e"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"match": "s3://b", "acess_key": "TOPSECRET"}, "no setting of a source; did you mean access_key?"),
+        ({"match": "s3://b", "token": "TOPSECRET"}, "`token` is wrong: write where it is, not itself"),
+        ({"match": "s3://b", "name": "x"}, "has `name`, which is no setting"), ("TOPSECRET", "valid dictionary"),
+        ({"match": "s3://b", "user": "env:TOPSECRET"}, "`user` and `password` belong together"),
+    ],
+)  # fmt: skip
+def test_a_source_is_told_by_its_field_and_never_shown(
+    entry: object, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARPENT_SOURCES", json.dumps({"mine": entry}))
+    text = refused()
+    assert "'mine' in ARPENT_SOURCES" in text
+    assert words in text
+    assert "TOPSECRET" not in text
+    monkeypatch.delenv("ARPENT_SOURCES")
+    monkeypatch.setenv("ARPENT_SOURCES__MINE", json.dumps(entry))
+    assert words in refused()
+    assert "TOPSECRET" not in refused()
 
 
 def test_settings_of_the_code_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
+sources_app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
+app.add_typer(sources_app, name="sources")
 app.add_typer(script_app, name="script")
 app.add_typer(catalog_app, name="catalog")
 
@@ -183,6 +185,34 @@ def client_add(
         typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
     else:
         typer.echo(f"client id      {client_id}\nclient secret  {secret}\nKeep the secret: it is stored hashed.")
+
+
+@sources_app.command("list")
+def sources_list(as_json: JsonOption = False) -> None:
+    """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
+    from arpent.cli.sources import told
+
+    lines = told(_settings())
+    typer.echo(json.dumps({"data": lines}) if as_json else "\n".join(f"{name}\t{what}" for name, what in lines.items()))
+
+
+@sources_app.command("check")
+def sources_check(
+    collection: Annotated[str | None, typer.Option(help="Search for this one; else for any that is known.")] = None,
+    at: Annotated[str | None, typer.Option(help="Longitude and latitude, as 11.35,46.5.")] = None,
+    start: Annotated[str, typer.Option("--from", help="ISO instant.")] = "2024-06-01T00:00:00Z",
+    end: Annotated[str, typer.Option("--to", help="ISO instant.")] = "2024-08-01T00:00:00Z",
+    as_json: JsonOption = False,
+) -> None:
+    """Try each catalogue (a search, one header, one block) and each source (its keys), and say what is missing."""
+    from arpent.cli.sources import Wish, attempts
+
+    well = True
+    for attempt in attempts(_settings(), Wish.of(collection, at, start, end)):
+        well &= attempt.well
+        typer.echo(attempt.as_json if as_json else attempt.line)
+    if not well:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -17,7 +17,10 @@ from urllib.parse import quote, urljoin, urlsplit
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
+from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
+from arpent.network.cookies import Cookies
+from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
 POOLS = 64
@@ -32,6 +35,7 @@ PAUSE, LONGEST_PAUSE = 0.1, 15.0
 _PIECE = 1 << 20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
+_REFUSED = (401, 403)
 _SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _SAFE = "/%:@!$&'()*+,;=~-._"
 """Characters of a path that are sent unchanged; others are percent-encoded."""
@@ -40,6 +44,14 @@ _HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}
 
 class NoRanges(Exception):
     """The server does not support requests for ranges."""
+
+
+class Denied(PermissionError):
+    """The server gives this to others only; `answer`: its status, or `login` for a page to log in at."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(answer)
+        self.answer = answer
 
 
 class NoAnswer(Exception):
@@ -72,10 +84,14 @@ class Piece:
 class WebFiles:
     """Reads byte ranges over http(s). Thread-safe; keeps connections open."""
 
-    def __init__(self, policy: EgressPolicy | None, retry_seconds: float) -> None:
-        """`policy`: where files may lie; None: anywhere. `retry_seconds`: how long a failing server is retried."""
+    def __init__(self, policy: EgressPolicy | None, retry_seconds: float, access: SourceAccess | None = None) -> None:
+        """`policy`: where files may lie; None: anywhere. `retry_seconds`: how long a failing server is retried.
+        `access`: the keys of each host."""
         self._policy = policy
+        self._access = access or OpenAccess()
         self._retry_seconds = retry_seconds
+        self.outages = Outages()
+        self._cookies = Cookies()
         self._options = {
             "num_pools": POOLS, "maxsize": CONNECTIONS,
             "timeout": Timeout(connect=CONNECT_SECONDS, read=SILENT_SECONDS),
@@ -86,17 +102,25 @@ class WebFiles:
         self._lock = Lock()
 
     def piece(self, url: str, start: int, end: int) -> Piece:
-        """The bytes from `start` up to `end`. Raises EgressRefused, FileNotFoundError, PermissionError, NoRanges,
+        """The bytes from `start` up to `end`. Raises EgressRefused, AccessFailed, FileNotFoundError, Denied, NoRanges,
         NoAnswer."""
-        until, tries = time.monotonic() + self._retry_seconds, 0
+        until, tries, host = time.monotonic() + self._retry_seconds, 0, urlsplit(url).netloc
         while True:
             tries += 1
             try:
-                return self._once(url, start, end)
+                with self._access.place(url):
+                    piece = self._once(url, start, end)
+                self.outages.answered(host)
+                return piece
             except (HTTPError, OSError, NoAnswer) as error:
                 if isinstance(error, FileNotFoundError | PermissionError):
+                    self.outages.answered(host)
                     raise
                 trouble = error if isinstance(error, NoAnswer) else NoAnswer()
+            if trouble.passing:
+                self.outages.failed(host)
+            if self.outages.is_long(host):
+                raise trouble
             pause = min(PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
             if not trouble.passing or tries >= TRIES or time.monotonic() + pause > until:
                 raise trouble
@@ -109,19 +133,26 @@ class WebFiles:
 
     def _once(self, url: str, start: int, end: int) -> Piece:
         headers = {**_HEADERS, "range": f"bytes={start}-{end - 1}"}
-        for _ in range(MOST_HOPS + 1):
-            response = self._ask(url, headers)
+        hops, renewed = 0, False
+        while hops <= MOST_HOPS:
+            asked = self._access.request(url)  # of this hop: no key goes on to another host
+            response = self._ask(asked.url, {**headers, **asked.headers, **self._cookies.of(asked)})
             try:
+                self._cookies.keep(asked, response.headers)
+                if response.status in _REFUSED and not renewed and self._access.refused(asked):
+                    renewed = True
+                    response.close()
+                    continue
                 if response.status not in _REDIRECTS:
                     return _read(response, start, end)
-                following = urljoin(url, response.headers.get("location", ""))
+                following = urljoin(asked.url, response.headers.get("location", ""))
                 response.drain_conn() if response.headers.get("content-length") == "0" else response.close()
             except BaseException:
                 response.close()
                 raise
             if url.startswith("https:") and not following.startswith("https:"):
                 raise EgressRefused("its server redirects from https to an address without encryption")
-            url = following
+            url, hops = following, hops + 1
         raise EgressRefused(f"its server redirects more than {MOST_HOPS} times")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
@@ -157,9 +188,11 @@ class WebFiles:
 def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
     if response.status in (404, 410):
         raise FileNotFoundError
-    if response.status in (401, 403):
-        raise PermissionError
+    if response.status in _REFUSED:
+        raise Denied(str(response.status))
     if response.status == 200:
+        if "html" in response.headers.get("content-type", ""):
+            raise Denied("login")
         raise NoRanges
     if response.status != 206:
         raise NoAnswer(response.status)

@@ -22,6 +22,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Asset, Item
 from arpent.domain.interval import Interval
+from arpent.network.access import OpenAccess, SourceAccess
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,19 @@ _told: set[str] = set()
 
 
 def read_items(
-    documents: Iterable[tuple[Document, str]], collection: Collection, *, folder: bool = False
+    documents: Iterable[tuple[Document, str]],
+    collection: Collection,
+    *,
+    folder: bool = False,
+    access: SourceAccess | None = None,
 ) -> Iterator[Item]:
     """The collection's items among these (document, source). An item that breaks the STAC specification is left out and
-    named in the log. `folder`: as in `belongs`."""
+    named in the log. `folder`: as in `belongs`; `access`: which alternate of an asset is read."""
     for document, source in documents:
         try:
             with panics_as_errors():
-                item = read_item(document, collection, source) if belongs(document, collection, folder=folder) else None
+                ours = belongs(document, collection, folder=folder)
+                item = read_item(document, collection, source, access) if ours else None
         except Exception as error:
             name = document.get("id") if isinstance(document, dict) else None
             known = isinstance(error, CatalogUnavailable)
@@ -91,7 +97,7 @@ def told_times(collection: Collection, interval: Interval) -> tuple[float, float
     return interval.start.timestamp() - slack, interval.end.timestamp() + slack
 
 
-def read_item(document: Document, collection: Collection, source: str) -> Item:
+def read_item(document: Document, collection: Collection, source: str, access: SourceAccess | None = None) -> Item:
     """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
     and field, if it breaks the STAC specification."""
     own = cleaned(dict(properties(document)))
@@ -113,7 +119,7 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
             cloud_cover=_percentage(cloud_cover),
             footprint=footprint.ground,
             likely=footprint.likely,
-            assets=_assets(document, collection, source, first),
+            assets=_assets(document, collection, source, first, access or OpenAccess()),
             variant=variant_of(document, collection),
             properties=own,
             href=source,
@@ -144,19 +150,31 @@ def absolute(href: str, source: str) -> str:
     return plain if "%" not in href or os.path.exists(plain) else os.path.normpath(os.path.join(folder, unquote(href)))
 
 
-def _assets(document: Document, collection: Collection, source: str, instant: datetime) -> dict[str, Asset]:
+def _assets(
+    document: Document, collection: Collection, source: str, instant: datetime, access: SourceAccess
+) -> dict[str, Asset]:
     assets = {}
     variant = variant_of(document, collection)
     for name, band in collection.bands.items():
         asset = None if band.join else _asset(document, band, variant)
         if asset is not None:
             assets[name] = Asset(
-                href=absolute(clean(str(asset["href"])), source),
+                href=_href(asset, source, access),
                 harmonization=offset(collection, document, asset) if band.harmonized else 0.0,
                 calibrations=calibrations(collection, band, document, asset, instant),
                 no_data=told_no_data(asset, band.index),
             )
     return assets
+
+
+def _href(asset: Document, source: str, access: SourceAccess) -> str:
+    """Where the asset is read: at its `href`, or at the alternate that the archive's source prefers."""
+    href = absolute(clean(str(asset["href"])), source)
+    named, wanted = asset.get("alternate"), access.alternate(href)
+    other = named.get(wanted) if isinstance(named, dict) and wanted else None
+    if isinstance(other, dict) and isinstance(other.get("href"), str):
+        return absolute(clean(other["href"]), source)
+    return href
 
 
 def _asset(document: Document, band: Band, variant: str) -> Document | None:

@@ -17,48 +17,41 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
+from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
-
-ALIASES = {"earth-search": "https://earth-search.aws.element84.com/v1"}
-"""Short names of public catalogues."""
 
 
 def open_catalog(
-    address: str | None, others: Mapping[str, str] | None = None, policy: EgressPolicy | None = None
+    address: str | None,
+    others: Mapping[str, str] | None = None,
+    policy: EgressPolicy | None = None,
+    access: SourceAccess | None = None,
 ) -> Catalog:
     """The catalogue at `address` (setting `catalog`), and others for some collections (setting `catalogs`: id →
     address).
 
-    An address is an alias, an http(s) URL of a STAC API, a folder or file of items, or stac-geoparquet: a file, its
-    URL, a folder of files, or an s3 prefix. `policy`: where links and redirects may lead; None: anywhere. Nothing is
-    read yet.
+    An address is an http(s) URL of a STAC API, a folder or file of items, or stac-geoparquet: a file, its URL, a folder
+    of files, or an s3 prefix. `policy`: where links and redirects may lead; None: anywhere. `access`: the keys of each
+    host and bucket, and which alternate of an asset is read. Nothing is read yet.
     """
     return RoutedCatalog(
-        default=_opened(address, policy) if address else None,
-        others={identity: _opened(other, policy) for identity, other in (others or {}).items()},
+        default=_opened(address, policy, access) if address else None,
+        others={identity: _opened(other, policy, access) for identity, other in (others or {}).items()},
     )
 
 
 def catalog_path(address: str) -> Path | None:
-    """The folder or file of an address; None if it is an alias or a URL."""
-    if address in ALIASES or address.startswith(("http://", "https://", "s3://")):
-        return None
-    return Path(address.removeprefix("file://"))
+    """The folder or file of an address; None if it is a URL."""
+    return None if address.startswith(("http://", "https://", "s3://")) else Path(address.removeprefix("file://"))
 
 
-def catalog_url(address: str) -> str:
-    """The URL of an address that is not a folder or file."""
-    return ALIASES.get(address, address)
-
-
-def _opened(address: str, policy: EgressPolicy | None) -> Catalog:
+def _opened(address: str, policy: EgressPolicy | None, access: SourceAccess | None) -> Catalog:
     path = catalog_path(address)
-    if path is not None:
-        return GeoParquetCatalog(str(path), policy) if _is_parquet(path) else FolderCatalog(path)
-    url = catalog_url(address)
-    if url.startswith("s3://") or urlsplit(url).path.endswith(SUFFIXES):
-        return GeoParquetCatalog(url, policy)
-    return ApiCatalog(url, policy=policy)
+    if path is not None and not _is_parquet(path):
+        return FolderCatalog(path, access=access)
+    if path is not None or address.startswith("s3://") or urlsplit(address).path.endswith(SUFFIXES):
+        return GeoParquetCatalog(str(path or address), policy, access=access)
+    return ApiCatalog(address, policy=policy, access=access)
 
 
 def _is_parquet(path: Path) -> bool:
@@ -91,7 +84,7 @@ class RoutedCatalog:
         if catalog is None:
             raise CatalogUnavailable(
                 f"No catalogue is set for {collection.id}: set `catalog` (ARPENT_CATALOG) to a folder of STAC items, "
-                "a STAC API, or earth-search."
+                "a STAC API, or an archive's name (docs/archives.md)."
             )
         found = catalog.search(collection, interval, box)
         for join in collection.joins if found else ():

@@ -17,7 +17,6 @@ from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, Ask, NotJson, Pat
 from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
 from arpent.adapters.catalogs.api.pages import Pages
-from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, within
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
@@ -26,6 +25,9 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
+from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
+from arpent.network.deadline import Deadline, PatientRetry, session, within
+from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.raster.footprints.antimeridian import boxes_of
 
@@ -37,6 +39,8 @@ TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
 """Time limit of one search with all its pages, retries and pauses."""
+BRIEF_SECONDS = 10.0
+"""The same while the API has failed for minutes."""
 MOST_ITEMS = 100_000
 """Maximum number of items of one search."""
 RETRIES = 6
@@ -50,14 +54,17 @@ class ApiCatalog:
     def __init__(
         self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, seconds: float = SECONDS,
         timeout: tuple[float, float] = TIMEOUT, policy: EgressPolicy | None = None,
+        access: SourceAccess | None = None,
     ) -> None:  # fmt: skip
         """`seconds`: time limit of a search. `timeout`: seconds to connect, and between two bytes. `policy`: where
-        links and redirects may lead; None: anywhere."""
+        links and redirects may lead; None: anywhere. `access`: the keys of each host."""
         self._url = url
         self._policy = policy
+        self._access = access or OpenAccess()
         self._retries = retries
         self._backoff = backoff
         self._seconds = seconds
+        self._outages = Outages()
         self._timeout = timeout
         self._threads = local()
         """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
@@ -68,19 +75,36 @@ class ApiCatalog:
         """Page size, and until when it holds (monotonic seconds)."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (partial(ApiCatalog, policy=self._policy), (self._url,))
+        return (partial(ApiCatalog, policy=self._policy, access=self._access), (self._url,))
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         always = collection.timeless
-        with within(self._seconds) as deadline:
-            try:
-                documents = list(self._documents(collection, None if always else interval, box, deadline))
-            except (Refused, NotJson, requests.RequestException, EgressRefused) as error:
-                raise self._explained(error, deadline) from error
-        found = read_items(((document, own_address(document, self._url)) for document in documents), collection)
+        seconds = min(self._seconds, BRIEF_SECONDS) if self._outages.is_long(self._url) else self._seconds
+        with within(seconds) as deadline:
+            documents = self._found(collection, None if always else interval, box, deadline)
+        sources = ((document, own_address(document, self._url)) for document in documents)
+        found = read_items(sources, collection, access=self._access)
         return newest(item for item in found if always or item.within(interval))
+
+    def _found(
+        self,
+        collection: Collection,
+        interval: Interval | None,
+        box: tuple[float, float, float, float],
+        deadline: Deadline,
+    ) -> list[Document]:
+        """What `_documents` yields. Raises CatalogUnavailable, and remembers an outage."""
+        try:
+            documents = list(self._documents(collection, interval, box, deadline))
+        except (Refused, NotJson, requests.RequestException, EgressRefused, AccessFailed) as error:
+            told = self._explained(error, deadline)
+            if _refusal(error) is None:
+                (self._outages.failed if told.transient else self._outages.answered)(self._url)
+            raise told from error
+        self._outages.answered(self._url)
+        return documents
 
     def _documents(
         self,
@@ -92,7 +116,8 @@ class ApiCatalog:
         """JSON of the items that the API finds, each once."""
         server = self._server(deadline)
         if self._landing is None:
-            self._landing = read_landing(server, self._url, f"The catalogue {self._name}")
+            advice = self._access.advice(self._url, "login")
+            self._landing = read_landing(server, self._url, f"The catalogue {self._name}", advice)
         query: dict[str, object] = {"datetime": _range(interval) if interval else _WHOLE_TIME}
         if names := self._collections(server, collection):
             query["collections"] = names
@@ -137,7 +162,7 @@ class ApiCatalog:
                 allowed_methods=None,  # a search by POST changes nothing
                 raise_on_status=False,
             )
-            self._threads.session = session(retry, self._timeout, self._policy)
+            self._threads.session = session(retry, self._timeout, self._policy, self._access)
         patience = Patience(
             tries=self._retries + 1,
             backoff=self._backoff,
@@ -166,7 +191,12 @@ class ApiCatalog:
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
         """The error for a person. A refusal is final; without an answer, or after a server error, another try may
         help."""
-        if (refused := _refusal(error)) is not None:
+        refused = _refusal(error)
+        if isinstance(refused, AccessFailed):
+            return CatalogUnavailable(
+                f"The catalogue {self._name} may not be asked: {refused}.", transient=refused.transient
+            )
+        if refused is not None:
             return CatalogUnavailable(
                 f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
             )
@@ -177,12 +207,19 @@ class ApiCatalog:
             )  # fmt: skip
         if isinstance(error, Refused):
             verb = "refuses the search" if error.status < 500 else "does not answer"
-            reason = f": {error.reason}" if error.reason else "."
+            advice = self._access.advice(self._url, str(error.status)) if error.status in (401, 403) else ""
+            reason = f": {'; '.join(filter(None, (error.reason, advice)))}" if error.reason or advice else "."
             return CatalogUnavailable(
                 f"The catalogue {self._name} {verb} (HTTP {error.status}){reason}",
                 transient=error.status >= 500 or error.status in BUSY | CHOKED,
             )
-        reason = f"no complete answer within {self._seconds:g} s" if deadline.passed else _why(error)
+        if isinstance(error, NotJson) and error.page and not deadline.passed:
+            advice, told = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
+            return CatalogUnavailable(
+                f"The catalogue {self._name} shows a web page{told} in place of an answer, such as one to log in"
+                + (f": {advice}." if advice else ".")
+            )
+        reason = f"no complete answer within {deadline.seconds:g} s" if deadline.passed else _why(error)
         return CatalogUnavailable(f"The catalogue {self._name} does not answer ({reason}).", transient=True)
 
 
@@ -212,8 +249,8 @@ def _second(instant: datetime) -> str:
     return instant.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-def _refusal(error: BaseException | None) -> EgressRefused | None:
-    """The policy's refusal behind an error of the client library; None if there is none."""
-    while error is not None and not isinstance(error, EgressRefused):
+def _refusal(error: BaseException | None) -> EgressRefused | AccessFailed | None:
+    """The policy's refusal, or the lack of keys, behind an error of the client library; None if there is neither."""
+    while error is not None and not isinstance(error, EgressRefused | AccessFailed):
         error = error.__cause__ or error.__context__
     return error

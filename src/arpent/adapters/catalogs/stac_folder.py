@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +20,7 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
+from arpent.network.access import SourceAccess
 from arpent.raster.footprints.antimeridian import boxes_of
 
 RECHECK_SECONDS = 2.0
@@ -34,8 +36,12 @@ class FolderCatalog:
     """Serves the STAC items and item collections in all `*.json` and `*.geojson` below the folder; other files are
     ignored. Thread-safe. Picklable: a copy opens the index itself."""
 
-    def __init__(self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS, access: SourceAccess | None = None
+    ) -> None:
+        """`access`: which alternate of an asset is read."""
         self._path = path
+        self._access = access
         self._recheck_seconds = recheck_seconds
         self._index: Index | None = None
         self._kept: OrderedDict[tuple[int, str], Item | None] = OrderedDict()
@@ -43,7 +49,7 @@ class FolderCatalog:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (FolderCatalog, (self._path,))
+        return (partial(FolderCatalog, access=self._access), (self._path,))
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
@@ -73,7 +79,7 @@ class FolderCatalog:
         for entry in entries:
             key = (entry.id, collection.id)
             if key not in self._kept:
-                self._kept[key] = _read_entry(entry, collection)
+                self._kept[key] = _read_entry(entry, collection, self._access)
                 while len(self._kept) > MOST_KEPT:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
@@ -107,11 +113,13 @@ class FolderCatalog:
         )
 
 
-def _read_entry(entry: Entry, collection: Collection) -> Item | None:
+def _read_entry(entry: Entry, collection: Collection, access: SourceAccess | None) -> Item | None:
     """The item; None if it is not of the collection or cannot be read."""
     try:
         own = documents(entry.path) if entry.document is None else ()
     except (ValueError, RecursionError):  # it is just being written again
         return None
     document = document_of(entry, own)
-    return None if document is None else next(read_items([(document, entry.path)], collection, folder=True), None)
+    if document is None:
+        return None
+    return next(read_items([(document, entry.path)], collection, folder=True, access=access), None)

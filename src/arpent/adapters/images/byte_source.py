@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -16,14 +15,16 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, NotSupportedError
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
+from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
+from arpent.network.bucket_answers import answer_of
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.web_files import NoAnswer, NoRanges, WebFiles
+from arpent.network.web_files import Denied, NoAnswer, NoRanges, WebFiles
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -62,16 +63,18 @@ class ByteSources:
         s3_options: Mapping[str, str] | None = None,
         retry_seconds: float = 60.0,
         policy: EgressPolicy | None = None,
+        access: SourceAccess | None = None,
     ) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …), which override the AWS_* variables.
-        `policy`: where files may lie; None: anywhere."""
+        `policy`: where files may lie; None: anywhere. `access`: the keys of each host and bucket."""
         self.policy = policy
-        self._web = WebFiles(policy, retry_seconds)
+        self.access = access or OpenAccess()
+        self._web = WebFiles(policy, retry_seconds, self.access)
         self._allowed: dict[Path, Path] = {}
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
         self.meter = ByteMeter()
         self._s3_options = dict(s3_options or {})
-        self._stores: dict[str, S3Store] = {}
+        self._stores: dict[tuple[str, str, bool], S3Store] = {}
         self._parts: ThreadPoolExecutor | None = None
         self._lock = Lock()
 
@@ -90,7 +93,7 @@ class ByteSources:
         try:
             found = _local(self._file(path), ranges, version) if path else self._remote(href, ranges, version)
         except _FAULTS as error:
-            raise _unreadable(href, error) from None
+            raise self._unreadable(href, error) from None
         self.meter.add(sum(len(piece) for piece in found))
         return found
 
@@ -109,7 +112,7 @@ class ByteSources:
                 piece, version = self._piece(href, (0, _HEAD))
                 first = bytes(piece)
         except _FAULTS as error:
-            raise _unreadable(href, error) from None
+            raise self._unreadable(href, error) from None
         self.meter.add(len(first))
         return HeaderBytes(self, href, first, version)
 
@@ -126,10 +129,10 @@ class ByteSources:
                 (piece,) = _local(file, [(0, length)], version)
             else:
                 piece, version = self._piece(href, (0, length))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
         except _FAULTS as error:
-            raise _unreadable(href, error) from None
+            if isinstance(error, FileNotFoundError | NotADirectoryError) and not answer_of(error).misplaced:
+                return None
+            raise self._unreadable(href, error) from None
         self.meter.add(len(piece))
         return piece, version
 
@@ -163,6 +166,9 @@ class ByteSources:
             found.append(pieces[number][inside : inside + length])
         return found
 
+    def _unreadable(self, href: str, error: Exception) -> AssetUnreadable:
+        return _unreadable(href, error, self.access)
+
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._parts is None:
@@ -180,8 +186,31 @@ class ByteSources:
         if parts.scheme != "s3" or not BUCKET.fits(parts.netloc):
             place = f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]}"
             raise EgressRefused(f"images are not read from {place}; use a path, https or s3")
-        answer = obstore.get(self._store(parts.netloc), unquote(parts.path).lstrip("/"), options={"range": span})
-        return memoryview(answer.bytes()), _version(answer.meta)
+        return self._object(href, parts.netloc, unquote(parts.path).lstrip("/"), span)
+
+    def _object(self, href: str, bucket: str, key: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
+        """A range of an object; if its keys are refused and there are others by now, with these."""
+        for again in (False, True):
+            way = self.access.bucket(href)
+            # Asked for here, so that it is known why there are none; the store's client only says that there are none.
+            keys = {} if way.keys is None else way.keys()
+            place, outages = f"s3://{bucket}", self._web.outages
+            try:
+                with self.access.place(href):
+                    store = self._store(bucket, way, patient=not outages.is_long(place))
+                    answer = obstore.get(store, key, options={"range": span})
+                    piece = memoryview(answer.bytes())
+                outages.answered(place)
+                return piece, _version(answer.meta)
+            except (BaseError, OSError) as error:
+                answered = isinstance(error, FileNotFoundError) or 0 < answer_of(error).status < 500
+                (outages.answered if answered else outages.failed)(place)
+                if again or not answer_of(error).denied or not self.access.bucket_refused(href, keys):
+                    raise
+                with self._lock:
+                    for patient in (False, True):  # its client keeps the old keys
+                        self._stores.pop((way.source, bucket, patient), None)
+        raise AssertionError("the last try returns or raises")
 
     def _file(self, path: Path) -> Path:
         """Path of a local file with links resolved. Raises EgressRefused outside the folders that may be read."""
@@ -195,17 +224,19 @@ class ByteSources:
             self._allowed[path] = found
         return found
 
-    def _store(self, bucket: str) -> S3Store:
+    def _store(self, bucket: str, way: BucketAccess, *, patient: bool) -> S3Store:
+        name = (way.source, bucket, patient)
         with self._lock:
-            if bucket not in self._stores:
+            if name not in self._stores:
                 if len(self._stores) >= _MOST_STORES:
                     self._stores.pop(next(iter(self._stores)))
-                self._stores[bucket] = self._bucket(bucket)
-            return self._stores[bucket]
+                self._stores[name] = self._bucket(bucket, way, patient=patient)
+            return self._stores[name]
 
-    def _bucket(self, name: str) -> S3Store:
-        """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there the bucket is part of the path."""
-        options: dict[str, object] = dict(self._s3_options)
+    def _bucket(self, name: str, way: BucketAccess, *, patient: bool) -> S3Store:
+        """A bucket of the store that its source, the settings or AWS_ENDPOINT_URL_S3 name; there the bucket is part of
+        the path, unless its source says otherwise."""
+        options: dict[str, object] = {**self._s3_options, **way.options()}
         named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
         if endpoint := options.setdefault("endpoint", named):
             options.setdefault("virtual_hosted_style_request", False)
@@ -213,7 +244,8 @@ class ByteSources:
                 options["client_options"] = {"allow_http": True}
         else:
             del options["endpoint"]
-        return S3Store(name, retry_config=self._retry, **options)  # type: ignore[arg-type]
+        retry: RetryConfig = self._retry if patient else {"max_retries": 0}
+        return S3Store(name, retry_config=retry, **options)  # type: ignore[arg-type]
 
 
 class HeaderBytes(io.RawIOBase):
@@ -319,33 +351,40 @@ def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
     return spans
 
 
-_FAULTS = (OSError, BaseError, ValueError, EgressRefused, NoRanges, NoAnswer)
+_PASSING = (408, 425, 429)
+_FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
 """Exceptions that reading raises."""
 
 
-def _unreadable(href: str, error: Exception) -> AssetUnreadable:
+def _unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
     """The error without the client's own text, which repeats the signed URL."""
-    name = public_name(href)
-    if isinstance(error, EgressRefused):
-        return AssetUnreadable(f"image {name} may not be read: {error}", href=href)
-    if isinstance(error, FileNotFoundError):
-        return AssetUnreadable(f"image {name} does not exist", href=href)
-    if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
-        return AssetUnreadable(
-            f"image {name} may not be read with the available credentials (see the AWS_* variables)", href=href
-        )
-    if isinstance(error, NotSupportedError | NoRanges):
-        return AssetUnreadable(
-            f"image {name} cannot be read in parts: its server does not support range requests", href=href
-        )
-    if not isinstance(error, BaseError | NoAnswer):
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        return AssetUnreadable(f"image {name} cannot be read: {reason}", href=href)
-    status = re.search(r"status code: (\d{3})", str(error))
-    code = error.status if isinstance(error, NoAnswer) else int(status[1]) if status else 0
-    transient = not 400 <= code < 500 or code in (408, 425, 429)
-    return AssetUnreadable(
-        f"image {name} cannot be read: " + (f"its server answered {code}" if code else "its server does not answer"),
-        transient=transient,
-        href=href,
-    )
+    text, transient = _told(href, error, access)
+    return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href)
+
+
+def _told(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
+    """The error in words, and whether another try may help: the first row that applies."""
+    said = answer_of(error)
+    answer = error.answer if isinstance(error, Denied) else said.code
+    code = error.status if isinstance(error, NoAnswer) else said.status
+    advice = access.advice(href, answer or str(code))
+    credentials = "may not be read with the available credentials"
+    shown = f" ({answer})" if answer not in ("region", "keys", "") else ""
+    refused = isinstance(error, PermissionError) or said.denied or said.misplaced
+    local = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    more = f"; {advice}" if advice else ""
+    rows: tuple[tuple[bool, str, bool], ...] = (
+        (isinstance(error, EgressRefused), f"may not be read: {error}", False),
+        (isinstance(error, AccessFailed), f"may not be read: {error}", getattr(error, "transient", False)),
+        (isinstance(error, FileNotFoundError) and answer != "NoSuchBucket", f"does not exist{more}", False),
+        (answer == "login", f"may not be read: its server shows a web page to log in in its place{more}", False),
+        (refused, f"{credentials}{shown}: {advice or 'see `sources` and the AWS_* variables'}", False),
+        (
+            isinstance(error, NotSupportedError | NoRanges),
+            "cannot be read in parts: its server does not support range requests", False,
+        ),
+        (not isinstance(error, BaseError | NoAnswer), f"cannot be read: {local}", False),
+        (code > 0, f"cannot be read: its server answered {code}{more}", not 400 <= code < 500 or code in _PASSING),
+    )  # fmt: skip
+    found = next(((text, transient) for applies, text, transient in rows if applies), None)
+    return found or ("cannot be read: its server does not answer", True)

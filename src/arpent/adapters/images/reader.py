@@ -24,6 +24,7 @@ from arpent.adapters.images.zarr.store import place_of
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
+from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
 
 Piece = tuple[str, Block, NDArray[np.generic]]
@@ -77,12 +78,13 @@ class CogReader:
         retry_seconds: float = 60.0,
         unusual: Opener = open_unusual,
         policy: EgressPolicy | None = None,
+        access: SourceAccess | None = None,
     ) -> None:
         """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
         variables. `retry_seconds`: how long a failing server is retried before AssetUnreadable (transient) is raised.
-        `unusual` opens files that are not supported GeoTIFFs. `policy`: where images may lie; None: anywhere."""
+        `unusual` opens other files than supported GeoTIFFs. `policy`: where images may lie; `access`: their keys."""
         self._unusual = unusual
-        self._origins = ByteSources(s3_options, retry_seconds, policy)
+        self._origins = ByteSources(s3_options, retry_seconds, policy, access)
         self._threads = threads
         self._requests = requests
         self._images: OrderedDict[str, Future[Image]] = OrderedDict()

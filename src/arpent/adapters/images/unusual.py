@@ -19,6 +19,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
+from arpent.network.access import SourceAccess
 from arpent.network.policy import EgressPolicy
 
 Opener = Callable[[str, ByteSources, HeaderBytes | None], Image]
@@ -45,7 +46,7 @@ class ApartImage:
         """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
         self._href = href
         try:
-            self.raster: Raster = submit(partial(header_apart, origins.policy), href).future.result()
+            self.raster: Raster = submit(partial(header_apart, origins.policy, origins.access), href).future.result()
         except AssetUnreadable:
             raise
         except Exception as error:
@@ -64,9 +65,9 @@ class ApartImage:
         """Do nothing: no file is open."""
 
 
-def header_apart(policy: EgressPolicy | None, href: str) -> Raster:
+def header_apart(policy: EgressPolicy | None, access: SourceAccess, href: str) -> Raster:
     """The header alone, in the process that may die. Raises AssetUnreadable."""
-    origins = ByteSources(policy=policy)
+    origins = ByteSources(policy=policy, access=access)
     try:
         image = open_unusual(href, origins, None)
         try:

@@ -6,13 +6,14 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
 from obstore.store import GCSStore, S3Store
@@ -32,8 +33,10 @@ from arpent.domain.boundary.address_grammar import (
     Form,
     account_fault,
 )
-from arpent.domain.errors import StorageDenied, WorldError
+from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 from arpent.domain.location import Credentials, Location
+from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
+from arpent.network.bucket_answers import answer_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -49,6 +52,8 @@ RETRIES = 6
 """Retries of one request, with backoff and jitter …"""
 RETRY_SECONDS = 60
 """… and within this many seconds."""
+Store = S3Store | GCSStore
+R = TypeVar("R")
 MOST_STORES = 256
 """Number of buckets that stay open, with their keys."""
 _TIMEOUTS: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
@@ -73,58 +78,60 @@ class CloudObjects:
         *,
         retries: int = RETRIES,
         retry_seconds: float = RETRY_SECONDS,
+        access: SourceAccess | None = None,
     ) -> None:
+        """`access`: where each bucket is, and the keys of those that a request brings none for."""
+        self._access = access or OpenAccess()
         self._environment = dict(os.environ if environment is None else environment)
         self._retries = retries
         self._retry_seconds = retry_seconds
-        self._stores: dict[tuple[str, str, Credentials], S3Store | GCSStore] = {}
+        self._stores: dict[tuple[str, str, Credentials, str], Store] = {}
         self._roles: dict[Credentials, RoleKeys] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_reopened, (self._retries, self._retry_seconds))
+        return (_reopened, (self._retries, self._retry_seconds, self._access))
 
     def read(self, location: Location, most: int | None = None) -> bytes:
-        store = self._store(location, "read")
-        try:
-            with panics_told(location, "read"):
-                found = obstore.get(store, location.key)
-                check_size(location, found.meta["size"], most)
-                return bytes(found.bytes())
-        except OBSTORE_ERRORS as error:
-            raise self._explained(error, location, "read") from None
+        def get(store: Store) -> bytes:
+            found = obstore.get(store, location.key)
+            check_size(location, found.meta["size"], most)
+            return bytes(found.bytes())
+
+        return self._answer(location, "read", get)
 
     def download(self, location: Location, path: Path, most: int | None = None) -> None:
         """By ranges, so that no single request takes long; an object that changes meanwhile is a transient error."""
-        store = self._store(location, "read")
         partial = path.with_name(path.name + ".part")
+        about = self._answer(location, "read", lambda store: obstore.head(store, location.key))
+        check_size(location, about["size"], most)
+        tag = about["e_tag"]
+
+        def piece(store: Store) -> obstore.Bytes:
+            found = obstore.get(store, location.key, options={"range": span, **({"if_match": tag} if tag else {})})
+            return found.bytes()
+
         try:
-            with panics_told(location, "read"):
-                about = obstore.head(store, location.key)
-            check_size(location, about["size"], most)
-            tag = about["e_tag"]
             with partial.open("wb") as copy:
                 for start in range(0, about["size"], CHUNK):
                     span = (start, min(start + CHUNK, about["size"]))
-                    answer = obstore.get(
-                        store, location.key, options={"range": span, **({"if_match": tag} if tag else {})}
-                    )
-                    copy.write(answer.bytes())
+                    copy.write(self._answer(location, "read", piece))
             partial.replace(path)
+        except WorldError:
+            partial.unlink(missing_ok=True)
+            raise
         except OBSTORE_ERRORS as error:
             partial.unlink(missing_ok=True)
             raise self._explained(error, location, "read") from None
 
     def write(self, location: Location, payload: bytes) -> None:
-        store = self._store(location, "write")
-        try:
-            with panics_told(location, "write"):
-                obstore.put(store, location.key, payload, use_multipart=len(payload) > CHUNK)
-        except OBSTORE_ERRORS as error:
-            raise self._explained(error, location, "write") from None
+        whole = len(payload) <= CHUNK
+        self._answer(
+            location, "write", lambda store: obstore.put(store, location.key, payload, use_multipart=not whole)
+        )
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        self._store(prefix, "write")
+        self._store(prefix, "write", self._way(prefix, "write")[0])
         remaining = iter(entries)
         with ThreadPoolExecutor(IN_FLIGHT, "cloud-objects") as pool:
             while batch := list(islice(remaining, BATCH)):
@@ -132,7 +139,7 @@ class CloudObjects:
                     pass
 
     def list(self, prefix: Location) -> Iterator[str]:
-        store = self._store(prefix, "list")
+        store = self._store(prefix, "list", self._way(prefix, "list")[0])
         try:
             pages = obstore.list(store, prefix.key.rstrip("/") or None)
             while page := self._page(pages, prefix):
@@ -141,12 +148,29 @@ class CloudObjects:
         except OBSTORE_ERRORS as error:
             raise self._explained(error, prefix, "list") from None
 
+    def _answer(self, location: Location, action: str, call: Callable[[Store], R]) -> R:
+        """What a call of the store's client returns; if the keys of its source are refused and there are others by now,
+        with these."""
+        for again in (False, True):
+            way, keys = self._way(location, action)
+            store = self._store(location, action, way)
+            try:
+                with panics_told(location, action):
+                    return call(store)
+            except OBSTORE_ERRORS as error:
+                stale = bool(keys) and answer_of(error).denied and not again
+                if not stale or not self._access.bucket_refused(location.url, keys):
+                    raise self._explained(error, location, action) from None
+                with self._lock:
+                    self._stores.pop(_name(location, way), None)  # its client keeps the old keys
+        raise AssertionError("the last try returns or raises")
+
     def _page(self, pages: Iterator[Sequence[ObjectMeta]], prefix: Location) -> Sequence[ObjectMeta]:
         with panics_told(prefix, "list"):
             return next(pages, ())
 
-    def _store(self, location: Location, action: str) -> S3Store | GCSStore:
-        key = (location.scheme, location.bucket, location.credentials)
+    def _store(self, location: Location, action: str, way: BucketAccess) -> Store:
+        key = _name(location, way)
         with self._lock:
             store = self._stores.get(key)
             if store is None:
@@ -154,12 +178,27 @@ class CloudObjects:
                     raise StorageDenied(f"Cannot {action} {location.url}: only s3:// and gs:// are supported.")
                 _check(location, action)
                 with panics_told(location, action):
-                    store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
+                    store = self._s3(location, way, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
                     self._roles.pop(next(iter(self._stores))[2], None)
                     self._stores.pop(next(iter(self._stores)))
                 self._stores[key] = store
             return store
+
+    def _way(self, location: Location, action: str) -> tuple[BucketAccess, Mapping[str, object]]:
+        """The bucket's source, whose keys are only for requests that bring none; and these keys. Raises StorageDenied
+        or StorageUnavailable."""
+        if location.scheme != "s3":
+            return BucketAccess(), {}
+        own = location.credentials
+        try:
+            way = self._access.bucket(location.url)
+            if own.iam_role_arn or _keys(own) is not None:
+                return replace(way, keys=None, unsigned=False if way.source else None), {}
+            return way, ({} if way.keys is None else way.keys())
+        except AccessFailed as error:
+            kind = StorageUnavailable if error.transient else StorageDenied
+            raise kind(f"Cannot {action} {location.url}: {error}.", transient=error.transient) from None
 
     def _explained(self, error: Exception, location: Location, action: str) -> WorldError:
         """The error in words; if a role gave no keys, the reason for that."""
@@ -167,14 +206,18 @@ class CloudObjects:
         if role is not None and role.failure is not None:
             why = role.failure
             return type(why)(f"Cannot {action} {location.url}: {why}", transient=why.transient)
-        return storage_error(error, location, action)
+        told = storage_error(error, location, action)
+        way, keys = self._way(location, action)
+        if told.transient or not (keys or way.unsigned):
+            return told
+        advice = self._access.advice(location.url, answer_of(error).code)
+        return type(told)(f"{told} ({advice})") if advice else told
 
-    def _s3(self, location: Location, action: str) -> S3Store:
+    def _s3(self, location: Location, way: BucketAccess, action: str) -> S3Store:
         credentials, environment = location.credentials, self._environment
-        endpoint = next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
-        region = (
-            credentials.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-        )
+        endpoint = way.endpoint or next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
+        machine = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        region = credentials.region or way.region or machine
         if not MACHINE_REGION.fits(region):
             raise StorageDenied(f"Cannot {action} {location.url}: AWS_REGION must {MACHINE_REGION.words}.")
         provider: RoleKeys | _RequestKeys | None = None
@@ -182,16 +225,19 @@ class CloudObjects:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
         elif keys := _keys(credentials):
             provider = _RequestKeys(keys)
-        options: ClientConfig = {**_TIMEOUTS}
+        options = way.options() | {"region": region}
+        if endpoint:
+            options = {"virtual_hosted_style_request": False} | options | {"endpoint": endpoint}
+        if provider:
+            options["credential_provider"] = provider
+        http: ClientConfig = {**_TIMEOUTS}
         if endpoint and endpoint.startswith("http://"):
-            options["allow_http"] = True
+            http["allow_http"] = True
         return S3Store(
             location.bucket,
-            region=region,
             retry_config=self._retry,
-            client_options=options,
-            **({"endpoint": endpoint, "virtual_hosted_style_request": False} if endpoint else {}),  # type: ignore[arg-type]
-            **({"credential_provider": provider} if provider else {}),  # type: ignore[arg-type]
+            client_options=http,
+            **options,  # type: ignore[arg-type]
         )
 
     def _gcs(self, location: Location, action: str) -> GCSStore:
@@ -256,9 +302,14 @@ def _check(location: Location, action: str) -> None:
             raise StorageDenied(f"Cannot {action} {location.scheme}://{location.bucket:.80}: {name} must {form.words}.")
 
 
-def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
-    """A copy in another process, which takes that process's environment: no keys are pickled."""
-    return CloudObjects(retries=retries, retry_seconds=retry_seconds)
+def _name(location: Location, way: BucketAccess) -> tuple[str, str, Credentials, str]:
+    """What an open store is kept by."""
+    return location.scheme, location.bucket, location.credentials, way.source
+
+
+def _reopened(retries: int, retry_seconds: float, access: SourceAccess) -> CloudObjects:
+    """A copy in another process which takes that process's environment: no keys are pickled."""
+    return CloudObjects(retries=retries, retry_seconds=retry_seconds, access=access)
 
 
 class _RequestKeys:

@@ -24,12 +24,17 @@ from arpent.adapters.catalogs.geoparquet.row_groups import spans
 from arpent.adapters.catalogs.routing import open_catalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.adapters.collections.files import load_collections
+from arpent.adapters.sources.access import TableAccess
+from arpent.adapters.sources.table import source_table
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
+from arpent.network import renewal
 from arpent.network.policy import policy_of
+from arpent.network.source import ArchiveSource
+from tests.support.archives import archive
 from tests.support.geoparquet import Document, write_geoparquet
 from tests.support.loopback_s3 import loopback_s3
 
@@ -271,3 +276,39 @@ def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
         with pytest.raises(CatalogUnavailable, match="s3://bucket/items/"):
             open_catalog("s3://bucket/items/").search(COLLECTION, YEAR, WORLD)
+
+
+def keys(**entry: object) -> TableAccess:
+    return TableAccess(source_table({"mine": ArchiveSource.model_validate(entry)}, ()))
+
+
+def test_with_the_keys_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a bucket and of a host; keys that end within a search are got anew; without them it says what to set."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(renewal, "YOUNG_SECONDS", 0.0)
+    for name, value in {"KEY": "testkey", "SECRET": "s", "CLIENT": "good", "EARTH": "earth"}.items():
+        monkeypatch.setenv(name, value)
+    write_geoparquet(tmp_path / "bucket" / "a.parquet", grid(), rows=30)
+    (tmp_path / "a.parquet").write_bytes((tmp_path / "bucket" / "a.parquet").read_bytes())
+    with archive(tmp_path) as at:
+        bucket = {"match": "s3://bucket", "endpoint": at.url, "region": "us-east-1"}
+        login = {"s3_credentials_url": f"{at.url}/s3credentials", "login_host": "127.0.0.1", "token": "env:EARTH"}
+        oidc = {"token_url": f"{at.url}/oidc/token", "client_id": "me", "client_secret": "env:CLIENT"}
+        ways = (
+            ("keys", "s3://bucket/a.parquet", {**bucket, "access_key": "env:KEY", "secret_key": "env:SECRET"}, False),
+            ("keys", "s3://bucket/a.parquet", {**bucket, **login}, True),
+            ("bearer", f"{at.url}/a.parquet", {"match": at.url, **oidc}, True),
+        )
+        for wants, address, entry, ends in ways:
+            at.wants, at.uses = wants, 1 if ends else 1 << 30
+            at.given.clear()
+            catalog = pickle.loads(pickle.dumps(open_catalog(address, access=keys(**entry))))
+            assert len(catalog.search(COLLECTION, YEAR, (0.1, 0.1, 0.2, 0.2))) == 5, wants
+            assert (len(at.given) > 1) == ends
+        with pytest.raises(CatalogUnavailable, match=r"may not be read: set a source for https://127.0.0.1"):
+            open_catalog(address, access=keys(match="https://other.test", token="env:KEY")).search(
+                COLLECTION, YEAR, WORLD
+            )
+        with pytest.raises(CatalogUnavailable, match=r"may not be asked: its source mine .* set the variable NO"):
+            open_catalog(address, access=keys(match=at.url, token="env:NO")).search(COLLECTION, YEAR, WORLD)

@@ -24,8 +24,9 @@ class Landing:
     """Whether it takes `filter` in CQL2 JSON."""
 
 
-def read_landing(server: Server, address: str, name: str) -> Landing:
-    """The landing page at `address`; messages call the API `name`. An API without one is searched at `/search`. Raises
+def read_landing(server: Server, address: str, name: str, advice: str) -> Landing:
+    """The landing page at `address`; messages call the API `name` and give
+    `advice` on pages to log in at. An API without one is searched at `/search`. Raises
     CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
     base = address.rstrip("/")
     try:
@@ -40,7 +41,8 @@ def read_landing(server: Server, address: str, name: str) -> Landing:
         told = f" but a page ({error})" if str(error) else ""
         raise CatalogUnavailable(
             f"{name} is no STAC API: its answer is no JSON{told}. Set `catalog` to the address of the API's landing "
-            "page, to a folder of items, or to a stac-geoparquet file."
+            "page, to a folder of items, or to a stac-geoparquet file"
+            + (f"; if it is a page to log in at: {advice}." if advice else ".")
         ) from error
     links = [link for link in _listed(page.get("links")) if isinstance(link.get("href"), str)]
     searches = [link for link in links if link.get("rel") == "search"]

@@ -28,8 +28,10 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
+from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
+from arpent.network.bucket_answers import answer_of
 from arpent.network.policy import EgressPolicy, EgressRefused
-from arpent.network.web_files import NoAnswer, NoRanges
+from arpent.network.web_files import Denied, NoAnswer, NoRanges
 from arpent.raster.footprints.antimeridian import boxes_of
 
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
@@ -40,7 +42,7 @@ MOST_DOCUMENTS = 5_000
 """Maximum number of items kept in memory."""
 MOST_OPEN = 4
 """Maximum number of files kept open, with their footers."""
-_FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, NoRanges, NoAnswer)
+_FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
 _Place = tuple[FoundFile, int]
 """A row group: file, and number in it."""
 
@@ -49,12 +51,16 @@ class GeoParquetCatalog:
     """Serves the STAC items in the rows of stac-geoparquet files. Thread-safe. Picklable: a copy reads the files
     itself."""
 
-    def __init__(self, address: str, policy: EgressPolicy | None = None, *, look_seconds: float | None = None) -> None:
+    def __init__(
+        self, address: str, policy: EgressPolicy | None = None, *, look_seconds: float | None = None,
+        access: SourceAccess | None = None,
+    ) -> None:  # fmt: skip
         """`address`: a file or folder, the http(s) URL of a file, the s3 URL of a file or of a prefix of files.
-        `policy`: where requests and redirects may go; None: anywhere."""
+        `policy`: where requests and redirects may go; None: anywhere. `access`: the keys of each host and bucket."""
         self._address = address
         self._policy = policy
-        self._files = Files(address, policy)
+        self._access = access or OpenAccess()
+        self._files = Files(address, policy, self._access)
         away = LOOK_SECONDS_AWAY if self._files.is_remote else LOOK_SECONDS
         self._look_seconds = away if look_seconds is None else look_seconds
         self._looked = -float("inf")
@@ -65,7 +71,7 @@ class GeoParquetCatalog:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (partial(GeoParquetCatalog, policy=self._policy), (self._address,))
+        return (partial(GeoParquetCatalog, policy=self._policy, access=self._access), (self._address,))
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
@@ -77,7 +83,7 @@ class GeoParquetCatalog:
             self._check_known(collection)
             documents = list(self._matching(collection, boxes, first, last))
         areas = shapely.union_all([shapely.box(*part) for part in boxes])
-        items = read_items(documents, collection, folder=True)
+        items = read_items(documents, collection, folder=True, access=self._access)
         return newest(
             item for item in items
             if (collection.timeless or item.within(interval)) and shapely.intersects(item.footprint, areas)
@@ -184,8 +190,10 @@ class GeoParquetCatalog:
             raise CatalogUnavailable(
                 f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
             ) from error
+        except AccessFailed as error:
+            raise CatalogUnavailable(f"{name} may not be asked: {error}.", transient=error.transient) from error
         except PermissionError as error:
-            raise CatalogUnavailable(f"{name} may not be read.") from error
+            raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error
         except NoRanges as error:
             raise CatalogUnavailable(f"{name} cannot be read in parts: its server does not answer ranges.") from error
         except NoAnswer as error:
@@ -193,8 +201,15 @@ class GeoParquetCatalog:
         except pa.ArrowException as error:
             raise CatalogUnavailable(f"{name} cannot be read: {str(error).splitlines()[0][:200]}.") from error
         except _FAULTS as error:
+            if answer_of(error).denied or answer_of(error).misplaced:
+                raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise CatalogUnavailable(f"{name} cannot be read ({reason}).", transient=True) from error
+
+    def _advice(self, error: Exception) -> str:
+        answer = error.answer if isinstance(error, Denied) else answer_of(error).code
+        advice = self._access.advice(self._address, answer) if self._files.is_remote else ""
+        return f": {advice}" if advice else ""
 
 
 def _may_hold(span: Span, collection: Collection) -> bool:

@@ -8,16 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
 import pyarrow as pa
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from arpent.domain.errors import CatalogUnavailable
+from arpent.network.access import BucketAccess, SourceAccess
+from arpent.network.bucket_answers import answer_of
 from arpent.network.policy import EgressPolicy
 from arpent.network.web_files import WebFiles
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import RetryConfig
 
 SUFFIXES = (".parquet", ".geoparquet")
 RETRY_SECONDS = 60.0
@@ -28,6 +35,7 @@ _TAIL = 1 << 16
 """Bytes at the end of a file that are fetched at once: most footers fit."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables that name an S3-compatible store; the first that is set counts."""
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +53,11 @@ class FoundFile:
 class Files:
     """Lists and opens the files. Raises what the file system, obstore and `WebFiles` raise."""
 
-    def __init__(self, address: str, policy: EgressPolicy | None) -> None:
-        """`policy`: where requests and redirects may go; None: anywhere."""
+    def __init__(self, address: str, policy: EgressPolicy | None, access: SourceAccess) -> None:
+        """`policy`: where requests and redirects may go; None: anywhere. `access`: the keys of each host and bucket."""
         self._address = address
-        self._web = WebFiles(policy, RETRY_SECONDS)
+        self._access = access
+        self._web = WebFiles(policy, RETRY_SECONDS, access)
 
     @property
     def is_remote(self) -> bool:
@@ -85,16 +94,16 @@ class Files:
     def _found_objects(self) -> Iterator[FoundFile]:
         split = urlsplit(self._address)
         key = unquote(split.path).lstrip("/")
-        store = _bucket(split.netloc)
-        if key.endswith(SUFFIXES):
-            pages = iter([[obstore.head(store, key)]])
-        else:
-            pages = iter(obstore.list(store, key.rstrip("/") or None))  # type: ignore[arg-type]
-        for page in pages:
-            for entry in page:
-                if entry["path"].endswith(SUFFIXES):
-                    version = entry["e_tag"] or str(entry["last_modified"])
-                    yield FoundFile(href=f"s3://{split.netloc}/{entry['path']}", size=entry["size"], version=version)
+
+        def found(store: S3Store) -> list[ObjectMeta]:
+            if key.endswith(SUFFIXES):
+                return [obstore.head(store, key)]
+            pages = obstore.list(store, key.rstrip("/") or None)
+            return [entry for page in pages for entry in page if entry["path"].endswith(SUFFIXES)]
+
+        for entry in self._asked(self._address, found):
+            version = entry["e_tag"] or str(entry["last_modified"])
+            yield FoundFile(href=f"s3://{split.netloc}/{entry['path']}", size=entry["size"], version=version)
 
     def _fetch_web(self, file: FoundFile, start: int, end: int) -> bytes:
         piece = self._web.piece(file.href, start, end)
@@ -104,10 +113,24 @@ class Files:
 
     def _fetch_object(self, file: FoundFile, start: int, end: int) -> bytes:
         split = urlsplit(file.href)
-        answer = obstore.get(_bucket(split.netloc), split.path.lstrip("/"), options={"range": (start, end)})
+        key, span = split.path.lstrip("/"), (start, end)
+        answer = self._asked(file.href, lambda store: obstore.get(store, key, options={"range": span}))
         if answer.meta["size"] != file.size:
             raise OSError("it was replaced while it was read")
         return bytes(answer.bytes())
+
+    def _asked(self, url: str, call: Callable[[S3Store], R]) -> R:
+        """The answer of the bucket; if its keys are refused and there are others by now, with these."""
+        for again in (False, True):
+            way = self._access.bucket(url)
+            keys = {} if way.keys is None else way.keys()
+            try:
+                with self._access.place(url):
+                    return call(_bucket(urlsplit(url).netloc, way))
+            except (BaseError, OSError) as error:
+                if again or not answer_of(error).denied or not self._access.bucket_refused(url, keys):
+                    raise
+        raise AssertionError("the last try returns or raises")
 
 
 class Ranges(io.RawIOBase):
@@ -160,11 +183,14 @@ def _local(path: str) -> FoundFile:
     return FoundFile(href=os.path.abspath(path), size=status.st_size, version=str(status.st_mtime_ns))
 
 
-def _bucket(name: str) -> S3Store:
-    """The bucket, at the store that AWS_ENDPOINT_URL_S3 names, by path, or at AWS."""
-    options: dict[str, object] = {"retry_config": {"retry_timeout": timedelta(seconds=RETRY_SECONDS)}}
-    if endpoint := next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None):
-        options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+def _bucket(name: str, way: BucketAccess) -> S3Store:
+    """The bucket, at the store that its source or AWS_ENDPOINT_URL_S3 names, by path unless its source says otherwise,
+    or at AWS."""
+    named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
+    options = way.options()
+    if endpoint := way.endpoint or named:
+        options = {"virtual_hosted_style_request": False} | options | {"endpoint": endpoint}
         if endpoint.startswith("http://"):
             options["client_options"] = {"allow_http": True}
-    return S3Store(name, **options)  # type: ignore[arg-type]
+    retry: RetryConfig = {"retry_timeout": timedelta(seconds=RETRY_SECONDS)}
+    return S3Store(name, retry_config=retry, **options)  # type: ignore[arg-type]

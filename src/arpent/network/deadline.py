@@ -19,6 +19,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError
 
+from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import check_target, connected, guard_session
 from arpent.network.policy import EgressPolicy
 
@@ -29,6 +30,7 @@ MOST_ANSWER_BYTES = 256 << 20
 LONGEST_RETRY_AFTER = 20.0
 """Longest pause that a server can ask for, in seconds."""
 _CHUNK = 1 << 16
+_REFUSED = (401, 403)
 _HERE = local()
 
 
@@ -36,6 +38,7 @@ class Deadline:
     """The time limit of one thread's requests; see `within`."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.end = time.monotonic() + seconds
         self._lock = Lock()
         self._connections: list[socket.socket] = []
@@ -68,21 +71,25 @@ class Deadline:
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
     """Requests that this thread makes inside the `with` block, through a session of `session`, end within `seconds`."""
-    deadline = _HERE.deadline = Deadline(seconds)
+    outer, deadline = _current(), Deadline(seconds)
+    _HERE.deadline = deadline
     try:
         yield deadline
     finally:
         deadline.close()
-        _HERE.deadline = None
+        _HERE.deadline = outer
 
 
-def session(retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None) -> requests.Session:
+def session(
+    retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None, access: SourceAccess | None = None
+) -> requests.Session:
     """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
-    requests and redirects may go; None: anywhere."""
+    requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
+    there are none."""
     made = requests.Session()
     if policy is not None:
         guard_session(made)
-    adapter = _Adapter(timeout, retry, policy)
+    adapter = _Adapter(timeout, retry, policy, access or OpenAccess())
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     return made
@@ -107,7 +114,10 @@ def _current() -> Deadline | None:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, timeout: tuple[float, float], retry: Retry, policy: EgressPolicy | None) -> None:
+    def __init__(
+        self, timeout: tuple[float, float], retry: Retry, policy: EgressPolicy | None, access: SourceAccess
+    ) -> None:
+        self._access = access
         self._timeout = timeout
         self._policy = policy
         super().__init__(max_retries=retry)
@@ -122,10 +132,22 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As in the base class, but the whole answer is read here, up to MOST_ANSWER_BYTES."""
+        """As in the base class, with the keys of this host; the whole answer is read here."""
         if self._policy is not None:
             check_target(str(request.url), self._policy)
-        answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
+        plain = str(request.url)
+        for again in (False, True):
+            asked = self._access.request(plain)
+            request.url = asked.url
+            request.headers.update(asked.headers)
+            answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
+            if again or answer.status_code not in _REFUSED or not self._access.refused(asked):
+                return self._whole(answer)
+            answer.close()
+        raise AssertionError("the last answer is returned")
+
+    def _whole(self, answer: requests.Response) -> requests.Response:
+        """With everything that it holds, up to MOST_ANSWER_BYTES."""
         parts, size = [], 0
         for part in answer.iter_content(_CHUNK):
             parts.append(part)

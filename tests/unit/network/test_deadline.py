@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from arpent.adapters.catalogs import deadline
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
+from arpent.network import deadline
 from tests.support.stac_api import stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]

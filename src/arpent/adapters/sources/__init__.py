@@ -1,0 +1,1 @@
+"""Sources: the table of archives, the keys that open them, and presets for those that people use. Start at `table`."""

@@ -1,0 +1,117 @@
+"""TableAccess: the keys of every source, each got once for all threads of a process and renewed before it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
+from typing import Any
+
+from arpent.adapters.sources.advice import advice_on
+from arpent.adapters.sources.bucket_keys import keys_of, profile_options
+from arpent.adapters.sources.connections import Places
+from arpent.adapters.sources.logins import login_of
+from arpent.adapters.sources.signatures import container_of, signed, token_for
+from arpent.network.access import Asked, BucketAccess
+from arpent.network.policy import EgressPolicy
+from arpent.network.renewal import Renewed
+from arpent.network.source import ArchiveSource, SourceTable
+
+MOST_KEYS = 1024
+"""Tokens and keys that are kept: one for each source, and for each container of those that sign."""
+
+
+class TableAccess:
+    """SourceAccess by a table. Thread-safe; picklable: the table says where secrets are, and holds none."""
+
+    def __init__(self, table: SourceTable, policy: EgressPolicy | None = None) -> None:
+        """`policy`: where services that give keys may lead, None: anywhere."""
+        self.table = table
+        self._policy = policy
+        self._kept: dict[tuple[str, ...], Renewed[Any]] = {}
+        self._places: dict[str, Places] = {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (TableAccess, (self.table, self._policy))
+
+    def request(self, url: str) -> Asked:
+        source = self.table.of(url) or self.table.login_at(url)
+        if source is None:
+            return Asked(url=url)
+        if source.sas_url is not None:
+            return Asked(url=signed(url, self._token(source, url).get()))
+        login, cookies = self._login(source, url), source.login_host is not None
+        headers = {} if login is None else {"authorization": login.get()}
+        return Asked(url=url, headers=headers, keeps_cookies=cookies)
+
+    def refused(self, asked: Asked) -> bool:
+        source = self.table.of(asked.url) or self.table.login_at(asked.url)
+        if source is None:
+            return False
+        if source.sas_url is not None:
+            token = self._token(source, asked.url)
+            held = token.get()
+            return asked.url != signed(asked.url, held) or token.refuse(held)
+        login = self._login(source, asked.url)
+        sent = asked.headers.get("authorization")
+        return login is not None and sent is not None and login.refuse(sent)
+
+    def bucket(self, url: str) -> BucketAccess:
+        source = self.table.of(url)
+        if source is None:
+            return BucketAccess()
+        named, keys = profile_options(source), self._keys(source)
+        endpoint = source.endpoint or named.get("endpoint")
+        return BucketAccess(
+            source=source.name,
+            endpoint=endpoint,
+            region=source.region or named.get("region"),
+            path_style=source.path_style if source.path_style is not None or endpoint is None else True,
+            unsigned=source.unsigned,
+            requester_pays=source.requester_pays,
+            keys=None if keys is None else keys.get,
+        )
+
+    def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
+        source = self.table.of(url)
+        held = None if source is None else self._keys(source)
+        return held is not None and held.refuse(dict(keys))
+
+    def place(self, url: str) -> AbstractContextManager[None]:
+        source = self.table.of(url)
+        if source is None or source.connections is None:
+            return nullcontext()
+        with self._lock:
+            if source.name not in self._places:
+                self._places[source.name] = Places(source.name, source.connections)
+            return self._places[source.name].one()
+
+    def alternate(self, url: str) -> str | None:
+        source = self.table.of(url)
+        return None if source is None else source.alternate
+
+    def advice(self, url: str, answer: str) -> str:
+        return advice_on(self.table.of(url), url, answer)
+
+    def _token(self, source: ArchiveSource, url: str) -> Renewed[str]:
+        account, container = container_of(source, url)
+        return self._of((source.name, account, container), lambda: token_for(source, account, container, self._policy))
+
+    def _login(self, source: ArchiveSource, url: str) -> Renewed[str] | None:
+        get = login_of(source, self._policy, url)
+        host = url.split("/", 3)[2] if source.netrc or source.login_host else ""
+        return None if get is None else self._of((source.name, host), get)
+
+    def _keys(self, source: ArchiveSource) -> Renewed[dict[str, Any]] | None:
+        get = keys_of(source, self._policy)
+        return None if get is None else self._of((source.name, "s3"), get)
+
+    def _of(self, name: tuple[str, ...], fetch: Callable[[], Any]) -> Renewed[Any]:
+        with self._lock:
+            kept = self._kept.get(name)
+            if kept is None:
+                while len(self._kept) >= MOST_KEYS:
+                    self._kept.pop(next(iter(self._kept)))
+                kept = self._kept[name] = Renewed(fetch)
+            return kept

@@ -1,0 +1,121 @@
+"""Bucket keys: what signs requests to S3: keys of the table, of a profile, or Earthdata's, which last an hour."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import requests
+from obstore.auth.earthdata import NasaEarthdataCredentialProvider
+
+from arpent.adapters.sources.logins import missing, pair_of
+from arpent.adapters.sources.secrets import needed, secret_of
+from arpent.adapters.sources.token_service import asking
+from arpent.domain.boundary.address_grammar import ACCESS_KEY, SECRET_KEY
+from arpent.network.access import AccessFailed
+from arpent.network.policy import EgressPolicy
+from arpent.network.renewal import TimedKey
+from arpent.network.source import ArchiveSource
+
+EARTHDATA = "urs.earthdata.nasa.gov"
+"""Where users of Earthdata log in."""
+REREAD_SECONDS = 30.0
+"""Keys that somebody else renews are read again so often."""
+Keys = dict[str, Any]
+"""As obstore wants them."""
+_CHAINS = ("sso_session", "sso_start_url", "role_arn", "credential_process", "web_identity_token_file")
+
+
+def keys_of(source: ArchiveSource, policy: EgressPolicy | None) -> Callable[[], TimedKey[Keys]] | None:
+    """Who gets the keys; None: the machine's own chain signs."""
+    if source.access_key or source.secret_key:
+        return partial(_of_table, source)
+    if source.profile:
+        return partial(_of_profile, source)
+    if source.s3_credentials_url:
+        return partial(_of_earthdata, source, policy)
+    return None
+
+
+def profile_options(source: ArchiveSource) -> dict[str, str]:
+    """Region and endpoint of a profile. Raises AccessFailed."""
+    if source.profile is None:
+        return {}
+    found = _profile(source)
+    named = {"region": found.get("region"), "endpoint": found.get("endpoint_url")}
+    return {name: value for name, value in named.items() if value}
+
+
+def _of_table(source: ArchiveSource) -> TimedKey[Keys]:
+    access, secret = needed(source, "access_key", "secret_key")
+    token = secret_of(source.session_token)
+    return TimedKey(key=_checked(source, access, secret, token), seconds=REREAD_SECONDS)
+
+
+def _of_profile(source: ArchiveSource) -> TimedKey[Keys]:
+    found = _profile(source)
+    access, secret = found.get("aws_access_key_id"), found.get("aws_secret_access_key")
+    if not (access and secret):
+        other = next((name for name in _CHAINS if found.get(name)), None)
+        why = f"it has `{other}`, which is not read" if other else "it has no keys"
+        raise AccessFailed(
+            f"its source {source.name} names profile {source.profile}: {why}; give it aws_access_key_id and "
+            "aws_secret_access_key"
+        )
+    return TimedKey(key=_checked(source, access, secret, found.get("aws_session_token")), seconds=REREAD_SECONDS)
+
+
+def _profile(source: ArchiveSource) -> dict[str, str]:
+    """What both files of AWS say of a profile. Raises AccessFailed."""
+    files = (
+        ("AWS_CONFIG_FILE", "~/.aws/config", f"profile {source.profile}"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials", str(source.profile)),
+    )
+    found: dict[str, str] = {}
+    known = False
+    for variable, usual, section in files:
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read(Path(os.environ.get(variable) or usual).expanduser(), "utf-8")
+        except (configparser.Error, OSError, UnicodeDecodeError):
+            raise AccessFailed(f"its source {source.name} names a profile, but the file of {variable} cannot be read") \
+                from None  # fmt: skip
+        names = (section, str(source.profile)) if source.profile == "default" else (section,)
+        for name in names:
+            if parser.has_section(name):
+                known = True
+                found |= dict(parser.items(name))
+    if not known:
+        raise AccessFailed(f"its source {source.name} names profile {source.profile}, which no file of AWS has")
+    return found
+
+
+def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[Keys]:
+    url, host = str(source.s3_credentials_url), source.login_host or EARTHDATA
+    who = secret_of(source.token) or pair_of(source, host)
+    if who is None:
+        raise AccessFailed(f"its source {source.name} cannot log in at {host}: set {missing(source)}")
+    with asking(f"keys of source {source.name}", url, policy, redirects=True) as session:
+        provider = NasaEarthdataCredentialProvider(url, host=host.partition(":")[0], auth=who, session=session)
+        try:
+            told = provider()
+        except requests.exceptions.JSONDecodeError:
+            raise AccessFailed(f"keys of source {source.name} cannot be had from {host}: it shows a page to log in; "
+                               f"check {missing(source)}") from None  # fmt: skip
+        expires = told["expires_at"]
+        seconds = inf if expires is None else (expires - datetime.now(UTC)).total_seconds()
+        return TimedKey(key=dict(told), seconds=max(seconds, 0.0))
+
+
+def _checked(source: ArchiveSource, access: str, secret: str, token: str | None) -> Keys:
+    if not (ACCESS_KEY.fits(access) and SECRET_KEY.fits(secret) and (token is None or token.isascii())):
+        raise AccessFailed(f"its source {source.name} has keys with spaces, line ends or other odd characters")
+    # The store's client asks again only for keys that end.
+    again = datetime.now(UTC) + timedelta(seconds=REREAD_SECONDS)
+    return {"access_key_id": access, "secret_access_key": secret, "token": token, "expires_at": again}

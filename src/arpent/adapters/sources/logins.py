@@ -1,0 +1,125 @@
+"""Logins: what a request over http(s) says of who asks: a bearer token, or user and password."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import partial
+
+import requests
+
+from arpent.adapters.sources.secrets import is_there, needed, places, secret_of
+from arpent.adapters.sources.token_service import asking
+from arpent.network.access import AccessFailed
+from arpent.network.policy import EgressPolicy
+from arpent.network.renewal import TimedKey
+from arpent.network.source import ArchiveSource
+
+REREAD_SECONDS = 30.0
+"""A token that somebody else renews is read again so often."""
+SHORTEST, DEFAULT = 1.0, 300.0
+"""Seconds of a token of OpenID Connect: at least, and if its service does not say."""
+
+
+def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Callable[[], TimedKey[str]] | None:
+    """Who gets the Authorization header: the first kind that is set and there; None: nobody logs in. Raises
+    AccessFailed if one is set and nothing is there."""
+    if source.login_host is not None and source.s3_credentials_url is None:
+        here = url.split("/", 3)[2] == source.login_host
+        if here or not is_there(source, "token"):
+            return _over_login_host(source, here=here)
+    kinds: tuple[tuple[bool, bool, Callable[[], TimedKey[str]]], ...] = (
+        (source.token is not None, is_there(source, "token"), partial(_bearer, source)),
+        (source.token_url is not None, is_there(source, *_secrets(source)), partial(_openid, source, policy)),
+        (source.token_url is None and source.user is not None, is_there(source, "user", "password"),
+         partial(_basic, source)),
+        (bool(source.netrc), _netrc_pair(url) is not None, partial(_netrc, source, url)),
+    )  # fmt: skip
+    wanted = [(there, get) for is_set, there, get in kinds if is_set]
+    if not wanted:
+        return None
+    found = next((get for there, get in wanted if there), None)
+    if found is None:
+        raise AccessFailed(f"its source {source.name} cannot log in: set {missing(source)}")
+    return found
+
+
+def _over_login_host(source: ArchiveSource, *, here: bool) -> Callable[[], TimedKey[str]] | None:
+    """User and password go to the host to log in at (`here`), and to no other; it gets nothing else."""
+    host = str(source.login_host)
+    pair = pair_of(source, host)
+    if pair is None and here:
+        return None
+    if pair is None:
+        raise AccessFailed(f"its source {source.name} cannot log in at {host}: set {missing(source)}")
+    if not here:
+        return None
+    return lambda: TimedKey(key=_header(*pair), seconds=REREAD_SECONDS)
+
+
+def missing(source: ArchiveSource) -> str:
+    """What a login could be set by, in words."""
+    ways = [places(source, "token"), places(source, *_secrets(source)) if source.token_url else ""]
+    ways.append(places(source, "user", "password") if not source.token_url else "")
+    ways.append("a line of the netrc file" if source.netrc else "")
+    return ", or ".join(way for way in ways if way)
+
+
+def pair_of(source: ArchiveSource, host: str) -> tuple[str, str] | None:
+    """User and password for a host, by the table or the netrc file."""
+    if source.user is not None and is_there(source, "user", "password"):
+        return (str(secret_of(source.user)), str(secret_of(source.password)))
+    return _netrc_pair(f"https://{host}") if source.netrc else None
+
+
+def _secrets(source: ArchiveSource) -> tuple[str, ...]:
+    names = ("client_secret", "user", "password")
+    return tuple(name for name in names if getattr(source, name) is not None)
+
+
+def _bearer(source: ArchiveSource) -> TimedKey[str]:
+    (token,) = needed(source, "token")
+    if any(sign.isspace() for sign in token) or not token.isascii():
+        raise AccessFailed(f"its source {source.name}: {places(source, 'token')} holds no token")
+    return TimedKey(key=f"Bearer {token}", seconds=REREAD_SECONDS)
+
+
+def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]:
+    """OpenID Connect's client credentials; with a user, its password grant."""
+    found = dict(zip(_secrets(source), needed(source, *_secrets(source)), strict=True))
+    form = {"grant_type": "client_credentials", "client_id": str(source.client_id)}
+    if "client_secret" in found:
+        form["client_secret"] = found["client_secret"]
+    if "user" in found:
+        form |= {"grant_type": "password", "username": found["user"], "password": found["password"]}
+    if source.scope:
+        form["scope"] = source.scope
+    url = str(source.token_url)
+    with asking(f"a token of source {source.name}", url, policy) as session:
+        answer = session.post(url, data=form, allow_redirects=False)
+        if answer.is_redirect:
+            raise requests.TooManyRedirects
+        answer.raise_for_status()
+        told = answer.json()
+        seconds = float(told.get("expires_in", DEFAULT))
+        return TimedKey(key=f"Bearer {told['access_token']!s}", seconds=max(seconds, SHORTEST))
+
+
+def _basic(source: ArchiveSource) -> TimedKey[str]:
+    user, password = needed(source, "user", "password")
+    return TimedKey(key=_header(user, password), seconds=REREAD_SECONDS)
+
+
+def _netrc(source: ArchiveSource, url: str) -> TimedKey[str]:
+    found = _netrc_pair(url)
+    if found is None:
+        raise AccessFailed(f"its source {source.name} cannot log in: the netrc file has no line for its host")
+    return TimedKey(key=_header(*found), seconds=REREAD_SECONDS)
+
+
+def _netrc_pair(url: str) -> tuple[str, str] | None:
+    return requests.utils.get_netrc_auth(url)
+
+
+def _header(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,72 @@
+"""Token service: how a service that gives keys is asked. It ends in time, obeys Retry-After, and goes nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import requests
+
+from arpent.network.access import AccessFailed
+from arpent.network.deadline import PatientRetry, session, within
+from arpent.network.policy import EgressPolicy, EgressRefused
+
+SECONDS = 60.0
+"""Longest that keys may take to come, with all tries and pauses."""
+TIMEOUT = (5.0, 20.0)
+RETRIES = 6
+BACKOFF = 0.5
+HOPS = 5
+"""Redirects of a login."""
+
+
+@contextmanager
+def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool = False) -> Iterator[requests.Session]:
+    """A session to ask the service at `url` for `what` (words for messages). Whatever is raised inside becomes
+    AccessFailed; its text is ours, for that of a client repeats URLs and headers."""
+    retry = PatientRetry(
+        total=RETRIES, backoff_factor=BACKOFF, backoff_jitter=BACKOFF, status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=None, raise_on_status=False,
+    )  # fmt: skip
+    made = session(retry, TIMEOUT, policy)
+    made.trust_env = False  # the machine's netrc is used only where a source says so
+    made.proxies.update(getproxies())
+    made.max_redirects = HOPS if redirects else 0
+    host = urlsplit(url).netloc
+    lead = f"{what} cannot be had from {host}"
+    try:
+        with made, within(SECONDS):
+            yield made
+    except requests.TooManyRedirects:
+        raise AccessFailed(f"{lead}: it leads elsewhere, and keys do not follow") from None
+    except requests.HTTPError as error:
+        raise _refusal(lead, 0 if error.response is None else error.response.status_code) from None
+    except requests.RequestException as error:
+        cause = _cause(error)
+        if cause is not None:
+            raise AccessFailed(f"{lead}: {cause}") from None
+        raise AccessFailed(f"{lead}: it does not answer ({type(error).__name__})", transient=True) from None
+    except EgressRefused as error:
+        raise AccessFailed(f"{lead}: {error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise AccessFailed(f"{lead}: it answers with something else") from None
+
+
+def _refusal(lead: str, status: int) -> AccessFailed:
+    if status in (401, 403):
+        return AccessFailed(f"{lead}: it refuses the user, the token or the secret (HTTP {status})")
+    if status == 400:
+        return AccessFailed(f"{lead}: it refuses the client, the secret or the scope (HTTP 400)")
+    if 400 <= status < 500 and status not in (408, 429):
+        return AccessFailed(f"{lead}: it answers HTTP {status}; is this its address?")
+    return AccessFailed(f"{lead}: it answers HTTP {status}", transient=True)
+
+
+def _cause(error: BaseException | None) -> EgressRefused | None:
+    while error is not None:
+        if isinstance(error, EgressRefused):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

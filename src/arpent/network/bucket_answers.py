@@ -1,0 +1,51 @@
+"""Bucket answers: what a store said, from the error of its client. That text is only looked at, never passed on: it may
+quote signed requests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"(?:<Code>|\(code: )(\w+)")
+_KEYS = frozenset({
+    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException",
+    "TokenRefreshRequired", "InvalidToken", "AllAccessDisabled", "AuthFailure", "RequestTimeTooSkewed",
+})  # fmt: skip
+"""Codes of S3 for keys that do not open it."""
+_REGION = frozenset(
+    {"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"}
+)
+"""… and for a bucket that is elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketAnswer:
+    """What a store said."""
+
+    status: int = 0
+    """HTTP status; 0: unknown."""
+    code: str = ""
+    """A code of S3, `region`, `keys` (this machine has none), or the status in its place; empty: no answer."""
+
+    @property
+    def denied(self) -> bool:
+        """Whether keys are missing or refused."""
+        return self.code == "keys" or self.code in _KEYS or self.status in (401, 403)
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether it was asked at the wrong place."""
+        return self.code in ("region", "NoSuchBucket")
+
+
+def answer_of(error: Exception) -> BucketAnswer:
+    """From an error of obstore; of other errors nothing is known."""
+    text = str(error)
+    found, named = _STATUS.search(text), _CODE.search(text)
+    status, code = int(found[1]) if found else 0, named[1] if named else ""
+    if code in _REGION or 300 <= status < 400 or "redirect" in text:
+        return BucketAnswer(status=status, code="region")
+    if "nstance metadata" in text or "169.254." in text:
+        return BucketAnswer(status=status, code="keys")
+    return BucketAnswer(status=status, code=code or (str(status) if status else ""))

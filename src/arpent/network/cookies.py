@@ -1,0 +1,51 @@
+"""Cookies: what hosts set at the end of a login, for these hosts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from threading import Lock
+from urllib.parse import urlsplit
+
+from urllib3 import HTTPHeaderDict
+
+from arpent.network.access import Asked
+
+MOST = 32
+"""Cookies of one host that are kept."""
+LONGEST = 8192
+"""Characters of one."""
+
+
+class Cookies:
+    """Thread-safe. Attributes are not looked at: a cookie goes back to the scheme, host and port that set it, and its
+    host says when it is no longer good."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], dict[str, str]] = {}
+        self._lock = Lock()
+
+    def of(self, asked: Asked) -> dict[str, str]:
+        """The header to send."""
+        kept = self._kept.get(_site(asked)) if asked.keeps_cookies else None
+        return {"cookie": "; ".join(f"{name}={value}" for name, value in kept.items())} if kept else {}
+
+    def keep(self, asked: Asked, headers: HTTPHeaderDict | Mapping[str, str]) -> None:
+        """What the host set, if its source wants that."""
+        if not asked.keeps_cookies or "set-cookie" not in headers:
+            return
+        lines = headers.getlist("set-cookie") if isinstance(headers, HTTPHeaderDict) else [headers["set-cookie"]]
+        found: dict[str, str] = {}
+        for line in lines:
+            try:
+                found |= {name: morsel.coded_value for name, morsel in SimpleCookie(line).items()}
+            except CookieError:
+                continue
+        with self._lock:
+            kept = self._kept.get(_site(asked), {}) | {name: it for name, it in found.items() if len(it) <= LONGEST}
+            self._kept[_site(asked)] = dict(list(kept.items())[-MOST:])
+
+
+def _site(asked: Asked) -> tuple[str, str]:
+    parts = urlsplit(asked.url)
+    return parts.scheme, parts.netloc

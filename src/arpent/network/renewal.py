@@ -1,0 +1,89 @@
+"""Renewal: a key that ends, got once for all threads, and got anew before its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Generic, TypeVar
+
+from arpent.network.access import AccessFailed
+
+EARLY_SECONDS = 300.0
+"""A key is renewed so long before its end, or after three quarters of its time if that is later."""
+PAUSE_SECONDS = 2.0
+"""After a failure nobody asks for so long: who waited for the same key is told the same."""
+YOUNG_SECONDS = 2.0
+"""A key that is refused so short a time after it came, or within the first quarter of its time, is not the reason:
+others would be refused as well."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedKey(Generic[T]):
+    """A key, and how long it is good."""
+
+    key: T = field(repr=False)
+    seconds: float
+    """From now; infinite for one that does not end."""
+
+
+class Renewed(Generic[T]):
+    """Thread-safe. While one thread gets a new key, the others use the old one as long as it is good."""
+
+    def __init__(self, fetch: Callable[[], TimedKey[T]], clock: Callable[[], float] = time.monotonic) -> None:
+        """`fetch` raises AccessFailed."""
+        self._fetch = fetch
+        self._clock = clock
+        self._held: T | None = None
+        self._came, self._renew, self._end = (-float("inf"),) * 3
+        self._failure: AccessFailed | None = None
+        self._failed = -float("inf")
+        self._lock = Lock()
+
+    def get(self) -> T:
+        """A key that is good now. Raises AccessFailed."""
+        held, now = self._held, self._clock()
+        if held is not None and now < self._end:
+            if now < self._renew or not self._lock.acquire(blocking=False):
+                return held
+        else:
+            self._lock.acquire()
+        try:
+            return self._current()
+        finally:
+            self._lock.release()
+
+    def refuse(self, key: T) -> bool:
+        """This key was refused, whatever its time: whether another one can be had."""
+        with self._lock:
+            if self._held is not None and self._held != key:
+                return True
+            if self._clock() - self._came < min(YOUNG_SECONDS, (self._end - self._came) / 4):
+                return False
+            self._held, self._end = None, -float("inf")
+            return True
+
+    def _current(self) -> T:
+        now = self._clock()
+        if self._held is not None and now < self._renew:
+            return self._held
+        if self._failure is not None and now - self._failed < PAUSE_SECONDS:
+            return self._old(self._failure)
+        try:
+            lease = self._fetch()
+        except AccessFailed as failure:
+            self._failure, self._failed = failure, self._clock()
+            return self._old(failure)
+        self._failure, self._held, self._came = None, lease.key, self._clock()
+        self._end = self._came + lease.seconds
+        self._renew = self._end - min(EARLY_SECONDS, lease.seconds / 4)
+        return lease.key
+
+    def _old(self, failure: AccessFailed) -> T:
+        """The old key while it is good, if the service is only away."""
+        if self._held is not None and self._clock() < self._end and failure.transient:
+            return self._held
+        raise failure

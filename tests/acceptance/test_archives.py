@@ -1,0 +1,132 @@
+"""Whole jobs over archives that want keys, while every key ends in the middle: the same bytes as from a folder."""
+
+from __future__ import annotations
+
+import json
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import client
+from tests.support.archives import archive
+from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.scripts import NDVI
+from tests.support.server import Server
+
+SECONDS = 2.0
+"""How long keys last; a job takes longer."""
+KEYS = {"access_key": "env:STORE_KEY", "secret_key": "env:STORE_SECRET"}
+VARIABLES = {"STORE_KEY": "testkey", "STORE_SECRET": "never-say-this-aloud", "CLIENT_SECRET": "good", "EARTH": "earth"}
+Place = tuple[str, str | None]
+"""Where an image is said to be, and its alternate."""
+
+
+def items(catalog: Path, folder: Path, *places: Place) -> Path:
+    """The catalogue's items, whose images are elsewhere: in one place after the other."""
+    folder.mkdir()
+    for path, (root, alternate) in zip(sorted(catalog.glob("*/*.json")), cycle(places), strict=False):
+        document = json.loads(path.read_text())
+        for asset in document["assets"].values():
+            name = f"{path.parent.name}/{asset['href'].removeprefix('./')}"
+            asset["href"] = f"{root}/{name}"
+            if alternate:
+                asset["alternate"] = {"s3": {"href": f"{alternate}/{name}"}}
+        (folder / path.name).write_text(json.dumps(document))
+    return folder
+
+
+def run(folder: Path, catalog: Path, settings: dict[str, str | None], **variables: str) -> tuple[dict[str, Any], str]:
+    """`arpent run` over two workers: its outcome, and all that it said."""
+    body = client.seed_body("s3://fields/parcels.gpkg", NDVI.text, aggregationInterval={"of": "P10D"})
+    body["input"]["features"] = {"s3": {"url": "s3://fields/parcels.gpkg"}}  # without keys of the request's own
+    body["output"] = {"s3": {"url": "s3://results/out"}}
+    (folder / "buckets" / "results").mkdir(parents=True)
+    (folder / "request.json").write_text(json.dumps(body))
+    machine = Server(folder=folder, catalog=catalog, settings=settings, variables=variables)
+    try:
+        done = machine.run(["run", "--json", str(folder / "request.json")])
+    finally:
+        machine.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout), done.stdout + done.stderr
+
+
+def files(results: Path, job: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (results / "out" / job).glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def expected(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """From folders."""
+    folder = tmp_path_factory.mktemp("folders")
+    write_geopackage(folder / "buckets" / "fields" / "parcels.gpkg", good_parcels(), 32633)
+    outcome, _ = run(folder, catalog, {"PARQUET": "false"})
+    return files(folder / "buckets" / "results", outcome["id"])
+
+
+def test_stores_of_every_kind_and_keys_that_end(catalog: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    """Images in four archives, GeoPackages and results in a store of their own, with other keys than one of these."""
+    store = tmp_path / "store"
+    write_geopackage(store / "fields" / "parcels.gpkg", good_parcels(), 32633)
+    for name in ("temporary", "paid", "account/container"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(catalog)
+    ending: dict[str, Any] = {"seconds": SECONDS, "pause": 0.03}
+    with (
+        archive(tmp_path, wants="signature", **ending) as blobs,
+        archive(catalog, wants="bearer", **ending) as protected,
+        archive(tmp_path, wants="keys", **ending) as temporary,
+        archive(tmp_path, wants="keys", pays=True, region="paid") as paid,
+        archive(store, wants="keys", region="own") as own,
+    ):
+        found = items(
+            catalog, tmp_path / "stac", (f"{blobs.url}/account/container", None), (protected.url, None),
+            ("s3://temporary", None), ("https://nobody.invalid", "s3://paid"),
+        )  # fmt: skip
+        oidc = {"token_url": f"{protected.url}/oidc/token", "client_id": "me", "client_secret": "env:CLIENT_SECRET"}
+        login = {
+            "s3_credentials_url": f"{temporary.url}/s3credentials",
+            "login_host": "127.0.0.1",
+            "token": "env:EARTH",
+        }
+        sources = {
+            "blobs": {"match": blobs.url, "sas_url": f"{blobs.url}/sas"},
+            "protected": {"match": protected.url, **oidc},
+            "temporary": {"match": "s3://temporary", "endpoint": temporary.url, "region": "us-east-1", **login},
+            "behind": {"match": "https://nobody.invalid", "alternate": "s3"},
+            "paid": {"match": "s3://paid", "endpoint": paid.url, "region": "paid", "requester_pays": True, **KEYS},
+            "own": {"match": ["s3://fields", "s3://results"], "endpoint": own.url, "region": "own", **KEYS},
+        }
+        settings = {"PARQUET": "false", "BUCKETS": None, "SOURCES": json.dumps(sources)}
+        outcome, said = run(tmp_path / "machine", found, settings, **VARIABLES)
+    assert (outcome["status"], outcome["failed"]) == ("DONE", 0)
+    assert files(store / "results", outcome["id"]) == expected
+    given = [token for at in (blobs, protected, temporary) for token in at.given]
+    processes = 3  # the runner and two workers, each with a key of its own
+    assert all(len(at.given) > processes for at in (blobs, protected, temporary)), "keys ended in the middle"
+    assert any(path.startswith("/paid/") for path, _ in paid.asked)
+    assert not any(secret in said for secret in (*given, VARIABLES["STORE_SECRET"]))
+
+
+def test_an_outage_costs_its_items_only(catalog: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    """One archive of two refuses for good: intervals that do not need it have their numbers, the others a sentence."""
+    write_geopackage(tmp_path / "machine" / "buckets" / "fields" / "parcels.gpkg", good_parcels(), 32633)
+    with archive(catalog, wants="bearer") as images:
+        stac = items(catalog, tmp_path / "stac", (images.url, None))
+        for path in stac.glob("S2A_33TYM*"):
+            document = json.loads(path.read_text().replace(images.url, f"{images.url}/closed"))
+            path.write_text(json.dumps(document))
+        sources = {
+            "open": {"match": images.url, "token": "env:OPEN"},
+            "closed": {"match": f"{images.url}/closed", "token": "env:CLOSED"},
+        }
+        settings = {"PARQUET": "false", "SOURCES": json.dumps(sources), "POLICY__RETRY_SECONDS": "0"}
+        outcome, _ = run(tmp_path / "machine", stac, settings, OPEN="fixed", CLOSED="expired")
+    found = files(tmp_path / "machine" / "buckets" / "results", outcome["id"])
+    assert found.keys() == expected.keys()
+    told = "".join(content.decode() for content in found.values())
+    right = sum(found[name] == content for name, content in expected.items())
+    assert 0 < right < len(expected), "fields in the open tile only have all their numbers"
+    assert "the login of source closed is refused: its token or password may be wrong or have expired" in told

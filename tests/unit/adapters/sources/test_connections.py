@@ -1,0 +1,72 @@
+"""A limit of connections counts over processes: each has places of its own, and all share the locks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from arpent.adapters.sources.connections import Places
+
+HOLDER = """
+import sys, tempfile
+from arpent.adapters.sources.connections import Places
+tempfile.tempdir = sys.argv[1]
+with Places("archive", 1).one():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def waiting(places: Places) -> tuple[Thread, Event]:
+    """Somebody who wants a place, and whether they have it."""
+    got = Event()
+
+    def take() -> None:
+        with places.one():
+            got.set()
+
+    thread = Thread(target=take, daemon=True)
+    thread.start()
+    return thread, got
+
+
+def test_two_who_do_not_know_one_another_share_the_places() -> None:
+    mine, other = Places("archive", 2), Places("archive", 2)
+    with mine.one():
+        thread, got = waiting(other)
+        assert got.wait(10)
+        thread.join()
+        with mine.one():
+            thread, got = waiting(other)
+            assert not got.wait(0.3)
+        assert got.wait(10)
+        thread.join()
+
+
+def test_places_of_another_source_are_its_own() -> None:
+    with Places("archive", 1).one():
+        assert waiting(Places("other", 1))[1].wait(10)
+
+
+def test_a_place_ends_with_its_process(folder: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        thread, got = waiting(Places("archive", 1))
+        assert not got.wait(0.3)
+        holder.kill()
+        assert got.wait(10)
+        thread.join()
