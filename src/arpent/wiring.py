@@ -36,21 +36,22 @@ from arpent.adapters.images.gdal_fallback import ApartImage
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, JobNotFound, WorldError
+from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Bulkhead, Executor
 from arpent.domain.ports.features import FeatureSource
-from arpent.domain.ports.jobs import JobStore, Lease
+from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.storage import ObjectStore
 from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
+from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
-from arpent.jobs.runner import SPARE_PLACES, Runner
+from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
@@ -86,6 +87,7 @@ MOST_READINGS = 256
 HEADERS = "headers of images"
 HEADER_SECONDS = 30.0
 """Longest that the header of an image may take that only GDAL reads."""
+SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """How a Dask cluster is named, and how it is reached."""
 
@@ -152,7 +154,9 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
     """Processes for what the server must survive."""
     return ProcessBulkhead(
         settings.synchronous_workers,
-        CallLimits(seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory),
+        CallLimits(
+            seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory, advice=SYNCHRONOUS_ADVICE
+        ),
         queue=settings.synchronous_queue,
         prepare=partial(prepare_calls, for_workers(settings)),
     )
@@ -212,12 +216,11 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     apart = partial(ApartImage, partial(reading.submit, HEADERS, seconds=HEADER_SECONDS))
     reader = CogReader(unusual=apart, policy=egress_policy(settings))
 
-    def analyse_job(job: Job) -> Analysis:
+    def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
-        apart = features_apart(settings, services.objects, reading, job.owner, partial(is_wanted, jobs, job.id))
-        return analysis(
-            job, replace(services, reader=reader, features=apart), operator_limits(settings, max(1, executor.slots))
-        )
+        apart = features_apart(settings, services.objects, reading, job.owner, wanted)
+        allowed = operator_limits(settings, max(1, executor.slots))
+        return analysis(job, replace(services, reader=reader, features=apart), allowed, wanted)
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -251,17 +254,6 @@ def features_apart(
     return ApartFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
     )
-
-
-def is_wanted(jobs: JobStore, job_id: str) -> bool:
-    """Whether somebody still waits for the job's analysis."""
-    try:
-        job = jobs.get(job_id)
-    except JobNotFound:
-        return False
-    except WorldError:
-        return True
-    return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
@@ -351,9 +343,9 @@ def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
     )
 
 
-def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
-    """A job's analysis."""
-    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed)
+def analysis(job: Job, services: Services, allowed: Limits, wanted: Callable[[], bool] = lambda: True) -> Analysis:
+    """A job's analysis, as long as it is wanted."""
+    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed, wanted)
 
 
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:

@@ -28,7 +28,7 @@ def test_runners_share_jobs(stores: Stores) -> None:
         ended.append((lease.job_id, lease.partition.number))
 
     duties = WorkFunctions(
-        analyse=lambda job: Analysis(partitions=iter(cut(40, 2))),
+        analyse=lambda job, wanted: Analysis(partitions=iter(cut(40, 2))),
         process=all_done,
         give_up=lambda lease, error: Outcome(done=0, failed=2),
         finished=finished,
@@ -64,7 +64,7 @@ def test_a_hundred_jobs_take_turns(stores: Stores, clock: Clock) -> None:
         return all_done(lease)
 
     duties = WorkFunctions(
-        analyse=lambda job: Analysis(partitions=iter(())),
+        analyse=lambda job, wanted: Analysis(partitions=iter(())),
         process=process,
         give_up=lambda lease, error: Outcome(done=0, failed=1),
     )

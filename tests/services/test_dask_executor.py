@@ -165,7 +165,7 @@ def test_stop_lets_run_what_runs_and_cancels_what_waits(workers: Cluster, tmp_pa
         jobs, work, policy = SqlJobStore(engine), SqlWorkStore(engine), Policy()
         job = processing_job(jobs, work, Clock(), cut(16, 2)).id
         duties = WorkFunctions(
-            analyse=lambda job: Analysis(partitions=iter(())),
+            analyse=lambda job, wanted: Analysis(partitions=iter(())),
             process=partial(nap_in, tmp_path),
             give_up=lambda lease, error: Outcome(done=0, failed=2),
         )

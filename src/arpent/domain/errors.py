@@ -26,11 +26,12 @@ ArpentError
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
 │  ├─ EnvironmentFault      what arpent runs on is at fault: no feature can be blamed, the job waits or fails
+│  │  ├─ StorageFault       the script or the results cannot be had or written at all: waited for, too
 │  │  └─ SandboxUnavailable  evalscripts cannot be locked in as the operator wants it
 │  ├─ DatabaseRefused       the database does not take this, however often it is asked
 │  ├─ WorkLost              whoever had the work cannot be reached any more
 │  └─ WorkerDied            the process that did the work was killed, or crashed
-├─ ReadingStopped           nobody wants any more what was being read
+├─ NoLongerWanted           nobody waits any more for what was being done
 ├─ InvalidSetting           a setting, or a file that one names, is wrong; whoever runs arpent can mend it
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
@@ -218,6 +219,10 @@ class EnvironmentFault(WorldError):
         super().__init__(message, transient=transient)
 
 
+class StorageFault(EnvironmentFault):
+    """The script's bucket or that of the results is not to be had; it may be away for a while."""
+
+
 class SandboxUnavailable(EnvironmentFault):
     """Evalscripts cannot be locked in here as they should be, and no setting says to run them all the same."""
 
@@ -244,8 +249,8 @@ class WorkerDied(WorldError):
         super().__init__(message, transient=transient)
 
 
-class ReadingStopped(ArpentError):
-    """Nobody wants any more what was being read."""
+class NoLongerWanted(ArpentError):
+    """Nobody waits any more for what was being done: STOP ended the analysis."""
 
 
 class InvalidSetting(ArpentError):

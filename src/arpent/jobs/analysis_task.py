@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event as Flag
 from time import perf_counter
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
@@ -16,19 +17,25 @@ from arpent.domain.errors import (
     DatabaseRefused,
     JobNotFound,
     LeaseLost,
-    ReadingStopped,
+    NoLongerWanted,
     ScriptError,
     WorldError,
 )
 from arpent.domain.job import Job, Status, UserAction
-from arpent.domain.partition import Analysis
+from arpent.domain.partition import Analysis, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
+from arpent.jobs.background_thread import BackgroundCall
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
 from arpent.jobs.worker_deaths import analysis_kills
 
 log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often an analysis looks whether somebody still waits for it."""
+ENDING_SECONDS = 600.0
+"""How long a stopped analysis may keep its place until what it was doing is over."""
 
 
 class Analyst:
@@ -51,9 +58,9 @@ class Analyst:
                 self._perform(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)
-        except ReadingStopped as error:
+        except NoLongerWanted as error:
             log.info("The analysis is given up: %s", error, extra=about)
-            self._give_up(lease)
+            self._stopped(lease)
         except (CallerError, ScriptError) as error:
             log.info("The analysis failed: %s", error, extra=about)
             self._fail(lease, str(error))
@@ -79,15 +86,51 @@ class Analyst:
 
     def _analyse(self, lease: Lease, job: Job) -> None:
         began = perf_counter()
-        analysis = self._functions.analyse(job)
+        analysis = self._while_wanted(lease, job)
+        if analysis is None:
+            return
         self._functions.analysed(lease, perf_counter() - began)
-        self._work.add(lease, analysis.partitions, analysis.findings)
+        self._work.add(lease, self._partitions(job, analysis), analysis.findings)
         self._conclude(lease, Event.ANALYSED, analysis=analysis)
+
+    def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:
+        """The analysis, in a thread of its own: STOP ends the job's analysis whatever is being done; None then. The
+        thread ends at its next look at `wanted`: all that it does in between (a search, a script, the header of an
+        image) has its limit of time, and meanwhile the lease's place stays taken. Raises what the analysis raises."""
+        stopped = Flag()
+        call = BackgroundCall(lambda: self._functions.analyse(job, lambda: not stopped.is_set()))
+        while not call.wait(LOOK_SECONDS):
+            if not self._is_wanted(job.id):
+                stopped.set()
+                self._stopped(lease)
+                call.wait(ENDING_SECONDS)
+                return None
+        return call.result()
+
+    def _partitions(self, job: Job, analysis: Analysis) -> Iterator[Partition]:
+        """They are cut while they are stored."""
+        looked = perf_counter()
+        for partition in analysis.partitions:
+            if perf_counter() - looked > LOOK_SECONDS:
+                if not self._is_wanted(job.id):
+                    raise NoLongerWanted("STOP was asked for")
+                looked = perf_counter()
+            yield partition
+
+    def _is_wanted(self, job_id: str) -> bool:
+        """Whether somebody still waits for the job's analysis."""
+        try:
+            job = self._jobs.get(job_id)
+        except JobNotFound:
+            return False
+        except WorldError:
+            return True
+        return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
         """What is away may come back: the analysis waits, and the job says for what, until its patience is over."""
         now = self._now()
-        seconds = self._policy.analysis_seconds if error.transient else self._policy.absence_seconds
+        seconds = self._policy.outage_seconds if error.transient else self._policy.absence_seconds
         last = (lease.waiting_since or now) + timedelta(seconds=seconds)
         stopped = self._jobs.get(lease.job_id).user_action is UserAction.STOP
         if now >= last or stopped or isinstance(error, DatabaseRefused):
@@ -101,8 +144,8 @@ class Analyst:
     def _fail(self, lease: Lease, reason: str) -> None:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
-    def _give_up(self, lease: Lease) -> None:
-        """STOP while features were read. If the user has changed their mind since, somebody begins anew."""
+    def _stopped(self, lease: Lease) -> None:
+        """STOP. If the user has changed their mind since, somebody begins anew."""
         try:
             self._conclude(lease, Event.ANALYSIS_STOPPED)
         except ActionNotAllowed:

@@ -25,6 +25,11 @@ class BackgroundCall(Generic[Answer]):
         """Whether it has ended, well or not."""
         return not self._thread.is_alive()
 
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, for which it waits so long."""
+        self._thread.join(seconds)
+        return self.done()
+
     def begun(self) -> bool:
         """It always has."""
         return True

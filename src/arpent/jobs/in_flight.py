@@ -1,8 +1,9 @@
-"""In flight: a piece of work that a runner has in hand."""
+"""In flight: pieces of work that a runner has in hand, and how many more it may take."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,11 @@ from arpent.domain.ports.jobs import Lease
 from arpent.jobs.background_thread import BackgroundCall
 
 log = logging.getLogger(__name__)
+
+ANALYSES_AT_ONCE = 2
+"""Threads for analyses; partitions of other jobs go on meanwhile."""
+SPARE_PLACES = 1
+"""Places beyond those, of analyses and of the executor, where one client has all of them: for the others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,3 +57,25 @@ class InFlight:
 def raising(error: Exception) -> Outcome:
     """The outcome of work that could not even be handed on: for a BackgroundCall."""
     raise error
+
+
+def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight], slots: int) -> Lease | None:
+    """The next work, as long as there is room for it, by `WorkStore.claim` with time and seconds; `slots`: places of
+    the executor. Where one client has all places, there is one more, for others: nobody waits for the end of what a
+    client has all places for."""
+    analysed, processed = _owners(in_flight, analyses=True), _owners(in_flight, analyses=False)
+    analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < slots
+    if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
+        return lease
+    if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
+        lease = claim(analyses=True, partitions=False, but=set(analysed))
+        if lease is not None:
+            return lease
+    if len(set(processed)) == 1 and len(processed) < slots + SPARE_PLACES:
+        return claim(analyses=False, partitions=True, but=set(processed))
+    return None
+
+
+def _owners(in_flight: Sequence[InFlight], *, analyses: bool) -> list[str]:
+    """Clients of the work in hand, of one kind."""
+    return [each.lease.owner for each in in_flight if (each.lease.partition is None) is analyses]

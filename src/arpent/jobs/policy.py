@@ -29,8 +29,9 @@ class Policy:
     """Tries of a partition before its features get an error; deaths of its worker, before it is cut in halves."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0
     """Pause before the second try; it doubles with each further one, and varies by half."""
-    analysis_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
-    """An analysis waits so long for a catalogue, a bucket or a server that does not answer, before the job fails …"""
+    outage_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
+    """Work waits so long for a catalogue or a bucket that does not answer, an analysis for any server, before it
+    fails …"""
     absence_seconds: Annotated[float, Field(ge=0, le=DAY)] = 10.0
     """… and so long for what is said not to be there, or is refused: it may be away for a moment, or misspelt."""
     failed_keys_hours: Annotated[float, Field(ge=0, le=100 * 366 * 24)] = 24.0

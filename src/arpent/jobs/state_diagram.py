@@ -25,7 +25,7 @@ NOTES = """
 * START of a FAILED request takes up what is left of it: the analysis, or, if that had ended well, the open partitions
   and what failed (an extension; the real service refuses it). The keys that came with a request are forgotten some time
   after it failed (`failed_keys_hours`); then START is refused, too.
-* An analysis that lacks a catalogue, a bucket or a server waits and tries again (`analysis_seconds`,
+* An analysis that lacks a catalogue, a bucket or a server waits and tries again (`outage_seconds`,
   `absence_seconds`); `waiting` in the task object says for what. STOP meanwhile ends the waiting: FAILED.
 * ENVIRONMENT_FAILED: workers cannot start, results cannot be written. No feature is blamed for it.
 * `completionPercentage` is 100 when the request is DONE and never before, and never falls otherwise.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import CatalogUnavailable, StorageFault, WorldError
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
@@ -22,8 +23,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 class WorkFunctions:
     """Functions; `process` leaves the process and is picklable, the others stay here."""
 
-    analyse: Callable[[Job], Analysis]
-    """Raises CallerError, ScriptError or WorldError."""
+    analyse: Callable[[Job, Callable[[], bool]], Analysis]
+    """Looks now and then whether it is still wanted. Raises CallerError, ScriptError, WorldError or NoLongerWanted."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
     give_up: Callable[[Lease, Exception], Outcome]
@@ -48,6 +49,24 @@ def pause_before_retry(attempt: int, policy: Policy) -> timedelta:
     that failed together do not come back together."""
     seconds = min(LONGEST_PAUSE_SECONDS, policy.retry_seconds * 2.0 ** (attempt - 1))
     return timedelta(seconds=seconds * random.uniform(0.5, 1.5))
+
+
+def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
+    """Whether the catalogue or a bucket is not to be had, which is waited for, and not tried so many times."""
+    return isinstance(error, CatalogUnavailable | StorageFault)
+
+
+def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Policy) -> datetime | None:
+    """When a partition is tried again that lacks its catalogue or a bucket; the pauses double, and such tries are no
+    failed attempts. None: it lacks something else, or has waited for as long as it may."""
+    if not is_away(error):
+        return None
+    since = lease.waiting_since or now
+    last = since + timedelta(seconds=policy.outage_seconds if error.transient else policy.absence_seconds)
+    if now >= last:
+        return None
+    seconds = min(LONGEST_PAUSE_SECONDS, max(policy.retry_seconds, (now - since).total_seconds()))
+    return min(last, now + timedelta(seconds=seconds * random.uniform(0.5, 1.5)))
 
 
 def unwritten(lease: Lease, error: Exception) -> Outcome:

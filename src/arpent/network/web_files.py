@@ -18,6 +18,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
+from arpent.network.deadline import within
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
 POOLS = 64
@@ -108,6 +109,15 @@ class WebFiles:
             pools.clear()
 
     def _once(self, url: str, start: int, end: int) -> Piece:
+        with within(WHOLE_SECONDS) as deadline:  # over redirects and headers, too, which may come letter by letter
+            try:
+                return self._followed(url, start, end)
+            except (HTTPError, OSError, NoRanges, EgressRefused):
+                if deadline.passed:  # then an answer that is cut off may look like another
+                    raise NoAnswer from None
+                raise
+
+    def _followed(self, url: str, start: int, end: int) -> Piece:
         headers = {**_HEADERS, "range": f"bytes={start}-{end - 1}"}
         for _ in range(MOST_HOPS + 1):
             response = self._ask(url, headers)
@@ -174,13 +184,12 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
 
 
 def _content(response: BaseHTTPResponse, length: int) -> memoryview:
-    """All bytes that the answer promises. Raises NoAnswer if they do not come, or not in time."""
-    until = time.monotonic() + WHOLE_SECONDS
+    """All bytes that the answer promises. Raises NoAnswer if they do not come."""
     pieces: list[bytes] = []
     missing = length
     while missing > 0:
         piece = response.read1(min(missing, _PIECE), decode_content=False)
-        if not piece or time.monotonic() > until:
+        if not piece:
             raise NoAnswer
         pieces.append(piece)
         missing -= len(piece)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent import worker
-from arpent.domain.errors import CatalogUnavailable, EnvironmentFault, StorageDenied, StorageUnavailable
+from arpent.domain.errors import CatalogUnavailable, EnvironmentFault, StorageDenied, StorageFault, StorageUnavailable
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution
 from arpent.domain.imagery.raster import Raster
@@ -206,9 +206,9 @@ class TestStore:
         "error", [StorageDenied("no right"), StorageUnavailable("the disk is full", transient=True)]
     )
     def test_a_store_that_takes_nothing_blames_no_feature(self, services: Services, error: Exception) -> None:
-        with pytest.raises(EnvironmentFault, match=str(error)) as caught:
+        with pytest.raises(StorageFault, match=str(error)) as caught:
             run(services, refuses=lambda key: error)
-        assert caught.value.transient
+        assert caught.value.transient is isinstance(error, StorageUnavailable)
 
 
 @dataclass

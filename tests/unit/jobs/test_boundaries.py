@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Site:
             if not runner.turn():
                 time.sleep(0.005)
 
-    def analyse(self, job: Job) -> Analysis:
+    def analyse(self, job: Job, wanted: Callable[[], bool]) -> Analysis:
         if faults := self.analysis_faults.get(job.id):
             raise faults.pop(0)
         return Analysis(partitions=cut(4, 2), findings=self.findings)

@@ -15,7 +15,6 @@ from pystac_client import Client
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
-from arpent.adapters.catalogs.deadline import Deadline, PatientRetry, session, within
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
@@ -24,7 +23,9 @@ from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
+from arpent.network.deadline import Deadline, within
 from arpent.network.policy import EgressPolicy, EgressRefused
+from arpent.network.sessions import PatientRetry, session
 from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from arpent.adapters.features.direct import DirectFeatures, joined
-from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, ReadingStopped, WorkerDied, WorldError
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, WorkerDied, WorldError
 from arpent.domain.feature import Features
 from arpent.domain.location import Location
 from arpent.domain.ports.execution import PendingCall
@@ -74,7 +74,7 @@ class ApartFeatures:
         argument: object,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """What comes of the call. Raises ReadingStopped as soon as nobody wants it any more."""
+        """What comes of the call. Raises NoLongerWanted as soon as nobody wants it any more."""
         call = self._submit(function, argument)
         try:
             while self._wanted():
@@ -97,7 +97,7 @@ class ApartFeatures:
             raise WorldError("The reading of the features was cancelled", transient=True) from error
         finally:
             call.cancel()
-        raise ReadingStopped(f"The reading of {location.url} was stopped")
+        raise NoLongerWanted(f"The reading of {location.url} was stopped")
 
 
 def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:

@@ -38,6 +38,8 @@ _HEAD = 65536
 """Bytes of the first read: the header and block tables of a COG of one MGRS tile fit."""
 _GAP = 262144
 """Ranges this close are fetched as one; what lies between is thrown away."""
+_TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
+"""Of one request to a bucket, its whole answer included."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables that name an S3-compatible store, the first that is set counts."""
 _PARTS = 16
@@ -172,12 +174,12 @@ class ByteSources:
 
     def _bucket(self, name: str) -> S3Store:
         """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there it is a part of the path."""
-        options: dict[str, object] = dict(self._s3_options)
+        options: dict[str, object] = {"client_options": dict(_TIMEOUTS), **self._s3_options}
         named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
         if endpoint := options.setdefault("endpoint", named):
             options.setdefault("virtual_hosted_style_request", False)
             if str(endpoint).startswith("http://"):
-                options["client_options"] = {"allow_http": True}
+                options["client_options"] = {**_TIMEOUTS, "allow_http": True}
         else:
             del options["endpoint"]
         return S3Store(name, retry_config=self._retry, **options)  # type: ignore[arg-type]

@@ -27,6 +27,8 @@ class Claimable:
     """When it may be tried again."""
     failures: int = 0
     """Attempts that failed."""
+    waiting_since: datetime | None = None
+    """Since when what it needs is not to be had."""
     vanished: int = 0
     """Holders that were never heard of again."""
 

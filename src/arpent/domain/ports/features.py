@@ -10,7 +10,7 @@ from arpent.domain.location import Location
 
 class FeatureSource(Protocol):
     """Files of features. Reading one is bounded in time, memory, bytes and rows.
-    Raises FeaturesUnreadable, LimitExceeded, ReadingStopped, and what ObjectStore raises."""
+    Raises FeaturesUnreadable, LimitExceeded, NoLongerWanted, and what ObjectStore raises."""
 
     def features(self, location: Location, most: int | None = None) -> Features:
         """All features, of which there is at least one; more than `most` are FeaturesUnreadable."""

@@ -62,7 +62,7 @@ class Lease:
     vanished: int = 0
     """How often nobody gave it back in time, or whoever had it was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
-    """Analysis: since when what it needs was not to be had; None: it was not missed yet."""
+    """Since when what it needs is not to be had; None: it was not missed yet."""
     body: str = field(default="", repr=False)
     """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
     owner: str = ""
@@ -103,8 +103,8 @@ class WorkStore(Protocol):
         lease is no error."""
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
-        """Give an analysis back until `retry_at`, for what it needs is not to be had; the job tells `reason`, and since
-        when it waits. A lost lease is no error."""
+        """Give it back until `retry_at`, for what it needs is not to be had; the job tells `reason`, and since when it
+        waits. For an analysis that is a failed attempt, for a partition none. A lost lease is no error."""
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         """Give a partition back as two halves, each with so many deaths on its account, free at once; no sum of the

@@ -25,7 +25,7 @@ from arpent.engine.analysis.read_features import take_in, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import unusable, usable_rows
-from arpent.engine.guards import guarded
+from arpent.engine.guards import Wanted, check_wanted, guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.output_keys import own
@@ -39,11 +39,14 @@ SURVEYED = 500
 """Features the survey looks at."""
 
 
-def analyse(job_id: str, request: Request, services: Services, limits: Limits) -> Analysis:
-    """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
+def analyse(
+    job_id: str, request: Request, services: Services, limits: Limits, wanted: Wanted = lambda: True
+) -> Analysis:
+    """Everything that can be known before a pixel is read. Raises CallerError, ScriptError, WorldError, and
+    NoLongerWanted soon after it is not `wanted` any more."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
-    services = guarded(services)
+    services = guarded(services, wanted)
     script = script_of(request, services)
     bindings, told = _twice(lambda: _understood(script, request, services, limits))
     features = take_in(request.features, services, limits)
@@ -71,6 +74,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
             complete=len(sample) == len(usable),
         ),
     ]
+    check_wanted(wanted)
     # Writing the report also shows early whether the bucket can be written at all.
     services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings, told))
 

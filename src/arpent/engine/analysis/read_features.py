@@ -13,7 +13,7 @@ from arpent.engine.services import Limits, Services
 
 
 def take_in(location: Location, services: Services, limits: Limits) -> Features:
-    """All features of the GeoPackage. Raises FeaturesUnreadable, ReadingStopped or WorldError."""
+    """All features of the GeoPackage. Raises FeaturesUnreadable, NoLongerWanted or WorldError."""
     return _cleaned(services.features.features(location, limits.maximum_features))
 
 

@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.errors import ArpentError, EnvironmentFault, StorageDenied, StorageNotFound, WorldError
+from arpent.domain.errors import (
+    ArpentError,
+    CatalogUnavailable,
+    StorageDenied,
+    StorageFault,
+    StorageNotFound,
+    WorldError,
+)
 from arpent.domain.finding import INCOMPLETE, Finding, Verdict
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
@@ -29,8 +36,8 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
 
     `final`: there will be no further attempt, so an image that cannot be had now costs the features that need it.
-    Raises WorldError, transient whatever it was: the analysis has read this GeoPackage, searched this catalogue and
-    written to this bucket, so what fails now worked a while ago, and may do so again.
+    Raises WorldError: CatalogUnavailable and StorageFault as they are; all else transient, whatever it was: the
+    analysis found it in order, so what fails now worked a while ago, and may do so again.
     """
     reader = LastTry(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
@@ -41,6 +48,8 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
             with services.stopwatch.stage(WRITE):
                 outcome = write(job_id, request, partition, results, services)
         return replace(outcome, bytes_read=bytes_read.total, seconds=services.stopwatch.seconds)
+    except (CatalogUnavailable, StorageFault):
+        raise
     except WorldError as error:
         error.transient = True
         raise
@@ -59,11 +68,11 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
 
 
 def _script(request: Request, services: Services) -> str:
-    """Without its script no feature of the job can be computed, whichever it is. Raises EnvironmentFault."""
+    """Without its script no feature of the job can be computed, whichever it is. Raises StorageFault."""
     try:
         return script_of(request, services)
     except WorldError as error:
-        raise EnvironmentFault(str(error)) from error
+        raise StorageFault(str(error), transient=error.transient) from error
 
 
 def script_of(request: Request, services: Services) -> str:
@@ -76,7 +85,7 @@ def script_of(request: Request, services: Services) -> str:
 def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
-    """One file per feature, and the partition's part of the table. Raises EnvironmentFault when results cannot be
+    """One file per feature, and the partition's part of the table. Raises StorageFault when results cannot be
     written at all: no feature can be blamed for that."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
@@ -97,7 +106,7 @@ def write(
         try:
             _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
         except WorldError as error:
-            raise EnvironmentFault(str(error)) from error
+            raise StorageFault(str(error), transient=error.transient) from error
     failed = sum(each.verdict is Verdict.FAILED for each in findings)
     return Outcome(
         done=sum(len(result.features) for result in results) - failed,

@@ -21,7 +21,7 @@ from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, ReadingStopped, StorageNotFound
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
 from arpent.domain.feature import Features
 from arpent.domain.location import Location
 
@@ -144,7 +144,7 @@ def test_a_file_that_ends_its_reader_ends_nobody_else(opened: Open, reader: obje
 
 def test_what_nobody_wants_is_not_read_to_its_end(opened: Open) -> None:
     wanted = iter([True, False])
-    with pytest.raises(ReadingStopped):
+    with pytest.raises(NoLongerWanted):
         opened(never_end, wanted=lambda: next(wanted)).features(FILE)
     assert len(opened().features(FILE)) == 10
 

@@ -21,6 +21,8 @@ class CallLimits:
     memory_mib: int | None = None
     """Mebibytes of the worker, native code included; the interpreter of a script is a process with a limit of its
     own."""
+    advice: str = ""
+    """What somebody can do whose call took too much, as a sentence."""
 
 
 NO_LIMITS = CallLimits()

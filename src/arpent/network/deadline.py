@@ -1,0 +1,170 @@
+"""Deadline: requests over HTTP that end, whatever the other side does: it may trickle, stall, or send without end.
+
+Timeouts of the usual clients are for each read: one byte every few seconds keeps them waiting for ever. Here a timer
+shuts the connection down under the reading thread.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Condition, Lock, Thread, local
+from typing import Any
+
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
+
+RESOLVE_SECONDS = 5.0
+"""Longest that a name may take to resolve."""
+LOOK_SECONDS = 0.25
+"""How often connections are looked at that may have to end."""
+_HERE = local()
+
+
+class Deadline:
+    """The end of what one thread asks for; see `within`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+        self._lock = Lock()
+        self._connections: list[socket.socket] = []
+        _WATCH.add(self)
+
+    @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self.end
+
+    def watch(self, connection: socket.socket) -> None:
+        """To be shut down at the end."""
+        with self._lock:
+            self._connections.append(connection)
+        if self.passed:
+            self.shut_down()
+
+    def close(self) -> None:
+        """It was in time."""
+        with self._lock:
+            self._connections.clear()
+        _WATCH.discard(self)
+
+    def shut_down(self) -> None:
+        """End its connections, unless it was in time."""
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):  # it was closed meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[Deadline]:
+    """Whatever this thread asks for inside, through connections that are `Watched`, ends within so many seconds."""
+    before, deadline = current(), Deadline(seconds)
+    _HERE.deadline = deadline
+    try:
+        yield deadline
+    finally:
+        deadline.close()
+        _HERE.deadline = before
+
+
+class _Watch:
+    """One thread that looks after all deadlines: a thread for each would cost more than many a request."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._open: set[Deadline] = set()
+        self._thread: Thread | None = None
+
+    def add(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._open.add(deadline)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            elif len(self._open) == 1:
+                self._changed.notify()
+
+    def discard(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._open.discard(deadline)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._open:
+                    self._changed.wait()
+                due = [deadline for deadline in self._open if deadline.passed]
+            for deadline in due:  # again and again, until it is closed: it may have connected anew
+                deadline.shut_down()
+            time.sleep(LOOK_SECONDS)
+
+
+_WATCH = _Watch()
+
+
+def current() -> Deadline | None:
+    """Of this thread."""
+    return getattr(_HERE, "deadline", None)
+
+
+class Watched:
+    """A connection that the thread's deadline can shut down, from the first byte of its handshake on."""
+
+    _twin: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        deadline = current()
+        if deadline is not None and deadline.passed:
+            raise ConnectTimeoutError(self, "the deadline has passed")
+        made = self._open(_resolved(self))
+        self._twin = made.dup()  # TLS takes the first one over
+        if deadline is not None:
+            deadline.watch(self._twin)
+        return made
+
+    def _open(self, addresses: list[str]) -> socket.socket:
+        """A connection to its host, which has these addresses."""
+        made: socket.socket = super()._new_conn()  # type: ignore[misc]
+        return made
+
+    def request(self, *arguments: Any, **options: Any) -> Any:
+        deadline = current()
+        if deadline is not None and self._twin is not None:
+            deadline.watch(self._twin)
+        return super().request(*arguments, **options)  # type: ignore[misc]
+
+    def close(self) -> None:
+        twin, self._twin = self._twin, None
+        if twin is not None:
+            twin.close()
+        super().close()  # type: ignore[misc]
+
+
+def _resolved(connection: Any) -> list[str]:
+    """A resolver can wait for minutes, and nobody can end it: wait for it in a thread. Raises NameResolutionError."""
+    host, port = str(connection._dns_host), int(connection.port or 0)
+    found: list[str] = []
+    failure: list[socket.gaierror] = []
+
+    def look_up() -> None:
+        try:
+            found.extend(addresses_of(host, port))
+        except socket.gaierror as error:
+            failure.append(error)
+        except (OSError, UnicodeError) as error:
+            failure.append(socket.gaierror(str(error)))
+
+    thread = Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(RESOLVE_SECONDS)
+    if thread.is_alive() or failure:
+        cause = failure[0] if failure else socket.gaierror(socket.EAI_AGAIN, "no answer")
+        raise NameResolutionError(host, connection, cause)
+    return found
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """Of a host, in the resolver's order. Raises OSError, UnicodeError."""
+    answers = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in answers))
