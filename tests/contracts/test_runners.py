@@ -16,7 +16,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
 from tests.support.stores import Stores
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 
 
 def test_runners_share_jobs(stores: Stores) -> None:

@@ -22,7 +22,7 @@ from tests.support.stac_api import stac_api
 COLLECTION = load_collections()["sentinel-2-l2a"]
 JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
 BOX = (15.0, 46.0, 15.1, 46.1)
-HANG = 20.0
+HANG = 60.0
 """Seconds after which a search counts as hanging, on the slowest machine."""
 
 

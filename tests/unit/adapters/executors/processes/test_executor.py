@@ -26,8 +26,10 @@ from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
 from tests.support.jobs import make_partition
 
-PATIENCE_SECONDS = 30
-STRESS_SECONDS = 12
+PATIENCE_SECONDS = 120
+"""After so long something counts as hanging, on the slowest machine."""
+STRESS = {"3": 200, "WorkerDied": 3}
+"""How many tickets have to end so, at least."""
 
 
 def count(lease: Lease) -> Outcome:
@@ -225,29 +227,27 @@ def ended(ticket: Ticket) -> str:
 
 
 def test_whenever_workers_are_killed_every_ticket_ends() -> None:
-    """Thousands of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
+    """Hundreds of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
     dice = random.Random(5)
     executor = ProcessExecutor(3)
     ends: Counter[str] = Counter()
     waiting: deque[Ticket] = deque()
     leases = (lease(), lease(), replace(lease(), body="x" * 400_000))
-    began = time.monotonic()
-    kill_at = began + 1
+    killed = 0
     try:
-        while (now := time.monotonic()) < began + STRESS_SECONDS:
+        while killed < 12 or any(ends[end] < least for end, least in STRESS.items()):
             while len(waiting) < 60:
                 waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, dice.choice(leases)))
-            if now > kill_at:
-                kill_at = now + dice.uniform(0, 0.4)
+            if sum(ends.values()) > 20 and dice.random() < 0.05:
+                time.sleep(dice.uniform(0, 0.01))
                 for worker in dice.sample(multiprocessing.active_children(), 1):
                     worker.kill()
+                    killed += 1
             ends[ended(waiting.popleft())] += 1
         ends.update(ended(ticket) for ticket in waiting)
     finally:
         executor.close()
     assert ends.keys() <= {"3", "WorkerDied"}, ends
-    assert ends["3"] > 200, ends
-    assert ends["WorkerDied"] > 2, ends
 
 
 PARENT = """
