@@ -232,8 +232,9 @@ def _check_sides(area: Bounds, sampling: Resolution | Size) -> None:
     box = area.box if area.box is not None else shapely.bounds(area.geometry)
     extents = np.asarray([box], np.float64)
     # before rounding to integers: a tiny resolution would overflow them
-    if (extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9).any():
-        raise InvalidRequest.at("aggregation->resx", f"makes more than {MAXIMUM_SIDE} samples per side; coarsen it")
+    fine = extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9
+    for name in np.array(["resx", "resy"])[fine]:
+        raise InvalidRequest.at(f"aggregation->{name}", f"makes more than {MAXIMUM_SIDE} samples per side; coarsen it")
     grid = Grids.over(extents, sampling)
     for name, source, side in (("width", "resx", grid.width[0]), ("height", "resy", grid.height[0])):
         if side > MAXIMUM_SIDE:

@@ -19,6 +19,11 @@ from arpent.domain.grid import MAXIMUM_SIDE
 from arpent.domain.interval import LastInterval
 from arpent.domain.request import MosaickingOrder, Resampling
 
+LARGEST = 1e300
+"""Numbers beyond it have no room left: the difference of two would be infinite."""
+NARROWEST = 1e-12
+"""Of bins; the edges of narrower ones would soon be equal as doubles."""
+
 
 def _number(value: object) -> object:
     """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (sentinelhub.md 2.4)."""
@@ -30,10 +35,13 @@ def _number(value: object) -> object:
         finite = False
     if not finite:
         raise PydanticCustomError("number", "must be a finite number")
+    if abs(value) > LARGEST:
+        raise PydanticCustomError("number", "must lie between -1e300 and 1e300")
     return value
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
+Count = Annotated[int, BeforeValidator(_number)]
 
 
 class Shape(BaseModel):
@@ -163,8 +171,8 @@ class HistogramEntry(Shape):
     (sentinelhub.md 2.4)."""
 
     bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
-    bin_count: int | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)
-    bin_width: Number | None = Field(None, gt=0)
+    bin_count: Count | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)
+    bin_width: Annotated[Number, Field(ge=NARROWEST)] | None = Field(None, gt=0)
     low_edge: Number | None = None
     high_edge: Number | None = None
 
