@@ -149,6 +149,11 @@ class _Table:
         """Primary key → identifier, of rows that hold text there."""
         return self.rows.texts(IDENTIFIER)
 
+    @cached_property
+    def cut_off(self) -> Mapping[int, str]:
+        """Primary key → identifier, of rows where GDAL tells its beginning only."""
+        return self.rows.cut_off(IDENTIFIER)
+
     def features(self, rows: pa.RecordBatch) -> Features:
         """A batch of them."""
         ids = np.asarray(rows.column(self.key).to_numpy(zero_copy_only=False), np.int64)
@@ -172,7 +177,10 @@ class _Table:
             return (None,) * int(rows.num_rows)
         column = rows.column(IDENTIFIER)
         if any(is_kind(column.type) for is_kind in _TEXTS):
-            return tuple(None if each is None else each.decode("utf-8", "replace") for each in _binary(column))
+            return tuple(
+                None if each is None else self.cut_off.get(key) or each.decode("utf-8", "replace")
+                for key, each in zip(ids.tolist(), _binary(column), strict=True)
+            )
         try:
             told: list[str | None] = column.cast(pa.string()).to_pylist()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
