@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.enums import ColorInterp, MaskFlags
@@ -164,6 +165,11 @@ class GdalImage:
         if dataset.crs is None:
             raise AssetUnreadable(
                 f"image {public_name(self._href)} has no coordinate reference system", href=self._href
+            )
+        if dataset.transform == Affine.identity():  # what GDAL says where a file says nothing
+            raise AssetUnreadable(
+                f"image {public_name(self._href)} is not georeferenced: nothing says where its pixels lie",
+                href=self._href,
             )
         refuse(self._href, *dataset.dtypes)
         if len(set(dataset.dtypes)) > 1:
