@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,25 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent import worker
-from arpent.domain.errors import CatalogUnavailable, EnvironmentFault, StorageDenied, StorageFault, StorageUnavailable
+from arpent.domain.errors import (
+    CatalogUnavailable,
+    EnvironmentFault,
+    NoLongerWanted,
+    StorageDenied,
+    StorageFault,
+    StorageUnavailable,
+)
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution
 from arpent.domain.imagery.raster import Raster
+from arpent.domain.interval import Interval
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine import isolation
 from arpent.engine.analysis import analyse
+from arpent.engine.guards import guarded
 from arpent.engine.isolation import Isolation
 from arpent.engine.processing import compute, interval, process, write_files
 from arpent.engine.services import Services
@@ -335,3 +345,25 @@ class TestIsolation:
         answers = list(Isolation().run(np.arange(100_000), call))
         assert sum(len(rows) for rows, _ in answers) == 100_000
         assert len(calls) <= 2 * isolation.MOST_FAILURES + 1
+
+
+def test_what_nobody_wants_any_more_is_not_begun(services: Services) -> None:
+    """STOP: no further search, no further header."""
+
+    class Catalog:
+        def search(self, *_: object) -> tuple[()]:
+            return ()
+
+    wanted = [True, False, False]
+    kept = guarded(replace(services, catalog=Catalog()), lambda: wanted.pop(0))
+    collection = services.collections["sentinel-2-l2a"]
+    wish = (
+        collection,
+        Interval(start=datetime(2023, 6, 1, tzinfo=UTC), end=datetime(2023, 7, 1, tzinfo=UTC)),
+        (15.0, 46.0, 15.1, 46.1),
+    )
+    assert kept.catalog.search(*wish) == ()
+    with pytest.raises(NoLongerWanted):
+        kept.catalog.search(*wish)
+    with pytest.raises(NoLongerWanted):
+        kept.reader.describe("a.tif")

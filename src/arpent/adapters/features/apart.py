@@ -105,7 +105,9 @@ def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
     location, most, folder = wish
     count = 0
     for count, batch in enumerate(direct.batches(location, most), 1):
-        _batch(folder, count - 1).write_bytes(pack(batch))
+        written = folder / "part"
+        written.write_bytes(pack(batch))
+        written.rename(_batch(folder, count - 1))  # who waits must not see the half of it
     return count
 
 

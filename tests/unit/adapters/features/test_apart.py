@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from pyproj import CRS
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features import apart
 from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.objects.folder import FolderObjects
@@ -61,7 +66,7 @@ def crash(path: Path) -> Iterator[Features]:
 
 def never_end(path: Path) -> Iterator[Features]:
     yield from read(path)
-    time.sleep(HANG)
+    time.sleep(10 * HANG)
 
 
 def without_end(path: Path) -> Iterator[Features]:
@@ -87,7 +92,7 @@ def direct(tmp_path: Path) -> DirectFeatures:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessBulkhead]:
-    limits = CallLimits(seconds=3.0, memory_mib=600)
+    limits = CallLimits(seconds=HANG, memory_mib=600)
     processes = ProcessBulkhead(1, limits, queue=9, kept_ready=False)
     yield processes
     processes.close()
@@ -99,7 +104,7 @@ Open = Callable[..., ApartFeatures]
 @pytest.fixture
 def opened(direct: DirectFeatures, processes: ProcessBulkhead) -> Open:
     def opened(reader: Callable[[Path], Iterator[Features]] = read, **options: object) -> ApartFeatures:
-        submit = partial(processes.submit, "me")
+        submit = partial(processes.submit, "me", seconds=3.0 if reader is never_end else None)
         return ApartFeatures(replace(direct, read=reader), submit, pack=pack, unpack=unpack, **options)  # type: ignore[arg-type]
 
     return opened
@@ -174,3 +179,28 @@ def test_nothing_is_left_behind(opened: Open, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(FeaturesUnreadable):
         opened(refuse).features(FILE)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes it may be slow: half of it lies there while somebody looks."""
+    looked = threading.Event()
+    true = Path.write_bytes
+
+    def slowly(path: Path, content: bytes) -> int:
+        true(path, content[: len(content) // 2])
+        looked.clear()
+        assert looked.wait(HANG)
+        return true(path, content)
+
+    def submit(function: Callable[[Any], Any], argument: object) -> SimpleNamespace:
+        return SimpleNamespace(future=pool.submit(function, argument), cancel=lambda: None)
+
+    def wanted() -> bool:
+        looked.set()
+        return True
+
+    monkeypatch.setattr(apart, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        source = ApartFeatures(direct, submit, pack=pack, unpack=unpack, wanted=wanted)  # type: ignore[arg-type]
+        assert source.features(FILE).ids.tolist() == list(range(1, 11))
