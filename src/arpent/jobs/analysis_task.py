@@ -1,4 +1,5 @@
-"""Analysis task: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED; safe to repeat, and to be overtaken."""
+"""Analysis task: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED. It may be repeated, and may lose its
+lease, without harm."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ ENDING_SECONDS = 600.0
 
 
 class Analyst:
-    """Runs beside the runner's loop, in a thread."""
+    """Performs analyses in threads beside the runner's loop."""
 
     def __init__(
         self, jobs: JobStore, work: WorkStore, *, functions: WorkFunctions, policy: Policy, now: Callable[[], datetime]
@@ -51,7 +52,7 @@ class Analyst:
         self._now = now
 
     def perform(self, lease: Lease) -> None:
-        """Analyse the job. What goes wrong ends in the job, or the lease runs out and somebody tries again."""
+        """Analyse the job. An error is stored in the job, or the lease runs out and the analysis is repeated."""
         about = {"job": lease.job_id}
         try:
             with panics_as_errors():
@@ -128,7 +129,8 @@ class Analyst:
         return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
-        """What is away may come back: the analysis waits, and the job says for what, until its patience is over."""
+        """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
+        over."""
         now = self._now()
         seconds = self._policy.outage_seconds if error.transient else self._policy.absence_seconds
         last = (lease.waiting_since or now) + timedelta(seconds=seconds)
@@ -156,8 +158,8 @@ class Analyst:
     def _conclude(
         self, lease: Lease, event: Event, *, analysis: Analysis | None = None, error: str | None = None
     ) -> None:
-        """Save the job's next status, whatever its user asks for meanwhile. The lease is looked at after the job is
-        read: if it goes to somebody else later, the job's version goes up with it and the save is refused."""
+        """Save the job's next status, whatever its user asks for meanwhile. The lease is checked after the job is read:
+        if it passes to somebody else later, the job's version changes with it and the save is refused."""
         while True:
             job = self._jobs.get(lease.job_id)
             if job.status is not Status.ANALYSING:

@@ -15,32 +15,32 @@ from arpent.jobs.background_thread import BackgroundCall
 log = logging.getLogger(__name__)
 
 ANALYSES_AT_ONCE = 2
-"""Threads for analyses; partitions of other jobs go on meanwhile."""
+"""Threads for analyses; partitions of other jobs are processed meanwhile."""
 SPARE_PLACES = 1
-"""Places beyond those, of analyses and of the executor, where one client has all of them: for the others."""
+"""Additional places for analyses and partitions, for other clients when one client has taken all places."""
 
 
 @dataclass(slots=True, kw_only=True)
 class InFlight:
-    """A piece of work in hand."""
+    """A piece of work that a runner holds."""
 
     lease: Lease
-    """The right to it."""
+    """The lease of the work."""
     ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
-    """Where it is under way."""
+    """The running call."""
     renew_at: datetime
-    """When to hold the lease longer."""
+    """When to renew the lease."""
     giving_up: bool = False
-    """The ticket writes errors, not results."""
+    """Whether the call writes errors instead of results."""
     outcome: Outcome | None = None
-    """What came of it, until the store has it."""
+    """Its outcome, kept until the store has it."""
     refused: bool = False
-    """The database did not take the outcome as it was."""
+    """Whether the database refused the outcome as it was."""
     unwanted: bool = False
-    """Its job was stopped before it had begun; the news of its beginning may still be under way."""
+    """Whether its job was stopped before it began; a message that it began may still be on the way."""
 
     def tell(self) -> None:
-        """One line of the log about what came of a partition."""
+        """Log one line about the outcome of a partition."""
         assert self.lease.partition is not None, "an analysis has no outcome"
         assert self.outcome is not None, "it is told once it has ended"
         log.info(
@@ -55,14 +55,14 @@ class InFlight:
 
 
 def raising(error: Exception) -> Outcome:
-    """The outcome of work that could not even be handed on: for a BackgroundCall."""
+    """Raise the error: what a BackgroundCall runs in place of work that could not be submitted."""
     raise error
 
 
 def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight], slots: int) -> Lease | None:
-    """The next work, as long as there is room for it, by `WorkStore.claim` with time and seconds; `slots`: places of
-    the executor. Where one client has all places, there is one more, for others: nobody waits for the end of what a
-    client has all places for."""
+    """The next work, if there is room for it. `claim`: WorkStore.claim with time and seconds; `slots`: places of the
+    executor. When one client has all places there is one more for others, so that nobody waits for one client's work to
+    end."""
     analysed, processed = _owners(in_flight, analyses=True), _owners(in_flight, analyses=False)
     analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < slots
     if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
@@ -77,5 +77,5 @@ def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight]
 
 
 def _owners(in_flight: Sequence[InFlight], *, analyses: bool) -> list[str]:
-    """Clients of the work in hand, of one kind."""
+    """Clients of the work in hand: of analyses, or of partitions."""
     return [each.lease.owner for each in in_flight if (each.lease.partition is None) is analyses]

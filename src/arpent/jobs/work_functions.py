@@ -1,4 +1,4 @@
-"""Work functions: what a runner calls for the work it claims: the engine's functions, the policy's patience."""
+"""Work functions: what a runner calls for the work it claims, and when it tries again."""
 
 from __future__ import annotations
 
@@ -21,44 +21,45 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkFunctions:
-    """Functions; `process` leaves the process and is picklable, the others stay here."""
+    """Functions of a runner. `process` runs in other processes and is picklable; the others run in this process."""
 
     analyse: Callable[[Job, Callable[[], bool]], Analysis]
-    """Looks now and then whether it is still wanted. Raises CallerError, ScriptError, WorldError or NoLongerWanted."""
+    """Analyses a job as long as the second argument says that it is wanted. Raises CallerError, ScriptError, WorldError
+    or NoLongerWanted."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
     give_up: Callable[[Lease, Exception], Outcome]
     """Writes an error with this reason for every feature of the partition."""
     analysed: Callable[[Lease, float], None] = lambda lease, seconds: None
-    """Told of every analysis that came to its end, and its seconds, for metrics."""
+    """Called after every analysis with its seconds, for metrics."""
     finished: Callable[[Lease, Outcome], None] = lambda lease, outcome: None
-    """Told of every partition that is done, for metrics."""
+    """Called after every finished partition, for metrics."""
     retried: Callable[[Lease, Exception], None] = lambda lease, error: None
-    """Told of every failed attempt that is tried again, for metrics."""
+    """Called after every failed attempt that is repeated, for metrics."""
     close: Callable[[], None] = lambda: None
-    """Ends what analyses use; none begins after that."""
+    """Releases what analyses use; no analysis begins afterwards."""
 
 
 def transient(error: Exception) -> bool:
-    """Whether trying again can help."""
+    """Whether trying again may help."""
     return isinstance(error, WorldError) and error.transient
 
 
 def pause_before_retry(attempt: int, policy: Policy) -> timedelta:
-    """How long to wait after the failure of this attempt, counted from 1: doubling, with jitter so that the many
-    that failed together do not come back together."""
+    """Time to wait after the failure of this attempt, counted from 1. It doubles with each attempt, with jitter so that
+    attempts that failed together do not return together."""
     seconds = min(LONGEST_PAUSE_SECONDS, policy.retry_seconds * 2.0 ** (attempt - 1))
     return timedelta(seconds=seconds * random.uniform(0.5, 1.5))
 
 
 def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
-    """Whether the catalogue or a bucket is not to be had, which is waited for, and not tried so many times."""
+    """Whether a catalogue or bucket is unavailable: then time is limited, not the number of attempts."""
     return isinstance(error, CatalogUnavailable | StorageFault)
 
 
 def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Policy) -> datetime | None:
-    """When a partition is tried again that lacks its catalogue or a bucket; the pauses double, and such tries are no
-    failed attempts. None: it lacks something else, or has waited for as long as it may."""
+    """When to try a partition again whose catalogue or bucket is unavailable; pauses double. None: the error is of
+    another kind, or the partition has waited for as long as it may."""
     if not is_away(error):
         return None
     since = lease.waiting_since or now
@@ -70,7 +71,7 @@ def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Poli
 
 
 def unwritten(lease: Lease, error: Exception) -> Outcome:
-    """What came of a partition of which not even the errors could be written."""
+    """The outcome of a partition of which not even the errors could be written."""
     assert lease.partition is not None
     features = lease.partition.features
     return Outcome(
@@ -90,7 +91,7 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
 
 
 def without_texts(outcome: Outcome) -> Outcome:
-    """The same counts, with findings that any database takes: what it was told of these features, it refused."""
+    """The same counts, with findings that any database accepts, in place of those it refused."""
     message = "What was found of this feature cannot be stored; its file and the server's log have it."
     plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
     return replace(outcome, findings=tuple(plain))

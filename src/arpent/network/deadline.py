@@ -1,7 +1,7 @@
-"""Deadline: requests over HTTP that end, whatever the other side does: it may trickle, stall, or send without end.
+"""Deadline: HTTP requests that end in time whatever the server does: it may trickle, stall, or send without end.
 
-Timeouts of the usual clients are for each read: one byte every few seconds keeps them waiting for ever. Here a timer
-shuts the connection down under the reading thread.
+Timeouts of the usual clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here
+another thread shuts the connection down while this one reads from it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
 
 RESOLVE_SECONDS = 5.0
-"""Longest that a name may take to resolve."""
+"""Time limit for resolving a host name."""
 LOOK_SECONDS = 0.25
 """How often connections are looked at that may have to end."""
 _HERE = local()

@@ -14,9 +14,9 @@ from arpent.network.deadline import current
 from arpent.network.policy import EgressPolicy
 
 MOST_ANSWER_BYTES = 256 << 20
-"""Of one answer, unpacked."""
+"""Maximum size of one answer, unpacked."""
 LONGEST_RETRY_AFTER = 20.0
-"""Longest pause that a server can ask for."""
+"""Longest pause that a server can ask for, in seconds."""
 _CHUNK = 1 << 16
 
 

@@ -1,4 +1,4 @@
-"""Process: one partition from features to written results; only counts and findings come back."""
+"""Process: one partition, from features to written results; only counts and findings are returned."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
 
 MOST_SCRIPT = 1 << 20
-"""Bytes of an evalscript that lies in a bucket."""
+"""Maximum size in bytes of an evalscript in a bucket."""
 
 
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
@@ -56,7 +56,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
 
 
 def give_up(job_id: str, request: Request, partition: Partition, error: ArpentError, services: Services) -> Outcome:
-    """Write why none of the partition's features has numbers."""
+    """Write an error with this reason for every feature of the partition."""
     failure = Failure(type=ErrorType.EXECUTION_ERROR, message=str(error))
     result = PartitionResult(
         features=partition.features,
@@ -124,9 +124,9 @@ def _write_table(
     parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]],
     services: Services,
 ) -> None:
-    """The settled features (n,) of each result go into a file of this round; the others into the next round's, which
-    START will overwrite when it has taken them up. So no feature is ever in two files, and none is read back.
-    What somebody wrote before is overwritten, be it by no rows."""
+    """Write the settled features (n,) of each result to this round's table, and the others to the next round's, which
+    START overwrites when it takes them up. So no feature is ever in two tables, and none has to be read back. Tables
+    that an earlier try wrote are overwritten, even if there are no rows."""
     assert services.table is not None
     assert request.output is not None
     unsettled = tuple((result, ~settled) for result, settled in parts)
@@ -140,7 +140,7 @@ def _write_table(
 
 
 def _written(folder: Location, services: Services) -> frozenset[str] | None:
-    """Keys that are there; None: these keys may only write."""
+    """Keys that exist in the folder; None if the credentials may not list."""
     try:
         return frozenset(services.objects.list(folder))
     except (StorageDenied, StorageNotFound):
@@ -153,7 +153,7 @@ def improvable(finding: Finding) -> bool:
 
 
 def failures(result: PartitionResult) -> dict[int, Failure]:
-    """Row → why the feature has no numbers at all: it failed, or each of its intervals did."""
+    """Row → why the feature has no statistics at all: it failed, or each of its intervals did."""
     reasons = dict(result.failures)
     present = sum(interval.present.astype(np.int64) for interval in result.intervals)
     broken: dict[int, int] = {}

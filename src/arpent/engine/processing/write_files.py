@@ -1,4 +1,4 @@
-"""Write files: one JSON file per feature; a file that cannot be written costs its feature alone."""
+"""Write files: one JSON file per feature; if a file cannot be written, only its feature fails."""
 
 from __future__ import annotations
 
