@@ -30,7 +30,16 @@ IDENTIFIER = "identifier"
 _MAGIC = b"SQLite format 3\0"
 _APPLICATIONS = (b"GPKG", b"GP10", b"GP11")
 """Application ids of a GeoPackage, at byte 68 of an SQLite file."""
-_READ_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, pa.ArrowException, OSError)
+_READ_ERRORS = (
+    DataSourceError,
+    DataLayerError,
+    FeatureError,
+    FieldError,
+    GeometryError,
+    pa.ArrowException,
+    OSError,
+    UnicodeDecodeError,
+)
 
 
 def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:

@@ -48,11 +48,11 @@ def check_tables(path: Path) -> None:
                     _check_view(database, layer, kinds)
                 elif kind:
                     _check_table(database, layer, frozenset({geometry.lower(), "identifier"}), text)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote the file
         if "interrupted" in str(error):
             reason = f"looking at its tables takes longer than {SECONDS:g} s"
             raise FeaturesUnreadable(f"The GeoPackage cannot be read: {reason}. {WAY_OUT}") from None
-        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({error}).") from None
+        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({_told(error)}).") from None
 
 
 @contextmanager
@@ -133,3 +133,7 @@ def _is_virtual(text: str) -> bool:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _told(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    return str(error) if isinstance(error, sqlite3.Error) else "it holds text that is not UTF-8"
