@@ -230,6 +230,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     functions = WorkFunctions(
         analyse=analyse_job,
         process=partial(process_lease, for_workers(settings)),
+        parse=lambda job: parse_batch(job.body, job.owner),
         give_up=lambda lease, error: give_up_lease(
             jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings)
         ),
@@ -308,7 +309,7 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
         if amounts:
             counters.add(amounts)
     except DatabaseRefused:
-        log.exception("What the runner counted cannot be stored: %s", dict(amounts))
+        log.exception("The runner's metrics cannot be stored: %s", dict(amounts))
     except BaseException:
         run_metrics.put_back(amounts)
         raise
@@ -358,7 +359,8 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
     """Write the error for every feature of the leased partition."""
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
-    return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
+    request = lease.request or parse_batch(job.body, job.owner)
+    return give_up(lease.job_id, request, lease.partition, reason, services)
 
 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:

@@ -61,9 +61,10 @@ ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """Process the leased partition; needs images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
+    assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
     services = services_for(lease.owner, settings)
-    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services, final=final)
+    return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
 
 def prepare_calls(settings: Settings) -> None:
@@ -222,16 +223,18 @@ def check_places(settings: Settings) -> None:
         if (value := os.environ.get(variable)) and not form.fits(value):
             raise InvalidSetting(f"{variable} must {form.words}")  # the value is not shown: it may be a secret
     if (account := os.environ.get(ACCOUNT)) and not Path(account).is_file():
-        raise InvalidSetting(f"{ACCOUNT} names {account}, which is no file: name a service account's, or unset it")
+        raise InvalidSetting(
+            f"{ACCOUNT} names {account}, which is not a file: name the file of a service account, or unset it"
+        )
     if settings.buckets is not None:
         above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
         if not above.is_dir():
-            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is no folder: make it, or name another")
+            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
     named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
     named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
     for name, address in named.items():
         if (path := catalog_path(address)) is not None and not path.exists():
             raise InvalidSetting(
-                f"{name} names {address}, which is not there: it must be a folder or file of STAC items, the URL of a "
-                "STAC API, or earth-search"
+                f"{name} names {address}, which does not exist: it must be a folder or file of STAC items, the URL of "
+                "a STAC API, or earth-search"
             )

@@ -272,7 +272,7 @@ def test_types_that_nobody_can_compute_with_are_refused_by_name(tmp_path: Path, 
     else:
         pixels = formula(40, 40, "uint16").astype(dtype.replace("complex_int16", "complex64"))
         write(tmp_path / "a.tif", pixels, dtype=dtype)
-    sentence = rf"a\.tif has .*{REFUSED[dtype]}.* \({dtype}\); served are uint8"
+    sentence = rf"a\.tif has .*{REFUSED[dtype]}.* \({dtype}\); supported are uint8"
     with pytest.raises(AssetUnreadable, match=sentence) as caught:
         reader.describe(path)
     assert not caught.value.transient

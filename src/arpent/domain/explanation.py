@@ -22,7 +22,7 @@ class SeenItem:
     """One acquisition that the catalogue offered."""
 
     item: Item
-    """The acquisition."""
+    """The acquisition itself."""
     clear: bool
     """Its cloud cover is not above `maxCloudCoverage`."""
     reached: bool
@@ -40,7 +40,7 @@ class SeenInput:
     name: str
     """Its datasource, or its position as text."""
     collection: str
-    """Collection id."""
+    """Id of its collection."""
     mosaicking: Mosaicking
     """Mosaicking of the input."""
     items: tuple[SeenItem, ...]
@@ -62,7 +62,7 @@ class SeenOutput:
     """One output of the script: N samples inside the polygon and, last, one that stands for all samples outside."""
 
     id: str
-    """Its id."""
+    """Id of the output."""
     bands: tuple[str, ...]
     """Names of its b bands."""
     sample_type: SampleType
@@ -84,7 +84,7 @@ class Explanation:
     features: Features
     """The feature, as Features of length 1."""
     interval: Interval
-    """The interval."""
+    """The interval that is explained."""
     grids: Grids | None
     """The feature's grid; None if its geometry cannot have one."""
     samples: Samples | None

@@ -54,7 +54,7 @@ def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
         if silent:
             told = ", ".join(f"{name} {offered}" for name, offered in silent.items())
             usual = ", ".join(f"{name} {DEFAULTS[name]}" for name in silent if name in DEFAULTS)
-            yield f"{binding.collection.id} has {told} here, where the real service gives {usual} if it is not asked."
+            yield f"{binding.collection.id} has {told} here; the real service gives {usual} by default."
 
 
 def of_filters(
@@ -69,14 +69,14 @@ def of_filters(
             window = binding.source.time_range
             yield (
                 f"dataFilter.timeRange of {name} ({iso_seconds(window.start)} to {iso_seconds(window.end)}) holds no "
-                "instant of the request's intervals: it leaves no acquisition. Leave it out, or move it."
+                "instant of the request's intervals: no acquisition remains. Remove or change it."
             )
         limit = f"maxCloudCoverage {binding.source.max_cloud_coverage:g} of {name}"
-        unknown = f" ({len(found.untold)} of them do not tell their cloud cover)" if found.untold else ""
+        unknown = f" ({len(found.untold)} of them have no cloud cover)" if found.untold else ""
         if found.cloudy and not found.taken:
-            yield f"{limit} leaves none of {len(found.cloudy)} acquisitions{unknown}. Raise it, or leave it out."
+            yield f"{limit} excludes all {len(found.cloudy)} acquisitions{unknown}. Raise or remove it."
         elif found.untold:
-            yield f"{limit} leaves out {len(found.untold)} acquisitions that do not tell their cloud cover."
+            yield f"{limit} excludes {len(found.untold)} acquisitions that have no cloud cover."
 
 
 def outside_time(binding: BandBinding, intervals: Sequence[Interval]) -> bool:

@@ -25,7 +25,7 @@ from arpent.domain.errors import (
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.partition import Analysis, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
-from arpent.jobs.background_thread import BackgroundCall
+from arpent.jobs.in_flight import BackgroundCall
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
@@ -39,7 +39,7 @@ ENDING_SECONDS = 600.0
 """How long a stopped analysis may keep its place until what it was doing is over."""
 
 
-class Analyst:
+class AnalysisTask:
     """Performs analyses in threads beside the runner's loop."""
 
     def __init__(

@@ -1,4 +1,5 @@
-"""In flight: pieces of work that a runner has in hand, and how many more it may take."""
+"""In flight: pieces of work that a runner holds, elsewhere or in a thread beside its loop, and how many more it may
+take."""
 
 from __future__ import annotations
 
@@ -6,11 +7,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Thread
+from typing import Generic, TypeVar
 
+from arpent.domain.boundary.unforeseen import NativePanic
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.background_thread import BackgroundCall
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +21,50 @@ ANALYSES_AT_ONCE = 2
 """Threads for analyses; partitions of other jobs are processed meanwhile."""
 SPARE_PLACES = 1
 """Additional places for analyses and partitions, for other clients when one client has taken all places."""
+
+Answer = TypeVar("Answer")
+
+
+class BackgroundCall(Generic[Answer]):
+    """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
+
+    def __init__(self, call: Callable[[], Answer]) -> None:
+        self._call = call
+        self._answer: list[Answer] = []
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        """Whether the call has ended, with or without an error."""
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for the end; returns whether it has ended."""
+        self._thread.join(seconds)
+        return self.done()
+
+    def begun(self) -> bool:
+        """Always True: the thread starts at once."""
+        return True
+
+    def result(self) -> Answer:
+        """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
+        self._thread.join()
+        if isinstance(self._error, Exception):
+            raise self._error
+        if self._error is not None:
+            raise NativePanic(f"{type(self._error).__name__}: {self._error}") from self._error
+        return self._answer[0]
+
+    def cancel(self) -> None:
+        """Does nothing: a thread cannot be ended from outside, and without its lease it changes nothing."""
+
+    def _run(self) -> None:
+        try:
+            self._answer.append(self._call())
+        except BaseException as error:  # a thread's end is nobody's but its own; whoever asks is told
+            self._error = error
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,10 +26,10 @@ from arpent.domain.job import Status
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
-from arpent.jobs.analysis_task import Analyst
-from arpent.jobs.background_thread import BackgroundCall
-from arpent.jobs.in_flight import InFlight, next_lease, raising
+from arpent.jobs.analysis_task import AnalysisTask
+from arpent.jobs.in_flight import BackgroundCall, InFlight, next_lease, raising
 from arpent.jobs.policy import Policy
+from arpent.jobs.request_cache import RequestCache
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
 from arpent.jobs.work_functions import (
     WorkFunctions,
@@ -72,7 +72,8 @@ class Runner:
         self._policy = policy
         self._now = now
         self._pause = pause
-        self._analyst = Analyst(jobs, work, functions=functions, policy=policy, now=now)
+        self._analysis = AnalysisTask(jobs, work, functions=functions, policy=policy, now=now)
+        self._requests = RequestCache(functions.parse)
         self._in_flight: list[InFlight] = []
         self._look_at = 0.0
         self._ask_at = 0.0
@@ -111,6 +112,7 @@ class Runner:
             moved |= self._guarded(self._take_back)
             moved |= self._guarded(self._settle_all)
             moved |= self._guarded(self._claim_all)
+            self._requests.expire()
         if self._troubles == before:
             self._troubles = 0
         return moved
@@ -141,7 +143,7 @@ class Runner:
             log.debug("%s", error, extra=about)
         except Exception as error:
             self._troubles += 1
-            log.warning("The runner carries on after: %s", error, exc_info=not transient(error), extra=about)
+            log.warning("The runner continues after an error: %s", error, exc_info=not transient(error), extra=about)
         return False
 
     # ---- work in hand ------------------------------------------------------------------------------------------
@@ -188,7 +190,9 @@ class Runner:
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
         """Replace an outcome that the database refuses by one in plain words; if that is refused too, the job fails."""
         assert running.outcome is not None
-        log.error("What came of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id})
+        log.error(
+            "The outcome of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id}
+        )
         if running.refused:
             self._obstructed(running, error)
         running.outcome, running.refused = without_texts(running.outcome), True
@@ -279,7 +283,7 @@ class Runner:
             except LeaseLost as lost:
                 self._drop(running, lost)
                 return True
-            then = "is cut in halves"
+            then = "is halved"
         self._in_flight.remove(running)
         log.warning("Death %d of a partition's worker, which %s: %s", deaths, then, error, extra={"job": lease.job_id})
         self._functions.retried(lease, error)
@@ -355,7 +359,7 @@ class Runner:
     def _take(self, lease: Lease) -> None:
         ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
         if lease.partition is None:
-            ticket = BackgroundCall(lambda: self._analyst.perform(lease))
+            ticket = BackgroundCall(lambda: self._analysis.perform(lease))
         else:
             try:
                 with panics_as_errors():
@@ -367,7 +371,7 @@ class Runner:
                         self._fail_job(job.id, str(job.error))
                         self._work.release(lease, None)
                         return
-                    lease = replace(lease, body=job.body, owner=job.owner)
+                    lease = replace(lease, request=self._requests.request_of(job), owner=job.owner)
                     ticket = self._executor.submit(self._functions.process, lease)
             except Exception as error:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):
@@ -383,7 +387,7 @@ class Runner:
         if not suspected(lease, self._policy):
             return False
         if self._work.cut(lease, deaths_of_a_half(self._policy)):
-            log.warning("A partition whose leases ran out is cut in halves", extra={"job": lease.job_id})
+            log.warning("A partition whose leases ran out is halved", extra={"job": lease.job_id})
             return True
         error = gone(lease, self._policy)
         if error is not None:

@@ -14,6 +14,7 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
+from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -28,6 +29,8 @@ class WorkFunctions:
     or NoLongerWanted."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
+    parse: Callable[[Job], Request]
+    """A job's request, for the leases of its partitions. Raises InvalidRequest."""
     give_up: Callable[[Lease, Exception], Outcome]
     """Writes an error with this reason for every feature of the partition."""
     analysed: Callable[[Lease, float], None] = lambda lease, seconds: None
@@ -92,6 +95,6 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
 
 def without_texts(outcome: Outcome) -> Outcome:
     """The same counts, with findings that any database accepts, in place of those it refused."""
-    message = "What was found of this feature cannot be stored; its file and the server's log have it."
+    message = "The finding about this feature cannot be stored; see its file and the server's log."
     plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
     return replace(outcome, findings=tuple(plain))

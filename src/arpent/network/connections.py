@@ -76,7 +76,7 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
     """Check a redirect before it is followed. Raises EgressRefused."""
     following = urljoin(response.url, response.headers.get("location", ""))
     if response.is_redirect and response.url.startswith("https:") and not following.startswith("https:"):
-        raise EgressRefused("its server leads from https to an address without encryption")
+        raise EgressRefused("its server redirects from https to an address without encryption")
 
 
 def pool_classes(policy: EgressPolicy | None) -> dict[str, type[HTTPConnectionPool]]:

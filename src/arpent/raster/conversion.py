@@ -17,7 +17,7 @@ class BandRequest:
     """One band that a script asks for."""
 
     band: Band
-    """The band."""
+    """The band to read."""
     unit: Unit
     """The unit the script asks for; the script harness scales to it."""
 

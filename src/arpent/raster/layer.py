@@ -25,7 +25,7 @@ class Layer:
     """One band of an image that feeds one or more bands of a scene through one index."""
 
     href: str
-    """The image."""
+    """Href of the image."""
     band: int
     """Band of the file, counted from 0."""
     index: Index

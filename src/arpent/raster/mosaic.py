@@ -32,7 +32,7 @@ class Mosaic:
     """One array (N,) per requested band: digital numbers; without data, the number that scales to the collection's
     no-data value."""
     mask: NDArray[np.uint8]
-    """(N,): dataMask."""
+    """(N,): dataMask of the samples."""
     used: NDArray[np.signedinteger]
     """(N,): index, in the given items, of the item the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
@@ -62,7 +62,7 @@ class _Turn:
     position: int
     """Index of the item among the scene's items."""
     item: Item
-    """The item."""
+    """The item to read."""
     barred: NDArray[np.bool_] | None
     """(N,): samples of features that the item's footprint does not meet; None: there are none. The image may have
     pixels there, but it is read only because of neighbours, and a feature's numbers must not depend on them."""

@@ -32,8 +32,8 @@ from arpent.wire.problems import problem, refused
 REFUSAL_SECONDS = 0.5
 """Delay of an answer 429, in seconds."""
 MESSAGES = {
-    404: "There is nothing at this path; /docs lists what there is.",
-    405: "This path does not take this method; `Allow` names those that it takes.",
+    404: "There is nothing at this path; /docs lists all paths.",
+    405: "This path does not support this method; `Allow` lists those that it supports.",
     400: "The request cannot be read; /docs shows what belongs here.",
 }
 """Messages in place of the framework's own."""

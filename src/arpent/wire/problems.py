@@ -57,9 +57,9 @@ class Problem:
     """An error, ready to be sent."""
 
     status: int
-    """HTTP status."""
+    """HTTP status code."""
     body: Mapping[str, object]
-    """`{"error": {…}}`."""
+    """The error object, `{"error": {…}}`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """HTTP headers to send with it."""
 

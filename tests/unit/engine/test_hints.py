@@ -70,8 +70,8 @@ def test_nothing_is_told_of_filters_that_leave_something(services: Services) -> 
 def test_items_without_a_cloud_cover(services: Services) -> None:
     analysis = analysed(services, maxCloudCoverage=99)
     (hint,) = analysis.hints
-    assert "maxCloudCoverage 99 of input.data '0' leaves none of" in hint
-    assert "do not tell their cloud cover" in hint
+    assert "maxCloudCoverage 99 of input.data '0' excludes all" in hint
+    assert "have no cloud cover" in hint
     assert kinds(analysis) == {"filtered-out"}
     assert len(list(analysis.findings)) == len(PARCELS)
 
@@ -81,7 +81,7 @@ def test_a_cloud_cover_that_no_item_keeps(services: Services) -> None:
     analysis = analysed(services, maxCloudCoverage=0)
     (hint,) = analysis.hints
     assert "maxCloudCoverage 0" in hint
-    assert "do not tell" not in hint
+    assert "no cloud cover" not in hint
     assert kinds(analysis) == {"filtered-out"}
 
 
@@ -99,7 +99,7 @@ def test_a_time_range_beside_the_intervals(services: Services) -> None:
     ("data_filter", "told"),
     [
         ({}, ""),
-        ({"maxCloudCoverage": 50}, "leaves none"),
+        ({"maxCloudCoverage": 50}, "excludes all"),
         ({"timeRange": {"from": "2019-01-01T00:00:00Z", "to": "2019-02-01T00:00:00Z"}}, "dataFilter.timeRange"),
     ],
 )

@@ -22,14 +22,14 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Progress, Status
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.background_thread import BackgroundCall
+from arpent.jobs.in_flight import BackgroundCall
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions
 from tests.support.databases import KINDS, database
-from tests.support.jobs import Clock, all_done, cut, make_job
+from tests.support.jobs import Clock, all_done, cut, make_job, make_request
 
 POLICY = Policy(retry_seconds=0.0, attempts=3)
 ENDS = (Status.DONE, Status.FAILED)
@@ -77,7 +77,9 @@ class Site:
 
     def run(self, turns: int = 60) -> None:
         """Some turns of a fresh runner: it must not need more, and none may raise."""
-        functions = WorkFunctions(analyse=self.analyse, process=self.process, give_up=self.give_up)
+        functions = WorkFunctions(
+            analyse=self.analyse, process=self.process, parse=lambda _: make_request(), give_up=self.give_up
+        )
         runner = Runner(self.jobs, self.work, InlineExecutor(), functions, POLICY, now=self.clock, pause=0.0)
         for _ in range(turns):
             if not runner.turn():
@@ -138,7 +140,7 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("error", "text"),
         [
-            (EnvironmentFault("No worker process can be had"), "No worker process can be had"),
+            (EnvironmentFault("No worker process can be started"), "No worker process can be started"),
             (OSError(errno.ENOSPC, "x"), "No space left on device"),
             (ModuleNotFoundError("x", name="numba"), "installation lacks numba"),
         ],
@@ -195,7 +197,7 @@ class Refusing(SqlWorkStore):
         told = outcome is not None and any("nul" in each.message for each in outcome.findings)
         if lease.job_id == self.job and lease.partition is not None and (self.all_of_it or told):
             self.refusals += 1
-            raise DatabaseRefused("The database does not take this (DataError)")
+            raise DatabaseRefused("The database does not accept this value (DataError)")
         return super().finish(lease, outcome)
 
 

@@ -64,7 +64,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
     level = is_of_level(document, collection)
     if level is None and not named:
         raise CatalogUnavailable(
-            f"Item {document.get('id')!r} does not say whether it is of {collection.id}, neither by product type, "
+            f"Item {document.get('id')!r} does not say whether it belongs to {collection.id}, neither by product type, "
             f"processing:level and id nor by its assets: set its `collection` to {collection.stac_collections[0]}, or "
             "s2:product_type."
         )

@@ -100,7 +100,9 @@ class ApiCatalog:
                 APIError, requests.RequestException, ValueError, KeyError, RecursionError, EgressRefused,
             ) as error:  # fmt: skip
                 if (refused := _refusal(error)) is not None:
-                    raise CatalogUnavailable(f"The catalogue {self._host} leads elsewhere: {refused}.") from error
+                    raise CatalogUnavailable(
+                        f"The catalogue {self._host} leads to an address that may not be reached: {refused}."
+                    ) from error
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
                 if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
@@ -177,10 +179,10 @@ class ApiCatalog:
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
             return CatalogUnavailable(
                 f"The catalogue {self._host} cannot be found: its name does not resolve. Set `catalog` to a host that"
-                " does, or mend the name service.", transient=True,
+                " does, or correct the name service.", transient=True,
             )  # fmt: skip
         if deadline.passed:
-            reason = f"no whole answer in {self._seconds:g} s"
+            reason = f"no complete answer within {self._seconds:g} s"
             return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
         status = getattr(error, "status_code", None)
         refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)

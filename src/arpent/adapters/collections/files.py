@@ -104,7 +104,9 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
     if extra is None:
         return
     if not extra.is_dir():
-        raise CollectionFileError(f"ARPENT_COLLECTIONS names {extra}, which is not a folder; make it, or unset it.")
+        raise CollectionFileError(
+            f"ARPENT_COLLECTIONS names {extra}, which is not a folder; create it, or unset the variable."
+        )
     for path in sorted(extra.glob("*.toml")):
         try:
             yield str(path), path.read_bytes().decode("utf-8-sig")

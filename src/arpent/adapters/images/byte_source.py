@@ -104,7 +104,7 @@ class ByteSources:
                 file = self._file(path)
                 status = file.stat()
                 if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
-                    raise EgressRefused("it is no plain file")
+                    raise EgressRefused("it is not a regular file")
                 version = _version_of(status)
                 first = bytes(_local(file, [(0, _HEAD)], version)[0])
             else:
@@ -145,10 +145,10 @@ class ByteSources:
             piece = self._web.piece(href, *span)
             return piece.content, (piece.tag, piece.modified, piece.size)
         if parts.scheme == "file":
-            raise EgressRefused("its catalogue is an API, whose items name no files of this machine")
+            raise EgressRefused("its catalogue is an API, whose items may not name files of this machine")
         if parts.scheme != "s3" or not BUCKET.fits(parts.netloc):
-            kind = "address that images are read from; use a path, https or s3"
-            raise EgressRefused(f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]} is not a kind of {kind}")
+            place = f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]}"
+            raise EgressRefused(f"images are not read from {place}; use a path, https or s3")
         answer = obstore.get(self._store(parts.netloc), unquote(parts.path).lstrip("/"), options={"range": span})
         return memoryview(answer.bytes()), _version(answer.meta)
 
@@ -301,11 +301,11 @@ def _unreadable(href: str, error: Exception) -> AssetUnreadable:
         return AssetUnreadable(f"image {name} does not exist", href=href)
     if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
         return AssetUnreadable(
-            f"image {name} may not be read with the credentials at hand (see AWS_* variables)", href=href
+            f"image {name} may not be read with the available credentials (see the AWS_* variables)", href=href
         )
     if isinstance(error, NotSupportedError | NoRanges):
         return AssetUnreadable(
-            f"image {name} cannot be read in parts: its server does not answer range requests", href=href
+            f"image {name} cannot be read in parts: its server does not support range requests", href=href
         )
     if not isinstance(error, BaseError | NoAnswer):
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

@@ -208,7 +208,9 @@ class ApartImage(GdalImage):
         except AssetUnreadable:
             raise
         except Exception as error:
-            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
+            raise AssetUnreadable(
+                f"image {public_name(href)} crashes the process that reads it: {error}", href=href
+            ) from None
 
     def read(self, block: Block, band: int) -> NDArray[np.generic]:
         raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)

@@ -77,7 +77,7 @@ class _Parcel:
     image: Image
     """Header of the image, or GDAL's handle."""
     block: Block
-    """The block."""
+    """The block of the image."""
     payloads: _Payloads = field(default_factory=dict)
     """Bytes of the block and of its masks; what is missing is read later (local files)."""
 

@@ -13,9 +13,9 @@ class Unit:
     name: str
     """REFLECTANCE, DN, PERCENT, OPTICAL_DEPTH, DEGREES …"""
     scale: float = 1.0
-    """Factor."""
+    """Factor applied to the digital number."""
     offset: float = 0.0
-    """Summand."""
+    """Number added after scaling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

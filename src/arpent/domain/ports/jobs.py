@@ -11,6 +11,7 @@ from typing import Protocol
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Progress
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.request import Request
 
 
 class SortKey(StrEnum):
@@ -26,11 +27,12 @@ class JobStore(Protocol):
     """Stores jobs. A job that is read carries its progress, summed over its partitions.
 
     A job whose row cannot be read comes back as FAILED and `unreadable`, with the reason as its error; other jobs are
-    not affected.
+    not affected. Every method raises WorldError (transient) when the store does not answer, and DatabaseRefused when it
+    refuses a value for good.
     """
 
     def add(self, job: Job) -> None:
-        """Store a new job; no other job may have its id."""
+        """Store a new job. Raises Conflict or DatabaseRefused if another job has its id."""
 
     def get(self, job_id: str) -> Job:
         """The job, with progress. Raises JobNotFound."""
@@ -67,15 +69,19 @@ class Lease:
     """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
     """Since when something it needs is unavailable; None: nothing is missing."""
-    body: str = field(default="", repr=False)
-    """The job's request as JSON, filled in before the lease travels to a worker, which has no database. May hold
+    request: Request | None = field(default=None, repr=False)
+    """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
     secrets."""
     owner: str = ""
-    """Client id of the job's owner; for a partition it is filled in together with `body`."""
+    """Client id of the job's owner; for a partition it is filled in together with `request`."""
 
 
 class WorkStore(Protocol):
-    """Hands out analyses and partitions by lease."""
+    """Hands out analyses and partitions by lease.
+
+    Every method raises WorldError (transient) when the store does not answer, and DatabaseRefused when it refuses a
+    value for good.
+    """
 
     def claim(
         self,
@@ -134,7 +140,8 @@ class WorkStore(Protocol):
 
 
 class ClientStore(Protocol):
-    """Stores OAuth2 clients; secrets are stored hashed."""
+    """Stores OAuth2 clients; secrets are stored hashed. Every method raises WorldError when the store does not
+    answer."""
 
     def add(self, name: str) -> tuple[str, str]:
         """Create a client and return (client id, secret). The secret cannot be read again."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.grid import Grids
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
@@ -21,10 +21,10 @@ from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
-from arpent.engine.analysis.read_features import take_in, with_own_keys
+from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
-from arpent.engine.geometry_checks import unusable, usable_rows
+from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import Wanted, check_wanted, guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
@@ -33,6 +33,7 @@ from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
+from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")
 SURVEYED = 500
@@ -49,15 +50,15 @@ def analyse(
     services = guarded(services, wanted)
     script = script_of(request, services)
     bindings, told = _twice(lambda: _understood(script, request, services, limits))
-    features = take_in(request.features, services, limits)
+    features = load_features(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
     as_told, features = features, with_own_keys(job_id, request.output, features)
 
-    found = _unusable(features, request.sampling)
+    grids = Grids.over(features.bounds, request.sampling)
+    found = _geometry_faults(features, grids)
     rows = usable_rows(features, found)
-    usable = features.take(rows)
-    grids = Grids.over(usable.bounds, request.sampling)
+    usable, grids = features.take(rows), grids.take(rows)
     sample = _evenly(len(usable))
     seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
     told += _twice(lambda: _tried(script, bindings, seen, services))
@@ -76,7 +77,7 @@ def analyse(
     ]
     check_wanted(wanted)
     # Writing the report also shows early whether the bucket can be written at all.
-    services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings, told))
+    services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, told))
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
@@ -98,11 +99,13 @@ def analyse(
     )
 
 
-def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple[str, str]]:
-    """As `unusable`; a feature for which the check itself fails counts as unusable."""
+def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+    """As `check_geometries`; a feature for which the check itself fails counts as unusable."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
-        return unusable(features if len(rows) == len(features) else features.take(rows), sampling)
+        if len(rows) == len(features):
+            return check_geometries(features, grids)
+        return check_geometries(features.take(rows), grids.take(rows))
 
     found: dict[int, tuple[str, str]] = {}
     for rows, answer in Isolation().run(np.arange(len(features)), some):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import orjson
 import shapely
 
 from arpent.domain.boundary.text import REPLACEMENT
@@ -21,8 +20,8 @@ from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
 SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
 TAKEN = (
-    "Another feature is called '{identifier}', too, and output.s3.url names files by it: this one's results are called "
-    "'{own}'. Put <ID> into the url, or make the identifiers differ."
+    "Another feature has the same identifier '{identifier}', and output.s3.url names files by it: this one's "
+    "results are called '{own}'. Put <ID> into the url, or make the identifiers differ."
 )
 REPAIRED = "The identifier has bytes that are not UTF-8; each is shown as \ufffd. Write the column as UTF-8."
 LONG = "The identifier is longer than the {limit} letters that a file's name may have; the file is called '{name}'."
@@ -32,11 +31,11 @@ NO_INTERVAL = (
     "aggregationInterval, or set lastIntervalBehavior to SHORTEN or EXTEND."
 )
 CLOUDY = (
-    "maxCloudCoverage leaves no acquisition of the time range that reaches the feature (one that does not tell its "
-    "cloud cover passes only at 100); its file will hold no interval."
+    "maxCloudCoverage leaves no acquisition of the time range that reaches the feature (an item without cloud "
+    "cover passes only at 100); its file will hold no interval."
 )
 LATE = "dataFilter.timeRange leaves no acquisition of the request's intervals; the file will hold no interval."
-SAMPLED = " Only a sample of the features was looked at: others may share this."
+SAMPLED = " Only a sample of the features was checked: others may be affected too."
 
 
 def unusable_findings(features: Features, found: Mapping[int, tuple[str, str]]) -> list[Finding]:
@@ -98,21 +97,6 @@ def outside(
             kind, message = "filtered-out", CLOUDY
         findings.append(_finding(sample, row, Verdict.WARNING, kind, message if complete else message + SAMPLED))
     return findings
-
-
-def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
-    """The report as JSON bytes; `hints` are remarks about the job as a whole."""
-    lines = [
-        {
-            "id": finding.feature,
-            "identifier": finding.identifier,
-            "verdict": finding.verdict,
-            "kind": finding.kind,
-            "message": finding.message,
-        }
-        for finding in findings
-    ]
-    return orjson.dumps({"findings": lines} | ({"hints": list(hints)} if hints else {}))
 
 
 def _finding(features: Features, row: int, verdict: Verdict, kind: str, message: str) -> Finding:

@@ -18,7 +18,7 @@ PATIENCE = 3
 """Number of images of one server that may fail before no more are requested from it: each failure takes a minute."""
 
 
-class LastTry:
+class FinalAttemptReader:
     """An AssetReader that turns transient errors into final ones, so that they fail only the features that need the
     image."""
 
@@ -52,7 +52,7 @@ class LastTry:
 
     def _check(self, href: str) -> None:
         if self._given_up(href):
-            message = f"an image of {_server(href)} was not asked for: {PATIENCE} others could not be had"
+            message = f"an image of {_server(href)} was not requested: {PATIENCE} others could not be read"
             raise _passing(AssetUnreadable(message, href=href))
 
     def _given_up(self, href: str) -> bool:

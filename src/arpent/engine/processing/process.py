@@ -23,7 +23,7 @@ from arpent.domain.request import Request
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
-from arpent.engine.processing.final_attempt import LastTry
+from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
@@ -39,7 +39,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     Raises WorldError: CatalogUnavailable and StorageFault as they are; all else transient, whatever it was: the
     analysis found it in order, so what fails now worked a while ago, and may do so again.
     """
-    reader = LastTry(services.reader) if final else services.reader
+    reader = FinalAttemptReader(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:
         with reader.counting() as bytes_read:

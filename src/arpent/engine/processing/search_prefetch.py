@@ -29,7 +29,7 @@ class _Answer:
 
 
 @dataclass(slots=True, kw_only=True)
-class SearchAhead:
+class SearchPrefetch:
     """A Catalog for the intervals of one partition or survey, which must come in order of time. Not thread-safe."""
 
     catalog: Catalog

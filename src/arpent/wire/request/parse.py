@@ -83,7 +83,7 @@ def check_collections(request: Request, find: Callable[[str], Collection | None]
         at = f"input->data->{position}"
         collection = find(source.collection)
         if collection is None:
-            violations.append((f"{at}->type", f"'{source.collection}' is no collection of this server"))
+            violations.append((f"{at}->type", f"'{source.collection}' is not a collection of this server"))
             continue
         violations.extend((f"{at}->{place}", violation) for place, violation in unoffered(source, collection))
         if collection.cloud_cover is None:
@@ -235,7 +235,9 @@ def _check_sides(area: Bounds, sampling: Resolution | Size) -> None:
     # before rounding to integers: a tiny resolution would overflow them
     fine = extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9
     for name in np.array(["resx", "resy"])[fine]:
-        raise InvalidRequest.at(f"aggregation->{name}", f"makes more than {MAXIMUM_SIDE} samples per side; coarsen it")
+        raise InvalidRequest.at(
+            f"aggregation->{name}", f"makes more than {MAXIMUM_SIDE} samples per side; use a coarser one"
+        )
     grid = Grids.over(extents, sampling)
     for name, source, side in (("width", "resx", grid.width[0]), ("height", "resy", grid.height[0])):
         if side > MAXIMUM_SIDE:

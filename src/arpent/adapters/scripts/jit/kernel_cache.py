@@ -30,7 +30,7 @@ class Kernel:
     """A compiled script for one layout."""
 
     code: LlvmKernel
-    """Machine code."""
+    """Machine code of the kernel."""
     missing: tuple[int | None, ...]
     """Per output, then once for all outputs: index of the extra row that is 1 where the output is missing; None: it
     never is. Then per output: index of the row that is 1 where undefined counts as 0."""
@@ -46,7 +46,7 @@ class Kernel:
         return tuple(0 if row is None else int(more[row - self.width].sum()) for row in self.missing)
 
 
-class Workshop:
+class KernelCache:
     """A cache of kernels. Thread-safe."""
 
     def __init__(self, least: int, checked: bool | None = None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent import __version__
-from arpent.adapters.scripts.v8.client import Dialogue
+from arpent.adapters.scripts.v8.client import InterpreterClient
 from arpent.adapters.scripts.v8.shared_memory import Arena, arrays_of, columns_of
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Mosaicking
@@ -30,11 +30,11 @@ _HARNESSES = 32
 class V8Session:
     """A ScriptSession over V8. The runtime owns and ends its interpreter."""
 
-    def __init__(self, dialogue: Dialogue, source: str, *, require_mask: bool) -> None:
+    def __init__(self, client: InterpreterClient, source: str, *, require_mask: bool) -> None:
         check_version(source)
-        self._dialogue = dialogue
+        self._client = client
         self._log: list[str] = []
-        functions = self._listed(dialogue.load(source), "functions")
+        functions = self._listed(client.load(source), "functions")
         self._functions = frozenset(str(name) for name in functions)
         check_defined("setup", self._functions, source)
         answer = self._set_up(source)
@@ -82,7 +82,7 @@ class V8Session:
         answer = self._listed(self._ask(function, preprocessing(self._evalscript, scenes, interval)), name)
         groups = [answer] if function == "filter" else answer
         if len(groups) != len(scenes):
-            raise ScriptExecutionError(f"the interpreter answered nonsense ({name})")
+            raise ScriptExecutionError(f"the interpreter gave an invalid answer ({name})")
         chosen = []
         for rows, group in zip(groups, scenes, strict=True):
             listed = self._listed(rows, name)
@@ -101,7 +101,7 @@ class V8Session:
         }
         counts = self._ask("updateOutput", question)
         if not isinstance(counts, dict):
-            raise ScriptExecutionError("updateOutput gave no numbers of bands")
+            raise ScriptExecutionError("updateOutput set no numbers of bands")
         self._current = counted(self._evalscript, counts)
         return self._current
 
@@ -110,7 +110,7 @@ class V8Session:
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
     ) -> ScriptAnswer:
-        self._dialogue.start_clock(seconds)
+        self._client.start_clock(seconds)
         evalscript = self._current
         mosaickings = [entry.mosaicking for entry in evalscript.inputs]
         arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, mosaickings, strict=True)]
@@ -149,11 +149,11 @@ class V8Session:
         if self._arena is None or self._arena.size < size:
             self._arena = Arena(size)
             self._harnesses.clear()
-            self._dialogue.action("arena", {"size": size}, self._arena.descriptor)
+            self._client.action("arena", {"size": size}, self._arena.descriptor)
             self._arena.forget_descriptor()
         capacity = capacity_of(layout, self._arena.size)
         if capacity == 0:
-            raise ScriptOutOfMemory("one sample has more scenes and bands than an interpreter takes")
+            raise ScriptOutOfMemory("one sample has more scenes and bands than fit the memory of an interpreter")
         return replace(layout, capacity=capacity)
 
     def _attach(self, evalscript: Evalscript, layout: MemoryLayout) -> int:
@@ -162,7 +162,7 @@ class V8Session:
             if len(self._harnesses) >= _HARNESSES:
                 self._harnesses.clear()
             number = len(self._harnesses)
-            self._dialogue.action("attach", {"harness": harness(evalscript, layout), "number": number})
+            self._client.action("attach", {"harness": harness(evalscript, layout), "number": number})
             self._harnesses[key] = number
         return self._harnesses[key]
 
@@ -182,12 +182,12 @@ class V8Session:
             into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
             out = self._arena.pieces_out(layout, high - low)
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
-            answer = self._value(self._dialogue.action("run", question), ScriptExecutionError)
+            answer = self._value(self._client.action("run", question), ScriptExecutionError)
             values[:, low:high] = self._arena.values(layout, high - low)
             thrown: tuple[str, str] | None = None
             for fault in self._listed(answer, "run"):
                 position, thrown = self._fault(fault, len(segments), thrown)
-                error = known.setdefault(thrown, self._dialogue.error(ScriptExecutionError, *thrown))
+                error = known.setdefault(thrown, self._client.error(ScriptExecutionError, *thrown))
                 failures[int(segments[position])] = error
         return failures
 
@@ -198,23 +198,23 @@ class V8Session:
                 return position, (message, stack)
             case [int() as position] if 0 <= position < count and before is not None:
                 return position, before
-        raise ScriptExecutionError("the interpreter answered nonsense")
+        raise ScriptExecutionError("the interpreter gave an invalid answer")
 
     # ---- answers
 
     def _ask(self, function: str, question: object = None, kind: type[ScriptError] = ScriptExecutionError) -> object:
         text = None if question is None else json.dumps(question)
-        answer = self._dialogue.action("call", {"function": function, "question": text})
+        answer = self._client.action("call", {"function": function, "question": text})
         return self._value(answer, kind)
 
     def _value(self, answer: Mapping[str, object], kind: type[ScriptError]) -> object:
         self._log += [str(line)[:1000] for line in self._listed(answer.get("log"), "log")]
-        return self._dialogue.value(answer, kind)
+        return self._client.value(answer, kind)
 
     def _listed(self, value: object, what: str) -> list[object]:
         if isinstance(value, list):
             return value
-        raise ScriptExecutionError(f"the interpreter answered nonsense ({what})")
+        raise ScriptExecutionError(f"the interpreter gave an invalid answer ({what})")
 
 
 def pieces(

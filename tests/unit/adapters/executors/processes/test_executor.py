@@ -24,7 +24,7 @@ from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, World
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
-from tests.support.jobs import make_partition
+from tests.support.jobs import make_partition, make_request
 
 PATIENCE_SECONDS = 120
 """After so long something counts as hanging, on the slowest machine."""
@@ -178,7 +178,7 @@ def test_the_death_of_idle_workers_is_survived() -> None:
 def test_workers_that_cannot_begin_are_not_charged_to_the_work() -> None:
     executor = ProcessExecutor(1, prepare_badly)
     try:
-        with pytest.raises(WorldError, match=r"before they can begin \(exit code 3\)") as caught:
+        with pytest.raises(WorldError, match=r"while they start \(exit code 3\)") as caught:
             wait_for(executor.submit(count, lease()))
         assert caught.value.transient
         assert not isinstance(caught.value, WorkerDied)
@@ -192,7 +192,7 @@ def test_a_frozen_worker_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     executor = ProcessExecutor(1)
     worker = wait_for(executor.submit(worker_id, lease())).done
     os.kill(worker, signal.SIGSTOP)
-    ticket = executor.submit(count, replace(lease(), body="x" * 3_000_000))
+    ticket = executor.submit(count, replace(lease(), request=make_request("x" * 3_000_000)))
     time.sleep(0.3)
     executor.close()
     assert wait_until_gone({worker}) == set()
@@ -232,7 +232,7 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
     executor = ProcessExecutor(3)
     ends: Counter[str] = Counter()
     waiting: deque[Ticket] = deque()
-    leases = (lease(), lease(), replace(lease(), body="x" * 400_000))
+    leases = (lease(), lease(), replace(lease(), request=make_request("x" * 400_000)))
     killed = 0
     try:
         while killed < 12 or any(ends[end] < least for end, least in STRESS.items()):
