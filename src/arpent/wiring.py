@@ -351,7 +351,7 @@ def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
 
 
 def analysis(job: Job, services: Services, allowed: Limits, wanted: Callable[[], bool] = lambda: True) -> Analysis:
-    """A job's analysis, as long as it is wanted."""
+    """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
     return analyse(job.id, parse_batch(job.body, job.owner), services, allowed, wanted)
 
 

@@ -26,11 +26,12 @@ BROKEN = "the image cannot be read"
 
 
 Wanted = Callable[[], bool]
-"""Whether somebody still waits for what is being done."""
+"""Whether the work is still wanted: its user has not stopped it."""
 
 
 def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
-    """The same services, whose reader and catalogue raise errors of ours only, and do nothing that is not wanted."""
+    """The same services, with a reader and catalogue that raise only arpent's errors, and NoLongerWanted instead of
+    describing an image or searching once the work is not wanted."""
     if isinstance(services.reader, GuardedReader):
         return services
     return replace(
@@ -39,7 +40,7 @@ def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
 
 
 def check_wanted(wanted: Wanted) -> None:
-    """Raises NoLongerWanted."""
+    """Raise NoLongerWanted if the work is not wanted any more."""
     if not wanted():
         raise NoLongerWanted("nobody waits for it any more")
 

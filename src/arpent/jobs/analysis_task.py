@@ -34,9 +34,9 @@ from arpent.jobs.worker_deaths import analysis_kills
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""How often an analysis looks whether somebody still waits for it."""
+"""Seconds between checks whether an analysis is still wanted."""
 ENDING_SECONDS = 600.0
-"""How long a stopped analysis may keep its place until what it was doing is over."""
+"""Maximum seconds for which a stopped analysis keeps its place, until its running step ends."""
 
 
 class AnalysisTask:
@@ -95,9 +95,9 @@ class AnalysisTask:
         self._conclude(lease, Event.ANALYSED, analysis=analysis)
 
     def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:
-        """The analysis, in a thread of its own: STOP ends the job's analysis whatever is being done; None then. The
-        thread ends at its next look at `wanted`: all that it does in between (a search, a script, the header of an
-        image) has its limit of time, and meanwhile the lease's place stays taken. Raises what the analysis raises."""
+        """The analysis, from a thread of its own; None after STOP, which ends the job's analysis at any step. The
+        thread ends at its next check of `wanted`: each step between two checks (a search, a script, the header of an
+        image) has a time limit, and the lease keeps its place until then. Raises what the analysis raises."""
         stopped = Flag()
         call = BackgroundCall(lambda: self._functions.analyse(job, lambda: not stopped.is_set()))
         while not call.wait(LOOK_SECONDS):
@@ -109,7 +109,7 @@ class AnalysisTask:
         return call.result()
 
     def _partitions(self, job: Job, analysis: Analysis) -> Iterator[Partition]:
-        """They are cut while they are stored."""
+        """The partitions, which are cut while they are stored. Raises NoLongerWanted after STOP."""
         looked = perf_counter()
         for partition in analysis.partitions:
             if perf_counter() - looked > LOOK_SECONDS:
@@ -119,7 +119,7 @@ class AnalysisTask:
             yield partition
 
     def _is_wanted(self, job_id: str) -> bool:
-        """Whether somebody still waits for the job's analysis."""
+        """Whether the job's analysis is still wanted: its user has not stopped it."""
         try:
             job = self._jobs.get(job_id)
         except JobNotFound:
@@ -147,7 +147,7 @@ class AnalysisTask:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
     def _stopped(self, lease: Lease) -> None:
-        """STOP. If the user has changed their mind since, somebody begins anew."""
+        """STOP came during the analysis. If the user has asked to go on since, the analysis starts again."""
         try:
             self._conclude(lease, Event.ANALYSIS_STOPPED)
         except ActionNotAllowed:

@@ -227,7 +227,7 @@ class Runner:
             self._in_flight[self._in_flight.index(running)] = self._given_up(lease, error)
 
     def _waits(self, running: InFlight, error: Exception) -> bool:
-        """Whether what the partition lacks may come back: it waits, and the job says for what."""
+        """Whether the partition waits for something unavailable; the job then says for what."""
         lease, now = running.lease, self._now()
         if (retry_at := retry_while_away(lease, error, now, self._policy)) is None:
             return False

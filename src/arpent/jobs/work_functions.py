@@ -25,7 +25,7 @@ class WorkFunctions:
     """Functions of a runner. `process` runs in other processes and is picklable; the others run in this process."""
 
     analyse: Callable[[Job, Callable[[], bool]], Analysis]
-    """Analyses a job as long as the second argument says that it is wanted. Raises CallerError, ScriptError, WorldError
+    """Analyses a job for as long as the second argument returns True. Raises CallerError, ScriptError, WorldError
     or NoLongerWanted."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""

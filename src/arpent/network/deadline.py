@@ -18,12 +18,12 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
 RESOLVE_SECONDS = 5.0
 """Time limit for resolving a host name."""
 LOOK_SECONDS = 0.25
-"""How often connections are looked at that may have to end."""
+"""Seconds between checks for deadlines that have passed."""
 _HERE = local()
 
 
 class Deadline:
-    """The end of what one thread asks for; see `within`."""
+    """The time limit of one thread's requests; see `within`."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -36,20 +36,20 @@ class Deadline:
         return time.monotonic() >= self.end
 
     def watch(self, connection: socket.socket) -> None:
-        """To be shut down at the end."""
+        """Shut this connection down when the time is over."""
         with self._lock:
             self._connections.append(connection)
         if self.passed:
             self.shut_down()
 
     def close(self) -> None:
-        """It was in time."""
+        """Forget the connections: the requests ended in time."""
         with self._lock:
             self._connections.clear()
         _WATCH.discard(self)
 
     def shut_down(self) -> None:
-        """End its connections, unless it was in time."""
+        """Shut down the connections that are watched."""
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):  # it was closed meanwhile
@@ -58,7 +58,7 @@ class Deadline:
 
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
-    """Whatever this thread asks for inside, through connections that are `Watched`, ends within so many seconds."""
+    """Requests that this thread makes inside the `with` block, through `Watched` connections, end within `seconds`."""
     before, deadline = current(), Deadline(seconds)
     _HERE.deadline = deadline
     try:
@@ -69,7 +69,7 @@ def within(seconds: float) -> Iterator[Deadline]:
 
 
 class _Watch:
-    """One thread that looks after all deadlines: a thread for each would cost more than many a request."""
+    """One thread for all deadlines: a thread for each would cost more than a short request."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -95,7 +95,7 @@ class _Watch:
                 while not self._open:
                     self._changed.wait()
                 due = [deadline for deadline in self._open if deadline.passed]
-            for deadline in due:  # again and again, until it is closed: it may have connected anew
+            for deadline in due:  # repeated until it is closed: it may have opened another connection
                 deadline.shut_down()
             time.sleep(LOOK_SECONDS)
 
@@ -104,12 +104,12 @@ _WATCH = _Watch()
 
 
 def current() -> Deadline | None:
-    """Of this thread."""
+    """The deadline of this thread; None outside `within`."""
     return getattr(_HERE, "deadline", None)
 
 
 class Watched:
-    """A connection that the thread's deadline can shut down, from the first byte of its handshake on."""
+    """A connection that the thread's deadline can shut down, from the start of its handshake."""
 
     _twin: socket.socket | None = None
 
@@ -124,7 +124,7 @@ class Watched:
         return made
 
     def _open(self, addresses: list[str]) -> socket.socket:
-        """A connection to its host, which has these addresses."""
+        """A socket to the host, which has these addresses."""
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
         return made
 
@@ -142,7 +142,7 @@ class Watched:
 
 
 def _resolved(connection: Any) -> list[str]:
-    """A resolver can wait for minutes, and nobody can end it: wait for it in a thread. Raises NameResolutionError."""
+    """Resolve the host name in a thread, because a resolver can block for minutes. Raises NameResolutionError."""
     host, port = str(connection._dns_host), int(connection.port or 0)
     found: list[str] = []
     failure: list[socket.gaierror] = []
@@ -165,6 +165,6 @@ def _resolved(connection: Any) -> list[str]:
 
 
 def addresses_of(host: str, port: int) -> list[str]:
-    """Of a host, in the resolver's order. Raises OSError, UnicodeError."""
+    """The addresses of a host, in the resolver's order. Raises OSError or UnicodeError."""
     answers = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in answers))

@@ -1,4 +1,4 @@
-"""Sessions of requests whose answers end: with a limit of time for all of it (`deadline.within`), and one of bytes."""
+"""Sessions whose requests obey the deadline (`deadline.within`) and a limit on the bytes of an answer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _CHUNK = 1 << 16
 
 
 def session(retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None) -> requests.Session:
-    """`timeout`: seconds to connect, and between two bytes; `policy`: where it may go, redirects included, None:
-    anywhere."""
+    """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
+    requests and redirects may go; None: anywhere."""
     made = requests.Session()
     if policy is not None:
         guard_session(made)
@@ -33,7 +33,7 @@ def session(retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | N
 
 
 class PatientRetry(Retry):
-    """Gives up at the deadline, and at once where a name does not resolve; sleeps no longer than it may."""
+    """Retries that stop at the deadline, and at once if a name does not resolve; pauses are bounded."""
 
     def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[no-untyped-def]
         deadline = current()
@@ -58,11 +58,11 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = pool_classes(None)  # `send` asks about its targets
+        manager.pool_classes_by_scheme = pool_classes(None)  # the operator's proxy; `send` asks about its targets
         return manager
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As the base does it, but the whole answer is read here, up to MOST_ANSWER_BYTES."""
+        """As in the base class, but the whole answer is read here, up to MOST_ANSWER_BYTES."""
         if self._policy is not None:
             check_target(str(request.url), self._policy)
         answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)

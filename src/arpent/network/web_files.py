@@ -109,11 +109,11 @@ class WebFiles:
             pools.clear()
 
     def _once(self, url: str, start: int, end: int) -> Piece:
-        with within(WHOLE_SECONDS) as deadline:  # over redirects and headers, too, which may come letter by letter
+        with within(WHOLE_SECONDS) as deadline:  # redirects and headers included, which may come byte by byte
             try:
                 return self._followed(url, start, end)
             except (HTTPError, OSError, NoRanges, EgressRefused):
-                if deadline.passed:  # then an answer that is cut off may look like another
+                if deadline.passed:  # a truncated answer may look like another error
                     raise NoAnswer from None
                 raise
 

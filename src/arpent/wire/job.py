@@ -20,7 +20,7 @@ NO_INTERVAL = (
 
 
 WAITING = frozenset({Status.ANALYSING, Status.PROCESSING})
-"""Where a job tells what its work waits for."""
+"""Statuses in which a job shows what its work waits for."""
 SHOWN_DEPTH = 200
 """Depth of a stored request that can safely be written as JSON; requests accepted today are far less deep."""
 UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it again."

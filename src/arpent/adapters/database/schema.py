@@ -111,7 +111,7 @@ partitions = Table(
     Column("deaths", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     Column("cut_from", Integer),
-    # Since when what it needs is not to be had.
+    # Since when something it needs is unavailable.
     Column("waiting_since", Instant),
     # How often it was claimed, how often START took up what had failed, and how many of `done` it can better.
     Column("claims", Integer, nullable=False, default=0),

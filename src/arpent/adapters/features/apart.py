@@ -107,7 +107,7 @@ def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
     for count, batch in enumerate(direct.batches(location, most), 1):
         written = folder / "part"
         written.write_bytes(pack(batch))
-        written.rename(_batch(folder, count - 1))  # who waits must not see the half of it
+        written.rename(_batch(folder, count - 1))  # the waiting reader must not see half a file
     return count
 
 

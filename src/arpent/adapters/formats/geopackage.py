@@ -161,7 +161,7 @@ class _Table:
 
     @cached_property
     def cut_off(self) -> Mapping[int, str]:
-        """Primary key → identifier, of rows where GDAL tells its beginning only."""
+        """Primary key → identifier, of rows of which GDAL returns only its beginning."""
         return self.rows.cut_off(IDENTIFIER)
 
     def features(self, rows: pa.RecordBatch) -> Features:

@@ -39,7 +39,7 @@ class Rows:
         return _decoded(found)
 
     def cut_off(self, column: str) -> dict[int, str]:
-        """Primary key → text, of the rows whose text has a NUL, where GDAL ends it."""
+        """Primary key → text, of the rows whose text has a NUL, at which GDAL cuts it."""
         name = _quoted(column)
         found = self._ask(
             f"SELECT {_quoted(self.key)}, CAST({name} AS BLOB) FROM {_quoted(self.table)} "
@@ -76,7 +76,7 @@ def _decoded(found: Iterable[tuple[int, bytes | None]]) -> dict[int, str]:
 
 
 def _is_empty(head: bytes | None) -> bool:
-    """None is what SQLite makes of the beginning of no bytes."""
+    """Whether the header says that the geometry is empty. SQLite returns None for the head of zero bytes."""
     return head is not None and len(head) >= 4 and head[:2] == b"GP" and bool(head[3] & _EMPTY)
 
 

@@ -166,7 +166,7 @@ class GdalImage:
             raise AssetUnreadable(
                 f"image {public_name(self._href)} has no coordinate reference system", href=self._href
             )
-        if dataset.transform == Affine.identity():  # what GDAL says where a file says nothing
+        if dataset.transform == Affine.identity():  # GDAL's value for a file without georeference
             raise AssetUnreadable(
                 f"image {public_name(self._href)} is not georeferenced: nothing says where its pixels lie",
                 href=self._href,

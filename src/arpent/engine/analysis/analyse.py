@@ -43,8 +43,8 @@ SURVEYED = 500
 def analyse(
     job_id: str, request: Request, services: Services, limits: Limits, wanted: Wanted = lambda: True
 ) -> Analysis:
-    """Everything that can be known before a pixel is read. Raises CallerError, ScriptError, WorldError, and
-    NoLongerWanted soon after it is not `wanted` any more."""
+    """The Analysis of a job: partitions, findings, estimate and hints, without reading a pixel. Raises CallerError if
+    request or features are wrong, ScriptError, WorldError, and NoLongerWanted soon after `wanted` returns False."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services, wanted)

@@ -35,9 +35,9 @@ MOST_SCRIPT = 1 << 20
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
 
-    `final`: there will be no further attempt, so an image that cannot be had now costs the features that need it.
-    Raises WorldError: CatalogUnavailable and StorageFault as they are; all else transient, whatever it was: the
-    analysis found it in order, so what fails now worked a while ago, and may do so again.
+    `final`: there will be no further attempt, so that an image that cannot be read now fails the features that need it.
+    Raises WorldError: CatalogUnavailable and StorageFault unchanged, all others as transient: the analysis has read
+    this file, so what fails now may work again.
     """
     reader = FinalAttemptReader(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
@@ -68,7 +68,7 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
 
 
 def _script(request: Request, services: Services) -> str:
-    """Without its script no feature of the job can be computed, whichever it is. Raises StorageFault."""
+    """The script's text. Without it no feature can be computed, so a failure raises StorageFault."""
     try:
         return script_of(request, services)
     except WorldError as error:
@@ -85,8 +85,8 @@ def script_of(request: Request, services: Services) -> str:
 def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
-    """One file per feature, and the partition's part of the table. Raises StorageFault when results cannot be
-    written at all: no feature can be blamed for that."""
+    """Write one file per feature, and the partition's part of the table. Raises StorageFault if no results can be
+    written at all."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
     settled: list[NDArray[np.bool_]] = []

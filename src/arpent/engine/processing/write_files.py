@@ -19,8 +19,8 @@ from arpent.wire.result.render import render_results
 
 
 def write_files(job_id: str, output: Location, result: PartitionResult, services: Services) -> dict[int, Failure]:
-    """Row → why this feature has no file. Raises StorageFault if nothing can be written: the disk is full, the
-    bucket is gone or does not take anything any more."""
+    """Write the files; returns row → why this feature has no file. Raises StorageFault if nothing can be written:
+    the disk is full, the bucket is gone or refuses everything."""
 
     def some(rows: NDArray[np.intp]) -> None:
         files = _files(job_id, output, result, range(int(rows[0]), int(rows[-1]) + 1))

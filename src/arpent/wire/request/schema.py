@@ -20,9 +20,9 @@ from arpent.domain.interval import LastInterval
 from arpent.domain.request import MosaickingOrder, Resampling
 
 LARGEST = 1e300
-"""Numbers beyond it have no room left: the difference of two would be infinite."""
+"""Largest absolute value of a number: the difference of two larger ones could be infinite."""
 NARROWEST = 1e-12
-"""Of bins; the edges of narrower ones would soon be equal as doubles."""
+"""Minimum width of bins: edges of narrower ones could be equal as doubles."""
 
 
 def _number(value: object) -> object:
