@@ -33,8 +33,8 @@ from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
 from arpent.adapters.formats.geopackage import read_features
 from arpent.adapters.formats.prometheus_metrics import metrics_text
-from arpent.adapters.images.gdal_fallback import ApartImage
 from arpent.adapters.images.reader import CogReader
+from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
@@ -63,6 +63,7 @@ from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
+    answer_search,
     answer_statistics,
     check_batch,
     collections,
@@ -175,6 +176,8 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         explain=lambda job, feature, start, draw: bulkhead.submit(
             job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
         ),
+        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
+        collections=collections(settings),
         admit=bulkhead.admit,
         close=bulkhead.close,
     )

@@ -29,6 +29,7 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.engine.catalog_search import search_page
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import process
 from arpent.engine.services import Allowance, Limits, Services
@@ -80,6 +81,13 @@ def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float,
     request, services = parse_statistical(body.whole()), services_of(settings)
     check_collections(request, services.collections.get)
     return statistics(request, services, synchronous_limits(settings))
+
+
+def answer_search(settings: Settings, wish: tuple[SentBody, str]) -> bytes:
+    """The Catalog API: a page of the search that the body asks for; beside it the address of the API. Raises
+    InvalidRequest, CatalogUnavailable."""
+    body, address = wish
+    return search_page(body.whole(), address, services_of(settings))
 
 
 def check_batch(settings: Settings, client: str, body: SentBody) -> str:

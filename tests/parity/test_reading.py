@@ -153,7 +153,7 @@ def test_not_a_number_as_no_data(tmp_path: Path, reader: CogReader) -> None:
 
 def test_jpeg_2000(tmp_path: Path, reader: CogReader) -> None:
     options = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"}
-    same_as_rasterio(reader, write(tmp_path / "a.jp2", formula(300, 200) % 4000, **options), levels=False)
+    same_as_rasterio(reader, write(tmp_path / "a.jp2", formula(300, 200) % 4000, **options))
 
 
 def test_a_file_that_is_not_georeferenced_says_so(tmp_path: Path, reader: CogReader) -> None:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from arpent import __version__
+from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.script.commands import app as script_app
 from arpent.domain.errors import InvalidRequest
@@ -33,6 +34,7 @@ app = typer.Typer(
 client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 app.add_typer(script_app, name="script")
+app.add_typer(catalog_app, name="catalog")
 
 MOST_JOBS = 1_000_000
 """Maximum number of jobs of one list."""

@@ -28,9 +28,11 @@ class SeenItem:
     reached: bool
     """Its footprint meets the feature's bounding box."""
     kept: bool
-    """It was used: clear, reached, and not dropped by preProcessScenes."""
+    """It was used: clear, reached, excluded by no filter, and not dropped by preProcessScenes."""
     samples: int
     """Number of samples inside the polygon that came from it; for ORBIT and TILE in all scenes together."""
+    excluded_by: str | None = None
+    """Field of `dataFilter`, beside maxCloudCoverage, that excludes it; None if none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

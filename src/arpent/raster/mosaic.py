@@ -15,6 +15,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Source
+from arpent.raster.calibrate import calibrate
 from arpent.raster.canvas import Canvas
 from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
@@ -115,7 +116,11 @@ def stack(
     queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
         _play(turns, read, site, reader, source, canvas=canvas, read_failures=read_failures)
-    values = canvas.finish(read_failures.lost)[: len(requests)]
+    finished = canvas.finish(read_failures.lost)[: len(requests)]
+    values = tuple(
+        calibrate(each, canvas.used, requested, groups, number)
+        for each, requested, number in zip(finished, requests, holes, strict=False)
+    )
     return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
 
 

@@ -14,9 +14,9 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
         ("/api/v1/process", "/process/v1"),
         f"Numbers for polygons are served, not images: {BATCH}",
     ),
-    "the Catalog API": (
-        ("/api/v1/catalog", "/catalog/v1"),
-        "Search the STAC catalogue that this server reads (ARPENT_CATALOG) itself",
+    "the Catalog API of before 2023": (
+        ("/api/v1/catalog/search", "/api/v1/catalog/collections"),
+        "Its newer form is at /api/v1/catalog/1.0.0, where filter stands in place of query",
     ),
     "the BYOC API (collections of your own)": (
         ("/api/v1/byoc", "/byoc/v1", "/byoc", "/api/v1/zarr", "/zarr/v1"),

@@ -15,6 +15,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.ResolutionTooCoarse: (HTTPStatus.BAD_REQUEST, "COMMON_EXCEPTION"),
     errors.ActionNotAllowed: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.JobNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
+    errors.CollectionNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.FeatureNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "COMMON_UNAUTHORIZED"),
     errors.UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "COMMON_UNSUPPORTED_MEDIA_TYPE"),

@@ -72,7 +72,7 @@ class ApiCatalog:
         self._timeout = timeout
         self._threads = local()
         """One client per thread: a client is not thread-safe, and no thread waits for another's search."""
-        self._served: dict[str, str] = {}
+        self._served: dict[str, list[str]] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(ApiCatalog, policy=self._policy), (self._url,))
@@ -146,18 +146,21 @@ class ApiCatalog:
         return client
 
     def _collections(self, collection: Collection) -> list[str] | None:
-        """The first of the collection's STAC ids that this API has: the others would return the same acquisitions."""
+        """The first of the collection's STAC ids that this API has, or of each of its variants: the others would
+        return the same acquisitions."""
+        groups = [variant.stac_collections for variant in collection.variants.values() if variant.stac_collections]
         wanted = collection.stac_collections
         if len(wanted) < 2:
             return list(wanted) or None
         if collection.id not in self._served:
-            found = next((name for name in wanted if self._has(name)), None)
-            if found is None:
+            first = (next((name for name in names if self._has(name)), None) for names in groups or [wanted])
+            found = [name for name in first if name is not None]
+            if not found:
                 raise CatalogUnavailable(
                     f"{self._host} has none of the STAC collections of {collection.id}: {', '.join(wanted)}."
                 )
             self._served[collection.id] = found
-        return [self._served[collection.id]]
+        return self._served[collection.id]
 
     def _has(self, name: str) -> bool:
         try:

@@ -115,6 +115,39 @@ class ByteSources:
         self.meter.add(len(first))
         return HeaderBytes(self, href, first, version)
 
+    def beginning(self, href: str, length: int) -> tuple[memoryview, Version] | None:
+        """The first bytes of a file, and which version it is; None if there is no such file. Raises AssetUnreadable."""
+        path = local_path(href)
+        try:
+            if path:
+                file = self._file(path)
+                status = file.stat()
+                if not stat.S_ISREG(status.st_mode):
+                    raise EgressRefused("it is no plain file")
+                version = _version_of(status)
+                (piece,) = _local(file, [(0, length)], version)
+            else:
+                piece, version = self._piece(href, (0, length))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except _FAULTS as error:
+            raise _unreadable(href, error) from None
+        self.meter.add(len(piece))
+        return piece, version
+
+    def whole(self, href: str, most: int) -> memoryview | None:
+        """All bytes of a file; None if there is no such file. Raises AssetUnreadable, and ValueError if it has more
+        than `most`."""
+        found = self.beginning(href, most)
+        if found is None:
+            return None
+        content, version = found
+        if version[2] > most:
+            raise ValueError(f"it has {version[2]:,} bytes, more than it could need")
+        if len(content) < version[2]:
+            raise ValueError("the file ends before it does")
+        return content
+
     def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:
             piece, found = self._piece(href, span)

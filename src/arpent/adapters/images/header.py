@@ -14,8 +14,9 @@ from tifffile import TiffFile, TiffPage
 
 from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
+from arpent.adapters.images.image import Unusual
 from arpent.adapters.images.mask import Mask
-from arpent.adapters.images.table import Table, Unusual, block_table
+from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import Raster
 
