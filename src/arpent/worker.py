@@ -174,7 +174,7 @@ def egress_policy(settings: Settings) -> EgressPolicy:
     paths = [path for path in map(catalog_path, catalogs) if path is not None]
     return policy_of(
         addresses=(
-            *(catalog_url(address) for address in catalogs if catalog_path(address) is None),
+            *(url for url in map(catalog_url, catalogs) if is_web_address(url)),
             *(os.environ[name] for name in STORES if is_web_address(os.environ.get(name, ""))),
         ),
         folders=(str(path.parent if path.is_file() else path) for path in paths),
@@ -244,5 +244,5 @@ def check_places(settings: Settings) -> None:
         if (path := catalog_path(address)) is not None and not path.exists():
             raise InvalidSetting(
                 f"{name} names {address}, which does not exist: it must be a folder or file of STAC items, the URL of "
-                "a STAC API, or earth-search"
+                "a STAC API, stac-geoparquet, or earth-search"
             )

@@ -20,7 +20,7 @@ from pyproj import Transformer
 from sentinelhub import CRS, BBox, DataCollection, SentinelHubStatistical, SHConfig
 
 from arpent.adapters.collections.files import load_collections
-from arpent.domain.errors import InvalidRequest
+from arpent.domain.errors import ArpentError, InvalidRequest
 from arpent.settings import Settings
 from arpent.wire.request.body import SentBody
 from arpent.worker import answer_statistics
@@ -115,6 +115,24 @@ def test_a_cloud_mask_of_another_catalogue(tmp_path: Path, repository: Path) -> 
         "noDataCount": 0,
     }
     assert outputs["B04"]["bands"]["B0"]["stats"]["noDataCount"] == 0
+
+
+@pytest.mark.parametrize("masks", ["without the collection", "missing", "not set"])
+def test_a_mask_that_nobody_asks_for_is_not_searched(tmp_path: Path, repository: Path, masks: str) -> None:
+    page = (repository / "docs" / "collections.md").read_text()
+    (example,) = [block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[joins" in block]
+    (tmp_path / "toml").mkdir()
+    (tmp_path / "toml" / "mine.toml").write_text(example)
+    write(tmp_path / "s2", SERVED["SENTINEL2_L2A"].made[0])
+    write(tmp_path / "masks", SERVED["DEM"].made[0])
+    folder = tmp_path / ("masks" if masks == "without the collection" else "nowhere") / "items"
+    catalogs = {} if masks == "not set" else {"clouds": str(folder)}
+    settings = {"collections": tmp_path / "toml", "catalogs": catalogs}
+    outputs = ask(tmp_path / "s2", DataCollection.SENTINEL2_L2A, ["B04"], **settings)
+    assert outputs["B04"]["bands"]["B0"]["stats"]["noDataCount"] == 0
+    told = {"without the collection": "no items of", "missing": "does not exist", "not set": "is not set"}[masks]
+    with pytest.raises(ArpentError, match=told):
+        ask(tmp_path / "s2", DataCollection.SENTINEL2_L2A, ["B04", "OCM"], **settings)
 
 
 def ask(

@@ -13,6 +13,7 @@ from threading import Timer
 
 import pytest
 
+from arpent.adapters.catalogs.folder import index
 from arpent.adapters.catalogs.routing import open_catalog
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
@@ -20,6 +21,7 @@ from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
+from tests.support.geoparquet import write_geoparquet
 from tests.support.stac_api import Api, Document, stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
@@ -96,13 +98,21 @@ ODD: dict[str, Callable[[Document], Document]] = {
 Opener = Callable[[list[Document]], Catalog]
 
 
-@pytest.fixture(params=["folder", "file", "api"])
+@pytest.fixture(params=["folder", "large folder", "file", "api", "geoparquet", "geoparquet folder"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     def folder(items: list[Document]) -> Catalog:
         for number, document in enumerate(items):
             (tmp_path / "tiles" / str(number)).mkdir(parents=True)
             (tmp_path / "tiles" / str(number) / "item.json").write_text(json.dumps(document))
         (tmp_path / "collection.json").write_text('{"type": "Collection"}')
+        return FolderCatalog(tmp_path)
+
+    def large(items: list[Document]) -> Catalog:
+        """With its index in a file."""
+        monkeypatch = request.getfixturevalue("monkeypatch")
+        monkeypatch.setattr(index, "MANY_FILES", 0)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        folder(items)
         return FolderCatalog(tmp_path)
 
     def file(items: list[Document]) -> Catalog:
@@ -114,7 +124,20 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
         state.items = items
         return ApiCatalog(state.url, backoff=0.001)
 
-    openers: dict[str, Opener] = {"folder": folder, "file": file, "api": service}
+    def parquet(items: list[Document]) -> Catalog:
+        write_geoparquet(tmp_path / "items.parquet", items)
+        return open_catalog(str(tmp_path / "items.parquet"))
+
+    def parquets(items: list[Document]) -> Catalog:
+        """One file and one row group for each item."""
+        for number, document in enumerate(items):
+            write_geoparquet(tmp_path / f"part={number % 2}" / f"{number}.parquet", [document])
+        return open_catalog(str(tmp_path))
+
+    openers: dict[str, Opener] = {
+        "folder": folder, "large folder": large, "file": file, "api": service,
+        "geoparquet": parquet, "geoparquet folder": parquets,
+    }  # fmt: skip
     return openers[request.param]
 
 
@@ -172,7 +195,7 @@ class TestCatalog:
         for _ in range(2):
             assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == ["good"]
         (line,) = [each.getMessage() for each in caplog.records if "left out" in each.getMessage()]
-        assert repr(bad.get("id")) in line
+        assert repr(bad.get("id")) in line or (odd == "id is a list" and "'None'" in line)  # a column holds no list
 
     @pytest.mark.parametrize("what", ["created", "eo:cloud_cover"])
     @pytest.mark.parametrize("value", ["yesterday", "\ud800", [], {}, True, 10**400], ids=repr)
@@ -252,6 +275,40 @@ class TestFolder:
         assert len(catalog.search(COLLECTION, JUNE, BOX)) == 2
         (tmp_path / "a.json").unlink()
         assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == ["b"]
+
+    def test_what_changes_in_a_large_folder_is_seen_by_all(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They share the index in the cache, which outlives them; its age decides who looks at the files."""
+        monkeypatch.setattr(index, "MANY_FILES", 3)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        items = tmp_path / "items"
+        items.mkdir()
+        for day in range(1, 10):
+            (items / f"{day}.json").write_text(json.dumps(item(f"item {day}", f"2020-06-0{day}T00:00:00Z")))
+        one, other = (FolderCatalog(items, recheck_seconds=0) for _ in range(2))
+        assert len(one.search(COLLECTION, JUNE, BOX)) == len(other.search(COLLECTION, JUNE, BOX)) == 9
+        (base,) = (tmp_path / "cache" / "arpent" / "catalogs").glob("*.sqlite3")
+        assert base.parent.stat().st_mode & 0o777 == 0o700
+        (items / "1.json").unlink()
+        (items / "2.json").write_text(json.dumps(item("new", "2020-06-02T00:00:00Z")))
+        for catalog in (one, other, FolderCatalog(items, recheck_seconds=0)):
+            assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)][:2] == ["new", "item 3"]
+        read: list[str] = []
+        monkeypatch.setattr(index, "read", lambda names: read.extend(names) or [])
+        assert len(FolderCatalog(items, recheck_seconds=0).search(COLLECTION, JUNE, BOX)) == 8
+        assert read == []
+        monkeypatch.undo()
+        monkeypatch.setattr(index, "MANY_FILES", 3)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        for file in base.parent.glob("*"):
+            file.write_bytes(b"no database at all" * 1000)
+        assert len(FolderCatalog(items).search(COLLECTION, JUNE, BOX)) == 8
+
+    def test_a_collection_that_no_item_is_of_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").write_text(json.dumps(item("a", "2020-06-02T00:00:00Z")))
+        with pytest.raises(CatalogUnavailable, match=r"no items of dem .*It has: sentinel-2-l2a"):
+            FolderCatalog(tmp_path).search(load_collections()["dem"], JUNE, BOX)
 
     def test_what_is_wrong_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(CatalogUnavailable, match="does not exist: set `catalog`"):

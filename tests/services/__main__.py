@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 
 from tests.services.ceph import OWNER, ceph
@@ -37,6 +38,7 @@ def main() -> int:
             "ARPENT_TEST_S3_ENDPOINT": endpoint,
             "ARPENT_TEST_S3_BUCKET": BUCKET,
             "ARPENT_TEST_DASK": "1",
+            "ARPENT_TEST_PGSTAC": str(Path(sys.prefix) / "pgstac" / "bin" / "python"),
         }
         return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
 

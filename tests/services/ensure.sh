@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the service tests need and this machine does not have yet: PostgreSQL, Ceph's gateway, `ip` for networks of
-# hosts, Dask's client.
+# Installs what the service tests need and this machine does not have yet: PostgreSQL with PostGIS, Ceph's gateway, `ip` for
+# networks of hosts, Dask's client, and a STAC API in an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
 
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null || missing+=(postgresql-postgis)
 for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common ip:iproute2; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
@@ -28,3 +29,9 @@ fi
 
 "$python" -c 'import psycopg, distributed' 2>/dev/null ||
     "$python" -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+
+pgstac=$(dirname "$(dirname "$python")")/pgstac
+"$pgstac/bin/python" -c 'import stac_fastapi.pgstac, pypgstac' 2>/dev/null || {
+    "$python" -m venv "$pgstac"
+    "$pgstac/bin/python" -m pip install --quiet --disable-pip-version-check --requirement tests/services/pgstac.txt
+}

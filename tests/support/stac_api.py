@@ -1,4 +1,4 @@
-"""A small STAC API on loopback: enough to test a client, with faults on demand."""
+"""A small STAC API on loopback: enough of its ways, good and bad, to test a client."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 PARTS = ("core", "item-search", "collections", "ogcapi-features")
-Document = dict[str, object]
+Document = dict[str, Any]
+Answer = tuple[int, object]
+"""Status and body."""
 
 
 @dataclass
@@ -22,42 +25,94 @@ class Api:
     faults: list[int] = field(default_factory=list)
     """Statuses to answer with, first come first served, before working again; 0: the answer breaks off midway."""
     requests: list[str] = field(default_factory=list)
+    asked: list[Document] = field(default_factory=list)
+    """The questions of the searches that were answered."""
     url: str = ""
+    page: int = 2
+    """Items per page, at most."""
+    paging: str = "token"
+    """How its `next` link is written, see `_next`."""
+    chokes: tuple[int, int, str] = (10**9, 502, "")
+    """Above which `limit` a search fails, with which status, and what it says."""
+    methods: tuple[str, ...] = ("POST",)
+    """Of the search; `""`: the link has none."""
+    refused_methods: tuple[str, ...] = ()
+    """Answered with 405."""
+    conforms: tuple[str, ...] | None = PARTS
+    """None: it does not say."""
+    lists: bool = True
+    """Whether it knows `/collections`."""
+    landing: Document | str | None = None
+    """In place of the landing page."""
+    login: str = ""
+    """What `authorization` must be; empty: nothing."""
 
-    def answer(self, path: str, body: Document) -> Document | None:
+    def answer(self, method: str, path: str, body: Document) -> Answer:
         if path == "/":
-            return {
-                "type": "Catalog", "id": "api", "stac_version": "1.0.0", "description": "made up",
-                "conformsTo": [f"https://api.stacspec.org/v1.0.0/{part}" for part in PARTS],
-                "links": [
-                    {"rel": "self", "href": self.url}, {"rel": "root", "href": self.url},
-                    {"rel": "search", "href": f"{self.url}/search", "type": "application/geo+json", "method": "POST"},
-                    {"rel": "data", "href": f"{self.url}/collections"},
-                ],
-            }  # fmt: skip
-        if path.startswith("/collections/"):
-            name = path.rsplit("/", 1)[1]
-            if name not in {entry["collection"] for entry in self.items}:
-                return None
-            return {
-                "type": "Collection", "id": name, "stac_version": "1.0.0", "description": "x", "license": "other",
-                "links": [],
-                "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
-            }  # fmt: skip
-        west, _, east, _ = body["bbox"]  # type: ignore[misc]
+            return 200, self.landing or self._landing()
+        if path.startswith("/collections"):
+            return self._collection(path.removeprefix("/collections").strip("/"))
+        if method in self.refused_methods:
+            return 405, {"detail": "Method Not Allowed"}
+        if int(body.get("limit", 10)) > self.chokes[0]:
+            return self.chokes[1], {"code": "Choked", "description": self.chokes[2]}
+        self.asked.append(body)
+        return 200, self._found(method, body)
+
+    def _landing(self) -> Document:
+        searches = [
+            {"rel": "search", "href": f"{self.url}/search", **({"method": method} if method else {})}
+            for method in self.methods
+        ]
+        says = {} if self.conforms is None else {
+            "conformsTo": [f"https://api.stacspec.org/v1.0.0/{part}" for part in self.conforms]
+        }  # fmt: skip
+        return {"type": "Catalog", "id": "api", "stac_version": "1.0.0", "links": searches, **says}
+
+    def _collection(self, name: str) -> Answer:
+        names = list(dict.fromkeys(str(entry["collection"]) for entry in self.items))
+        if not self.lists:
+            return 405, "Method Not Allowed"
+        if not name:
+            return 200, {"collections": [{"type": "Collection", "id": each} for each in names], "links": []}
+        return (200, {"type": "Collection", "id": name}) if name in names else (404, {"code": "NotFoundError"})
+
+    def _found(self, method: str, body: Document) -> Document:
+        west, _, east, _ = (float(each) for each in body["bbox"])
         found = [
             entry
             for entry in self.items
-            if entry["collection"] in body["collections"]  # type: ignore[operator]
-            and entry["bbox"][0] <= east and entry["bbox"][2] >= west  # type: ignore[index]
+            if entry["collection"] in body.get("collections", [entry["collection"]])
+            and entry["bbox"][0] <= east and entry["bbox"][2] >= west
         ]  # fmt: skip
-        start = int(str(body.get("token", 0)))
-        links = []
-        if start + 2 < len(found):
-            links = [
-                {"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": {**body, "token": start + 2}}
-            ]
-        return {"type": "FeatureCollection", "features": found[start : start + 2], "links": links}
+        size = min(self.page, int(body.get("limit", 10)))
+        start = (int(body.get("page", 1)) - 1) * size if self.paging.startswith("page") else int(body.get("token", 0))
+        links = [self._next(method, body, start + size, size)] if start + size < len(found) else []
+        return {"type": "FeatureCollection", "features": found[start : start + size], "links": links}
+
+    def _next(self, method: str, body: Document, after: int, size: int) -> Document:
+        place = {"page": after // size + 1} if self.paging.startswith("page") else {"token": after}
+        if self.paging == "circle":
+            place = {"token": 0}
+        whole = {**body, "limit": size, **place}
+        if method == "GET":
+            flat = {
+                name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in whole.items()
+            }
+            return {"rel": "next", "href": f"{self.url}/search?{urlencode(flat)}"}
+        return {
+            "merge": {"rel": "next", "method": "POST", "href": f"{self.url}/search", "body": place, "merge": True},
+            "no merge": {"rel": "next", "method": "POST", "href": f"{self.url}/search", "body": place},
+            "relative": {"rel": "next", "method": "POST", "href": "search", "body": whole},
+            "no method": {"rel": "next", "href": f"{self.url}/search", "body": whole},
+            "behind": {"rel": "next", "href": f"{self.url}/search?{urlencode(place)}"},
+        }.get(self.paging, {"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": whole})
+
+
+def _question(query: str) -> Document:
+    """Of a search by GET."""
+    flat: Document = {name: value[0] for name, value in parse_qs(query).items()}
+    return flat | {name: flat[name].split(",") for name in ("bbox", "collections") if name in flat}
 
 
 @contextmanager
@@ -72,9 +127,11 @@ def stac_api(items: list[Document]) -> Iterator[Api]:
             split = urlsplit(self.path)
             state.requests.append(split.path)
             status = state.faults.pop(0) if state.faults else 200
-            answer = state.answer(split.path, body or {key: value[0] for key, value in parse_qs(split.query).items()})
-            payload = json.dumps(answer or {}).encode()
-            self.send_response(404 if answer is None else status or 200)
+            told, answer = state.answer(self.command, split.path, body or _question(split.query))
+            if state.login and self.headers.get("authorization") != state.login:
+                told, answer = 401, {"description": "log in first"}
+            payload = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            self.send_response(status if status > 200 else told)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(payload)))
             self.end_headers()

@@ -25,7 +25,7 @@ class BandBinding:
     source: Source
     """The entry of `input.data` that it reads."""
     collection: Collection
-    """Collection of that entry."""
+    """Collection of that entry, with the joins that the bands need."""
     requests: tuple[BandRequest, ...]
     """Bands to read, in the input's order, without dataMask."""
 
@@ -71,7 +71,8 @@ def bind_input(input_: Input, source: Source, collection: Collection) -> BandBin
         for band, unit in zip(input_.bands, input_.units, strict=True)
         if band != DATA_MASK
     )
-    return BandBinding(input=input_, source=source, collection=collection, requests=requests)
+    needed = collection.with_joins_of(requested.band.name for requested in requests)
+    return BandBinding(input=input_, source=source, collection=needed, requests=requests)
 
 
 def _source(input_: Input, ordinal: int, sources: tuple[Source, ...]) -> Source:

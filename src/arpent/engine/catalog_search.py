@@ -16,7 +16,8 @@ def search_page(text: str, address: str, services: Services) -> bytes:
     """The JSON of one page of a search, newest first; `address` is that of the API, for links. Raises InvalidRequest,
     CatalogUnavailable."""
     query = parse_search(text, services.collections.get)
-    found = services.catalog.search(query.collection, query.interval, query.box)
+    plain = query.collection.with_joins_of(())  # joined bands are not told
+    found = services.catalog.search(plain, query.interval, query.box)
     items = sorted(
         (item for item in found if _is_wanted(item, query)), key=lambda item: (item.instant, item.id), reverse=True
     )

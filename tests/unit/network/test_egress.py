@@ -238,9 +238,11 @@ def test_a_next_page_elsewhere_is_refused() -> None:
     with stac_api([item(number) for number in range(5)]) as api, redirecting() as other:
         true = api.answer
 
-        def answer(path: str, body: dict[str, object]) -> dict[str, object] | None:
-            found = true(path, body)
-            return json.loads(json.dumps(found).replace(f'"next", "href": "{api.url}', f'"next", "href": "{other.url}'))
+        def answer(method: str, path: str, body: dict[str, object]) -> tuple[int, object]:
+            status, found = true(method, path, body)
+            return status, json.loads(
+                json.dumps(found).replace(f'"next", "href": "{api.url}', f'"next", "href": "{other.url}')
+            )
 
         api.answer = answer  # type: ignore[method-assign]
         with pytest.raises(CatalogUnavailable, match=r"leads to an address.*ARPENT_REACHABLE") as caught:

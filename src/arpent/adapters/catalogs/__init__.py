@@ -1,1 +1,2 @@
-"""Catalogs: the Catalog port over a STAC API, a folder or a file of items. Start at `open_catalog` in `routing`."""
+"""Catalogs: the Catalog port over STAC APIs, folders of items and stac-geoparquet. Start at `open_catalog` in
+`routing`."""

@@ -21,11 +21,14 @@ from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Asset, Item
+from arpent.domain.interval import Interval
 
 log = logging.getLogger(__name__)
 
 MOST_TOLD = 10_000
 """Maximum number of items to name in the log: a catalogue is searched again and again, with the same answers."""
+NEAR_ID = timedelta(days=31)
+"""Longest time between the day in an item's id and the times that the item gives (MCD43A4: sixteen days)."""
 _told: set[str] = set()
 
 
@@ -78,6 +81,14 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
             "s2:product_type."
         )
     return named if level is None else level
+
+
+def told_times(collection: Collection, interval: Interval) -> tuple[float, float]:
+    """First and last second since 1970 of the times that items of the interval may give."""
+    if collection.timeless:
+        return -1e13, 1e13
+    slack = NEAR_ID.total_seconds() if "date_in_id" in collection.metadata else 0.0
+    return interval.start.timestamp() - slack, interval.end.timestamp() + slack
 
 
 def read_item(document: Document, collection: Collection, source: str) -> Item:

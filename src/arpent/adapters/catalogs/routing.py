@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
+from arpent.adapters.catalogs.geoparquet.files import SUFFIXES
 from arpent.adapters.catalogs.join import with_bands, with_slack
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
@@ -25,8 +29,9 @@ def open_catalog(
     """The catalogue at `address` (setting `catalog`), and others for some collections (setting `catalogs`: id →
     address).
 
-    An address is an alias, an http(s) URL of a STAC API, a folder, or a file. `policy`: where links and redirects of an
-    API may lead; None: anywhere. Nothing is read yet.
+    An address is an alias, an http(s) URL of a STAC API, a folder or file of items, or stac-geoparquet: a file, its
+    URL, a folder of files, or an s3 prefix. `policy`: where links and redirects may lead; None: anywhere. Nothing is
+    read yet.
     """
     return RoutedCatalog(
         default=_opened(address, policy) if address else None,
@@ -36,7 +41,7 @@ def open_catalog(
 
 def catalog_path(address: str) -> Path | None:
     """The folder or file of an address; None if it is an alias or a URL."""
-    if address in ALIASES or address.startswith(("http://", "https://")):
+    if address in ALIASES or address.startswith(("http://", "https://", "s3://")):
         return None
     return Path(address.removeprefix("file://"))
 
@@ -48,7 +53,28 @@ def catalog_url(address: str) -> str:
 
 def _opened(address: str, policy: EgressPolicy | None) -> Catalog:
     path = catalog_path(address)
-    return ApiCatalog(catalog_url(address), policy=policy) if path is None else FolderCatalog(path)
+    if path is not None:
+        return GeoParquetCatalog(str(path), policy) if _is_parquet(path) else FolderCatalog(path)
+    url = catalog_url(address)
+    if url.startswith("s3://") or urlsplit(url).path.endswith(SUFFIXES):
+        return GeoParquetCatalog(url, policy)
+    return ApiCatalog(url, policy=policy)
+
+
+def _is_parquet(path: Path) -> bool:
+    """A Parquet file, or a folder of some (right in it, or in parts like `year=2024`) in which no JSON files lie."""
+    if not path.is_dir():
+        return path.name.endswith(SUFFIXES)
+    found = False
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.endswith((".json", ".geojson")):
+                    return False
+                found |= entry.name.endswith(SUFFIXES) or "=" in entry.name
+    except OSError:
+        return False
+    return found
 
 
 class RoutedCatalog:

@@ -1,24 +1,26 @@
-"""STAC API: the Catalog port over an API, by pystac-client."""
+"""STAC API: the Catalog port over an API. A search is a few pages, and its time is bounded."""
 
 from __future__ import annotations
 
-import random
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from threading import local
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from pystac_client import Client
-from pystac_client.exceptions import APIError
-from pystac_client.stac_api_io import StacApiIO
 
+from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, Ask, NotJson, Patience, Refused, Server
+from arpent.adapters.catalogs.api.collection_names import served_names
+from arpent.adapters.catalogs.api.landing import Landing, read_landing
+from arpent.adapters.catalogs.api.pages import Pages
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
-from arpent.adapters.catalogs.lenient_json import loads
+from arpent.adapters.catalogs.origin import own_address
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -29,7 +31,9 @@ from arpent.network.sessions import PatientRetry, session
 from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200
-"""Items per page."""
+"""Items per page, until the server fails on so many."""
+KEPT_SECONDS = 600.0
+"""How long pages stay small after that, and how long the collection ids that the API has are remembered."""
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
@@ -37,22 +41,8 @@ SECONDS = 100.0
 MOST_ITEMS = 100_000
 """Maximum number of items of one search."""
 RETRIES = 6
-"""Retries of a request, with backoff, jitter and the server's Retry-After …"""
-STALLS = 2
-"""… of which this many after an answer that stalled …"""
-SEARCHES = 4
-"""… and tries of a whole search: the client does not repeat a request whose answer broke off in the middle."""
+"""Retries of a request, with backoff, jitter and the server's Retry-After."""
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
-
-
-class _LenientIO(StacApiIO):
-    """An invalid value in an answer costs its item, not the whole page."""
-
-    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
-        answer = loads(txt)
-        if not isinstance(answer, dict):
-            raise ValueError("an answer of a STAC API is an object")
-        return answer
 
 
 class ApiCatalog:
@@ -71,8 +61,12 @@ class ApiCatalog:
         self._seconds = seconds
         self._timeout = timeout
         self._threads = local()
-        """One client per thread: a client is not thread-safe, and no thread waits for another's search."""
-        self._served: dict[str, list[str]] = {}
+        """One session per thread: a session is not thread-safe, and no thread waits for another's search."""
+        self._landing: Landing | None = None
+        self._served: dict[str, tuple[list[str], float]] = {}
+        """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
+        self._shrunk = (PAGE, 0.0)
+        """Page size, and until when it holds (monotonic seconds)."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(ApiCatalog, policy=self._policy), (self._url,))
@@ -82,115 +76,141 @@ class ApiCatalog:
     ) -> tuple[Item, ...]:
         always = collection.timeless
         with within(self._seconds) as deadline:
-            documents = self._patiently(collection, None if always else interval, box, deadline)
-        found = read_items(((document, _source(document, self._url)) for document in documents), collection)
+            try:
+                documents = list(self._documents(collection, None if always else interval, box, deadline))
+            except (Refused, NotJson, requests.RequestException, EgressRefused) as error:
+                raise self._explained(error, deadline) from error
+        found = read_items(((document, own_address(document, self._url)) for document in documents), collection)
         return newest(item for item in found if always or item.within(interval))
 
-    def _patiently(
+    def _documents(
         self,
         collection: Collection,
         interval: Interval | None,
         box: tuple[float, float, float, float],
         deadline: Deadline,
-    ) -> list[Document]:
-        for number in range(SEARCHES):
-            try:
-                return self._documents(collection, interval, box)
-            except (
-                APIError, requests.RequestException, ValueError, KeyError, RecursionError, EgressRefused,
-            ) as error:  # fmt: skip
-                if (refused := _refusal(error)) is not None:
-                    raise CatalogUnavailable(
-                        f"The catalogue {self._host} leads to an address that may not be reached: {refused}."
-                    ) from error
-                tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
-                pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
-                if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
-                    raise self._explained(error, deadline) from error
-                time.sleep(pause)
-        raise AssertionError("the last search returns or raises")
-
-    def _documents(
-        self, collection: Collection, interval: Interval | None, box: tuple[float, float, float, float]
-    ) -> list[Document]:
-        found: dict[str, Document] = {}
+    ) -> Iterator[Document]:
+        """JSON of the items that the API finds, each once."""
+        server = self._server(deadline)
+        if self._landing is None:
+            self._landing = read_landing(server, self._url, f"The catalogue {self._name}")
+        query: dict[str, object] = {"datetime": _range(interval) if interval else _WHOLE_TIME}
+        if names := self._collections(server, collection):
+            query["collections"] = names
+        found: dict[str, None] = {}
         for part in boxes_of(box):  # not every API knows a box that passes 180
-            search = self._opened().search(
-                collections=self._collections(collection),
-                bbox=list(part),
-                datetime=[interval.start, interval.end] if interval else _WHOLE_TIME,
-                limit=PAGE,
-            )
-            found |= {repr(document): document for document in islice(search.items_as_dicts(), MOST_ITEMS + 1)}
-            if len(found) > MOST_ITEMS:
-                raise CatalogUnavailable(
-                    f"The catalogue {self._host} has more than {MOST_ITEMS} items of {collection.id} for one search."
-                )
-        return list(found.values())
+            for document in islice(self._pages(server, {**query, "bbox": list(part)}), MOST_ITEMS + 1):
+                if (key := repr(document)) not in found:
+                    found[key] = None
+                    yield document
+                if len(found) > MOST_ITEMS:
+                    raise CatalogUnavailable(
+                        f"The catalogue {self._name} has more than {MOST_ITEMS} items of {collection.id} for one "
+                        "search."
+                    )
 
-    def _opened(self) -> Client:
-        client: Client | None = getattr(self._threads, "client", None)
-        if client is None:
+    def _pages(self, server: Server, query: dict[str, object]) -> Iterator[Document]:
+        """Search by POST, or by GET if the API knows nothing else."""
+        assert self._landing is not None
+        size, until = self._shrunk
+        pages = Pages(server=server, size=size if time.monotonic() < until else PAGE, name=self._name)
+        method = "POST" if self._landing.posts else "GET"
+        try:
+            try:
+                yield from pages.documents(Ask(method=method, url=self._landing.search, query=query))
+            except Refused as error:
+                if method == "GET" or error.status not in (404, 405, 415, 501) or pages.answered:
+                    raise
+                yield from pages.documents(Ask(method="GET", url=self._landing.search, query=query))
+                self._landing = replace(self._landing, posts=False)
+        finally:
+            if pages.size < size:
+                self._shrunk = (pages.size, time.monotonic() + KEPT_SECONDS)
+
+    def _server(self, deadline: Deadline) -> Server:
+        if not hasattr(self._threads, "session"):
             retry = PatientRetry(
                 total=self._retries,
-                read=min(STALLS, self._retries),
+                read=False,  # such requests are repeated in other words, see `Pages`
                 backoff_factor=self._backoff,
                 backoff_jitter=self._backoff,
-                status_forcelist=(429, 500, 502, 503, 504),
+                status_forcelist=BUSY,
                 allowed_methods=None,  # a search by POST changes nothing
+                raise_on_status=False,
             )
-            talk = _LenientIO(timeout=self._timeout)
-            talk.session = session(retry, self._timeout, self._policy)
-            # Without `timeout` here, too, the client would take ours away.
-            client = self._threads.client = Client.open(self._url, stac_io=talk, timeout=self._timeout)
-        return client
+            self._threads.session = session(retry, self._timeout, self._policy)
+        patience = Patience(
+            tries=self._retries + 1,
+            backoff=self._backoff,
+            ended=lambda pause: time.monotonic() + pause > deadline.end,
+        )
+        return Server(self._url, self._threads.session, patience)
 
-    def _collections(self, collection: Collection) -> list[str] | None:
-        """The first of the collection's STAC ids that this API has, or of each of its variants: the others would
-        return the same acquisitions."""
-        groups = [variant.stac_collections for variant in collection.variants.values() if variant.stac_collections]
-        wanted = collection.stac_collections
-        if len(wanted) < 2:
-            return list(wanted) or None
-        if collection.id not in self._served:
-            first = (next((name for name in names if self._has(name)), None) for names in groups or [wanted])
-            found = [name for name in first if name is not None]
-            if not found:
-                raise CatalogUnavailable(
-                    f"{self._host} has none of the STAC collections of {collection.id}: {', '.join(wanted)}."
-                )
-            self._served[collection.id] = found
-        return self._served[collection.id]
-
-    def _has(self, name: str) -> bool:
-        try:
-            return self._opened().get_collection(name) is not None
-        except APIError as error:
-            if getattr(error, "status_code", None) == requests.codes.not_found:
-                return False
-            raise
+    def _collections(self, server: Server, collection: Collection) -> list[str]:
+        """The API's ids of the collection; empty: do not ask by collection."""
+        if not collection.stac_collections:
+            return []
+        names, until = self._served.get(collection.id, ([], 0.0))
+        if time.monotonic() > until:
+            parts = [each.stac_collections for each in collection.variants.values() if each.stac_collections]
+            groups = parts or [collection.stac_collections]
+            names = served_names(server, self._url, groups, collection, f"The catalogue {self._name}")
+            self._served[collection.id] = names, time.monotonic() + KEPT_SECONDS
+        return names
 
     @property
-    def _host(self) -> str:
+    def _name(self) -> str:
         """The API's URL without user, password and query."""
         split = urlsplit(self._url)
-        return f"{split.scheme}://{split.hostname}{split.path}"
+        return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
 
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
         """The error for a person. A refusal is final; without an answer, or after a server error, another try may
         help."""
+        if (refused := _refusal(error)) is not None:
+            return CatalogUnavailable(
+                f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
+            )
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
             return CatalogUnavailable(
-                f"The catalogue {self._host} cannot be found: its name does not resolve. Set `catalog` to a host that"
+                f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
                 " does, or correct the name service.", transient=True,
             )  # fmt: skip
-        if deadline.passed:
-            reason = f"no complete answer within {self._seconds:g} s"
-            return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
-        status = getattr(error, "status_code", None)
-        refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
-        reason = f"HTTP {status}" if status else type(error).__name__
-        return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=not refused)
+        if isinstance(error, Refused):
+            verb = "refuses the search" if error.status < 500 else "does not answer"
+            reason = f": {error.reason}" if error.reason else "."
+            return CatalogUnavailable(
+                f"The catalogue {self._name} {verb} (HTTP {error.status}){reason}",
+                transient=error.status >= 500 or error.status in BUSY | CHOKED,
+            )
+        reason = f"no complete answer within {self._seconds:g} s" if deadline.passed else _why(error)
+        return CatalogUnavailable(f"The catalogue {self._name} does not answer ({reason}).", transient=True)
+
+
+def _why(error: Exception) -> str:
+    """The reason, without the client's own text, which repeats addresses."""
+    if isinstance(error, NotJson):
+        return f"what comes is no JSON{f': {error}' if str(error) else ''}"
+    kinds = (
+        (requests.exceptions.SSLError, "its certificate is not accepted"),
+        (requests.ConnectTimeout, "no connection"),
+        (requests.Timeout, "its answer stops coming"),
+        (requests.exceptions.ContentDecodingError, "its answer cannot be unpacked, or is too long"),
+        (requests.exceptions.ChunkedEncodingError, "its answer breaks off"),
+    )
+    found = next((words for kind, words in kinds if isinstance(error, kind)), None)
+    refused = isinstance(error, requests.ConnectionError) and "refused" in str(error).lower()
+    return found or ("the connection is refused" if refused else "the connection breaks")
+
+
+def _range(interval: Interval) -> str:
+    """The interval as RFC 3339 in whole seconds, which every API reads; at most one second longer."""
+    end = interval.end if not interval.end.microsecond else interval.end + timedelta(seconds=1)
+    return f"{_second(interval.start)}/{_second(end)}"
+
+
+def _second(instant: datetime) -> str:
+    return instant.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def _refusal(error: BaseException | None) -> EgressRefused | None:
@@ -198,12 +218,3 @@ def _refusal(error: BaseException | None) -> EgressRefused | None:
     while error is not None and not isinstance(error, EgressRefused):
         error = error.__cause__ or error.__context__
     return error
-
-
-def _source(document: Document, otherwise: str) -> str:
-    """The item's own address. An API's item is on the web or in a bucket, whatever it says."""
-    links = document.get("links") if isinstance(document, dict) else None
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
-            return str(link["href"]) if str(link["href"]).startswith(("http://", "https://", "s3://")) else otherwise
-    return otherwise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from arpent.domain.imagery.item_filter import ItemFilter
 
@@ -124,6 +124,11 @@ class Collection:
     """Band → constants for what its items do not tell, see `adapters/collections`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""
+
+    def with_joins_of(self, bands: Iterable[str]) -> Collection:
+        """The collection with only the joins that have one of these bands: a search then asks no other catalogue."""
+        wanted = frozenset(bands)
+        return replace(self, joins=tuple(join for join in self.joins if wanted & join.collection.bands.keys()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,16 +36,17 @@ class SearchPrefetch:
     """The catalogue that is searched."""
     end: datetime
     """End of the last interval: nothing after it is searched."""
-    _answers: dict[str, _Answer] = field(default_factory=dict)
-    """Latest result per collection."""
+    _answers: dict[tuple[str, ...], _Answer] = field(default_factory=dict)
+    """Latest result per collection and joins."""
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         """As in Catalog, from the latest result where it covers the interval."""
-        answer = self._answers.get(collection.id)
+        key = (collection.id, *(join.collection.id for join in collection.joins))
+        answer = self._answers.get(key)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))
             answer = _Answer(window=window, box=box, items=self.catalog.search(collection, window, box))
-            self._answers[collection.id] = answer
+            self._answers[key] = answer
         if collection.timeless:
             return answer.items
         return tuple(item for item in answer.items if item.within(interval))

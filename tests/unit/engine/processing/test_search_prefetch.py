@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import shapely
 
-from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.collection import Band, Collection, Join, Unit
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.engine.processing.search_prefetch import AHEAD, Box, SearchPrefetch
@@ -30,9 +30,11 @@ class Recorded:
     """A catalogue of an item every two and a half days, and what it was asked."""
 
     asked: list[Interval] = field(default_factory=list)
+    of: list[Collection] = field(default_factory=list)
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         self.asked.append(interval)
+        self.of.append(collection)
         found = (item(2.5 * number) for number in range(150))
         return tuple(one for one in found if collection.timeless or interval.contains(one.instant))
 
@@ -86,3 +88,16 @@ def test_timeless_items_belong_to_every_interval():
     timeless = replace(COLLECTION, timeless=True)
     assert {len(ahead.search(timeless, interval, BOX)) for interval in intervals(3, 10)} == {150}
     assert len(catalog.asked) == 1
+
+
+def test_inputs_with_other_joins_are_asked_for_each():
+    """One reads a cloud mask of another catalogue, one does not."""
+    catalog = Recorded()
+    mask = Band(name="OCM", assets=("mask",), units=(Unit(name="DN"),))
+    join = Join(collection=replace(COLLECTION, id="sentinel-2-l2a/clouds", bands={"OCM": mask}), catalog="", minutes=9)
+    joined = replace(COLLECTION, joins=(join,))
+    (day,) = intervals(1, 1)
+    ahead = SearchPrefetch(catalog=catalog, end=day.end)
+    for bands in (("B04",), ("OCM", "B04"), ("B04",), ("OCM",)):
+        ahead.search(joined.with_joins_of(bands), day, BOX)
+    assert [len(one.joins) for one in catalog.of] == [0, 1]

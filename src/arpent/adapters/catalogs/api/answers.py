@@ -1,0 +1,211 @@
+"""Answers: requests to a STAC API with retries, and the server's own reason if one fails."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
+
+import orjson
+import requests
+
+from arpent.adapters.catalogs.lenient_json import loads
+from arpent.domain.boundary.text import clean
+from arpent.network.connections import MOST_HOPS
+from arpent.network.policy import EgressRefused
+
+LONGEST_REASON = 240
+"""Maximum length of a server's reason in a message, in characters."""
+CHOKED = frozenset({413, 500, 502, 504})
+"""Statuses after which a smaller page may help …"""
+BUSY = frozenset({408, 425, 429, 503})
+"""… and after which waiting may help. The session retries these itself, with the server's Retry-After."""
+STALLS = 3
+"""Timeouts of one request after which it is given up."""
+LONGEST_WAIT = 8.0
+"""Longest pause between two tries, in seconds."""
+_LIMIT = re.compile(r"\blimit\b|\bpage.?size\b|too (large|many)", re.IGNORECASE)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REASONS = ("description", "detail", "message", "error", "errors", "title", "msg", "code")
+"""Members of an error body that may hold the reason, best first."""
+_QUERY = re.compile(r"(https?://)([^/\s@]*@)?([^\s?#\"']*)[^\s\"']*")
+_PAGE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
+
+
+class Refused(Exception):
+    """The server answers with an error status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"HTTP {status}: {reason}" if reason else f"HTTP {status}")
+        self.status = status
+        self.reason = reason
+
+
+class NotJson(Exception):
+    """The answer is not a JSON object; the text is its beginning, or its title."""
+
+    def __init__(self, text: str = "", *, page: bool = False) -> None:
+        super().__init__(text)
+        self.page = page
+        """Whether it is an HTML page; a retry would not help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request: `GET` sends `query` behind the address, `POST` sends it as JSON."""
+
+    method: str
+    url: str
+    query: Mapping[str, object] = field(default_factory=dict)
+
+    def with_values(self, **values: object) -> Ask:
+        """The same request with these parameters changed, in the body or the URL."""
+        if self.method == "POST":
+            return Ask(method="POST", url=self.url, query={**self.query, **values})
+        split = urlsplit(self.url)
+        inside = [(name, str(values.get(name, value))) for name, value in parse_qsl(split.query)]
+        outside = {name: value for name, value in values.items() if name not in dict(inside)}
+        url = split._replace(query=urlencode(inside, safe=",:/")).geturl()
+        return Ask(method=self.method, url=url, query={**self.query, **outside})
+
+    def value(self, name: str) -> object:
+        """A parameter, from the body or the URL; None if it is missing."""
+        if name in self.query:
+            return self.query[name]
+        return None if self.method == "POST" else dict(parse_qsl(urlsplit(self.url).query)).get(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Limits of the retries of one request."""
+
+    tries: int
+    """Maximum number of tries."""
+    backoff: float
+    """Seconds before the second try, doubled for each further one, with jitter."""
+    ended: Callable[[float], bool]
+    """Whether the time limit is reached after a pause of this many seconds."""
+
+
+class Server:
+    """Sends requests with one session; not thread-safe. The address's user and password go to its own host only."""
+
+    def __init__(self, address: str, session: requests.Session, patience: Patience) -> None:
+        split = urlsplit(address)
+        self._origin = (split.scheme, split.hostname, split.port)
+        self._login = (unquote(split.username), unquote(split.password or "")) if split.username else None
+        self._session = session
+        self._patience = patience
+
+    def answer(self, ask: Ask) -> dict[str, object]:
+        """The answer's JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
+        return self.answered(ask, lambda same, _: same)[1]
+
+    def answered(self, ask: Ask, again: Callable[[Ask, Exception], Ask | None]) -> tuple[Ask, dict[str, object]]:
+        """The request that succeeded, and its answer. `again`: the request to send after an error; None: give up.
+        Raises as `answer`."""
+        stalls, number, patience = 0, 0, self._patience
+        while True:
+            try:
+                return ask, self._json(ask)
+            except (Refused, NotJson, requests.RequestException) as error:
+                stalls += isinstance(error, requests.Timeout)
+                number += 1
+                pause = min(patience.backoff * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
+                following = again(ask, error) if chokes(error) or passes(error) else None
+                if following is None or stalls >= STALLS or number >= max(patience.tries, 1) or patience.ended(pause):
+                    raise
+                ask = following
+            time.sleep(pause)
+
+    def _json(self, ask: Ask) -> dict[str, object]:
+        response = self._followed(ask)
+        if not 200 <= response.status_code < 300:
+            raise Refused(response.status_code, reason_of(response.content))
+        try:
+            found = loads(response.content)
+        except (ValueError, RecursionError) as error:
+            page = response.content.lstrip()[:1] == b"<"
+            raise NotJson(reason_of(response.content), page=page) from error
+        if not isinstance(found, dict):
+            raise NotJson
+        return found
+
+    def _followed(self, ask: Ask) -> requests.Response:
+        """The response after redirects. They keep the method: a POST that becomes GET would lose its body."""
+        url = ask.url
+        for _ in range(MOST_HOPS + 1):
+            response = self._once(ask, url)
+            if response.status_code not in _REDIRECTS or "location" not in response.headers:
+                return response
+            following = urljoin(url, response.headers["location"])
+            if url.startswith("https:") and not following.startswith("https:"):
+                raise EgressRefused("it leads from https to an address without encryption")
+            url = following
+        raise EgressRefused(f"it leads on and on, over more than {MOST_HOPS} redirects")
+
+    def _once(self, ask: Ask, url: str) -> requests.Response:
+        split = urlsplit(url)
+        login = self._login if (split.scheme, split.hostname, split.port) == self._origin else None
+        plain = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
+        query: dict[str, object] = {"json": ask.query} if ask.method == "POST" else {"params": _flat(ask.query)}
+        headers = {"accept": "application/geo+json, application/json"}
+        return self._session.request(
+            ask.method,
+            plain,
+            allow_redirects=False,
+            auth=login,
+            headers=headers,
+            **query,  # type: ignore[arg-type]
+        )
+
+
+def chokes(error: Exception) -> bool:
+    """Whether a smaller page may help."""
+    if isinstance(error, Refused):
+        return error.status in CHOKED or (error.status in (400, 422) and bool(_LIMIT.search(error.reason)))
+    return not isinstance(error, requests.ConnectTimeout) and passes(error)
+
+
+def passes(error: Exception) -> bool:
+    """Whether another try may help. The session itself retries to connect."""
+    if isinstance(error, Refused):
+        return error.status in CHOKED
+    if isinstance(error, NotJson):
+        return not error.page
+    return isinstance(error, requests.RequestException) and "Max retries" not in str(error)
+
+
+def reason_of(content: bytes) -> str:
+    """The reason in an error body, on one line, without users and queries of URLs (they may be secret); empty if there
+    is none."""
+    try:
+        told = _told(orjson.loads(content))
+    except orjson.JSONDecodeError:
+        text = content[:20_000].decode("utf-8", "replace")
+        page = _PAGE.search(text)
+        told = page[1] if page else "" if "<" in text[:200] else text
+    line = " ".join(clean(_QUERY.sub(r"\1\3", told)).split())
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+
+
+def _told(body: object, depth: int = 0) -> str:
+    if isinstance(body, str):
+        return body
+    if isinstance(body, list):
+        return "; ".join(filter(None, (_told(each, depth + 1) for each in body[:5])))
+    if not isinstance(body, dict) or depth > 4:
+        return ""
+    found = next((text for name in _REASONS if (text := _told(body.get(name), depth + 1))), "")
+    place = body.get("loc")  # of a validation error of FastAPI
+    return f"{'.'.join(str(part) for part in place)}: {found}" if isinstance(place, list) and found else found
+
+
+def _flat(query: Mapping[str, object]) -> dict[str, str]:
+    return {
+        name: ",".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+        for name, value in query.items()
+    }

@@ -1,0 +1,102 @@
+"""Collection names: which of a collection's STAC ids an API has; if none, which ones it has instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from urllib.parse import quote
+
+from arpent.adapters.catalogs.api.answers import Ask, NotJson, Refused, Server
+from arpent.adapters.catalogs.api.pages import next_ask
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+
+MOST_LISTS = 50
+"""Maximum number of pages of the list of collections."""
+MOST_NAMED = 12
+"""Maximum number of collections in a message."""
+_ABSENT = (404, 410)
+_UNKNOWN = (400, 405, 422, 501)
+"""Statuses that leave open whether the collection exists."""
+
+
+def served_names(
+    server: Server, address: str, groups: Sequence[Sequence[str]], collection: Collection, name: str
+) -> list[str]:
+    """The first id of each group that the API has: the others would return the same acquisitions. If the API does not
+    tell, the first one. Raises CatalogUnavailable if it has none at all, and what `Server.answer` raises."""
+    base = address.rstrip("/")
+    found = {each: _first(server, base, each) for each in map(tuple, groups)}
+    open_groups = [group for group, answer in found.items() if answer is None or answer == ""]
+    listed = _listed(server, base) if len(open_groups) == len(found) else None
+    for group in open_groups:
+        known = next((each for each in group if each in (listed or ())), None)
+        found[group] = known or (group[0] if listed is None and found[group] is None else "")
+    if served := [answer for answer in found.values() if answer]:
+        return served
+    wanted = [each for group in groups for each in group]
+    raise CatalogUnavailable(
+        f"{name} has none of the STAC collections of {collection.id}: {', '.join(wanted)}.{_instead(wanted, listed)}"
+    )
+
+
+def _first(server: Server, base: str, wanted: Sequence[str]) -> str | None:
+    """The first id that the API has; empty if it has none, None if it does not tell."""
+    unknown = False
+    for each in wanted:
+        answer = _has(server, base, each)
+        if answer:
+            return each
+        unknown |= answer is None
+    return None if unknown else ""
+
+
+def _has(server: Server, base: str, wanted: str) -> bool | None:
+    try:
+        answer = server.answer(Ask(method="GET", url=f"{base}/collections/{quote(wanted, safe='')}"))
+    except NotJson:
+        return None
+    except Refused as error:
+        if error.status in _ABSENT:
+            return False
+        if error.status in _UNKNOWN:
+            return None
+        raise
+    return answer.get("id") == wanted or None
+
+
+def _listed(server: Server, base: str) -> list[str] | None:
+    """Ids of all collections; None if the API does not tell."""
+    names: list[str] = []
+    ask: Ask | None = Ask(method="GET", url=f"{base}/collections")
+    for _ in range(MOST_LISTS):
+        if ask is None:
+            break
+        try:
+            page = server.answer(ask)
+        except (NotJson, Refused):
+            break
+        entries = page.get("collections")
+        fresh = [str(each["id"]) for each in entries if isinstance(each, dict) and "id" in each] if isinstance(
+            entries, list
+        ) else []  # fmt: skip
+        if not set(fresh) - set(names):
+            break
+        names.extend(fresh)
+        ask = next_ask(ask, page)
+    return names or None
+
+
+def _instead(wanted: Sequence[str], listed: Sequence[str] | None) -> str:
+    if not listed:
+        return ""
+    lower = {each.lower(): each for each in listed}
+    close = {
+        lower[match]: None for each in wanted for match in get_close_matches(each.lower(), lower, n=2, cutoff=0.6)
+    }  # fmt: skip
+    meant = f" Did you mean {' or '.join(list(close)[:3])}?" if close else ""
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return (
+        f"{meant} It has: {', '.join(sorted(listed)[:MOST_NAMED])}{more}. To use one of them, name it in "
+        "`stac_collections` of a TOML file of your own (ARPENT_COLLECTIONS)."
+    )

@@ -1,0 +1,80 @@
+"""Landing page: the search URL of a STAC API, its methods and conformance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from arpent.adapters.catalogs.api.answers import Ask, NotJson, Refused, Server
+from arpent.domain.errors import CatalogUnavailable
+
+_MISSING = (404, 405, 410, 501)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """What the landing page says, with defaults for what is missing."""
+
+    search: str
+    """URL of the search."""
+    posts: bool
+    """Whether to search by POST; else by GET."""
+    filters: bool
+    """Whether it takes `filter` in CQL2 JSON."""
+
+
+def read_landing(server: Server, address: str, name: str) -> Landing:
+    """The landing page at `address`; messages call the API `name`. An API without one is searched at `/search`. Raises
+    CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
+    base = address.rstrip("/")
+    try:
+        page = server.answer(Ask(method="GET", url=address))
+    except Refused as error:
+        if error.status not in _MISSING:
+            raise
+        page = {}
+    except NotJson as error:
+        if not error.page:
+            raise
+        told = f" but a page ({error})" if str(error) else ""
+        raise CatalogUnavailable(
+            f"{name} is no STAC API: its answer is no JSON{told}. Set `catalog` to the address of the API's landing "
+            "page, to a folder of items, or to a stac-geoparquet file."
+        ) from error
+    links = [link for link in _listed(page.get("links")) if isinstance(link.get("href"), str)]
+    searches = [link for link in links if link.get("rel") == "search"]
+    says = " ".join(str(each) for each in _sequence(page.get("conformsTo")))
+    if not searches and "item-search" not in says:
+        _refuse_static(page, links, name)
+    by_post = next((link for link in searches if str(link.get("method")).upper() == "POST"), None)
+    chosen = by_post or next(iter(searches), None)
+    return Landing(
+        search=urljoin(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
+        posts=chosen is None or by_post is not None,
+        filters="item-search#filter" in says and ("cql2-json" in says or "cql-json" in says or "basic-cql" in says),
+    )
+
+
+def _refuse_static(page: Mapping[str, object], links: list[Mapping[str, object]], name: str) -> None:
+    """Raise CatalogUnavailable for a static catalogue or a file of items, which cannot be searched."""
+    kind = page.get("type")
+    linked = any(link.get("rel") in ("child", "item", "items") for link in links)
+    advice = (
+        "Download its items into a folder, or write them into a stac-geoparquet file, and set `catalog` to that; or "
+        "set it to an API that serves them"
+    )
+    if kind in ("FeatureCollection", "Feature"):
+        raise CatalogUnavailable(f"{name} is a file of items, not a STAC API. {advice}.")
+    if kind in ("Catalog", "Collection") and linked:
+        raise CatalogUnavailable(
+            f"{name} is a static STAC {str(kind).lower()}: files that link to one another, without a search. {advice}."
+        )
+
+
+def _listed(links: object) -> list[Mapping[str, object]]:
+    return [link for link in _sequence(links) if isinstance(link, dict)]
+
+
+def _sequence(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

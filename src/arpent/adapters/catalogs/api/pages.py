@@ -1,0 +1,124 @@
+"""Pages: the pages of a search. If the server fails on a page, a smaller one is asked for, from the same place on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from arpent.adapters.catalogs.api.answers import Ask, Server, chokes, passes
+from arpent.adapters.catalogs.harmonization import Document
+from arpent.domain.errors import CatalogUnavailable
+
+IDLE_PAGES = 3
+"""Pages in a row without a new item after which the search fails."""
+_PLACES = ("page", "pageNumber", "page_number")
+"""Parameters that count pages, so that their meaning depends on `limit`."""
+_QUESTION = frozenset({"bbox", "collections", "datetime", "intersects", "ids"})
+
+
+@dataclass(kw_only=True)
+class Pages:
+    """The pages of one search."""
+
+    server: Server
+    size: int
+    """Items per page; shrinks if the server fails."""
+    name: str
+    """Name of the catalogue in messages."""
+    answered: int = field(default=0, init=False)
+    """Number of pages received."""
+    _first_page: int = field(default=1, init=False)
+    """Number of the first page, if pages are counted."""
+
+    def documents(self, first: Ask) -> Iterator[Document]:
+        """The features, each once. Raises CatalogUnavailable if pages repeat for ever, and what `Server.answer`
+        raises."""
+        ask: Ask | None = first.with_values(limit=self.size)
+        seen: set[object] = set()
+        idle = 0
+        while ask is not None:
+            ask, page = self._page(ask)
+            found = page.get("features")
+            fresh = [each for each in found if _key(each) not in seen] if isinstance(found, list) else []
+            for each in fresh:  # one after the other: a page may name an item twice
+                if _key(each) not in seen:
+                    seen.add(_key(each))
+                    yield each
+            idle = 0 if fresh else idle + 1
+            following = next_ask(ask, page)
+            if following is not None and idle >= IDLE_PAGES:
+                raise CatalogUnavailable(
+                    f"The pages of the catalogue {self.name} lead in a circle: {idle} of them bring nothing new."
+                )
+            if self.answered == 0 and following is not None:
+                self._first_page = _counted(following, 2) - 1
+            self.answered += 1
+            ask = following
+
+    def _page(self, ask: Ask) -> tuple[Ask, Document]:
+        """The request that succeeded, and its answer."""
+        if self._limit(ask) > self.size:  # the server's own link may have forgotten that pages shrank
+            ask = self._shrunk(ask, self.size)
+        return self.server.answered(ask, self._again)
+
+    def _again(self, ask: Ask, error: Exception) -> Ask | None:
+        if not chokes(error):
+            return ask
+        smaller = self._limit(ask) // 2
+        if not smaller:
+            return ask if passes(error) else None
+        self.size = smaller
+        return self._shrunk(ask, smaller)
+
+    def _limit(self, ask: Ask) -> int:
+        try:
+            return int(str(ask.value("limit")))
+        except ValueError:
+            return self.size
+
+    def _shrunk(self, ask: Ask, limit: int) -> Ask:
+        """The request with another page size, from the same place on; if pages are counted, at or before it."""
+        was = self._limit(ask)
+        place = next((name for name in _PLACES if ask.value(name) is not None), None)
+        changed = ask.with_values(limit=limit)
+        if place is None:
+            return changed
+        before = (_counted(ask, self._first_page) - self._first_page) * was
+        return changed.with_values(**{place: before // limit + self._first_page})
+
+
+def next_ask(asked: Ask, page: Document) -> Ask | None:
+    """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
+    hold only the parameters that change."""
+    links = page.get("links")
+    link = next(
+        (each for each in links if isinstance(each, dict) and each.get("rel") == "next"), None
+    ) if isinstance(links, list) else None  # fmt: skip
+    if link is None or not isinstance(link.get("href") or asked.url, str):
+        return None
+    url = urljoin(asked.url, str(link.get("href") or ""))
+    told = link.get("body")
+    body: dict[str, object] = told if isinstance(told, dict) else {}
+    behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))
+    method = str(link.get("method") or ("POST" if body else "GET")).upper()
+    if method == "GET" and asked.method == "POST" and not link.get("method") and not _QUESTION & behind.keys():
+        # Followed to the letter, it would ask for everything there is.
+        method, body, url = "POST", behind, urlsplit(url)._replace(query="").geturl()
+    if method != "POST":
+        return Ask(method="GET", url=url)
+    whole = not link.get("merge") and bool(_QUESTION & body.keys())
+    query: Mapping[str, object] = body if whole else {**asked.query, **body}
+    return Ask(method="POST", url=url, query=query)
+
+
+def _counted(ask: Ask, otherwise: int) -> int:
+    """Number of the requested page."""
+    found = next((value for name in _PLACES if (value := ask.value(name)) is not None), otherwise)
+    return int(str(found)) if str(found).isdigit() else otherwise
+
+
+def _key(document: object) -> object:
+    if isinstance(document, dict) and isinstance(document.get("id"), str):
+        return document.get("id"), repr(document.get("collection"))
+    return repr(document)

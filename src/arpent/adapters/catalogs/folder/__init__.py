@@ -1,0 +1,1 @@
+"""Parts of the folder catalogue: files of items and their index. The catalogue is `stac_folder`."""

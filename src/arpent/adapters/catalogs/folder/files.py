@@ -1,0 +1,121 @@
+"""Files: the files of a folder that may hold STAC items, and the items of each file."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from arpent.adapters.catalogs.harmonization import Document
+from arpent.adapters.catalogs.lenient_json import loads
+from arpent.domain.errors import CatalogUnavailable
+
+log = logging.getLogger(__name__)
+
+NEW_SECONDS = 2.0
+"""A file changed this recently may still be being written …"""
+MOMENT_SECONDS = 0.3
+"""… and is read again after this pause."""
+Stamp = tuple[int, int]
+"""Time of change in nanoseconds, and size in bytes."""
+
+
+def stamps(path: Path) -> Iterator[tuple[str, Stamp]]:
+    """Files that may hold items, with their stamps. Raises CatalogUnavailable."""
+    try:
+        if path.is_file():
+            yield os.path.abspath(path), _stamp(path.stat())
+            return
+        if not path.is_dir():
+            raise CatalogUnavailable(
+                f"The catalogue {path} does not exist: set `catalog` to a folder or file of STAC items."
+            )
+        yield from _walk(os.path.abspath(path))
+    except OSError as error:
+        raise CatalogUnavailable(f"The catalogue {path} cannot be read: {error.strerror}.") from error
+
+
+def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, Stamp]]:
+    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped; `whole`:
+    the folder itself must exist."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path, whole=False)
+                elif entry.name.endswith((".json", ".geojson")) and _is_file(entry):
+                    yield entry.path, _stamp(entry.stat())
+    except (PermissionError, FileNotFoundError) as error:
+        if whole:
+            raise
+        log.warning("The folder %s of the catalogue is left out: %s", folder, error.strerror)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether the entry is a readable file; not a broken or circular link."""
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_mtime_ns, status.st_size
+
+
+def read(names: Sequence[str]) -> Iterator[tuple[str, tuple[Document, ...]]]:
+    """Yield each file with its items. A file that is not JSON may still be being written: it is tried again a moment
+    later, and then skipped with a line in the log."""
+    waiting = []
+    for name in names:
+        try:
+            yield name, documents(name)
+        except (ValueError, RecursionError) as error:
+            if _is_new(name):
+                waiting.append(name)
+            else:
+                yield name, _left_out(name, error)
+    if waiting:
+        time.sleep(MOMENT_SECONDS)
+    for name in waiting:
+        try:
+            yield name, documents(name)
+        except (ValueError, RecursionError) as error:
+            yield name, _left_out(name, error)
+
+
+def _left_out(name: str, error: Exception) -> tuple[Document, ...]:
+    log.warning("%s is no JSON (%s) and is left out of the catalogue", name, error)
+    return ()
+
+
+def _is_new(name: str) -> bool:
+    try:
+        return time.time() - os.stat(name).st_mtime < NEW_SECONDS
+    except OSError:
+        return False
+
+
+def documents(name: str) -> tuple[Document, ...]:
+    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON."""
+    try:
+        payload = Path(name).read_bytes()
+    except (PermissionError, FileNotFoundError) as error:
+        log.warning("%s is left out of the catalogue: %s", name, error.strerror)
+        return ()
+    except OSError as error:
+        raise CatalogUnavailable(f"{name} cannot be read: {error.strerror}.", transient=True) from error
+    content = loads(payload)
+    if not isinstance(content, dict):
+        return ()
+    members = content.get("features") if content.get("type") == "FeatureCollection" else [content]
+    return tuple(member for member in members if _is_item(member)) if isinstance(members, list) else ()
+
+
+def _is_item(member: object) -> bool:
+    return isinstance(member, dict) and member.get("type") == "Feature" and "assets" in member

@@ -1,0 +1,293 @@
+"""Index: where and when each item of a folder is, in SQLite: in memory for a small folder, in a file for a large one.
+
+Neither building nor searching it holds all items in memory. Its answers may hold too much, never too little: the caller
+checks the items themselves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import math
+import os
+import sqlite3
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+
+import orjson
+import shapely
+
+from arpent.adapters.catalogs.folder.files import Stamp, read
+from arpent.adapters.catalogs.footprint import footprint_of
+from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.adapters.catalogs.level import plain_word, product_of, words
+from arpent.domain.boundary.unforeseen import panics_as_errors
+from arpent.domain.imagery.collection import Collection
+
+log = logging.getLogger(__name__)
+
+Box = tuple[float, float, float, float]
+MANY_FILES = 20_000
+"""A folder with more files has its index in a file."""
+BATCH = 500
+"""Files per transaction."""
+LAYOUT = 2
+"""Version of the tables; part of the index file's name."""
+_EVER = 1e12
+"""Seconds since 1970, beyond the time of any item."""
+_TIMES = ("datetime", "start_datetime", "end_datetime")
+_TABLES = """
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS items (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT, collection TEXT, constellation TEXT, product TEXT, document BLOB
+);
+CREATE INDEX IF NOT EXISTS items_by_path ON items (path);
+CREATE INDEX IF NOT EXISTS items_by_name ON items (collection, constellation, product);
+CREATE VIRTUAL TABLE IF NOT EXISTS places USING rtree (id, west, east, south, north, first, last);
+CREATE TABLE IF NOT EXISTS checked (seconds REAL);
+"""
+_FOUND = """
+SELECT items.id, items.path, items.document FROM places JOIN items USING (id)
+WHERE places.west <= ? AND places.east >= ? AND places.south <= ? AND places.north >= ?
+AND places.first < ? AND places.last >= ?
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One item in the index."""
+
+    id: int
+    """Number of the item; never used again for another one."""
+    path: str
+    """File that holds the item."""
+    document: bytes | None
+    """The item's JSON, compressed; None if it is the only item of its file."""
+
+
+class Index:
+    """Not thread-safe. Processes may share its file: one builds it while the others wait; later one updates it while
+    the others use what is there."""
+
+    def __init__(self, place: Path | None) -> None:
+        """`place`: the index file; None: in memory."""
+        self._place = place
+        self._base = sqlite3.connect(place or ":memory:", timeout=60, isolation_level=None, check_same_thread=False)
+        if place is not None:
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = NORMAL")
+        self._base.execute("PRAGMA temp_store = FILE")
+        with self._alone(wait=True):
+            self._base.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the index file."""
+        self._base.close()
+
+    def age(self) -> float:
+        """Seconds since any process last compared the index with the files; infinite if none has."""
+        found = self._base.execute("SELECT seconds FROM checked").fetchone()
+        return math.inf if found is None else max(0.0, time.time() - found[0])
+
+    def refresh(self, found: Iterable[tuple[str, Stamp]]) -> None:
+        """Read the new and changed files among `found`, all files that there are now, and forget deleted ones. Does
+        nothing while another process does this."""
+        first = math.isinf(self.age())
+        with self._alone(wait=first) as alone:
+            if not alone or (first and not math.isinf(self.age())):
+                return
+            with self._transaction():
+                self._base.execute("DROP TABLE IF EXISTS temp.seen")
+                self._base.execute("DROP TABLE IF EXISTS temp.wanted")
+                self._base.execute("CREATE TEMP TABLE seen (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER)")
+                rows = ((name, *stamp) for name, stamp in found)
+                self._base.executemany("INSERT OR REPLACE INTO temp.seen VALUES (?, ?, ?)", rows)
+            gone = "SELECT path FROM files EXCEPT SELECT path FROM temp.seen"
+            changed = "SELECT path, changed, size FROM temp.seen EXCEPT SELECT path, changed, size FROM files"
+            with self._transaction():
+                self._forget([path for (path,) in self._base.execute(gone)])
+            self._base.execute(f"CREATE TEMP TABLE wanted AS {changed}")
+            wanted = 0
+            while batch := self._base.execute(
+                "SELECT rowid, path, changed, size FROM temp.wanted WHERE rowid > ? LIMIT ?", (wanted, BATCH)
+            ).fetchall():
+                self._read({path: (stamp, size) for _, path, stamp, size in batch})
+                wanted = batch[-1][0]
+            with self._transaction():
+                self._base.execute("DELETE FROM checked")
+                self._base.execute("INSERT INTO checked VALUES (?)", (time.time(),))
+
+    def find(self, boxes: Sequence[Box], time_range: tuple[float, float], names: _Names) -> list[Entry]:
+        """Items of `names` that may meet one of the boxes (EPSG:4326) and the time range (seconds since 1970)."""
+        collections, arguments = names
+        found: dict[int, Entry] = {}
+        for west, south, east, north in boxes:
+            limits = (east, west, north, south, time_range[1], time_range[0])
+            for number, path, document in self._base.execute(_FOUND + collections, (*limits, *arguments)):
+                found[number] = Entry(id=number, path=path, document=document)
+        return list(found.values())
+
+    def has(self, names: _Names) -> bool:
+        """Whether the index has any item of `names`."""
+        condition, arguments = names
+        return self._base.execute(f"SELECT 1 FROM items WHERE 1 {condition} LIMIT 1", arguments).fetchone() is not None
+
+    def collections(self) -> list[str]:
+        """The `collection` values of all items, sorted."""
+        return [name for (name,) in self._base.execute("SELECT DISTINCT collection FROM items ORDER BY 1") if name]
+
+    def __len__(self) -> int:
+        return int(self._base.execute("SELECT count(*) FROM items").fetchone()[0])
+
+    def _read(self, changed: dict[str, Stamp]) -> None:
+        rows: list[tuple[str, bool, Document]] = []
+        for path, documents in read(sorted(changed)):
+            single = len(documents) == 1
+            rows.extend((path, single, document) for document in documents)
+        with self._transaction():
+            self._forget(changed)
+            for path, single, document in rows:
+                packed = None if single else zlib.compress(orjson.dumps(document, default=str), 1)
+                cursor = self._base.execute(
+                    "INSERT INTO items (path, collection, constellation, product, document) VALUES (?, ?, ?, ?, ?)",
+                    (path, *_names_of(document), packed),
+                )
+                self._base.execute(
+                    "INSERT INTO places VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (cursor.lastrowid, *_extent(document), *_times(properties(document))),
+                )
+            stamps = ((path, *stamp) for path, stamp in changed.items())
+            self._base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", stamps)
+
+    def _forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._base.execute("DELETE FROM places WHERE id IN (SELECT id FROM items WHERE path = ?)", (path,))
+            self._base.execute("DELETE FROM items WHERE path = ?", (path,))
+            self._base.execute("DELETE FROM files WHERE path = ?", (path,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._base.execute("ROLLBACK")
+            raise
+        self._base.execute("COMMIT")
+
+    @contextmanager
+    def _alone(self, *, wait: bool) -> Iterator[bool]:
+        """Yield whether this process holds the lock; `wait`: until it does."""
+        if self._place is None:
+            yield True
+            return
+        with open(f"{self._place}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+
+_Names = tuple[str, tuple[str, ...]]
+"""SQL condition on `items`, and its arguments."""
+
+
+def named(collection: Collection) -> _Names:
+    """Condition for items that `belongs` may accept: by their `collection`, constellation, or product in the id."""
+    if not collection.stac_collections:
+        return "", ()
+    wanted = {
+        "collection": collection.stac_collections,
+        "constellation": sorted(words(collection, "constellations")),
+        "product": sorted(words(collection, "products")),
+    }
+    conditions = (f"items.{column} IN ({_marks(values)})" for column, values in wanted.items())
+    return f"AND ({' OR '.join(conditions)})", tuple(value for values in wanted.values() for value in values)
+
+
+def _names_of(document: Document) -> tuple[str | None, str | None, str | None]:
+    """Collection, constellation and product, as `named` asks for them."""
+    constellation = _word(properties(document).get("constellation"), plain=True)
+    return _word(document.get("collection")), constellation, _word(product_of(document))
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))
+
+
+def document_of(entry: Entry, documents: Sequence[Document]) -> Document | None:
+    """The item of an entry. `documents`: items of its file, if the entry does not hold the item itself."""
+    if entry.document is not None:
+        found: Document = orjson.loads(zlib.decompress(entry.document))
+        return found
+    return documents[0] if len(documents) == 1 else None
+
+
+def open_index(folder: Path, found: Iterator[tuple[str, Stamp]]) -> tuple[Index, Iterator[tuple[str, Stamp]]]:
+    """The folder's index, in a file if many files are `found`; and `found` from its beginning."""
+    first = list(islice(found, MANY_FILES + 1))
+    place = index_file(folder) if len(first) > MANY_FILES else None
+    try:
+        index = Index(place)
+    except sqlite3.DatabaseError as error:
+        if place is None:
+            raise
+        log.warning("The index %s is broken (%s) and is made anew", place, error)
+        place.unlink(missing_ok=True)
+        index = Index(place)
+    return index, chain(first, found)
+
+
+def index_file(folder: Path) -> Path | None:
+    """The index file of a folder: in the user's cache, else in a private temporary folder; None if neither can be
+    written."""
+    name = f"{hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:24]}-{LAYOUT}.sqlite3"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    for place in (cache / "arpent" / "catalogs", Path(tempfile.gettempdir()) / f"arpent-catalogs-{os.geteuid()}"):
+        with suppress(OSError):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            status = place.stat()
+            if status.st_uid == os.geteuid() and not status.st_mode & 0o022 and os.access(place, os.W_OK):
+                return place / name
+    log.warning("There is no place for an index of %s: set XDG_CACHE_HOME. It is kept in memory.", folder)
+    return None
+
+
+def _word(value: object, *, plain: bool = False) -> str | None:
+    """The text as SQLite can hold it; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    text = value.encode("utf-8", "replace").decode()
+    return plain_word(text) if plain else text
+
+
+def _extent(document: Document) -> Box:
+    """West, east, south and north of the footprint; the whole world if it cannot be read: a search then reads the item
+    and names it in the log."""
+    try:
+        with panics_as_errors():
+            west, south, east, north = shapely.bounds(footprint_of(document).ground).tolist()
+    except Exception:
+        return (-180.0, 180.0, -90.0, 90.0)
+    known = all(map(math.isfinite, (west, south, east, north)))
+    return (west, east, south, north) if known else (-180.0, 180.0, -90.0, 90.0)
+
+
+def _times(own: Document) -> tuple[float, float]:
+    """First and last second of the item; all times if it does not tell."""
+    found = []
+    for name in _TIMES:
+        with suppress(ValueError, TypeError, OverflowError):
+            instant = datetime.fromisoformat(own.get(name))  # type: ignore[arg-type]
+            found.append(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC).timestamp())
+    return (min(found), max(found)) if found else (-_EVER, _EVER)

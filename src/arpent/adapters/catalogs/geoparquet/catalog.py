@@ -1,0 +1,216 @@
+"""Catalog: the Catalog port over stac-geoparquet files, which may hold a continent; only what matches is read."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+from obstore.exceptions import BaseError
+
+from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
+from arpent.adapters.catalogs.geoparquet.row_groups import Box, Narrow, Span, narrow, spans, whole_rows
+from arpent.adapters.catalogs.geoparquet.rows import item_of
+from arpent.adapters.catalogs.harmonization import Document
+from arpent.adapters.catalogs.item import read_items, told_times
+from arpent.adapters.catalogs.level import plain_word, product_of, words
+from arpent.adapters.catalogs.origin import own_address
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.network.policy import EgressPolicy, EgressRefused
+from arpent.network.web_files import NoAnswer, NoRanges
+from arpent.raster.footprints.antimeridian import boxes_of
+
+LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
+"""Minimum pause between two checks of the files: on this machine, and elsewhere."""
+MOST_NARROW_BYTES = 64 << 20
+"""Maximum size of the narrow columns kept in memory."""
+MOST_DOCUMENTS = 5_000
+"""Maximum number of items kept in memory."""
+MOST_OPEN = 4
+"""Maximum number of files kept open, with their footers."""
+_FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, NoRanges, NoAnswer)
+_Place = tuple[FoundFile, int]
+"""A row group: file, and number in it."""
+
+
+class GeoParquetCatalog:
+    """Serves the STAC items in the rows of stac-geoparquet files. Thread-safe. Picklable: a copy reads the files
+    itself."""
+
+    def __init__(self, address: str, policy: EgressPolicy | None = None, *, look_seconds: float | None = None) -> None:
+        """`address`: a file or folder, the http(s) URL of a file, the s3 URL of a file or of a prefix of files.
+        `policy`: where requests and redirects may go; None: anywhere."""
+        self._address = address
+        self._policy = policy
+        self._files = Files(address, policy)
+        away = LOOK_SECONDS_AWAY if self._files.is_remote else LOOK_SECONDS
+        self._look_seconds = away if look_seconds is None else look_seconds
+        self._looked = -float("inf")
+        self._open: OrderedDict[FoundFile, pq.ParquetFile] = OrderedDict()
+        self._spans: dict[FoundFile, tuple[Span, ...]] = {}
+        self._narrow: OrderedDict[_Place, Narrow] = OrderedDict()
+        self._documents: OrderedDict[tuple[_Place, int], Document] = OrderedDict()
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (partial(GeoParquetCatalog, policy=self._policy), (self._address,))
+
+    def search(
+        self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
+    ) -> tuple[Item, ...]:
+        boxes = boxes_of(box)
+        first, last = told_times(collection, interval)
+        with self._lock, self._faults():
+            self._look()
+            self._check_known(collection)
+            documents = list(self._matching(collection, boxes, first, last))
+        areas = shapely.union_all([shapely.box(*part) for part in boxes])
+        items = read_items(documents, collection, folder=True)
+        return newest(
+            item for item in items
+            if (collection.timeless or item.within(interval)) and shapely.intersects(item.footprint, areas)
+        )  # fmt: skip
+
+    def _matching(
+        self, collection: Collection, boxes: Sequence[Box], first: float, last: float
+    ) -> Iterator[tuple[Document, str]]:
+        for file, groups in self._spans.items():
+            for number, span in enumerate(groups):
+                if not (_may_hold(span, collection) and span.may_meet(boxes, first, last)):
+                    continue
+                columns = self._columns((file, number))
+                wanted = [_is_wanted(pair, collection) for pair in columns.pairs]
+                rows = columns.rows(boxes, first, last, wanted)
+                if products := words(collection, "products"):
+                    others = columns.rows(boxes, first, last, [not each for each in wanted])
+                    rows = np.union1d(rows, self._of_products((file, number), others, products))
+                for document in self._rows((file, number), rows):
+                    yield document, own_address(document, file.href)
+
+    def _of_products(self, place: _Place, rows: NDArray[np.intp], products: frozenset[str]) -> NDArray[np.intp]:
+        """Those of the rows whose id names one of the products."""
+        if not len(rows):
+            return rows
+        ids = self._opened(place[0]).read_row_group(place[1], columns=["id"]).column("id").take(pa.array(rows))
+        fits = [product_of({"id": each}) in products for each in ids.to_pylist()]
+        found: NDArray[np.intp] = rows[np.array(fits, bool)]
+        return found
+
+    def _rows(self, place: _Place, rows: NDArray[np.intp]) -> list[Document]:
+        """The items of these rows, in order."""
+        missing = [row for row in rows.tolist() if (place, row) not in self._documents]
+        fresh: dict[int, Document] = {}
+        if missing:
+            read = whole_rows(self._opened(place[0]), place[1], np.array(missing))
+            fresh = {row: item_of(values) for row, values in read}
+        found = [fresh[row] if row in fresh else self._documents[place, row] for row in rows.tolist()]
+        self._documents.update({(place, row): document for row, document in fresh.items()})
+        while len(self._documents) > MOST_DOCUMENTS:
+            self._documents.popitem(last=False)
+        return found
+
+    def _columns(self, place: _Place) -> Narrow:
+        """The narrow columns of a row group."""
+        if place not in self._narrow:
+            self._narrow[place] = narrow(self._opened(place[0]), place[1])
+            while len(self._narrow) > 1 and sum(each.bytes for each in self._narrow.values()) > MOST_NARROW_BYTES:
+                self._narrow.popitem(last=False)
+        self._narrow.move_to_end(place)
+        return self._narrow[place]
+
+    def _look(self) -> None:
+        """Read the footers of new and changed files, and forget deleted ones."""
+        now = time.monotonic()
+        if now - self._looked < self._look_seconds:
+            return
+        found = self._files.list()
+        if not found:
+            raise CatalogUnavailable(f"The catalogue {self._address} has no Parquet files: set `catalog` to theirs.")
+        self._spans = {file: self._spans[file] if file in self._spans else self._read_spans(file) for file in found}
+        self._narrow = OrderedDict((place, each) for place, each in self._narrow.items() if place[0] in self._spans)
+        self._documents = OrderedDict((row, each) for row, each in self._documents.items() if row[0][0] in self._spans)
+        self._open = OrderedDict((file, each) for file, each in self._open.items() if file in self._spans)
+        self._looked = now
+
+    def _read_spans(self, file: FoundFile) -> tuple[Span, ...]:
+        opened = self._opened(file)
+        missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
+        if missing:
+            raise CatalogUnavailable(
+                f"{file.href} is no stac-geoparquet file: it has no column {' and no column '.join(missing)}."
+            )
+        return spans(opened)
+
+    def _opened(self, file: FoundFile) -> pq.ParquetFile:
+        if file not in self._open:
+            while len(self._open) >= MOST_OPEN:
+                self._open.popitem(last=False)
+            self._open[file] = pq.ParquetFile(self._files.open(file), pre_buffer=self._files.is_remote)
+        self._open.move_to_end(file)
+        return self._open[file]
+
+    def _check_known(self, collection: Collection) -> None:
+        """Raise CatalogUnavailable if no file can hold an item of the collection."""
+        groups = [span for each in self._spans.values() for span in each]
+        if groups and not any(_may_hold(span, collection) for span in groups) and not _related(collection):
+            held = sorted({name for span in groups for name in span.collections or ()})
+            raise CatalogUnavailable(
+                f"The catalogue {self._address} has no items of {collection.id} "
+                f"({', '.join(collection.stac_collections)}). It has: {', '.join(held[:12])}. To use one of them, name "
+                "it in `stac_collections` of a TOML file of your own (ARPENT_COLLECTIONS)."
+            )
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn errors into CatalogUnavailable, without the clients' own texts, which repeat URLs."""
+        name = f"The catalogue {self._address.partition('?')[0]}"
+        try:
+            yield
+        except EgressRefused as error:
+            raise CatalogUnavailable(f"{name} leads to an address that may not be reached: {error}.") from error
+        except FileNotFoundError as error:
+            raise CatalogUnavailable(
+                f"{name} does not exist: set `catalog` to a stac-geoparquet file or a folder of them."
+            ) from error
+        except PermissionError as error:
+            raise CatalogUnavailable(f"{name} may not be read.") from error
+        except NoRanges as error:
+            raise CatalogUnavailable(f"{name} cannot be read in parts: its server does not answer ranges.") from error
+        except NoAnswer as error:
+            raise CatalogUnavailable(f"{name} does not answer ({error}).", transient=error.passing) from error
+        except pa.ArrowException as error:
+            raise CatalogUnavailable(f"{name} cannot be read: {str(error).splitlines()[0][:200]}.") from error
+        except _FAULTS as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise CatalogUnavailable(f"{name} cannot be read ({reason}).", transient=True) from error
+
+
+def _may_hold(span: Span, collection: Collection) -> bool:
+    """Whether a row group may hold items of the collection, by name, constellation or product."""
+    if span.collections is None or not collection.stac_collections or _related(collection):
+        return True
+    least, most = span.collections
+    return any(least <= name <= most for name in collection.stac_collections)
+
+
+def _related(collection: Collection) -> frozenset[str]:
+    return words(collection, "constellations") | words(collection, "products")
+
+
+def _is_wanted(pair: tuple[str | None, str | None], collection: Collection) -> bool:
+    """Whether an item with this (collection, constellation) may belong to the collection."""
+    name, constellation = pair
+    named = not collection.stac_collections or name in collection.stac_collections
+    return named or (constellation is not None and plain_word(constellation) in words(collection, "constellations"))

@@ -1,0 +1,170 @@
+"""Files: the Parquet files of a catalogue on this machine, behind https or in s3, read by byte ranges."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import obstore
+import pyarrow as pa
+from obstore.store import S3Store
+
+from arpent.domain.errors import CatalogUnavailable
+from arpent.network.policy import EgressPolicy
+from arpent.network.web_files import WebFiles
+
+SUFFIXES = (".parquet", ".geoparquet")
+RETRY_SECONDS = 60.0
+"""How long to retry a failing server."""
+MOST_FILES = 20_000
+"""Maximum number of files of one catalogue."""
+_TAIL = 1 << 16
+"""Bytes at the end of a file that are fetched at once: most footers fit."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables that name an S3-compatible store; the first that is set counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """One version of one file."""
+
+    href: str
+    """Path, http(s) or s3 URL."""
+    size: int
+    """Size in bytes."""
+    version: str
+    """ETag or time of change."""
+
+
+class Files:
+    """Lists and opens the files. Raises what the file system, obstore and `WebFiles` raise."""
+
+    def __init__(self, address: str, policy: EgressPolicy | None) -> None:
+        """`policy`: where requests and redirects may go; None: anywhere."""
+        self._address = address
+        self._web = WebFiles(policy, RETRY_SECONDS)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the files are not on this machine."""
+        return "://" in self._address
+
+    def list(self) -> list[FoundFile]:
+        """All files, by name. Raises CatalogUnavailable if there are too many."""
+        found = sorted(self._found(), key=lambda file: file.href)
+        if len(found) > MOST_FILES:
+            raise CatalogUnavailable(
+                f"The catalogue {self._address} has more than {MOST_FILES} Parquet files: write larger ones."
+            )
+        return found
+
+    def open(self, file: FoundFile) -> pa.NativeFile:
+        """The file, open for random access."""
+        scheme = urlsplit(file.href).scheme if "://" in file.href else ""
+        if not scheme:
+            return pa.OSFile(file.href)
+        fetch = self._fetch_object if scheme == "s3" else self._fetch_web
+        return pa.PythonFile(Ranges(file.size, lambda start, end: fetch(file, start, end)), mode="r")
+
+    def _found(self) -> Iterator[FoundFile]:
+        scheme = urlsplit(self._address).scheme if "://" in self._address else ""
+        if scheme == "s3":
+            return self._found_objects()
+        if scheme:
+            piece = self._web.piece(self._address, 0, 1)
+            return iter([FoundFile(href=self._address, size=piece.size, version=piece.tag or str(piece.modified))])
+        path = Path(self._address)
+        return _found_below(str(path)) if path.is_dir() else iter([_local(str(path))])
+
+    def _found_objects(self) -> Iterator[FoundFile]:
+        split = urlsplit(self._address)
+        key = unquote(split.path).lstrip("/")
+        store = _bucket(split.netloc)
+        if key.endswith(SUFFIXES):
+            pages = iter([[obstore.head(store, key)]])
+        else:
+            pages = iter(obstore.list(store, key.rstrip("/") or None))  # type: ignore[arg-type]
+        for page in pages:
+            for entry in page:
+                if entry["path"].endswith(SUFFIXES):
+                    version = entry["e_tag"] or str(entry["last_modified"])
+                    yield FoundFile(href=f"s3://{split.netloc}/{entry['path']}", size=entry["size"], version=version)
+
+    def _fetch_web(self, file: FoundFile, start: int, end: int) -> bytes:
+        piece = self._web.piece(file.href, start, end)
+        if piece.size != file.size or (piece.tag or str(piece.modified)) != file.version:
+            raise OSError("it was replaced while it was read")
+        return bytes(piece.content)
+
+    def _fetch_object(self, file: FoundFile, start: int, end: int) -> bytes:
+        split = urlsplit(file.href)
+        answer = obstore.get(_bucket(split.netloc), split.path.lstrip("/"), options={"range": (start, end)})
+        if answer.meta["size"] != file.size:
+            raise OSError("it was replaced while it was read")
+        return bytes(answer.bytes())
+
+
+class Ranges(io.RawIOBase):
+    """A file of `size` bytes; each read is one request, except in the last bytes, which are kept."""
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        super().__init__()
+        self._size = size
+        self._fetch = fetch
+        self._from = max(0, size - _TAIL)
+        self._tail: bytes | None = None
+        self._at = 0
+
+    def readable(self) -> Literal[True]:
+        return True
+
+    def seekable(self) -> Literal[True]:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, length: int = -1) -> bytes:
+        end = self._size if length < 0 else min(self._at + length, self._size)
+        start, self._at = self._at, max(self._at, end)
+        if start >= end:
+            return b""
+        if start < self._from:
+            return self._fetch(start, end)
+        if self._tail is None:
+            self._tail = self._fetch(self._from, self._size)
+        return self._tail[start - self._from : end - self._from]
+
+
+def _found_below(folder: str) -> Iterator[FoundFile]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _found_below(entry.path)
+            elif entry.name.endswith(SUFFIXES) and entry.is_file():
+                yield _local(entry.path)
+
+
+def _local(path: str) -> FoundFile:
+    status = os.stat(path)
+    return FoundFile(href=os.path.abspath(path), size=status.st_size, version=str(status.st_mtime_ns))
+
+
+def _bucket(name: str) -> S3Store:
+    """The bucket, at the store that AWS_ENDPOINT_URL_S3 names, by path, or at AWS."""
+    options: dict[str, object] = {"retry_config": {"retry_timeout": timedelta(seconds=RETRY_SECONDS)}}
+    if endpoint := next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None):
+        options |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
+        if endpoint.startswith("http://"):
+            options["client_options"] = {"allow_http": True}
+    return S3Store(name, **options)  # type: ignore[arg-type]

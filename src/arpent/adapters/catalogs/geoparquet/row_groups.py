@@ -1,0 +1,237 @@
+"""Row groups: the parts of a stac-geoparquet file that may match a search, and their rows that do.
+
+A file's footer holds the least and greatest value of each column per row group, so most row groups are skipped unread.
+Of the others a few narrow columns are read first, and whole rows only if they match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+SIDES = ("bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax")
+TIMES = ("datetime", "start_datetime", "end_datetime")
+NAMES = ("collection", "constellation")
+BATCH = 512
+"""Rows per batch."""
+_FAR = 90.0
+"""Degrees: a footprint across 180, less than half round the globe, begins east of it and ends west of minus it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Bounds of all rows of a row group."""
+
+    least: tuple[float, float, float, float]
+    """Least west, south, east and north, in degrees; -inf if unknown."""
+    most: tuple[float, float, float, float]
+    """Greatest west, south, east and north; inf if unknown."""
+    first: float
+    """First second since 1970; -inf if unknown."""
+    last: float
+    """Last second since 1970; inf if unknown."""
+    collections: tuple[str, str] | None
+    """Least and greatest `collection`; None if unknown, or if some rows have none."""
+
+    def may_meet(self, boxes: Sequence[Box], first: float, last: float) -> bool:
+        """Whether a row may meet one of the boxes and the time from `first` to before `last`."""
+        return self.first < last and self.last >= first and any(self._meets(box) for box in boxes)
+
+    def _meets(self, box: Box) -> bool:
+        west, south, east, north = box
+        if self.least[1] > north or self.most[3] < south:
+            return False
+        if any(self.least[0] <= east + turn and self.most[2] >= west + turn for turn in (-360.0, 0.0, 360.0)):
+            return True
+        across = self.most[0] >= _FAR and self.least[2] <= -_FAR
+        return across and (east >= _FAR or west <= -_FAR)
+
+
+def spans(file: pq.ParquetFile) -> tuple[Span, ...]:
+    """The bounds of each row group."""
+    metadata = file.metadata
+    columns = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
+    return tuple(_span(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
+
+
+def _span(group: pq.RowGroupMetaData, columns: dict[str, int]) -> Span:
+    def bounds(name: str) -> tuple[object, object] | None:
+        number = columns.get(name)
+        found = None if number is None else group.column(number).statistics
+        try:
+            return (found.min, found.max) if found is not None and found.has_min_max else None
+        except (OverflowError, ValueError):  # a time after the year 9999
+            return None
+
+    sides = [_numbers(bounds(side)) for side in SIDES]
+    times = [limits for name in TIMES if (limits := _instants(bounds(name))) is not None]
+    untimed = all(name not in columns for name in TIMES)
+    unsaid = [name for name in TIMES if name in columns and _instants(bounds(name)) is None and not _empty(
+        group, columns[name])]  # fmt: skip
+    known = bool(times) and not unsaid and not untimed
+    names = bounds("collection")
+    whole = names is not None and group.column(columns["collection"]).statistics.null_count == 0
+    return Span(
+        least=tuple(side[0] for side in sides),  # type: ignore[arg-type]
+        most=tuple(side[1] for side in sides),  # type: ignore[arg-type]
+        first=min(limits[0] for limits in times) if known else -np.inf,
+        last=max(limits[1] for limits in times) if known else np.inf,
+        collections=(str(names[0]), str(names[1])) if names is not None and whole else None,
+    )
+
+
+def _empty(group: pq.RowGroupMetaData, column: int) -> bool:
+    """Whether the column is empty in this row group."""
+    found = group.column(column).statistics
+    return found is not None and found.null_count == group.num_rows
+
+
+def _numbers(bounds: tuple[object, object] | None) -> tuple[float, float]:
+    if bounds is None or not all(isinstance(each, int | float) for each in bounds):
+        return -np.inf, np.inf
+    return float(bounds[0]), float(bounds[1])  # type: ignore[arg-type]
+
+
+def _instants(bounds: tuple[object, object] | None) -> tuple[float, float] | None:
+    if bounds is None or not all(isinstance(each, datetime) for each in bounds):
+        return None
+    first, last = (each.replace(tzinfo=each.tzinfo or UTC).timestamp() for each in bounds)  # type: ignore[attr-defined]
+    return first, last + 1e-3  # statistics may be cut to milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrow:
+    """The narrow columns of a row group of n rows."""
+
+    bounds: NDArray[np.float64]
+    """(n, 4): west, south, east, north in degrees; west > east across 180; infinite if unknown."""
+    first: NDArray[np.float64]
+    """(n,): first second since 1970; -inf if unknown."""
+    last: NDArray[np.float64]
+    """(n,): last second since 1970; inf if unknown."""
+    names: NDArray[np.int64]
+    """(n,): index into `pairs`."""
+    pairs: tuple[tuple[str | None, str | None], ...]
+    """All (collection, constellation) of the rows."""
+
+    def rows(self, boxes: Sequence[Box], first: float, last: float, wanted: Sequence[bool]) -> NDArray[np.intp]:
+        """Numbers of the rows that meet one of the boxes and the time, and whose pair is wanted."""
+        west, south, east, north = self.bounds.T
+        inside = np.zeros(len(west), bool)
+        across = west > east
+        for box in boxes:
+            level = (south <= box[3]) & (north >= box[1])
+            for turn in (-360.0, 0.0, 360.0):
+                begins, ends = west <= box[2] + turn, east >= box[0] + turn
+                inside |= level & np.where(across, begins | ends, begins & ends)
+        timely = (self.first < last) & (self.last >= first)
+        return np.flatnonzero(inside & timely & np.array([*wanted, False])[self.names])
+
+    @property
+    def bytes(self) -> int:
+        """Size in memory."""
+        return self.bounds.nbytes + self.first.nbytes + self.last.nbytes + self.names.nbytes
+
+
+def narrow(file: pq.ParquetFile, group: int) -> Narrow:
+    """Read the narrow columns of one row group."""
+    present = set(file.schema_arrow.names)
+    bounded = "bbox" in present and pa.types.is_struct(file.schema_arrow.field("bbox").type)
+    wanted = [*(SIDES if bounded else ("geometry",)), *(name for name in (*TIMES, *NAMES) if name in present)]
+    table = file.read_row_group(group, columns=wanted)
+    count = table.num_rows
+    instants = {name: _seconds(table.column(name)) for name in TIMES if name in present}
+    nothing = np.full(count, np.nan)
+    begins = np.fmin(instants.get("datetime", nothing), instants.get("start_datetime", nothing))
+    ends = np.fmax(instants.get("datetime", nothing), instants.get("end_datetime", nothing))
+    names = [table.column(name).to_pylist() if name in present else [None] * count for name in NAMES]
+    numbers: dict[tuple[str | None, str | None], int] = {}
+    rows = [numbers.setdefault(pair, len(numbers)) for pair in zip(*names, strict=True)]
+    return Narrow(
+        bounds=_bounds(table, bounded=bounded),
+        first=np.where(np.isnan(begins), -np.inf, begins),
+        last=np.where(np.isnan(ends), np.where(np.isnan(begins), np.inf, begins), ends),
+        names=np.array(rows, np.int64),
+        pairs=tuple(numbers),
+    )
+
+
+def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:
+    if not bounded:
+        found = shapely.bounds(shapely.from_wkb(table.column("geometry").to_pylist(), on_invalid="ignore"))
+    else:
+        box = pc.struct_field
+        column = table.column("bbox")
+        found = np.stack(
+            [box(column, side.partition(".")[2]).cast(pa.float64()).to_numpy(zero_copy_only=False) for side in SIDES], 1
+        )
+    widest = np.array([-np.inf, -np.inf, np.inf, np.inf])
+    return np.where(np.isnan(found).any(axis=1, keepdims=True), widest, found)
+
+
+def _seconds(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Seconds since 1970 (n,); NaN if missing or invalid."""
+    if pa.types.is_timestamp(column.type):
+        micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+        return np.asarray(micros.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64) / 1e6
+    found = np.full(len(column), np.nan)
+    for row, text in enumerate(column.to_pylist()):
+        with suppress(ValueError, TypeError, OverflowError):
+            instant = datetime.fromisoformat(text)
+            found[row] = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC).timestamp()
+    return found
+
+
+def whole_rows(file: pq.ParquetFile, group: int, rows: NDArray[np.intp]) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield (row, its columns), read in batches, so that memory does not depend on the row group's size. `rows`: in
+    ascending order."""
+    start, wanted = 0, iter(rows.tolist())
+    following = next(wanted, None)
+    for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
+        inside = []
+        while following is not None and following < start + batch.num_rows:
+            inside.append(following - start)
+            following = next(wanted, None)
+        if inside:
+            taken = _plain_times(batch.take(pa.array(inside)))
+            yield from zip((start + row for row in inside), _python(taken), strict=True)
+        if following is None:
+            return
+        start += batch.num_rows
+
+
+def _plain_times(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with nanoseconds cut to microseconds, as Python's datetime needs it."""
+    columns = [
+        column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        if pa.types.is_timestamp(column.type) and column.type.unit == "ns" else column
+        for column in batch.columns
+    ]  # fmt: skip
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _python(batch: pa.RecordBatch) -> list[dict[str, object]]:
+    """The rows; a value that Python cannot hold, such as a time after the year 9999, becomes None."""
+    try:
+        found: list[dict[str, object]] = batch.to_pylist()
+    except (OverflowError, ValueError):
+        columns = {name: [_value(each) for each in batch.column(name)] for name in batch.schema.names}
+        found = [{name: column[row] for name, column in columns.items()} for row in range(batch.num_rows)]
+    return found
+
+
+def _value(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return None

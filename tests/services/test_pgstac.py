@@ -1,0 +1,125 @@
+"""A real STAC API with real items: what is found there is what is found in a folder of the same items."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arpent.adapters.catalogs import stac_api
+from arpent.adapters.catalogs.stac_api import ApiCatalog
+from arpent.adapters.catalogs.stac_folder import FolderCatalog
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.domain.ports.imagery import Catalog
+from tests.services.pgstac import pgstac
+
+pytestmark = pytest.mark.services
+
+ALWAYS = Interval(start=datetime(1990, 1, 1, tzinfo=UTC), end=datetime(2090, 1, 1, tzinfo=UTC))
+WORLD = (-180.0, -90.0, 180.0, 90.0)
+COLLECTIONS = {each.id: each for each in load_collections().values()}
+COPIES = 450
+"""Of one real item, on as many days: more than two pages."""
+
+
+@pytest.fixture(scope="module")
+def items(shared_data: Path) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in sorted((shared_data / "stac_items").rglob("*.json"))]
+    known = {
+        (each["collection"], each["id"]): each
+        for each in found
+        if each.get("type") == "Feature" and each.get("geometry") and each.get("collection")
+    }
+    return list(known.values())
+
+
+@pytest.fixture(scope="module")
+def many(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A season of one tile, in a collection that has no other items."""
+    (first, *_) = [each for each in items if each["collection"] == "sentinel-2-c1-l2a"]
+    found = []
+    for day in range(COPIES):
+        one = copy.deepcopy(first)
+        one |= {"id": f"day {day:03}", "collection": "season"}
+        one["properties"]["datetime"] = (datetime(2024, 1, 1, 10, tzinfo=UTC) + timedelta(days=day)).isoformat()
+        one["properties"] |= {"s2:datatake_id": f"D{day}", "eo:cloud_cover": day % 100}
+        found.append(one)
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(items: list[dict[str, Any]], many: list[dict[str, Any]]) -> Iterator[str]:
+    python, postgres = os.environ.get("ARPENT_TEST_PGSTAC"), os.environ.get("ARPENT_TEST_POSTGRES")
+    if not python or not postgres:
+        pytest.skip(
+            "needs a STAC API on PostgreSQL: run `make test-services`, or set ARPENT_TEST_PGSTAC to a Python that "
+            "has stac-fastapi-pgstac"
+        )
+    with pgstac(Path(python), postgres, [*items, *many]) as url:
+        yield url
+
+
+def held(catalog: Catalog, collection: Collection, box: tuple[float, float, float, float] = WORLD) -> list[Item]:
+    """All items; none where the catalogue says that it has none."""
+    try:
+        return list(catalog.search(collection, ALWAYS, box))
+    except CatalogUnavailable as error:
+        if "has no" not in str(error):
+            raise
+        return []
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_the_same_items_as_from_a_folder(address: str, items: list[dict[str, Any]], name: str, tmp_path: Path) -> None:
+    collection = COLLECTIONS[name]
+    served = {each["collection"] for each in items}
+    asked = next((each for each in collection.stac_collections if each in served), None)
+    mine = [each for each in items if each["collection"] == asked]
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": mine}))
+    if not mine:
+        with pytest.raises(CatalogUnavailable, match=r"has none of the STAC collections of .*It has: "):
+            ApiCatalog(address).search(collection, ALWAYS, WORLD)
+        return
+    expected = held(FolderCatalog(tmp_path), collection)
+    found = held(ApiCatalog(address), collection)
+    assert [one.id for one in found] == [one.id for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one.instant == other.instant
+        assert one.cloud_cover == other.cloud_cover
+        assert {band: asset.harmonization for band, asset in one.assets.items()} == {
+            band: asset.harmonization for band, asset in other.assets.items()
+        }
+        for band, asset in other.assets.items():
+            if "://" in asset.href:
+                assert one.assets[band].href == asset.href
+        assert one.footprint.equals(other.footprint)
+
+
+@pytest.mark.parametrize("page", [7, 200, 1000])
+def test_all_pages(address: str, page: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stac_api, "PAGE", page)
+    own = replace(COLLECTIONS["sentinel-2-l2a"], id="season", stac_collections=("season",))
+    assert [one.id for one in held(ApiCatalog(address), own)] == [f"day {day:03}" for day in range(COPIES)]
+
+
+def test_a_renamed_collection_is_told_with_what_there_is(address: str) -> None:
+    own = replace(COLLECTIONS["sentinel-2-l2a"], id="mine", stac_collections=("seasons",))
+    with pytest.raises(CatalogUnavailable, match="Did you mean season"):
+        ApiCatalog(address).search(own, ALWAYS, WORLD)
+
+
+def test_what_the_server_refuses_is_told_in_its_words(address: str) -> None:
+    upside_down = (10.0, 50.0, 11.0, 40.0)
+    with pytest.raises(CatalogUnavailable, match=r"refuses the search \(HTTP 400\): \S+"):
+        ApiCatalog(address).search(COLLECTIONS["sentinel-2-l2a"], ALWAYS, upside_down)

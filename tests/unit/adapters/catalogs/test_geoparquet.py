@@ -1,0 +1,273 @@
+"""stac-geoparquet as a catalogue: files of other writers, what is read of them, buckets and web, and faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
+
+import pyarrow.parquet as pq
+import pytest
+import rustac
+import shapely
+
+from arpent.adapters.catalogs.geoparquet import catalog as module
+from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
+from arpent.adapters.catalogs.geoparquet.row_groups import spans
+from arpent.adapters.catalogs.routing import open_catalog
+from arpent.adapters.catalogs.stac_folder import FolderCatalog
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.domain.ports.imagery import Catalog
+from arpent.network.policy import policy_of
+from tests.support.geoparquet import Document, write_geoparquet
+from tests.support.loopback_s3 import loopback_s3
+
+COLLECTIONS = load_collections()
+COLLECTION = COLLECTIONS["sentinel-2-l2a"]
+YEAR = Interval(start=datetime(2020, 1, 1, tzinfo=UTC), end=datetime(2021, 1, 1, tzinfo=UTC))
+ALWAYS = Interval(start=datetime(1990, 1, 1, tzinfo=UTC), end=datetime(2090, 1, 1, tzinfo=UTC))
+WORLD = (-180.0, -90.0, 180.0, 90.0)
+
+
+def item(number: int, west: float, south: float, day: int) -> Document:
+    ground = shapely.box(west, south, west + 1, south + 1)
+    instant = YEAR.start + timedelta(days=day, microseconds=number)
+    return {
+        "type": "Feature", "stac_version": "1.0.0", "id": f"item {number:05}", "collection": "sentinel-2-l2a",
+        "links": [], "geometry": json.loads(shapely.to_geojson(ground)), "bbox": list(ground.bounds),
+        "properties": {"datetime": instant.isoformat(), "eo:cloud_cover": number % 101, "constellation": "sentinel-2"},
+        "assets": {"red": {"href": f"https://images.test/{number}.tif", "roles": ["data"]}},
+    }  # fmt: skip
+
+
+def grid(step: int = 20) -> list[Document]:
+    """Every cell on five days, ordered by place."""
+    places = [(west, south) for west in range(-180, 180, step) for south in range(-60, 60, step)]
+    cells = [(west, south, day) for west, south in places for day in range(0, 365, 73)]
+    return [item(number, *cell) for number, cell in enumerate(cells)]
+
+
+def write_with_rustac(path: Path, items: list[Document]) -> None:
+    async def write() -> None:
+        await rustac.write(str(path), items)
+
+    asyncio.run(write())
+
+
+def ids(found: tuple[Item, ...]) -> list[str]:
+    return [entry.id for entry in found]
+
+
+def test_the_same_as_from_a_folder(tmp_path: Path) -> None:
+    items = grid()
+    write_geoparquet(tmp_path / "items.parquet", items, rows=50)
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    one, other = GeoParquetCatalog(str(tmp_path / "items.parquet")), FolderCatalog(tmp_path / "json")
+    random = Random(7)
+    for _ in range(40):
+        west, south = random.uniform(-180, 170), random.uniform(-60, 50)
+        box = (west, south, west + random.uniform(0, 40), south + random.uniform(0, 30))
+        box = (box[0], box[1], box[2] - 360 if box[2] > 180 else box[2], box[3])
+        start = YEAR.start + timedelta(days=random.randrange(300))
+        interval = Interval(start=start, end=start + timedelta(days=random.randrange(1, 120)))
+        expected = other.search(COLLECTION, interval, box)
+        found = one.search(COLLECTION, interval, box)
+        assert [(each.id, each.instant, each.cloud_cover, dict(each.assets)) for each in found] == [
+            (each.id, each.instant, each.cloud_cover, dict(each.assets)) for each in expected
+        ]
+
+
+def test_only_row_groups_that_may_match_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_geoparquet(tmp_path / "items.parquet", grid(), rows=30)
+    read: list[tuple[str, int]] = []
+    for name in ("narrow", "whole_rows"):
+        true = getattr(module, name)
+
+        def noted(file: object, group: int, *rest: object, name: str = name, true: object = true) -> object:
+            read.append((name, group))
+            return true(file, group, *rest)  # type: ignore[operator]
+
+        monkeypatch.setattr(module, name, noted)
+    catalog = GeoParquetCatalog(str(tmp_path / "items.parquet"))
+    for _ in range(2):  # the second time nothing is read again
+        assert len(catalog.search(COLLECTION, YEAR, (-179.9, -59.9, -179.8, -59.8))) == 5
+    assert read == [("narrow", 0), ("whole_rows", 0)]
+    assert len(spans(pq.ParquetFile(tmp_path / "items.parquet"))) == 18
+    read.clear()
+    assert catalog.search(COLLECTION, Interval(start=YEAR.end, end=YEAR.end + timedelta(days=9)), WORLD) == ()
+    assert catalog.search(COLLECTION, YEAR, (10.0, 70.0, 11.0, 71.0)) == ()
+    assert read == []
+
+
+def test_footprints_across_180(tmp_path: Path) -> None:
+    """With a bbox as STAC wants it (west > east), as numbers beyond 180, and as wide as the world."""
+    ground = shapely.MultiPolygon([shapely.box(179.5, 46, 180, 47), shapely.box(-180, 46, -179.5, 47)])
+    items = [item(0, 179.5, 46, 1), item(1, 179.5, 46, 1), item(2, 179.5, 46, 1), item(3, 10, 46, 1)]
+    for one, sides in zip(items, ([179.5, 46, -179.5, 47], [179.5, 46, 180.5, 47], [-180, 46, 180, 47]), strict=False):
+        one["geometry"], one["bbox"] = json.loads(shapely.to_geojson(ground)), sides
+    write_geoparquet(tmp_path / "one.parquet", items)
+    write_geoparquet(tmp_path / "each.parquet", items, rows=1)
+    for name in ("one", "each"):
+        catalog = GeoParquetCatalog(str(tmp_path / f"{name}.parquet"))
+        for box in ((179.6, 46.2, 179.7, 46.3), (-179.8, 46.2, -179.7, 46.3), (179.9, 46.2, -179.9, 46.3)):
+            assert ids(catalog.search(COLLECTION, YEAR, box)) == ["item 00000", "item 00001", "item 00002"], (name, box)
+        assert ids(catalog.search(COLLECTION, YEAR, (10.1, 46.1, 10.2, 46.2))) == ["item 00003"]
+
+
+def held(catalog: Catalog, collection: Collection) -> tuple[Item, ...]:
+    """All items; a catalogue without any of the collection says so."""
+    try:
+        return catalog.search(collection, ALWAYS, WORLD)
+    except CatalogUnavailable:
+        return ()
+
+
+def test_real_items_written_by_rustac(shared_data: Path, tmp_path: Path) -> None:
+    """The same items with the same assets and times as from their JSON, archive by archive."""
+    folders: dict[str, list[Document]] = {}
+    for path in sorted((shared_data / "stac_items").rglob("*.json")):
+        document = json.loads(path.read_text())
+        if document.get("type") == "Feature" and document.get("geometry"):
+            folders.setdefault(str(document.get("collection")), []).append(document)
+    compared = 0
+    for number, (name, items) in enumerate(folders.items()):
+        parquet, folder = tmp_path / f"{number}.parquet", tmp_path / str(number)
+        try:
+            write_with_rustac(parquet, items)
+        except Exception:
+            continue  # some items are none, by its opinion
+        folder.mkdir()
+        (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+        for collection in {each.id: each for each in COLLECTIONS.values()}.values():
+            expected = held(FolderCatalog(folder), collection)
+            found = held(GeoParquetCatalog(str(parquet)), collection)
+            assert ids(found) == ids(expected), (name, collection.id)
+            for one, other in zip(found, expected, strict=True):
+                compared += 1
+                assert abs(one.instant - other.instant) < timedelta(milliseconds=1)
+                assert one.cloud_cover == other.cloud_cover
+                assert set(one.assets) == set(other.assets)
+                for band, asset in one.assets.items():
+                    assert asset.harmonization == other.assets[band].harmonization, (one.id, band)
+                    if "://" in other.assets[band].href:
+                        assert asset.href == other.assets[band].href
+    assert compared >= 15
+
+
+def test_a_collection_that_no_file_has_is_told(tmp_path: Path) -> None:
+    write_geoparquet(tmp_path / "items.parquet", grid(60))
+    catalog = GeoParquetCatalog(str(tmp_path / "items.parquet"))
+    with pytest.raises(CatalogUnavailable, match=r"no items of dem .*It has: sentinel-2-l2a"):
+        catalog.search(COLLECTIONS["dem"], YEAR, WORLD)
+
+
+def test_changes_are_seen(tmp_path: Path) -> None:
+    catalog = GeoParquetCatalog(str(tmp_path), look_seconds=0)
+    with pytest.raises(CatalogUnavailable, match="no Parquet files"):
+        catalog.search(COLLECTION, YEAR, WORLD)
+    write_geoparquet(tmp_path / "a.parquet", [item(1, 10, 10, 1)])
+    assert ids(catalog.search(COLLECTION, YEAR, WORLD)) == ["item 00001"]
+    write_geoparquet(tmp_path / "year=2020" / "b.parquet", [item(2, 10, 10, 2)])
+    assert ids(catalog.search(COLLECTION, YEAR, WORLD)) == ["item 00001", "item 00002"]
+    write_geoparquet(tmp_path / "a.parquet", [item(3, 10, 10, 1)])
+    assert ids(catalog.search(COLLECTION, YEAR, WORLD)) == ["item 00003", "item 00002"]
+    copy = pickle.loads(pickle.dumps(catalog))
+    assert len(copy.search(COLLECTION, YEAR, WORLD)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"", "cannot be read"), (b"PAR1 and no more", "cannot be read"), (b"x" * 4000, "cannot be read")],
+)
+def test_what_is_no_parquet_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "items.parquet").write_bytes(content)
+    with pytest.raises(CatalogUnavailable, match=told):
+        GeoParquetCatalog(str(tmp_path / "items.parquet")).search(COLLECTION, YEAR, WORLD)
+
+
+def test_other_parquet_is_told(tmp_path: Path) -> None:
+    write_geoparquet(tmp_path / "items.parquet", [item(1, 10, 10, 1)])
+    table = pq.read_table(tmp_path / "items.parquet").drop_columns(["assets"])
+    pq.write_table(table, tmp_path / "items.parquet")
+    with pytest.raises(CatalogUnavailable, match="no stac-geoparquet file: it has no column assets"):
+        GeoParquetCatalog(str(tmp_path / "items.parquet")).search(COLLECTION, YEAR, WORLD)
+    with pytest.raises(CatalogUnavailable, match="does not exist"):
+        GeoParquetCatalog(str(tmp_path / "nowhere.parquet")).search(COLLECTION, YEAR, WORLD)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
+    """Its address, and the bytes of each answer."""
+    sent: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = tmp_path / self.path.lstrip("/")
+            if not path.is_file():
+                self.send_error(404)
+                return
+            content = path.read_bytes()
+            first, last = (int(part) for part in self.headers["range"].removeprefix("bytes=").split("-"))
+            piece = content[first : last + 1]
+            sent.append(len(piece))
+            self.send_response(206)
+            self.send_header("content-range", f"bytes {first}-{first + len(piece) - 1}/{len(content)}")
+            self.send_header("content-length", str(len(piece)))
+            self.end_headers()
+            self.wfile.write(piece)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=partial(server.serve_forever, 0.01), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", sent
+    server.shutdown()
+    server.server_close()
+
+
+def test_behind_http_only_what_matches_is_fetched(tmp_path: Path, web: tuple[str, list[int]]) -> None:
+    address, sent = web
+    random, items = Random(3), grid()
+    for one in items:
+        one["properties"]["note"] = random.randbytes(2000).hex()
+    write_geoparquet(tmp_path / "items.parquet", items, rows=30)
+    catalog = open_catalog(f"{address}/items.parquet", policy=policy_of([address], []))
+    assert len(catalog.search(COLLECTION, YEAR, (0.1, 0.1, 0.2, 0.2))) == 5
+    assert sum(sent) < (tmp_path / "items.parquet").stat().st_size / 5
+    with pytest.raises(CatalogUnavailable, match="does not exist"):
+        open_catalog(f"{address}/other.parquet", policy=policy_of([address], [])).search(COLLECTION, YEAR, WORLD)
+    with pytest.raises(CatalogUnavailable, match="leads to an address that may not be reached"):
+        open_catalog(f"{address}/items.parquet", policy=policy_of([], [])).search(COLLECTION, YEAR, WORLD)
+
+
+def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_geoparquet(tmp_path / "a.parquet", [item(1, 10, 10, 1)])
+    write_geoparquet(tmp_path / "b.parquet", [item(2, 10, 10, 2)])
+    with loopback_s3() as s3:
+        for name in ("a", "b"):
+            s3.buckets["bucket"][f"items/year=2020/{name}.parquet"] = (tmp_path / f"{name}.parquet").read_bytes()
+        for name, value in {"ENDPOINT_URL_S3": s3.url, "ACCESS_KEY_ID": s3.key, "SECRET_ACCESS_KEY": "x"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        found = open_catalog("s3://bucket/items/").search(COLLECTION, YEAR, WORLD)
+        assert ids(found) == ["item 00001", "item 00002"]
+        assert len(open_catalog("s3://bucket/items/year=2020/a.parquet").search(COLLECTION, YEAR, WORLD)) == 1
+        with pytest.raises(CatalogUnavailable, match="no Parquet files"):
+            open_catalog("s3://bucket/other/").search(COLLECTION, YEAR, WORLD)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
+        with pytest.raises(CatalogUnavailable, match="s3://bucket/items/"):
+            open_catalog("s3://bucket/items/").search(COLLECTION, YEAR, WORLD)

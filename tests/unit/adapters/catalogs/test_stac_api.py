@@ -1,0 +1,221 @@
+"""The ways of STAC APIs, good and bad: pages, links, methods, names of collections, and what is said when one fails."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from arpent.adapters.catalogs.stac_api import ApiCatalog
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.interval import Interval
+from tests.support.stac_api import Api, Document, stac_api
+
+COLLECTION = load_collections()["sentinel-2-l2a"]
+JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
+BOX = (15.0, 46.0, 15.1, 46.1)
+RING = [[15.0, 46.0], [15.5, 46.0], [15.5, 46.5], [15.0, 46.5], [15.0, 46.0]]
+
+
+def item(number: int, collection: str = "sentinel-2-l2a") -> Document:
+    return {
+        "type": "Feature", "id": f"item {number:02}", "collection": collection, "bbox": [15.0, 46.0, 15.5, 46.5],
+        "geometry": {"type": "Polygon", "coordinates": [RING]}, "links": [],
+        "properties": {"datetime": f"2020-06-{number + 1:02}T10:00:00Z"}, "assets": {"red": {"href": "red.tif"}},
+    }  # fmt: skip
+
+
+ITEMS = [item(number) for number in range(23)]
+NAMES = [entry["id"] for entry in ITEMS]
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with stac_api(list(ITEMS)) as state:
+        yield state
+
+
+def found(api: Api, url: str = "") -> list[str]:
+    return [entry.id for entry in ApiCatalog(url or api.url, backoff=0.001).search(COLLECTION, JUNE, BOX)]
+
+
+def failing(api: Api, **options: float) -> CatalogUnavailable:
+    with pytest.raises(CatalogUnavailable) as caught:
+        ApiCatalog(api.url, backoff=0.001, **options).search(COLLECTION, JUNE, BOX)  # type: ignore[arg-type]
+    return caught.value
+
+
+@pytest.mark.parametrize("paging", ["token", "merge", "no merge", "relative", "no method", "behind", "page"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_every_way_to_write_the_next_page(api: Api, paging: str, method: str) -> None:
+    api.paging, api.methods = paging, (method,)
+    assert found(api) == NAMES
+    assert all(question["bbox"] and question["collections"] == ["sentinel-2-l2a"] for question in api.asked)
+
+
+@pytest.mark.parametrize("paging", ["token", "merge", "behind", "page"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize(
+    ("status", "reason"), [(413, ""), (500, ""), (502, ""), (504, ""), (400, "limit must be at most 7")]
+)
+def test_pages_shrink_when_the_server_chokes(api: Api, paging: str, method: str, status: int, reason: str) -> None:
+    """And stay small for the searches after that."""
+    api.paging, api.methods, api.page = paging, (method,), 100
+    api.chokes = (7, status, reason)
+    catalog = ApiCatalog(api.url, backoff=0.001)
+    assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == NAMES
+    before = len(api.requests)
+    assert len(catalog.search(COLLECTION, JUNE, BOX)) == len(NAMES)
+    assert len(api.requests) - before == 4  # of 6, none in vain
+    assert {int(question["limit"]) for question in api.asked} == {6}
+
+
+@pytest.mark.parametrize("paging", ["token", "merge", "page"])
+def test_a_server_that_chokes_in_the_middle_goes_on_from_there(api: Api, paging: str) -> None:
+    api.paging, api.page = paging, 8
+    api.faults = [200, 200, 200, 502, 502, 502, 502, 502, 200, 504]
+    assert found(api) == NAMES
+    if paging != "page":  # there the place is a multiple of the size
+        starts = [int(question.get("token", 0)) for question in api.asked]
+        assert starts == sorted(starts)
+
+
+def test_a_server_that_refuses_any_page_says_why(api: Api) -> None:
+    api.chokes = (0, 413, "the answer is too large for this gateway")
+    error = failing(api)
+    assert "HTTP 413" in str(error)
+    assert "too large for this gateway" in str(error)
+    assert error.transient
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"code": "BadRequest", "description": "bbox is upside down"}, "bbox is upside down"),
+        ({"detail": [{"loc": ["body", "datetime"], "msg": "not a date"}]}, "body.datetime: not a date"),
+        ({"errors": ["first", {"message": "second"}]}, "first; second"),
+        ({"message": "see https://me:SECRET@x.test/a?sig=SECRET now"}, "see https://x.test/a now"),
+        ("<html><head><title>403 Forbidden</title></head></html>", "403 Forbidden"),
+        ("plain words\nin two lines", "plain words in two lines"),
+        ({"description": "x" * 5000}, "xxx…"),
+    ],
+)
+def test_the_servers_own_reason_is_told(api: Api, body: object, told: str) -> None:
+    api.answer = lambda method, path, question: (400, body)  # type: ignore[method-assign, assignment]
+    error = failing(api)
+    assert told in str(error)
+    assert "SECRET" not in str(error)
+    assert len(str(error)) < 400
+    assert api.url.removeprefix("http://") in str(error)  # with its port
+    assert not error.transient
+
+
+def test_one_collection_of_each_variant_is_asked(api: Api) -> None:
+    """Of HLS both parts, each by the first name that the API has."""
+    served = ("HLSL30_2.0", "HLSS30_2.0", "HLSS30.v1.5")
+    for number, collection in enumerate(served):
+        own = {"id": f"HLS.{collection[3:6]}.T33TWM.{number}", "assets": {"B04": {"href": "red.tif"}}}
+        api.items.append(item(number, collection) | own)
+    one = ApiCatalog(api.url, backoff=0.001).search(load_collections()["hls"], JUNE, BOX)
+    assert [entry.id for entry in one] == ["HLS.L30.T33TWM.0", "HLS.S30.T33TWM.1"]
+    assert [question["collections"] for question in api.asked] == [["HLSL30_2.0", "HLSS30_2.0"]]
+
+
+class TestPoorApis:
+    def test_no_conforms_to(self, api: Api) -> None:
+        api.conforms = None
+        assert found(api) == NAMES
+
+    def test_no_link_to_the_search(self, api: Api) -> None:
+        api.methods = ()
+        assert found(api) == NAMES
+
+    def test_no_landing_page(self, api: Api) -> None:
+        whole = Api.answer
+        api.answer = lambda method, path, body: (404, "") if path == "/" else whole(api, method, path, body)  # type: ignore[method-assign]
+        assert found(api) == NAMES
+
+    @pytest.mark.parametrize("methods", [("GET",), ("",), ("POST",), ("GET", "POST")])
+    def test_no_search_by_post(self, api: Api, methods: tuple[str, ...]) -> None:
+        api.methods, api.refused_methods = methods, ("POST",)
+        assert found(api) == NAMES
+
+    def test_no_list_of_collections(self, api: Api) -> None:
+        api.lists = False
+        assert found(api) == NAMES
+
+    def test_pages_in_a_circle(self, api: Api) -> None:
+        api.paging = "circle"
+        assert "lead in a circle" in str(failing(api))
+        assert len(api.requests) < 10
+
+    def test_a_page_without_items_on_the_way(self, api: Api) -> None:
+        """As an API that filters after it pages."""
+        whole = Api._found
+
+        def sparse(method: str, body: Document) -> Document:
+            page = whole(api, method, body)
+            return {**page, "features": []} if body.get("token") == 4 else page
+
+        api._found = sparse  # type: ignore[method-assign]
+        assert found(api) == [name for name in NAMES if name not in NAMES[4:6]]
+
+    def test_a_user_and_password_in_the_address(self, api: Api) -> None:
+        """They go with every request to that host, and into no message."""
+        api.login = "Basic " + base64.b64encode(b"me:my secret").decode()
+        url = api.url.replace("http://", "http://me:my%20secret@")
+        assert found(api, url) == NAMES
+        with pytest.raises(CatalogUnavailable, match="log in first") as caught:
+            found(api, url.replace("my%20secret", "wrong"))
+        assert "wrong" not in str(caught.value)
+
+
+class TestNoApi:
+    @pytest.mark.parametrize(
+        ("page", "told"),
+        [
+            ({"type": "Catalog", "links": [{"rel": "child", "href": "./a/catalog.json"}]}, "static STAC catalog"),
+            ({"type": "Collection", "links": [{"rel": "item", "href": "./a.json"}]}, "static STAC collection"),
+            ({"type": "FeatureCollection", "features": []}, "is a file of items"),
+            ("<html><title>Please sign in</title></html>", "is no STAC API.*Please sign in"),
+        ],
+    )
+    def test_what_is_no_api_is_refused_in_words(self, api: Api, page: Document | str, told: str) -> None:
+        api.landing = page
+        with pytest.raises(CatalogUnavailable, match=told) as caught:
+            ApiCatalog(api.url, retries=1, backoff=0.001).search(COLLECTION, JUNE, BOX)
+        assert "set `catalog`" in str(caught.value).replace("Set", "set")
+
+
+class TestCollectionNames:
+    def test_a_renamed_collection_is_told_with_what_there_is(self, api: Api) -> None:
+        api.items = [item(1, "sentinel-2-l2a-c1"), item(2, "modis"), *(item(3, f"z{number}") for number in range(20))]
+        error = failing(api)
+        assert "none of the STAC collections of sentinel-2-l2a" in str(error)
+        assert "Did you mean sentinel-2-l2a-c1" in str(error)
+        assert "modis" in str(error)
+        assert "and 10 more" in str(error)
+        assert not error.transient
+
+    def test_a_single_name_is_checked_too(self, api: Api) -> None:
+        own = replace(COLLECTION, id="mine", stac_collections=("sentinel-2-l2b",))
+        with pytest.raises(CatalogUnavailable, match="Did you mean sentinel-2-l2a"):
+            ApiCatalog(api.url, backoff=0.001).search(own, JUNE, BOX)
+
+    def test_a_collection_that_is_served_is_asked_about_once(self, api: Api) -> None:
+        catalog = ApiCatalog(api.url)
+        for _ in range(3):
+            catalog.search(COLLECTION, JUNE, BOX)
+        assert api.requests.count("/collections/sentinel-2-l2a") == 1
+
+
+def test_a_storm_of_errors_ends(api: Api) -> None:
+    api.faults = [502] * 1000
+    error = failing(api, seconds=30)
+    assert "HTTP 502" in str(error)
+    assert error.transient
+    assert len(api.requests) < 20
