@@ -43,7 +43,7 @@ def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segmen
     )
 
 
-def joined(parts: Sequence[Segments], weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
+def join_parts(parts: Sequence[Segments], weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
     """The samples of all parts, and what lies outside the polygons."""
     if len(parts) == 1:
         return replace(parts[0], weights=weights, extra=extra)

@@ -13,7 +13,7 @@ from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
 from arpent.zonal.moments import add_samples, moments, no_sums
-from arpent.zonal.reductions import OutsideSample, Segments, joined, no_samples, pick
+from arpent.zonal.reductions import OutsideSample, Segments, join_parts, no_samples, pick
 from arpent.zonal.sample_type import compact, type_limits
 
 
@@ -60,7 +60,7 @@ class Reduction:
         counts, numbers = self._counts + weights, np.empty((4, len(self._counts)), np.float64)
         moments(self._sums, self._counts, weights, extra, numbers)
         wish, percentiles = self._calculation.histogram, self._calculation.percentiles
-        kept = joined(self._kept, weights, extra) if self._keeps else None
+        kept = join_parts(self._kept, weights, extra) if self._keeps else None
         histogram = None
         if self._fixed is not None:
             self._fixed.add(no_samples(weights, extra))
