@@ -1,4 +1,4 @@
-"""Explain: one feature in one interval, by the same steps as the pipeline, with everything on the way kept."""
+"""Explain: one feature in one interval, by the same steps as in processing, with all intermediate values kept."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from arpent.engine.services import Limits, Services
 from arpent.zonal.sample_type import converted
 
 NAMED = 6
-"""Starts of intervals that a refusal names."""
+"""Maximum number of interval starts that an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,11 @@ class _Case:
     computation: Computation
     interval: Interval
     acquisitions: tuple[Acquisitions, ...]
-    """Per input."""
+    """Acquisitions per input."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """(1,): some item reaches the feature."""
+        """(1,): whether some item reaches the feature."""
         present: NDArray[np.bool_] = np.any([one.reach.any(axis=0) for one in self.acquisitions], axis=0)
         return present
 
@@ -56,8 +56,12 @@ class _Case:
 def explain_feature(
     request: Request, feature: int, start: datetime | None, services: Services, limits: Limits | None = None
 ) -> Explanation:
-    """A feature of a batch request's GeoPackage. Raises FeatureNotFound, InvalidRequest if no interval begins at
-    `start` (None: the first with data), LimitExceeded, ScriptError if the script cannot be loaded, WorldError."""
+    """The Explanation of a feature of a batch request's file. `start`: start of the interval; None: the first with
+    data.
+
+    Raises FeatureNotFound, InvalidRequest if no interval begins at `start`, LimitExceeded, ScriptError if the script
+    cannot be loaded, or WorldError.
+    """
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     if limits is not None and limits.allowance is not None:
         services = replace(services, allowance=replace(limits.allowance, kept=True))
@@ -65,7 +69,7 @@ def explain_feature(
 
 
 def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:
-    """The same for a feature at hand; `features` holds it alone."""
+    """The Explanation of one feature, which `features` holds alone. `start` and errors as in `explain_feature`."""
     intervals, services = _wanted(request.intervals, start), guarded(services)
     found = unusable(features, request.sampling)
     if found:
@@ -88,7 +92,7 @@ def explain(request: Request, features: Features, start: datetime | None, servic
 
 
 def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[Interval]:
-    """The interval that begins then, or all of them."""
+    """The interval that begins at `start`, or all of them."""
     if not intervals:
         raise InvalidRequest("The time range of the request holds no whole interval")
     if start is None:
@@ -102,7 +106,7 @@ def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[I
 
 
 def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
-    """The first interval with data, or the first of all if none has any."""
+    """The first interval with data, or the first of all if none has data."""
     cases = (
         _Case(
             computation=computation,
@@ -164,7 +168,7 @@ def _told(
 
 
 def _hopeless(features: Features, interval: Interval, failure: Failure) -> Explanation:
-    """A feature whose geometry cannot have numbers."""
+    """The Explanation of a feature whose geometry cannot have statistics."""
     result = PartitionResult(
         features=features, intervals=(), geometry_pixel_count=np.zeros(1, np.int64), failures={0: failure}
     )
@@ -210,7 +214,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
 
 
 def _seen(binding: BandBinding, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
-    """Per band but dataMask (s, N): stored number times scale plus offset in doubles, as the script's loop does it."""
+    """Per band except dataMask (s, N): stored number * scale + offset in doubles, as in the script's loop."""
     inputs = prepared.inputs[ordinal]
     count = int(prepared.segments[-1])
     return tuple(

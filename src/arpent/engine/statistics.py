@@ -1,4 +1,4 @@
-"""Statistics: the synchronous request: one polygon or box, answered at once by the same engine without a job."""
+"""Statistics: the synchronous request: one polygon or box, computed at once by the same engine without a job."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from arpent.wire.result.render import render_response
 
 
 def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float, tuple[str, ...]]:
-    """The response's bytes, its processing units, and hints. Raises CallerError, ScriptError or WorldError;
-    LimitExceeded before anything large is allocated."""
+    """(response as JSON bytes, processing units, hints) of a synchronous request. Raises CallerError, ScriptError or
+    WorldError; LimitExceeded before anything large is allocated."""
     assert isinstance(request.features, Bounds), "a synchronous request has bounds"
     script = script_of(request, services)
     with services.runtime.open(script) as session:
@@ -54,7 +54,7 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
 def _filtered(
     request: Request, bindings: tuple[BandBinding, ...], features: Features, grids: Grids, services: Services
 ) -> tuple[str, ...]:
-    """Why nothing came, if filters are why. Where no filter is set nobody looks."""
+    """Hints about filters, if they are why there is no data; empty if the request sets no filter."""
     if all(one.source.time_range is None and one.source.max_cloud_coverage >= 100 for one in bindings):
         return ()
     geometry, intervals = sample_geometry(features, grids), request.intervals
@@ -67,7 +67,7 @@ def _filtered(
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
-    """What is asked for, or what the sides asked for amount to."""
+    """The resolution asked for, or the one that the number of samples amounts to."""
     if isinstance(sampling, Resolution):
         return sampling
     across, down = grids.pixel_size[0]
@@ -75,7 +75,8 @@ def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
 
 
 def _ground(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
-    """The box gives the grid, the geometry the mask; each stands in for the other if it is missing."""
+    """The feature and its grid: the box gives the grid, the geometry the mask; each replaces the other if it is
+    missing."""
     geometry = bounds.geometry if bounds.geometry is not None else shapely.box(*(bounds.box or ()))
     box = np.array([bounds.box if bounds.box is not None else shapely.bounds(geometry)], np.float64)
     grids = Grids.over(box, request.sampling)

@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 
 
 class BackgroundCall(Generic[Answer]):
-    """The thread is a daemon: a process that ends does not wait for it, and its lease runs out."""
+    """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:
         self._call = call
@@ -22,15 +22,15 @@ class BackgroundCall(Generic[Answer]):
         self._thread.start()
 
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether the call has ended, with or without an error."""
         return not self._thread.is_alive()
 
     def begun(self) -> bool:
-        """It always has."""
+        """Always True: the thread starts at once."""
         return True
 
     def result(self) -> Answer:
-        """What it returned, once it has; raises what it raised, as an Exception in any case."""
+        """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
         self._thread.join()
         if isinstance(self._error, Exception):
             raise self._error
@@ -39,7 +39,7 @@ class BackgroundCall(Generic[Answer]):
         return self._answer[0]
 
     def cancel(self) -> None:
-        """Nothing: a thread cannot be ended from outside; without its lease it changes nothing."""
+        """Does nothing: a thread cannot be ended from outside, and without its lease it changes nothing."""
 
     def _run(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""In flight: a piece of work that a runner has in hand."""
+"""In flight: a piece of work that a runner holds."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class InFlight:
-    """A piece of work in hand."""
+    """A piece of work that a runner holds."""
 
     lease: Lease
-    """The right to it."""
+    """The lease of the work."""
     ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
-    """Where it is under way."""
+    """The running call."""
     renew_at: datetime
-    """When to hold the lease longer."""
+    """When to renew the lease."""
     giving_up: bool = False
-    """The ticket writes errors, not results."""
+    """Whether the call writes errors instead of results."""
     outcome: Outcome | None = None
-    """What came of it, until the store has it."""
+    """Its outcome, kept until the store has it."""
     refused: bool = False
-    """The database did not take the outcome as it was."""
+    """Whether the database refused the outcome as it was."""
     unwanted: bool = False
-    """Its job was stopped before it had begun; the news of its beginning may still be under way."""
+    """Whether its job was stopped before it began; a message that it began may still be on the way."""
 
     def tell(self) -> None:
-        """One line of the log about what came of a partition."""
+        """Log one line about the outcome of a partition."""
         assert self.lease.partition is not None, "an analysis has no outcome"
         assert self.outcome is not None, "it is told once it has ended"
         log.info(
@@ -49,5 +49,5 @@ class InFlight:
 
 
 def raising(error: Exception) -> Outcome:
-    """The outcome of work that could not even be handed on: for a BackgroundCall."""
+    """Raise the error: what a BackgroundCall runs in place of work that could not be submitted."""
     raise error

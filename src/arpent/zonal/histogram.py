@@ -1,4 +1,4 @@
-"""Histogram: counts per bin, for all features at once."""
+"""Histogram: counts per bin for all features at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arpent.zonal.reductions import Segments
 
 def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
     """Refuse what the real service refuses: edges written as JSON integers for a float output, or the reverse
-    (sentinelhub.md 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
+    (sentinelhub.md 1.5, 2.4). `lenient` allows both, because JavaScript cannot write 1.0. Raises InvalidRequest."""
     if histogram.integer is not None and histogram.integer is not sample_type.integer and not lenient:
         kind = "integer" if histogram.integer else "float"
         raise InvalidRequest(
@@ -101,7 +101,7 @@ def histogram_of_samples(
 def _finite(
     segments: Segments, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Extremes of the finite samples: infinity has no bins, it is counted as under- or overflow."""
+    """(n,) extremes of the finite samples: infinity has no bin and counts as underflow or overflow."""
     rows = np.flatnonzero(np.isinf(low) | np.isinf(high))
     if not len(rows):
         return low, high
@@ -124,7 +124,7 @@ def _count(
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
 ) -> None:
-    """Count the samples inside, then those outside: a segment of one sample with a weight."""
+    """Count the samples inside the polygons, then those outside: a segment of one sample with a weight."""
     ones = np.ones_like(segments.counts)
     inside = (segments.samples, segments.offsets, segments.counts, ones)
     _count_segments(inside, edges, edge_offsets, count_offsets, counts, tails)
@@ -136,8 +136,8 @@ def _count(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _bin(x: float, edges: NDArray[np.float64], start: int, bins: int, per_unit: float) -> int:
-    """Which bin x lies in; it is known to lie between the edges. Guessed by equal widths, then compared to the edges
-    themselves: a guess may round, an edge is the truth."""
+    """Index of the bin of x, which lies between the edges. The guess from equal widths may be off by rounding, so it is
+    compared with the edges themselves."""
     place = (x - edges[start]) * per_unit
     place = place if place > 0.0 else 0.0  # NaN, too: an infinite extent makes it
     guess = int(place) if place < bins else bins - 1

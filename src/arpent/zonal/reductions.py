@@ -10,14 +10,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 SMALL = 24
-"""Slices up to this length are sorted by insertion."""
+"""Segments up to this length are sorted by insertion."""
 DEPTH = 64
-"""Slices waiting in `_select`, at most; beyond it a slice is sorted whole."""
+"""Maximum number of waiting slices in `_select`; beyond it a slice is sorted completely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """The valid samples of each feature, converted; and one value that stands for all of those outside its polygon."""
+    """The valid samples of each of n features, converted, and one value that stands for all samples outside its
+    polygon."""
 
     samples: NDArray[np.float32]
     """(N,): those of feature k are `[offsets[k]:offsets[k] + counts[k]]`, in any order."""
@@ -26,9 +27,9 @@ class Segments:
     counts: NDArray[np.int64]
     """(n,): valid samples inside the polygon."""
     weights: NDArray[np.int64]
-    """(n,): valid samples outside it; 0 as a rule."""
+    """(n,): number of valid samples outside the polygon; usually 0."""
     extra: NDArray[np.float64]
-    """(n,): the value of each of those."""
+    """(n,): value of the samples outside the polygon."""
 
 
 def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
@@ -94,7 +95,7 @@ def _middle(a: float, b: float, c: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
-    """Median of three, of nine where it pays."""
+    """Median of three samples; of nine for long slices."""
     n = end - begin
     mid = begin + n // 2
     if n < 128:
@@ -109,8 +110,8 @@ def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> tuple[int, int]:
-    """Put what is below the pivot first; returns where the others begin, without branches. If that took little away,
-    the pivot's equals are set aside too, and the second number says where they end."""
+    """Move samples below the pivot to the front; returns the position where the others begin. If few were below,
+    samples equal to the pivot are set aside too, and the second number says where they end. Without branches."""
     cut = np.uint64(begin)
     for i in range(np.uint64(begin), np.uint64(end)):
         x = samples[i]
@@ -132,8 +133,9 @@ def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> 
 def _select(
     samples: NDArray[np.float32], begin: int, end: int, wanted: NDArray[np.int64], todo: NDArray[np.int64]
 ) -> None:
-    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds what a sort would put
-    there: quickselect for many ranks, with equals set aside. `todo` (DEPTH, 4) is scratch."""
+    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds what a sort would
+    put there: quickselect for many ranks, with samples equal to the pivot set aside. `todo` (DEPTH, 4) is scratch
+    memory."""
     todo[0, 0], todo[0, 1], todo[0, 2], todo[0, 3] = begin, end, 0, len(wanted)
     depth = 1
     budget = 64 * (end - begin)
@@ -209,10 +211,10 @@ def pick(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSample:
-    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0
-    (sentinelhub.md 3.3, 5.2)."""
+    """What the script returns for samples outside each polygon. There it sees bands 0 and dataMask 0 everywhere, so one
+    answer per feature is enough (sentinelhub.md 3.3, 5.2)."""
 
     value: NDArray[np.float64]
-    """(n,): raw script output of the band."""
+    """(n,): what the script returned for the band, not converted."""
     valid: NDArray[np.bool_]
-    """(n,): the script's mask there; False unless it ignores the input's dataMask."""
+    """(n,): the script's mask for these samples; True only if the script ignores the input's dataMask."""

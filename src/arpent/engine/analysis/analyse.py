@@ -1,4 +1,4 @@
-"""Analyse: read the features, try the script, say what is wrong with either, and cut the work."""
+"""Analyse: read and check the features, dry-run the script, estimate the work and partition it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ from arpent.evalscript.lint import script_hints
 
 Told = TypeVar("Told")
 SURVEYED = 500
-"""Features the survey looks at."""
+"""Number of features for which the survey searches imagery."""
 
 
 def analyse(job_id: str, request: Request, services: Services, limits: Limits) -> Analysis:
-    """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
+    """The Analysis of a job: partitions, findings, estimate and hints, without reading a pixel. Raises CallerError if
+    request or features are wrong, ScriptError, or WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services)
@@ -95,7 +96,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
 
 
 def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple[str, str]]:
-    """As `unusable`; a feature that breaks the check is one of them."""
+    """As `unusable`; a feature for which the check itself fails counts as unusable."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
         return unusable(features if len(rows) == len(features) else features.take(rows), sampling)
@@ -110,8 +111,8 @@ def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tupl
 
 
 def _twice(step: Callable[[], Told]) -> Told:
-    """What a step gives that runs the script. An interpreter that was killed from outside looks as if the script had
-    died of memory, and would fail the whole job: such an end has to come twice."""
+    """The result of a step that runs the script. An interpreter that was killed from outside looks as if the script ran
+    out of memory, which would fail the whole job, so that error must occur twice."""
     try:
         return step()
     except (ScriptOutOfMemory, ScriptExecutionError):
@@ -121,8 +122,8 @@ def _twice(step: Callable[[], Told]) -> Told:
 def _understood(
     script: str, request: Request, services: Services, limits: Limits
 ) -> tuple[tuple[BandBinding, ...], tuple[str, ...]]:
-    """What the script feeds on, and what is told of its text. A script without scenes is run, too, since nothing else
-    has to be known for that."""
+    """Band bindings of the script, and hints about its text. A script without scenes is also dry-run, since that needs
+    nothing else."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
@@ -132,7 +133,7 @@ def _understood(
 
 
 def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:
-    """What is told of a run in the scenes that the survey has seen."""
+    """Hints from a dry run in the scenes that the survey found."""
     if not _has_scenes(bindings):
         return ()
     with services.runtime.open(script) as session:
@@ -152,12 +153,12 @@ def _survey(
 
 
 def _evenly(count: int) -> NDArray[np.intp]:
-    """Rows of the features to survey, spread over all of them."""
+    """(m,): rows of the features to survey, evenly spread over all `count`."""
     return np.unique(np.linspace(0, count - 1, min(SURVEYED, count)).astype(np.intp))
 
 
 def _numbers(parts: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.int64]:
-    """(n,): which partition each feature belongs to."""
+    """(n,): number of the partition that each feature belongs to."""
     numbers = np.zeros(count, np.int64)
     for number, rows in enumerate(parts):
         numbers[rows] = number
@@ -165,11 +166,11 @@ def _numbers(parts: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.int64]
 
 
 def _centres(features: Features) -> NDArray[np.float64]:
-    """(n, 2): centres of the bounding boxes; features without one go to the origin."""
+    """(n, 2): centres of the bounding boxes; (0, 0) for features without one."""
     bounds = features.bounds
     return np.nan_to_num((bounds[:, :2] + bounds[:, 2:]) / 2, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _corners(features: Features) -> NDArray[np.float64]:
-    """(n, 2): north-western corners of the bounding boxes, likewise."""
+    """(n, 2): north-western corners of the bounding boxes; (0, 0) for features without one."""
     return np.nan_to_num(features.bounds[:, [0, 3]], nan=0.0, posinf=0.0, neginf=0.0)

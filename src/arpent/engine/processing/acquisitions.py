@@ -1,4 +1,4 @@
-"""Acquisitions: which items an input of the script sees in one interval, and which features they reach."""
+"""Acquisitions: the items that an input of the script uses in one interval, and which features they reach."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisitions:
-    """Items of one input in one interval."""
+    """The items of one input in one interval."""
 
     items: tuple[Item, ...]
     """In mosaicking order."""
     reach: NDArray[np.bool_]
-    """(items, n): which feature each item reaches."""
+    """(items, n): whether the item reaches the feature."""
 
     def over(self, rows: NDArray[np.intp]) -> Acquisitions:
-        """The same for some of the features: items that reach none of them are gone."""
+        """The acquisitions for some of the features, without items that reach none of them."""
         reach = self.reach[:, rows]
         kept = np.flatnonzero(reach.any(axis=1))
         return Acquisitions(items=tuple(self.items[row] for row in kept), reach=reach[kept])
@@ -47,8 +47,8 @@ class Acquisitions:
 def one_after_another(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> Iterator[tuple[Interval, list[Acquisitions] | Exception]]:
-    """Each interval with the acquisitions of each feed, or with the error that nobody foresaw in finding them. While
-    one is worked on, the reader fetches headers that the next one needs. Raises CatalogUnavailable."""
+    """Each interval with the acquisitions of each binding, or with an unforeseen error of finding them. While the
+    caller works on one interval, the reader fetches headers for the next. Raises CatalogUnavailable."""
     if not intervals:
         return
     services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
@@ -86,8 +86,8 @@ def _acquire_all(
 
 
 def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
-    """Images that will be opened whatever the pixels are, unless preProcessScenes drops them: for SIMPLE those of the
-    first item only."""
+    """Images that will be opened in any case, unless preProcessScenes drops them; for SIMPLE only those of the first
+    item."""
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         items = items[:1]
     complete = (item for item in items if all(requested.band.name in item.assets for requested in binding.requests))
@@ -101,8 +101,8 @@ def acquire(
     services: Services,
     filtered: Filtered | None = None,
 ) -> Acquisitions:
-    """Search, filter by cloud cover, put in order; what is left out is noted in `filtered`. Raises
-    CatalogUnavailable."""
+    """The input's acquisitions in the interval, filtered by cloud cover and in mosaicking order. Excluded items are
+    added to `filtered`. Raises CatalogUnavailable."""
     items, reach = [], []
     for item in candidates(binding, interval, geometry, services):
         if not clear(item, binding):
@@ -121,14 +121,14 @@ def acquire(
 def candidates(
     binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services
 ) -> tuple[Item, ...]:
-    """What the catalogue has, in mosaicking order. Raises CatalogUnavailable."""
+    """The catalogue's items in mosaicking order, before filters. Raises CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
     return arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
 
 
 def located(item: Item, binding: BandBinding, services: Services) -> Item:
-    """The item; where its footprint can be read in two ways, the image says where it lies."""
+    """The item. If its footprint can be read in two ways, the image decides where it lies."""
     if item.likely is None:
         return item
     outline = None
@@ -141,7 +141,8 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
 
 
 def clear(item: Item, binding: BandBinding) -> bool:
-    """At most `maxCloudCoverage` percent, inclusive; an item that does not tell passes only if nothing is asked."""
+    """Whether its cloud cover is at most `maxCloudCoverage`. An item without cloud cover passes only if the request
+    sets no limit."""
     if binding.collection.cloud_cover is None or binding.source.max_cloud_coverage >= 100:
         return True
     return item.cloud_cover is not None and item.cloud_cover <= binding.source.max_cloud_coverage

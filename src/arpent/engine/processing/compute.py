@@ -1,4 +1,4 @@
-"""Compute: all numbers of some features; errors are values here, so that one feature never costs another."""
+"""Compute: all statistics of some features. Errors become values, so that no feature fails because of another."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from arpent.engine.services import Services
 def compute(
     request: Request, features: Features, script: str, services: Services, grids: Grids | None = None
 ) -> tuple[PartitionResult, ...]:
-    """One result for the features that can have numbers, one for those that cannot (either may be missing).
+    """One result for the features that can have statistics, and one for those that cannot (either may be missing).
 
-    `grids` replaces the features' own (a synchronous request with a bbox). An image that is broken for good, or a
-    script that does not come to an end, costs only the features and intervals that need the one or cause the other; so
-    does any error that nobody foresaw. Raises WorldError when the catalogue, the store or a server of images fails: the
-    partition may be tried again; EnvironmentFault where no feature can be blamed.
+    `grids` replaces the features' own grids (a synchronous request with a bbox). An unreadable image or a script that
+    does not end fails only the features and intervals concerned, and so does any unforeseen error. Raises WorldError
+    when the catalogue, the bucket or an image server fails, so that the partition may be tried again; EnvironmentFault
+    if no feature is to blame.
     """
     services, isolation = guarded(services), Isolation()
     results: list[PartitionResult] = []
@@ -101,7 +101,7 @@ def _computed(
 
 
 def _weights(intervals: list[IntervalResult], count: int) -> NDArray[np.float64]:
-    """(n,): input bands times data samples, over the intervals with data."""
+    """(n,): input bands times data samples, summed over the intervals with data."""
     weights = np.zeros(count)
     for one in intervals:
         weights += one.present * one.band_samples
@@ -109,7 +109,7 @@ def _weights(intervals: list[IntervalResult], count: int) -> NDArray[np.float64]
 
 
 def _failed(features: Features, failures: Mapping[int, Failure]) -> PartitionResult:
-    """Features without numbers."""
+    """The result of features that have no statistics."""
     return PartitionResult(
         features=features,
         intervals=(),

@@ -1,4 +1,4 @@
-"""Interval: one interval of one partition, from acquisitions through pixels and script to statistics."""
+"""Interval: one interval of one partition: acquisitions, pixels, script and statistics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import summarise
 
 OUTSIDE = np.iinfo(np.int64).min
-"""Stands for the sample outside every polygon, where features are named by their ids."""
+"""Stands for the sample outside the polygons where segments are named by feature ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +37,22 @@ class Computation:
     """What stays the same over all intervals of a partition."""
 
     bindings: tuple[BandBinding, ...]
-    """Inputs of the script."""
+    """Inputs of the script with their collections."""
     geometry: SampleGeometry
-    """Geometry."""
+    """The features' grids and samples."""
     session: ScriptSupervisor
     """The loaded script."""
     calculations: Calculations
     """What to report."""
     services: Services
-    """Ports."""
+    """The ports."""
 
 
 def evaluate_apart(
     computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions] | Exception, isolation: Isolation
 ) -> Iterator[IntervalResult]:
-    """As `evaluate`; a feature that fails for a reason nobody foresaw fails alone, in this interval. `acquisitions` may
-    be why there are none: then the interval fails for all."""
+    """As `evaluate`, except that a feature which fails for an unforeseen reason fails alone, in this interval. If
+    `acquisitions` is an exception, the interval fails for all features."""
     count = len(computation.geometry.features)
     if isinstance(acquisitions, Exception):
         yield _failed_interval(interval, np.ones(count, bool), acquisitions)
@@ -85,7 +85,7 @@ def _failed_interval(interval: Interval, present: NDArray[np.bool_], error: Exce
 def evaluate(
     computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
 ) -> Iterator[IntervalResult]:
-    """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
+    """Results of one interval: one for SIMPLE, otherwise one per group of features that see the same scenes."""
     geometry = computation.geometry
     present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
     for members in groups(computation.bindings, acquisitions, present):
@@ -102,8 +102,8 @@ def evaluate(
 def groups(
     bindings: Sequence[BandBinding], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.bool_]]:
-    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
-    several sources those of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
+    """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
+    with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
         for binding, one in zip(bindings, acquisitions, strict=True)
@@ -133,8 +133,8 @@ def _evaluate_group(
 def ask(
     computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
 ) -> tuple[Prepared, ScriptAnswer]:
-    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
-    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
+    """The pixels, and the script's answer for them. All features must see the same scenes. Raises ScriptError if
+    preProcessScenes or updateOutput fail; errors of evaluatePixel are in the answer."""
     stopwatch = computation.services.stopwatch
     with stopwatch.stage(READ):
         prepared = prepare(
@@ -159,7 +159,7 @@ def conclude(
     prepared: Prepared,
     answer: ScriptAnswer,
 ) -> IntervalResult:
-    """What the script returned, as statistics; `present` (n,): which features the interval's items reach."""
+    """Statistics of what the script returned; `present` (n,): whether the interval's items reach the feature."""
     return IntervalResult(
         interval=interval,
         present=present,
@@ -176,7 +176,7 @@ def conclude(
 
 
 def _depth(inputs: ScriptInput) -> int:
-    """Samples per pixel."""
+    """Number of samples per pixel: 1, or the number of scenes."""
     values = inputs.values[0]
     return 1 if values.ndim == 1 else values.shape[0]
 
@@ -184,7 +184,7 @@ def _depth(inputs: ScriptInput) -> int:
 def _summaries(
     computation: Computation, prepared: Prepared, answer: ScriptAnswer
 ) -> dict[str, dict[str, BandStatistics]]:
-    """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
+    """Statistics per output and band. The last column of the answer is the sample outside the polygons."""
     evalscript = prepared.evalscript
     geometry, inside = computation.geometry, slice(None, -1)
     count, row, summaries = len(geometry.features), 0, {}
@@ -209,13 +209,13 @@ def _summaries(
 
 
 def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
-    """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
+    """Per band of the mask (N,): whether it marks the sample valid: neither 0 nor NaN (sentinelhub.md 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
 
 
 def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
-    """Row → what the script threw there. If it throws for a sample outside, every feature with such samples failed."""
+    """Row → what the script threw there. If it throws for the sample outside, every feature with such samples fails."""
     outside = len(geometry.features)
     failures = {row: as_failure(error) for row, error in answer.failures.items() if row != outside}
     if outside in answer.failures:
@@ -225,6 +225,6 @@ def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer
 
 
 def as_failure(error: ScriptError) -> Failure:
-    """A script's fault as a result file tells it."""
+    """The failure that a result file states for a script's error."""
     kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
     return Failure(type=kind, message=str(error))

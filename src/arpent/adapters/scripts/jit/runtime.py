@@ -1,4 +1,5 @@
-"""CompiledRuntime: evalscripts as machine code where that gives the same numbers, else in the interpreter."""
+"""Compiled runtime: runs evalscripts as machine code where that gives the same numbers, otherwise in the
+interpreter."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ _LEAST = 1_000_000
 
 
 class CompiledRuntime:
-    """A ScriptRuntime over another one, which runs setup(), what cannot be compiled, and the check of what can.
+    """A ScriptRuntime over an interpreter runtime, which runs setup() and what cannot be compiled, and checks the rest.
 
-    May be pickled and used in another process, which then compiles for itself.
+    It can be pickled and used in another process, which then compiles for itself.
     """
 
     def __init__(self, interpreters: ScriptRuntime, *, least: int = _LEAST) -> None:
-        """`least`: input values that a script and layout must have been asked for before compiling pays."""
+        """`least`: number of input values of a script and layout before compiling pays."""
         self._interpreters = interpreters
         self._least = least
         self._workshop = Workshop(least)

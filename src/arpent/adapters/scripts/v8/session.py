@@ -1,4 +1,4 @@
-"""V8Session: one script in one interpreter, seen from the side that trusts neither."""
+"""V8 session: one script in one interpreter. Neither of them is trusted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HARNESSES = 32
 
 
 class V8Session:
-    """A ScriptSession. Its interpreter belongs to the runtime, which ends it."""
+    """A ScriptSession over V8. The runtime owns and ends its interpreter."""
 
     def __init__(self, dialogue: Dialogue, source: str, *, require_mask: bool) -> None:
         check_version(source)
@@ -52,7 +52,7 @@ class V8Session:
         self._harnesses: dict[tuple[Evalscript, MemoryLayout], int] = {}
 
     def _set_up(self, source: str) -> object:
-        """What setup() returned. Raises ScriptSetupError."""
+        """The return value of setup(). Raises ScriptSetupError."""
         try:
             return self._ask("setup", kind=ScriptSetupError)
         except ScriptSetupError as error:
@@ -78,7 +78,7 @@ class V8Session:
     def _chosen(
         self, name: str, function: str, scenes: Sequence[Sequence[Scene]], interval: Interval
     ) -> list[list[int]]:
-        """Which of the scenes one of the script's functions keeps."""
+        """Indices of the scenes that one of the script's functions keeps."""
         answer = self._listed(self._ask(function, preprocessing(self._evalscript, scenes, interval)), name)
         groups = [answer] if function == "filter" else answer
         if len(groups) != len(scenes):
@@ -142,7 +142,8 @@ class V8Session:
         }
 
     def _prepare(self, layout: MemoryLayout, count: int) -> MemoryLayout:
-        """The layout with a capacity, over an arena that is large enough; it grows by doubling, up to a bound."""
+        """The layout with a capacity, over an arena that is large enough; the arena grows by doubling, up to a
+        limit."""
         wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
         size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))
         if self._arena is None or self._arena.size < size:
@@ -173,7 +174,7 @@ class V8Session:
         offsets: NDArray[np.int64],
         values: NDArray[np.float64],
     ) -> dict[int, ScriptError]:
-        """Run all samples, as many at a time as the arena takes; which segments threw what."""
+        """Run all samples, as many at a time as fit the arena; returns the error of each segment that threw."""
         assert self._arena is not None
         failures: dict[int, ScriptError] = {}
         known: dict[tuple[str, str], ScriptError] = {}
@@ -191,7 +192,7 @@ class V8Session:
         return failures
 
     def _fault(self, fault: object, count: int, before: tuple[str, str] | None) -> tuple[int, tuple[str, str]]:
-        """Which segment threw, and message and stack: its own, or those of the one before it."""
+        """The segment that threw, and (message, stack): its own, or those of the previous one."""
         match fault:
             case [int() as position, str() as message, str() as stack] if 0 <= position < count:
                 return position, (message, stack)
@@ -219,9 +220,9 @@ class V8Session:
 def pieces(
     offsets: NDArray[np.int64], capacity: int, skipped: Mapping[int, object]
 ) -> Iterator[tuple[int, int, NDArray[np.intp], NDArray[np.int64]]]:
-    """Passes over all segments: first and last sample, which segments, their ends (n, 2).
+    """Passes over all segments: first and last sample, indices of the segments, their ends (n, 2).
 
-    At most `capacity` samples and SEGMENTS segments each; `skipped` is read anew before each pass.
+    At most `capacity` samples and SEGMENTS segments each; `skipped` is read again before each pass.
     """
     low, last = int(offsets[0]), int(offsets[-1])
     while low < last:
