@@ -227,6 +227,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     functions = WorkFunctions(
         analyse=analyse_job,
         process=partial(process_lease, for_workers(settings)),
+        parse=lambda job: parse_batch(job.body, job.owner),
         give_up=lambda lease, error: give_up_lease(
             jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings)
         ),
@@ -366,7 +367,8 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
     """Write the error for every feature of the leased partition."""
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
-    return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
+    request = lease.request or parse_batch(job.body, job.owner)
+    return give_up(lease.job_id, request, lease.partition, reason, services)
 
 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:

@@ -61,9 +61,10 @@ ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """Process the leased partition; needs images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
+    assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
     services = services_for(lease.owner, settings)
-    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services, final=final)
+    return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
 
 def prepare_calls(settings: Settings) -> None:

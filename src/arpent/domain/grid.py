@@ -64,16 +64,13 @@ class Grids:
 
     @classmethod
     def over(cls, bounds: NDArray[np.float64], sampling: Resolution | Size) -> Grids:
-        """Grids over these bounds (n, 4) by the calibrated rule: `max(1, round(extent / resolution))` samples per side,
-        rounded half away from zero (sentinelhub.md 4.1).
-
-        Example: bounds of 95 m x 20 m at a resolution of 10 m give 10 x 2 samples of 9.5 m x 10 m.
-        """
+        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (sentinelhub.md 4.1).
+        Bounds (n, 4) that are no numbers give a grid of one sample per side, which means nothing."""
         if isinstance(sampling, Size):
             width = np.full(len(bounds), sampling.width, np.int64)
             height = np.full(len(bounds), sampling.height, np.int64)
         else:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 width = _round(bounds[:, 2] - bounds[:, 0], sampling.x)
                 height = _round(bounds[:, 3] - bounds[:, 1], sampling.y)
         return cls(bounds=bounds, width=width, height=height)
@@ -98,6 +95,13 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def take(self, features: NDArray[np.intp]) -> Samples:
+        """The samples of some of the features, in this order."""
+        counts = self.counts[features]
+        offsets = np.append(0, np.cumsum(counts))
+        chosen = np.arange(offsets[-1]) + np.repeat(self.offsets[features] - offsets[:-1], counts)
+        return Samples(offsets=offsets, columns=self.columns[chosen], rows=self.rows[chosen])
 
     @property
     def counts(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from arpent.domain.feature import Features
-from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
+from arpent.domain.grid import MAXIMUM_SIDE, Grids
 from arpent.domain.result import ErrorType, Failure
 from arpent.zonal.rasterize import SUB_ROWS
 
@@ -34,8 +34,9 @@ MOST_CROSSINGS = 1 << 25
 are computed."""
 
 
-def unusable(features: Features, sampling: Resolution | Size, given: Grids | None = None) -> dict[int, tuple[str, str]]:
-    """Row → (kind, message) of each feature that cannot have statistics; `given` replaces the features' own grids."""
+def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+    """Row → (kind, message) of each feature that cannot have numbers; `grids` (n,): one of each feature, whatever its
+    geometry."""
     geometries = features.geometries
     absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
@@ -54,7 +55,7 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
     for row in np.flatnonzero(invalid):
         found[int(row)] = ("invalid", KINDS["invalid"].format(reason=shapely.is_valid_reason(geometries[row])))
     usable = np.flatnonzero(~(absent | other | adrift | invalid))
-    grids = Grids.over(features.bounds[usable], sampling) if given is None else given.take(usable)
+    grids = grids.take(usable)
     for position in np.flatnonzero(np.maximum(grids.width, grids.height) > MAXIMUM_SIDE):
         width, height = int(grids.width[position]), int(grids.height[position])
         message = KINDS["too-large"].format(width=width, height=height, limit=MAXIMUM_SIDE)
@@ -93,10 +94,10 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
     return np.nan_to_num(found, nan=0.0)
 
 
-def usable_rows(features: Features, unusable_rows: Mapping[int, object]) -> NDArray[np.intp]:
-    """Rows of all features except the unusable ones."""
+def usable_rows(features: Features, found: Mapping[int, object]) -> NDArray[np.intp]:
+    """Rows of the features in which `check_geometries` found nothing."""
     keep = np.ones(len(features), bool)
-    keep[list(unusable_rows)] = False
+    keep[list(found)] = False
     return np.flatnonzero(keep)
 
 

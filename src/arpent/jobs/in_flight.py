@@ -1,17 +1,60 @@
-"""In flight: a piece of work that a runner holds."""
+"""In flight: a piece of work that a runner has in hand, elsewhere or in a thread beside its loop."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Thread
+from typing import Generic, TypeVar
 
+from arpent.domain.boundary.unforeseen import NativePanic
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.background_thread import BackgroundCall
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+class BackgroundCall(Generic[Answer]):
+    """One call in a thread of its own, with the interface of a Ticket. The thread is a daemon: a process that
+    ends does not wait for it, and its lease runs out."""
+
+    def __init__(self, call: Callable[[], Answer]) -> None:
+        self._call = call
+        self._answer: list[Answer] = []
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return not self._thread.is_alive()
+
+    def begun(self) -> bool:
+        """It always has."""
+        return True
+
+    def result(self) -> Answer:
+        """What it returned, once it has; raises what it raised, as an Exception in any case."""
+        self._thread.join()
+        if isinstance(self._error, Exception):
+            raise self._error
+        if self._error is not None:
+            raise NativePanic(f"{type(self._error).__name__}: {self._error}") from self._error
+        return self._answer[0]
+
+    def cancel(self) -> None:
+        """Nothing: a thread cannot be ended from outside; without its lease it changes nothing."""
+
+    def _run(self) -> None:
+        try:
+            self._answer.append(self._call())
+        except BaseException as error:  # a thread's end is nobody's but its own; whoever asks is told
+            self._error = error
 
 
 @dataclass(slots=True, kw_only=True)

@@ -27,9 +27,9 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.analysis_task import Analyst
-from arpent.jobs.background_thread import BackgroundCall
-from arpent.jobs.in_flight import InFlight, raising
+from arpent.jobs.in_flight import BackgroundCall, InFlight, raising
 from arpent.jobs.policy import Policy
+from arpent.jobs.request_cache import RequestCache
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten, without_texts
 from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
@@ -69,6 +69,7 @@ class Runner:
         self._now = now
         self._pause = pause
         self._analyst = Analyst(jobs, work, functions=functions, policy=policy, now=now)
+        self._requests = RequestCache(functions.parse)
         self._in_flight: list[InFlight] = []
         self._look_at = 0.0
         self._ask_at = 0.0
@@ -107,6 +108,7 @@ class Runner:
             moved |= self._guarded(self._take_back)
             moved |= self._guarded(self._settle_all)
             moved |= self._guarded(self._claim_all)
+            self._requests.expire()
         if self._troubles == before:
             self._troubles = 0
         return moved
@@ -369,7 +371,7 @@ class Runner:
                         self._fail_job(job.id, str(job.error))
                         self._work.release(lease, None)
                         return
-                    lease = replace(lease, body=job.body, owner=job.owner)
+                    lease = replace(lease, request=self._requests.request_of(job), owner=job.owner)
                     ticket = self._executor.submit(self._functions.process, lease)
             except Exception as error:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):

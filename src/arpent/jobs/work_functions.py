@@ -13,6 +13,7 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
+from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -26,6 +27,8 @@ class WorkFunctions:
     """Analyses a job. Raises CallerError, ScriptError or WorldError."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
+    parse: Callable[[Job], Request]
+    """A job's request, for the leases of its partitions. Raises InvalidRequest."""
     give_up: Callable[[Lease, Exception], Outcome]
     """Writes an error with this reason for every feature of the partition."""
     analysed: Callable[[Lease, float], None] = lambda lease, seconds: None

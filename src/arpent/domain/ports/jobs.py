@@ -11,6 +11,7 @@ from typing import Protocol
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Progress
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.request import Request
 
 
 class SortKey(StrEnum):
@@ -66,9 +67,9 @@ class Lease:
     vanished: int = 0
     """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
-    """For an analysis: since when something it needs is unavailable; None: nothing is missing."""
-    body: str = field(default="", repr=False)
-    """The job's request as JSON, filled in before the lease travels to a worker, which has no database. May hold
+    """Analysis: since when what it needs was not to be had; None: it was not missed yet."""
+    request: Request | None = field(default=None, repr=False)
+    """The job's request, parsed, put in before the lease travels to a worker, which knows no database; may hold
     secrets."""
     owner: str = ""
     """Client id of the job's owner; for a partition it is filled in together with `body`."""

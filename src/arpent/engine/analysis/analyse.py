@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.grid import Grids
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
@@ -24,7 +24,7 @@ from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitio
 from arpent.engine.analysis.read_features import take_in, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
-from arpent.engine.geometry_checks import unusable, usable_rows
+from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
@@ -52,10 +52,10 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     check_resolution(features, request.sampling, bindings)
     as_told, features = features, with_own_keys(job_id, request.output, features)
 
-    found = _unusable(features, request.sampling)
+    grids = Grids.over(features.bounds, request.sampling)
+    found = _geometry_faults(features, grids)
     rows = usable_rows(features, found)
-    usable = features.take(rows)
-    grids = Grids.over(usable.bounds, request.sampling)
+    usable, grids = features.take(rows), grids.take(rows)
     sample = _evenly(len(usable))
     seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
     told += _twice(lambda: _tried(script, bindings, seen, services))
@@ -95,11 +95,13 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     )
 
 
-def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple[str, str]]:
-    """As `unusable`; a feature for which the check itself fails counts as unusable."""
+def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+    """As `check_geometries`; a feature that breaks the check is one of them."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
-        return unusable(features if len(rows) == len(features) else features.take(rows), sampling)
+        if len(rows) == len(features):
+            return check_geometries(features, grids)
+        return check_geometries(features.take(rows), grids.take(rows))
 
     found: dict[int, tuple[str, str]] = {}
     for rows, answer in Isolation().run(np.arange(len(features)), some):

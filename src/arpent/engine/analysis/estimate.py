@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,9 @@ from arpent.engine.analysis.partitioning import assign_blocks
 from arpent.engine.analysis.trial_scenes import TrialScenes
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
-from arpent.engine.processing.acquisitions import Acquisitions, acquire
+from arpent.engine.processing.acquisitions import Acquisitions, count_filtered, intervals_with_acquisitions
 from arpent.engine.processing.inputs import scenes_of
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.processing_units import area, band_samples, fusion
 from arpent.engine.services import Services
 from arpent.raster.mosaicking_order import orbits
@@ -83,9 +82,7 @@ NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samp
 def survey(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> Survey:
-    """Search each interval once and summarise what is there for the sampled features. Raises CatalogUnavailable."""
-    if intervals:
-        services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
+    """Look at every interval once. Raises CatalogUnavailable."""
     count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0
@@ -94,21 +91,21 @@ def survey(
     factor = fusion(binding.collection.id for binding in bindings)
     trials = _Trials(bindings)
     filtered = tuple(Filtered(count) for _ in bindings)
-    for interval in intervals:
-        found = [
-            acquire(binding, interval, geometry, services, one) for binding, one in zip(bindings, filtered, strict=True)
-        ]
-        present = np.any([one.reach.any(axis=0) for one in found], axis=0)
-        scenes = [_scenes(binding, one) for binding, one in zip(bindings, found, strict=True)]
-        depth = max(depth, *(int(each.max(initial=1)) for each in scenes))
-        for binding, each in zip(bindings, scenes, strict=True):
-            weights += present * each * band_samples([(binding.input.bands, 1)]) * factor
+    for one in intervals_with_acquisitions(bindings, intervals, geometry, services):
+        if one.error is not None:
+            raise one.error
+        count_filtered(filtered, one, bindings, geometry)
+        found, present = one.inputs, one.present
+        scenes = [_scenes(*parts) for parts in zip(bindings, found, strict=True)]
+        depth = max(depth, *(int(depths.max(initial=1)) for depths in scenes))
+        for binding, depths in zip(bindings, scenes, strict=True):
+            weights += present * depths * band_samples([(binding.input.bands, 1)]) * factor
         reached |= present
-        trials.add(interval, found)
-        acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
-        passes += [float(each.mean()) for each in scenes]
-        for known, one in zip(items, found, strict=True):
-            known |= {item.id: item for item in one.items}
+        trials.add(one.interval, found)
+        acquisitions += sum(float(each.reach.sum()) for each in found) / max(1, count)
+        passes += [float(depths.mean()) for depths in scenes]
+        for known, each in zip(items, found, strict=True):
+            known |= {item.id: item for item in each.items}
     readings = _readings(bindings, passes.tolist(), items, services)
     return Survey(
         depth=depth,

@@ -17,7 +17,7 @@ from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalRes
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
-from arpent.engine.processing.acquisitions import Acquisitions
+from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.inputs import Prepared, prepare
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.scatter import scatter_to_partition
@@ -48,22 +48,22 @@ class Computation:
     """The ports."""
 
 
-def evaluate_apart(
-    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions] | Exception, isolation: Isolation
+def evaluate_isolated(
+    computation: Computation, found: IntervalAcquisitions, isolation: Isolation
 ) -> Iterator[IntervalResult]:
-    """As `evaluate`, except that a feature which fails for an unforeseen reason fails alone, in this interval. If
-    `acquisitions` is an exception, the interval fails for all features."""
+    """As `evaluate`; a feature that fails for a reason nobody foresaw fails alone, in this interval. Where the
+    acquisitions could not be found, the interval fails for all."""
     count = len(computation.geometry.features)
-    if isinstance(acquisitions, Exception):
-        yield _failed_interval(interval, np.ones(count, bool), acquisitions)
+    if found.error is not None:
+        yield _failed_interval(found.interval, np.ones(count, bool), found.error)
         return
 
     def some(rows: NDArray[np.intp]) -> list[IntervalResult]:
         try:
             if len(rows) == count:
-                return list(evaluate(computation, interval, acquisitions))
+                return list(evaluate(computation, found))
             part = replace(computation, geometry=computation.geometry.take(rows))
-            results = evaluate(part, interval, [one.over(rows) for one in acquisitions])
+            results = evaluate(part, found.take(rows))
             return [scatter_to_partition(result, rows, count) for result in results]
         except Exception:
             computation.session.restart()  # who knows in which state it was left
@@ -71,8 +71,7 @@ def evaluate_apart(
 
     for rows, answer in isolation.run(np.arange(count), some):
         if isinstance(answer, Exception):
-            reached = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
-            yield _failed_interval(interval, reached & np.isin(np.arange(count), rows), answer)
+            yield _failed_interval(found.interval, found.present & np.isin(np.arange(count), rows), answer)
         else:
             yield from answer
 
@@ -82,33 +81,27 @@ def _failed_interval(interval: Interval, present: NDArray[np.bool_], error: Exce
     return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
 
 
-def evaluate(
-    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
-) -> Iterator[IntervalResult]:
-    """Results of one interval: one for SIMPLE, otherwise one per group of features that see the same scenes."""
-    geometry = computation.geometry
-    present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
-    for members in groups(computation.bindings, acquisitions, present):
+def evaluate(computation: Computation, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
+    """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
+    for members in groups(computation.bindings, found):
         rows = np.flatnonzero(members)
         alone = len(computation.bindings) == 1 and computation.bindings[0].input.mosaicking is Mosaicking.SIMPLE
         if alone or len(rows) == len(members):
-            yield _evaluate_group(computation, interval, members, acquisitions)
+            yield _evaluate_group(computation, found)
             continue
-        part = replace(computation, geometry=geometry.take(rows))
-        result = _evaluate_group(part, interval, np.ones(len(rows), bool), [one.over(rows) for one in acquisitions])
-        yield scatter_to_partition(result, rows, len(members))
+        part = replace(computation, geometry=computation.geometry.take(rows))
+        yield scatter_to_partition(_evaluate_group(part, found.take(rows)), rows, len(members))
 
 
-def groups(
-    bindings: Sequence[BandBinding], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
-) -> Iterator[NDArray[np.bool_]]:
-    """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
-    with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
+def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:
+    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
+    several sources those of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
-        for binding, one in zip(bindings, acquisitions, strict=True)
+        for binding, one in zip(bindings, found.inputs, strict=True)
         if len(bindings) > 1 or binding.input.mosaicking is not Mosaicking.SIMPLE
     ]
+    present = found.present
     group = np.zeros(len(present), np.intp)
     if scened:
         _, group = np.unique(np.packbits(np.concatenate(scened), axis=0).T, axis=0, return_inverse=True)
@@ -118,31 +111,27 @@ def groups(
             yield members
 
 
-def _evaluate_group(
-    computation: Computation, interval: Interval, present: NDArray[np.bool_], acquisitions: Sequence[Acquisitions]
-) -> IntervalResult:
+def _evaluate_group(computation: Computation, found: IntervalAcquisitions) -> IntervalResult:
     try:
-        prepared, answer = ask(computation, interval, acquisitions)
+        prepared, answer = run_script(computation, found)
     except ScriptError as error:
-        failures = dict.fromkeys(np.flatnonzero(present).tolist(), as_failure(error))
-        return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
+        failures = dict.fromkeys(np.flatnonzero(found.present).tolist(), as_failure(error))
+        return IntervalResult(interval=found.interval, present=found.present, outputs={}, failures=failures)
     with computation.services.stopwatch.stage(REDUCE):
-        return conclude(computation, interval, present, prepared, answer)
+        return summarise_answer(computation, found, prepared, answer)
 
 
-def ask(
-    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
-) -> tuple[Prepared, ScriptAnswer]:
-    """The pixels, and the script's answer for them. All features must see the same scenes. Raises ScriptError if
-    preProcessScenes or updateOutput fail; errors of evaluatePixel are in the answer."""
+def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[Prepared, ScriptAnswer]:
+    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
+    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
     stopwatch = computation.services.stopwatch
     with stopwatch.stage(READ):
         prepared = prepare(
             computation.bindings,
-            acquisitions,
+            found.inputs,
             computation.geometry,
             computation.session,
-            interval,
+            found.interval,
             computation.services,
         )
     if computation.services.allowance is not None:  # updateOutput may have made more bands
@@ -152,17 +141,13 @@ def ask(
         return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
 
 
-def conclude(
-    computation: Computation,
-    interval: Interval,
-    present: NDArray[np.bool_],
-    prepared: Prepared,
-    answer: ScriptAnswer,
+def summarise_answer(
+    computation: Computation, found: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer
 ) -> IntervalResult:
-    """Statistics of what the script returned; `present` (n,): whether the interval's items reach the feature."""
+    """What the script returned, as statistics."""
     return IntervalResult(
-        interval=interval,
-        present=present,
+        interval=found.interval,
+        present=found.present,
         outputs=_summaries(computation, prepared, answer),
         failures=_failures(computation.geometry, prepared, answer) | dict(prepared.failures),
         items=prepared.items,

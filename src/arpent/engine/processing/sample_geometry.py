@@ -40,7 +40,9 @@ class SampleGeometry:
         if key not in self._parts:
             if len(self._parts) >= MOST_PARTS:
                 self._parts.pop(next(iter(self._parts)))
-            self._parts[key] = sample_geometry(self.features.take(rows), self.grids.take(rows))
+            self._parts[key] = SampleGeometry(
+                features=self.features.take(rows), grids=self.grids.take(rows), samples=self.samples.take(rows)
+            )
         return self._parts[key]
 
     @cached_property

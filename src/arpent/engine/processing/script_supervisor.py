@@ -21,7 +21,7 @@ from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, Script
 Answer = TypeVar("Answer")
 
 OPENINGS = 3
-"""Tries to open a script. It opened in the analysis, so a failure means that its process was killed."""
+"""A script that was opened before opens: if not, its process was killed, and it is tried so many times."""
 PATIENCE = 4.0
 """One call may spend this many times the script's time limit on finding the features it cannot finish …"""
 LONGEST_PATIENCE = 8.0
@@ -110,10 +110,19 @@ class ScriptSupervisor:
     is used up, the rest of the call fails and says so. Features that failed once are run apart from then on.
     """
 
-    def __init__(self, runtime: ScriptRuntime, script: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        runtime: ScriptRuntime,
+        script: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        opened_before: bool = True,
+    ) -> None:
+        """`opened_before`: the script is known to open, from the job's analysis."""
         self._runtime = runtime
         self._script = script
         self._clock = clock
+        self._opened_before = opened_before
         self._stack = ExitStack()
         self._session: ScriptSession | None = None
         self._prelude: dict[str, Callable[[ScriptSession], object]] = {}
@@ -124,8 +133,7 @@ class ScriptSupervisor:
         self._width = 0
 
     def __enter__(self) -> ScriptSupervisor:
-        """Open the session. Raises ScriptError."""
-        self._opened()
+        """The session is opened when it is first needed."""
         return self
 
     def __exit__(
@@ -135,7 +143,7 @@ class ScriptSupervisor:
 
     @property
     def evalscript(self) -> Evalscript:
-        """What setup() declared."""
+        """What setup() declared. Raises ScriptError if the script cannot be opened."""
         return self._opened().evalscript
 
     def restart(self) -> None:
@@ -231,12 +239,15 @@ class ScriptSupervisor:
         return self._session
 
     def _open(self) -> ScriptSession:
-        for left in reversed(range(OPENINGS)):
+        for left in reversed(range(OPENINGS if self._opened_before else 1)):
             try:
-                return self._stack.enter_context(self._runtime.open(self._script))
+                session = self._stack.enter_context(self._runtime.open(self._script))
             except _FATAL:
                 if not left:
                     raise
+            else:
+                self._opened_before = True
+                return session
         raise AssertionError
 
     def _close(self) -> None:
