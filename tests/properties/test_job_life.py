@@ -15,7 +15,7 @@ from arpent.domain.errors import ActionNotAllowed, LeaseLost
 from arpent.domain.job import Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.analysis_task import Analyst
+from arpent.jobs.analysis_task import AnalysisTask
 from arpent.jobs.policy import Policy
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import advance, completion, due
@@ -46,7 +46,7 @@ class JobLife(RuleBasedStateMachine):
             parse=lambda job: make_request(),
             give_up=lambda lease, error: Outcome(done=0, failed=0),
         )
-        self.analyst = Analyst(self.jobs, self.work, functions=duties, policy=POLICY, now=self.clock)
+        self.analyst = AnalysisTask(self.jobs, self.work, functions=duties, policy=POLICY, now=self.clock)
         self.leases: list[Lease] = []
         self.status, self.action = "CREATED", "NONE"
         self.good: set[int] = set()

@@ -64,8 +64,11 @@ class Grids:
 
     @classmethod
     def over(cls, bounds: NDArray[np.float64], sampling: Resolution | Size) -> Grids:
-        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (sentinelhub.md 4.1).
-        Bounds (n, 4) that are no numbers give a grid of one sample per side, which means nothing."""
+        """Grids over these bounds (n, 4) by the calibrated rule: `max(1, round(extent / resolution))` samples per side,
+        rounded half away from zero (sentinelhub.md 4.1). Bounds that are not finite give a grid without meaning.
+
+        Example: bounds of 95 m x 20 m at a resolution of 10 m give 10 x 2 samples of 9.5 m x 10 m.
+        """
         if isinstance(sampling, Size):
             width = np.full(len(bounds), sampling.width, np.int64)
             height = np.full(len(bounds), sampling.height, np.int64)

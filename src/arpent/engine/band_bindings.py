@@ -61,10 +61,10 @@ def _binding(
     input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]
 ) -> BandBinding:
     source = _source(input_, ordinal, sources)
-    return feed_of(input_, source, collection_of(source, collections, sources.index(source)))
+    return bind_input(input_, source, collection_of(source, collections, sources.index(source)))
 
 
-def feed_of(input_: Input, source: Source, collection: Collection) -> BandBinding:
+def bind_input(input_: Input, source: Source, collection: Collection) -> BandBinding:
     """An input bound to one collection. Raises ScriptSetupError if the collection lacks a band or unit."""
     requests = tuple(
         _want(collection, band, unit)

@@ -19,7 +19,7 @@ from arpent.domain.location import Location
 from arpent.domain.ports.scripts import ScriptAnswer
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
-from arpent.engine.analysis.read_features import take_one
+from arpent.engine.analysis.read_features import load_feature
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.budget import check_grid
 from arpent.engine.geometry_checks import as_failures, check_geometries
@@ -62,7 +62,7 @@ def explain_feature(
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     if limits is not None and limits.allowance is not None:
         services = replace(services, allowance=replace(limits.allowance, kept=True))
-    return explain(request, take_one(request.features, feature, services), start, services)
+    return explain(request, load_feature(request.features, feature, services), start, services)
 
 
 def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:
@@ -100,7 +100,7 @@ def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[I
 
 
 def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
-    """The first interval with data, or the first of all if none has any."""
+    """The first interval with data, or the first of all if none has data."""
     first: IntervalAcquisitions | None = None
     for found in intervals_with_acquisitions(
         computation.bindings, intervals, computation.geometry, computation.services
@@ -163,7 +163,7 @@ def _told(
 
 
 def _without_numbers(features: Features, interval: Interval, failure: Failure) -> Explanation:
-    """A feature whose geometry cannot have numbers."""
+    """The Explanation of a feature whose geometry cannot have statistics."""
     result = PartitionResult(
         features=features, intervals=(), geometry_pixel_count=np.zeros(1, np.int64), failures={0: failure}
     )

@@ -35,8 +35,8 @@ are computed."""
 
 
 def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
-    """Row → (kind, message) of each feature that cannot have numbers; `grids` (n,): one of each feature, whatever its
-    geometry."""
+    """Row → (kind, message) of each feature that cannot have statistics; `grids` (n,): the grid of each feature,
+    whatever its geometry."""
     geometries = features.geometries
     absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
@@ -95,7 +95,7 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
 
 
 def usable_rows(features: Features, found: Mapping[int, object]) -> NDArray[np.intp]:
-    """Rows of the features in which `check_geometries` found nothing."""
+    """Rows of all features except those in which `check_geometries` found something."""
     keep = np.ones(len(features), bool)
     keep[list(found)] = False
     return np.flatnonzero(keep)

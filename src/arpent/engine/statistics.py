@@ -74,7 +74,8 @@ def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
 
 
 def _feature_and_grid(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
-    """The box gives the grid, the geometry the mask; each stands in for the other if it is missing."""
+    """The feature and its grid: the box gives the grid, the geometry the mask; each replaces the other if it is
+    missing."""
     geometry = bounds.geometry if bounds.geometry is not None else shapely.box(*(bounds.box or ()))
     box = np.array([bounds.box if bounds.box is not None else shapely.bounds(geometry)], np.float64)
     grids = Grids.over(box, request.sampling)

@@ -32,7 +32,7 @@ from arpent.jobs.worker_deaths import analysis_kills
 log = logging.getLogger(__name__)
 
 
-class Analyst:
+class AnalysisTask:
     """Performs analyses in threads beside the runner's loop."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""In flight: a piece of work that a runner has in hand, elsewhere or in a thread beside its loop."""
+"""In flight: a piece of work that a runner holds, elsewhere or in a thread beside its loop."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ Answer = TypeVar("Answer")
 
 
 class BackgroundCall(Generic[Answer]):
-    """One call in a thread of its own, with the interface of a Ticket. The thread is a daemon: a process that
-    ends does not wait for it, and its lease runs out."""
+    """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
 
     def __init__(self, call: Callable[[], Answer]) -> None:
         self._call = call
@@ -31,15 +30,15 @@ class BackgroundCall(Generic[Answer]):
         self._thread.start()
 
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether the call has ended, with or without an error."""
         return not self._thread.is_alive()
 
     def begun(self) -> bool:
-        """It always has."""
+        """Always True: the thread starts at once."""
         return True
 
     def result(self) -> Answer:
-        """What it returned, once it has; raises what it raised, as an Exception in any case."""
+        """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
         self._thread.join()
         if isinstance(self._error, Exception):
             raise self._error
@@ -48,7 +47,7 @@ class BackgroundCall(Generic[Answer]):
         return self._answer[0]
 
     def cancel(self) -> None:
-        """Nothing: a thread cannot be ended from outside; without its lease it changes nothing."""
+        """Does nothing: a thread cannot be ended from outside, and without its lease it changes nothing."""
 
     def _run(self) -> None:
         try:

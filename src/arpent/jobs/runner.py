@@ -26,7 +26,7 @@ from arpent.domain.job import Status
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
-from arpent.jobs.analysis_task import Analyst
+from arpent.jobs.analysis_task import AnalysisTask
 from arpent.jobs.in_flight import BackgroundCall, InFlight, raising
 from arpent.jobs.policy import Policy
 from arpent.jobs.request_cache import RequestCache
@@ -68,7 +68,7 @@ class Runner:
         self._policy = policy
         self._now = now
         self._pause = pause
-        self._analyst = Analyst(jobs, work, functions=functions, policy=policy, now=now)
+        self._analysis = AnalysisTask(jobs, work, functions=functions, policy=policy, now=now)
         self._requests = RequestCache(functions.parse)
         self._in_flight: list[InFlight] = []
         self._look_at = 0.0
@@ -359,7 +359,7 @@ class Runner:
     def _take(self, lease: Lease) -> None:
         ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
         if lease.partition is None:
-            ticket = BackgroundCall(lambda: self._analyst.perform(lease))
+            ticket = BackgroundCall(lambda: self._analysis.perform(lease))
         else:
             try:
                 with panics_as_errors():

@@ -13,7 +13,7 @@ from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.domain.request import Source
 from arpent.engine.analysis.script_dry_run import attempt
 from arpent.engine.analysis.trial_scenes import made_up_scenes
-from arpent.engine.band_bindings import feed_of
+from arpent.engine.band_bindings import bind_input
 from arpent.evalscript.lint import Gravity, Remark, lint, undefined
 from arpent.evalscript.names import suggestion
 from arpent.evalscript.scenes import source_keys
@@ -120,11 +120,11 @@ def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
 def _tried(
     session: ScriptSession, evalscript: Evalscript, chosen: Mapping[str, Collection | None]
 ) -> tuple[tuple[Remark, ...], tuple[str, ...]]:
-    feeds = [
-        feed_of(entry, Source(id=key, collection="trial"), _complete(entry, chosen[key]))
+    bindings = [
+        bind_input(entry, Source(id=key, collection="trial"), _complete(entry, chosen[key]))
         for key, entry in zip(source_keys(evalscript), evalscript.inputs, strict=True)
     ]
-    answer, before = attempt(session, feeds, made_up_scenes(feeds))
+    answer, before = attempt(session, bindings, made_up_scenes(bindings))
     thrown = dict.fromkeys([fault for _, fault in before] if answer is None else answer.failures.values())
     different = {str(error): error for error in thrown}.values()
     scened = any(entry.mosaicking is not Mosaicking.SIMPLE for entry in evalscript.inputs)

@@ -67,9 +67,9 @@ class Lease:
     vanished: int = 0
     """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
-    """Analysis: since when what it needs was not to be had; None: it was not missed yet."""
+    """For an analysis: since when something it needs is unavailable; None: nothing is missing."""
     request: Request | None = field(default=None, repr=False)
-    """The job's request, parsed, put in before the lease travels to a worker, which knows no database; may hold
+    """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
     secrets."""
     owner: str = ""
     """Client id of the job's owner; for a partition it is filled in together with `body`."""

@@ -21,7 +21,7 @@ from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
-from arpent.engine.analysis.read_features import take_in, with_own_keys
+from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.geometry_checks import check_geometries, usable_rows
@@ -33,6 +33,7 @@ from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
+from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")
 SURVEYED = 500
@@ -47,7 +48,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     services = guarded(services)
     script = script_of(request, services)
     bindings, told = _twice(lambda: _understood(script, request, services, limits))
-    features = take_in(request.features, services, limits)
+    features = load_features(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
     as_told, features = features, with_own_keys(job_id, request.output, features)
@@ -73,7 +74,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
         ),
     ]
     # Writing the report also shows early whether the bucket can be written at all.
-    services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings, told))
+    services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, told))
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
@@ -96,7 +97,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
 
 
 def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
-    """As `check_geometries`; a feature that breaks the check is one of them."""
+    """As `check_geometries`; a feature for which the check itself fails counts as unusable."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
         if len(rows) == len(features):

@@ -82,7 +82,7 @@ NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samp
 def survey(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> Survey:
-    """Look at every interval once. Raises CatalogUnavailable."""
+    """Search each interval once and summarise what is there for the sampled features. Raises CatalogUnavailable."""
     count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0

@@ -12,13 +12,13 @@ from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 
-def take_in(location: Location, services: Services, limits: Limits) -> Features:
+def load_features(location: Location, services: Services, limits: Limits) -> Features:
     """All features of the file, checked as a set. Raises FeaturesUnreadable, LimitExceeded, ReadingStopped or
     WorldError."""
     return _cleaned(services.features.features(location, limits.maximum_features))
 
 
-def take_one(location: Location, feature: int, services: Services) -> Features:
+def load_feature(location: Location, feature: int, services: Services) -> Features:
     """The feature with this primary key, as Features of length 1. Raises FeatureNotFound, FeaturesUnreadable or
     WorldError."""
     found = services.features.feature(location, feature)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import orjson
 import shapely
 
 from arpent.domain.boundary.text import REPLACEMENT
@@ -98,21 +97,6 @@ def outside(
             kind, message = "filtered-out", CLOUDY
         findings.append(_finding(sample, row, Verdict.WARNING, kind, message if complete else message + SAMPLED))
     return findings
-
-
-def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
-    """The report as JSON bytes; `hints` are remarks about the job as a whole."""
-    lines = [
-        {
-            "id": finding.feature,
-            "identifier": finding.identifier,
-            "verdict": finding.verdict,
-            "kind": finding.kind,
-            "message": finding.message,
-        }
-        for finding in findings
-    ]
-    return orjson.dumps({"findings": lines} | ({"hints": list(hints)} if hints else {}))
 
 
 def _finding(features: Features, row: int, verdict: Verdict, kind: str, message: str) -> Finding:

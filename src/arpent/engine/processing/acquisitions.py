@@ -39,7 +39,7 @@ class Acquisitions:
     """(items, n): whether the item reaches the feature."""
 
     def take(self, rows: NDArray[np.intp]) -> Acquisitions:
-        """The same for some of the features: items that reach none of them are gone."""
+        """The acquisitions for some of the features, without items that reach none of them."""
         reach = self.reach[:, rows]
         kept = np.flatnonzero(reach.any(axis=1))
         return replace(self, items=tuple(self.items[row] for row in kept), reach=reach[kept])
@@ -54,7 +54,7 @@ class IntervalAcquisitions:
     inputs: tuple[Acquisitions, ...]
     """Per input; none if there is an error."""
     error: Exception | None = None
-    """What went wrong in finding them, and nobody foresaw."""
+    """An unforeseen error of finding them."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -63,7 +63,7 @@ class IntervalAcquisitions:
         return present
 
     def take(self, rows: NDArray[np.intp]) -> IntervalAcquisitions:
-        """The same for some of the features."""
+        """The interval for some of the features."""
         return replace(self, inputs=tuple(one.take(rows) for one in self.inputs))
 
 
@@ -75,9 +75,9 @@ def intervals_with_acquisitions(
     *,
     prefetch: bool = False,
 ) -> Iterator[IntervalAcquisitions]:
-    """Each interval, with what each input of the script has in it: the one loop of estimate, processing, explanation
-    and synchronous request. `prefetch`: each one's images will be read; while they are, the next one is searched for,
-    and the reader fetches headers that it needs. Raises CatalogUnavailable."""
+    """Each interval with the acquisitions of each binding: the one loop of estimate, processing, explanation and
+    synchronous request. `prefetch`: while the caller works on one interval, the reader fetches headers for the next.
+    Raises CatalogUnavailable."""
     if not intervals:
         return
     services = replace(services, catalog=SearchPrefetch(catalog=services.catalog, end=intervals[-1].end))
@@ -125,7 +125,8 @@ def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
 
 
 def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services) -> Acquisitions:
-    """Search, put in order, filter by cloud cover. Raises CatalogUnavailable."""
+    """The input's acquisitions in the interval, filtered by cloud cover and in mosaicking order. Raises
+    CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
     candidates = arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
@@ -144,7 +145,7 @@ def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, 
 def count_filtered(
     filtered: Sequence[Filtered], found: IntervalAcquisitions, bindings: Sequence[BandBinding], geometry: SampleGeometry
 ) -> None:
-    """Note what the filters of each input left out in this interval, and how much they took."""
+    """Add to `filtered`, per input, what its filters exclude and let through in this interval."""
     for counts, acquisitions, binding in zip(filtered, found.inputs, bindings, strict=True):
         counts.taken += len(acquisitions.items)
         for item in acquisitions.candidates:
@@ -166,7 +167,8 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
 
 
 def passes_cloud_filter(item: Item, binding: BandBinding) -> bool:
-    """At most `maxCloudCoverage` percent, inclusive; an item that does not tell passes only if nothing is asked."""
+    """Whether its cloud cover is at most `maxCloudCoverage`. An item without cloud cover passes only if the request
+    sets no limit."""
     if binding.collection.cloud_cover is None or binding.source.max_cloud_coverage >= 100:
         return True
     return item.cloud_cover is not None and item.cloud_cover <= binding.source.max_cloud_coverage

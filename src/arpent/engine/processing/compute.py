@@ -40,10 +40,9 @@ def compute_on_grids(
 ) -> tuple[PartitionResult, ...]:
     """One result for the features that can have statistics, and one for those that cannot (either may be missing).
 
-    An image that is broken for good, or a script that does not come to an end, costs only the features and intervals
-    that need the one or cause the other; so does any error that nobody foresaw. Raises WorldError when the catalogue,
-    the store or a server of images fails: the partition may be tried again; EnvironmentFault where no feature can be
-    blamed.
+    An unreadable image or a script that does not end fails only the features and intervals concerned, and so does any
+    unforeseen error. Raises WorldError when the catalogue, the bucket or an image server fails, so that the partition
+    may be tried again; EnvironmentFault if no feature is to blame.
     """
     services, isolation = guarded(services), Isolation()
     results: list[PartitionResult] = []

@@ -18,7 +18,7 @@ PATIENCE = 3
 """Number of images of one server that may fail before no more are requested from it: each failure takes a minute."""
 
 
-class LastTry:
+class FinalAttemptReader:
     """An AssetReader that turns transient errors into final ones, so that they fail only the features that need the
     image."""
 

@@ -91,8 +91,8 @@ def _add(
 
 
 def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:
-    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
-    several sources those of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
+    """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
+    with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
         for binding, one in zip(bindings, found.inputs, strict=True)
@@ -109,8 +109,8 @@ def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iter
 
 
 def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[Prepared, ScriptAnswer]:
-    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
-    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
+    """The pixels, and the script's answer for them. All features must see the same scenes. Raises ScriptError if
+    preProcessScenes or updateOutput fail; errors of evaluatePixel are in the answer."""
     stopwatch = computation.services.stopwatch
     with stopwatch.stage(READ):
         prepared = prepare(

@@ -16,7 +16,7 @@ from arpent.domain.request import Request
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
-from arpent.engine.processing.final_attempt import LastTry
+from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
@@ -32,7 +32,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     Raises WorldError, always transient: the analysis has read this file, searched this catalogue and written to this
     bucket, so what fails now may work again.
     """
-    reader = LastTry(services.reader) if final else services.reader
+    reader = FinalAttemptReader(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:
         with reader.counting() as bytes_read:

@@ -21,7 +21,7 @@ from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, Script
 Answer = TypeVar("Answer")
 
 OPENINGS = 3
-"""A script that was opened before opens: if not, its process was killed, and it is tried so many times."""
+"""Tries to open a script that has opened before, so that a failure means that its process was killed."""
 PATIENCE = 4.0
 """One call may spend this many times the script's time limit on finding the features it cannot finish …"""
 LONGEST_PATIENCE = 8.0

@@ -63,7 +63,7 @@ class Slot(Thread):
             self._keep_ready()
             self._free(ticket)
         self.kill()
-        self._bury()
+        self._reap()
 
     def end(self) -> None:
         """Start no more workers; callable from any thread."""
@@ -96,10 +96,10 @@ class Slot(Thread):
             worker.give(parcel)
             ticket.settle(_told(opened(worker.answer(look)), self._limits))
         except EOFError as error:
-            raise WorkerDied(f"A worker process died ({self._bury()})") from error
+            raise WorkerDied(f"A worker process died ({self._reap()})") from error
         except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
             self.kill()
-            self._bury()
+            self._reap()
             raise
 
     def _hold(self, worker: Worker, began: float, seconds: float | None) -> None:
@@ -117,7 +117,7 @@ class Slot(Thread):
         worker, limit = self._worker, self._limits.memory_mib
         if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:
             self.kill()
-            self._bury()
+            self._reap()
         if self._ending or not self._kept_ready:
             return
 
@@ -136,7 +136,7 @@ class Slot(Thread):
                 self._worker = self._worker or Worker(self._prepare, self._limits.memory_mib)
                 self._worker.make_ready(look)
             except EOFError:
-                cause = self._bury()
+                cause = self._reap()
             except OSError as error:
                 raise EnvironmentFault(f"No worker process can be had: {error}") from error
             else:
@@ -145,9 +145,9 @@ class Slot(Thread):
             f"Worker processes end before they can begin ({cause}); the server's log has the details"
         )
 
-    def _bury(self) -> str:
+    def _reap(self) -> str:
         worker, self._worker = self._worker, None
-        return "" if worker is None else worker.bury()
+        return "" if worker is None else worker.reap()
 
 
 def _told(outcome: Any, limits: CallLimits) -> Any:

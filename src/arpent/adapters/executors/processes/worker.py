@@ -88,7 +88,7 @@ class Worker:
         with suppress(ValueError, AttributeError):  # it was buried meanwhile
             self._process.kill()
 
-    def bury(self) -> str:
+    def reap(self) -> str:
         """Kill the worker if it lives, reap it, and return the cause of its death in words."""
         self._link.close()
         self._process.join(DEATH_SECONDS)

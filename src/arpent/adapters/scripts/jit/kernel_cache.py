@@ -46,7 +46,7 @@ class Kernel:
         return tuple(0 if row is None else int(more[row - self.width].sum()) for row in self.missing)
 
 
-class Workshop:
+class KernelCache:
     """A cache of kernels. Thread-safe."""
 
     def __init__(self, least: int, checked: bool | None = None) -> None:

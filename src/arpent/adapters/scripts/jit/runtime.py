@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
-from arpent.adapters.scripts.jit.sampling_policy import Referee
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
+from arpent.adapters.scripts.jit.sampling_policy import SamplingPolicy
 from arpent.adapters.scripts.jit.session import CompiledSession
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 
@@ -24,8 +24,8 @@ class CompiledRuntime:
         """`least`: number of input values of a script and layout before compiling pays."""
         self._interpreters = interpreters
         self._least = least
-        self._workshop = Workshop(least)
-        self._referee = Referee()
+        self._kernels = KernelCache(least)
+        self._sampling = SamplingPolicy()
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (self._interpreters, self._least)
@@ -36,9 +36,9 @@ class CompiledRuntime:
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
-        declared = self._referee.declared(script)
-        session = CompiledSession(lambda: self._interpreters.open(script), self._workshop, self._referee, declared)
-        self._referee.remember(script, session.evalscript)
+        declared = self._sampling.declared(script)
+        session = CompiledSession(lambda: self._interpreters.open(script), self._kernels, self._sampling, declared)
+        self._sampling.remember(script, session.evalscript)
         try:
             yield session
         finally:

@@ -18,7 +18,7 @@ partition, and opening the interpreter takes as long as decoding some megabytes.
 _KEPT = 256
 
 
-class Referee:
+class SamplingPolicy:
     """What a process knows about its scripts. Thread-safe."""
 
     def __init__(self) -> None:

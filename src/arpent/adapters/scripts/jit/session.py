@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.adapters.scripts.jit.kernel_cache import Kernel, Workshop
-from arpent.adapters.scripts.jit.sampling_policy import Referee
+from arpent.adapters.scripts.jit.kernel_cache import Kernel, KernelCache
+from arpent.adapters.scripts.jit.sampling_policy import SamplingPolicy
 from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
@@ -31,15 +31,15 @@ class CompiledSession:
     def __init__(
         self,
         start: Callable[[], AbstractContextManager[ScriptSession]],
-        workshop: Workshop,
-        referee: Referee,
+        kernels: KernelCache,
+        sampling: SamplingPolicy,
         declared: Evalscript | None = None,
     ) -> None:
         """`start` opens the script in an interpreter; it may be called again. `declared`: what setup() returns, if
         known; the interpreter is then opened only when needed."""
         self._start = start
-        self._workshop = workshop
-        self._referee = referee
+        self._kernels = kernels
+        self._sampling = sampling
         self._stack = ExitStack()
         self._inner: ScriptSession | None = None
         self._evalscript = self._current = declared or self._interpreter().evalscript
@@ -75,7 +75,7 @@ class CompiledSession:
         columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
         layout = MemoryLayout(inputs=columns, width=self._current.width)
         count = arrays[0][0].shape[1]
-        kernel = self._workshop.kernel(self._current, layout, count) if self._trusting else None
+        kernel = self._kernels.kernel(self._current, layout, count) if self._trusting else None
         if kernel is None:
             return self._interpreter().evaluate(inputs, offsets, seconds)
         low, high = int(offsets[0]), int(offsets[-1])
@@ -94,7 +94,7 @@ class CompiledSession:
         """Whether the interpreter agrees on some samples; True without a check once it has checked enough of this
         layout."""
         if layout not in self._left:
-            self._left[layout] = self._referee.samples(self._current, layout)
+            self._left[layout] = self._sampling.samples(self._current, layout)
         left = self._left[layout]
         if left <= 0 or values.shape[1] == 0:
             return True
@@ -103,7 +103,7 @@ class CompiledSession:
         answer = self._interpreter().evaluate(part, np.array([0, len(chosen)]))
         if answer.failures or not same(answer.values, values[:, chosen]):
             _LOG.warning("a compiled evalscript disagreed with the interpreter; it is interpreted from now on")
-            self._workshop.distrust(self._current)
+            self._kernels.distrust(self._current)
             self._trusting = False
             return False
         self._left[layout] = left - len(chosen)

@@ -20,8 +20,8 @@ _OUT_OF_MEMORY = {-signal.SIGTRAP, -signal.SIGILL, -signal.SIGABRT, -signal.SIGK
 _OUT_OF_TIME = {-signal.SIGXCPU}
 
 
-class Dialogue:
-    """A dialogue with one interpreter. Any method may raise ScriptTimeout or ScriptOutOfMemory; afterwards the
+class InterpreterClient:
+    """Calls to one interpreter. Any method may raise ScriptTimeout or ScriptOutOfMemory; afterwards the
     interpreter is dead."""
 
     def __init__(

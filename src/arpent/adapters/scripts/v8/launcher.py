@@ -36,7 +36,7 @@ class ChildProcess:
     """Why the system-call filter could not be installed; None: it is active."""
 
 
-class Nursery:
+class Launcher:
     """One zygote, started when the first interpreter is needed. Thread-safe."""
 
     def __init__(self, memory_mib: int) -> None:

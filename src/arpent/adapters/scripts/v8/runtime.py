@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
-from arpent.adapters.scripts.v8.client import Dialogue
-from arpent.adapters.scripts.v8.launcher import ChildProcess, Nursery
+from arpent.adapters.scripts.v8.client import InterpreterClient
+from arpent.adapters.scripts.v8.launcher import ChildProcess, Launcher
 from arpent.adapters.scripts.v8.session import V8Session
 from arpent.domain.errors import SandboxUnavailable
 from arpent.domain.ports.scripts import ScriptSession
@@ -46,7 +46,7 @@ class V8Runtime:
         self._memory_mib = memory_mib
         self._require_mask = require_mask
         self._unfiltered = unfiltered
-        self._nursery = Nursery(memory_mib)
+        self._launcher = Launcher(memory_mib)
         self._warned = False
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -64,30 +64,30 @@ class V8Runtime:
 
     def close(self) -> None:
         """End all interpreters. The runtime can still be used: it starts again."""
-        self._nursery.close()
+        self._launcher.close()
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
         """As in ScriptRuntime. Raises SandboxUnavailable if there is no system-call filter and `unfiltered` is
         not set."""
-        dialogue = Dialogue(self._filtered(), self._nursery.end, self._seconds, self._memory_mib)
+        client = InterpreterClient(self._filtered(), self._launcher.end, self._seconds, self._memory_mib)
         try:
-            yield V8Session(dialogue, script.lstrip("\ufeff"), require_mask=self._require_mask)
+            yield V8Session(client, script.lstrip("\ufeff"), require_mask=self._require_mask)
         finally:
-            dialogue.close()
+            client.close()
 
     def about(self) -> Sandbox:
         """The sandbox that a script would run in. Raises SandboxUnavailable as `open` does."""
         child = self._filtered()
-        self._nursery.end(child)
+        self._launcher.end(child)
         return Sandbox(engine=child.engine, obstacle=child.obstacle)
 
     def _filtered(self) -> ChildProcess:
         """An interpreter behind the filter, or without one if the operator allows it."""
-        child = self._nursery.start()
+        child = self._launcher.start()
         if child.obstacle is not None:
             if not self._unfiltered:
-                self._nursery.end(child)
+                self._launcher.end(child)
                 raise SandboxUnavailable(_REFUSED.format(child.obstacle))
             if not self._warned:
                 self._warned = True

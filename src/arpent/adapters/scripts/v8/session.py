@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent import __version__
-from arpent.adapters.scripts.v8.client import Dialogue
+from arpent.adapters.scripts.v8.client import InterpreterClient
 from arpent.adapters.scripts.v8.shared_memory import Arena, arrays_of, columns_of
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Mosaicking
@@ -30,11 +30,11 @@ _HARNESSES = 32
 class V8Session:
     """A ScriptSession over V8. The runtime owns and ends its interpreter."""
 
-    def __init__(self, dialogue: Dialogue, source: str, *, require_mask: bool) -> None:
+    def __init__(self, client: InterpreterClient, source: str, *, require_mask: bool) -> None:
         check_version(source)
-        self._dialogue = dialogue
+        self._client = client
         self._log: list[str] = []
-        functions = self._listed(dialogue.load(source), "functions")
+        functions = self._listed(client.load(source), "functions")
         self._functions = frozenset(str(name) for name in functions)
         check_defined("setup", self._functions, source)
         answer = self._set_up(source)
@@ -110,7 +110,7 @@ class V8Session:
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
     ) -> ScriptAnswer:
-        self._dialogue.start_clock(seconds)
+        self._client.start_clock(seconds)
         evalscript = self._current
         mosaickings = [entry.mosaicking for entry in evalscript.inputs]
         arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, mosaickings, strict=True)]
@@ -149,7 +149,7 @@ class V8Session:
         if self._arena is None or self._arena.size < size:
             self._arena = Arena(size)
             self._harnesses.clear()
-            self._dialogue.action("arena", {"size": size}, self._arena.descriptor)
+            self._client.action("arena", {"size": size}, self._arena.descriptor)
             self._arena.forget_descriptor()
         capacity = capacity_of(layout, self._arena.size)
         if capacity == 0:
@@ -162,7 +162,7 @@ class V8Session:
             if len(self._harnesses) >= _HARNESSES:
                 self._harnesses.clear()
             number = len(self._harnesses)
-            self._dialogue.action("attach", {"harness": harness(evalscript, layout), "number": number})
+            self._client.action("attach", {"harness": harness(evalscript, layout), "number": number})
             self._harnesses[key] = number
         return self._harnesses[key]
 
@@ -182,12 +182,12 @@ class V8Session:
             into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
             out = self._arena.pieces_out(layout, high - low)
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
-            answer = self._value(self._dialogue.action("run", question), ScriptExecutionError)
+            answer = self._value(self._client.action("run", question), ScriptExecutionError)
             values[:, low:high] = self._arena.values(layout, high - low)
             thrown: tuple[str, str] | None = None
             for fault in self._listed(answer, "run"):
                 position, thrown = self._fault(fault, len(segments), thrown)
-                error = known.setdefault(thrown, self._dialogue.error(ScriptExecutionError, *thrown))
+                error = known.setdefault(thrown, self._client.error(ScriptExecutionError, *thrown))
                 failures[int(segments[position])] = error
         return failures
 
@@ -204,12 +204,12 @@ class V8Session:
 
     def _ask(self, function: str, question: object = None, kind: type[ScriptError] = ScriptExecutionError) -> object:
         text = None if question is None else json.dumps(question)
-        answer = self._dialogue.action("call", {"function": function, "question": text})
+        answer = self._client.action("call", {"function": function, "question": text})
         return self._value(answer, kind)
 
     def _value(self, answer: Mapping[str, object], kind: type[ScriptError]) -> object:
         self._log += [str(line)[:1000] for line in self._listed(answer.get("log"), "log")]
-        return self._dialogue.value(answer, kind)
+        return self._client.value(answer, kind)
 
     def _listed(self, value: object, what: str) -> list[object]:
         if isinstance(value, list):
