@@ -29,7 +29,7 @@ OUTPUT_BYTES = 16
 """Bytes per sample and band that the script returns: a double, and what the statistics make of it."""
 PLAIN_BANDS = 3
 """Bands in and out of the script by which samples are counted where a setting speaks of samples."""
-MOST_SAMPLES = 2**31 - 1
+MOST_AT_ONCE = 2**31 - 1
 """Samples are numbered by int32."""
 KEPT_BYTES = 8
 """Additional bytes of both, if what the script saw and returned is kept for an explanation."""
@@ -101,11 +101,11 @@ def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], sce
     `services.samples_at_once` of one scene with PLAIN_BANDS bands. A synchronous request was checked before: it is not
     cut."""
     if services.allowance is not None:
-        return MOST_SAMPLES
+        return MOST_AT_ONCE
     bands = [len(one.requests) for one in bindings]
     plain = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
     each = _sample_bytes(evalscript, bands, [scenes] * len(bands), 0)
-    return max(1, min(MOST_SAMPLES, services.samples_at_once * plain // each))
+    return max(1, min(MOST_AT_ONCE, services.samples_at_once * plain // each))
 
 
 def _sample_bytes(evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], kept: int) -> int:
