@@ -41,7 +41,7 @@ class Computation:
     calculations: Calculations
     """What to report."""
     services: Services
-    """The ports."""
+    """Ports for images, catalogue and buckets."""
 
 
 def add_isolated(
