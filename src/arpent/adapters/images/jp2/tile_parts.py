@@ -243,8 +243,8 @@ class TileParts:
     # ---- all tiles, by the chain
 
     def _walk(self) -> None:
-        """Note every part up to the first invalid one, or one that reaches beyond the file. Raises ValueError where there
-        are too many."""
+        """Note every part up to the first that is invalid or reaches beyond the file. Raises ValueError where there are
+        too many."""
         found: dict[int, list[Part]] = {}
         position, piece, start, steps, parts = self._first, b"", self._first, 0, 0
         length = HEAD  # of the next piece: short parts are read in passing
