@@ -145,6 +145,7 @@ def _services(serialised: str) -> Services:
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
+        samples_at_once=settings.pixel_budget,
     )
 
 

@@ -52,6 +52,8 @@ class Services:
     """Times the stages; each partition has its own."""
     allowance: Allowance | None = None
     """Limits of the current request if it is answered synchronously; None: no limit but the machine's."""
+    samples_at_once: int = 4_000_000
+    """Maximum number of samples of a partition that are in memory at once; see `engine.budget`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

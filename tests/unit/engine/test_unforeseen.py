@@ -168,14 +168,14 @@ def test_in_one_interval_it_fails_in_that_only(
 ) -> None:
     whole, _ = run(services, script)
     days = [entry["interval"]["from"] for entry in json.loads(whole[VICTIM])["response"]["data"]]
-    sound = interval.evaluate
+    sound = interval.run_script
 
     def broken(computation: Any, acquired: Any) -> Any:
         if VICTIM in computation.geometry.features.ids and f"{acquired.interval.start:%Y-%m-%d}" == days[1][:10]:
             raise error
-        yield from sound(computation, acquired)
+        return sound(computation, acquired)
 
-    monkeypatch.setattr(interval, "evaluate", broken)
+    monkeypatch.setattr(interval, "run_script", broken)
     found, outcome = run(services, script)
     check_only(found, whole, VICTIM)
     entries, expected = (json.loads(text[VICTIM])["response"]["data"] for text in (found, whole))
