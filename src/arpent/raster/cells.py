@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -93,27 +94,19 @@ class Cells:
 
     def within(self, run: Run, samples: Samples) -> Samples:
         """Those of the samples, found in the windows of the run for each of all n features, that lie in its cells."""
-        numbers = self._numbers(samples)
-        inside = (numbers >= run.first) & (numbers <= run.last)
-        if inside.all():
-            return samples
-        kept = np.append(0, np.cumsum(inside))
-        return Samples(offsets=kept[samples.offsets], columns=samples.columns[inside], rows=samples.rows[inside])
-
-    def _numbers(self, samples: Samples) -> NDArray[np.int64]:
-        """(N,): number of each sample's cell, never one that its feature is not known to meet."""
-        columns, rows = to_pixels(self._transform, self._reprojection.coordinates(samples))
-        owner = np.repeat(np.arange(len(self._grids)), samples.counts)
-        down = self._places(0, rows, owner)
-        return down * self._across + self._places(1, columns, owner)
-
-    def _places(self, axis: int, pixels: NDArray[np.float64], owner: NDArray[np.intp]) -> NDArray[np.int64]:
-        """(N,): row or column of each sample's cell."""
-        with np.errstate(invalid="ignore"):
-            places = np.nan_to_num(np.floor(pixels / self._size[axis]) - self._origin[axis], posinf=0.0, neginf=0.0)
-        first, last = self._first[axis][owner], self._last[axis][owner]
-        clipped: NDArray[np.int64] = np.clip(places, first, last).astype(np.int64)
-        return clipped
+        first, last = self._first, self._last
+        wanted = (run.first, run.last, self._across, self._origin[0], self._origin[1], self._size[0], self._size[1])
+        ranges = (samples.offsets, first[0], last[0], first[1], last[1])
+        chosen = (np.zeros_like(samples.offsets), np.empty_like(samples.columns), np.empty_like(samples.rows))
+        if self._reprojection.identity and self._transform.b == self._transform.d == 0.0:
+            origin = (self._transform.c, self._transform.a, self._transform.f, self._transform.e)
+            grids = (self._grids.bounds, self._grids.width, self._grids.height)
+            _choose_straight(samples.columns, samples.rows, grids, origin, ranges, wanted, chosen)
+        else:
+            pixels = to_pixels(self._transform, self._reprojection.coordinates(samples))
+            _choose(samples.columns, samples.rows, pixels, ranges, wanted, chosen)
+        offsets, columns, rows = chosen
+        return Samples(offsets=offsets, columns=columns[: offsets[-1]], rows=rows[: offsets[-1]])
 
     def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.float64]]:
         """Number of the cell, feature and share of its samples, of every cell that a feature may meet."""
@@ -156,3 +149,53 @@ class Cells:
 def _side(block: int) -> int:
     """Pixels of a cell whose blocks have so many."""
     return block * -(-SMALLEST // block)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _place(pixel: float, origin: float, size: float, first: int, last: int) -> int:
+    """Row or column of the cell of a pixel, never one that the sample's feature is not known to meet."""
+    place = np.floor(pixel / size) - origin
+    if not place > first:  # NaN, too
+        return first
+    return last if place > last else int(place)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _choose(columns, rows, pixels, ranges, wanted, chosen):  # type: ignore[no-untyped-def]
+    """Copy the samples that lie in the `wanted` cells to `chosen` (offsets, columns, rows). `pixels`: column and row of
+    each in the image; `ranges`: offsets of the features, and the first and last row and column of their cells."""
+    offsets, first_rows, last_rows, first_columns, last_columns = ranges
+    first, last, across, top, left, high, wide = wanted
+    total = 0
+    for feature in range(len(offsets) - 1):
+        for n in range(offsets[feature], offsets[feature + 1]):
+            row = _place(pixels[1][n], top, high, first_rows[feature], last_rows[feature])
+            column = _place(pixels[0][n], left, wide, first_columns[feature], last_columns[feature])
+            if first <= row * across + column <= last:
+                chosen[1][total], chosen[2][total] = columns[n], rows[n]
+                total += 1
+        chosen[0][feature + 1] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _choose_straight(columns, rows, grids, origin, ranges, wanted, chosen):  # type: ignore[no-untyped-def]
+    """The same for grids that lie straight on the image: a row of samples has one row of pixels."""
+    offsets, first_rows, last_rows, first_columns, last_columns = ranges
+    first, last, across, top, left, high, wide = wanted
+    bounds, width, height = grids
+    total = 0
+    for feature in range(len(offsets) - 1):
+        step_x = (bounds[feature, 2] - bounds[feature, 0]) / width[feature]
+        step_y = (bounds[feature, 3] - bounds[feature, 1]) / height[feature]
+        before, row = -1, 0
+        for n in range(offsets[feature], offsets[feature + 1]):
+            if rows[n] != before:
+                before = rows[n]
+                pixel = (bounds[feature, 3] - (before + 0.5) * step_y - origin[2]) / origin[3]
+                row = _place(pixel, top, high, first_rows[feature], last_rows[feature])
+            pixel = (bounds[feature, 0] + (columns[n] + 0.5) * step_x - origin[0]) / origin[1]
+            column = _place(pixel, left, wide, first_columns[feature], last_columns[feature])
+            if first <= row * across + column <= last:
+                chosen[1][total], chosen[2][total] = columns[n], rows[n]
+                total += 1
+        chosen[0][feature + 1] = total

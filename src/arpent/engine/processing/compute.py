@@ -27,6 +27,10 @@ from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.processing_units import processing_units
 from arpent.engine.services import Services
 
+CHUNKS = 4
+"""Samples that do not fit into memory at once are cut this much finer than they had to be: smaller arrays stay in the
+processor's caches, and the memory of one serves the next."""
+
 
 def compute(request: Request, features: Features, script: str, services: Services) -> tuple[PartitionResult, ...]:
     """All numbers of a partition's features, each on the grid over its own bounds; as `compute_on_grids`."""
@@ -153,7 +157,7 @@ def _cut(
         yield Chunk(rows=np.arange(len(features)), geometry=sample_geometry(features, grids))
     else:
         raster = raster_of_blocks(bindings, found, features, grids, services.reader)
-        yield from chunks(features, grids, raster, limit)
+        yield from chunks(features, grids, raster, max(1, limit // CHUNKS))
 
 
 def _result(
