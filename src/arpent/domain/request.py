@@ -11,7 +11,7 @@ from pyproj import CRS
 from arpent.domain.calculation import Calculations
 from arpent.domain.grid import Resolution, Size
 from arpent.domain.interval import Interval, LastInterval, Period, split
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile, Location
 
 
 class MosaickingOrder(StrEnum):
@@ -70,7 +70,7 @@ class Bounds:
 class Request:
     """A statistical request, batch (features and output are locations) or synchronous (bounds, no output)."""
 
-    features: Location | Bounds
+    features: FeatureFile | Bounds
     """Where the polygons are."""
     sources: tuple[Source, ...]
     """At least one."""
@@ -88,6 +88,8 @@ class Request:
     """What to report."""
     output: Location | None
     """A prefix, or a template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None when synchronous."""
+    shown: str = ""
+    """The body's JSON text without its secrets, for the metadata of what is written."""
 
     @property
     def intervals(self) -> tuple[Interval, ...]:

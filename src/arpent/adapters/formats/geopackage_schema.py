@@ -32,8 +32,10 @@ GENERATED = frozenset({2, 3})
 WAY_OUT = "Write the features into a table, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
 
 
-def check_tables(path: Path) -> None:
-    """Raises FeaturesUnreadable, naming it, if the GeoPackage's own tables or a feature table are not plain: virtual
+def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identifier"})) -> None:
+    """`wanted`: columns that will be read beside the geometries, in lower case; None: all.
+
+    Raises FeaturesUnreadable, naming it, if the GeoPackage's own tables or a feature table are not plain: virtual
     tables, columns that are computed, views but those that select rows of one table, with others joined by their
     primary key."""
     try:
@@ -47,7 +49,7 @@ def check_tables(path: Path) -> None:
                 if kind == "view":
                     _check_view(database, layer, kinds)
                 elif kind:
-                    _check_table(database, layer, frozenset({geometry.lower(), "identifier"}), text)
+                    _check_table(database, layer, None if wanted is None else wanted | {geometry.lower()}, text)
     except sqlite3.Error as error:
         if "interrupted" in str(error):
             reason = f"looking at its tables takes longer than {SECONDS:g} s"

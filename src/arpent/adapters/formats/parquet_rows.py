@@ -20,7 +20,7 @@ Row = Mapping[str, object]
 
 def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
     """One table with the columns of docs/numbers.md, by id, interval, output and band. Percentiles: whatever any row
-    has. `items` and `geometry` are null: files do not tell them."""
+    has. `items` is null: files do not tell it."""
     parts = [pa.Table.from_pylist(list(rows), schema(_ranks(rows))) for rows in batches]
     every = sorted({float(name[1:]) for part in parts for name in part.column_names if _is_percentile(name)})
     layout = schema(tuple(every))

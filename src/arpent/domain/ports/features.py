@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Protocol
 
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile, Location
 
 
 class FeatureSource(Protocol):
     """Files of features. Reading one is bounded in time, memory, bytes and rows.
     Raises FeaturesUnreadable, LimitExceeded, ReadingStopped, and what ObjectStore raises."""
 
-    def features(self, location: Location, most: int | None = None) -> Features:
+    def features(self, file: FeatureFile, most: int | None = None) -> Features:
         """All features, of which there is at least one; more than `most` are FeaturesUnreadable."""
 
-    def feature(self, location: Location, feature: int) -> Features | None:
-        """The one feature whose primary key this is, None if there is none; the others are not looked at."""
+    def feature(self, file: FeatureFile, feature: int) -> Features | None:
+        """The one feature whose primary key is this, None if there is none; the others are not looked at."""
+
+    def copy(self, file: FeatureFile, target: Location, about: str) -> None:
+        """Write the features into the target as GeoParquet 1.1: `id`, `identifier`, the file's columns that were asked
+        for, `geometry` and `bbox`. `about`: JSON that is kept in the file's metadata under `arpent`."""

@@ -28,6 +28,7 @@ from arpent.engine.geometry_checks import unusable, usable_rows
 from arpent.engine.guards import guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
+from arpent.engine.origin import origin
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
@@ -73,6 +74,10 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     ]
     # Writing the report also shows early whether the bucket can be written at all.
     services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings, told))
+
+    if services.table is not None:
+        place = own(request.output, job_id, "features/features.parquet")
+        services.features.copy(request.features, place, origin(job_id, request))
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)

@@ -7,21 +7,21 @@ from dataclasses import replace
 from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound
 from arpent.domain.feature import Features
-from arpent.domain.location import ID, Location
+from arpent.domain.location import ID, FeatureFile, Location
 from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 
-def take_in(location: Location, services: Services, limits: Limits) -> Features:
-    """All features of the GeoPackage. Raises FeaturesUnreadable, ReadingStopped or WorldError."""
-    return _cleaned(services.features.features(location, limits.maximum_features))
+def take_in(file: FeatureFile, services: Services, limits: Limits) -> Features:
+    """All features of the file. Raises FeaturesUnreadable, ReadingStopped or WorldError."""
+    return _cleaned(services.features.features(file, limits.maximum_features))
 
 
-def take_one(location: Location, feature: int, services: Services) -> Features:
-    """One feature of the GeoPackage. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
-    found = services.features.feature(location, feature)
+def take_one(file: FeatureFile, feature: int, services: Services) -> Features:
+    """One feature of the file. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
+    found = services.features.feature(file, feature)
     if found is None:
-        raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
+        raise FeatureNotFound(f"The file {file.url} has no feature {feature}")
     return _cleaned(found)
 
 

@@ -14,6 +14,7 @@ from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.request import Request
 from arpent.domain.result import ErrorType, Failure, PartitionResult
+from arpent.engine.origin import origin
 from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.final_attempt import LastTry
@@ -126,7 +127,7 @@ def _write_table(
         place = own(request.output, job_id, f"parquet/part-{partition.number:06d}-{turn}.parquet")
         if before is None or place.key in before or any(wanted.any() for _, wanted in chosen):
             with services.stopwatch.stage(RENDER):
-                table = services.table(chosen, request.calculations)
+                table = services.table(chosen, request.calculations, origin(job_id, request))
             services.objects.write(place, table)
 
 
