@@ -41,6 +41,7 @@ def own_name(column: str, taken: tuple[str, ...] = OWN) -> str:
 def write_copy(opened: Opened, file: FeatureFile, target: Path, about: str) -> None:
     """All rows. Text that is not UTF-8 is repaired; a geometry that cannot be read is null."""
     identifier = IDENTIFIER if file.identifier is None else file.identifier
+    told = IDENTIFIER if identifier == IDENTIFIER else None  # that column is there already
     columns = [name for name in opened.columns if file.columns is None or name in file.columns]
     kinds: set[str] = set()
     whole: list[NDArray[np.float64]] = []
@@ -52,7 +53,7 @@ def write_copy(opened: Opened, file: FeatureFile, target: Path, about: str) -> N
                 {
                     "id": pa.array(ids),
                     IDENTIFIER: pa.array(texts_of(rows, identifier), pa.string()),
-                    **{own_name(name): _clean(rows.column(name)) for name in columns if name != IDENTIFIER},
+                    **{own_name(name): _clean(rows.column(name)) for name in columns if name != told},
                     "geometry": pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()),
                     "bbox": boxes(geometries),
                 }
