@@ -192,13 +192,12 @@ def workers(folder: Path, size: str, count: int) -> dict[str, float]:
     from benchmarks import ours
 
     features, dates = layer(folder, size, "sparse", UTM)
-    text = ours.body(features, dates)
-    job = ours.prepare(folder, text, parallelism=2)
+    job = ours.prepare(folder, ours.body(features, dates), parallelism=2)
     chosen = ours.settings(folder).model_copy(update={"executor": f"processes:{count}"})
     executor = wiring.executor_of(chosen)
     work = partial(worker.process_lease, chosen)
     leases = [
-        Lease(job_id=f"workers-{count}", token=str(part.number), partition=part, attempt=1, body=text)
+        Lease(job_id=f"workers-{count}", token=str(part.number), partition=part, attempt=1, request=job.request)
         for part in job.partitions
     ]
     times = []

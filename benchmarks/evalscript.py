@@ -223,7 +223,7 @@ def measure(case: Case, session: ScriptSession, compiled: ScriptSession) -> None
     given, offsets = scaled(case), np.linspace(0, count, 201).astype(np.int64)
     out = np.empty((2, count))
     case.hand(out)
-    inside = processor_of(session._dialogue._newborn.process)  # type: ignore[attr-defined]
+    inside = processor_of(session._client._newborn.process)  # type: ignore[attr-defined]
     first = timed(lambda: session.evaluate([given], offsets), inside)
     np.testing.assert_array_equal(session.evaluate([given], offsets).values, out)
     np.testing.assert_array_equal(compiled.evaluate([given], offsets).values, out)

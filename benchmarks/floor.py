@@ -17,7 +17,7 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.request import Request, Resampling
-from arpent.engine.analysis.read_features import take_in
+from arpent.engine.analysis.read_features import load_features
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
 from benchmarks.clock import Taken, best, take
@@ -43,7 +43,7 @@ class Piece:
 
 def needed(request: Request, world: Services, catalog: Path, dates: int, first: int = 0) -> list[Piece]:
     """Blocks with a sample of any feature, image by image, in the order of the file."""
-    features = take_in(request.features, world, Limits())
+    features = load_features(request.features, world, Limits())
     # In portions: the samples of a full tile at once would take more memory than arpent itself ever does.
     portions = [features.take(rows) for rows in np.array_split(np.arange(len(features)), len(features) // 20_000 + 1)]
     reader = CogReader()

@@ -9,7 +9,7 @@ from typing import Literal
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -26,7 +26,7 @@ class _Json(logging.Formatter):
 
 
 class _Text(logging.Formatter):
-    """Time, level, job, message."""
+    """Lines of time, level, job and message."""
 
     def format(self, record: logging.LogRecord) -> str:
         job = f" [{job}]" if (job := getattr(record, "job", None)) else ""
@@ -35,7 +35,7 @@ class _Text(logging.Formatter):
 
 
 def configure(form: Literal["text", "json"]) -> None:
-    """Send everything from INFO up to standard error."""
+    """Write log lines of level INFO and above to standard error, as text or JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

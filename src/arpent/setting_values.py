@@ -1,4 +1,4 @@
-"""Values of settings: what one of them may be, beyond its type. Each raises ValueError with the reason."""
+"""Values of settings: checks beyond their type. Each function raises ValueError with the reason."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from arpent.network.policy import is_web_address
 from arpent.wire.secrets import is_placeholder
 
 SHORTEST_KEY = 32
-"""Bytes of a key that signs tokens."""
+"""Minimum length in bytes of a key that signs tokens."""
 
 
 def address(text: str) -> str:
-    """A STAC API, or a folder or file; other schemes would be taken for folders."""
+    """URL of a STAC API, or a folder or file; other schemes would be taken for folders."""
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in ("http", "https", "file"):
         raise ValueError(f"nothing reads {scheme}://")
@@ -26,7 +26,7 @@ def address(text: str) -> str:
 
 
 def job_database(url: str) -> str:
-    """Only the scheme is looked at; the driver reads the rest."""
+    """URL of the job database. Only its scheme is checked; the driver reads the rest."""
     scheme, separator, rest = url.partition("://")
     kind = scheme.partition("+")[0]
     if not separator:
@@ -45,7 +45,7 @@ def job_database(url: str) -> str:
 
 
 def long_key(secret: SecretStr) -> SecretStr:
-    """Long enough, and no placeholder."""
+    """A key that is long enough and not a placeholder."""
     value = secret.get_secret_value()
     if len(value.encode()) < SHORTEST_KEY:
         raise ValueError("it is too short")
@@ -55,7 +55,7 @@ def long_key(secret: SecretStr) -> SecretStr:
 
 
 def listed(value: object) -> object:
-    """A variable holds a list as text: its entries between commas, or JSON."""
+    """A list given as text, which variables hold: entries separated by commas, or JSON."""
     if not isinstance(value, str):
         return value
     found = parsed(value)
@@ -63,7 +63,7 @@ def listed(value: object) -> object:
 
 
 def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
-    """Refuses an entry of a list that does not fit."""
+    """A validator that refuses a list with an entry that does not fit; `words`: what fits, for the message."""
 
     def check(entry: str) -> str:
         if not fits(entry):
@@ -74,7 +74,7 @@ def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
 
 
 def parsed(text: str) -> object:
-    """JSON, or the text as it is."""
+    """The text as JSON, or else the text itself."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,5 +1,5 @@
-"""Settings: one frozen value, from `ARPENT_*` variables and a TOML file; what neither knows, and values that make no
-sense, are refused by name."""
+"""Settings: one frozen value from `ARPENT_*` variables and a TOML file. Unknown names and invalid values are refused by
+name."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
 """Variable that names the TOML file."""
 FILE = "arpent.toml"
-"""The TOML file if no other is named; it need not be there."""
+"""The TOML file if none is named; it may be missing."""
 TRACEBACK = "ARPENT_TRACEBACK"
-"""Variable that shows where an error came from, see `guard`."""
+"""Variable that makes commands print tracebacks, see `guard`."""
 HELPERS = ("ARPENT_TEST_", "ARPENT_BENCH_")
-"""Variables of the tests and benchmarks: no settings of ours, and left alone."""
+"""Variables of tests and benchmarks, which are not settings and are ignored."""
 POD = "KUBERNETES_SERVICE_HOST"
-"""There in every pod of Kubernetes, beside variables named after the services of its namespace: after `arpent`, too."""
+"""Set in every pod of Kubernetes, beside variables named after services, which may begin with ARPENT_ too."""
 LARGEST_BUDGET = 2**31 - 1
-"""Samples are numbered by 32 bits."""
+"""Upper limit of pixel budgets: samples are numbered by 32 bits."""
 
 Place = tuple[str, ...]
-"""Where a setting stands: `("port",)`, `("policy", "attempts")`, `("catalogs", "dem")`."""
+"""Path of a setting: `("port",)`, `("policy", "attempts")`, `("catalogs", "dem")`."""
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -48,16 +48,16 @@ Address = Annotated[Text, AfterValidator(address)]
 
 
 class Settings(BaseModel):
-    """Everything an operator may set; `load` reads it. A `description` says what is allowed where the type does not."""
+    """All settings; `load` reads them. A `description` says what is allowed where the type does not."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database_url: Annotated[Text, AfterValidator(job_database)] = Field(
         "sqlite:///arpent.db", description="sqlite:///file or postgresql://user:password@host/name"
     )
-    """Where jobs live: sqlite:///file or postgresql://user:password@host/name."""
+    """Database of the jobs: sqlite:///file or postgresql://user:password@host/name."""
     buckets: Path | None = Field(None, description="a folder")
-    """A folder that stands for S3: s3://name/key is folder/name/key. Unset: real S3, honouring AWS_*."""
+    """Folder in place of S3: s3://name/key is folder/name/key. Unset: real S3, with the AWS_* variables."""
     catalog: Address | None = Field(None, description="the URL of a STAC API, earth-search, or a folder or file")
     """A STAC API URL, `earth-search`, or a folder or file of STAC items."""
     catalogs: dict[str, Address] = Field(default_factory=dict, description='catalogues by collection: {"dem": "./dem"}')
@@ -65,9 +65,10 @@ class Settings(BaseModel):
     bucket_grants: dict[str, Grants] = Field(
         default_factory=dict, description='buckets by client: {"ID": ["fields", "results/ID"], "*": ["shared"]}'
     )
-    """What clients may use without keys of their own: client id → buckets and prefixes; without any, all of them."""
+    """What clients may use without keys of their own: client id → buckets and prefixes. Empty: every client may use
+    everything."""
     collections: Path | None = Field(None, description="a folder")
-    """A folder of further collection TOML files; they win over the built-in ones."""
+    """Folder of further collection TOML files; they replace built-in ones of the same id."""
     reachable: Hosts = Field(
         (), description="hosts and folders between commas: images.local, 10.0.0.5:9000, /data/imagery"
     )
@@ -83,59 +84,59 @@ class Settings(BaseModel):
     )
     """processes, processes:N, inline (in this process, for debugging) or dask://host:port."""
     insecure_transport: bool = False
-    """Hand out tokens over plain http beyond this machine, too."""
+    """Give out tokens over plain http beyond this machine, too."""
     trust_forwarded: bool = False
-    """A proxy in front ends TLS; believe the X-Forwarded-Proto, -Host and -Prefix that it sets."""
+    """A proxy in front terminates TLS; trust the X-Forwarded-Proto, -Host and -Prefix that it sets."""
     public_metrics: bool = False
     """Show /metrics beyond this machine, too."""
     token_seconds: int = Field(3600, ge=1)
-    """How long a token is good."""
+    """Lifetime of a token in seconds."""
     secret_key: Annotated[SecretStr, AfterValidator(long_key)] | None = Field(
         None, description=f"at least {SHORTEST_KEY} bytes"
     )
-    """Signs tokens and encrypts stored credentials; unset: made once and kept in the database."""
+    """Signs tokens and encrypts stored credentials. Unset: created once and kept in the database."""
     script_seconds: float = Field(60.0, gt=0, le=86_400)
-    """Longest one call of an evalscript may take."""
+    """Time limit of one call of an evalscript, in seconds."""
     script_memory: int = Field(512, ge=16, le=1 << 20)
-    """Mebibytes an evalscript's heap may grow to."""
+    """Maximum heap of an evalscript, in mebibytes."""
     compile_scripts: bool = True
     """Run the numeric part of evalscripts as machine code, checked against the interpreter."""
     unfiltered_scripts: bool = False
     """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
     pixel_budget: int = Field(4_000_000, ge=1, le=LARGEST_BUDGET)
-    """Samples a partition may hold; bounds the memory of a worker."""
+    """Maximum number of samples of a partition; bounds the memory of a worker."""
     synchronous_workers: int = Field(2, ge=1, le=1024)
-    """Processes that one client's synchronous and explain requests may take at once; there is one more than that."""
+    """Processes that one client's synchronous and explain requests may use at once; there is one process more."""
     synchronous_seconds: float = Field(120.0, gt=0, le=86_400)
-    """Longest that a synchronous or explain request may compute; and longest that it may wait for its turn."""
+    """Time limit in seconds of a synchronous or explain request, and of its wait for a free process."""
     synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
-    """Mebibytes that such a process may have."""
+    """Memory limit of such a process, in mebibytes."""
     synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
-    """Samples that such a request may hold, over all scenes of an interval: 2500 x 2500 in one scene."""
+    """Maximum number of samples of such a request, over all scenes of an interval: 2500 x 2500 in one scene."""
     synchronous_queue: int = Field(16, ge=1, le=100_000)
-    """Synchronous and explain requests of one client that may wait."""
+    """Maximum number of waiting synchronous and explain requests of one client."""
     features_seconds: float = Field(600.0, gt=0, le=86_400)
-    """Longest that reading a GeoPackage may take."""
+    """Time limit of reading a GeoPackage, in seconds."""
     features_memory: int = Field(4096, ge=512, le=1 << 20)
-    """Mebibytes that the process which reads a GeoPackage may have."""
+    """Memory limit of the process that reads a GeoPackage, in mebibytes."""
     features_bytes: int = Field(2_000_000_000, ge=1, le=1 << 50)
-    """Bytes of a GeoPackage, at most."""
+    """Maximum size of a GeoPackage, in bytes."""
     features_rows: int = Field(5_000_000, ge=1, le=LARGEST_BUDGET)
-    """Features of a GeoPackage, at most; policy.maximum_features may be less."""
+    """Maximum number of features of a GeoPackage; policy.maximum_features may be lower."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     lenient_histograms: bool = False
-    """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses."""
+    """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
     log_format: Literal["text", "json"] = "text"
-    """How log lines look."""
+    """Format of log lines."""
     policy: Policy = Policy()
     """Limits of a job's life, see docs/settings.md."""
 
 
 TABLES = ("policy", "catalogs", "bucket_grants")
-"""Settings that hold further ones; those of `catalogs` and `bucket_grants` have any name."""
+"""Settings that hold further ones; entries of `catalogs` and `bucket_grants` may have any name."""
 KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
-"""JSON schema's word for a type → ours."""
+"""Type in JSON schema → word for messages."""
 _SCHEMA = Settings.model_json_schema()
 _LINK = re.compile(r"\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")
@@ -143,20 +144,20 @@ _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """What was found for one setting."""
+    """The value found for one setting."""
 
     name: str
-    """What whoever wrote it calls it: the variable, or the key and its file."""
+    """The name that the user knows: the variable, or the key and its file."""
     value: Any
-    """As it was written."""
+    """The value as written."""
 
 
 _Found = dict[Place, _Entry]
 
 
 def load(**given: object) -> Settings:
-    """Settings of this process: `given` beats the environment, which beats the file. Raises InvalidSetting, naming
-    everything that is wrong."""
+    """The settings of this process. `given` takes precedence over the environment, which takes precedence over the
+    file. Raises InvalidSetting, naming everything that is wrong."""
     faults: list[str] = []
     options: _Found = {
         (name,): _Entry(name=f"--{name}", value=given[name]) for name in given if given[name] is not None
@@ -173,7 +174,7 @@ def load(**given: object) -> Settings:
 
 
 def variables() -> dict[str, object]:
-    """Every variable that is read → its default."""
+    """All variables that are read → their defaults."""
     defaults: dict[str, object] = {CONFIG: FILE, TRACEBACK: False}
     for name, field in Settings.model_fields.items():
         if name != "policy":
@@ -199,7 +200,8 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
 
 
 def _is_not_ours(name: str, value: str, environment: Mapping[str, str]) -> bool:
-    """What names the file, what the tests read, and what Kubernetes tells every pod of a service `arpent…`."""
+    """Whether the variable is not a setting: it names the file, belongs to the tests, or is set by Kubernetes for a
+    service `arpent…`."""
     linked = _LINK.fullmatch(name) is not None or (name.endswith("_PORT") and "://" in value)
     return (linked and POD in environment) or name in (CONFIG, TRACEBACK) or name.startswith(HELPERS)
 
@@ -246,7 +248,7 @@ def _of_toml(content: Mapping[str, Any], path: Path, faults: list[str]) -> _Foun
 
 
 def _table(place: Place, name: str, table: object, faults: list[str], where: str = "") -> _Found:
-    """The settings within one that holds further ones."""
+    """The settings inside one that holds further ones."""
     if not isinstance(table, dict):
         faults.append(f"{name} is {_shown(place, table)}, but must be {_allowed(place)}")
         return {}
@@ -276,12 +278,12 @@ def _is_known(place: Place) -> bool:
 
 
 def _keys() -> list[str]:
-    """Every key of a file, those of tables with a dot."""
+    """All keys of a file; those in tables with a dot."""
     return [*Settings.model_fields, *(f"policy.{one.name}" for one in fields(Policy))]
 
 
 def _meant(name: str, known: Mapping[str, object] | list[str]) -> str:
-    """`; did you mean …?` if something known is spelt alike, or ends alike."""
+    """`; did you mean …?` if a known name is similar or has the same ending."""
     spelt = {_spelt(one): one for one in known}
     wrong = _spelt(name)
     near = get_close_matches(wrong, spelt, 1, 0.8) or [one for one in spelt if one.endswith(f"_{wrong}")]
@@ -290,12 +292,12 @@ def _meant(name: str, known: Mapping[str, object] | list[str]) -> str:
 
 
 def _spelt(name: str) -> str:
-    """To compare by: `policy.attempts` and ARPENT_POLICY__ATTEMPTS are one."""
+    """The name for comparisons: `policy.attempts` and ARPENT_POLICY__ATTEMPTS are equal."""
     return re.sub(r"\W|__", "_", name).upper().removeprefix(PREFIX)
 
 
 def _schema(place: Place) -> dict[str, Any]:
-    """The JSON schema of a setting, and of what it may be beside not set; {} for none."""
+    """The JSON schema of a setting, without the null of an optional one; {} if there is none."""
     if place[0] == "catalogs" and len(place) == 2:
         place = ("catalog",)
     if place[0] == "bucket_grants":
@@ -306,7 +308,7 @@ def _schema(place: Place) -> dict[str, Any]:
 
 
 def _allowed(place: Place) -> str:
-    """What a setting may be, in words."""
+    """The allowed values of a setting, in words."""
     if place == ("policy",):
         return "a table of limits"
     schema = _schema(place)
@@ -321,7 +323,7 @@ def _allowed(place: Place) -> str:
 
 
 def _is_misplaced_boolean(place: Place, value: object) -> bool:
-    """pydantic takes true for 1."""
+    """Whether a boolean is given for another type: pydantic would accept true for 1."""
     return isinstance(value, bool) and _schema(place).get("type") != "boolean"
 
 
@@ -338,7 +340,7 @@ def _fault(place: Place, entry: _Entry, reason: str = "") -> str:
 
 
 def _shown(place: Place, value: object) -> str:
-    """A value as written, without the passwords in it, and not too long."""
+    """A value as written, without passwords and shortened."""
     if place == ("secret_key",):
         return "a secret (not shown)"
     text = _PASSWORD.sub(r"\1***@", json.dumps(value, ensure_ascii=False, default=str))

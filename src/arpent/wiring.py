@@ -1,4 +1,5 @@
-"""Composition root: reads Settings, names every adapter, builds the app, the runner and what workers do."""
+"""Wiring: the composition root. It reads Settings, chooses every adapter, and builds the app, the runner and what
+workers do."""
 
 from __future__ import annotations
 
@@ -78,20 +79,22 @@ from arpent.worker import (
 log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 2.0
-"""How often a runner writes down what it did: so much is not counted if it is killed."""
+"""Seconds between two times that a runner stores its metrics; a runner that is killed loses at most these."""
 SWEEP_SECONDS = 60.0
-"""How often ended jobs lose their secrets, and old ones go."""
+"""Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
 MOST_READINGS = 256
-"""Readings of one client that may wait; the runner bounds its analyses, an analysis the headers it asks for."""
+"""Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
+requests."""
 HEADERS = "headers of images"
 HEADER_SECONDS = 30.0
-"""Longest that the header of an image may take that only GDAL reads."""
+"""Time limit for the header of an image that only GDAL can read."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
-"""How a Dask cluster is named, and how it is reached."""
+"""Scheme of a Dask cluster's address in settings → scheme of its real address."""
 
 
 def database(settings: Settings) -> Engine:
-    """An engine on a database that has this version's tables; makes them. Raises InvalidSetting, WorldError."""
+    """An engine for a database with this version's tables, which are created if necessary. Raises InvalidSetting,
+    WorldError."""
     engine = make_engine(settings.database_url)
     with _named(settings):
         migrate(engine)
@@ -99,8 +102,8 @@ def database(settings: Settings) -> Engine:
 
 
 def job_reader(settings: Settings) -> SqlJobStore:
-    """The jobs of a database that is there, to be looked at: nothing is made or changed. Raises InvalidSetting if there
-    is none, or not with this version's tables."""
+    """The jobs of an existing database, read-only. Raises InvalidSetting if there is none, or its tables are of another
+    version."""
     engine = make_engine(settings.database_url, reader=True)
     with _named(settings):
         check_schema(engine)
@@ -110,7 +113,7 @@ def job_reader(settings: Settings) -> SqlJobStore:
 
 @contextmanager
 def _named(settings: Settings) -> Iterator[None]:
-    """What the database refuses, with the setting that leads to it."""
+    """Add the setting's name to errors of the database."""
     try:
         yield
     except WorldError as error:
@@ -119,12 +122,13 @@ def _named(settings: Settings) -> Iterator[None]:
 
 
 def clients(engine: Engine) -> SqlClientStore:
-    """OAuth2 clients."""
+    """The store of OAuth2 clients."""
     return SqlClientStore(engine)
 
 
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
-    """The HTTP API; it computes in the processes of the bulkhead (its own, if none is given), which ends with it."""
+    """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
+    end."""
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
@@ -149,7 +153,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
 
 
 def bulkhead_of(settings: Settings) -> ProcessBulkhead:
-    """Processes for what the server must survive."""
+    """The processes for calls that the server must survive."""
     return ProcessBulkhead(
         settings.synchronous_workers,
         CallLimits(seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory),
@@ -159,7 +163,7 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
 
 
 def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
-    """What the server has done there."""
+    """The calls that the server runs in the bulkhead's processes."""
     theirs = for_workers(settings)
     return ProcessCalls(
         statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
@@ -173,7 +177,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
-    """What the routes and `arpent run` call."""
+    """The job service that the routes and `arpent run` call."""
     known = collections(settings)
 
     def check(owner: str, request: Request) -> None:
@@ -184,7 +188,8 @@ def service(settings: Settings, engine: Engine) -> JobService:
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
-    """Several clients and no grants: each can read and replace what the others keep where the server opens."""
+    """Log a warning if there are several clients and no grants: each can then read and replace the others' objects
+    wherever the server has access."""
     if not (settings.bucket_grants or has_client_folders(settings)) and clients(engine).count() > 1:
         log.warning(
             "There are several clients and no bucket grants: each of them can read and replace what others keep in "
@@ -193,18 +198,18 @@ def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
-    """Jobs, their bodies encrypted."""
+    """The store of jobs, with encrypted bodies."""
     return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
 
 
 def metrics(engine: Engine) -> str:
-    """What all runners of this database did, and the jobs there are, for Prometheus."""
+    """Counters of all runners of this database and its jobs, in Prometheus' text format."""
     counters = SqlCounters(engine)
     return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
 
 
 def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
-    """Claims work and feeds the executor; what it did is added to the tally."""
+    """A runner on this database; what it does is added to `run_metrics`."""
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
     reading = feature_processes(settings)
@@ -222,6 +227,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     functions = WorkFunctions(
         analyse=analyse_job,
         process=partial(process_lease, for_workers(settings)),
+        parse=lambda job: parse_batch(job.body, job.owner),
         give_up=lambda lease, error: give_up_lease(
             jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings)
         ),
@@ -234,7 +240,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
 
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
-    """Processes that read GeoPackages for the analyses of a runner, started when they are needed."""
+    """The processes that read GeoPackages for a runner's analyses, started when needed."""
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
@@ -247,14 +253,15 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
 def features_apart(
     settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
 ) -> FeatureSource:
-    """GeoPackages of this client's store, read there as long as they are wanted."""
+    """A source of features that reads GeoPackages of this client's store in the processes `reading`, as long as they
+    are wanted."""
     return ApartFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
     )
 
 
 def is_wanted(jobs: JobStore, job_id: str) -> bool:
-    """Whether somebody still waits for the job's analysis."""
+    """Whether the job's analysis is still wanted: its user has not stopped it."""
     try:
         job = jobs.get(job_id)
     except JobNotFound:
@@ -265,7 +272,7 @@ def is_wanted(jobs: JobStore, job_id: str) -> bool:
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
-    """Run a runner until `stop`."""
+    """Run a runner until `stop` is set."""
     configure(settings.log_format)
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
@@ -280,7 +287,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
-    """What a runner does now and then beside its work."""
+    """The periodic tasks of a runner."""
     retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
@@ -304,7 +311,7 @@ def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) 
 
 
 def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
-    """Move the tally into the database; what cannot be written is kept for the next time."""
+    """Move the collected metrics to the database; what cannot be stored is kept for the next time."""
     amounts = run_metrics.take()
     try:
         if amounts:
@@ -317,8 +324,8 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
 
 
 def executor_of(settings: Settings) -> Executor:
-    """`inline`, `processes`, `processes:N`, `dask://host:port`, `dask+tls://host:port`. Raises InvalidSetting where
-    Dask is not installed, WorldError if no cluster answers."""
+    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
+    InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
     prepare = partial(configure, settings.log_format)
     if kind == "inline":
@@ -329,8 +336,8 @@ def executor_of(settings: Settings) -> Executor:
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
-    """A Dask cluster; its library is an extra. A worker that is silent for as long as a lease lasts loses its work,
-    as a runner would. Raises InvalidSetting where the library is not installed."""
+    """An executor on a Dask cluster. A worker that is silent for the length of a lease loses its work, as a runner
+    would. Raises InvalidSetting if the library, an extra, is not installed."""
     try:
         from arpent.adapters.executors.dask.executor import DaskExecutor
     except ImportError:
@@ -342,7 +349,7 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
 
 
 def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
-    """What the operator allows."""
+    """The limits that the settings define."""
     return Limits(
         pixel_budget=settings.pixel_budget,
         parallelism=parallelism,
@@ -352,19 +359,20 @@ def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
 
 
 def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
-    """A job's analysis."""
+    """Analyse a job."""
     return analyse(job.id, parse_batch(job.body, job.owner), services, allowed)
 
 
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
-    """Write why a partition has no numbers."""
+    """Write the error for every feature of the leased partition."""
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
-    return give_up(lease.job_id, parse_batch(job.body, job.owner), lease.partition, reason, services)
+    request = lease.request or parse_batch(job.body, job.owner)
+    return give_up(lease.job_id, request, lease.partition, reason, services)
 
 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
-    """What creating a job checks beyond the shape of the body. Raises InvalidRequest."""
+    """Check a new job beyond the form of its body. Raises InvalidRequest."""
     check_collections(request, known.get)
 
 
@@ -374,5 +382,5 @@ def server_key(settings: Settings, engine: Engine) -> bytes:
 
 
 def now() -> datetime:
-    """The clock."""
+    """The current time, aware, UTC."""
     return datetime.now(UTC)

@@ -1,5 +1,5 @@
-"""Worker: what a process needs that computes partitions or a server's calls, and no more: it loads no web server and no
-database, which would take a second and a hundred megabytes of each."""
+"""Worker: what a process needs to compute partitions or a server's calls. It loads no web server and no database, which
+would cost a second and a hundred megabytes per process."""
 
 from __future__ import annotations
 
@@ -43,47 +43,47 @@ from arpent.wire.request.parse import check_collections, parse_batch, parse_stat
 from arpent.wire.secrets import without_forgotten
 
 RUNNER_NICENESS = 3
-"""How much a runner beside a server gives way to it while it analyses; its workers do so still more."""
+"""Niceness of a runner beside a server while it analyses; its workers have a higher one."""
 
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "GOOGLE_BASE_URL")
-"""Variables that name stores. Their library panics at an address that cannot be read."""
+"""Variables that name stores. Their library panics at an address that it cannot parse."""
 OWN = {
     "AWS_REGION": MACHINE_REGION, "AWS_DEFAULT_REGION": MACHINE_REGION, "AWS_ACCESS_KEY_ID": ACCESS_KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
 }  # fmt: skip
-"""Variables that become part of addresses and headers, and how they must be written."""
+"""Variables that become part of addresses and headers, with their allowed form."""
 LOCAL = "local"
-"""The operator's own command line, as a client; no client of the server has such an id."""
+"""Client id of the operator's own command line; no client of the server has this id."""
 ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
-"""Variable that names the file of this machine's account."""
+"""Variable that names the service account's file of this machine."""
 
 
 def process_lease(settings: Settings, lease: Lease) -> Outcome:
-    """What a worker does with a partition; it reaches images and buckets, but no database."""
+    """Process the leased partition; needs images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
+    assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
     services = services_for(lease.owner, settings)
-    return process(lease.job_id, parse_batch(lease.body, lease.owner), lease.partition, services, final=final)
+    return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
 
 def prepare_calls(settings: Settings) -> None:
-    """Have ready what the first call would wait for; and give way as workers of partitions do, which are children of a
-    runner that gives way itself: neither has the machine before the other."""
+    """Load what a first call would wait for, and lower this process's priority as workers of partitions do, which are
+    children of a runner with low priority: neither gets more of the machine."""
     os.nice(RUNNER_NICENESS)
     configure(settings.log_format)
     services_of(settings)
 
 
 def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
-    """The synchronous API: the answer's JSON, its processing units, and hints. Raises CallerError, ScriptError or
-    WorldError."""
+    """Answer a synchronous request: (JSON, processing units, hints). Raises CallerError, ScriptError or WorldError."""
     request, services = parse_statistical(body.whole()), services_of(settings)
     check_collections(request, services.collections.get)
     return statistics(request, services, synchronous_limits(settings))
 
 
 def check_batch(settings: Settings, client: str, body: SentBody) -> str:
-    """The JSON text of a batch request of a client with which nothing is wrong. Raises InvalidRequest."""
+    """The JSON text of a client's batch request, after checking it. Raises InvalidRequest."""
     text = body.whole()
     request = parse_batch(text, client)
     check_collections(request, collections(settings).get)
@@ -92,8 +92,9 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
 
 
 def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, bool]) -> bytes:
-    """Why a feature has the numbers it has; `wish`: body and owner of the job, id of the feature, start of the interval
-    (None: the first with data), and whether to draw. JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    """The explanation of a feature's numbers as JSON or PNG; `wish`: body and owner of the job, id of the
+    feature, start of the interval (None: the first with data), whether to draw. Raises CallerError, ScriptError
+    or WorldError."""
     body, owner, feature, start, draw = wish
     request = parse_batch(without_forgotten(body), owner)
     found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
@@ -105,7 +106,7 @@ def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, 
 
 
 def synchronous_limits(settings: Settings) -> Limits:
-    """What the operator allows to requests that are answered at once."""
+    """The limits of synchronous requests that the settings define."""
     return Limits(
         lenient_histograms=settings.lenient_histograms,
         allowance=Allowance(samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory),
@@ -113,12 +114,12 @@ def synchronous_limits(settings: Settings) -> Limits:
 
 
 def for_workers(settings: Settings) -> Settings:
-    """What workers need to know; the database's password and the server's key stay here."""
+    """The settings for workers, without the database's password and the server's key."""
     return settings.model_copy(update={"database_url": "", "secret_key": None})
 
 
 def services_of(settings: Settings) -> Services:
-    """One per process and settings; images' headers and interpreters are kept."""
+    """The services, one per process and settings; image headers and interpreters are kept."""
     return _services(settings.model_dump_json(exclude={"database_url", "secret_key"}))
 
 
@@ -140,7 +141,7 @@ def _services(serialised: str) -> Services:
 
 
 def services_for(client: str, settings: Settings) -> Services:
-    """The same, with the buckets that this client may use."""
+    """The services with the buckets that this client may use."""
     services = services_of(settings)
     store = objects(settings, client) if has_client_folders(settings) else services.objects
     granted = GrantedObjects(store=store, grants=grants(client, settings))
@@ -148,18 +149,19 @@ def services_for(client: str, settings: Settings) -> Services:
 
 
 def has_client_folders(settings: Settings) -> bool:
-    """Whether each client has a folder of buckets of its own."""
+    """Whether each client has a bucket folder of its own."""
     return settings.buckets is not None and CLIENT_ID in str(settings.buckets)
 
 
 def grants(client: str, settings: Settings) -> BucketGrants:
-    """What a client may use; the operator's own command line may use all."""
+    """The grants of a client; the operator's own command line may use everything."""
     allowed = {} if client == LOCAL else settings.bucket_grants
     return grants_of(allowed, client, folder=settings.buckets is not None)
 
 
 def egress_policy(settings: Settings) -> EgressPolicy:
-    """Where items may lead: to what the settings and the machine's variables name, and to public hosts."""
+    """Where items may lead: to hosts and folders that the settings and the machine's variables name, and to public
+    hosts."""
     catalogs = [address for address in (settings.catalog, *settings.catalogs.values()) if address]
     paths = [path for path in map(catalog_path, catalogs) if path is not None]
     return policy_of(
@@ -173,7 +175,7 @@ def egress_policy(settings: Settings) -> EgressPolicy:
 
 
 def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
-    """Files of features in a store, for a process that may die."""
+    """A source of the store's files of features, for a process that may die."""
     return DirectFeatures(
         objects=store,
         read=read_file,
@@ -185,13 +187,13 @@ def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
 
 
 def script_runtime(settings: Settings) -> ScriptRuntime:
-    """Interpreters, with a compiler before them unless the operator wants none."""
+    """The runtime for evalscripts: interpreters, with a compiler unless the settings disable it."""
     plain = interpreters(settings)
     return CompiledRuntime(plain) if settings.compile_scripts else plain
 
 
 def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
-    """Interpreters as the operator limits them; `require_mask`: refuse scripts that statistics would refuse."""
+    """Interpreters with the limits of the settings; `require_mask`: refuse scripts without a dataMask output."""
     return V8Runtime(
         seconds=settings.script_seconds,
         memory_mib=settings.script_memory,
@@ -201,7 +203,7 @@ def interpreters(settings: Settings, *, require_mask: bool = True) -> V8Runtime:
 
 
 def objects(settings: Settings, client: str = LOCAL) -> ObjectStore:
-    """A folder, or real buckets."""
+    """The store of buckets: a folder, or real buckets."""
     if settings.buckets is None:
         return CloudObjects()
     return FolderObjects(Path(client_folder(str(settings.buckets), client)))
@@ -213,8 +215,8 @@ def collections(settings: Settings) -> Mapping[str, Collection]:
 
 
 def check_places(settings: Settings) -> None:
-    """Refuse folders and files that are not there, and addresses of stores that are none. To be asked where a person
-    starts something, and not later, when a disk that is away may come back. Raises InvalidSetting."""
+    """Check that folders and files exist and addresses of stores are valid. Only called when a person starts something,
+    because a disk that is away later may come back. Raises InvalidSetting."""
     for variable in STORES:
         if (address := os.environ.get(variable)) and not is_web_address(address):
             raise InvalidSetting(f"{variable} is {address!r:.80}, but must be like https://host or http://host:9000")

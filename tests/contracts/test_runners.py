@@ -13,7 +13,7 @@ from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.work_functions import WorkFunctions
-from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
+from tests.support.jobs import Clock, all_done, cut, make_job, make_request, processing_job
 from tests.support.stores import Stores
 
 PATIENCE_SECONDS = 60
@@ -30,6 +30,7 @@ def test_runners_share_jobs(stores: Stores) -> None:
     duties = WorkFunctions(
         analyse=lambda job: Analysis(partitions=iter(cut(40, 2))),
         process=all_done,
+        parse=lambda job: make_request(),
         give_up=lambda lease, error: Outcome(done=0, failed=2),
         finished=finished,
     )
@@ -66,6 +67,7 @@ def test_a_hundred_jobs_take_turns(stores: Stores, clock: Clock) -> None:
     duties = WorkFunctions(
         analyse=lambda job: Analysis(partitions=iter(())),
         process=process,
+        parse=lambda job: make_request(),
         give_up=lambda lease, error: Outcome(done=0, failed=1),
     )
     Runner(jobs, work, InlineExecutor(), duties, Policy(), pause=0.01).run_until_idle()

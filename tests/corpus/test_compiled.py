@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.errors import ScriptError
 from tests.corpus.test_scripts import FOLDER, SCRIPTS
@@ -20,12 +20,12 @@ from tests.support.referee import judge
 
 
 @pytest.fixture(scope="module")
-def both() -> Iterator[tuple[V8Runtime, Workshop]]:
+def both() -> Iterator[tuple[V8Runtime, KernelCache]]:
     with V8Runtime(20, 256, require_mask=False) as runtime:
-        yield runtime, Workshop(0)
+        yield runtime, KernelCache(0)
 
 
-def reason(both: tuple[V8Runtime, Workshop], path: Path) -> str | None:
+def reason(both: tuple[V8Runtime, KernelCache], path: Path) -> str | None:
     """Why a script is not compiled; None: it is, and agrees, for plausible samples and for odd ones."""
     try:
         for odd in (False, True):
@@ -40,13 +40,13 @@ def reason(both: tuple[V8Runtime, Workshop], path: Path) -> str | None:
 
 @pytest.mark.skipif(FOLDER is None, reason="needs evalscripts of others: set ARPENT_TEST_CORPUS to a folder of *.js")
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_same_bits(both: tuple[V8Runtime, Workshop], path: Path) -> None:
+def test_same_bits(both: tuple[V8Runtime, KernelCache], path: Path) -> None:
     reason(both, path)
 
 
 def main(folder: str) -> None:
     with V8Runtime(20, 256, require_mask=False) as runtime:
-        both = runtime, Workshop(0)
+        both = runtime, KernelCache(0)
         reasons = Counter(reason(both, path) for path in sorted(Path(folder).glob("*.js")))
     for why, number in reasons.most_common():
         print(f"{number:5}  {why or 'compiled'}")

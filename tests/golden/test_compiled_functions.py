@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.golden.test_functions import WORKED_OUT, expression_of
 from tests.support.published import cases
@@ -21,14 +21,14 @@ INTERPRETED = ("log", "pow")
 
 
 @pytest.fixture(scope="module")
-def both() -> Iterator[tuple[V8Runtime, Workshop]]:
+def both() -> Iterator[tuple[V8Runtime, KernelCache]]:
     with V8Runtime(20, 128, require_mask=False) as runtime:
-        yield runtime, Workshop(0)
+        yield runtime, KernelCache(0)
 
 
 @pytest.mark.parametrize("unknown", [False, True], ids=["as it is", "of a sample"])
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_same_bits(both: tuple[V8Runtime, Workshop], expression: str, unknown: bool) -> None:
+def test_same_bits(both: tuple[V8Runtime, KernelCache], expression: str, unknown: bool) -> None:
     text = LAST_NUMBER.sub("s.a", expression, count=1) if unknown else expression
     body = f"const r = {text}; return typeof r === 'object' && !Array.isArray(r) ? Object.values(r).slice(0, 3) : r"
     setup = "function setup() { return { input: ['a'], output: { bands: 3 } } }"

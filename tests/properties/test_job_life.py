@@ -15,12 +15,12 @@ from arpent.domain.errors import ActionNotAllowed, LeaseLost
 from arpent.domain.job import Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.analysis_task import Analyst
+from arpent.jobs.analysis_task import AnalysisTask
 from arpent.jobs.policy import Policy
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import advance, completion, due
 from arpent.jobs.work_functions import WorkFunctions
-from tests.support.jobs import Clock, cut, failure, make_job
+from tests.support.jobs import Clock, cut, failure, make_job, make_request
 from tests.support.stores import Stores, in_database, in_memory
 
 FEATURES, SIZE = 7, 3
@@ -43,9 +43,10 @@ class JobLife(RuleBasedStateMachine):
         duties = WorkFunctions(
             analyse=lambda job: Analysis(partitions=cut(FEATURES, SIZE)),
             process=lambda lease: Outcome(done=0, failed=0),
+            parse=lambda job: make_request(),
             give_up=lambda lease, error: Outcome(done=0, failed=0),
         )
-        self.analyst = Analyst(self.jobs, self.work, functions=duties, policy=POLICY, now=self.clock)
+        self.analyst = AnalysisTask(self.jobs, self.work, functions=duties, policy=POLICY, now=self.clock)
         self.leases: list[Lease] = []
         self.status, self.action = "CREATED", "NONE"
         self.good: set[int] = set()

@@ -42,7 +42,7 @@ from tests.support.dask_calls import (
 )  # fmt: skip
 from tests.support.dask_cluster import Cluster, cluster
 from tests.support.databases import database
-from tests.support.jobs import Clock, cut, processing_job
+from tests.support.jobs import Clock, cut, make_request, processing_job
 from tests.support.server import free_port, wait_for
 
 pytestmark = pytest.mark.services
@@ -167,6 +167,7 @@ def test_stop_lets_run_what_runs_and_cancels_what_waits(workers: Cluster, tmp_pa
         duties = WorkFunctions(
             analyse=lambda job: Analysis(partitions=iter(())),
             process=partial(nap_in, tmp_path),
+            parse=lambda job: make_request(),
             give_up=lambda lease, error: Outcome(done=0, failed=2),
         )
         executor, over = Eager(workers.address), Flag()

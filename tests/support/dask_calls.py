@@ -11,7 +11,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
-from tests.support.jobs import make_partition
+from tests.support.jobs import make_partition, make_request
 from tests.support.server import wait_for
 
 MODULES = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -22,7 +22,8 @@ NAP_SECONDS = 2.0
 
 def count(lease: Lease) -> Outcome:
     assert lease.partition is not None
-    assert lease.body == SECRET
+    assert lease.request is not None
+    assert lease.request.script == SECRET
     return Outcome(done=len(lease.partition.features), failed=0)
 
 
@@ -59,7 +60,7 @@ def die(_: Lease) -> Outcome:
 
 def lease(number: int = 0) -> Lease:
     return Lease(job_id="job", token="token-of-this-lease", partition=make_partition(number, range(1, 4)), attempt=1,
-                 body=SECRET)  # fmt: skip
+                 request=make_request(SECRET))  # fmt: skip
 
 
 def outcome(ticket: Ticket, seconds: float = 30) -> Outcome:

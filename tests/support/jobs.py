@@ -10,11 +10,16 @@ import numpy as np
 import shapely
 from pyproj import CRS
 
+from arpent.domain.calculation import Calculations
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding, Verdict
+from arpent.domain.grid import Resolution
+from arpent.domain.interval import Interval, LastInterval, Period
 from arpent.domain.job import Job, Status
+from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
+from arpent.domain.request import Request, Source
 
 START = datetime(2026, 4, 1, 12, tzinfo=UTC)
 UTM = CRS.from_epsg(32633)
@@ -36,6 +41,16 @@ class Clock:
 def make_job(**changes: object) -> Job:
     fields: dict[str, object] = {"id": str(uuid4()), "owner": "anna", "body": "{}", "created": START, **changes}
     return Job(**fields)  # type: ignore[arg-type]
+
+
+def make_request(script: str = "") -> Request:
+    """A request that a script tells from others; nobody computes it."""
+    return Request(
+        features=Location(scheme="s3", bucket="fields", key="a.gpkg"), sources=(Source(id="0", collection="any"),),
+        time_range=Interval(start=START, end=START + timedelta(days=1)), period=Period(span=timedelta(days=1)),
+        last_interval=LastInterval.SKIP, sampling=Resolution(x=10, y=10), script=script, calculations=Calculations(),
+        output=Location(scheme="s3", bucket="results", key="out"),
+    )  # fmt: skip
 
 
 def make_partition(number: int, ids: range) -> Partition:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
 from arpent.adapters.scripts.jit.session import same
 from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
@@ -65,7 +65,7 @@ def made(evalscript: Evalscript, count: int, scenes: int, *, odd: bool = False) 
 
 
 def judge(
-    runtime: ScriptRuntime, workshop: Workshop, source: str, *, count: int = 600, scenes: int = 3, odd: bool = False
+    runtime: ScriptRuntime, kernels: KernelCache, source: str, *, count: int = 600, scenes: int = 3, odd: bool = False
 ) -> Verdict:
     """Run it both ways. Raises ScriptError as the interpreter does."""
     with runtime.open(source) as session:
@@ -73,11 +73,11 @@ def judge(
         given = made(evalscript, count, scenes, odd=odd)
         if "updateOutput" in evalscript.functions:
             evalscript = session.update_output([entry.scenes for entry in given])
-        return compare(session, workshop, evalscript, given)
+        return compare(session, kernels, evalscript, given)
 
 
 def compare(
-    session: ScriptSession, workshop: Workshop, evalscript: Evalscript, given: Sequence[ScriptInput]
+    session: ScriptSession, kernels: KernelCache, evalscript: Evalscript, given: Sequence[ScriptInput]
 ) -> Verdict:
     """The same for samples that are given."""
     kinds = [entry.mosaicking for entry in evalscript.inputs]
@@ -86,7 +86,7 @@ def compare(
     count = arrays[0][0].shape[1]
     expected = session.evaluate(given, np.array([0, count]))
     try:
-        kernel = workshop.make(evalscript, MemoryLayout(inputs=columns, width=evalscript.width))
+        kernel = kernels.make(evalscript, MemoryLayout(inputs=columns, width=evalscript.width))
     except Unsupported as reason:
         return Verdict(reason=str(reason), failed=bool(expected.failures), agreed=True)
     values = np.empty((evalscript.width, count))

@@ -24,7 +24,7 @@ from numba.np import arrayobj
 from numpy.typing import NDArray
 
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.calculation import Calculation, Histogram
 from arpent.domain.errors import AssetUnreadable
@@ -131,12 +131,12 @@ def run(first: int, count: int) -> None:
 
 def run_scripts() -> None:
     """Compiled scripts, in and out of guarded memory; the interpreter gives the same bits."""
-    workshop = Workshop(0)
+    kernels = KernelCache(0)
     with V8Runtime(20, 256) as runtime, guarded_kernels():
         for script in (NDVI, GREENEST_DAY, PER_SCENE, ANOMALY):
             for count, scenes in ((1, 1), (7, 3), (4099, 5)):
                 print(f"script of {', '.join(script.outputs)} over {count} samples", flush=True)
-                verdict = judge(runtime, workshop, script.text, count=count, scenes=scenes)
+                verdict = judge(runtime, kernels, script.text, count=count, scenes=scenes)
                 assert verdict.agreed
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arpent.adapters.executors.processes.executor import ProcessExecutor
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.ports.jobs import Lease
 from arpent.evalscript.layout import Column, MemoryLayout
@@ -57,7 +57,7 @@ def test_a_server_checks_its_bounds(tmp_path: Path):
 def test_a_fault_of_a_compiled_script_is_an_error():
     """The script is compiled for three scenes; then two are said to be enough, and there are no more."""
     evalscript = declared(SOURCE, bands=("a",), outputs={"default": 1}, mosaicking=Mosaicking.ORBIT)
-    kernel = Workshop(0).make(evalscript, MemoryLayout(inputs=((column(3),),), width=1))
+    kernel = KernelCache(0).make(evalscript, MemoryLayout(inputs=((column(3),),), width=1))
     kernel.code._columns = (column(2),)
     with pytest.raises(IndexError, match=SIGN):
         kernel.run([np.ones((2, 5))], np.empty((1, 5)))

@@ -1,1 +1,1 @@
-"""Adapters: the only folder that touches the world; one folder per port, one technology a file."""
+"""Adapters: the only folder with access to the outside; one folder per port, one technology per file."""

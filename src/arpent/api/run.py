@@ -86,7 +86,7 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     services = replace(worker.services_of(settings), features=GivenFeatures(features))
     check = lambda _, request: check_collections(request, services.collections.get)  # noqa: E731
     service = JobService(jobs, settings.policy, check, _now)
-    job = service.create(OWNER, body)
+    job, request = service.create(OWNER, body), parse_batch(body, OWNER)
     executor = _executor(settings, kind, lambda: service.get(OWNER, job.id))
     limits = Limits(
         pixel_budget=settings.pixel_budget,
@@ -98,7 +98,7 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
 
     def analyse_job(job: Job) -> Analysis:
         try:
-            return analyse(job.id, parse_batch(job.body, OWNER), services, limits)
+            return analyse(job.id, request, services, limits)
         except Exception as error:
             problems.append(error)
             raise
@@ -106,10 +106,13 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     def give_up_lease(lease: Lease, error: Exception) -> Outcome:
         assert lease.partition is not None, "an analysis has no files"
         reason = ArpentError(sentence(error))
-        return give_up(lease.job_id, parse_batch(body, OWNER), lease.partition, reason, services)
+        return give_up(lease.job_id, request, lease.partition, reason, services)
 
     functions = WorkFunctions(
-        analyse=analyse_job, process=partial(worker.process_lease, worker.for_workers(settings)), give_up=give_up_lease
+        analyse=analyse_job,
+        process=partial(worker.process_lease, worker.for_workers(settings)),
+        parse=lambda _: request,
+        give_up=give_up_lease,
     )
     runner = Runner(jobs, work, executor, functions, settings.policy)
 

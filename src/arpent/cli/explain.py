@@ -1,4 +1,4 @@
-"""`arpent explain`: why a feature's number is what it is, without a server."""
+"""`arpent explain`: how a feature's numbers came about, without a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arpent.wire.request.parse import parse_batch
 
 
 def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
-    """JSON, or a PNG. Raises CallerError, ScriptError or WorldError."""
+    """The explanation as JSON or, with `draw`, PNG. Raises CallerError, ScriptError or WorldError."""
     worker.check_places(settings)
     services = worker.services_of(settings)
     request = parse_batch(body)

@@ -1,4 +1,4 @@
-"""Guard: every error of a command is one line that says what is wrong and what to do, and an exit code."""
+"""Guard: every error of a command becomes one line that says what is wrong and what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from arpent.domain.errors import ArpentError, InvalidRequest, ScriptError
 FAULT, MISUSE = 1, 2
 """Exit codes: the script is at fault, or arpent itself; the caller, the settings or the world."""
 WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, SystemExit, BrokenPipeError)
-"""Ends that are the framework's, or the caller's own wish."""
+"""Exceptions that end a command in the normal way, by the framework or the user."""
 
 
 class Guarded(TyperGroup):
-    """A command line; what its commands raise, those of nested groups too, is told here and nowhere else."""
+    """A command group that handles the errors of all its commands, those of nested groups included."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -37,7 +37,7 @@ class Guarded(TyperGroup):
 
 
 def told(error: BaseException) -> tuple[str, int]:
-    """The line and the exit code of an error."""
+    """The message and exit code of an error."""
     text = next((each for each in (error, error.__cause__) if isinstance(each, UnicodeEncodeError)), None)
     if text is not None:
         return f"{text.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
@@ -53,7 +53,7 @@ def told(error: BaseException) -> tuple[str, int]:
 
 
 def read_text(path: Path, what: str) -> str:
-    """A file that a caller names, as text. Raises InvalidRequest if it cannot be read, or is not UTF-8."""
+    """The text of a file that the user names. Raises InvalidRequest if it cannot be read or is not UTF-8."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -63,7 +63,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def check_target(path: Path | None, option: str) -> None:
-    """Refuse a file that cannot be written before the work that fills it. Raises InvalidRequest."""
+    """Refuse a file that cannot be written, before the work whose result it would hold. Raises InvalidRequest."""
     if path is None:
         return
     if path.is_dir():

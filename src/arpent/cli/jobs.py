@@ -28,37 +28,27 @@ PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 MOST = 10_000
 """Jobs among which a beginning is looked for, the newest first."""
 RESTING = (Status.DONE, Status.FAILED, Status.STOPPED, Status.CREATED)
-"""Nothing happens without somebody's action."""
+"""Statuses in which nothing happens without a user's action."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 Lines = Iterator[dict[str, object]]
 
 
 def store(settings: Settings) -> JobStore:
-    """The jobs of this machine's database, if there is one. Raises InvalidSetting, WorldError."""
+    """The jobs in this machine's database. Raises InvalidSetting if there is none, WorldError."""
     return wiring.job_reader(settings)
 
 
 def entries(settings: Settings, owner: str | None, count: int) -> Lines:
-    """The newest jobs of a client, or of all, as status objects with their owner."""
+    """The newest `count` jobs of a client, or of all, as status objects with their owner."""
     for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
         yield {**status_object(job, completion(job, settings.policy)), "owner": job.owner}
 
 
 def job_table(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
-    """The same for a person."""
-    table = Table(
-        Column("job", no_wrap=True, min_width=36),
-        "status",
-        "%",
-        "features",
-        "failed",
-        "left",
-        "age",
-        "owner",
-        box=None,
-        pad_edge=False,
-    )
+    """The newest `count` jobs of a client, or of all, as a table."""
+    names = ("status", "%", "features", "failed", "left", "age", "owner")
+    table = Table(Column("job", no_wrap=True, min_width=36), *names, box=None, pad_edge=False)
     for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
         share, progress = completion(job, settings.policy), job.progress
         reason = f" {job.stop_reason}" if job.stop_reason else ""
@@ -84,7 +74,7 @@ def find_job(jobs: JobStore, job_id: str) -> Job:
 
 
 def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[float], None] = time.sleep) -> Lines:
-    """The status object; again and again with `watch`, until the job rests."""
+    """The status object; with `watch`, one after each pause until the job rests."""
     jobs = store(settings)
     while True:
         job = find_job(jobs, job_id)
@@ -95,7 +85,7 @@ def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[fl
 
 
 def show(lines: Lines, console: Console) -> dict[str, Any]:
-    """A bar that follows the job, and its last state in words; that state."""
+    """Show the job's progress as a bar, and its last state in words. Returns that state."""
     columns = (
         TextColumn("{task.description:<14}"),
         BarColumn(),
@@ -128,7 +118,7 @@ def _words(status: dict[str, object]) -> str:
 
 
 def age_text(span: timedelta) -> str:
-    """In the largest unit that it fills: `3 h`."""
+    """A duration in the largest unit that it fills: `3 h`."""
     seconds = max(0.0, span.total_seconds())
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
     return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""The command line: every command with its options; what a command does lies in the file of its name."""
+"""Main: every command with its options; what a command does is in the file of its name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app.add_typer(script_app, name="script")
 WITH_FAILURES = 3
 """Exit code of a job that is done, but not of all that was asked."""
 MOST_JOBS = 1_000_000
-"""Jobs of one list."""
+"""Maximum number of jobs of one list."""
 WIDEST = 400
 """Columns of a table in a pipe."""
 
@@ -66,7 +66,7 @@ def _interrupt(*_: object) -> None:
 
 @app.command()
 def serve() -> None:
-    """HTTP API and runner; settings come from ARPENT_* variables or arpent.toml."""
+    """Start the HTTP API and a runner. Settings come from ARPENT_* variables or arpent.toml."""
     from arpent.cli.serve import serve as serve_now
 
     serve_now(_settings())
@@ -77,7 +77,7 @@ def work(
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or dask://host:port.")] = None,
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
-    """A runner beside other servers on the same database."""
+    """Start a runner beside other servers on the same database."""
     from arpent import wiring, worker
 
     settings = _settings(executor)
@@ -96,7 +96,7 @@ def run(
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or inline.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The same job without a server, with a progress bar."""
+    """Run one request without a server, with a progress bar."""
     from arpent.cli.run import run as run_now
 
     outcome = run_now(_settings(executor), read_text(request, "The request"), Console(stderr=True))
@@ -165,7 +165,7 @@ def explain(
     start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw imagery, mask and outputs into this file.")] = None,
 ) -> None:
-    """Why a feature's number is what it is: grid, images, every sample; as JSON, or as a picture."""
+    """Show how a feature's numbers came about: grid, images, every sample; as JSON, or as a picture."""
     from arpent.cli.explain import explained
 
     check_target(png, "--png")
@@ -183,7 +183,7 @@ def results(
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
 ) -> None:
-    """One long table from the files of a job, ours or the real service's; CSV on standard output unless told."""
+    """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
     from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
     from arpent.cli.results import collect
 
@@ -207,7 +207,7 @@ def jobs(
     count: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="The newest so many.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Requests in the database, newest first."""
+    """List the requests in the database, newest first."""
     from arpent import wiring
     from arpent.cli import jobs as watching
 
@@ -225,7 +225,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
 ) -> None:
-    """How far a request is."""
+    """Show how far a request is."""
     from arpent.cli import jobs as watching
 
     lines = watching.observe(_settings(), job, watch=watch)
@@ -265,7 +265,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 0,
 ) -> None:
-    """The whole workflow of the real service, on a made landscape or on imagery of yours."""
+    """Run the real service's whole workflow, on a generated landscape or on your imagery."""
     from arpent.cli.demo.run import DemoOptions, demonstrate
 
     options = DemoOptions(folder=folder.resolve(), keep=keep, port=port)
@@ -275,7 +275,7 @@ def demo(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to this version's tables; `serve` and `work` do it too."""
+    """Migrate the database to this version's tables. `serve` and `work` do it too."""
     from arpent import wiring
 
     wiring.database(_settings())
@@ -283,7 +283,7 @@ def migrate() -> None:
 
 @app.command()
 def collections(as_json: JsonOption = False) -> None:
-    """The data collections this server knows, and their bands."""
+    """List the data collections that this server knows, and their bands."""
     from arpent import worker
 
     known = {one.id: one for one in worker.collections(_settings()).values()}

@@ -1,4 +1,4 @@
-"""The progress bar of commands that wait for a job."""
+"""Progress bar of commands that wait for a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 def bar_of(console: Console) -> Progress:
-    """Status, bar, percentage and time; add one task with `total=100` and the status as its description."""
+    """A bar with status, percentage and time; add one task with `total=100` and the status as its description."""
     return Progress(
         TextColumn("  {task.description:<14}"),
         BarColumn(),

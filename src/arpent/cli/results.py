@@ -21,13 +21,13 @@ from arpent.wire.result.reading import Row, rows_of
 BATCH = 2048
 """Files read before their rows are packed into columns; bounds memory."""
 IN_FLIGHT = 32
-"""Files read at once: each waits for the store."""
+"""Files read concurrently: each waits for the store."""
 SCHEMES = ("s3", "gs")
 
 
 def collect(settings: Settings, url: str) -> pa.Table:
-    """The rows of every result file below a folder: a path, `s3://bucket/prefix` or `gs://bucket/prefix`, opened as
-    the server opens buckets. Raises InvalidRequest if there is none, WorldError."""
+    """The rows of every result file below a folder: a path, `s3://bucket/prefix` or `gs://bucket/prefix`, opened as the
+    server opens buckets. Raises InvalidRequest if there are none, WorldError."""
     store, place = _open(settings, url)
     table = assemble(_batches(store, place))
     if not len(table):
@@ -52,7 +52,7 @@ def _open(settings: Settings, url: str) -> tuple[ObjectStore, Location]:
 
 
 def _below(key: str) -> str:
-    """As a folder: job `a` must not bring in the files of job `ab`."""
+    """The prefix as a folder: job `a` must not include the files of job `ab`."""
     return f"{key.rstrip('/')}/" if key.strip("/") else ""
 
 

@@ -1,4 +1,4 @@
-"""`arpent run`: the same job without a server, with a database of its own that is thrown away at the end."""
+"""`arpent run`: a job without a server, with a temporary database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ COMMONEST = 5
 
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
-    """Carry one request out. Raises CallerError for a bad request, ArpentError if the job failed."""
+    """Run one request; returns what came of it. Raises CallerError for an invalid request, ArpentError if the job
+    failed."""
     worker.check_places(settings)
     with TemporaryDirectory(prefix="arpent-") as folder:
         own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})

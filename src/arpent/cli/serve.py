@@ -1,4 +1,4 @@
-"""`arpent serve`: the HTTP API in this process and a runner in another, so that work never slows an answer."""
+"""`arpent serve`: the HTTP API in this process and a runner in another, so that processing never slows an answer."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from arpent.settings import Settings
 
 log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
-"""Seconds between two tries to start a runner that keeps dying."""
+"""Longest pause between two starts of a runner that keeps dying, in seconds."""
 
 GRACE_SECONDS = 10
-"""How long requests under way may take to end when the server ends."""
+"""Seconds that running requests get to end when the server ends."""
 
 
 def serve(settings: Settings) -> None:
-    """Until SIGINT or SIGTERM. Raises InvalidSetting, WorldError if it cannot begin."""
+    """Serve until SIGINT or SIGTERM. Raises InvalidSetting, and WorldError if it cannot start."""
     configure(settings.log_format)
     worker.check_places(settings)
     check_listening(settings.host, settings.port)
@@ -57,7 +57,7 @@ def serve(settings: Settings) -> None:
 
 
 def check_listening(host: str, port: int) -> None:
-    """Whether a server could listen there, tried before anything is started. Raises InvalidSetting."""
+    """Check that a server can listen there, before anything is started. Raises InvalidSetting."""
     refusals: list[OSError | UnicodeError] = []
     try:
         found = set(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
@@ -81,7 +81,7 @@ def check_listening(host: str, port: int) -> None:
 
 
 def _keep_runner(settings: Settings, stop: threading.Event) -> None:
-    """A runner at all times. It ends when its standard input closes, so it never outlives this process."""
+    """Keep a runner running. It ends when its standard input closes, so it never outlives this process."""
     pause = 0.5
     while not stop.is_set():
         began = time.monotonic()
@@ -97,7 +97,8 @@ def _keep_runner(settings: Settings, stop: threading.Event) -> None:
 
 
 def _run(settings: Settings, stop: threading.Event) -> str | None:
-    """One runner, until it ends: how; None: since `stop` was set. Raises OSError if there is no process for it."""
+    """Start a runner and wait for its end; returns how it ended, None after `stop`. Raises OSError if no process can be
+    started."""
     command = [sys.executable, "-m", "arpent", "work", "--attached", "--executor", settings.executor]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
         while runner.poll() is None and not stop.wait(0.2):
@@ -111,7 +112,8 @@ def _run(settings: Settings, stop: threading.Event) -> str | None:
 
 
 def _wait(runner: subprocess.Popen[bytes]) -> None:
-    """What is in hand is given back within seconds; a runner that hangs is killed, its leases run out."""
+    """Wait for the runner to give back its work, which takes seconds. A runner that hangs is killed; its leases run
+    out."""
     try:
         runner.wait(15)
     except subprocess.TimeoutExpired:

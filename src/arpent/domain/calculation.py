@@ -9,7 +9,7 @@ from fractions import Fraction
 
 DEFAULT = "default"
 MAXIMUM_BINS = 10_000
-"""Bins of one histogram, at most: a limit of ours that keeps one request from filling the memory."""
+"""Maximum number of bins of one histogram: a limit of arpent that keeps one request from filling the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,11 @@ class Histogram:
     high_edge: float | None = None
     """Last edge; None: the largest value."""
     integer: bool | None = None
-    """Edges were written as JSON integers (True), floats (False), or there are none (None)."""
+    """Edges were written as JSON integers (True) or floats (False); None: there are no edges."""
 
     @property
     def known_bins(self) -> float | None:
-        """How many bins it will have, a whole number or infinity; None: that depends on the samples."""
+        """Number of bins, a whole number or infinity; None if it depends on the samples."""
         if self.bins is not None:
             return len(self.bins) - 1
         if self.bin_width is None or self.low_edge is None or self.high_edge is None:
@@ -43,8 +43,8 @@ class Histogram:
 
 
 def bins_of_width(low: float, high: float, width: float, *, low_given: bool = True, high_given: bool = True) -> int:
-    """How many bins of `width` it takes from `low` to `high`. What is given counts as the decimal that was written, so
-    that 0.3 to 0.9 by 0.1 are 6 bins; a sample counts as the double it is."""
+    """Number of bins of `width` from `low` to `high`. A given edge counts as the decimal that was written, so that 0.3
+    to 0.9 by 0.1 is 6 bins; a sample counts as its double."""
     extent = _exact(high, high_given) - _exact(low, low_given)
     return math.ceil(extent / _exact(width, given=True))
 
@@ -55,12 +55,12 @@ def _exact(number: float, given: bool) -> Fraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calculation:
-    """What one band of one output reports."""
+    """What to report for one band of one output."""
 
     histogram: Histogram | None = None
-    """The histogram, if one is asked for."""
+    """The histogram; None if none is asked for."""
     percentiles: tuple[float, ...] = ()
-    """k of each percentile, 0 to 100, in the order asked."""
+    """The k of each percentile, 0 to 100, in the order asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +70,19 @@ class OutputCalculations:
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     """Band name or `default` → histogram."""
     percentiles: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Band name or `default` → k values; none: the band asks for no percentiles, whatever the default."""
+    """Band name or `default` → k values. An empty tuple: the band asks for no percentiles, whatever the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calculations:
-    """The whole `calculations` object."""
+    """The whole `calculations` object of a request."""
 
     outputs: Mapping[str, OutputCalculations] = field(default_factory=dict)
     """Output id or `default` → its entry."""
 
     def of(self, output: str, band: str) -> Calculation:
-        """What this band reports. An output with an entry of its own never falls back to `default`; inside
-        an entry the exact band beats `default` (sentinelhub.md 2.4: no deep merge)."""
+        """What to report for this band. An output with an entry of its own never uses that of `default`; inside an
+        entry the band's own name beats `default` (sentinelhub.md 2.4: no deep merge)."""
         entry = self.outputs.get(output) or self.outputs.get(DEFAULT)
         if entry is None:
             return Calculation()

@@ -12,11 +12,12 @@ SUPPORTED_CODES = frozenset(
         3161, 3346, 3413, 3416, 3578, 3580, 3765, 3794, 3844, 3912, 3995, 4026, 5514, 28992, 32184,
     )
 )  # fmt: skip
-"""EPSG codes the real service takes; OGC:CRS84 (4326 with longitude first) beside them (sentinelhub.md 2.1)."""
+"""EPSG codes that the real service accepts. It also accepts OGC:CRS84, which is 4326 with longitude first
+(sentinelhub.md 2.1)."""
 
 
 _POINTS = 5
-"""Per side of the area that a CRS is made for, where two are compared …"""
+"""To compare two CRS: points per side of a raster over their area of use …"""
 _NEAR = 1e-3
 """… and how far apart their coordinates may be, in units of the CRS."""
 
@@ -24,8 +25,8 @@ _NEAR = 1e-3
 def code(crs: CRS) -> int | None:
     """The EPSG code of a supported CRS, 4326 for OGC:CRS84; None if the CRS is not supported.
 
-    A GeoPackage often stores only WKT, without an authority, with odd names, or with the axes the other way round: PROJ
-    then looks for the EPSG entry that says the same, or nearly, and it counts if it gives the same coordinates.
+    A GeoPackage often stores only WKT without an authority, with unusual names, or with swapped axes. PROJ then finds
+    similar EPSG entries; one counts if it gives the same coordinates.
     """
     if crs.to_authority() == ("OGC", "CRS84"):
         return 4326
@@ -41,13 +42,13 @@ def code(crs: CRS) -> int | None:
 
 
 def _nameless(crs: CRS) -> bool:
-    """Whether it says its ellipsoid only, not its datum, as proj4 text does."""
+    """Whether the CRS names its ellipsoid but no datum, as proj4 text does."""
     return crs.datum is None or crs.datum.name.lower().startswith("unknown")
 
 
 def _same(crs: CRS, number: int) -> bool:
-    """Whether the projection gives the same x and y as that of the EPSG entry, on the same ellipsoid, wherever that is
-    used; the order of axes does not matter, since x always comes first."""
+    """Whether the projection gives the same x and y as the EPSG entry, on the same ellipsoid, everywhere in its area of
+    use. The order of axes does not matter, since x always comes first."""
     other = CRS.from_epsg(number)
     if not (crs.is_projected and other.is_projected and _ellipsoid(crs) == _ellipsoid(other)):
         return False

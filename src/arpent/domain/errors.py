@@ -1,37 +1,37 @@
 """The error tree: what can go wrong, in arpent's own words. No HTTP in it (see `wire.problems`).
 
 ArpentError
-├─ CallerError              the caller can mend it
+├─ CallerError              the caller can fix it
 │  ├─ InvalidRequest        a field of the request body is missing or wrong
 │  │  ├─ EmptyBody          there is no request body at all
 │  │  └─ ResolutionTooCoarse  more metres per pixel than the collection allows
 │  ├─ ActionNotAllowed      the job's status does not allow this action
-│  ├─ JobNotFound           no such job, or not this client's
+│  ├─ JobNotFound           there is no such job, or it is not this client's
 │  ├─ FeatureNotFound       the job has no such feature
-│  ├─ Unauthorized          no token, or one that is not (or no longer) good
+│  ├─ Unauthorized          there is no token, or it is invalid or expired
 │  ├─ UnsupportedMediaType  the body is neither JSON nor multipart/form-data
 │  ├─ RateLimited           the client has too many requests under way
-│  ├─ LimitExceeded         the request wants more time, memory or numbers than it may have
+│  ├─ LimitExceeded         the request needs more time, memory or numbers than allowed
 │  └─ FeaturesUnreadable    the GeoPackage cannot be read, or breaks a rule for all features
 ├─ ScriptError              the evalscript is at fault; has the script's own line and column
 │  ├─ ScriptSyntaxError     it does not parse
-│  ├─ ScriptSetupError      setup() is missing, throws, or says something we cannot act on
-│  ├─ ScriptExecutionError  evaluatePixel (or another function) throws or returns nonsense
-│  ├─ ScriptTimeout         it ran longer than it may
-│  └─ ScriptOutOfMemory     it wanted more memory than it may have
+│  ├─ ScriptSetupError      setup() is missing, throws, or returns something invalid
+│  ├─ ScriptExecutionError  evaluatePixel (or another function) throws or returns something invalid
+│  ├─ ScriptTimeout         it ran longer than allowed
+│  └─ ScriptOutOfMemory     it needed more memory than allowed
 ├─ WorldError               something outside failed; `transient` says whether to try again
 │  ├─ CatalogUnavailable
 │  ├─ AssetUnreadable
 │  ├─ StorageDenied
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
-│  ├─ EnvironmentFault      what arpent runs on is at fault: no feature can be blamed, the job waits or fails
-│  │  └─ SandboxUnavailable  evalscripts cannot be locked in as the operator wants it
-│  ├─ DatabaseRefused       the database does not take this, however often it is asked
-│  ├─ WorkLost              whoever had the work cannot be reached any more
+│  ├─ EnvironmentFault      the machine or installation is at fault, not a feature: the job waits or fails
+│  │  └─ SandboxUnavailable  evalscripts cannot be sandboxed as the settings demand
+│  ├─ DatabaseRefused       the database refuses this, and would refuse it again
+│  ├─ WorkLost              the worker that had the work cannot be reached
 │  └─ WorkerDied            the process that did the work was killed, or crashed
-├─ ReadingStopped           nobody wants any more what was being read
-├─ InvalidSetting           a setting, or a file that one names, is wrong; whoever runs arpent can mend it
+├─ ReadingStopped           the reading was cancelled: nobody needs its result
+├─ InvalidSetting           a setting, or a file that one names, is wrong; the operator can fix it
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
 """
@@ -51,7 +51,7 @@ class ArpentError(Exception):
 
 
 class CallerError(ArpentError):
-    """The caller can mend it."""
+    """The caller can fix it."""
 
 
 class InvalidRequest(CallerError):
@@ -84,7 +84,7 @@ class ActionNotAllowed(CallerError):
 
 
 class JobNotFound(CallerError):
-    """No such job, or not this client's."""
+    """There is no such job, or it is not this client's."""
 
 
 class FeatureNotFound(CallerError):
@@ -92,7 +92,7 @@ class FeatureNotFound(CallerError):
 
 
 class Unauthorized(CallerError):
-    """No token, or one that is not (or no longer) good."""
+    """There is no token, or it is invalid or expired."""
 
 
 class UnsupportedMediaType(CallerError):
@@ -100,7 +100,7 @@ class UnsupportedMediaType(CallerError):
 
 
 class RateLimited(CallerError):
-    """The client has too many requests under way; `seconds`: when it may try again."""
+    """The client has too many requests under way; it may try again after `seconds`."""
 
     def __init__(self, message: str, seconds: float = 5.0) -> None:
         super().__init__(message)
@@ -108,7 +108,7 @@ class RateLimited(CallerError):
 
 
 class LimitExceeded(CallerError):
-    """The request wants more time, memory or numbers than it may have."""
+    """The request needs more time, memory or numbers than allowed."""
 
 
 class FeaturesUnreadable(CallerError):
@@ -139,19 +139,19 @@ class ScriptSyntaxError(ScriptError):
 
 
 class ScriptSetupError(ScriptError):
-    """setup() is missing, throws, or says something we cannot act on."""
+    """setup() is missing, throws, or returns something invalid."""
 
 
 class ScriptExecutionError(ScriptError):
-    """evaluatePixel (or another function) throws or returns nonsense."""
+    """evaluatePixel (or another function) throws or returns something invalid."""
 
 
 class ScriptTimeout(ScriptError):
-    """The evalscript ran longer than it may."""
+    """The evalscript ran longer than allowed."""
 
 
 class ScriptOutOfMemory(ScriptError):
-    """The evalscript wanted more memory than it may have."""
+    """The evalscript needed more memory than allowed."""
 
 
 class WorldError(ArpentError):
@@ -166,7 +166,7 @@ class WorldError(ArpentError):
 
 
 def _revive(kind: type[WorldError], message: str, transient: bool) -> WorldError:
-    """Unpickle a WorldError: its keyword does not survive the default protocol."""
+    """Unpickle a WorldError: pickle by itself would lose its keyword argument."""
     return kind(message, transient=transient)
 
 
@@ -177,9 +177,9 @@ class CatalogUnavailable(WorldError):
 class AssetUnreadable(WorldError):
     """An image of an item cannot be read.
 
-    `href` is the image's address as the catalogue gives it, signature included: for comparing, never for showing.
-    `block`: (level, row, column) if only that part of the image is broken; None: all of it, or who knows.
-    `passing`: not tried again in this run of the job, though it may well be readable some other day.
+    `href`: the image's address as in the catalogue, with its signature: to compare, never to show. `block`: (level,
+    row, column) if only that block cannot be read; None: the whole image, or unknown. `passing`: it may be readable
+    later, but is not tried again in this run of the job.
     """
 
     def __init__(
@@ -211,41 +211,42 @@ class StorageUnavailable(WorldError):
 
 
 class EnvironmentFault(WorldError):
-    """What arpent runs on is at fault: a worker cannot start, results cannot be written. It says nothing about any
-    feature, so that it never costs one: it is tried again, and then fails the job, which START takes up again."""
+    """The machine or installation is at fault: a worker cannot start, results cannot be written. No feature fails
+    because of it: the work is tried again, and then the job fails; START continues it."""
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
 
 
 class SandboxUnavailable(EnvironmentFault):
-    """Evalscripts cannot be locked in here as they should be, and no setting says to run them all the same."""
+    """Evalscripts cannot be sandboxed here as they should be, and no setting allows to run them anyway."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message, transient=transient)
 
 
 class DatabaseRefused(WorldError):
-    """The database does not take this, and will not the next time: a value that it cannot hold, a row that is wrong."""
+    """The database refuses this, and would refuse it again: a value that it cannot hold, or an invalid row."""
 
 
 class WorkLost(WorldError):
-    """Whoever had the work cannot be reached any more; nothing speaks against the work: somebody else may have it."""
+    """The worker that had the work cannot be reached. The work itself is not at fault, so another worker may have
+    it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, transient=True)
 
 
 class WorkerDied(WorldError):
-    """The process that did the work was killed (by the kernel when memory is short, by an operator) or crashed in
-    native code; trying again can help, unless it is the work that kills."""
+    """The process that did the work was killed (by the kernel for lack of memory, or by an operator) or crashed in
+    native code. Trying again can help, unless the work itself is the cause."""
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message, transient=transient)
 
 
 class ReadingStopped(ArpentError):
-    """Nobody wants any more what was being read."""
+    """The reading was cancelled: nobody needs its result."""
 
 
 class InvalidSetting(ArpentError):

@@ -9,7 +9,7 @@ DATA_MASK = "dataMask"
 
 
 class Mosaicking(StrEnum):
-    """What a pixel's `samples` are (sentinelhub.md 5.2)."""
+    """What a pixel's `samples` are: one, or one per orbit or tile (sentinelhub.md 5.2)."""
 
     SIMPLE = "SIMPLE"
     ORBIT = "ORBIT"
@@ -17,7 +17,7 @@ class Mosaicking(StrEnum):
 
 
 class SampleType(StrEnum):
-    """What an output's numbers become before statistics (sentinelhub.md 5.1)."""
+    """Type that an output's numbers are converted to before statistics (sentinelhub.md 5.1)."""
 
     INT8 = "INT8"
     UINT8 = "UINT8"
@@ -28,58 +28,58 @@ class SampleType(StrEnum):
 
     @property
     def integer(self) -> bool:
-        """Whether histograms of it use integer edges; AUTO counts as float (sentinelhub.md 2.4)."""
+        """Whether its histograms use integer edges. AUTO counts as float (sentinelhub.md 2.4)."""
         return self not in (SampleType.FLOAT32, SampleType.AUTO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One entry of setup().input."""
+    """One entry of `setup().input`."""
 
     datasource: str | None
-    """Id of the entry of `input.data` it means; None: the only one."""
+    """Id of the entry of `input.data` that it reads; None: the only entry."""
     bands: tuple[str, ...]
     """Band names in the order asked; dataMask may be among them."""
     units: tuple[str | None, ...]
     """Unit of each band; None: the band's default."""
     mosaicking: Mosaicking
-    """Already resolved: the entry's own, or the script's."""
+    """The entry's own mosaicking, or else the script's."""
     metadata: tuple[str, ...] = ()
     """Extra scene fields asked for: bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One entry of setup().output, dataMask outputs excluded."""
+    """One entry of `setup().output`; dataMask outputs are not among them."""
 
     id: str
-    """Its id; `default` if the script names none."""
+    """Output id; `default` if the script names none."""
     bands: tuple[str, ...]
     """Band names: the script's own, or B0, B1 …"""
     sample_type: SampleType
     """FLOAT32 unless the script says otherwise."""
     mask: int | None
-    """Which band of the dataMask output masks it; None: it is not masked (sentinelhub.md 5.1)."""
+    """Band of the dataMask output that masks this output; None: not masked (sentinelhub.md 5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evalscript:
-    """A script that has been loaded and understood."""
+    """What the setup() of a script declares."""
 
     source: str
-    """The user's text."""
+    """The user's script."""
     inputs: tuple[Input, ...]
     """At least one."""
     outputs: tuple[Output, ...]
     """At least one, in the order declared; without dataMask."""
     mask_bands: int
-    """Bands of the dataMask output: 1, or one per listed output; 0 if the script declares none."""
+    """Number of bands of the dataMask output: 1, or one per listed output; 0 if the script declares none."""
     functions: frozenset[str]
-    """Which of the functions that the service calls it defines (`evalscript.service_functions.SERVED`)."""
+    """Functions the script defines, among those that the service calls (`evalscript.service_functions.SERVED`)."""
     remarks: tuple[str, ...] = ()
-    """What setup() says that is not understood and therefore ignored, each with the likely meaning."""
+    """Parts of setup() that are not understood and are ignored, each with its likely meaning."""
 
     @property
     def width(self) -> int:
-        """Numbers per pixel that evaluatePixel returns, masks included."""
+        """How many numbers per pixel evaluatePixel returns, masks included."""
         return sum(len(output.bands) for output in self.outputs) + self.mask_bands

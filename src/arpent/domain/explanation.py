@@ -24,13 +24,13 @@ class SeenItem:
     item: Item
     """The acquisition."""
     clear: bool
-    """Not above `maxCloudCoverage`."""
+    """Its cloud cover is not above `maxCloudCoverage`."""
     reached: bool
-    """Its footprint meets the feature's box."""
+    """Its footprint meets the feature's bounding box."""
     kept: bool
-    """It took part: clear, reached, and not dropped by preProcessScenes."""
+    """It was used: clear, reached, and not dropped by preProcessScenes."""
     samples: int
-    """Samples inside the polygon that came from it; for ORBIT and TILE in all scenes together."""
+    """Number of samples inside the polygon that came from it; for ORBIT and TILE in all scenes together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,64 +38,64 @@ class SeenInput:
     """One input of the script, N samples in s scenes (1 for SIMPLE)."""
 
     name: str
-    """Its datasource, or its ordinal as text."""
+    """Its datasource, or its position as text."""
     collection: str
     """Collection id."""
     mosaicking: Mosaicking
-    """What the samples are."""
+    """Mosaicking of the input."""
     items: tuple[SeenItem, ...]
     """In mosaicking order."""
     bands: tuple[str, ...]
-    """In the input's order, without dataMask."""
+    """Band names in the input's order, without dataMask."""
     units: tuple[str, ...]
     """Unit of each band."""
     values: tuple[NDArray[np.float64], ...] = ()
-    """Per band (s, N): as the script saw it."""
+    """One array (s, N) per band, as the script saw it."""
     origin: NDArray[np.int64]
-    """(s, N): row of `items` that the sample came from; -1: none, dataMask is 0."""
+    """(s, N): index in `items` of the item that the sample came from; -1: none, so that dataMask is 0."""
     scenes: tuple[Mapping[str, object], ...] = ()
-    """(s,): what the script could read of them; none for SIMPLE."""
+    """(s,): what the script could read of each scene; empty for SIMPLE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenOutput:
-    """One output of the script for N samples, and in the last place for the samples outside the polygon."""
+    """One output of the script: N samples inside the polygon and, last, one that stands for all samples outside."""
 
     id: str
     """Its id."""
     bands: tuple[str, ...]
     """Names of its b bands."""
     sample_type: SampleType
-    """What the numbers become before statistics."""
+    """Type that the numbers are converted to before statistics."""
     returned: NDArray[np.float64]
     """(b, N + 1): as evaluatePixel returned them."""
     values: NDArray[np.float64]
-    """(b, N + 1): as the statistics take them; NaN: no data."""
+    """(b, N + 1): as the statistics use them; NaN: no data."""
     mask: NDArray[np.float64] | None
-    """(N + 1,): its band of dataMask as returned; None: it is not masked."""
+    """(N + 1,): the band of dataMask for this output, as returned; None: not masked."""
     valid: NDArray[np.bool_]
-    """(b, N + 1): whether the sample counts."""
+    """(b, N + 1): whether the sample counts as valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One feature in one interval."""
+    """How the numbers of one feature in one interval came about."""
 
     features: Features
-    """The one feature."""
+    """The feature, as Features of length 1."""
     interval: Interval
     """The interval."""
     grids: Grids | None
-    """Its grid; None if its geometry cannot have one."""
+    """The feature's grid; None if its geometry cannot have one."""
     samples: Samples | None
-    """Samples inside."""
+    """The samples inside the polygon; None if there is no grid."""
     inputs: tuple[SeenInput, ...]
-    """Per input of the script; empty where the feature's geometry cannot have numbers."""
+    """One per input of the script; empty if the geometry cannot have numbers."""
     outputs: tuple[SeenOutput, ...]
-    """Per output of the script; empty where it never answered."""
+    """One per output of the script; empty if the script never answered."""
     result: PartitionResult
-    """The numbers as reported; says, too, why there are none."""
+    """The numbers as reported, or the reason why there are none."""
     error: ScriptError | None = None
-    """What the script threw, with its line."""
+    """What the script threw, with its line; None if it threw nothing."""
     log: tuple[str, ...] = ()
-    """What the script said through console.log."""
+    """Lines that the script wrote with console.log."""

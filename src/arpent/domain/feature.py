@@ -1,4 +1,4 @@
-"""Feature: one parcel; here many of them as columns."""
+"""Feature: one parcel. Features: many of them, as columns."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 TOLERANCE = 1e-9
-"""Share of the area by which pieces may overlap: what rounding makes of edges that were the same."""
+"""Share of the area by which parts may overlap: common edges differ by rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Features of one GeoPackage table, in one CRS."""
+    """n features of one table, in one CRS."""
 
     crs: CRS
     """CRS of the geometries; x (longitude) first."""
     ids: NDArray[np.int64]
     """(n,): primary keys."""
     identifiers: tuple[str | None, ...]
-    """(n,): the `identifier` column; None where missing."""
+    """(n,): the `identifier` column; None where it is missing."""
     geometries: NDArray[np.object_]
-    """(n,): shapely geometries, as they are in the file (possibly None, empty or invalid)."""
+    """(n,): shapely geometries as in the file; may be None, empty or invalid."""
     valid: NDArray[np.bool_] | None = None
-    """(n,): whether each is valid in the sense of OGC, but for edges that rings share; None: nobody has looked yet."""
+    """(n,): whether each geometry is valid as OGC defines it, except that rings may share edges; None: not checked yet.
+    """
     flaws: Mapping[int, str] = field(default_factory=dict)
-    """Primary key → why the geometry that the file has is left out."""
+    """Primary key → why the geometry in the file is not used."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -43,8 +44,8 @@ class Features:
 
     @property
     def validity(self) -> NDArray[np.bool_]:
-        """(n,): `valid`, looked at now where nobody has. That takes as long as finding a polygon's samples: once per
-        job is enough."""
+        """(n,): `valid`, checked now if it was not. The check takes as long as rasterising the polygon, so do it once
+        per job."""
         if self.valid is not None:
             return self.valid
         valid: NDArray[np.bool_] = np.atleast_1d(shapely.is_valid(self.geometries))
@@ -64,7 +65,7 @@ class Features:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        """For other processes: all geometries in one call, not each by itself, which takes three times as long."""
+        """Pickle all geometries in one call: one by one takes three times as long."""
         wkb = shapely.to_wkb(self.geometries, flavor="iso").tolist()
         return _revive, (self.crs, self.ids, self.identifiers, wkb, self.valid, dict(self.flaws))
 
@@ -82,8 +83,8 @@ def _revive(
 
 
 def pieces_fit(geometry: shapely.Geometry) -> bool:
-    """Whether parts and holes are good polygons that lie side by side, or within one another, without overlap. Then the
-    even-odd rule over all rings finds the samples of the whole, edge or no edge."""
+    """Whether all parts and holes are valid polygons that lie side by side or within one another, without overlap. Then
+    the even-odd rule over all rings finds the samples of the whole, even where rings share edges."""
     try:
         return _fit(geometry)
     except shapely.errors.GEOSException:  # coordinates that are none, or beyond all measure
@@ -111,5 +112,5 @@ def _fit(geometry: shapely.Geometry) -> bool:
 
 
 def _polygons(geometry: shapely.Geometry) -> Iterator[shapely.Geometry]:
-    """Its parts that have an area."""
+    """The parts of the geometry that are polygons."""
     yield from (part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon")

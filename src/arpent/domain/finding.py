@@ -13,9 +13,9 @@ class Verdict(StrEnum):
     """What a finding means for the feature's numbers."""
 
     FAILED = "FAILED"
-    """It has none; its file holds an error."""
+    """The feature has no statistics; its file holds an error."""
     WARNING = "WARNING"
-    """It has some, but look twice."""
+    """The feature has statistics, but they need a second look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Finding:
     identifier: str | None
     """Its `identifier`, if it has one."""
     verdict: Verdict
-    """What it means."""
+    """Whether the feature failed or has a warning."""
     kind: str
     """empty, invalid, not-a-polygon, smaller-than-a-sample, outside-imagery, duplicate-identifier, too-large …"""
     message: str
@@ -35,5 +35,5 @@ class Finding:
 
     @property
     def may_pass(self) -> bool:
-        """Whether another try of the feature may end better."""
+        """Whether another try may succeed."""
         return self.verdict is Verdict.FAILED or self.kind == INCOMPLETE

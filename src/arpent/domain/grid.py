@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAXIMUM_SIDE = 2500
-"""Samples per side, at most (sentinelhub.md 2.3)."""
+"""Maximum number of samples per side (sentinelhub.md 2.3)."""
 _UNCOUNTED = 1e9
-"""Where counting samples ends: far too many, and the product of two sides fits int64."""
+"""Upper end of counting: far more samples than allowed, and the product of two sides still fits int64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """Sample size in units of the CRS."""
+    """Sample size in units of the CRS: `resx`, `resy`."""
 
     x: float
     """resx, > 0."""
@@ -25,7 +25,7 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """Samples per side."""
+    """Grid size as a number of samples: `width`, `height`."""
 
     width: int
     """1 to 2500."""
@@ -35,8 +35,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grids:
-    """One grid per feature: its bounds cut into `width` x `height` samples, stretched to fill them
-    (sentinelhub.md 4.1)."""
+    """One grid per feature: its bounds divided into `width` x `height` samples of equal size (sentinelhub.md 4.1)."""
 
     bounds: NDArray[np.float64]
     """(n, 4): minx, miny, maxx, maxy in the features' CRS."""
@@ -49,7 +48,7 @@ class Grids:
         return len(self.width)
 
     def take(self, rows: NDArray[np.intp]) -> Grids:
-        """Some of the grids, in this order."""
+        """The grids at these rows, in this order."""
         return Grids(bounds=self.bounds[rows], width=self.width[rows], height=self.height[rows])
 
     @property
@@ -65,12 +64,16 @@ class Grids:
 
     @classmethod
     def over(cls, bounds: NDArray[np.float64], sampling: Resolution | Size) -> Grids:
-        """The calibrated rule: `max(1, round(extent / resolution))`, half away from zero (sentinelhub.md 4.1)."""
+        """Grids over these bounds (n, 4) by the calibrated rule: `max(1, round(extent / resolution))` samples per side,
+        rounded half away from zero (sentinelhub.md 4.1). Bounds that are not finite give a grid without meaning.
+
+        Example: bounds of 95 m x 20 m at a resolution of 10 m give 10 x 2 samples of 9.5 m x 10 m.
+        """
         if isinstance(sampling, Size):
             width = np.full(len(bounds), sampling.width, np.int64)
             height = np.full(len(bounds), sampling.height, np.int64)
         else:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 width = _round(bounds[:, 2] - bounds[:, 0], sampling.x)
                 height = _round(bounds[:, 3] - bounds[:, 1], sampling.y)
         return cls(bounds=bounds, width=width, height=height)
@@ -83,10 +86,11 @@ def _round(extent: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """The samples inside each feature: those of feature k are `[offsets[k]:offsets[k + 1]]`, row by row."""
+    """The samples inside each of n features, N in all: those of feature k are `[offsets[k]:offsets[k + 1]]`, row by
+    row."""
 
     offsets: NDArray[np.int64]
-    """(n + 1,): where each feature's samples begin."""
+    """(n + 1,): index where each feature's samples begin."""
     columns: NDArray[np.int32]
     """(N,): column in the feature's own grid."""
     rows: NDArray[np.int32]
@@ -94,6 +98,13 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def take(self, features: NDArray[np.intp]) -> Samples:
+        """The samples of some of the features, in this order."""
+        counts = self.counts[features]
+        offsets = np.append(0, np.cumsum(counts))
+        chosen = np.arange(offsets[-1]) + np.repeat(self.offsets[features] - offsets[:-1], counts)
+        return Samples(offsets=offsets, columns=self.columns[chosen], rows=self.rows[chosen])
 
     @property
     def counts(self) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 YEARS = range(1900, 2201)
-"""In which a request may lie: a limit of ours."""
+"""Years in which a request may lie: a limit of arpent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -18,7 +18,7 @@ class Interval:
     start: datetime
     """First instant inside; aware, UTC."""
     end: datetime
-    """First instant after it; aware, UTC."""
+    """First instant after the interval; aware, UTC."""
 
     def contains(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
@@ -47,7 +47,7 @@ class Period:
 
 
 class LastInterval(StrEnum):
-    """What becomes of a last interval that would pass the end of the range (sentinelhub.md 2.3)."""
+    """What happens to a last interval that would pass the end of the range (sentinelhub.md 2.3)."""
 
     SKIP = "SKIP"
     SHORTEN = "SHORTEN"

@@ -1,4 +1,4 @@
-"""Job: a stored request with a life: status, last action, progress."""
+"""Job: a stored request with its status, last action and progress."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 LONGEST_SECONDS = 10 * 365 * 86_400
-"""An end farther away is no date to tell: the job hardly moves."""
+"""Longest remaining time that is shown: beyond it an end date says nothing."""
 
 
 class Status(StrEnum):
-    """Wire values (sentinelhub.md 1.3); PARTIAL is never a job's status."""
+    """Status of a job as on the wire (sentinelhub.md 1.3). PARTIAL is never used."""
 
     CREATED = "CREATED"
     ANALYSING = "ANALYSING"
@@ -24,11 +24,11 @@ class Status(StrEnum):
 
 
 ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
-"""Nothing goes on by itself; some of them can be started again."""
+"""Statuses in which nothing happens by itself; some jobs can be started again."""
 
 
 class UserAction(StrEnum):
-    """The last thing the user asked for."""
+    """The last action that the user asked for."""
 
     NONE = "NONE"
     ANALYSE = "ANALYSE"
@@ -49,38 +49,38 @@ class Progress:
     """How far a job is, in features and partitions."""
 
     features: int = 0
-    """All of them."""
+    """Number of features."""
     done: int = 0
-    """With statistics."""
+    """Features with statistics."""
     failed: int = 0
-    """With an error."""
+    """Features with an error."""
     incomplete: int = 0
-    """Of those done: without some intervals, which another try may bring."""
+    """Of the features done: those that lack intervals which another try may bring."""
     partitions: int = 0
-    """All of them."""
+    """Number of partitions."""
     open: int = 0
-    """Partitions that nobody has finished."""
+    """Partitions that are not finished."""
     in_hand: int = 0
-    """Partitions under a live lease, counted in `open` too."""
+    """Partitions under a live lease; `open` counts them too."""
     processing_units: float = 0.0
-    """Spent so far."""
+    """Processing units spent so far."""
     rate: float | None = None
-    """Features per second of late; None: nothing is known, or the job is not PROCESSING."""
+    """Features per second in the last minutes; None if unknown, or the job is not PROCESSING."""
     end: datetime | None = None
-    """When the last feature will be done at this rate; aware, UTC. None: as above, or too far away to tell."""
+    """When the last feature will be done at this rate; aware, UTC. None if unknown or too far away."""
 
     @property
     def seconds_left(self) -> float | None:
-        """What the rest takes at this rate; None: as above."""
+        """Seconds until the rest is done at this rate; None if unknown or too far away."""
         return (self.features - self.done - self.failed) / self.rate if self.rate else None
 
     @property
     def percentage(self) -> float:
-        """0 to 100; 100 only when every feature is accounted for."""
+        """0 to 100; 100 only when every feature is done or failed."""
         return 100.0 * (self.done + self.failed) / self.features if self.features else 0.0
 
     def at_rate(self, rate: float, now: datetime) -> Progress:
-        """The same with this rate, in features per second, and the end that follows from it."""
+        """This progress with a rate in features per second, and the end that follows from it."""
         told = replace(self, rate=rate)
         seconds = told.seconds_left
         if seconds is None or seconds > LONGEST_SECONDS:
@@ -90,43 +90,44 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request with a life. Every save carries the version it was read at."""
+    """A stored request and its state. `save` compares the version that was read."""
 
     id: str
     """UUID."""
     owner: str
-    """Client id of whoever made it."""
+    """Client id of the client that made it."""
     body: str = field(repr=False)
-    """The request's JSON text as submitted; may hold secrets, never shown as it is."""
+    """The request's JSON text as submitted; may hold secrets, so never show it as it is."""
     status: Status = Status.CREATED
-    """Where it stands."""
+    """The current status."""
     user_action: UserAction = UserAction.NONE
-    """The last action."""
+    """The user's last action."""
     user_action_updated: datetime | None = None
-    """When that was; aware, UTC."""
+    """When the user asked for it; aware, UTC."""
     created: datetime
-    """Aware, UTC."""
+    """When the job was created; aware, UTC."""
     last_updated: datetime | None = None
     """Last change of status or progress; None while CREATED."""
     begun: datetime | None = None
-    """Last time that it became PROCESSING; what was finished since tells its rate."""
+    """When it last became PROCESSING; its rate is counted from then on."""
     error: str | None = None
-    """Why it FAILED, for a person."""
+    """Why it FAILED, in words; None if it did not."""
     waiting_since: datetime | None = None
-    """ANALYSING: since when it waits for something outside; aware, UTC. Kept by the work store, as the next is."""
+    """While ANALYSING: since when it waits for something outside; aware, UTC. The work store keeps this and
+    `waiting_for`."""
     waiting_for: str | None = None
-    """What it waits for, for a person."""
+    """What it waits for, in words."""
     unreadable: bool = False
-    """Its row cannot be read: it is shown as FAILED, with the reason as its error, whatever it may be."""
+    """Whether its row cannot be read. Such a job is shown as FAILED with the reason as its error."""
     stop_reason: StopReason | None = None
-    """Why it is STOPPED."""
+    """Why it is STOPPED; None if it is not."""
     retry: bool = False
-    """The next BEGUN opens the partitions with failed features again."""
+    """Whether the next BEGUN reopens the partitions with failed features."""
     progress: Progress = Progress()
-    """How far it is; kept by the work store."""
+    """Counts of features and partitions; the work store keeps them."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """What the analysis expects: features, intervals, acquisitions, bytes, minutes, processing units."""
     hints: tuple[str, ...] = ()
-    """What the analysis found that is allowed, and most likely not meant."""
+    """Remarks of the analysis: settings that are allowed but most likely not meant."""
     version: int = 0
-    """Optimistic lock."""
+    """Version for optimistic locking."""

@@ -1,4 +1,4 @@
-"""Location: an object or a prefix in a bucket, with the credentials that open it."""
+"""Location: an object or prefix in a bucket, with the credentials to access it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ REQUEST_ID, ID, IDENTIFIER = "<REQUEST_ID>", "<ID>", "<IDENTIFIER>"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a request says about access; empty means: what the machine has."""
+    """Credentials given in a request. Empty: those of the machine are used."""
 
     access_key: str | None = None
     """S3 access key id."""
     secret_access_key: str | None = field(default=None, repr=False)
-    """S3 secret; never shown."""
+    """S3 secret key; never shown."""
     region: str | None = None
     """AWS region name."""
     iam_role_arn: str | None = None
-    """Role to assume."""
+    """ARN of the role to assume."""
     external_id: str | None = None
-    """What tells the role's owner for which client of ours it is assumed."""
+    """External id sent when assuming the role: tells the role's owner for which client it is assumed."""
     service_account: str | None = field(default=None, repr=False)
     """Google service account JSON, base64; never shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """`scheme://bucket/key`."""
+    """An object or prefix: `scheme://bucket/key`, with credentials."""
 
     scheme: str
     """`s3` or `gs`."""
@@ -37,18 +37,18 @@ class Location:
     key: str
     """Object key or prefix, no leading slash."""
     credentials: Credentials = Credentials()
-    """What opens it."""
+    """Credentials to access it."""
 
     @property
     def url(self) -> str:
         return f"{self.scheme}://{self.bucket}/{self.key}"
 
     def at(self, key: str) -> Location:
-        """The same bucket and credentials, another key."""
+        """The location with another key in the same bucket, with the same credentials."""
         return replace(self, key=key)
 
     def child(self, name: str) -> Location:
-        """An object below this prefix."""
+        """The location of an object below this prefix: `s3://b/a`.child("c") is `s3://b/a/c`."""
         prefix = self.key.rstrip("/")
         return self.at(f"{prefix}/{name}" if prefix else name)
 

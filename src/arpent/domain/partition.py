@@ -1,4 +1,4 @@
-"""Partition: features that are done, retried and counted together; Analysis: what came of analysing a job."""
+"""Partition: features that are processed, retried and counted together. Analysis: the result of analysing a job."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from arpent.domain.feature import Features
 from arpent.domain.finding import Finding
 
 MOST_SUSPECTS = 16
-"""Parts of what was one partition that may be without a result at once: so many features that kill their workers are
-found in it."""
+"""Maximum number of parts of one partition that may be without a result at once, while halving looks for features that
+kill their worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,27 +22,27 @@ class Partition:
     number: int
     """From 0, unique in the job."""
     features: Features
-    """Neighbours, in an order that follows the imagery's blocks."""
+    """The features: neighbours, in the order of the imagery's blocks."""
     round: int = 0
-    """How often START took up what had failed of it; the features are these only."""
+    """How often START reopened the job's failed features; from 1 on the partition holds only those."""
     again: bool = False
-    """Somebody had it before, and may have written results of it."""
+    """Whether somebody worked on it before, and may have written results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a partition; only counts and findings travel back, results are already written."""
+    """Counts and findings of a processed partition; its results are already written."""
 
     done: int
-    """Features whose file holds statistics."""
+    """Number of features whose file holds statistics."""
     failed: int
-    """Features whose file holds an error."""
+    """Number of features whose file holds an error."""
     incomplete: int = 0
-    """Of those done: features without some intervals, which another try may bring."""
+    """Of the features done: number of those that lack intervals which another try may bring."""
     findings: tuple[Finding, ...] = ()
     """Why features failed."""
     processing_units: float = 0.0
-    """What the partition cost by the formula of sentinelhub.md 7."""
+    """Processing units of the partition (sentinelhub.md 7)."""
     bytes_read: int = 0
     """Compressed bytes read from images."""
     seconds: tuple[tuple[str, float], ...] = ()
@@ -50,27 +50,30 @@ class Outcome:
 
 
 def halves(features: Features) -> tuple[Features, Features]:
-    """The first half and the second, each in the order it had; the first has one more where they are odd."""
+    """The first and the second half of the features, in their order; the first has one more if the number is odd."""
     first, second = np.array_split(np.arange(len(features)), 2)
     return features.take(first), features.take(second)
 
 
 def to_retry(features: Features, reasons: Collection[int], least: int) -> Features:
-    """The features of a partition whose ids are in `reasons`. `least`: the number of features known to need another
-    try; if the reasons name fewer, all features are tried: rather all of them than one too few."""
+    """The features whose ids are in `reasons`.
+
+    `least` is the number of features known to need another try. If `reasons` names fewer, all features are returned, so
+    that none is missed.
+    """
     rows = np.flatnonzero(np.isin(features.ids, np.array(list(reasons), np.int64)))
     return features.take(rows if len(rows) >= least else np.arange(len(features)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """May be lazy: `partitions` are read to the end first, then `findings`, then the rest."""
+    """Result of analysing a job. It may be lazy: read `partitions` to the end first, then `findings`, then the rest."""
 
     partitions: Iterable[Partition]
-    """The job's features, cut; every feature is in exactly one of them."""
+    """The job's features, partitioned; every feature is in exactly one partition."""
     findings: Iterable[Finding] = ()
-    """What is known of features before they are processed."""
+    """What is known about features before they are processed."""
     estimate: Mapping[str, float] = field(default_factory=dict)
-    """What to expect: features, acquisitions, bytes, minutes, processing units."""
+    """Expected features, acquisitions, bytes, minutes and processing units."""
     hints: tuple[str, ...] = ()
-    """What is allowed, and most likely not meant, about the job as a whole."""
+    """Remarks about the job as a whole: what is allowed but most likely not meant."""

@@ -1,4 +1,4 @@
-"""Request: what the caller wishes, immutable; the parsed body of a (batch) statistical request."""
+"""Request: the parsed body of a (batch) statistical request; immutable."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ class Source:
     collection: str
     """Collection id, `sentinel-2-l2a`."""
     time_range: Interval | None = None
-    """`dataFilter.timeRange`, intersected with each interval."""
+    """`dataFilter.timeRange`, intersected with each interval; None: the whole range."""
     mosaicking_order: MosaickingOrder = MosaickingOrder.MOST_RECENT
-    """Order of the acquisitions."""
+    """Which acquisition is on top."""
     max_cloud_coverage: float = 100.0
-    """Percent, inclusive, of the whole tile."""
+    """Maximum cloud cover of the tile, percent, inclusive."""
     upsampling: Resampling = Resampling.NEAREST
-    """When a sample is finer than the source."""
+    """Resampling where samples are finer than source pixels."""
     downsampling: Resampling = Resampling.NEAREST
-    """When a sample is coarser than the source."""
+    """Resampling where samples are coarser than source pixels."""
     wishes: tuple[tuple[str, str], ...] = ()
-    """What the pixels are wished to be: (place, value), `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
+    """Processing options the request asks for, as (place, value): `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
     harmonize_values: bool = True
-    """Shift processing baseline 04.00 and later to the old scale, clamp negatives (sentinelhub.md 6)."""
+    """Whether to bring processing baseline 04.00 and later to the old scale and clamp negative values
+    (sentinelhub.md 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,11 @@ class Bounds:
     """`input.bounds` of the synchronous request; at least one of box and geometry."""
 
     crs: CRS
-    """CRS of both; x (longitude) first."""
+    """CRS of box and geometry; x (longitude) first."""
     box: tuple[float, float, float, float] | None
-    """minx, miny, maxx, maxy: the grid, if given."""
+    """(minx, miny, maxx, maxy): the grid covers it; None: the geometry's box."""
     geometry: shapely.Geometry | None
-    """Polygon or MultiPolygon: the mask, if given."""
+    """Polygon or MultiPolygon that samples must lie in; None: the whole box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +72,27 @@ class Request:
     """A statistical request, batch (features and output are locations) or synchronous (bounds, no output)."""
 
     features: FeatureFile | Bounds
-    """Where the polygons are."""
+    """Where the polygons are: a file in a bucket, or bounds."""
     sources: tuple[Source, ...]
-    """At least one."""
+    """Entries of `input.data`, at least one."""
     time_range: Interval
     """The whole range."""
     period: Period
     """Length of an interval."""
     last_interval: LastInterval
-    """What becomes of the rest."""
+    """What happens to a last interval that passes the end of the range."""
     sampling: Resolution | Size
     """Sample size, or number of samples per side."""
     script: str | Location
-    """The evalscript's text, or where it lies."""
+    """The evalscript, or where it lies."""
     calculations: Calculations
-    """What to report."""
+    """Which statistics to report."""
     output: Location | None
-    """A prefix, or a template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None when synchronous."""
+    """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
     shown: str = ""
     """The body's JSON text without its secrets, for the metadata of what is written."""
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
-        """The slices of time, ascending."""
+        """The intervals of the time range, ascending."""
         return split(self.time_range, self.period, self.last_interval)

@@ -1,4 +1,4 @@
-"""Result: the numbers of one partition, as columns over its features."""
+"""Result: the statistics of one partition, as columns over its features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.domain.interval import Interval
 
 
 class ErrorType(StrEnum):
-    """Why an interval or a feature has no numbers (sentinelhub.md 1.5)."""
+    """Type of an error on the wire: why an interval or a feature has no statistics (sentinelhub.md 1.5)."""
 
     BAD_REQUEST = "BAD_REQUEST"
     EXECUTION_ERROR = "EXECUTION_ERROR"
@@ -23,18 +23,18 @@ class ErrorType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A reason a person can act on."""
+    """Why a feature or an interval has no statistics, in words that a person can act on."""
 
     type: ErrorType
     """The wire's type."""
     message: str
-    """What happened and what to do."""
+    """What happened and how to fix it."""
     passing: bool = False
-    """The cause may pass: another try may bring numbers."""
+    """Whether another try may succeed."""
     unforeseen: bool = False
-    """Nobody foresaw it: neither the request nor the feature is to blame, as far as anybody knows."""
+    """Whether nobody foresaw the error; neither the request nor the feature is known to be at fault."""
     kind: str = "failed"
-    """Kind of the finding that tells it; what the analysis found already has that kind again."""
+    """Kind of the finding about it; a finding of the analysis has the same kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +42,22 @@ class HistogramCounts:
     """Histograms of one band for n features."""
 
     edges: NDArray[np.float64]
-    """(b + 1,) when all features share them; else flat, those of feature k at `edge_offsets[k]:edge_offsets[k + 1]`."""
+    """(b + 1,) if all features share the edges; otherwise flat, those of feature k at `edge_offsets[k]:edge_offsets[k +
+    1]`."""
     counts: NDArray[np.int64]
-    """(n, b) when edges are shared; else flat, those of feature k at `count_offsets[k]:count_offsets[k + 1]`."""
+    """(n, b) if all features share the edges; otherwise flat, those of feature k at `count_offsets[k]:count_offsets[k +
+    1]`."""
     edge_offsets: NDArray[np.int64] | None
-    """(n + 1,), None when edges are shared; an empty slice: no histogram (no valid sample to take edges
-    from); one edge: no bins, since the edge that was given leaves no room for any."""
+    """(n + 1,); None if all features share the edges. An empty slice means no histogram, since there is no valid sample
+    to take edges from; one edge means no bins, since the given edge leaves no room for one."""
     count_offsets: NDArray[np.int64] | None
-    """(n + 1,), None when edges are shared."""
+    """(n + 1,); None if all features share the edges."""
     underflow: NDArray[np.int64]
     """(n,): valid samples below the first edge."""
     overflow: NDArray[np.int64]
     """(n,): valid samples above the last edge."""
     integer: bool
-    """Edges are written as JSON integers."""
+    """Whether edges are written as JSON integers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,56 +65,56 @@ class BandStatistics:
     """Statistics of one band of one output for n features; NaN where no sample is valid."""
 
     minimum: NDArray[np.float64]
-    """(n,)."""
+    """(n,): smallest valid sample."""
     maximum: NDArray[np.float64]
-    """(n,)."""
+    """(n,): largest valid sample."""
     mean: NDArray[np.float64]
-    """(n,)."""
+    """(n,): mean of the valid samples."""
     standard_deviation: NDArray[np.float64]
-    """(n,): population (sentinelhub.md 3.3)."""
+    """(n,): population standard deviation of the valid samples (sentinelhub.md 3.3)."""
     sample_count: NDArray[np.int64]
     """(n,): all samples of the grid, inside the polygon or not."""
     no_data_count: NDArray[np.int64]
-    """(n,): samples that do not count."""
+    """(n,): samples that are not valid, those outside the polygon included."""
     percentiles: NDArray[np.float64] | None = None
-    """(n, k) in the order asked, None if none were."""
+    """(n, k) in the order asked; None if none were asked for."""
     ranks: tuple[float, ...] = ()
     """The k of each percentile column."""
     histogram: HistogramCounts | None = None
-    """None if none was asked for."""
+    """Histogram counts; None if none was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalResult:
-    """One interval of one partition."""
+    """Statistics of one interval of one partition of n features."""
 
     interval: Interval
-    """The slice of time."""
+    """The interval."""
     present: NDArray[np.bool_]
-    """(n,): some item reaches the feature; without one the interval is left out (sentinelhub.md 3.2)."""
+    """(n,): whether any item reaches the feature. Intervals without one are left out (sentinelhub.md 3.2)."""
     outputs: Mapping[str, Mapping[str, BandStatistics]]
     """Output id → band → statistics."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
-    """Row of a feature → why this interval failed for it."""
+    """Row of a feature → why it has no statistics in this interval."""
     items: tuple[str, ...] = ()
-    """Ids of the items that were considered."""
+    """Ids of the items considered."""
     band_samples: float = 0.0
-    """Input bands times data samples per pixel, over three: B x S of the processing units (sentinelhub.md 7)."""
+    """Input bands times data samples per pixel, divided by three: B x S of the processing units (sentinelhub.md 7)."""
     used: NDArray[np.bool_] | None = None
-    """(items, n): which of `items` gave samples to which feature (provenance)."""
+    """(items, n): whether the item gave samples to the feature (provenance); None if not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionResult:
-    """All numbers of one partition."""
+    """The statistics of one partition of n features."""
 
     features: Features
     """The partition's features."""
     intervals: tuple[IntervalResult, ...]
-    """Ascending."""
+    """Results by interval, ascending."""
     geometry_pixel_count: NDArray[np.int64]
     """(n,): samples inside each polygon."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
-    """Row of a feature → why it failed as a whole."""
+    """Row of a feature → why it failed in all intervals."""
     processing_units: float = 0.0
-    """What the numbers cost (sentinelhub.md 7)."""
+    """Processing units of the partition (sentinelhub.md 7)."""

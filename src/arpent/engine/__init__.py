@@ -1,1 +1,1 @@
-"""Engine: pixels to statistics; analysis says what a job needs, processing does it."""
+"""Engine: pixels to statistics. `analysis` finds out what a job needs, `processing` computes it."""

@@ -1,4 +1,4 @@
-"""Band bindings: each input of the script bound to the source, the collection and the bands it means."""
+"""Band bindings: each input of the script with the source, collection and bands it reads."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from arpent.evalscript.lint import band_fault
 from arpent.raster.conversion import BandRequest
 
 MASK_UNIT = Unit(name="DN")
-"""dataMask is a plain 0 or 1."""
+"""dataMask is 0 or 1, without scaling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandBinding:
-    """One input of a script."""
+    """One input of a script, bound to its source and collection."""
 
     input: Input
     """What setup() declares."""
     source: Source
-    """The entry of `input.data` it means."""
+    """The entry of `input.data` that it reads."""
     collection: Collection
-    """That entry's collection."""
+    """Collection of that entry."""
     requests: tuple[BandRequest, ...]
     """Bands to read, in the input's order, without dataMask."""
 
@@ -40,14 +40,14 @@ class BandBinding:
 def bind_bands(
     evalscript: Evalscript, request: Request, collections: Mapping[str, Collection]
 ) -> tuple[BandBinding, ...]:
-    """Feeds in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
+    """Bindings in the order of setup().input. Raises InvalidRequest or ScriptSetupError, naming what does not fit."""
     return tuple(
         _binding(input_, ordinal, request.sources, collections) for ordinal, input_ in enumerate(evalscript.inputs)
     )
 
 
 def collection_of(source: Source, collections: Mapping[str, Collection], ordinal: int = 0) -> Collection:
-    """The source's collection. Raises InvalidRequest if this server has none of that name."""
+    """The source's collection. Raises InvalidRequest if this server has no collection of that name."""
     collection = collections.get(source.collection)
     if collection is None:
         known = ", ".join(sorted({known.id for known in collections.values()}))
@@ -61,11 +61,11 @@ def _binding(
     input_: Input, ordinal: int, sources: tuple[Source, ...], collections: Mapping[str, Collection]
 ) -> BandBinding:
     source = _source(input_, ordinal, sources)
-    return feed_of(input_, source, collection_of(source, collections, sources.index(source)))
+    return bind_input(input_, source, collection_of(source, collections, sources.index(source)))
 
 
-def feed_of(input_: Input, source: Source, collection: Collection) -> BandBinding:
-    """An input bound to one collection. Raises ScriptSetupError if that lacks a band or unit."""
+def bind_input(input_: Input, source: Source, collection: Collection) -> BandBinding:
+    """An input bound to one collection. Raises ScriptSetupError if the collection lacks a band or unit."""
     requests = tuple(
         _want(collection, band, unit)
         for band, unit in zip(input_.bands, input_.units, strict=True)

@@ -1,7 +1,7 @@
-"""Budget: what a request will take of memory, worked out before any of it is allocated; and what would do instead.
+"""Budget: how much memory a request will need, computed before anything is allocated, and what request would fit.
 
-The figures are upper bounds for what the engine allocates per sample, measured (docs/adr/0009-bulkhead.md): a request
-that passes stays within its process, whose own limit is the second line only.
+The figures are measured upper bounds of what the engine allocates per sample (docs/adr/0009-bulkhead.md): a request
+that passes stays within its process, whose own limit is only the second line of defence.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from arpent.engine.services import Allowance
 
 MEBIBYTE = 1 << 20
 BASE_MIB = 400
-"""What a process takes before its first sample."""
+"""Mebibytes of a process before its first sample."""
 SAMPLE_BYTES = 100
-"""Per sample, whatever is read: its place in the grid, on the source grids, in the statistics."""
+"""Bytes per sample, whatever is read: its place in the grid, on the source grids, in the statistics."""
 SCENE_BYTES = 4
-"""Per sample and scene: mask and origin."""
+"""Bytes per sample and scene: mask and origin."""
 BAND_BYTES = 8
-"""Per sample, scene and band: the number, and its copy for the script."""
+"""Bytes per sample, scene and band: the number, and its copy for the script."""
 OUTPUT_BYTES = 16
-"""Per sample and band that the script returns: a double, and what the statistics make of it."""
+"""Bytes per sample and band that the script returns: a double, and what the statistics make of it."""
 KEPT_BYTES = 8
-"""More for each of the two where what the script saw and returned is kept to be shown."""
+"""Additional bytes of both, if what the script saw and returned is kept for an explanation."""
 MOST_ANSWER_NUMBERS = 1_000_000
-"""Numbers of one answer."""
+"""Maximum count of numbers in one answer."""
 STATISTICS = 6
-"""Numbers that every band reports: min, max, mean, stDev and two counts."""
+"""Count of numbers that every band reports: min, max, mean, stDev and two counts."""
 BIN_NUMBERS = 3
-"""Numbers of a bin: two edges and a count."""
+"""Count of numbers of a bin: two edges and a count."""
 
 
 def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> None:
-    """Raises LimitExceeded if the answer would hold more than MOST_ANSWER_NUMBERS."""
+    """Refuse a request whose answer would hold more than MOST_ANSWER_NUMBERS. Raises LimitExceeded."""
     count = 0
     for output in evalscript.outputs:
         for band in output.bands:
@@ -63,15 +63,16 @@ def _bins(count: int | None, edges: int) -> int:
 
 
 def check_grid(grids: Grids, evalscript: Evalscript, bands: Sequence[int], allowance: Allowance) -> None:
-    """Before samples are worked out: a grid that would be too much even with one scene per input (`bands`: how many
-    each reads). Raises LimitExceeded."""
+    """Refuse, before samples are computed, a grid that would be too large even with one scene per input. `bands`:
+    number of bands that each input reads. Raises LimitExceeded."""
     check_scenes(grids, evalscript, bands, [1] * len(bands), allowance)
 
 
 def check_scenes(
     grids: Grids, evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], allowance: Allowance
 ) -> None:
-    """Before pixels are read: per input, how many bands and scenes. Raises LimitExceeded."""
+    """Refuse, before pixels are read, what would need too much memory. `bands`, `scenes`: numbers per input. Raises
+    LimitExceeded."""
     samples = int(grids.sample_count.sum())
     depth = max([1, *scenes])
     if samples * depth > allowance.samples:
@@ -98,7 +99,7 @@ def _described(samples: int, depth: int) -> str:
 
 
 def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded:
-    """With the number of samples that would do, and other ways out."""
+    """The error, with the number of samples that would fit, and other ways out."""
     would_do = max(1, would_do)
     wide, high = int(grids.width[0]), int(grids.height[0])
     shrink = math.sqrt(would_do / (wide * high))
@@ -120,7 +121,7 @@ def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded
 
 
 def _above(number: float) -> str:
-    """Four digits, rounded up."""
+    """The number with four digits, rounded up."""
     if not number > 0:
         return "0"
     step = 10.0 ** (math.floor(math.log10(number)) - 3)

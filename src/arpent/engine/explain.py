@@ -1,4 +1,4 @@
-"""Explain: one feature in one interval, by the same steps as the pipeline, with everything on the way kept."""
+"""Explain: one feature in one interval, by the same steps as in processing, with all intermediate values kept."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ from arpent.domain.location import Location
 from arpent.domain.ports.scripts import ScriptAnswer
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
-from arpent.engine.analysis.read_features import take_one
+from arpent.engine.analysis.read_features import load_feature
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.budget import check_grid
-from arpent.engine.geometry_checks import as_failures, unusable
+from arpent.engine.geometry_checks import as_failures, check_geometries
 from arpent.engine.guards import guarded
-from arpent.engine.processing.acquisitions import Acquisitions, acquire, candidates, clear
+from arpent.engine.processing.acquisitions import (
+    IntervalAcquisitions,
+    intervals_with_acquisitions,
+    passes_cloud_filter,
+)
 from arpent.engine.processing.inputs import Prepared
-from arpent.engine.processing.interval import Computation, as_failure, ask, conclude, masks_of
+from arpent.engine.processing.interval import Computation, as_failure, masks_of, run_script, summarise_answer
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
@@ -34,7 +38,7 @@ from arpent.engine.services import Limits, Services
 from arpent.zonal.sample_type import converted
 
 NAMED = 6
-"""Starts of intervals that a refusal names."""
+"""Maximum number of interval starts that an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,39 +46,32 @@ class _Case:
     """What is known before a pixel is read."""
 
     computation: Computation
-    interval: Interval
-    acquisitions: tuple[Acquisitions, ...]
-    """Per input."""
-
-    @property
-    def present(self) -> NDArray[np.bool_]:
-        """(1,): some item reaches the feature."""
-        present: NDArray[np.bool_] = np.any([one.reach.any(axis=0) for one in self.acquisitions], axis=0)
-        return present
+    found: IntervalAcquisitions
 
 
 def explain_feature(
     request: Request, feature: int, start: datetime | None, services: Services, limits: Limits | None = None
 ) -> Explanation:
-    """A feature of a batch request's GeoPackage. Raises FeatureNotFound, InvalidRequest if no interval begins at
-    `start` (None: the first with data), LimitExceeded, ScriptError if the script cannot be loaded, WorldError."""
+    """The Explanation of a feature of a batch request's file. `start`: start of the interval; None: the first with
+    data.
+
+    Raises FeatureNotFound, InvalidRequest if no interval begins at `start`, LimitExceeded, ScriptError if the script
+    cannot be loaded, or WorldError.
+    """
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     if limits is not None and limits.allowance is not None:
         services = replace(services, allowance=replace(limits.allowance, kept=True))
-    return explain(request, take_one(request.features, feature, services), start, services)
+    return explain(request, load_feature(request.features, feature, services), start, services)
 
 
 def explain(request: Request, features: Features, start: datetime | None, services: Services) -> Explanation:
-    """The same for a feature at hand; `features` holds it alone."""
+    """The Explanation of one feature, which `features` holds alone. `start` and errors as in `explain_feature`."""
     intervals, services = _wanted(request.intervals, start), guarded(services)
-    found = unusable(features, request.sampling)
-    if found:
-        return _hopeless(features, intervals[0], as_failures(found)[0])
+    grids = Grids.over(features.bounds, request.sampling)
+    if faults := check_geometries(features, grids):
+        return _without_numbers(features, intervals[0], as_failures(faults)[0])
     with ScriptSupervisor(services.runtime, script_of(request, services)) as session:
-        bindings, grids = (
-            bind_bands(session.evalscript, request, services.collections),
-            Grids.over(features.bounds, request.sampling),
-        )
+        bindings = bind_bands(session.evalscript, request, services.collections)
         if services.allowance is not None:
             check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.allowance)
         computation = Computation(
@@ -88,7 +85,7 @@ def explain(request: Request, features: Features, start: datetime | None, servic
 
 
 def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[Interval]:
-    """The interval that begins then, or all of them."""
+    """The interval that begins at `start`, or all of them."""
     if not intervals:
         raise InvalidRequest("The time range of the request holds no whole interval")
     if start is None:
@@ -102,32 +99,28 @@ def _wanted(intervals: Sequence[Interval], start: datetime | None) -> Sequence[I
 
 
 def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
-    """The first interval with data, or the first of all if none has any."""
-    cases = (
-        _Case(
-            computation=computation,
-            interval=interval,
-            acquisitions=tuple(
-                acquire(binding, interval, computation.geometry, computation.services)
-                for binding in computation.bindings
-            ),
-        )
-        for interval in intervals
-    )
-    first = next(cases)
-    if first.present.any():
-        return first
-    return next((case for case in cases if case.present.any()), first)
+    """The first interval with data, or the first of all if none has data."""
+    first: IntervalAcquisitions | None = None
+    for found in intervals_with_acquisitions(
+        computation.bindings, intervals, computation.geometry, computation.services
+    ):
+        if found.error is not None:
+            raise found.error
+        first = first or found
+        if found.present.any():
+            return _Case(computation=computation, found=found)
+    assert first is not None, "there is an interval"
+    return _Case(computation=computation, found=first)
 
 
 def _explained(case: _Case) -> Explanation:
-    if not case.present.any():
+    if not case.found.present.any():
         return _told(case, _result(case), None, None)
     try:
-        prepared, answer = ask(case.computation, case.interval, case.acquisitions)
+        prepared, answer = run_script(case.computation, case.found)
     except ScriptError as error:
         return _told(case, _result(case, failure=as_failure(error)), None, None, error)
-    result = _result(case, conclude(case.computation, case.interval, case.present, prepared, answer))
+    result = _result(case, summarise_answer(case.computation, case.found, prepared, answer))
     broken = 0 in result.intervals[0].failures
     return _told(case, result, prepared, answer, (answer.failures.get(0) or answer.failures.get(1)) if broken else None)
 
@@ -152,10 +145,10 @@ def _told(
     geometry = case.computation.geometry
     return Explanation(
         features=geometry.features,
-        interval=case.interval,
+        interval=case.found.interval,
         grids=geometry.grids,
         samples=geometry.samples,
-        inputs=tuple(_input(case, ordinal, prepared) for ordinal in range(len(case.acquisitions))),
+        inputs=tuple(_input(case, ordinal, prepared) for ordinal in range(len(case.found.inputs))),
         outputs=() if prepared is None or answer is None else _outputs(prepared, answer),
         result=result,
         error=error,
@@ -163,8 +156,8 @@ def _told(
     )
 
 
-def _hopeless(features: Features, interval: Interval, failure: Failure) -> Explanation:
-    """A feature whose geometry cannot have numbers."""
+def _without_numbers(features: Features, interval: Interval, failure: Failure) -> Explanation:
+    """The Explanation of a feature whose geometry cannot have statistics."""
     result = PartitionResult(
         features=features, intervals=(), geometry_pixel_count=np.zeros(1, np.int64), failures={0: failure}
     )
@@ -174,7 +167,7 @@ def _hopeless(features: Features, interval: Interval, failure: Failure) -> Expla
 
 
 def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
-    binding, acquisitions = case.computation.bindings[ordinal], case.acquisitions[ordinal]
+    binding, acquisitions = case.computation.bindings[ordinal], case.found.inputs[ordinal]
     origin = np.full((0, len(case.computation.geometry.samples)), -1, np.int64)
     kept: frozenset[str] = frozenset()
     if prepared is not None:
@@ -187,12 +180,12 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
     items = tuple(
         SeenItem(
             item=item,
-            clear=clear(item, binding),
+            clear=passes_cloud_filter(item, binding),
             reached=bool(case.computation.geometry.reached(item.footprint)[0]),
             kept=item.id in kept,
             samples=given.get(item.id, 0),
         )
-        for item in candidates(binding, case.interval, case.computation.geometry, case.computation.services)
+        for item in acquisitions.candidates
     )
     place = {seen.item.id: row for row, seen in enumerate(items)}
     places = np.array([*(place[item.id] for item in acquisitions.items), -1], np.int64)
@@ -210,7 +203,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
 
 
 def _seen(binding: BandBinding, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
-    """Per band but dataMask (s, N): stored number times scale plus offset in doubles, as the script's loop does it."""
+    """Per band except dataMask (s, N): stored number * scale + offset in doubles, as in the script's loop."""
     inputs = prepared.inputs[ordinal]
     count = int(prepared.segments[-1])
     return tuple(

@@ -1,4 +1,4 @@
-"""Geometry checks: which features can have numbers at all, and what to say about the others."""
+"""Geometry checks: which features cannot have statistics, and why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from arpent.domain.feature import Features
-from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
+from arpent.domain.grid import MAXIMUM_SIDE, Grids
 from arpent.domain.result import ErrorType, Failure
 from arpent.zonal.rasterize import SUB_ROWS
 
@@ -27,14 +27,16 @@ KINDS: Mapping[str, str] = {
     "too-complex": "The outline crosses the lines of its grid {count:,} times, more than the {limit:,} that it may. "
     "Simplify it, or use a coarser resolution.",
 }
-"""Kind of a finding → what to tell the user."""
+"""Kind of a finding → message to the user."""
 
 MOST_CROSSINGS = 1 << 25
-"""Of the edges of one feature with the scan lines of its grid; each takes 8 bytes while samples are worked out."""
+"""Maximum number of crossings of one feature's edges with the scan lines of its grid; each takes 8 bytes while samples
+are computed."""
 
 
-def unusable(features: Features, sampling: Resolution | Size, given: Grids | None = None) -> dict[int, tuple[str, str]]:
-    """Row → (kind, message) of each feature that cannot have numbers; `given` replaces the features' own grids."""
+def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+    """Row → (kind, message) of each feature that cannot have statistics; `grids` (n,): the grid of each feature,
+    whatever its geometry."""
     geometries = features.geometries
     absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
@@ -53,7 +55,7 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
     for row in np.flatnonzero(invalid):
         found[int(row)] = ("invalid", KINDS["invalid"].format(reason=shapely.is_valid_reason(geometries[row])))
     usable = np.flatnonzero(~(absent | other | adrift | invalid))
-    grids = Grids.over(features.bounds[usable], sampling) if given is None else given.take(usable)
+    grids = grids.take(usable)
     for position in np.flatnonzero(np.maximum(grids.width, grids.height) > MAXIMUM_SIDE):
         width, height = int(grids.width[position]), int(grids.height[position])
         message = KINDS["too-large"].format(width=width, height=height, limit=MAXIMUM_SIDE)
@@ -66,7 +68,7 @@ def unusable(features: Features, sampling: Resolution | Size, given: Grids | Non
 
 
 def _placed(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """(n,): whether all coordinates are finite."""
+    """(n,): whether all coordinates of the geometry are finite."""
     points, owners = shapely.get_coordinates(geometries, return_index=True)
     placed = np.ones(len(geometries), np.bool_)
     placed[owners[~np.isfinite(points).all(axis=1)]] = False
@@ -74,8 +76,8 @@ def _placed(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 
 def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float64]:
-    """(n,): how often the edges of each polygon cross the scan lines of its grid, at most; 0 where they are too few to
-    matter."""
+    """(n,): upper bound of how often the edges of each polygon cross the scan lines of its grid; 0 where there are too
+    few to matter."""
     found = np.zeros(len(geometries))
     served = np.maximum(grids.width, grids.height) <= MAXIMUM_SIDE
     lines = np.where(served, grids.height, 0) * SUB_ROWS
@@ -92,15 +94,15 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
     return np.nan_to_num(found, nan=0.0)
 
 
-def usable_rows(features: Features, unusable_rows: Mapping[int, object]) -> NDArray[np.intp]:
-    """Rows that remain."""
+def usable_rows(features: Features, found: Mapping[int, object]) -> NDArray[np.intp]:
+    """Rows of all features except those in which `check_geometries` found something."""
     keep = np.ones(len(features), bool)
-    keep[list(unusable_rows)] = False
+    keep[list(found)] = False
     return np.flatnonzero(keep)
 
 
 def as_failures(found: Mapping[int, tuple[str, str]]) -> dict[int, Failure]:
-    """What those features' files say."""
+    """The failures that the unusable features' files state, by row."""
     return {
         row: Failure(type=ErrorType.BAD_REQUEST, message=message, kind=kind) for row, (kind, message) in found.items()
     }

@@ -1,4 +1,4 @@
-"""Guards: whatever a reader or a catalogue raises that nobody foresaw costs one image or one search, and is logged."""
+"""Guards: an unforeseen error of a reader or catalogue costs one image or one search only, and is logged."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from arpent.engine.services import Services
 log = logging.getLogger(__name__)
 
 BROKEN = "the image cannot be read"
-"""What features learn of an image that broke the reader."""
+"""Message to features about an image that broke the reader."""
 
 
 def guarded(services: Services) -> Services:
-    """The same services, whose reader and catalogue raise errors of ours only."""
+    """The same services, with a reader and catalogue that raise only arpent's errors."""
     if isinstance(services.reader, GuardedReader):
         return services
     return replace(services, reader=GuardedReader(services.reader), catalog=GuardedCatalog(services.catalog))
@@ -34,7 +34,7 @@ def guarded(services: Services) -> Services:
 
 @contextmanager
 def image_errors(href: str) -> Iterator[None]:
-    """What nobody foresaw comes out as AssetUnreadable of this image, or as EnvironmentFault."""
+    """Turn unforeseen errors into AssetUnreadable of this image, or EnvironmentFault."""
     try:
         with panics_as_errors():
             yield
@@ -46,7 +46,7 @@ def image_errors(href: str) -> Iterator[None]:
 
 
 class GuardedReader:
-    """An AssetReader: images that break the other one are unreadable, each by itself."""
+    """An AssetReader: an image that breaks the wrapped reader is unreadable, others are not affected."""
 
     def __init__(self, reader: AssetReader) -> None:
         self._reader = reader
@@ -85,7 +85,7 @@ class GuardedReader:
 
 
 class GuardedCatalog:
-    """A Catalog: a search that breaks the other one is a catalogue that does not answer as it should."""
+    """A Catalog: a search that breaks the wrapped catalogue raises CatalogUnavailable."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog

@@ -1,4 +1,4 @@
-"""Hints: what is allowed, and most likely not meant, about a request as a whole."""
+"""Hints: parts of a request that are allowed but most likely not meant."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from arpent.domain.interval import Interval, iso_seconds
 from arpent.engine.band_bindings import BandBinding
 
 DEFAULTS: Mapping[str, str] = {"backCoeff": "GAMMA0_ELLIPSOID", "orthorectify": "false", "demInstance": "MAPZEN"}
-"""What the real service gives whoever says nothing (sentinelhub.md 2.2)."""
+"""What the real service does if the request does not say (sentinelhub.md 2.2)."""
 
 
 @dataclass(slots=True)
 class Filtered:
-    """What the filters of one input left out, of what reaches some feature. Grows while a survey goes on."""
+    """Items that reach some of n features but that the filters of one input excluded. Grows during a survey."""
 
     features: int
-    """n."""
+    """Number of features, n."""
     taken: int = 0
-    """Acquisitions that passed."""
+    """Number of acquisitions that passed."""
     cloudy: set[str] = field(default_factory=set)
-    """Ids of items that `maxCloudCoverage` left out …"""
+    """Ids of items that `maxCloudCoverage` excluded …"""
     untold: set[str] = field(default_factory=set)
-    """… and of those among them that do not tell their cloud cover."""
+    """… and of those among them without a cloud cover."""
     reached: NDArray[np.bool_] = field(init=False)
-    """(n,): features that one of those reaches."""
+    """(n,): whether an excluded item reaches the feature."""
 
     def __post_init__(self) -> None:
         self.reached = np.zeros(self.features, np.bool_)
 
     def add(self, item: Item, reached: NDArray[np.bool_]) -> None:
-        """An item that was left out, and the features (n,) that it reaches."""
+        """Count an excluded item and the features (n,) that it reaches."""
         if reached.any():
             self.cloudy.add(item.id)
             if item.cloud_cover is None:
@@ -44,7 +44,7 @@ class Filtered:
 
 
 def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
-    """Where pixels are something else than those of the real service would be, and the request does not say so."""
+    """Hints about pixels that differ from the real service's although the request does not ask for it."""
     for binding in bindings:
         asked = {place.rpartition("->")[2] for place, _ in binding.source.wishes}
         silent = {
@@ -60,7 +60,8 @@ def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
 def of_filters(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]
 ) -> Iterator[str]:
-    """Filters that leave nothing, and items that are left out because they do not say what is asked for."""
+    """Hints about filters that exclude everything, and about items excluded because they lack the property
+    filtered by."""
     for binding, found in zip(bindings, seen, strict=True):
         name = f"input.data '{binding.source.id}'"
         if intervals and outside_time(binding, intervals):

@@ -1,4 +1,4 @@
-"""Isolation: what fails for a reason that nobody foresaw fails alone; the features beside it have their numbers."""
+"""Isolation: a feature that fails for an unforeseen reason fails alone; other features get their statistics."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from arpent.domain.result import ErrorType, Failure
 log = logging.getLogger(__name__)
 
 MOST_FAILURES = 64
-"""Tries of one partition that may fail before it is looked for no further: three or four features that fail, each
-alone, among 100,000."""
+"""Maximum number of failed tries of one partition while the cause is searched: enough to find three or four failing
+features among 100,000."""
 
 Rows = NDArray[np.intp]
 Answer = TypeVar("Answer")
 
 
 class Isolation:
-    """Over the calls for one partition. What fails is halved, down to the feature; a feature that failed alone is tried
-    alone from then on. Errors of ours pass, unless they are to be blamed on features, too; so does a fault of the
-    environment (no room, no memory, an installation that lacks something), as EnvironmentFault."""
+    """Runs calls on the features of one partition. A call that fails is repeated with halves of its features, down to
+    single ones; a feature that failed alone is run alone from then on.
+
+    arpent's own errors pass unless a feature is to blame for them. A fault of the environment (no disk space, no
+    memory, incomplete installation) passes as EnvironmentFault.
+    """
 
     def __init__(self, blamed: tuple[type[ArpentError], ...] = ()) -> None:
         self._blamed = blamed
@@ -35,7 +38,8 @@ class Isolation:
         self._suspects: set[int] = set()
 
     def run(self, rows: Rows, call: Callable[[Rows], Answer]) -> Iterator[tuple[Rows, Answer | Exception]]:
-        """(some of `rows`, what `call` made of them or what it raised), until each row was in one of them."""
+        """Pairs of (some of `rows`, what `call` returned for them or the exception it raised), which together cover all
+        rows."""
         suspected = np.isin(rows, list(self._suspects))
         parts = deque([rows[~suspected], *rows[suspected][:, np.newaxis]])
         while parts:
@@ -61,7 +65,7 @@ class Isolation:
             return error
 
     def _look_at(self, error: Exception) -> None:
-        """Raises what is not to be blamed on a feature."""
+        """Raise the error again unless a feature is to blame for it."""
         if isinstance(error, ArpentError) and not isinstance(error, self._blamed):
             raise error
         if (fault := environment_fault(error)) is not None:
@@ -69,6 +73,6 @@ class Isolation:
 
 
 def unforeseen_failure(error: Exception) -> Failure:
-    """What the features' files say of an error that nobody foresaw."""
+    """The failure that the features' files state for an unforeseen error."""
     message = sentence(error, "arpent failed at this feature")
     return Failure(type=ErrorType.EXECUTION_ERROR, message=message, unforeseen=True)

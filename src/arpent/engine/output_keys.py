@@ -1,4 +1,4 @@
-"""Output keys: where each result of a job goes; a function of job and feature, so a rerun overwrites."""
+"""Output keys: the key of each result, computed from job and feature alone, so that a rerun overwrites."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from urllib.parse import quote
 from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Location
 
 LONGEST = 180
-"""Letters of an identifier in a key, at most: file systems take names of 255 bytes, and a template may add some."""
+"""Maximum length of an identifier in a key, in letters: file systems take names of 255 bytes, and a template may add
+some."""
 KEPT = 150
-"""Letters that stay of a longer one."""
+"""Letters kept of a longer identifier."""
 _PART_OF_LETTER = re.compile(r"(?:%[0-9A-F]{2})*%?[0-9A-F]?$")
 _PLACEHOLDER = re.compile(f"{REQUEST_ID}|{ID}|{IDENTIFIER}")
 
@@ -23,26 +24,27 @@ def template(output: Location) -> str:
 
 
 def result_key(pattern: str, job_id: str, feature: int, identifier: str | None) -> str:
-    """One feature's key. An identifier is percent-encoded where it could leave its folder or break a URL, and cut where
-    it is too long for a file's name; without one the id stands in."""
+    """Key of one feature's result. An identifier is percent-encoded where it could leave its folder or break a URL, and
+    cut if it is too long for a file name; without one the id is used."""
     key = pattern.replace(REQUEST_ID, job_id).replace(ID, str(feature))
     return key.replace(IDENTIFIER, name_of(feature, identifier)) if IDENTIFIER in key else key
 
 
 def name_of(feature: int, identifier: str | None) -> str:
-    """What stands for <IDENTIFIER>: a long one is cut, and the id put behind."""
+    """The text for <IDENTIFIER>: a long identifier is cut, and the id appended."""
     name = safe(identifier or str(feature))
     return name if len(name) <= LONGEST else f"{_PART_OF_LETTER.sub('', name[:KEPT])}~{feature}"
 
 
 def safe(name: str) -> str:
-    """A name that is one segment of a key: letters, digits and ` ._-~@+=,()` stay."""
+    """A name as one segment of a key: letters, digits and ` ._-~@+=,()` stay, others are percent-encoded."""
     encoded = quote(name, safe=" ._-~@+=,()")
     return encoded.replace(".", "%2E") if set(encoded) <= {"."} else encoded
 
 
 def own(output: Location, job_id: str, name: str) -> Location:
-    """An object of ours (table, report), in the job's folder but in a sub-folder of it, never beside results."""
+    """Location of one of arpent's own objects (table, report): in a sub-folder of the job's folder, never beside
+    results."""
     static = template(output).split("<", 1)[0]
     folder = static.rsplit("/", 1)[0] if "/" in static else ""
     return output.at(f"{folder}/{job_id}/{name}" if folder else f"{job_id}/{name}")

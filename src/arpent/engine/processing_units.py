@@ -12,25 +12,26 @@ from arpent.domain.evalscript import DATA_MASK
 REFERENCE_AREA = 512 * 512
 """Samples that cost one unit with three bands."""
 LEAST_AREA = 0.01
-"""Floor of the area factor; it sits on the area, not on the product (sentinelhub.md 7)."""
+"""Minimum of the area factor; it applies to the area, not to the product (sentinelhub.md 7)."""
 REFERENCE_BANDS = 3
 """Bands that cost one unit."""
 LEAST_REQUEST = 0.01
-"""Least price of a synchronous request (sentinelhub.md 7)."""
+"""Minimum price of a synchronous request (sentinelhub.md 7)."""
 
 
 def area(sample_count: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,): area factor of each feature's grid; the box counts, not the polygon."""
+    """(n,): area factor of each feature's grid; the whole box counts, not only the polygon."""
     return np.maximum(sample_count / REFERENCE_AREA, LEAST_AREA)
 
 
 def band_samples(inputs: Iterable[tuple[Sequence[str], int]]) -> float:
-    """B x S of one interval: (bands, samples per pixel) of each input. dataMask does not count unless it is alone."""
+    """B x S of one interval: (bands, samples per pixel) of each input. dataMask counts only if it is the only band."""
     return sum(_counted(bands) * samples for bands, samples in inputs) / REFERENCE_BANDS
 
 
 def fusion(collections: Iterable[str]) -> int:
-    """Factor of data fusion: one per collection (sentinelhub.md 7). All of them are as local as any here."""
+    """Factor of data fusion: one per collection (sentinelhub.md 7); here all collections count as being in one
+    place."""
     return len(set(collections))
 
 
@@ -39,5 +40,5 @@ def _counted(bands: Sequence[str]) -> int:
 
 
 def processing_units(sample_count: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
-    """Units of n features; `weights` (n,) are their `band_samples`, summed over the intervals with data."""
+    """Processing units of n features; `weights` (n,) are their `band_samples`, summed over the intervals with data."""
     return float(np.sum(area(sample_count) * weights))

@@ -1,4 +1,4 @@
-"""Services: the ports that the engine works with, and the limits it works under."""
+"""Services: the ports that the engine uses. Limits: what the operator allows."""
 
 from __future__ import annotations
 
@@ -20,52 +20,52 @@ from arpent.engine.stage_timer import Stopwatch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What a request may take that is answered at once; see `engine.budget`."""
+    """Limits of a request that is answered synchronously; see `engine.budget`."""
 
     samples: int
-    """Samples, over all scenes of an interval."""
+    """Maximum number of samples, over all scenes of an interval."""
     memory_mib: int
-    """Mebibytes of the process that computes it."""
+    """Memory of the process that computes it, in mebibytes."""
     kept: bool = False
-    """What the script sees and returns is kept, to be explained."""
+    """Whether everything that the script sees and returns is kept for an explanation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What a process needs from outside to turn a partition into numbers."""
+    """The ports that are needed to turn a partition into statistics."""
 
     objects: ObjectStore
-    """Buckets: the GeoPackage, scripts, results."""
+    """Buckets: features, scripts, results."""
     catalog: Catalog
-    """Where items are found."""
+    """Catalogue of items."""
     reader: AssetReader
-    """Images."""
+    """Reader of images."""
     runtime: ScriptRuntime
     """Interpreters for evalscripts."""
     collections: Mapping[str, Collection]
-    """By id and alias."""
+    """Collections by id and alias."""
     features: FeatureSource
-    """GeoPackages."""
+    """Reader of feature files."""
     table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations, str], bytes] | None
     """Renders some features (n,) of the results of a partition, and its provenance (JSON), as a table; None: no table
     and no features file is written."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
     allowance: Allowance | None = None
-    """What the request at hand may take, if it is answered at once; None: no limit but the machine's."""
+    """Limits of the current request if it is answered synchronously; None: no limit but the machine's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the operator allows."""
+    """Limits that the operator sets."""
 
     pixel_budget: int = 4_000_000
-    """Samples a partition may hold, over all scenes that are in memory at once."""
+    """Maximum number of samples of a partition, over all scenes that are in memory at once."""
     parallelism: int = 1
-    """Partitions that can be worked on at once: a small job is cut into at least so many."""
+    """Number of partitions that can be processed at once: a small job gets at least so many."""
     maximum_features: int | None = None
-    """Features per request; None: no limit."""
+    """Maximum number of features per request; None: no limit."""
     lenient_histograms: bool = False
-    """Integer histogram edges pass for a float output."""
+    """Whether integer histogram edges are accepted for a float output."""
     allowance: Allowance | None = None
-    """What a request may take that is answered at once."""
+    """Limits of a request that is answered synchronously."""

@@ -1,4 +1,4 @@
-"""Stage timer: how long each stage of a partition took; time of nested stages counts for the inner one."""
+"""Stage timer: how long each stage of a partition takes; the time of a nested stage counts for that stage only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEARCH, READ, SCRIPT, REDUCE, RENDER, WRITE, OTHER = "search", "read", "script",
 
 
 class Stopwatch:
-    """One per partition, used by one thread; one that does not run may be shared."""
+    """Times the stages of one partition in one thread. One that does not run may be shared."""
 
     def __init__(self, *, running: bool = True) -> None:
         self._running = running
@@ -24,7 +24,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time within counts for this stage."""
+        """Count the time inside the `with` block for this stage."""
         if not self._running:
             yield
             return
@@ -37,7 +37,7 @@ class Stopwatch:
             self._stages.pop()
 
     def each(self, name: str, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """The same entries; the time it takes to make them counts for this stage."""
+        """The same entries; the time to produce them counts for this stage."""
         remaining, nothing = iter(entries), object()
         while True:
             if self._running:
@@ -55,7 +55,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> tuple[tuple[str, float], ...]:
-        """(stage, seconds) so far, by name."""
+        """(stage, seconds so far), sorted by stage."""
         self._account()
         return tuple(sorted(self._spent.items()))
 

@@ -1,4 +1,4 @@
-"""Statistics: the synchronous request: one polygon or box, answered at once by the same engine without a job."""
+"""Statistics: the synchronous request: one polygon or box, computed at once by the same engine without a job."""
 
 from __future__ import annotations
 
@@ -16,66 +16,66 @@ from arpent.engine.analysis.script_dry_run import check_resolution
 from arpent.engine.band_bindings import BandBinding, bind_bands
 from arpent.engine.budget import check_grid, check_numbers
 from arpent.engine.hints import Filtered, of_filters, of_offers
-from arpent.engine.processing.acquisitions import acquire
-from arpent.engine.processing.compute import compute
+from arpent.engine.processing.acquisitions import count_filtered, intervals_with_acquisitions
+from arpent.engine.processing.compute import compute_on_grids
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import LEAST_REQUEST
 from arpent.engine.services import Limits, Services
 from arpent.wire.result.render import render_response
 
 
 def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float, tuple[str, ...]]:
-    """The response's bytes, its processing units, and hints. Raises CallerError, ScriptError or WorldError;
-    LimitExceeded before anything large is allocated."""
+    """(response as JSON bytes, processing units, hints) of a synchronous request. Raises CallerError, ScriptError or
+    WorldError; LimitExceeded before anything large is allocated."""
     assert isinstance(request.features, Bounds), "a synchronous request has bounds"
-    script = script_of(request, services)
-    with services.runtime.open(script) as session:
-        bindings = bind_bands(session.evalscript, request, services.collections)
-        check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
-        evalscript = session.evalscript
-    features, grids = _ground(request.features, request)
     if limits.allowance is not None:
         services = replace(services, allowance=limits.allowance)
-        check_numbers(evalscript, request.calculations, len(request.intervals))
-        check_grid(grids, evalscript, [len(one.requests) for one in bindings], limits.allowance)
-    check_resolution(features, _resolution(request.sampling, grids), bindings)
-    (result,) = compute(request, features, script, services, grids)
+    with ScriptSupervisor(services.runtime, script_of(request, services), opened_before=False) as session:
+        bindings = bind_bands(session.evalscript, request, services.collections)
+        check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
+        features, grids = _feature_and_grid(request.features, request)
+        if services.allowance is not None:
+            check_numbers(session.evalscript, request.calculations, len(request.intervals))
+            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.allowance)
+        check_resolution(features, _resolution(request.sampling, grids), bindings)
+        (result,) = compute_on_grids(request, features, grids, session, services)
     if result.failures and result.failures[0].unforeseen:
         raise ArpentError(result.failures[0].message)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
     told = tuple(of_offers(bindings))
     if not any(interval.present.any() for interval in result.intervals):
-        told += _filtered(request, bindings, features, grids, services)
+        told += _filter_hints(request, bindings, features, grids, services)
     return render_response(result, 0), max(LEAST_REQUEST, result.processing_units), told
 
 
-def _filtered(
+def _filter_hints(
     request: Request, bindings: tuple[BandBinding, ...], features: Features, grids: Grids, services: Services
 ) -> tuple[str, ...]:
-    """Why nothing came, if filters are why. Where no filter is set nobody looks."""
+    """Hints about filters, if they are why there is no data; empty if the request sets no filter."""
     if all(one.source.time_range is None and one.source.max_cloud_coverage >= 100 for one in bindings):
         return ()
-    geometry, intervals = sample_geometry(features, grids), request.intervals
-    seen = tuple(Filtered(len(features)) for _ in bindings)
-    for binding, found in zip(bindings, seen, strict=True):
-        whole = request.time_range if intervals else None
-        if whole is not None:
-            acquire(binding, whole, geometry, services, found)
-    return tuple(of_filters(bindings, intervals, seen))
+    geometry = sample_geometry(features, grids)
+    filtered = tuple(Filtered(len(features)) for _ in bindings)
+    for found in intervals_with_acquisitions(bindings, request.intervals, geometry, services):
+        if found.error is None:
+            count_filtered(filtered, found, bindings, geometry)
+    return tuple(of_filters(bindings, request.intervals, filtered))
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:
-    """What is asked for, or what the sides asked for amount to."""
+    """The resolution asked for, or the one that the number of samples amounts to."""
     if isinstance(sampling, Resolution):
         return sampling
     across, down = grids.pixel_size[0]
     return Resolution(x=float(across), y=float(down))
 
 
-def _ground(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
-    """The box gives the grid, the geometry the mask; each stands in for the other if it is missing."""
+def _feature_and_grid(bounds: Bounds, request: Request) -> tuple[Features, Grids]:
+    """The feature and its grid: the box gives the grid, the geometry the mask; each replaces the other if it is
+    missing."""
     geometry = bounds.geometry if bounds.geometry is not None else shapely.box(*(bounds.box or ()))
     box = np.array([bounds.box if bounds.box is not None else shapely.bounds(geometry)], np.float64)
     grids = Grids.over(box, request.sampling)

@@ -1,1 +1,1 @@
-"""What a script says, and how it is run over flat arrays."""
+"""Evalscript: what a script declares, and how it runs over flat arrays of samples."""

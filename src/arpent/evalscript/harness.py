@@ -1,7 +1,7 @@
-"""Harness: JavaScript generated for one script and one layout; the loop that calls evaluatePixel for every sample.
+"""Harness: JavaScript generated for one script and one layout: the loop that calls evaluatePixel for every sample.
 
-Its shape is measured: a fresh object literal per sample inside a strict closure over typed arrays, and `typeof` as the
-only check of what comes back; everything else goes to the slow path in engine.js.
+Its shape was chosen by measurement: a fresh object literal per sample inside a strict closure over typed arrays, and
+`typeof` as the only check of what comes back; everything else goes to the slow path in engine.js.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNROLLED_VALUES = 1024
 
 
 def harness(evalscript: Evalscript, layout: MemoryLayout) -> str:
-    """An expression: a function of (view, odd, list, evaluatePixel) that gives { span, notes }."""
+    """A JavaScript expression: a function of (view, odd, list, evaluatePixel) that returns { span, notes }."""
     outputs = _outputs(evalscript)
     before, samples = _samples(evalscript, layout)
     return f"""(function (view, odd, list, evaluatePixel) {{ 'use strict';
@@ -34,7 +34,7 @@ return {{ span, notes }}; }})"""
 
 
 def _outputs(evalscript: Evalscript) -> list[tuple[str, int, bool]]:
-    """Id, number of bands, and whether the sample type is an integer one: then undefined counts as 0."""
+    """(id, number of bands, whether the sample type is an integer type, so that undefined counts as 0)."""
     masks = [(DATA_MASK, evalscript.mask_bands, False)] if evalscript.mask_bands else []
     return [(output.id, len(output.bands), output.sample_type.integer) for output in evalscript.outputs] + masks
 
@@ -60,7 +60,7 @@ def _views(layout: MemoryLayout) -> str:
 
 
 def _samples(evalscript: Evalscript, layout: MemoryLayout) -> tuple[str, str]:
-    """Statements to run before, and the expression of evaluatePixel's first argument."""
+    """Statements to run first, and the expression of evaluatePixel's first argument."""
     before, values, first = "", [], 0
     for number, (entry, columns) in enumerate(zip(evalscript.inputs, layout.inputs, strict=True)):
         loop, value = _source(entry.bands, columns, first, layout.capacity, f"s{number}")
@@ -97,7 +97,7 @@ def _literal(bands: Sequence[str], columns: Sequence[Column], first: int, place:
 
 
 def _value(stored: str, scale: tuple[float, float]) -> str:
-    """In doubles: `stored * factor + summand`, written without what changes nothing."""
+    """`stored * factor + summand` in doubles, without steps that change nothing."""
     factor, summand = scale
     product = stored if factor == 1 else f"{stored} * {float(factor)!r}"
     return product if summand == 0 else f"{product} + {float(summand)!r}".replace("+ -", "- ")

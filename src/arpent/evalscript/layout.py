@@ -1,17 +1,17 @@
-"""Layout: where the arrays of one call of a script lie in the arena of shared memory."""
+"""Layout: where the arrays of one script call lie in the shared memory (the arena)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SEGMENTS = 16384
-"""Segments one pass may have; their ends (pairs of int32) lie at the arena's start."""
+"""Maximum number of segments of one pass; their ends (pairs of int32) lie at the start of the arena."""
 MOST_SAMPLES = 524_288
-"""Samples one pass may have: fewer cost messages, more cost fresh pages of memory in the first call."""
+"""Maximum number of samples of one pass: fewer cost messages, more cost fresh memory pages in the first call."""
 _START = SEGMENTS * 8
 _LINE = 64
 ITEM_SIZES = {"u1": 1, "i1": 1, "u2": 2, "i2": 2, "u4": 4, "i4": 4, "f4": 4, "f8": 8}
-"""Kinds of arrays an interpreter takes."""
+"""Kinds of arrays that an interpreter accepts → bytes per item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,39 +19,39 @@ class Column:
     """One band of one input: `rows` rows of `capacity` samples."""
 
     kind: str
-    """Key of ITEM_SIZES."""
+    """A key of ITEM_SIZES."""
     rows: int
-    """Scenes; 1 for SIMPLE; 0 where there is none."""
+    """Number of scenes; 1 for SIMPLE; 0 if there is none."""
     scale: tuple[float, float]
-    """(factor, summand) applied when the script sees it."""
+    """(factor, summand) that turn stored numbers into what the script sees."""
     simple: bool
     """Whether samples of this input come without scenes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryLayout:
-    """One call's shape; equal layouts share a harness."""
+    """The shape of one call; equal layouts share a harness."""
 
     inputs: tuple[tuple[Column, ...], ...]
-    """Per input of the script, per band."""
+    """Columns per input of the script, per band."""
     width: int
-    """Numbers per sample that come back, as doubles."""
+    """Number of doubles per sample that come back."""
     capacity: int = 0
-    """Samples one pass can take."""
+    """Maximum number of samples of one pass."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All bands of all inputs."""
+        """The bands of all inputs, in order."""
         return tuple(column for entry in self.inputs for column in entry)
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes per sample."""
+        """Bytes of one sample, inputs and outputs."""
         return sum(column.rows * ITEM_SIZES[column.kind] for column in self.columns) + 8 * self.width
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Byte at which each column begins; the last one is where the output begins."""
+        """Byte offset of each column; the last one is that of the output."""
         offsets = [_aligned(_START)]
         for column in self.columns:
             offsets.append(_aligned(offsets[-1] + column.rows * self.capacity * ITEM_SIZES[column.kind]))
@@ -59,12 +59,12 @@ class MemoryLayout:
 
     @property
     def size(self) -> int:
-        """Bytes of arena it needs."""
+        """Bytes of the arena that the layout needs."""
         return self.offsets[-1] + self.width * self.capacity * 8
 
 
 def capacity_of(layout: MemoryLayout, arena: int) -> int:
-    """How many samples one pass of that layout can take in an arena of so many bytes; 0 if none."""
+    """Maximum number of samples of one pass with this layout in an arena of `arena` bytes; 0 if none fits."""
     room = arena - _START - _LINE * (len(layout.columns) + 2)
     return max(0, min(MOST_SAMPLES, room // max(1, layout.sample_bytes)))
 

@@ -1,4 +1,4 @@
-"""Lint: what a person would want to know of a script before it runs."""
+"""Lint: faults and likely mistakes in a script, found before it runs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CONSTANT_MASK = re.compile(rf"\b{DATA_MASK}\s*:\s*\[\s*(?:1|true)\s*\]")
 
 
 class Gravity(StrEnum):
-    """What comes of it."""
+    """How severe a remark is."""
 
     ERROR = "error"
     """The script will be refused."""
     WARNING = "warning"
-    """It runs, but probably not as meant."""
+    """The script runs, but probably not as meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +44,24 @@ class Remark:
     """One finding in a script."""
 
     gravity: Gravity
-    """Whether the script will run."""
+    """How severe it is: whether the script will run."""
     message: str
-    """What is wrong, and the fix."""
+    """What is wrong, and how to fix it."""
     line: int | None = None
-    """In the user's text, from 1."""
+    """Line in the user's text, from 1; None if unknown."""
     column: int | None = None
-    """Likewise."""
+    """Column in the user's text, from 1; None if unknown."""
 
 
 def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple[Remark, ...]:
-    """All findings, errors first. `collections`: key of an input (its datasource, else its number) → its collection;
-    an input whose key is missing is not checked against bands."""
+    """All remarks about a script, errors first. `collections`: key of an input (its datasource, or else its number) →
+    its collection; the bands of an input without an entry are not checked."""
     remarks = (*_unknown(evalscript, collections), *_masks(evalscript), *_names(evalscript, collections))
     return tuple(sorted(remarks, key=lambda remark: list(Gravity).index(remark.gravity)))
 
 
 def check_script(evalscript: Evalscript, collections: Mapping[str, Collection]) -> None:
-    """Refuse what cannot run. Raises ScriptSetupError with the first error of `lint`."""
+    """Refuse a script that cannot run. Raises ScriptSetupError with the first error of `lint`."""
     for remark in lint(evalscript, collections):
         if remark.gravity is Gravity.ERROR:
             raise ScriptSetupError(remark.message, remark.line)
@@ -74,7 +74,7 @@ def _unknown(evalscript: Evalscript, collections: Mapping[str, Collection]) -> I
 
 
 def band_fault(collection: Collection, name: str, unit: str | None) -> str | None:
-    """Why a collection cannot give a band in a unit (None: its default), with a suggestion; None: it can."""
+    """Why a collection does not offer a band in a unit (None: the default unit), with a suggestion; None if it does."""
     band = collection.bands.get(name)
     if band is None:
         known = [*collection.bands, DATA_MASK]
@@ -100,7 +100,7 @@ def _near(word: str, known: Sequence[str]) -> str:
 
 
 def undefined(name: str, source: str) -> str:
-    """What to say of a name that is neither a built-in nor the script's own."""
+    """Message for a name that is neither built in nor defined by the script."""
     if name in OLDER:
         return f"{name} is not defined: {OLDER[name]}"
     near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
@@ -122,8 +122,8 @@ def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Ite
 
 
 def script_hints(evalscript: Evalscript) -> tuple[str, ...]:
-    """What is most likely not meant, and would cost a job's worth of wrong numbers: a service function's name that is
-    misspelt, and what setup() says in vain."""
+    """Likely mistakes that would cost a whole job: misspelt names of service functions, and parts of setup() that have
+    no effect."""
     near = (f"line {one.place.line}: {_misnamed(one)}" for one in misnamed(evalscript.source))
     return (*near, *evalscript.remarks)
 
@@ -176,18 +176,18 @@ def _masks(evalscript: Evalscript) -> Iterator[Remark]:
 
 
 def _without_declarations(code: str) -> str:
-    """The code without words in quotes, except where they are keys: samples["dataMask"]."""
+    """The code without words in quotes, except keys such as samples["dataMask"]."""
     return _STRING.sub(lambda found: found[0] if _is_key(code, found.start()) else "''", code)
 
 
 def _is_key(code: str, start: int) -> bool:
-    """Whether the word there is in a bracket that follows a name: `sample[`, not `bands: [`."""
+    """Whether the word at `start` is in a bracket that follows a name: `sample[`, not `bands: [`."""
     bracket = code[:start].rstrip()
     name = bracket[:-1].rstrip()
     return bracket.endswith("[") and name != "" and (name[-1].isalnum() or name[-1] in "_)]")
 
 
 def _line_of(source: str, word: str) -> int | None:
-    """Where the word stands for the first time."""
+    """The line in which the word first stands, from 1; None if nowhere."""
     pattern = re.compile(rf"(?<![\w]){re.escape(word)}(?![\w])", re.IGNORECASE)
     return next((number for number, line in enumerate(source.splitlines(), start=1) if pattern.search(line)), None)

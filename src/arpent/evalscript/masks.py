@@ -9,7 +9,8 @@ from arpent.domain.evalscript import DATA_MASK
 
 
 def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple[dict[str, int | None], int]:
-    """Output id → band of the mask or None, and how many bands the mask has. `entry` is dataMask's in setup().output.
+    """Output id → band of the mask or None, and the number of bands of the mask. `entry` is dataMask's entry in
+    setup().output.
 
     `bands: 1` masks all outputs, `bands: [ids]` the listed ones in that order. Raises ScriptSetupError.
     """
@@ -33,7 +34,7 @@ def mask_of(entry: Mapping[str, object] | None, outputs: Sequence[str]) -> tuple
 
 
 def mask_lines(outputs: Sequence[str]) -> str:
-    """What to tell a script without a dataMask output: the lines to add."""
+    """The lines to add to a script without a dataMask output, for messages."""
     return (
         "setup().output has no dataMask, so nothing says which samples count. Add three things: "
         '"dataMask" to the bands of input; '

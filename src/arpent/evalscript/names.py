@@ -1,6 +1,6 @@
-"""Names: which functions a script calls that nobody defines, and which bands it reads that it never asked for.
+"""Names: functions that a script calls but nobody defines, and bands it reads but did not ask for.
 
-A cheap scan without a parser, which would rather miss something than blame a good script; what it finds are warnings.
+A cheap scan without a parser, which reports warnings only. It prefers to miss a mistake over blaming a correct script.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ _LANGUAGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A word in a script."""
+    """A word in a script with its position."""
 
     word: str
     """The word."""
     line: int
-    """From 1."""
+    """Line, from 1."""
     column: int
-    """From 1."""
+    """Column, from 1."""
 
 
 def built_in() -> frozenset[str]:
-    """The functions and classes that every script finds."""
+    """Names of the functions and classes that every script can use."""
     prelude = resources.files("arpent.evalscript").joinpath("prelude.js").read_text(encoding="utf-8")
     return frozenset(_DEFINED.findall(prelude))
 
 
 def unknown_calls(source: str) -> Iterator[Place]:
-    """Names that are called and are nothing else anywhere in the script, each once."""
+    """Names that are called but appear nowhere else in the script, each once."""
     code = _blank(source)
     known = {*_KEYWORDS.split(), *_LANGUAGE.split(), *built_in()}
     for found in _CALL.finditer(code):
@@ -69,7 +69,7 @@ def unknown_calls(source: str) -> Iterator[Place]:
 
 
 def unasked_bands(source: str, asked: Sequence[str], offered: Sequence[str]) -> Iterator[Place]:
-    """Bands the collections offer that the script reads as `….NAME` without having asked for them, each once."""
+    """Bands of the collections that the script reads as `….NAME` without asking for them in setup(), each once."""
     code = _blank(source)
     wanted = {*offered} - {*asked}
     for found in _MEMBER.finditer(code):
@@ -79,30 +79,29 @@ def unasked_bands(source: str, asked: Sequence[str], offered: Sequence[str]) -> 
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """`; did you mean 'index'?` or nothing."""
+    """`; did you mean 'index'?`, or empty text if no known name is similar."""
     folded = {_folded(each): each for each in known}
     near = get_close_matches(_folded(word), list(folded), n=1, cutoff=0.6)
     return f"; did you mean '{folded[near[0]]}'?" if near else ""
 
 
 def _folded(word: str) -> str:
-    """Without what people mix up: case, and the zero of B08."""
+    """The word without what people confuse: case, and the zero of B08."""
     return re.sub(r"(?<!\d)0(?=\d)", "", word.upper())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misnamed:
-    """A function that the script defines and nobody calls, since its name is not quite one that the service calls."""
+    """A function that the script defines but nobody calls, because its name is slightly wrong."""
 
     place: Place
-    """Where it is defined."""
+    """Where the function is defined."""
     meant: str
-    """The name that is most likely meant."""
+    """The service function that was most likely meant."""
 
 
 def uncalled_functions(source: str) -> Iterator[Place]:
-    """Functions of the top level that the script itself never mentions again; those that the service calls are among
-    them."""
+    """Top-level functions that the script itself does not mention again; those that the service calls are included."""
     code = _blank(source)
     for found in _DEFINITION.finditer(code):
         name = found["function"] or found["constant"]
@@ -111,7 +110,7 @@ def uncalled_functions(source: str) -> Iterator[Place]:
 
 
 def misnamed(source: str) -> Iterator[Misnamed]:
-    """Those whose name is nearly that of a service function."""
+    """Uncalled functions whose name is similar to that of a service function."""
     for place in uncalled_functions(source):
         near = meant(place.word)
         if near is not None:
@@ -123,7 +122,7 @@ def _depth(code: str) -> int:
 
 
 def _mentioned(name: str, code: str, definition: re.Match[str]) -> bool:
-    """Whether the name stands anywhere but in its definition, as a property or as a key."""
+    """Whether the name stands anywhere outside its definition, as a property or as a key."""
     return any(
         not definition.start() <= found.start() < definition.end()
         for found in re.finditer(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", code)
@@ -131,17 +130,18 @@ def _mentioned(name: str, code: str, definition: re.Match[str]) -> bool:
 
 
 def own_functions(source: str) -> tuple[str, ...]:
-    """Functions that the script itself names."""
+    """Names of the functions that the script defines."""
     return tuple(re.findall(r"\bfunction\s+([A-Za-z_$][\w$]*)", _blank(source)))
 
 
 def _blank(source: str) -> str:
-    """The script with comments, strings, templates and patterns made blank, at the same places."""
+    """The script with comments, strings, templates and regular expressions replaced by spaces; positions stay the
+    same."""
     return _BLANKED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
 
 
 def _defined(name: str, code: str) -> bool:
-    """Whether the name stands anywhere but as the callee of a call: a declaration, a parameter, a method."""
+    """Whether the name stands anywhere except as the callee of a call: in a declaration, parameter or method."""
     for found in re.finditer(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", code):
         before, after = code[: found.start()].rstrip(), code[found.end() :].lstrip()
         if not after.startswith("(") or re.search(r"\bfunction\s*\*?$", before):
@@ -152,7 +152,7 @@ def _defined(name: str, code: str) -> bool:
 
 
 def _beyond(text: str) -> str:
-    """What follows the parenthesis that closes the first one."""
+    """The text after the parenthesis that closes the first one."""
     depth = 0
     for position, sign in enumerate(text):
         depth += (sign == "(") - (sign == ")")

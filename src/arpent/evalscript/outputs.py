@@ -1,4 +1,4 @@
-"""Outputs: how many bands each has once updateOutput has seen the scenes (sentinelhub.md 5.3)."""
+"""Outputs: how many bands each has after updateOutput has seen the scenes (sentinelhub.md 5.3)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from arpent.evalscript.setup import numbered
 
 
 def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:
-    """What updateOutput gets: id → its number of bands, dataMask among them."""
+    """The argument of updateOutput: id → number of bands, dataMask included."""
     counts = {output.id: {"bands": len(output.bands)} for output in evalscript.outputs}
     return counts | ({DATA_MASK: {"bands": evalscript.mask_bands}} if evalscript.mask_bands else {})
 
 
 def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
-    """The script with the numbers of bands that updateOutput left. Raises ScriptExecutionError."""
+    """The script with the numbers of bands that updateOutput set. Raises ScriptExecutionError if they are invalid."""
     return replace(evalscript, outputs=tuple(_counted(output, counts.get(output.id)) for output in evalscript.outputs))
 
 

@@ -1,4 +1,5 @@
-"""Program: a user's text, wrapped so that it finds the built-ins and we find its functions and its line numbers."""
+"""Program: a user's script wrapped so that it finds the built-in functions, and arpent finds its functions and line
+numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from arpent.evalscript.layout import SEGMENTS
 from arpent.evalscript.service_functions import SERVED, advice
 
 SOURCE_NAME = "evalscript"
-"""What a stack trace calls the user's text."""
+"""Name of the user's script in stack traces."""
 _FRAME = re.compile(rf"\b{SOURCE_NAME}:(\d+):(\d+)")
 _PARSE_ERROR = re.compile(r"^[^\n]*?:(\d+): (?P<message>[^\n]*)\n(?P<text>[^\n]*)\n(?P<caret> *)\^", re.MULTILINE)
 _MEMORY = ("Array buffer allocation failed", "Invalid array buffer length", "Out of memory")
@@ -22,21 +23,22 @@ def _text(name: str) -> str:
 
 
 def prelude() -> str:
-    """The built-in functions."""
+    """JavaScript source of the built-in functions."""
     return _text("prelude.js")
 
 
 def engine() -> str:
-    """Our own side; an expression that gives its functions. Evaluated before any user text."""
+    """JavaScript source of arpent's own side: an expression that gives its functions. Evaluated before any user
+    text."""
     return f"{_text('engine.js').rstrip()}({SEGMENTS}, {json.dumps(list(SERVED))})"
 
 
 def program(source: str) -> str:
-    """An expression: a function of (console, SampleType, Mosaicking) that runs the user's text and gives its functions.
+    """A JavaScript expression: a function of (console, SampleType, Mosaicking) that runs the user's script and returns
+    its functions.
 
-    The built-ins lie in a scope of their own round the user's: a script that defines its own `index` then only hides
-    ours, which costs no speed. `source` must have passed the interpreter's own check as a function body: it cannot
-    close the wrapper.
+    The built-ins are in an outer scope: a script that defines its own `index` only hides ours, at no cost in speed.
+    `source` must have passed the interpreter's check as a function body, so that it cannot close the wrapper.
     """
     found = ", ".join(f"{name}: typeof {name} === 'undefined' ? undefined : {name}" for name in SERVED)
     return (
@@ -46,13 +48,13 @@ def program(source: str) -> str:
 
 
 def line_offset() -> int:
-    """Lines of a program before the user's first."""
+    """Number of lines of a program before the user's first line."""
     return prelude().count("\n") + 3
 
 
 def parsing(source: str) -> str:
-    """Text whose parse error tells line and column in the user's text: nothing is added before its first line but
-    the wrapper, on that line."""
+    """Text for a syntax check: a parse error has line and column of the user's text, because the wrapper only adds to
+    the first line."""
     return f"{_PARSE_PREFIX}{source}\n}})"
 
 
@@ -60,7 +62,7 @@ _PARSE_PREFIX = "(function () { "
 
 
 def syntax_error(source: str, report: str, fallback: str) -> ScriptSyntaxError:
-    """The parse error the interpreter reported for `parsing(source)`, at its place in the user's text."""
+    """The interpreter's parse error for `parsing(source)`, with its position in the user's text."""
     found = _PARSE_ERROR.search(report)
     if found is None:
         return ScriptSyntaxError(fallback)
@@ -74,7 +76,7 @@ def syntax_error(source: str, report: str, fallback: str) -> ScriptSyntaxError:
 
 
 def script_error(kind: type[ScriptError], message: str, stack: str, *, offset: int, lines: int) -> ScriptError:
-    """What the user's text threw: its message, and the innermost of its own lines in the stack trace."""
+    """What the user's script threw: the message, and the innermost of its own lines in the stack trace."""
     place = next(
         (
             (int(line) - offset, int(column))

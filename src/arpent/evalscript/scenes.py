@@ -1,4 +1,4 @@
-"""Scenes: items become what a script may read of its orbits and tiles (sentinelhub.md 5.2, 5.3); plain JSON."""
+"""Scenes: items as a script reads them in its orbits and tiles (sentinelhub.md 5.2, 5.3); plain JSON."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _KINDS: Mapping[Mosaicking, str | None] = {
 _BOUNDS_FIELDS = ("dataGeometry", "dataEnvelope")
 
 Given = list[list[object]]
-"""Per input: its key, "orbits" or "tiles" or None, and the fields of its scenes."""
+"""Per input: its key, "orbits", "tiles" or None, and the fields of its scenes."""
 
 
 def tile_scene(item: Item, metadata: Sequence[str] = ()) -> Scene:
-    """One acquisition as `scenes.tiles[i]` tells it; dataGeometry and dataEnvelope only when `metadata` asks."""
+    """One acquisition as in `scenes.tiles[i]`; dataGeometry and dataEnvelope only if `metadata` asks for them."""
     fields: dict[str, object] = {
         "date": iso_seconds(item.instant),
         "shId": crc32(item.id.encode()),
@@ -42,7 +42,7 @@ def tile_scene(item: Item, metadata: Sequence[str] = ()) -> Scene:
 
 
 def orbit_scene(items: Sequence[Item], metadata: Sequence[str] = ()) -> Scene:
-    """The acquisitions of one UTC day as `scenes.orbits[i]` tells it."""
+    """The acquisitions of one UTC day as in `scenes.orbits[i]`."""
     day = items[0].instant.astimezone(UTC).strftime("%Y-%m-%d")
     return Scene(
         fields={
@@ -54,19 +54,19 @@ def orbit_scene(items: Sequence[Item], metadata: Sequence[str] = ()) -> Scene:
 
 
 def source_keys(evalscript: Evalscript) -> tuple[str, ...]:
-    """By which name a script finds each of several inputs: its datasource, else its number (sentinelhub.md 5.2)."""
+    """Name by which a script finds each of several inputs: its datasource, or else its number (sentinelhub.md 5.2)."""
     return tuple(
         str(number) if entry.datasource is None else entry.datasource for number, entry in enumerate(evalscript.inputs)
     )
 
 
 def is_fusion(evalscript: Evalscript) -> bool:
-    """Whether samples are keyed by source."""
+    """Whether the script has several inputs, so that samples are keyed by input."""
     return len(evalscript.inputs) > 1
 
 
 def scene_fields(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, tiles: bool = True) -> Given:
-    """What the interpreter turns into `scenes`; without `tiles` orbits do not list theirs (preProcessScenes)."""
+    """What the interpreter turns into `scenes`; without `tiles`, orbits do not list their tiles (preProcessScenes)."""
     return [
         [key, _KINDS[entry.mosaicking], [_fields(scene, entry, row, tiles) for row, scene in enumerate(group)]]
         for key, entry, group in zip(source_keys(evalscript), evalscript.inputs, scenes, strict=True)
@@ -74,7 +74,7 @@ def scene_fields(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], *, t
 
 
 def preprocessing(evalscript: Evalscript, scenes: Sequence[Sequence[Scene]], interval: Interval) -> dict[str, object]:
-    """What preProcessScenes is called with."""
+    """The arguments of preProcessScenes, as JSON."""
     return {
         "given": scene_fields(evalscript, scenes, tiles=False),
         "fusion": is_fusion(evalscript),

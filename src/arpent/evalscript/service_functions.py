@@ -1,5 +1,5 @@
-"""Service functions: every name by which the real service ever called a script, or let itself be called, and what
-becomes of it here (sentinelhub.md 5, 11)."""
+"""Service functions: all names by which the real service calls or ever called into a script, and what arpent does with
+each (sentinelhub.md 5, 11)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SERVED: Mapping[str, str] = {
 }
 """Functions that a script may define and arpent calls."""
 CHOOSE_SCENES = frozenset({"preProcessScenes", "filterScenes"})
-"""Those that are asked which scenes are read; with SIMPLE mosaicking there is nothing to ask."""
+"""Functions that select the scenes to read; SIMPLE mosaicking has no scenes."""
 BEFORE_PIXELS = ("setup", "preProcessScenes", "filterScenes", "updateOutput")
-"""Those that run before evaluatePixel."""
+"""Functions that run before evaluatePixel."""
 OLDER: Mapping[str, str] = {
     "setInputComponents": (
         'it is of version 1; in version 3 setup() returns the names of the bands: return { input: ["B04", "dataMask"], '
@@ -33,7 +33,7 @@ OLDER: Mapping[str, str] = {
         "it is of version 1; write new HighlightCompressVisualizer(min, max), whose process(value) takes one value"
     ),
 }
-"""What the service offered to scripts of versions 1 and 2, and what to write instead."""
+"""What versions 1 and 2 offered to scripts, and what to write instead."""
 ONE_SOURCE = (
     "filterScenes(scenes) is older than data fusion, so nothing says which of several inputs its scenes belong to; "
     "write preProcessScenes(collections) and filter collections.<datasource>.scenes.orbits or .tiles"
@@ -50,18 +50,18 @@ _ALIKE = 0.8
 
 
 def advice(message: str) -> str:
-    """The message of an exception; what to write instead, if it is about something that only older versions had."""
+    """The message of an exception, with what to write instead if the script used something of an older version."""
     found = _UNDEFINED.match(message)
     return f"{message}: {OLDER[found[1]]}" if found and found[1] in OLDER else message
 
 
 def has_parameter(source: str) -> bool:
-    """Whether setup is written with a parameter: it reads bands from it, and finds undefined."""
+    """Whether setup is written with a parameter, which is undefined in version 3."""
     return _WITH_PARAMETER.search(source) is not None
 
 
 def meant(name: str) -> str | None:
-    """The service function whose name this nearly is; None: it is none, or it is that name."""
+    """The service function whose name is similar; None if there is none, or the name is right."""
     if name in SERVED:
         return None
     lower = {each.lower(): each for each in SERVED}

@@ -1,4 +1,5 @@
-"""Setup: the value that setup() returned becomes an Evalscript, or a message that says the fix (sentinelhub.md 5.1)."""
+"""Setup: the value that setup() returned becomes an Evalscript, or an error that says how to fix it
+(sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 def check_version(source: str) -> None:
-    """The first line that is not blank (or not a comment) declares version 3. Raises ScriptSetupError."""
+    """Check that the first line that is not blank or a comment declares version 3. Raises ScriptSetupError."""
     for number, line in enumerate(source.lstrip("\ufeff").splitlines(), start=1):
         text = line.strip()
         declared = _VERSION.match(text)
@@ -39,7 +40,8 @@ def check_version(source: str) -> None:
 
 
 def check_defined(name: str, functions: frozenset[str], source: str) -> None:
-    """A function that every script needs. Raises ScriptSetupError, naming the one that is most likely meant."""
+    """Check that the script defines a function that every script needs. Raises ScriptSetupError, naming the function
+    that was most likely meant."""
     if name not in functions:
         near = next((place for place in misnamed(source) if place.meant == name), None)
         wrong = f"; did you mean '{name}' by '{near.place.word}'?" if near else ""
@@ -56,10 +58,10 @@ def read_setup(
     misspelt: Sequence[str] = (),
     require_mask: bool = True,
 ) -> Evalscript:
-    """The Evalscript that setup()'s answer `declared` (plain JSON) describes.
+    """The Evalscript that the return value of setup() describes; `declared` is that value as plain JSON.
 
-    `functions`: which functions the script defines; `misspelt`: members of SampleType and Mosaicking it asked for that
-    do not exist. Raises ScriptSetupError.
+    `functions`: functions that the script defines. `misspelt`: members of SampleType and Mosaicking that it uses but
+    that do not exist. `require_mask`: refuse a script without a dataMask output. Raises ScriptSetupError.
     """
     if misspelt:
         raise ScriptSetupError(_misspelt(misspelt[0]), *_place(misspelt[0], source))
@@ -83,7 +85,7 @@ def read_setup(
 
 
 def _idle(functions: frozenset[str], inputs: Sequence[Input]) -> Iterator[str]:
-    """Functions that nobody will call."""
+    """A remark for each function that will never be called."""
     if all(entry.mosaicking is Mosaicking.SIMPLE for entry in inputs):
         for name in sorted(functions & CHOOSE_SCENES):
             yield f'{name} is not called with SIMPLE mosaicking, which has no scenes; set mosaicking: "ORBIT" or "TILE"'
@@ -96,7 +98,7 @@ def _misspelt(member: str) -> str:
 
 
 def _place(text: str, source: str) -> tuple[int | None, int | None]:
-    """Line and column where it stands first."""
+    """Line and column where the text first stands, from 1; (None, None) if nowhere."""
     for number, line in enumerate(source.splitlines(), start=1):
         if (found := line.find(text)) >= 0:
             return number, found + 1
@@ -223,8 +225,7 @@ def _bands(given: object, name: str) -> tuple[str, ...]:
 
 
 def numbered(count: int, name: str) -> tuple[str, ...]:
-    """B0, B1 …: what bands are called that have no name (sentinelhub.md 3.2). Raises ScriptSetupError if there are too
-    many."""
+    """Names of bands that have none: B0, B1 … (sentinelhub.md 3.2). Raises ScriptSetupError if there are too many."""
     if count > _MOST_BANDS:
         raise ScriptSetupError(f"output '{name}': {count} bands are too many, at most {_MOST_BANDS} are possible")
     return tuple(f"B{band}" for band in range(count))

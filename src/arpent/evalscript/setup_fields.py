@@ -1,4 +1,4 @@
-"""Setup fields: which there are, what version 2 called them, and what is said of others (sentinelhub.md 5.1)."""
+"""Setup fields: which exist, what version 2 called them, and remarks about others (sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _KEYS: Mapping[str, Sequence[str]] = {
     "input": ("bands", "units", "datasource", "mosaicking", "metadata"),
     "output": ("id", "bands", "sampleType", "nodataValue"),
 }
-"""Part of setup()'s answer → the fields that it may have (sentinelhub.md 5.1)."""
+"""Part of setup()'s return value → fields that it may have (sentinelhub.md 5.1)."""
 _VERSION_2 = {
     "components": ("", 'input: ["B04", "dataMask"]'),
     "componentCount": ("output", "bands"),
     "temporal": ("", 'mosaicking: "ORBIT"'),
 }
-"""Field of version 2 → where it stood, and what version 3 has instead."""
+"""Field of version 2 → where it stood, and what to use in version 3."""
 
 
 def _parts(declared: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -31,7 +31,7 @@ def _parts(declared: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, o
 
 
 def check_version_2(declared: Mapping[str, object]) -> None:
-    """Refuse what version 3 would ignore without a word. Raises ScriptSetupError."""
+    """Refuse fields of version 2, which version 3 would ignore silently. Raises ScriptSetupError."""
     for part, entry in _parts(declared):
         for name, (place, instead) in _VERSION_2.items():
             if place == part and entry.get(name) and instead.split(":")[0] not in entry:
@@ -40,7 +40,7 @@ def check_version_2(declared: Mapping[str, object]) -> None:
 
 
 def ignored_fields(declared: Mapping[str, object]) -> Iterator[str]:
-    """What to say of fields that nobody knows."""
+    """A remark for each unknown field."""
     for part, entry in _parts(declared):
         for name in entry:
             if name not in _KEYS[part]:

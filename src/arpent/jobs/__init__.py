@@ -1,1 +1,1 @@
-"""The life of a request: the state machine, its limits, what the routes call, and the runner."""
+"""Jobs: the life of a request: state machine, limits, what the routes call, and the runner."""

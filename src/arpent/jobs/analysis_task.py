@@ -1,4 +1,5 @@
-"""Analysis task: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED; safe to repeat, and to be overtaken."""
+"""Analysis task: one analysis from lease to ANALYSIS_DONE, STOPPED or FAILED. It may be repeated, and may lose its
+lease, without harm."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ from arpent.jobs.worker_deaths import analysis_kills
 log = logging.getLogger(__name__)
 
 
-class Analyst:
-    """Runs beside the runner's loop, in a thread."""
+class AnalysisTask:
+    """Performs analyses in threads beside the runner's loop."""
 
     def __init__(
         self, jobs: JobStore, work: WorkStore, *, functions: WorkFunctions, policy: Policy, now: Callable[[], datetime]
@@ -44,7 +45,7 @@ class Analyst:
         self._now = now
 
     def perform(self, lease: Lease) -> None:
-        """Analyse the job. What goes wrong ends in the job, or the lease runs out and somebody tries again."""
+        """Analyse the job. An error is stored in the job, or the lease runs out and the analysis is repeated."""
         about = {"job": lease.job_id}
         try:
             with panics_as_errors():
@@ -85,7 +86,8 @@ class Analyst:
         self._conclude(lease, Event.ANALYSED, analysis=analysis)
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
-        """What is away may come back: the analysis waits, and the job says for what, until its patience is over."""
+        """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
+        over."""
         now = self._now()
         seconds = self._policy.analysis_seconds if error.transient else self._policy.absence_seconds
         last = (lease.waiting_since or now) + timedelta(seconds=seconds)
@@ -102,7 +104,7 @@ class Analyst:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
     def _give_up(self, lease: Lease) -> None:
-        """STOP while features were read. If the user has changed their mind since, somebody begins anew."""
+        """STOP came while features were read. If the user has asked to go on since, the analysis starts again."""
         try:
             self._conclude(lease, Event.ANALYSIS_STOPPED)
         except ActionNotAllowed:
@@ -113,8 +115,8 @@ class Analyst:
     def _conclude(
         self, lease: Lease, event: Event, *, analysis: Analysis | None = None, error: str | None = None
     ) -> None:
-        """Save the job's next status, whatever its user asks for meanwhile. The lease is looked at after the job is
-        read: if it goes to somebody else later, the job's version goes up with it and the save is refused."""
+        """Save the job's next status, whatever its user asks for meanwhile. The lease is checked after the job is read:
+        if it passes to somebody else later, the job's version changes with it and the save is refused."""
         while True:
             job = self._jobs.get(lease.job_id)
             if job.status is not Status.ANALYSING:

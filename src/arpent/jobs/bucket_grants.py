@@ -1,5 +1,5 @@
-"""Bucket grants: which buckets and prefixes a client may use with what the server has: its folder of buckets, or its
-own keys. A request's own keys or role need no grant: their owner has granted."""
+"""Bucket grants: which buckets and prefixes a client may use with the server's own access: its folder of buckets, or
+its keys. A request with its own keys or role needs no grant: the owner of the keys has allowed it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from arpent.domain.request import Request
 CLIENT_ID = "<CLIENT_ID>"
 """Stands for the client's id, in grants and in ARPENT_BUCKETS."""
 EVERYBODY = "*"
-"""As a client: each; as a grant: everything."""
+"""As a client: every client. As a grant: everything."""
 SETTING = "ARPENT_BUCKET_GRANTS"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketGrants:
-    """What one client may use."""
+    """Grants of one client."""
 
     client: str
     """The client's id."""
     granted: tuple[str, ...] | None = None
-    """`bucket`, `bucket/prefix` or `*`; None: there are no grants, and everything may be used."""
+    """Entries `bucket`, `bucket/prefix` or `*`; None: no grants are configured, and everything may be used."""
     folder: bool = False
-    """Buckets are folders, so that a request's keys open nothing of their own."""
+    """Whether buckets are folders, so that keys in a request open nothing."""
 
     def allows(self, location: Location) -> bool:
         """Whether the client may use this object or prefix."""
@@ -40,7 +40,7 @@ class BucketGrants:
         return any(_covers(grant.replace(CLIENT_ID, self.client), location) for grant in self.granted)
 
     def refusal(self, location: Location) -> str:
-        """Why not, and what to do."""
+        """Why the client may not use it, and what to do."""
         keys = "" if self.folder else " with the server's own keys; send keys with the request"
         return (
             f"this client may not use bucket {location.bucket!r} there{keys}: an operator grants it by {SETTING}, for "
@@ -48,7 +48,8 @@ class BucketGrants:
         )
 
     def check(self, request: Request) -> None:
-        """Refuse a request that names what its client may not use. Raises InvalidRequest, naming the field."""
+        """Refuse a request that names a bucket or prefix its client may not use. Raises InvalidRequest, naming the
+        field."""
         places = (
             ("input->features", request.features),
             ("aggregation->evalscriptReference", request.script),
@@ -60,25 +61,26 @@ class BucketGrants:
 
 
 def grants_of(grants: Mapping[str, Sequence[str]], client: str, *, folder: bool) -> BucketGrants:
-    """What the setting says of a client; without any grant everybody may use everything."""
+    """The client's grants by the setting; without any grant in the setting everybody may use everything."""
     if not grants:
         return BucketGrants(client=client, folder=folder)
     return BucketGrants(client=client, granted=(*grants.get(client, ()), *grants.get(EVERYBODY, ())), folder=folder)
 
 
 def is_grant(entry: str) -> bool:
-    """Whether an entry of the setting can be read: `bucket`, `bucket/prefix`, `*`."""
+    """Whether an entry of the setting has a valid form: `bucket`, `bucket/prefix` or `*`."""
     bucket, _, prefix = entry.replace(CLIENT_ID, "0").partition("/")
     return entry == EVERYBODY or (BUCKET.fits(bucket) and not {".", ".."} & set(prefix.split("/")))
 
 
 def client_folder(path: str, client: str) -> str:
-    """A folder of buckets with the client's id in its place."""
+    """A folder of buckets with the client's id filled in."""
     return path.replace(CLIENT_ID, client if _ID.fullmatch(client) else "-")
 
 
 def _covers(grant: str, location: Location) -> bool:
-    """A prefix ends where a folder does: `b/a` covers `b/a` and `b/a/x`, and not `b/ab`."""
+    """Whether the grant covers the location. Prefixes end at folders: `b/a` covers `b/a` and `b/a/x`, but not
+    `b/ab`."""
     if grant == EVERYBODY:
         return True
     bucket, _, prefix = grant.partition("/")

@@ -1,40 +1,82 @@
-"""In flight: a piece of work that a runner has in hand."""
+"""In flight: a piece of work that a runner holds, elsewhere or in a thread beside its loop."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Thread
+from typing import Generic, TypeVar
 
+from arpent.domain.boundary.unforeseen import NativePanic
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.background_thread import BackgroundCall
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+class BackgroundCall(Generic[Answer]):
+    """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
+
+    def __init__(self, call: Callable[[], Answer]) -> None:
+        self._call = call
+        self._answer: list[Answer] = []
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        """Whether the call has ended, with or without an error."""
+        return not self._thread.is_alive()
+
+    def begun(self) -> bool:
+        """Always True: the thread starts at once."""
+        return True
+
+    def result(self) -> Answer:
+        """What the call returned; waits for it. Raises what the call raised, always as an Exception."""
+        self._thread.join()
+        if isinstance(self._error, Exception):
+            raise self._error
+        if self._error is not None:
+            raise NativePanic(f"{type(self._error).__name__}: {self._error}") from self._error
+        return self._answer[0]
+
+    def cancel(self) -> None:
+        """Does nothing: a thread cannot be ended from outside, and without its lease it changes nothing."""
+
+    def _run(self) -> None:
+        try:
+            self._answer.append(self._call())
+        except BaseException as error:  # a thread's end is nobody's but its own; whoever asks is told
+            self._error = error
 
 
 @dataclass(slots=True, kw_only=True)
 class InFlight:
-    """A piece of work in hand."""
+    """A piece of work that a runner holds."""
 
     lease: Lease
-    """The right to it."""
+    """The lease of the work."""
     ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
-    """Where it is under way."""
+    """The running call."""
     renew_at: datetime
-    """When to hold the lease longer."""
+    """When to renew the lease."""
     giving_up: bool = False
-    """The ticket writes errors, not results."""
+    """Whether the call writes errors instead of results."""
     outcome: Outcome | None = None
-    """What came of it, until the store has it."""
+    """Its outcome, kept until the store has it."""
     refused: bool = False
-    """The database did not take the outcome as it was."""
+    """Whether the database refused the outcome as it was."""
     unwanted: bool = False
-    """Its job was stopped before it had begun; the news of its beginning may still be under way."""
+    """Whether its job was stopped before it began; a message that it began may still be on the way."""
 
     def tell(self) -> None:
-        """One line of the log about what came of a partition."""
+        """Log one line about the outcome of a partition."""
         assert self.lease.partition is not None, "an analysis has no outcome"
         assert self.outcome is not None, "it is told once it has ended"
         log.info(
@@ -49,5 +91,5 @@ class InFlight:
 
 
 def raising(error: Exception) -> Outcome:
-    """The outcome of work that could not even be handed on: for a BackgroundCall."""
+    """Raise the error: what a BackgroundCall runs in place of work that could not be submitted."""
     raise error

@@ -17,18 +17,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodicTask:
-    """Something to be done now and then."""
+    """A task that is repeated."""
 
     name: str
-    """For the log."""
+    """Name in the log."""
     seconds: float
-    """Pause between two times."""
+    """Pause between two runs, in seconds."""
     action: Callable[[], object]
-    """May fail; it is tried again the next time."""
+    """The task; if it raises, it is tried again after the pause."""
 
 
 class PeriodicTasks:
-    """Does chores in a thread of its own until it is closed; then each is done once more."""
+    """Runs tasks in a thread of its own until it is closed; closing runs each once more."""
 
     def __init__(self, tasks: Sequence[PeriodicTask]) -> None:
         self._tasks = tasks
@@ -37,7 +37,7 @@ class PeriodicTasks:
         self._thread.start()
 
     def close(self) -> None:
-        """The last round, and the end."""
+        """End the thread, then run each task once more."""
         self._stop.set()
         self._thread.join()
         for task in self._tasks:

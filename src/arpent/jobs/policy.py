@@ -1,4 +1,4 @@
-"""Limits of a job's life, as data."""
+"""Policy: limits of a job's life, as data."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from pydantic import Field
 
 DAY = 86_400.0
 YEAR = 366 * 24 * 60.0
-"""Seconds and minutes."""
+"""A year in minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an operator may tune; the defaults are those of a friendly self-hosted server, not of the real service."""
+    """What an operator can tune. The defaults suit a self-hosted server, not those of the real service."""
 
     maximum_features: Annotated[int, Field(ge=1)] | None = None
-    """Features per request; the real service has 700000 (sentinelhub.md 2.1)."""
+    """Maximum number of features per request; the real service has 700000 (sentinelhub.md 2.1)."""
     restart_pause_minutes: Annotated[float, Field(ge=0, le=YEAR)] = 0.0
-    """After a user's STOP no START for so long; the real service: 30."""
+    """Minutes after a user's STOP during which START is refused; the real service: 30."""
     restart_pause_out_of_pu_minutes: Annotated[float, Field(ge=0, le=YEAR)] = 0.0
-    """The same after OUT_OF_PU; the real service: 60."""
+    """Minutes after OUT_OF_PU during which START is refused; the real service: 60."""
     failed_reports_full: bool = True
-    """A FAILED job reports completionPercentage 100, so that the official client's monitor ends
+    """Whether a FAILED job reports completionPercentage 100, so that the official client's monitor ends
     (sentinelhub.md 1.4)."""
     attempts: Annotated[int, Field(ge=1)] = 4
-    """Tries of a partition before its features get an error; deaths of its worker, before it is cut in halves."""
+    """Attempts at a partition before its features get an error; deaths of its worker before it is halved."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0
-    """Pause before the second try; it doubles with each further one, and varies by half."""
+    """Seconds before the second attempt; doubles with each further one, and varies by half."""
     analysis_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
-    """An analysis waits so long for a catalogue, a bucket or a server that does not answer, before the job fails …"""
+    """Seconds that an analysis waits for a catalogue, bucket or server that does not answer, before the job fails …"""
     absence_seconds: Annotated[float, Field(ge=0, le=DAY)] = 10.0
-    """… and so long for what is said not to be there, or is refused: it may be away for a moment, or misspelt."""
+    """… and for one that does not exist or refuses access: it may be away for a moment, or misspelt."""
     failed_keys_hours: Annotated[float, Field(ge=0, le=100 * 366 * 24)] = 24.0
-    """A FAILED request keeps the keys that came with it for so long, so that START can take it up."""
+    """Hours for which a FAILED request keeps the keys sent with it, so that START can continue it."""
     unhealthy_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of failed features at which a job stops as UNHEALTHY …"""
     unhealthy_least: Annotated[int, Field(ge=0)] = 1000
-    """… once at least so many have failed."""
+    """… if at least this many features have failed."""
     lease_seconds: Annotated[float, Field(gt=0, le=DAY)] = 60.0
-    """A piece of work that is not renewed for so long is given to somebody else."""
+    """Seconds after which work whose lease is not renewed goes to somebody else."""
     processing_unit_budget: Annotated[float, Field(ge=0)] | None = None
     """Processing units a job may spend before it stops as OUT_OF_PU; None: no limit."""
     retention_days: Annotated[float, Field(ge=0, le=36_600)] | None = None
-    """Ended jobs are forgotten after so many days without a change; results stay. None: kept."""
+    """Days without a change after which an ended job is deleted from the database; results stay. None: never."""

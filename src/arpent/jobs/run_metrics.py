@@ -1,4 +1,4 @@
-"""Run metrics: what a runner did since they were last taken, as amounts to add to counters."""
+"""Run metrics: what a runner did since the metrics were last taken, as amounts to add to counters."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 
 Amounts = Mapping[tuple[str, str], float]
-"""(name, what it is split by) → how much more."""
+"""(name, label) → amount to add."""
 
 
 class RunMetrics:
-    """Thread-safe: analyses count retries beside the runner's loop."""
+    """Collects a runner's metrics. Thread-safe, because analyses count retries beside the runner's loop."""
 
     def __init__(self) -> None:
         self._amounts: Counter[tuple[str, str]] = Counter()
         self._lock = Lock()
 
     def analysed(self, _: Lease, seconds: float) -> None:
-        """An analysis came to its end."""
+        """Count an analysis that ended."""
         self.put_back({("stage_seconds", "analysis"): seconds})
 
     def finished(self, _: Lease, outcome: Outcome) -> None:
-        """A partition is done."""
+        """Count a partition that is done."""
         amounts: dict[tuple[str, str], float] = {
             ("partitions", ""): 1,
             ("features", "done"): outcome.done,
@@ -37,17 +37,17 @@ class RunMetrics:
         self.put_back(amounts)
 
     def retried(self, lease: Lease, _: Exception) -> None:
-        """An attempt failed and is made again."""
+        """Count an attempt that failed and is repeated."""
         self.put_back({("retries", "analysis" if lease.partition is None else "partition"): 1})
 
     def take(self) -> Amounts:
-        """Everything since the last time."""
+        """The amounts since the last call, which are then reset."""
         with self._lock:
             taken, self._amounts = self._amounts, Counter()
         return taken
 
     def put_back(self, amounts: Amounts) -> None:
-        """Count these (again)."""
+        """Add amounts, for example those that could not be stored."""
         with self._lock:
             for name, amount in amounts.items():
                 self._amounts[name] += amount  # type: ignore[assignment]

@@ -1,4 +1,5 @@
-"""Runner: claims work by lease, feeds the executor, reports back, and moves jobs on; any number may run at once."""
+"""Runner: claims work by lease, submits it to the executor, stores outcomes, and moves jobs on. Any number of runners
+may run at once."""
 
 from __future__ import annotations
 
@@ -25,10 +26,10 @@ from arpent.domain.job import Status
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
-from arpent.jobs.analysis_task import Analyst
-from arpent.jobs.background_thread import BackgroundCall
-from arpent.jobs.in_flight import InFlight, raising
+from arpent.jobs.analysis_task import AnalysisTask
+from arpent.jobs.in_flight import BackgroundCall, InFlight, raising
 from arpent.jobs.policy import Policy
+from arpent.jobs.request_cache import RequestCache
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten, without_texts
 from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
@@ -36,17 +37,17 @@ from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 log = logging.getLogger(__name__)
 
 ANALYSES_AT_ONCE = 2
-"""Threads for analyses; partitions of other jobs go on meanwhile."""
+"""Threads for analyses; partitions of other jobs are processed meanwhile."""
 SPARE_PLACES = 1
-"""Places beyond those, of analyses and of the executor, where one client has all of them: for the others."""
+"""Additional places for analyses and partitions, for other clients when one client has taken all places."""
 GLANCE_SECONDS = 0.02
-"""Pause between looks at work in hand."""
+"""Seconds between checks of work in hand."""
 LONGEST_TROUBLE_SECONDS = 10.0
-"""Longest pause after the database failed."""
+"""Longest pause after the database failed, in seconds."""
 
 
 class Runner:
-    """A loop in one thread; nothing that fails in a turn ends it."""
+    """A loop in one thread; an error in one turn does not end it."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Runner:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         pause: float = 0.5,
     ) -> None:
-        """`pause`: seconds between looks for new work when there was none."""
+        """`pause`: seconds between searches for new work when there was none."""
         self._jobs = jobs
         self._work = work
         self._executor = executor
@@ -67,27 +68,28 @@ class Runner:
         self._policy = policy
         self._now = now
         self._pause = pause
-        self._analyst = Analyst(jobs, work, functions=functions, policy=policy, now=now)
+        self._analysis = AnalysisTask(jobs, work, functions=functions, policy=policy, now=now)
+        self._requests = RequestCache(functions.parse)
         self._in_flight: list[InFlight] = []
         self._look_at = 0.0
         self._ask_at = 0.0
         self._troubles = 0
 
     def run(self, stop: Flag) -> None:
-        """Until `stop` is set; then gives back what is in hand, for another runner to take at once."""
+        """Run until `stop` is set; then give back all work, for another runner to claim at once."""
         while not stop.is_set():
             if not self.turn():
                 stop.wait(self._rest())
         self.leave()
 
     def run_until(self, reached: Callable[[], bool]) -> None:
-        """Until the condition holds; it is asked between turns."""
+        """Run until the condition holds; it is checked between turns."""
         while not reached():
             if not self.turn():
                 time.sleep(self._rest())
 
     def run_until_idle(self) -> None:
-        """Until nothing is in hand and nothing can be claimed now."""
+        """Run until no work is in hand and none can be claimed."""
         while True:
             self._look_at = 0.0
             if self.turn():
@@ -97,7 +99,7 @@ class Runner:
             time.sleep(GLANCE_SECONDS)
 
     def turn(self) -> bool:
-        """One round; tells whether anything moved."""
+        """Do one turn of the loop; returns whether anything changed."""
         before = self._troubles
         moved = False
         for running in tuple(self._in_flight):
@@ -106,19 +108,20 @@ class Runner:
             moved |= self._guarded(self._take_back)
             moved |= self._guarded(self._settle_all)
             moved |= self._guarded(self._claim_all)
+            self._requests.expire()
         if self._troubles == before:
             self._troubles = 0
         return moved
 
     def leave(self) -> None:
-        """Give back everything in hand."""
+        """Give back all work in hand."""
         for running in tuple(self._in_flight):
             running.ticket.cancel()
             self._guarded(partial(self._release, running, None), running.lease.job_id)
         self.close()
 
     def close(self) -> None:
-        """End what the analyses use; it claims nothing after that."""
+        """Release what analyses use; nothing is claimed afterwards."""
         self._functions.close()
 
     def _rest(self) -> float:
@@ -127,7 +130,7 @@ class Runner:
         return GLANCE_SECONDS if self._in_flight else self._pause
 
     def _guarded(self, step: Callable[[], bool], job_id: str | None = None) -> bool:
-        """A store that fails must not end the loop: the step is done again in a later turn."""
+        """Run a step; an error of a store does not end the loop: the step is repeated in a later turn."""
         about = {"job": job_id}
         try:
             with panics_as_errors():
@@ -181,8 +184,7 @@ class Runner:
             self._settle(running.lease.job_id)
 
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
-        """An outcome that the database will never take is told in plain words; if it takes not even these, the job
-        fails."""
+        """Replace an outcome that the database refuses by one in plain words; if that is refused too, the job fails."""
         assert running.outcome is not None
         log.error("What came of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id})
         if running.refused:
@@ -190,8 +192,8 @@ class Runner:
         running.outcome, running.refused = without_texts(running.outcome), True
 
     def _failed(self, running: InFlight, error: Exception) -> None:
-        """Try again later, or write the reason into every feature; if even that fails, keep it in the report. Where no
-        feature can be blamed, the job fails."""
+        """Try again later, or write the reason for every feature; if even that fails, keep it in the report. If no
+        feature is to blame, the job fails."""
         lease, about = running.lease, {"job": running.lease.job_id}
         error = environment_fault(error) or error
         if isinstance(error, WorkLost):  # like a lease that ran out: no failed attempt, but counted with those
@@ -217,8 +219,8 @@ class Runner:
             self._in_flight[self._in_flight.index(running)] = self._given_up(lease, error)
 
     def _blamed(self, lease: Lease, error: WorkerDied) -> WorldError:
-        """Why a partition is not tried again whose workers died; while nothing at all has a result, no feature can be
-        blamed."""
+        """Why a partition whose workers died is not tried again. While no feature of the job has a result, no feature
+        can be blamed."""
         assert lease.partition is not None
         final = reason(lease, error)
         if len(lease.partition.features) > 1 and not self._jobs.get(lease.job_id).progress.done:
@@ -226,7 +228,7 @@ class Runner:
         return final
 
     def _obstructed(self, running: InFlight, error: WorldError) -> None:
-        """The job fails, its partition stays open: START takes it up."""
+        """Fail the job but leave its partition open: START continues it."""
         self._fail_job(running.lease.job_id, str(error))
         self._release(running, None)
 
@@ -241,13 +243,13 @@ class Runner:
         log.error("%s: %s", Status.FAILED, error, extra={"job": job_id})
 
     def _given_up(self, lease: Lease, error: Exception) -> InFlight:
-        """Its features get the reason, written beside the loop."""
+        """Write the reason for each of its features, beside the loop."""
         log.error("A partition is given up: %s", error, exc_info=error, extra={"job": lease.job_id})
         ticket = BackgroundCall(lambda: self._functions.give_up(lease, error))
         return InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now()), giving_up=True)
 
     def _survived(self, running: InFlight, error: WorkerDied) -> bool:
-        """Whether there is hope yet for a partition whose worker died: another try, or one of its halves."""
+        """Whether a partition whose worker died is tried again, as it is or in halves."""
         lease, deaths = running.lease, running.lease.deaths + 1
         if deaths < self._policy.attempts:
             retry_at = self._now() + pause_before_retry(deaths, self._policy)
@@ -279,7 +281,7 @@ class Runner:
         self._in_flight.remove(running)
 
     def _take_back(self) -> bool:
-        """STOP: what has begun is finished, what waits for a worker of a cluster is given back."""
+        """After STOP: work that has begun is finished, work that waits in a cluster is given back."""
         if time.monotonic() < self._ask_at:
             return False
         self._ask_at = time.monotonic() + self._pause
@@ -308,7 +310,7 @@ class Runner:
         return moved
 
     def _settle(self, job_id: str) -> bool:
-        """Move a job on as far as it goes without work."""
+        """Move a job on as far as possible without work."""
         job = self._jobs.get(job_id)
         if job.unreadable:
             self._fail_job(job_id, str(job.error))
@@ -335,8 +337,8 @@ class Runner:
         return moved
 
     def _claim(self) -> Lease | None:
-        """The next work, as long as there is room for it. Where one client has all places, there is one more, for
-        others: nobody waits for the end of what a client has all places for."""
+        """The next work, if there is room for it. When one client has all places there is one more for others, so that
+        nobody waits for one client's work to end."""
         analysed, processed = self._owners(analyses=True), self._owners(analyses=False)
         analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < self._executor.slots
         claim = partial(self._work.claim, self._now(), self._policy.lease_seconds)
@@ -351,13 +353,13 @@ class Runner:
         return None
 
     def _owners(self, *, analyses: bool) -> list[str]:
-        """Clients of the work in hand, of one kind."""
+        """Clients of the work in hand: of analyses, or of partitions."""
         return [each.lease.owner for each in self._in_flight if (each.lease.partition is None) is analyses]
 
     def _take(self, lease: Lease) -> None:
         ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]
         if lease.partition is None:
-            ticket = BackgroundCall(lambda: self._analyst.perform(lease))
+            ticket = BackgroundCall(lambda: self._analysis.perform(lease))
         else:
             try:
                 with panics_as_errors():
@@ -369,7 +371,7 @@ class Runner:
                         self._fail_job(job.id, str(job.error))
                         self._work.release(lease, None)
                         return
-                    lease = replace(lease, body=job.body, owner=job.owner)
+                    lease = replace(lease, request=self._requests.request_of(job), owner=job.owner)
                     ticket = self._executor.submit(self._functions.process, lease)
             except Exception as error:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):
@@ -381,7 +383,7 @@ class Runner:
         self._in_flight.append(InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
 
     def _suspected(self, lease: Lease) -> bool:
-        """Whether the partition is not tried as it is, since leases on it ran out too often."""
+        """Whether the partition is not tried as it is, since its leases ran out too often."""
         if not suspected(lease, self._policy):
             return False
         if self._work.cut(lease, deaths_of_a_half(self._policy)):

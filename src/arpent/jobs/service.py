@@ -1,4 +1,4 @@
-"""What the routes and the command line call: create, get, list, act, findings."""
+"""Job service: what the routes and the command line call: create, get, list, act, findings."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from arpent.wire.request.parse import parse_batch
 log = logging.getLogger(__name__)
 
 EVENTS: Mapping[UserAction, Event] = {action: event for event, action in ACTIONS.items()}
-"""What each action of a user is to the state machine."""
+"""A user's action → its event in the state machine."""
 TRIES = 20
-"""Saves of an action before giving up; each failure means that somebody else succeeded."""
+"""Number of tries to save an action; each failure means that somebody else saved the job."""
 
 
 class JobService:
-    """The jobs of all clients; each sees only its own."""
+    """The jobs of all clients; each client sees only its own."""
 
     def __init__(
         self, jobs: JobStore, policy: Policy, check: Callable[[str, Request], None], now: Callable[[], datetime]
@@ -38,8 +38,8 @@ class JobService:
         self._now = now
 
     def create(self, owner: str, body: str, *, checked: bool = False) -> Job:
-        """A new job from a request's JSON text, kept as submitted. `checked`: somebody has found nothing wrong with it.
-        Raises InvalidRequest."""
+        """Store a new job from a request's JSON text, which is kept as submitted. `checked`: the request has been
+        checked already. Raises InvalidRequest, naming every wrong field."""
         if not checked:
             self._check(owner, parse_batch(body, owner))
         job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now())
@@ -48,7 +48,7 @@ class JobService:
         return job
 
     def get(self, owner: str, job_id: str) -> Job:
-        """One job. Raises JobNotFound, for somebody else's job too."""
+        """One job. Raises JobNotFound, also for another client's job."""
         try:
             job = self._jobs.get(str(UUID(job_id)))
         except ValueError:
@@ -58,11 +58,12 @@ class JobService:
         return job
 
     def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of the client's jobs."""
+        """A page of the client's jobs: `count` jobs from `offset` on, in the order of `sort`."""
         return self._jobs.list(owner, sort, offset, count)
 
     def act(self, owner: str, job_id: str, action: UserAction) -> Job:
-        """ANALYSE, START or STOP (sentinelhub.md 1.4). Raises JobNotFound, ActionNotAllowed."""
+        """Do ANALYSE, START or STOP and return the job after it (sentinelhub.md 1.4). Raises JobNotFound, or
+        ActionNotAllowed if its status does not allow the action."""
         for _ in range(TRIES):
             job = self.get(owner, job_id)
             after = advance(job, EVENTS[action], self._now(), self._policy)
@@ -75,5 +76,5 @@ class JobService:
         raise Conflict(f"Request {job_id} changes too often to be changed; try again")
 
     def findings(self, owner: str, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
-        """A page of the validation report. Raises JobNotFound."""
+        """A page of the validation report, by feature id. Raises JobNotFound."""
         return self._jobs.findings(self.get(owner, job_id).id, offset, count)

@@ -1,4 +1,4 @@
-"""The diagram of the states, written from TRANSITIONS: `python -m arpent.jobs.state_diagram > docs/states.md`."""
+"""State diagram, written from TRANSITIONS: `python -m arpent.jobs.state_diagram > docs/states.md`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTES = """
 
 
 def markdown() -> str:
-    """The whole page."""
+    """The page docs/states.md as text."""
     return "\n".join((HEAD, *_mermaid(), "", *_table(), NOTES))
 
 

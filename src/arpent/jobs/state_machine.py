@@ -55,25 +55,25 @@ class Event(StrEnum):
     ANALYSE = "ANALYSE"
     """The user asks for the analysis only."""
     START = "START"
-    """The user asks for everything, for the rest of it, or for what failed."""
+    """The user asks to process everything, the rest, or what failed."""
     STOP = "STOP"
-    """The user asks for an end."""
+    """The user asks to stop."""
     ANALYSED = "ANALYSED"
-    """The analysis ended well."""
+    """The analysis succeeded."""
     ANALYSIS_FAILED = "ANALYSIS_FAILED"
-    """The analysis found the request wrong, or could not be done."""
+    """The analysis found an error in the request, or could not be done."""
     ANALYSIS_STOPPED = "ANALYSIS_STOPPED"
-    """The analysis was given up, because the user asked for an end."""
+    """The analysis was given up because the user asked to stop."""
     BEGUN = "BEGUN"
-    """The runner takes up a started job."""
+    """The runner begins a started job."""
     FINISHED = "FINISHED"
-    """No partition is left."""
+    """No partition is open."""
     ENVIRONMENT_FAILED = "ENVIRONMENT_FAILED"
-    """What the work needs is missing and does not come back: workers, room on a disk, a bucket."""
+    """Something the work needs is missing and does not come back: workers, disk space, a bucket."""
     BROKEN = "BROKEN"
     """Too many features fail."""
     EXHAUSTED = "EXHAUSTED"
-    """The budget of processing units is spent."""
+    """The budget of processing units is used up."""
 
 
 ACTIONS: Mapping[Event, UserAction] = {
@@ -95,12 +95,12 @@ STOP_REASONS: Mapping[Event, StopReason] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """What must hold of a job for a transition."""
+    """A condition of a transition."""
 
     text: str
-    """For the diagram."""
+    """Text in the diagram."""
     holds: Callable[[Job], bool]
-    """Whether it does."""
+    """Whether the job meets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +108,11 @@ class Transition:
     """One arrow of the diagram."""
 
     to: Status
-    """Where it leads."""
+    """The next status."""
     when: Condition | None = None
-    """None: always."""
+    """Condition; None: always."""
     retry: bool = False
-    """The features that failed are done again."""
+    """Whether failed features are processed again."""
 
 
 STOP_ASKED = Condition(text="STOP was asked for", holds=lambda job: job.user_action is UserAction.STOP)
@@ -155,12 +155,12 @@ TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
         Transition(to=Status.ANALYSING),
     ),
 }
-"""(status, event) → what becomes of the job: the first whose condition holds. What is absent is refused."""
+"""(status, event) → transitions; the first whose condition holds is taken. An event without one is refused."""
 
 
 def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str | None = None) -> Job:
-    """The job after the event; `error` is the reason of ANALYSIS_FAILED and ENVIRONMENT_FAILED. Raises
-    ActionNotAllowed, in the real service's words (sentinelhub.md 1.4), and the job stays as it is."""
+    """The job after the event; `error` is the reason of ANALYSIS_FAILED and ENVIRONMENT_FAILED. Raises ActionNotAllowed
+    in the real service's words (sentinelhub.md 1.4) if the status does not allow the event."""
     transition = next(
         (each for each in TRANSITIONS.get((job.status, event), ()) if each.when is None or each.when.holds(job)), None
     )
@@ -185,7 +185,7 @@ def advance(job: Job, event: Event, now: datetime, policy: Policy, *, error: str
 
 
 def due(job: Job, policy: Policy) -> Event | None:
-    """What a runner has to do next with this job, beside its partitions."""
+    """The event that a runner has to apply to this job next; None: none."""
     if job.status is Status.ANALYSIS_DONE and job.user_action is UserAction.START:
         return Event.BEGUN
     if job.status is not Status.PROCESSING:
@@ -196,7 +196,7 @@ def due(job: Job, policy: Policy) -> Event | None:
 
 
 def trouble(progress: Progress, policy: Policy) -> Event | None:
-    """Whether a job with open partitions has to stop by itself, and why."""
+    """The event that stops a job with open partitions: BROKEN or EXHAUSTED; None: none."""
     accounted = progress.done + progress.failed
     if progress.failed >= max(1, policy.unhealthy_least) and progress.failed >= policy.unhealthy_share * accounted:
         return Event.BROKEN
@@ -205,9 +205,9 @@ def trouble(progress: Progress, policy: Policy) -> Event | None:
 
 
 def completion(job: Job, policy: Policy) -> float:
-    """completionPercentage, 0 to 100. It is 100 when the job is DONE, never before; a FAILED job reports 100 too if
-    the policy says so, else the official client would wait for ever (sentinelhub.md 1.4). It never falls while a job
-    runs, is stopped or resumed; only a START that does failed features again takes those back."""
+    """completionPercentage, 0 to 100. It is 100 when the job is DONE, never before; a FAILED job reports 100 too if the
+    policy says so, because the official client would wait for ever otherwise (sentinelhub.md 1.4). It does not fall
+    while a job runs, is stopped or resumed; only a START that repeats failed features lowers it."""
     if job.status is Status.DONE or (job.status is Status.FAILED and policy.failed_reports_full):
         return 100.0
     return min(job.progress.percentage, 99.99)
@@ -220,7 +220,8 @@ def _refusal(job: Job, event: Event) -> str:
 
 
 def _check_keys(job: Job) -> None:
-    """What would be read and written without the keys that came with the request is not what its client meant."""
+    """Refuse to continue a request whose own keys were deleted: without them it would use other access than its client
+    meant."""
     if job.status is Status.FAILED and f'"{FORGOTTEN}"' in job.body:
         raise ActionNotAllowed(
             f"{_refusal(job, Event.START)}: the keys that came with the request have been forgotten; create it anew"
@@ -228,7 +229,8 @@ def _check_keys(job: Job) -> None:
 
 
 def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
-    """The real service lets a stopped job rest for 30 or 60 minutes (sentinelhub.md 1.4); here it is a setting."""
+    """Refuse START during the pause after a stop: 30 or 60 minutes in the real service (sentinelhub.md 1.4), here a
+    setting."""
     pauses = {
         StopReason.USER_ACTION: (policy.restart_pause_minutes, job.user_action_updated),
         StopReason.OUT_OF_PU: (policy.restart_pause_out_of_pu_minutes, job.last_updated),

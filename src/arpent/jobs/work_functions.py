@@ -1,4 +1,4 @@
-"""Work functions: what a runner calls for the work it claims: the engine's functions, the policy's patience."""
+"""Work functions: what a runner calls for the work it claims, and when it tries again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
+from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
 
 LONGEST_PAUSE_SECONDS = 60.0
@@ -20,38 +21,40 @@ LONGEST_PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkFunctions:
-    """Functions; `process` leaves the process and is picklable, the others stay here."""
+    """Functions of a runner. `process` runs in other processes and is picklable; the others run in this process."""
 
     analyse: Callable[[Job], Analysis]
-    """Raises CallerError, ScriptError or WorldError."""
+    """Analyses a job. Raises CallerError, ScriptError or WorldError."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
+    parse: Callable[[Job], Request]
+    """A job's request, for the leases of its partitions. Raises InvalidRequest."""
     give_up: Callable[[Lease, Exception], Outcome]
     """Writes an error with this reason for every feature of the partition."""
     analysed: Callable[[Lease, float], None] = lambda lease, seconds: None
-    """Told of every analysis that came to its end, and its seconds, for metrics."""
+    """Called after every analysis with its seconds, for metrics."""
     finished: Callable[[Lease, Outcome], None] = lambda lease, outcome: None
-    """Told of every partition that is done, for metrics."""
+    """Called after every finished partition, for metrics."""
     retried: Callable[[Lease, Exception], None] = lambda lease, error: None
-    """Told of every failed attempt that is tried again, for metrics."""
+    """Called after every failed attempt that is repeated, for metrics."""
     close: Callable[[], None] = lambda: None
-    """Ends what analyses use; none begins after that."""
+    """Releases what analyses use; no analysis begins afterwards."""
 
 
 def transient(error: Exception) -> bool:
-    """Whether trying again can help."""
+    """Whether trying again may help."""
     return isinstance(error, WorldError) and error.transient
 
 
 def pause_before_retry(attempt: int, policy: Policy) -> timedelta:
-    """How long to wait after the failure of this attempt, counted from 1: doubling, with jitter so that the many
-    that failed together do not come back together."""
+    """Time to wait after the failure of this attempt, counted from 1. It doubles with each attempt, with jitter so that
+    attempts that failed together do not return together."""
     seconds = min(LONGEST_PAUSE_SECONDS, policy.retry_seconds * 2.0 ** (attempt - 1))
     return timedelta(seconds=seconds * random.uniform(0.5, 1.5))
 
 
 def unwritten(lease: Lease, error: Exception) -> Outcome:
-    """What came of a partition of which not even the errors could be written."""
+    """The outcome of a partition of which not even the errors could be written."""
     assert lease.partition is not None
     features = lease.partition.features
     return Outcome(
@@ -71,7 +74,7 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
 
 
 def without_texts(outcome: Outcome) -> Outcome:
-    """The same counts, with findings that any database takes: what it was told of these features, it refused."""
+    """The same counts, with findings that any database accepts, in place of those it refused."""
     message = "What was found of this feature cannot be stored; its file and the server's log have it."
     plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
     return replace(outcome, findings=tuple(plain))

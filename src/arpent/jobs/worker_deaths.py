@@ -19,18 +19,18 @@ from arpent.domain.ports.jobs import Lease
 from arpent.jobs.policy import Policy
 
 TRIES_OF_A_HALF = 2
-"""One may be chance."""
+"""Tries of a half: one death may be chance."""
 LEASES_OF_ONE = 4
-"""So many times `attempts` leases on one feature, or on an analysis, may run out."""
+"""Leases on one feature, or on an analysis, that may run out, as a multiple of `attempts`."""
 
 
 def deaths_of_a_half(policy: Policy) -> int:
-    """What a half begins with, so that it has so many tries left."""
+    """Number of deaths with which a half starts, so that TRIES_OF_A_HALF tries remain."""
     return max(0, policy.attempts - TRIES_OF_A_HALF)
 
 
 def analysis_kills(lease: Lease, policy: Policy) -> str | None:
-    """Why an analysis is not tried again; None: it is."""
+    """Why an analysis is not tried again; None if it is."""
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
     return (
@@ -40,19 +40,19 @@ def analysis_kills(lease: Lease, policy: Policy) -> str | None:
 
 
 def suspected(lease: Lease, policy: Policy) -> bool:
-    """Whether a partition should be cut before anybody tries it again, for leases on it that ran out."""
+    """Whether to halve a partition before it is tried again, because its leases ran out too often."""
     return lease.vanished > 0 and lease.deaths + lease.vanished >= policy.attempts
 
 
 def gone(lease: Lease, policy: Policy) -> WorkerDied | None:
-    """Why a partition that cannot be cut is not tried again; None: it is."""
+    """Why a partition that cannot be halved is not tried again; None if it is."""
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
     return reason(lease, WorkerDied(f"Whoever computed it was gone without a word {lease.vanished} times"))
 
 
 def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
-    """Why the features of a partition get no numbers, for their files and the report; final."""
+    """Why the features of a partition get no statistics, for their files and the report; not transient."""
     assert lease.partition is not None, "an analysis has no worker"
     last = error.args[0]
     if len(lease.partition.features) == 1:

@@ -1,1 +1,1 @@
-"""A made landscape for the demo, tests and benchmarks: parcels, crops, a season of scenes. Start at `make`."""
+"""Landscape: generated parcels, crops and a season of scenes for demo, tests and benchmarks. Start at `make`."""

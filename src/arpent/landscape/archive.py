@@ -1,4 +1,4 @@
-"""Files of the landscape: COGs with STAC items in Earth Search's style, and a GeoPackage of the parcels."""
+"""Archive: files of the landscape: COGs with STAC items in Earth Search's style, and a GeoPackage of the parcels."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pyproj import Transformer
 from arpent.landscape.fields import Fields
 
 EPSG = 32633
-"""CRS of everything."""
+"""EPSG code of the CRS of all files."""
 ASSETS = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir", "SCL": "scl"}
-"""Band → asset key."""
+"""Band → STAC asset key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +29,21 @@ class Acquisition:
     """One tile of one pass."""
 
     tile: str
-    """33TWM."""
+    """MGRS tile: 33TWM."""
     instant: datetime
     """Sensing time, UTC."""
     orbit: int
-    """Relative orbit."""
+    """Number of the relative orbit."""
     platform: str
-    """sentinel-2a."""
+    """Satellite: sentinel-2a."""
     transform: Affine
     """Pixel corner of 10 m pixels → metres."""
     footprint: shapely.Polygon
-    """Where it has data, in metres."""
+    """Area with data, in metres."""
 
     @property
     def name(self) -> str:
-        """S2A_33TWM_20200515_0_L2A."""
+        """STAC item id: S2A_33TWM_20200515_0_L2A."""
         return f"S2{self.platform[-1].upper()}_{self.tile}_{self.instant:%Y%m%d}_0_L2A"
 
 
@@ -54,7 +54,7 @@ def write_acquisition(
     classes: NDArray[np.uint8],
     blocks: tuple[int, int] | None = None,
 ) -> None:
-    """A COG per band of `numbers`, one of the classes, and their item, in a folder of their own.
+    """Write a COG per band of `numbers`, one of the classes, and their STAC item, to a folder of their own.
 
     `blocks`: pixels per side of a block of the bands, and of the classes; None: 512, or 256 for small images.
     """
@@ -68,7 +68,7 @@ def write_acquisition(
 
 
 def write_parcels(path: Path, fields: Fields) -> tuple[str, ...]:
-    """The parcels with ids 1 to n; returns their identifiers."""
+    """Write the parcels with ids 1 to n; returns their identifiers."""
     shapes = fields.shapes[: fields.parcels]
     identifiers = tuple(f"{crop}-{number:04d}" for number, crop in enumerate(fields.crops[: fields.parcels], 1))
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
@@ -112,7 +112,8 @@ def _write_cog(path: Path, pixels: NDArray[np.generic], transform: Affine, resam
 
 
 def _item(acquisition: Acquisition, classes: NDArray[np.uint8], bands: tuple[str, ...]) -> dict[str, object]:
-    """As Earth Search writes it, the misleading offset of -0.1 included: the flag says that it is applied already."""
+    """The STAC item as Earth Search writes it, with its misleading offset of -0.1: a flag says that it is applied
+    already."""
     seen = int(np.count_nonzero(classes))
     cloudy = int(np.count_nonzero((classes == 8) | (classes == 9)))
     day, letter = acquisition.instant, acquisition.platform[-1].upper()

@@ -1,4 +1,4 @@
-"""The ground: irregular touching fields, a road and a river between them, and what grows on each."""
+"""Fields: irregular adjacent fields, a road and a river between them, and the crop of each."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 from arpent.landscape.phenology import CROPS
 
 MEAN_HECTARES = 2.5
-"""Area of a field before some are joined and some are cut."""
+"""Mean area of a field before some are joined and some divided."""
 _JOINED, _CUT, _HOLES, _MULTIPART = 0.12, 0.18, 0.03, 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """All fields of the landscape; those of interest (`parcels`) lie in its middle."""
+    """All fields of the landscape; the parcels of interest lie in its middle."""
 
     shapes: NDArray[np.object_]
     """(n,): polygons in metres, some multipart or with holes; parcels come first, in the order of their ids."""
     crops: NDArray[np.str_]
-    """(n,): a key of CROPS."""
+    """(n,): crop of each field, a key of CROPS."""
     lateness: NDArray[np.float64]
-    """(n,): days behind the crop's curve."""
+    """(n,): days that each field is behind its crop's curve."""
     vigour: NDArray[np.float64]
     """(n,): factor on the green cover, about 1."""
     parcels: int
-    """How many of them are parcels."""
+    """Number of parcels; they are the first fields."""
     road: shapely.Geometry
-    """In metres."""
+    """The road, in metres."""
     river: shapely.Geometry
-    """In metres."""
+    """The river, in metres."""
 
 
 def make_fields(random: np.random.Generator, bounds: tuple[float, float, float, float], parcels: int) -> Fields:
@@ -59,7 +59,7 @@ def make_fields(random: np.random.Generator, bounds: tuple[float, float, float, 
 
 
 def _cells(random: np.random.Generator, bounds: tuple[float, float, float, float]) -> NDArray[np.object_]:
-    """Voronoi cells of a jittered grid, cut to the bounds."""
+    """Voronoi cells of a jittered grid, clipped to the bounds."""
     spacing = np.sqrt(MEAN_HECTARES * 10_000)
     x, y = np.meshgrid(np.arange(bounds[0], bounds[2], spacing), np.arange(bounds[1], bounds[3], spacing))
     points = np.column_stack((x.ravel(), y.ravel())) + random.uniform(0.05, 0.95, (x.size, 2)) * spacing
@@ -73,7 +73,7 @@ def _cells(random: np.random.Generator, bounds: tuple[float, float, float, float
 
 
 def _varied(random: np.random.Generator, cells: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Some cells are joined with the next one, some are cut into two strips: sizes as in a real cadastre."""
+    """The cells, some joined with the next one, some divided into two strips: sizes as in a real cadastre."""
     fate = random.random(len(cells))
     varied: list[shapely.Geometry] = []
     row = 0
@@ -109,7 +109,8 @@ def _without(cells: NDArray[np.object_], gaps: shapely.Geometry) -> NDArray[np.o
 
 
 def _special(random: np.random.Generator, shapes: NDArray[np.object_], parcels: int) -> NDArray[np.object_]:
-    """A few parcels get a pond in the middle, a few own a second piece somewhere else (taken from the far fields)."""
+    """The shapes; a few parcels have a pond in the middle, a few a second part elsewhere (taken from the far
+    fields)."""
     shapes = shapes.copy()
     fate = random.random(parcels)
     for row in np.flatnonzero(fate < _HOLES):

@@ -1,4 +1,4 @@
-"""Make the landscape: same seed, same bytes."""
+"""Make: writes the landscape; the same seed gives the same bytes."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ TILES = ("33TWM", "33TXM")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landscape:
-    """Where its files are, and what was planted."""
+    """Paths of the landscape's files, and what was planted."""
 
     catalog: Path
     """Folder of STAC items and COGs (collection sentinel-2-l2a)."""
     features: Path
     """GeoPackage of the parcels, EPSG:32633."""
     crops: tuple[str, ...]
-    """What grows on the parcel with id 1, 2, …"""
+    """Crop of the parcels with id 1, 2, …"""
     identifiers: tuple[str, ...]
-    """Its `identifier`."""
+    """`identifier` of the parcels with id 1, 2, …"""
     start: date
     """Day of the first acquisition."""
     end: date
-    """Day of the last one."""
+    """Day of the last acquisition."""
 
 
 def make_landscape(
@@ -81,7 +81,8 @@ def make_landscape(
 
 
 def _write_tile(catalog: Path, view: View, cut: tuple[str, int, int], when: tuple[date, int]) -> None:
-    """One tile (name, first column, side) of a view, unless the swath misses it; (day, number) of the pass."""
+    """Write one tile (name, first column, side) of a view, unless the swath misses it; `when`: (day, number) of the
+    pass."""
     name, column, side = cut
     day, number = when
     footprint = _footprint(view, column, side)
@@ -102,7 +103,7 @@ def _write_tile(catalog: Path, view: View, cut: tuple[str, int, int], when: tupl
 
 
 def _footprint(view: View, column: int, side: int) -> shapely.Polygon:
-    """Where the tile has data, in metres."""
+    """Area of the tile with data, in metres."""
     tile = shapely.box(WEST + column * PIXEL, NORTH - side * PIXEL, WEST + (column + side) * PIXEL, NORTH)
     if view.swath_edge is None:
         return tile

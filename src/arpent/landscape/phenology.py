@@ -1,4 +1,4 @@
-"""What grows, and how it looks from above on a day of the year."""
+"""Phenology: crops, and their reflectance on a day of the year."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 BANDS = ("B02", "B03", "B04", "B08")
-"""The bands the landscape is seen in."""
+"""Bands of the landscape's images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """Greenness over the year: up by a logistic curve, down by another."""
+    """Greenness of a crop over the year: a logistic curve up and another down."""
 
     share: float
     """Share of the parcels."""
     least: float
-    """Cover before and after the season, 0 (bare soil) to 1."""
+    """Green cover before and after the season, 0 (bare soil) to 1."""
     most: float
-    """Cover at its height."""
+    """Green cover at its maximum."""
     rise: float
-    """Day of the year at which it is half up."""
+    """Day of the year at which it has risen by half."""
     fall: float
-    """Day of the year at which it is half down."""
+    """Day of the year at which it has fallen by half."""
     pace: float
-    """Days of the curves' slope."""
+    """Width of the curves' slope in days."""
     green: tuple[float, float, float, float]
     """Reflectance of full cover in BANDS."""
 

@@ -1,4 +1,4 @@
-"""What a satellite sees of the landscape on one day: digital numbers and the scene classification."""
+"""Scenes: what a satellite sees of the landscape on one day: digital numbers and the scene classification."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from arpent.landscape.phenology import BANDS, ROAD, WATER, reflectance
 from arpent.landscape.texture import smooth
 
 PIXEL = 10.0
-"""Metres."""
+"""Pixel size in metres."""
 CLOUD_SHARES = (0.0, 0.05, 0.35, 0.0, 0.9, 0.12, 0.02, 0.6)
-"""Cloud cover of one acquisition after the other, over and over."""
+"""Cloud cover of consecutive acquisitions, repeated."""
 _SHADOW = (14, -22)
 """Rows down and columns right from a cloud to its shadow."""
 _VEGETATION, _BARE, _WATER, _SHADOWED, _CLOUD, _THIN = 4, 5, 6, 3, 9, 8
@@ -29,11 +29,11 @@ class Ground:
     """The landscape as a raster, without weather."""
 
     fields: Fields
-    """What the labels mean."""
+    """Fields that the labels refer to."""
     labels: NDArray[np.int32]
     """(height, width): row of the field; n is road, n + 1 river."""
     texture: NDArray[np.float32]
-    """(height, width): what is uneven within a field, the same all season."""
+    """(height, width): unevenness within a field, the same all season."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +45,11 @@ class View:
     classes: NDArray[np.uint8]
     """(height / 2, width / 2): SCL at 20 m, 0 outside the swath."""
     swath_edge: tuple[float, float] | None
-    """Column where the swath ends, at the top and at the bottom; None: it covers everything."""
+    """Column where the swath ends, at the top and at the bottom; None: it covers the whole image."""
 
 
 def make_ground(random: np.random.Generator, fields: Fields, transform: Affine, shape: tuple[int, int]) -> Ground:
-    """Burn the fields into a raster; what no field covers is grass beside the road, as good as the first field."""
+    """Rasterise the fields; pixels outside any field are grass beside the road, as good as the first field."""
     count = len(fields.shapes)
     layers = [(geometry, row) for row, geometry in enumerate(fields.shapes)]
     layers += [(fields.road, count), (fields.river, count + 1)]
@@ -82,7 +82,7 @@ def look(random: np.random.Generator, ground: Ground, day: date, number: int) ->
 
 
 def _clouds(random: np.random.Generator, shape: tuple[int, int], share: float) -> NDArray[np.float32]:
-    """How opaque the sky is, 0 to 1."""
+    """(height, width): opacity of the clouds, 0 to 1."""
     field = smooth(random, shape, (90, 30, 10))
     if not share:
         return np.zeros(shape, np.float32)
@@ -92,7 +92,7 @@ def _clouds(random: np.random.Generator, shape: tuple[int, int], share: float) -
 
 
 def _outside(shape: tuple[int, ...], edge: tuple[float, float] | None) -> NDArray[np.bool_]:
-    """(height, width): pixels whose centre lies right of the swath's edge."""
+    """(height, width): whether the pixel's centre lies right of the swath's edge."""
     if edge is None:
         return np.zeros(shape, np.bool_)
     rows = (np.arange(shape[0]) + 0.5) / shape[0]

@@ -1,4 +1,4 @@
-"""Smooth random fields: soil, haze and clouds are similar to their neighbourhood."""
+"""Texture: smooth random fields, because soil, haze and clouds resemble their neighbourhood."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _octave(random: np.random.Generator, shape: tuple[int, int], scale: float) -
 
 
 def _between(nodes: NDArray[np.float32], count: int, scale: float) -> NDArray[np.float32]:
-    """`count` rows between rows of nodes."""
+    """`count` rows interpolated between the rows of nodes."""
     place = np.arange(count, dtype=np.float32) / np.float32(scale)
     below = place.astype(np.intp)
     part = (place - below)[:, np.newaxis]

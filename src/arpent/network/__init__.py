@@ -1,1 +1,1 @@
-"""Network: where this machine may go for what items name, and a client that goes nowhere else."""
+"""Network: where items may lead this machine, and a client that goes nowhere else."""

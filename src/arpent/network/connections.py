@@ -1,7 +1,8 @@
-"""Connections: pools of urllib3 whose connections go to an address that the policy was asked about, and to no other.
+"""Connections: urllib3 pools that connect only to addresses which the policy allows.
 
-A name is resolved once, and the connection goes to what was found: who answers otherwise the next time (DNS rebinding)
-gains nothing."""
+A name is resolved once, and the connection goes to the resolved address, so that a server whose name resolves
+differently the next time (DNS rebinding) gains nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from urllib3.util.connection import create_connection
 from arpent.network.policy import PORTS, EgressPolicy, EgressRefused, check_url
 
 MOST_HOPS = 5
-"""Redirects of one request."""
+"""Maximum number of redirects of one request."""
 
 
 def checked_pools(policy: EgressPolicy | None, **options: Any) -> PoolManager:
@@ -33,8 +34,8 @@ def checked_pools(policy: EgressPolicy | None, **options: Any) -> PoolManager:
 
 
 def proxy_of(url: str, policy: EgressPolicy | None) -> str | None:
-    """The proxy that the environment names for this URL. It resolves names itself, so what can be resolved here is
-    asked about beforehand. Raises EgressRefused."""
+    """The proxy that the environment names for this URL. The proxy resolves names itself, so names that can be resolved
+    here are checked beforehand. Raises EgressRefused."""
     scheme, host, port = check_url(url)
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
@@ -54,22 +55,22 @@ def proxy_pools(proxy: str, **options: Any) -> ProxyManager:
 
 
 def guard_session(session: Session) -> None:
-    """Let a session of requests follow few redirects, and none from https to http. That keys do not go to another host
-    is requests' own rule; where it may go, its connections ask."""
+    """Limit the redirects of a `requests` session, and forbid those from https to http. `requests` itself keeps keys
+    from other hosts, and the connections check where it may go."""
     session.max_redirects = MOST_HOPS
     session.hooks["response"].append(_check_redirect)
 
 
 def check_target(url: str, policy: EgressPolicy) -> None:
-    """Asked before each request, also of a redirect: one of an operator's hosts, or a URL that is read in one way only.
-    Raises EgressRefused."""
+    """Check a URL before each request, redirects included: it must name one of the operator's hosts, or have only one
+    reading. Raises EgressRefused."""
     parts = urlsplit(url)
     if not policy.is_trusted(parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)):
         proxy_of(url, policy)  # a URL of the operator may name a user, others may not
 
 
 def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
-    """Asked before a redirect is followed. Raises EgressRefused."""
+    """Check a redirect before it is followed. Raises EgressRefused."""
     following = urljoin(response.url, response.headers.get("location", ""))
     if response.is_redirect and response.url.startswith("https:") and not following.startswith("https:"):
         raise EgressRefused("its server leads from https to an address without encryption")
@@ -99,7 +100,7 @@ def _resolved(host: str, port: int) -> list[str]:
 
 
 def connected(connection: Any, policy: EgressPolicy) -> socket.socket:
-    """A socket to one of the addresses that were asked about. Raises EgressRefused, and what urllib3 expects."""
+    """A socket to one of the checked addresses. Raises EgressRefused, and what urllib3 expects."""
     host, port = str(connection._dns_host), int(connection.port or 0)
     try:
         addresses = _resolved(host, port)

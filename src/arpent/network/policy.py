@@ -1,5 +1,4 @@
-"""Egress policy: which hosts, addresses and folders may be reached because an item, a redirect or a link names them
-(docs/adr/0014-egress.md)."""
+"""Egress policy: which hosts, addresses and folders an item, redirect or link may lead to (docs/adr/0014-egress.md)."""
 
 from __future__ import annotations
 
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 SETTING = "ARPENT_REACHABLE"
-"""What an operator sets to allow more."""
+"""Setting with which an operator allows more."""
 PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset(ipaddress.ip_address(text) for text in ("168.63.129.16", "192.0.0.192"))
-"""Services of a cloud that tell a machine its secrets at an address that looks public. The others are link-local
+"""Cloud metadata services, which give a machine's secrets, at addresses that look public. Others are link-local
 (169.254.169.254), unique-local (fd00:ec2::254) or shared (100.100.100.200)."""
 _TRANSLATED = tuple(
     (ipaddress.ip_network(prefix), shift)
@@ -24,29 +23,29 @@ _TRANSLATED = tuple(
         ("::ffff:0:0/96", 0), ("::ffff:0:0:0/96", 0), ("64:ff9b::/96", 0), ("2002::/16", 80), ("::/96", 0),
     )
 )  # fmt: skip
-"""Networks of IPv6 addresses that stand for one of IPv4, and how many bits lie behind it: mapped, translated (SIIT),
-NAT64, 6to4, compatible."""
+"""Networks of IPv6 addresses that stand for an IPv4 address, and the number of bits behind it: mapped, translated
+(SIIT), NAT64, 6to4, compatible."""
 _NEVER = tuple(ipaddress.ip_network(text) for text in ("64:ff9b:1::/48", "2001::/32", "fec0::/10", "5f00::/16"))
-"""Refused as a whole: NAT64 of a site, Teredo (whose inner addresses are two), site-local, segment routing."""
+"""Networks refused as a whole: a site's NAT64, Teredo (which contains two addresses), site-local, segment routing."""
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
-"""Signs that parsers of addresses drop or turn into others."""
+"""Characters that URL parsers drop or change."""
 
 
 class EgressRefused(Exception):
-    """What is named may not be reached; the text says why, and what the operator can set."""
+    """The host, address or file may not be reached; the text says why, and what the operator can set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressPolicy:
-    """What may be reached. Pure: names are resolved elsewhere, and each address is asked about here."""
+    """What may be reached. Pure: names are resolved elsewhere, and each address is checked here."""
 
     hosts: frozenset[tuple[str, int | None]] = frozenset()
-    """Hosts (as `plain_host` writes them) that the operator names, with their port (None: any): trusted whatever they
-    resolve to."""
+    """Hosts that the operator names (as `plain_host` writes them) with their port (None: any). They are trusted
+    whatever they resolve to."""
     folders: tuple[str, ...] = ()
-    """Folders and files, links resolved, that items may lead into."""
+    """Folders and files that items may lead to, with links resolved."""
 
     def is_trusted(self, host: str, port: int) -> bool:
         """Whether the operator named this host."""
@@ -74,8 +73,8 @@ class EgressPolicy:
 
 
 def policy_of(addresses: Iterable[str], folders: Iterable[str], further: Iterable[str] = ()) -> EgressPolicy:
-    """From http(s) URLs and folders of settings, and from `further` entries of either kind: `host`, `host:port`, URLs
-    and folders."""
+    """The policy from http(s) URLs and folders of settings, and from `further` entries: `host`, `host:port`, URLs and
+    folders."""
     further = tuple(further)
     named = [*addresses, *(entry for entry in further if "://" in entry and not entry.startswith("file://"))]
     bare = [entry for entry in further if "://" not in entry and not is_folder(entry)]
@@ -87,12 +86,12 @@ def policy_of(addresses: Iterable[str], folders: Iterable[str], further: Iterabl
 
 
 def is_folder(entry: str) -> bool:
-    """Whether an entry of the setting names a folder: it begins like a path."""
+    """Whether an entry of the setting is a folder: it begins like a path."""
     return entry.startswith(("/", "./", "../", "~", "file://")) or entry in (".", "..")
 
 
 def is_entry(entry: str) -> bool:
-    """Whether an entry of the setting can be read."""
+    """Whether an entry of the setting has a valid form."""
     if is_folder(entry):
         return True
     try:
@@ -103,7 +102,7 @@ def is_entry(entry: str) -> bool:
 
 
 def is_web_address(text: str) -> bool:
-    """Whether this is http or https, with a host and, if any, a port."""
+    """Whether the text is an http or https URL with a host and a valid port, if any."""
     try:
         parts = urlsplit(text)
         known = parts.scheme in ("http", "https") and parts.port != 0
@@ -113,8 +112,7 @@ def is_web_address(text: str) -> bool:
 
 
 def check_url(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a URL as every parser reads it. Raises EgressRefused for one that may be read in two
-    ways."""
+    """Scheme, host and port of a URL, if every parser reads it alike. Raises EgressRefused otherwise."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -133,7 +131,7 @@ def check_url(url: str) -> tuple[str, str, int]:
 
 
 def plain_host(host: str) -> str:
-    """A host's name to compare by: small letters, ASCII, no last dot, no brackets."""
+    """A host name in the form for comparisons: lower case, ASCII, without a final dot or brackets."""
     bare = host.strip("[]").lower()
     try:
         return str(ipaddress.ip_address(bare))
@@ -147,8 +145,8 @@ def plain_host(host: str) -> str:
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the public network: not of this machine, a private or local network, a carrier's, a
-    group's, a reserved one, a cloud's metadata, nor an IPv6 address that stands for one of these."""
+    """Whether an address is public: not of this machine, a private or local network, a carrier, a multicast group,
+    reserved, a cloud's metadata service, or an IPv6 address that stands for one of these."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -171,7 +169,7 @@ def _is_public(address: Address) -> bool:
 
 
 def _stands_for_public(address: ipaddress.IPv6Address) -> bool:
-    """Whether it is a form of a public IPv4 address."""
+    """Whether the IPv6 address stands for a public IPv4 address."""
     shift = next((shift for network, shift in _TRANSLATED if address in network), None)
     if shift is None:
         return False
@@ -184,7 +182,7 @@ def _of_url(url: str) -> tuple[str, int | None]:
 
 
 def _of_entry(entry: str) -> tuple[str, int | None]:
-    """`host` or `host:port`; an IPv6 address stands in brackets if a port follows."""
+    """(host, port or None) of `host` or `host:port`; an IPv6 address with a port is in brackets."""
     try:
         return str(ipaddress.ip_address(entry)), None
     except ValueError:

@@ -1,6 +1,6 @@
-"""Web files: ranges of bytes of files behind http(s), under the egress policy.
+"""Web files: byte ranges of files behind http(s), under the egress policy.
 
-Redirects are followed here, one checked hop at a time: a client that follows them itself does so where nobody looks.
+Redirects are followed here, one checked hop at a time, because a client that follows them itself would not check them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
 POOLS = 64
-"""Hosts whose connections are kept …"""
+"""Number of hosts whose connections are kept …"""
 CONNECTIONS = 32
-"""… and how many of each."""
+"""… and number of connections to each."""
 CONNECT_SECONDS, SILENT_SECONDS, WHOLE_SECONDS = 5.0, 30.0, 120.0
 """To connect, between two pieces, and for one answer."""
 TRIES = 11
@@ -34,16 +34,16 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
 _SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _SAFE = "/%:@!$&'()*+,;=~-._"
-"""Signs of a path that are sent as they are; others are percent-encoded."""
+"""Characters of a path that are sent unchanged; others are percent-encoded."""
 _HEADERS = {"accept-encoding": "identity", "user-agent": "arpent"}
 
 
 class NoRanges(Exception):
-    """The server does not answer requests for a range."""
+    """The server does not support requests for ranges."""
 
 
 class NoAnswer(Exception):
-    """The server refuses or fails; `status` 0: there is no answer at all."""
+    """The server refuses or fails; `status` 0: there was no answer."""
 
     def __init__(self, status: int = 0) -> None:
         super().__init__(f"HTTP {status}" if status else "no answer")
@@ -60,20 +60,20 @@ class Piece:
     """A range of a file."""
 
     content: memoryview
-    """Its bytes; fewer than asked at the end of the file."""
+    """The bytes; fewer than requested at the end of the file."""
     tag: str | None
-    """ETag of the file."""
+    """ETag of the file; None if the server sends none."""
     modified: float
-    """When it was changed, seconds; 0: the server does not say."""
+    """Time of the last change, seconds since 1970; 0: the server does not say."""
     size: int
-    """Bytes of the whole file."""
+    """Size of the whole file in bytes."""
 
 
 class WebFiles:
-    """Thread-safe; keeps connections open."""
+    """Reads byte ranges over http(s). Thread-safe; keeps connections open."""
 
     def __init__(self, policy: EgressPolicy | None, retry_seconds: float) -> None:
-        """`policy` None: everything may be reached. `retry_seconds`: how long a server that fails is asked again."""
+        """`policy`: where files may lie; None: anywhere. `retry_seconds`: how long a failing server is retried."""
         self._policy = policy
         self._retry_seconds = retry_seconds
         self._options = {
@@ -86,7 +86,7 @@ class WebFiles:
         self._lock = Lock()
 
     def piece(self, url: str, start: int, end: int) -> Piece:
-        """Bytes from `start` to before `end`. Raises EgressRefused, FileNotFoundError, PermissionError, NoRanges,
+        """The bytes from `start` up to `end`. Raises EgressRefused, FileNotFoundError, PermissionError, NoRanges,
         NoAnswer."""
         until, tries = time.monotonic() + self._retry_seconds, 0
         while True:
@@ -103,7 +103,7 @@ class WebFiles:
             time.sleep(pause)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         for pools in (self._direct, *self._proxies.values()):
             pools.clear()
 
@@ -145,7 +145,7 @@ class WebFiles:
         )
 
     def _site(self, url: str) -> HTTPConnectionPool | PoolManager:
-        """Who asks this host. Raises EgressRefused."""
+        """The connection pool for this URL's host. Raises EgressRefused."""
         scheme, host, port = check_url(url)
         proxy = proxy_of(url, self._policy)
         if proxy is None:
@@ -174,7 +174,7 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
 
 
 def _content(response: BaseHTTPResponse, length: int) -> memoryview:
-    """All bytes that the answer promises. Raises NoAnswer if they do not come, or not in time."""
+    """The body of the answer. Raises NoAnswer if it is incomplete or late."""
     until = time.monotonic() + WHOLE_SECONDS
     pieces: list[bytes] = []
     missing = length

@@ -1,1 +1,1 @@
-"""Pixels, without opening a file."""
+"""Raster: which source pixel feeds which sample. No file is opened here."""

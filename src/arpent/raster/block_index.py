@@ -1,4 +1,5 @@
-"""Samples sorted by the block of an image they lie in, so that every block is decoded once and gathered in one call."""
+"""Block index: samples sorted by the image block they lie in, so that every block is decoded once and gathered in one
+call."""
 
 from __future__ import annotations
 
@@ -23,22 +24,22 @@ class NearestIndex:
     level: int
     """Level of the image."""
     shape: Level
-    """That level's sides and blocks."""
+    """Size and block size of that level."""
     blocks: NDArray[np.int64]
-    """(m,): numbers of the blocks that hold samples, row by row, ascending."""
+    """(m,): numbers of the blocks that hold samples, counted row by row, ascending."""
     starts: NDArray[np.int64]
     """(m + 1,): where each block's samples begin in `order` and `pixels`."""
     order: NDArray[np.int32]
-    """(s,): samples, block by block, ascending within one. They are an index into arrays of all samples, and `pixels`
-    into a block: the kernels that use both trust `sort_by_block` and `sort_straight`, which put nothing else there."""
+    """(s,): indices of samples, block by block, ascending within a block. The kernels index arrays of all samples with
+    them, and a block with `pixels`, without a check: only `sort_by_block` and `sort_straight` may fill these arrays."""
     pixels: NDArray[np.int32]
-    """(s,): pixel of each within its block, row by row."""
+    """(s,): index of each sample's pixel in its block, counted row by row."""
     depths: NDArray[np.int64]
-    """(m,): rows of each block down to the last that a sample needs."""
+    """(m,): number of rows of each block, from the top, that samples need."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
-        """(position in `blocks`, block) wherever a sample is still to be filled; the block says how many of its
-        rows are enough."""
+        """(position in `blocks`, block) of each block with samples still to be filled; `Block.rows` says how many rows
+        are enough. `filled`: (N,)."""
         depths = self.depths
         if filled.any():
             depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
@@ -47,18 +48,18 @@ class NearestIndex:
             yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
 
     def samples_of(self, position: int) -> NDArray[np.int32]:
-        """The samples that lie in one block."""
+        """Indices of the samples in the block at this position."""
         return self.order[self.starts[position] : self.starts[position + 1]]
 
     def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
-        """Samples of one block into the target's values, where they are data and not yet filled. `pixels` has the
-        level's block width, and at least the rows asked for."""
+        """Copy the pixels of one block to the target's values, where they are data and the sample is not filled.
+        `pixels` has the level's block width, and at least the rows asked for."""
         part = slice(self.starts[position], self.starts[position + 1])
         gather(pixels, self.order[part], self.pixels[part], target)
 
 
 def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
-    """Index of the samples at these columns and rows of the level; those outside the image are left out."""
+    """Index of the samples at these columns and rows of the level; samples outside the image are left out."""
     across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
     tables = tables_of(shape)
     counts = np.zeros(across * down + 1, np.int64)
@@ -77,8 +78,8 @@ def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> Nearest
 
 
 def tables_of(shape: Level) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Column → block and pixel in it, row → the same, so that number and pixel of a block are sums of two. Which block,
-    and where in it, by table: four divisions per sample would cost more than everything else here."""
+    """Four tables: column → block column and pixel column in the block, row → block row and pixel row. Numbers of
+    blocks and pixels are sums of two entries; dividing per sample would cost more than all the rest."""
     across = -(-shape.width // shape.block_width)
     columns, rows = np.arange(shape.width), np.arange(shape.height)
     return (
@@ -115,7 +116,7 @@ def _sort(columns, rows, tables, cursor, order, pixels):  # type: ignore[no-unty
 
 @njit(cache=True, nogil=True)
 def _depths(order, pixels, starts, filled, block_width):  # type: ignore[no-untyped-def]
-    """(m,): rows of each block down to the last that an unfilled sample needs; 0: none does."""
+    """(m,): number of rows of each block, from the top, that unfilled samples need; 0 if there are none."""
     depths = np.zeros(len(starts) - 1, np.int64)
     for block in range(len(depths)):
         deepest = -1

@@ -1,7 +1,7 @@
-"""Samples sorted by block where grid and image lie straight on each other: same CRS, image not rotated.
+"""Aligned block index: samples sorted by block where grid and image have the same CRS and the image is not rotated.
 
-A sample's column in the image depends on its column in the grid alone, and likewise for rows, so that a feature needs
-width + height coordinates instead of two per sample; and most features lie in a single block.
+A sample's column in the image then depends on its column in the grid alone, and likewise for rows, so that a feature
+needs width + height coordinates instead of two per sample; and most features lie in a single block.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from arpent.raster.block_index import NearestIndex, tables_of
 
 
 def sort_straight(shape: Level, transform: Affine, grids: Grids, samples: Samples) -> NearestIndex:
-    """What `sort_by_block` makes of the same samples on level 0, bit for bit."""
+    """The same index as `sort_by_block` makes on level 0, bit for bit."""
     tables = tables_of(shape)
     across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
     features = (samples.offsets, samples.columns, samples.rows, np.ascontiguousarray(grids.bounds))
@@ -37,7 +37,8 @@ def sort_straight(shape: Level, transform: Affine, grids: Grids, samples: Sample
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _line(edge, step, count, origin, pixel, table, places, blocks, pixels):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Block and pixel of each column (or row) of a grid, -1 outside; returns the block that all lie in, or -1."""
+    """Block and pixel of each column (or row) of a grid, -1 outside the image; returns the block that holds all of
+    them, or -1."""
     same = np.int64(-1)
     for i in range(count):
         place = (edge + (i + 0.5) * step - origin) / pixel
@@ -54,7 +55,7 @@ def _line(edge, step, count, origin, pixel, table, places, blocks, pixels):  # t
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _lines(k, bounds, sides, origin, tables, scratch):  # type: ignore[no-untyped-def]
-    """Columns and rows of one feature; returns the block that holds all of its grid, or -1."""
+    """Columns and rows of one feature; returns the block that holds its whole grid, or -1."""
     columns, column_pixels, rows, row_pixels = scratch
     width, height = sides[0][k], sides[1][k]
     step_x = (bounds[k, 2] - bounds[k, 0]) / width
@@ -74,8 +75,8 @@ def _scratch(sides):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _count(offsets, columns, rows, bounds, sides, origin, tables, homes, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Samples per block, shifted by one; `homes` (n,): the block that holds the feature, or -1. Samples lie in their
-    feature's grid (`zonal.scanline`), so that their columns and rows are places in `scratch`."""
+    """Count samples per block, shifted by one; `homes` (n,): the block that holds the whole feature, or -1. Samples lie
+    in their feature's grid (`zonal.rasterize`), so that their columns and rows are valid indices of `scratch`."""
     scratch = _scratch(sides)
     for k in range(len(homes)):
         home = _lines(k, bounds, sides, origin, tables, scratch)
@@ -91,8 +92,8 @@ def _count(offsets, columns, rows, bounds, sides, origin, tables, homes, counts)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sort(offsets, columns, rows, bounds, sides, origin, tables, homes, cursor, order, pixels, deepest):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Fill `order` and `pixels`; `deepest` (blocks,): the highest pixel of each. Same lines, same decisions as
-    `_count`, hence `cursor` stays within what was counted."""
+    """Fill `order` and `pixels`; `deepest` (blocks,): the highest pixel of each block. It makes the same decisions as
+    `_count`, so that `cursor` stays within the counts."""
     scratch = _scratch(sides)
     block_columns, pixel_columns, block_rows, pixel_rows = scratch
     for k in range(len(homes)):

@@ -1,4 +1,4 @@
-"""Canvas: the samples of all scenes of one input, as they fill up."""
+"""Canvas: the samples of all scenes of one input while they are filled."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ class Target:
     """Destination of one band of one item."""
 
     values: NDArray[np.generic]
-    """(N,): digital numbers; written wherever this band has data, final once all bands have."""
+    """(N,): digital numbers. Written where this band has data; final once all bands have data."""
     filled: NDArray[np.uint8]
-    """(N,): not 0 where an earlier item of the scene has given data; such samples are left alone."""
+    """(N,): not 0 where an earlier item of the scene gave data; these samples stay unchanged."""
     hits: NDArray[np.unsignedinteger]
-    """(N,): how many bands of the item at hand have data at the sample."""
+    """(N,): number of bands of the current item that have data at the sample."""
     conversion: Conversion
-    """What becomes of a stored number."""
+    """How stored numbers become digital numbers."""
 
 
 @dataclass(slots=True)
 class Canvas:
-    """Values of `len(holes)` bands at N samples in some scenes. The one thing in this floor that changes."""
+    """Values of `len(holes)` bands at N samples in some scenes. The only mutable object of this room."""
 
     scenes: int
-    """Scenes; 1 for SIMPLE."""
+    """Number of scenes; 1 for SIMPLE."""
     samples: int
-    """N."""
+    """Number of samples, N."""
     holes: tuple[float, ...]
     """Digital number of each band where there is no data."""
     items: int
-    """Items of the scene that has most."""
+    """Number of items of the scene that has the most."""
     mask: NDArray[np.uint8] = field(init=False)
     """(scenes, N): 1 where the sample has data."""
     used: NDArray[np.signedinteger] = field(init=False)
-    """(scenes, N): position, among the items of the scene, of the one the sample came from; -1: none. As narrow as the
-    number of items allows."""
+    """(scenes, N): index, among the scene's items, of the item the sample came from; -1: none. The integer type is the
+    smallest that holds the number of items."""
     hits: NDArray[np.unsignedinteger] = field(init=False)
-    """(N,): bands of the item at hand that have data. As narrow as the number of bands allows."""
+    """(N,): number of bands of the current item that have data. The integer type is the smallest that holds the number
+    of bands."""
     values: list[NDArray[np.generic] | None] = field(init=False)
-    """Per band (scenes, N); None until the type is known."""
+    """One array (scenes, N) per band; None until its type is known."""
 
     def __post_init__(self) -> None:
         self.mask = np.zeros((self.scenes, self.samples), np.uint8)
@@ -54,13 +55,13 @@ class Canvas:
         self.values = [None] * len(self.holes)
 
     def target(self, scene: int, band: int, conversion: Conversion) -> Target:
-        """Where samples of one band of one scene go. `widen` for the conversion comes first."""
+        """Destination of one band of one scene. Call `widen` for the conversion first."""
         values = self.values[band]
         assert values is not None
         return Target(values=values[scene], filled=self.mask[scene], hits=self.hits, conversion=conversion)
 
     def widen(self, band: int, dtype: np.dtype[np.generic]) -> None:
-        """Make room for numbers of this type beside those that are there, and for the band's hole."""
+        """Change the band's type, if needed, so that it holds numbers of `dtype`, those already there, and the hole."""
         values = self.values[band]
         dtype = wide_enough(dtype, self.holes[band])
         if values is None:
@@ -69,25 +70,26 @@ class Canvas:
             self.values[band] = values.astype(np.result_type(values.dtype, dtype))
 
     def commit(self, scene: int, item: int, barred: NDArray[np.bool_] | None) -> None:
-        """Samples that all bands of the item have given are filled for good, unless `barred` (N,)."""
+        """Mark samples that have data in all bands of the item as filled, except those `barred` (N,)."""
         if barred is not None:
             self.hits[barred] = 0
         _commit(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
 
     def forget(self) -> None:
-        """Whatever the item at hand has given so far; to be called when reading it broke off."""
+        """Discard what the current item has given so far; call it when reading the item failed."""
         self.hits[:] = 0
 
     def abandon(self, samples: NDArray[np.bool_]) -> None:
-        """Samples (N,) that nothing shall be read for any more, in any scene."""
+        """Give up samples (N,) in all scenes: nothing more is read for them."""
         self.mask[:, samples] = 1
 
     def vacant(self, scene: int, offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(n,): features with a sample that is still to be filled."""
+        """(n,): features with a sample that is not filled yet."""
         return _vacant(self.mask[scene], offsets)  # type: ignore[no-any-return]
 
     def finish(self, abandoned: NDArray[np.bool_]) -> tuple[NDArray[np.generic], ...]:
-        """The values, holes in place, and wherever samples (N,) were abandoned."""
+        """The values of each band (scenes, N), with its hole where there is no data and where samples (N,) were
+        abandoned."""
         self.mask[:, abandoned] = 0
         self.used[:, abandoned] = -1
         for band, number in enumerate(self.holes):

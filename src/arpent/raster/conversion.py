@@ -1,4 +1,5 @@
-"""Stored numbers → digital numbers of the old scale: baseline offsets, clamping, and what stands for no data."""
+"""Conversion: stored numbers → digital numbers of the old scale: baseline offsets, clamping, and the value for no
+data."""
 
 from __future__ import annotations
 
@@ -18,21 +19,21 @@ class BandRequest:
     band: Band
     """The band."""
     unit: Unit
-    """The unit the script wants; scaling to it is the script harness's work."""
+    """The unit the script asks for; the script harness scales to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """How a stored number of one image becomes a digital number; the same for all its samples."""
+    """How a stored number of one image becomes a digital number; the same for all samples."""
 
     offset: float
     """Added to every number that is data."""
     low: float
-    """Smallest result; smaller ones become it."""
+    """Smallest result; smaller ones are clamped to it."""
     high: float
-    """Largest result."""
+    """Largest result; larger ones are clamped to it."""
     no_data: float | None
-    """Stored number that is no data; None: every number is data (NaN never is)."""
+    """Stored number that means no data; None: every number is data (except NaN)."""
     dtype: np.dtype[np.generic]
     """Type of the results, wide enough for `hole`."""
 
@@ -40,10 +41,10 @@ class Conversion:
     def of(
         cls, requested: BandRequest, raster: Raster, harmonization: float, harmonize: bool, interpolated: bool
     ) -> Conversion:
-        """The rule of sentinelhub.md 6 (harmonizeValues).
+        """The conversion for one band of an image, by the rule of sentinelhub.md 6 (harmonizeValues).
 
-        True: shifted to the old scale, negative → 0. False: REFLECTANCE is shifted but may be negative, DN stays
-        as it is in the file.
+        With `harmonize`, numbers are shifted to the old scale and negative ones become 0. Without it, REFLECTANCE is
+        shifted but may be negative, and DN stays as it is in the file.
         """
         band = requested.band
         shifted = band.harmonized and (harmonize or requested.unit.name != "DN")
@@ -60,13 +61,13 @@ class Conversion:
 
 
 def hole(unit: Unit, no_data_value: float) -> float:
-    """The digital number which the script sees as the collection's no-data value (sentinelhub.md 6: 0, NaN for
+    """The digital number that the script sees as the collection's no-data value (sentinelhub.md 6: 0, NaN for
     Landsat)."""
     return (no_data_value - unit.offset) / unit.scale
 
 
 def wide_enough(dtype: np.dtype[np.generic], number: float) -> np.dtype[np.generic]:
-    """The type itself if it can hold the number, else a float that holds the number and all of the type's."""
+    """`dtype` if it can hold the number, otherwise a float type that holds the number and all numbers of `dtype`."""
     if dtype.kind == "f" or (number == number // 1 and _limits(dtype)[0] <= number <= _limits(dtype)[1]):
         return dtype
     return np.result_type(dtype, np.float32)

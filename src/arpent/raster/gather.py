@@ -1,4 +1,4 @@
-"""Nearest: pixels of one decoded block into the flat array of samples."""
+"""Gather: pixels of one decoded block copied to the flat array of samples (NEAREST)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _NO_MASK = np.zeros(0, np.bool_)
 
 
 def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray[np.int32], target: Target) -> None:
-    """Pixels `pixels` of the block (row by row) become samples `order`, unless they are no data, masked, or already
-    filled. The block must hold the pixels of all samples that are not filled; the others may lie behind its end."""
+    """Copy the block's pixels `pixels` (counted row by row) to the samples `order`, unless they are no data, masked, or
+    already filled. The block must hold the pixels of all unfilled samples; those of filled samples may lie beyond its
+    end."""
     stored, mask = flat(block)
     conversion = target.conversion
     check, no_data = stored_no_data(conversion, block.dtype)
@@ -26,14 +27,14 @@ def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray
 
 
 def flat(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """The pixels of a block, row by row, and which of them a mask takes away; the latter is empty without a mask."""
+    """The pixels of a block, row by row, and which of them its mask hides; the latter is empty if there is no mask."""
     if isinstance(block, np.ma.MaskedArray):
         return np.asarray(block.data).reshape(-1), np.ma.getmaskarray(block).reshape(-1)
     return block.reshape(-1), _NO_MASK
 
 
 def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[bool, np.generic]:
-    """Whether a number of the file's type can be no data, and which."""
+    """Whether the file's type can hold the no-data number, and that number in the file's type."""
     no_data = conversion.no_data
     zero = dtype.type(0)
     if no_data is None or np.isnan(no_data):
@@ -49,7 +50,7 @@ def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple
 def result_limits(
     conversion: Conversion, dtype: np.dtype[np.generic], number: type[int] | type[float]
 ) -> tuple[float, float]:
-    """Smallest and largest result, as numbers the kernel's type can hold."""
+    """Smallest and largest result, as numbers that the kernel's type can hold."""
     if number is float or dtype.kind == "f":
         return float(conversion.low), float(conversion.high)
     bounds = np.iinfo(dtype)  # type: ignore[type-var]

@@ -28,24 +28,24 @@ class InterpolationIndex:
     level: int
     """Level of the image."""
     shape: Level
-    """That level's sides and blocks."""
+    """Size and block size of that level."""
     cubic: bool
-    """BICUBIC, else BILINEAR."""
+    """Whether to use BICUBIC; otherwise BILINEAR."""
     columns: NDArray[np.float64]
     """(s,): column of each sample, in the level's pixels."""
     rows: NDArray[np.float64]
     """(s,): row of each sample."""
     samples: NDArray[np.int64]
-    """(s,): which sample it is."""
+    """(s,): index of each sample."""
     blocks: NDArray[np.int64]
     """(m,): numbers of the blocks needed, ascending."""
     starts: NDArray[np.int64]
     """(m + 1,): where each block's entries begin in `order`."""
     order: NDArray[np.int64]
-    """Positions in `samples`, block by block; a sample between blocks appears in each."""
+    """Positions in `samples`, block by block; a sample that needs several blocks appears in each."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
-        """(position in `blocks`, block) wherever a sample is still to be filled."""
+        """(position in `blocks`, block) of each block with samples still to be filled. `filled`: (N,)."""
         across = -(-self.shape.width // self.shape.block_width)
         for position, number in enumerate(self.blocks):
             entries = self.order[self.starts[position] : self.starts[position + 1]]
@@ -54,20 +54,20 @@ class InterpolationIndex:
                 yield position, Block(level=self.level, row=row, column=column)
 
     def samples_of(self, position: int) -> NDArray[np.int64]:
-        """The samples that need some pixel of one block."""
+        """Indices of the samples that need a pixel of the block at this position."""
         return self.samples[self.order[self.starts[position] : self.starts[position + 1]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Accumulation:
-    """Sums of one band of one scene, on their way to samples."""
+    """Weighted sums of one band of one scene, from which samples are computed."""
 
     index: InterpolationIndex
-    """Which pixels go where."""
+    """Which pixels feed which samples."""
     target: Target
-    """Where the samples go."""
+    """Destination of the samples."""
     sums: NDArray[np.float64] = field(init=False)
-    """(s, 4): linear sum, linear weight, cubic sum, count of the pixels with data."""
+    """(s, 4): linear sum, linear weight, cubic sum, number of pixels with data."""
     near: NDArray[np.uint8] = field(init=False)
     """(s,): 1 where the containing pixel has data."""
 
@@ -76,7 +76,7 @@ class Accumulation:
         object.__setattr__(self, "near", np.zeros(len(self.index.samples), np.uint8))
 
     def take(self, position: int, pixels: NDArray[np.generic]) -> None:
-        """Add the pixels of one block."""
+        """Add the pixels of the block at this position to the sums."""
         index = self.index
         row, column = divmod(int(index.blocks[position]), -(-index.shape.width // index.shape.block_width))
         check, no_data = stored_no_data(self.target.conversion, pixels.dtype)
@@ -89,7 +89,7 @@ class Accumulation:
         )  # fmt: skip
 
     def finish(self) -> None:
-        """Write the samples, once all blocks have been taken."""
+        """Write the samples; call it after all blocks have been taken."""
         conversion = self.target.conversion
         sums, samples = self.sums, self.index.samples
         mine = (self.near == 1) & (self.target.filled[samples] == 0)
@@ -101,7 +101,7 @@ class Accumulation:
 
 
 def index_neighbours(level: int, shape: Level, coordinates: Coordinates, cubic: bool) -> InterpolationIndex:
-    """Index of the samples at these columns and rows of the level; those outside the image are left out."""
+    """Index of the samples at these columns and rows of the level; samples outside the image are left out."""
     columns, rows = coordinates
     inside = (columns >= 0) & (columns < shape.width) & (rows >= 0) & (rows < shape.height)
     samples = np.flatnonzero(inside)
@@ -128,7 +128,7 @@ def index_neighbours(level: int, shape: Level, coordinates: Coordinates, cubic: 
 def _touched(
     place: NDArray[np.float64], reach: int, size: int, block: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last block, along one axis, that hold a pixel of each sample's window."""
+    """First and last block, along one axis, that contain a pixel of each sample's window."""
     first = np.floor(place - 0.5).astype(np.int64)
     return np.maximum(first - reach, 0) // block, np.minimum(first + 1 + reach, size - 1) // block
 

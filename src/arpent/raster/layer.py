@@ -1,4 +1,4 @@
-"""Layers: which image feeds which bands of one scene, the reads this takes, and which items gave data."""
+"""Layer: which image feeds which bands of one scene, the reads this needs, and which items gave data."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from arpent.raster.sampling_plan import Index, Site
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One image band that feeds bands of one scene, by one index."""
+    """One band of an image that feeds one or more bands of a scene through one index."""
 
     href: str
     """The image."""
     band: int
-    """Band of the file, from 0."""
+    """Band of the file, counted from 0."""
     index: Index
-    """Which of its pixels go where."""
+    """Which of its pixels feed which samples."""
     feeds: tuple[tuple[int, Conversion], ...]
-    """Bands of the canvas it gives, and how; several when a script wants one band in two units."""
+    """(band of the canvas, conversion); several when a script asks for one band in two units."""
 
     def read(self, filled: NDArray[np.uint8]) -> tuple[tuple[int, Block], ...]:
-        """(position in the index, block) of what is needed."""
+        """(position in the index, block) of the blocks that are needed."""
         return tuple(self.index.needed(filled))
 
     def collectors(self, canvas: Canvas, scene: int) -> tuple[Nearest | Accumulation, ...]:
-        """What takes the decoded blocks."""
+        """One collector per fed band, which takes the decoded blocks."""
         targets = [canvas.target(scene, band, conversion) for band, conversion in self.feeds]
         index = self.index
         if isinstance(index, InterpolationIndex):
@@ -48,26 +48,26 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
-    """Takes blocks straight to samples."""
+    """Copies blocks to samples directly (NEAREST)."""
 
     index: NearestIndex
-    """Which pixels go where."""
+    """Which pixels feed which samples."""
     target: Target
-    """Where the samples go."""
+    """Destination of the samples."""
 
     def take(self, position: int, pixels: NDArray[np.generic]) -> None:
-        """The samples of one block."""
+        """Copy the pixels of the block at this position."""
         self.index.take(position, pixels, self.target)
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: all samples are written already."""
 
 
 def layers(
     item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
 ) -> tuple[Layer, ...]:
-    """What the item's images give to the wants; none if the images do not reach any sample. Bands of different
-    resolution lie on their own grids; classes are never interpolated."""
+    """The layers through which the item's images feed the requested bands; empty if the images reach no sample. Bands
+    of different resolution lie on their own grids; classes are never interpolated."""
     found: dict[tuple[str, int, int], Layer] = {}
     for number, requested in enumerate(requests):
         asset = item.assets[requested.band.name]
@@ -93,8 +93,8 @@ def _indices(requested: BandRequest, raster: Raster, site: Site, source: Source)
 
 
 def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """(count, n): whether an item gave at least one sample to a feature; `used` (N,) is an item per sample, below
-    `count`, or -1; `offsets` (n + 1,) cut it by feature."""
+    """(count, n): whether an item gave at least one sample to a feature. `used` (N,) is the item of each sample, below
+    `count`, or -1; `offsets` (n + 1,) delimits the features."""
     given = np.zeros((count, len(offsets) - 1), np.bool_)
     _mark(used, offsets, given)
     return given

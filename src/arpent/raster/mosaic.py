@@ -1,4 +1,4 @@
-"""Mosaics: the samples of a site from many items; per sample, the first item in order that has data there."""
+"""Mosaic: the samples of a site from many items. Each sample comes from the first item, in order, with data there."""
 
 from __future__ import annotations
 
@@ -26,49 +26,50 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mosaic:
-    """The samples of SIMPLE mosaicking."""
+    """The samples of an input with SIMPLE mosaicking."""
 
     values: tuple[NDArray[np.generic], ...]
-    """Per want (N,): digital numbers; where there is no data, what scales to the collection's no-data value."""
+    """One array (N,) per requested band: digital numbers; without data, the number that scales to the collection's
+    no-data value."""
     mask: NDArray[np.uint8]
     """(N,): dataMask."""
     used: NDArray[np.signedinteger]
-    """(N,): position, in the items given, of the one the sample came from; -1: none."""
+    """(N,): index, in the given items, of the item the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
-    """Broken images; the features they name have no data."""
+    """Images that cannot be read; the features they name have no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """The samples of ORBIT and TILE mosaicking."""
+    """The samples of an input with ORBIT or TILE mosaicking."""
 
     values: tuple[NDArray[np.generic], ...]
-    """Per want (scenes, N): digital numbers."""
+    """One array (scenes, N) per requested band: digital numbers."""
     mask: NDArray[np.uint8]
     """(scenes, N): dataMask of each scene."""
     used: NDArray[np.signedinteger]
-    """(scenes, N): position, in the scene's items, of the one the sample came from; -1: none."""
+    """(scenes, N): index, in the scene's items, of the item the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
-    """Broken images; the features they name have no data in any scene."""
+    """Images that cannot be read; the features they name have no data in any scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
-    """One item's chance to fill what is still empty in its scene."""
+    """One item's turn to fill what is still empty in its scene."""
 
     scene: int
-    """Which scene."""
+    """Index of the scene."""
     position: int
-    """Place of the item among the scene's."""
+    """Index of the item among the scene's items."""
     item: Item
     """The item."""
     barred: NDArray[np.bool_] | None
-    """(N,): samples of features that its footprint does not meet; None: there are none. It may well have pixels there,
-    but it is only read because of neighbours, and a feature's numbers must not depend on them."""
+    """(N,): samples of features that the item's footprint does not meet; None: there are none. The image may have
+    pixels there, but it is read only because of neighbours, and a feature's numbers must not depend on them."""
 
 
 _Plan = tuple[_Turn, tuple[Layer, ...]]
-"""A turn, and what its item's images give."""
+"""A turn, and the layers of its item."""
 
 
 def simple(
@@ -80,13 +81,12 @@ def simple(
     source: Source,
     collection: Collection,
 ) -> Mosaic:
-    """One value per sample and want. The items come in mosaicking order (see `order.arrange`).
+    """One value per sample and requested band. The items come in mosaicking order (see `mosaicking_order.arrange`).
 
-    A sample of an item has data where every band asked for has; without any the collection's mask band decides.
-    An item that lacks a band, or whose footprint meets no feature with an empty sample, is never opened; reading
-    stops when all samples are filled. An image that is broken for good is never replaced by the next item's: it
-    costs the features with a sample that it would have been asked for (`faults`), and no others. Raises
-    AssetUnreadable if it is transient.
+    A sample of an item has data where every requested band has; if no band is requested, the collection's mask band
+    decides. An item that lacks a band, or whose footprint meets no feature with an empty sample, is not opened; reading
+    stops when all samples are filled. An image that cannot be read is never replaced by the next item's: the features
+    that need it fail (`faults`), others do not. Raises AssetUnreadable if the error is transient.
     """
     whole = stack((items,), requests, site, reader, source=source, collection=collection)
     return Mosaic(
@@ -106,8 +106,8 @@ def stack(
     source: Source,
     collection: Collection,
 ) -> Stack:
-    """One mosaic per group: a day's items for ORBIT, one item for TILE. All groups advance together, so that the
-    reader is never idle between scenes. Broken images and errors as for `simple`."""
+    """One mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that the
+    reader is never idle between scenes. Unreadable images and errors as in `simple`."""
     read = tuple(requests) or _mask_requests(collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(site.samples), holes, max(map(len, groups), default=0))
@@ -120,7 +120,7 @@ def stack(
 
 
 def _mask_requests(collection: Collection) -> tuple[BandRequest, ...]:
-    """What is read when a script asks for dataMask only."""
+    """The bands to read when a script asks for dataMask only."""
     band = collection.bands[collection.mask_band] if collection.mask_band else next(iter(collection.bands.values()))
     return (BandRequest(band=band, unit=band.units[0]),)
 
@@ -128,7 +128,7 @@ def _mask_requests(collection: Collection) -> tuple[BandRequest, ...]:
 def _turns(
     scene: int, group: Sequence[Item], requests: Sequence[BandRequest], site: Site, canvas: Canvas
 ) -> Iterator[_Turn]:
-    """The items of a scene that can still give something, each asked for when those before it are done."""
+    """The items of a scene that can still give something; each is decided when those before it are done."""
     for position, item in enumerate(group):
         vacant = canvas.vacant(scene, site.samples.offsets)
         if not vacant.any():
@@ -175,7 +175,7 @@ def _play(
 def _layers(
     item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
 ) -> tuple[Layer, ...]:
-    """As `layers`; an image whose grid cannot be worked with, for a reason that nobody foresaw, is unreadable."""
+    """The layers of the item. An unforeseen error with an image's grid makes that image unreadable."""
     try:
         with panics_as_errors():
             return layers(item, requests, site, reader, source)
@@ -190,7 +190,7 @@ def _layers(
 
 
 def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures) -> None:
-    """Stream to the end, around broken images: each costs the features that need it, then the rest goes on."""
+    """Read everything. An unreadable image fails the features that need it; then reading goes on."""
     pending = list(plans)
     while pending:
         try:
@@ -206,7 +206,8 @@ def _persist(plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_f
 def _blame(
     error: AssetUnreadable, plans: Sequence[_Plan], reader: AssetReader, canvas: Canvas, read_failures: ReadFailures
 ) -> bool:
-    """Note who loses samples to a broken image; False: nobody, so that going on would not help."""
+    """Note which features lose samples to an unreadable image; False if there are none, so that going on would not
+    help."""
     found = False
     for turn, layer in [(turn, layer) for turn, plan in plans for layer in plan if layer.href == error.href]:
         filled = canvas.mask[turn.scene]
@@ -220,7 +221,7 @@ def _blame(
 
 
 def _fails(block: Block, layer: Layer, reader: AssetReader) -> bool:
-    """Whether one block cannot be read for good. Raises AssetUnreadable if that may pass."""
+    """Whether one block cannot be read for good. Raises AssetUnreadable if the error is transient."""
     try:
         for _ in reader.read([(layer.href, [block])], layer.band):
             pass
@@ -232,8 +233,8 @@ def _fails(block: Block, layer: Layer, reader: AssetReader) -> bool:
 
 
 def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
-    """Decode every block needed once and hand its pixels on; an item counts, and its plan goes, when all of its
-    layers have come."""
+    """Decode every needed block once and pass its pixels on. When all layers of an item have been read, its samples are
+    committed and its plan is removed."""
     left = {turn.scene: len(plan) for turn, plan in plans}
     for band in sorted({layer.band for _, plan in plans for layer in plan}):
         reads = [
@@ -256,8 +257,8 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
 
 
 def _check(pixels: NDArray[np.generic], block: Block, layer: Layer, item: Item) -> None:
-    """The kernels trust a block to have the sides that its index was made for. An image whose header is read again,
-    and is another one by then, gives others. Raises AssetUnreadable, transient."""
+    """Check that a block has the size for which its index was made, which the kernels trust. It can differ if the image
+    was replaced and its header read again. Raises AssetUnreadable, transient."""
     shape = layer.index.shape
     if pixels.shape[1] != shape.block_width or pixels.shape[0] < (block.rows or shape.block_height):
         raise AssetUnreadable(

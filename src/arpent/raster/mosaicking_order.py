@@ -1,5 +1,4 @@
-"""Which acquisition comes first: the mosaicking orders, and the days that ORBIT calls orbits
-(sentinelhub.md 2.2, 5.2)."""
+"""Mosaicking order: which acquisition comes first, and which form one orbit (sentinelhub.md 2.2, 5.2)."""
 
 from __future__ import annotations
 
@@ -22,11 +21,11 @@ def _cloudiness(item: Item) -> tuple[float]:
 
 
 def arrange(items: Sequence[Item], order: MosaickingOrder) -> tuple[Item, ...]:
-    """The items, the one that wins a sample first.
+    """The items; the first one with data wins a sample.
 
-    mostRecent: newest first, among equal sensing times the one ingested later; leastRecent is its reverse;
-    leastCC: least tile-level cloud cover first, unknown last, ties as in mostRecent (sentinelhub.md 2.2).
-    The id breaks what is still equal, so that the order never depends on the catalogue's.
+    mostRecent: newest first, among equal sensing times the one ingested later first. leastRecent: the reverse. leastCC:
+    lowest cloud cover of the tile first, unknown last, ties as in mostRecent (sentinelhub.md 2.2). Remaining ties are
+    broken by id, so that the order never depends on the catalogue's.
     """
     newest_first = sorted(items, key=_age, reverse=True)
     if order is MosaickingOrder.LEAST_RECENT:

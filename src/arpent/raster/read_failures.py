@@ -1,4 +1,4 @@
-"""Read failures: images that cannot be read, and which features that costs; everybody else's samples go on."""
+"""Read failures: images that cannot be read, and the features that fail because of them; all other samples go on."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from arpent.domain.imagery.item import Item
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One broken image and what it costs."""
+    """One image that cannot be read, and the features that lost samples to it."""
 
     features: NDArray[np.bool_]
-    """(n,): features that lost samples to it; no feature is lost twice."""
+    """(n,): features that lost samples to it; a feature is counted for one image only."""
     message: str
-    """Names the item, the band and the image."""
+    """Message that names the item, the band and the image."""
     passing: bool = False
-    """The image may be readable some other day."""
+    """Whether the image may be readable later."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ReadFailures:
-    """What was lost so far in one mosaic or stack."""
+    """The failures so far of one mosaic or stack."""
 
     samples: Samples
     """The samples of all features."""
     faults: list[Fault] = field(default_factory=list)
-    """One per broken image, scene and occasion."""
+    """One per unreadable image, scene and occasion."""
     lost: NDArray[np.bool_] = field(init=False)
-    """(N,): samples of features that lost some."""
+    """(N,): samples of features that lost some of their samples."""
 
     def __post_init__(self) -> None:
         self.lost = np.zeros(len(self.samples), np.bool_)
 
     def add(self, features: NDArray[np.bool_], item: Item, error: AssetUnreadable) -> NDArray[np.bool_]:
-        """Note the features (n,); their samples (N,)."""
+        """Note that these features (n,) lost samples; returns their samples (N,)."""
         samples = np.repeat(features, self.samples.counts)
         if features.any():
             message = f"{_named(item, error.href)}: {error}"
@@ -49,7 +49,7 @@ class ReadFailures:
         return samples
 
     def owners(self, samples: Sequence[NDArray[np.integer]], filled: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """(n,): features that have one of these samples and still want it filled."""
+        """(n,): features that have one of these samples and still need it."""
         owners = np.zeros(len(self.samples.offsets) - 1, np.bool_)
         for part in samples:
             wanted = part[filled[part] == 0]
@@ -58,6 +58,6 @@ class ReadFailures:
 
 
 def _named(item: Item, href: str) -> str:
-    """The item, and which of its bands lies in the image."""
+    """The item, and which of its bands the image holds, for messages."""
     bands = [name for name, asset in item.assets.items() if asset.href == href]
     return f"item {item.id}" + (f", band {bands[0]}" if len(bands) == 1 else "")

@@ -1,4 +1,5 @@
-"""Where samples lie in an image's CRS: directly, or by PROJ on nine points per feature and a biquadratic between."""
+"""Reproject: where samples lie in an image's CRS: directly, or by PROJ at nine points per feature and a biquadratic
+between them."""
 
 from __future__ import annotations
 
@@ -15,28 +16,28 @@ Coordinates = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(N,) x and (N,) y."""
 
 _PROBES = (0.25, 0.75)
-"""Where along x, in every patch, the biquadratic is compared with PROJ; along y at 0.25. A cubic term, the first
-that a biquadratic misses, is within 3 % of its largest there; two probes so that x and y terms cannot cancel."""
+"""Where along x, in every patch, the biquadratic is compared with PROJ; along y at 0.25. A cubic term, the first that a
+biquadratic misses, is within 3 % of its largest there; there are two probes so that x and y terms cannot cancel."""
 _CHUNK = 1_000_000
 """Samples per PROJ call where a feature needs PROJ at every sample."""
 
 
 class Reprojection:
-    """The way from the features' grids to one other CRS.
+    """Transforms samples from the features' grids to one other CRS.
 
-    Each feature is cut into `splits` x `splits` patches; a patch has 3 x 3 nodes computed by PROJ, neighbours share
-    them. A feature is exact at every sample if no affordable number of patches is close enough. All decisions are
-    taken per feature, from the feature alone, so that its neighbours cannot change its numbers.
+    Each feature is divided into `splits` x `splits` patches. A patch has 3 x 3 nodes computed by PROJ, shared with its
+    neighbours. If no affordable number of patches is accurate enough, PROJ computes every sample of the feature. All
+    decisions are made per feature, from the feature alone, so that its neighbours cannot change its numbers.
     """
 
     def __init__(self, crs: CRS, grids: Grids, target: CRS, tolerance: float) -> None:
-        """`tolerance`: how far from PROJ a sample may land, in units of the target CRS."""
+        """`tolerance`: how far a sample may be from PROJ's result, in units of the target CRS."""
         self._grids = grids
         self.identity = crs.equals(target, ignore_axis_order=True)
         self._transformer = None if self.identity else Transformer.from_crs(crs, target, always_xy=True)
         self._turn = None if self.identity else period(target)
         self._middle = np.zeros(len(grids))
-        """(n,): x of the grids' centres, where x may be a turn more or less."""
+        """(n,): x of the grids' centres, for CRS in which x may differ by whole turns."""
         if self._turn is not None and self._transformer is not None:
             centres = (grids.bounds[:, :2] + grids.bounds[:, 2:]) / 2
             self._middle = np.asarray(self._transformer.transform(centres[:, 0], centres[:, 1])[0])
@@ -50,7 +51,7 @@ class Reprojection:
             self._refine(tolerance)
 
     def coordinates(self, samples: Samples) -> Coordinates:
-        """(N,) x and y of the samples' centres; not finite where PROJ has no answer."""
+        """(N,) x and y of the samples' centres; not finite where PROJ cannot transform."""
         x, y = np.empty(len(samples)), np.empty(len(samples))
         grids = self._grids
         shape = (samples.offsets, samples.columns, samples.rows, grids.width, grids.height)
@@ -67,7 +68,8 @@ class Reprojection:
         return x, y
 
     def _refine(self, tolerance: float) -> None:
-        """Find the patches each feature needs; the error of a biquadratic shrinks with the cube of their size."""
+        """Find how many patches each feature needs; the error of a biquadratic shrinks with the cube of the patch
+        size."""
         every = np.arange(len(self._grids))
         errors = self._errors(every, 1, self.corners)
         for feature in np.flatnonzero(~(errors <= tolerance)).tolist():
@@ -87,7 +89,7 @@ class Reprojection:
                 self._exact[feature] = True
 
     def _nodes(self, rows: NDArray[np.intp], split: int) -> NDArray[np.float64]:
-        """(len(rows), 2 split + 1, 2 split + 1, 2)."""
+        """(len(rows), 2 split + 1, 2 split + 1, 2): target x, y of the nodes of all patches."""
         steps = np.linspace(0.0, 1.0, 2 * split + 1)
         return self._points(rows, steps, steps)
 
@@ -136,8 +138,9 @@ class Reprojection:
 
 
 def to_pixels(transform: Affine, coordinates: Coordinates) -> Coordinates:
-    """(N,) columns and rows, fractional, pixel 0 from 0 to 1. A plain division where the image is not rotated:
-    correctly rounded, so that a sample exactly on a pixel's edge stays on it. May reuse the arrays given."""
+    """(N,) columns and rows as fractions; pixel 0 is from 0 to 1. Where the image is not rotated it is a plain
+    division, correctly rounded, so that a sample exactly on a pixel's edge stays on it. May overwrite the given
+    arrays."""
     x, y = coordinates
     if transform.b == 0.0 and transform.d == 0.0:
         for values, origin, step in ((x, transform.c, transform.a), (y, transform.f, transform.e)):

@@ -1,4 +1,4 @@
-"""Sampling plan: where the samples of one partition lie on each source grid; worked out once, used for every date."""
+"""Sampling plan: where the samples of one partition lie on each source grid; computed once, used for every date."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from arpent.raster.resample import Manner, coarseness, manners
 Index = NearestIndex | InterpolationIndex
 
 _TOLERANCE = 2.5e-7
-"""How far from PROJ a sample may land, in pixels of the source."""
+"""How far a sample may be from PROJ's result, in pixels of the source."""
 _MOST_INDICES = 64
-"""Source grids remembered; a partition meets a few, a job of odd images must not fill the memory."""
+"""Number of source grids kept. A partition meets a few; a job of unusual images must not fill the memory."""
 
 
 class Site:
     """The samples of one partition. Thread-safe."""
 
     def __init__(self, crs: CRS, grids: Grids, samples: Samples, geometries: NDArray[np.object_] | None = None) -> None:
-        """`samples`: those inside the polygons, in each feature's own grid of `grids`; `crs`: that of the grids and of
-        the polygons `geometries` (n,), which decide what is in reach; without them the grids do. Raises ValueError for
-        more samples than int32 can number, as the indices do."""
+        """`samples`: those inside the polygons, in each feature's own grid of `grids`. `crs`: CRS of the grids and of
+        the polygons `geometries` (n,), which decide what a footprint meets; without them the grids do. Raises
+        ValueError for more samples than int32 can number."""
         if len(samples) > MOST:
             raise ValueError(f"{len(samples)} samples are too many for one partition")
         self.crs = crs
         self.grids = grids
         self.samples = samples
         self.reach = Reach(crs, grids, geometries)
-        """Which of them a footprint meets."""
+        """Tests which features a footprint meets."""
         self._lock = RLock()
         self._warps: dict[tuple[str, float], Reprojection] = {}
         self._indices: dict[object, tuple[Index, ...]] = {}
 
     def indices(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
-        """How each sample is taken from images on this raster's grid; a sample appears in at most one of them."""
+        """How each sample is taken from images on this raster's grid; a sample appears in at most one index."""
         transform = tuple(raster.transform)
         key = (raster.crs.srs, transform, raster.levels, upsampling, downsampling)
         with self._lock:
@@ -59,7 +59,8 @@ class Site:
             return self._indices[key]
 
     def reached(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
-        """(n,): whether the footprint (EPSG:4326) meets each polygon, or its grid; everything, if it is not known."""
+        """(n,): whether the footprint (EPSG:4326) meets each polygon, or its grid; all True if there is no
+        footprint."""
         return self.reach.of(footprint)
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
@@ -80,7 +81,7 @@ class Site:
         )
 
     def _turn(self, raster: Raster, reprojection: Reprojection) -> float | None:
-        """How far round the globe is in the image's x; None where no sample can be a turn away from the image."""
+        """Length of one turn round the globe in the image's x; None if no sample can be a turn away from the image."""
         turn = period(raster.crs)
         if turn is None or not reprojection.identity:
             return turn
@@ -88,7 +89,7 @@ class Site:
         return turn if (np.abs(ends) > turn / 2).any() else None
 
     def _indexed(self, raster: Raster, manner: Manner, features: NDArray[np.bool_], coordinates: Coordinates) -> Index:
-        """The index of some of the features, on one level."""
+        """The index of some features, on one level."""
         level = raster.levels[manner.level]
         chosen = np.repeat(features, self.samples.counts)
         columns = np.where(chosen, coordinates[0] * (level.width / raster.width), np.nan)
@@ -98,7 +99,7 @@ class Site:
         return index_neighbours(manner.level, level, (columns, rows), manner.resampling is Resampling.BICUBIC)
 
     def _reprojection(self, target: CRS, pixel: float) -> Reprojection:
-        """Shared by all images of a CRS whose pixels are of the same order of magnitude."""
+        """The reprojection, shared by all images of a CRS whose pixel sizes are of the same order of magnitude."""
         decade = 10.0 ** math.floor(math.log10(pixel))
         key = (target.srs, decade)
         if key not in self._warps:
@@ -113,7 +114,7 @@ def _extent(raster: Raster) -> tuple[float, float]:
 
 
 def _brought_in(x: NDArray[np.float64], raster: Raster, turn: float) -> NDArray[np.float64]:
-    """(N,): x, plus or minus whole turns where that lies beyond the image otherwise."""
+    """(N,): x, moved by whole turns into the image's extent where possible."""
     left, right = _extent(raster)
     with np.errstate(invalid="ignore"):
         return np.where((x >= left) & (x < right), x, x - np.floor((x - left) / turn) * turn)

@@ -1,1 +1,1 @@
-"""HTTP."""
+"""Server: the HTTP API: routes, tokens, limits, error bodies."""

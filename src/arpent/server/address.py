@@ -1,4 +1,4 @@
-"""Address: where a client reached this server, for the links in its answers; and whether it is this machine itself."""
+"""Address: where a client reached this server, for links in answers; and whether the client is on this machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from arpent.server.options import ServerOptions
 _HOST = re.compile(r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9_.~%-]+)*")
 _FORWARDING = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "via", "x-real-ip")
-"""Headers of which a proxy sets at least one."""
+"""Headers of which every proxy sets at least one."""
 
 
 def list_address(request: Request, options: ServerOptions) -> str:
-    """The URL of this request as its client sees it, without a query. What a proxy forwards counts if it is trusted;
-    what is malformed does not."""
+    """The URL of this request as its client sees it, without a query. Headers of a proxy count if it is trusted;
+    malformed ones are ignored."""
     url = request.url.replace(query="", fragment="")
     if not options.trust_forwarded:
         return str(url)
@@ -34,7 +34,7 @@ def list_address(request: Request, options: ServerOptions) -> str:
 
 
 def is_loopback(request: Request) -> bool:
-    """Whether the client is on this machine, or a socket of it."""
+    """Whether the connection comes from this machine, or from a Unix socket."""
     if request.client is None:
         return True
     try:
@@ -46,10 +46,10 @@ def is_loopback(request: Request) -> bool:
 
 
 def is_local(request: Request) -> bool:
-    """The same, and nobody behind a proxy of this machine."""
+    """Whether the client itself is on this machine: the connection is, and no proxy forwarded the request."""
     return is_loopback(request) and not any(name in request.headers for name in _FORWARDING)
 
 
 def _last(request: Request, name: str) -> str:
-    """What the nearest proxy set."""
+    """The value that the nearest proxy set."""
     return request.headers.get(name, "").rpartition(",")[2].strip()

@@ -1,4 +1,4 @@
-"""App: the FastAPI application, put together from its routes."""
+"""App: the FastAPI application, assembled from its routes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
 
 REFUSAL_SECONDS = 0.5
-"""How long a 429 takes."""
+"""Delay of an answer 429, in seconds."""
 MESSAGES = {
     404: "There is nothing at this path; /docs lists what there is.",
     405: "This path does not take this method; `Allow` names those that it takes.",
     400: "The request cannot be read; /docs shows what belongs here.",
 }
-"""In place of the framework's own words."""
+"""Messages in place of the framework's own."""
 
 
 def create_app(
@@ -49,7 +49,7 @@ def create_app(
     ready: Callable[[], bool] | None = None,
     metrics: Callable[[], str] | None = None,
 ) -> FastAPI:
-    """The application. `calls` are done in other processes; `ready` and `metrics` answer the probes, in threads."""
+    """The application. `calls` run in other processes; `ready` and `metrics` answer the probes, in threads."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -98,12 +98,13 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 
 async def _of_parameters(_: Request, error: Exception) -> Response:
-    """Parameters are read as text, so this should not be; the values are not shown in any case."""
+    """The answer to invalid parameters. They are read as text, so this should not occur; values are not shown in any
+    case."""
     assert isinstance(error, RequestValidationError)
     names = sorted({str(entry["loc"][-1]) for entry in error.errors() if entry["loc"]})
     return answer(refused(400, f"A parameter cannot be read: {', '.join(names)}"))
 
 
 async def _of_nobody(_: Request, __: Exception) -> Response:
-    """Nobody reads this: the client has hung up."""
+    """The answer after the client has hung up, which nobody reads."""
     return Response(status_code=499)

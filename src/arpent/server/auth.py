@@ -1,4 +1,5 @@
-"""Auth: the token endpoints (OAuth 2 client credentials), and who a request comes from (sentinelhub.md 1.6)."""
+"""Auth: the token endpoints (OAuth 2 client credentials), and which client a request comes from
+(sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 
@@ -22,10 +23,10 @@ TOKEN_PATHS = (
     "/auth/realms/main/protocol/openid-connect/token",
     "/auth/realms/CDSE/protocol/openid-connect/token",
 )
-"""Where clients look for tokens: the old, the commercial and the CDSE way (sentinelhub.md 1.6)."""
+"""Paths where clients request tokens: the old, the commercial and the CDSE path (sentinelhub.md 1.6)."""
 
 MOST_FIELDS = 50
-"""Fields of a form, at most."""
+"""Maximum number of fields of a form."""
 
 INSECURE = (
     "Tokens are handed out over https only. Put a TLS proxy in front, or set ARPENT_INSECURE_TRANSPORT=true on the"
@@ -34,7 +35,7 @@ INSECURE = (
 
 
 class OAuthRefusal(Exception):
-    """A token request that gets none: OAuth's `error` and `error_description`, and the HTTP status."""
+    """A refused token request: OAuth's `error` and `error_description`, and the HTTP status."""
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
@@ -43,7 +44,7 @@ class OAuthRefusal(Exception):
 
 
 def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -> APIRouter:
-    """POST on each of TOKEN_PATHS."""
+    """The token endpoint: POST on each of TOKEN_PATHS."""
     router = APIRouter(tags=["tokens"])
 
     async def token(request: Request) -> Response:
@@ -69,7 +70,7 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
 
 
 def bearer(tokens: Tokens) -> Callable[[Request], Awaitable[str]]:
-    """A dependency: the client id of a request's bearer token. Raises Unauthorized."""
+    """A dependency that returns the client id of a request's bearer token. Raises Unauthorized."""
 
     async def owner(request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -81,7 +82,7 @@ def bearer(tokens: Tokens) -> Callable[[Request], Awaitable[str]]:
 
 
 def is_private(request: Request, options: ServerOptions) -> bool:
-    """Whether nobody on the way can read along: https, or a client on this machine."""
+    """Whether nobody can read the request on its way: it uses https, or comes from this machine."""
     forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
     if forwarded:
         return forwarded.rpartition(",")[2].strip().lower() == "https"
@@ -117,7 +118,7 @@ def _one(form: dict[str, list[str]], name: str) -> str:
 
 
 def _basic(request: Request) -> tuple[str, str] | None:
-    """Id and secret of a Basic header; None if there is none."""
+    """Id and secret of a Basic header; None if there is none. Raises OAuthRefusal."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,4 @@
-"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report of a job's features."""
+"""Batch: the routes of the Batch Statistical API (sentinelhub.md 1.2), and the report about a job's features."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ACTIONS = {
 """Last step of the path → action; `cancel` is the old name of stop (sentinelhub.md 1.2)."""
 
 SMALL = 65_536
-"""Characters of a body that are parsed at once, here; a longer one would hold up everybody else's answers."""
+"""Characters up to which a body is parsed in this process; a longer one would delay all other answers."""
 
 Owner = Callable[[Request], Awaitable[str]]
 Count = Annotated[str | None, Query(description=f"Entries of the page, at most {MAXIMUM_COUNT}")]
@@ -44,7 +44,7 @@ Sort = Annotated[str | None, Query(description="created, created:desc, status or
 
 
 def batch_routes(service: JobService, calls: ProcessCalls, owner: Owner, options: ServerOptions) -> APIRouter:
-    """All routes, relative to one of BATCH_PATHS. Only a client's own jobs exist for it."""
+    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs."""
     router = APIRouter(tags=["batch statistical"])
     _add_writing(router, service, calls, owner, options)
     _add_reading(router, service, owner, options)
@@ -75,7 +75,7 @@ def _add_writing(
     def add_action(name: str, action: UserAction) -> None:
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
         def act(job_id: str, client: str = caller) -> Response:
-            """No body is needed, and one that is sent is not read."""
+            """Start the action. A body is not needed, and ignored if sent."""
             service.act(client, job_id, action)
             return Response(status_code=204)
 
@@ -105,12 +105,12 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
 
     @router.get("/{job_id}", summary="Get a request")
     def job(job_id: str, client: str = caller) -> Response:
-        """The whole task object."""
+        """One request as a task object."""
         return json_response(show(service.get(client, job_id)))
 
     @router.get("/{job_id}/status", summary="Get a request's status")
     def status(job_id: str, client: str = caller) -> Response:
-        """The task object without the request."""
+        """The task object without the request's body."""
         found = service.get(client, job_id)
         return json_response(status_object(found, completion(found, options.policy)))
 
@@ -122,7 +122,7 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         viewtoken: Token = None,
         client: str = caller,
     ) -> Response:
-        """What is wrong with features, or worth knowing, by feature id; an extension of ours."""
+        """Findings about the features by feature id: errors and warnings; an extension of arpent."""
         window = page(count, viewtoken)
         found = service.findings(client, job_id, window.offset, window.reach)
         query = {"count": str(window.count)}

@@ -1,4 +1,4 @@
-"""Body: a request's body as it comes, JSON or the parts of a multipart form (sentinelhub.md 1.2); parsed elsewhere."""
+"""Body: reads a request's body, JSON or the parts of a multipart form (sentinelhub.md 1.2); it is parsed elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from arpent.domain.errors import EmptyBody, InvalidRequest, UnsupportedMediaType
 from arpent.wire.request.body import SentBody
 
 PARTS = 16
-"""Parts of a form, at most; two are read."""
+"""Maximum number of parts of a form; two are read."""
 UNREADABLE_FORM = (
     "The multipart body cannot be read: Content-Type must name its boundary, each part needs a Content-Disposition with"
     f" a name, and there may be {PARTS} parts."

@@ -1,5 +1,5 @@
-"""Boundary: what holds for every request: CORS, a limit on the body, and no error that leaves without a shape; nor does
-what is no HTTP."""
+"""Boundary: rules for every request: CORS, a limit on the body, and an error body for every error, even for requests
+that are not HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
 from arpent.wire.problems import Problem, problem, refused
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-"""What a path may take."""
+"""HTTP methods that a path may support."""
 CORS = {
     "access-control-allow-origin": "*",
     "access-control-allow-headers": "origin,content-type,accept,accept-crs,authorization,cache-control",
@@ -29,7 +29,7 @@ CORS = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS, HEAD, PATCH",
     "access-control-max-age": "3600",
 }
-"""On every answer, as the real service sends it (sentinelhub.md 1.7)."""
+"""CORS headers of every answer, as the real service sends them (sentinelhub.md 1.7)."""
 
 JSON = "application/json;charset=utf-8"
 """Content type of every JSON answer (sentinelhub.md 1.7)."""
@@ -44,10 +44,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Boundary:
-    """ASGI middleware, outermost but for the server's own."""
+    """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str]) -> None:
-        """`methods`: those of a request's path, for `Allow`; empty if there is no such path."""
+        """`methods`: HTTP methods of a request's path, for `Allow`; empty if there is no such path."""
         self._app = app
         self._maximum_body = maximum_body
         self._methods = methods
@@ -98,18 +98,18 @@ class Boundary:
 
 
 def answer(trouble: Problem) -> Response:
-    """A problem as a response."""
+    """The HTTP response for a problem."""
     return json_response(trouble.body, trouble.status, dict(trouble.headers))
 
 
 def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """JSON as the real service sends it; integers of any size pass."""
+    """A JSON response as the real service sends it; integers of any size are written exactly."""
     payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Response(payload, status_code=status, headers={"content-type": JSON} | (headers or {}))
 
 
 def _limited(receive: Receive, maximum: int) -> Receive:
-    """A `receive` that gives up once a body sent without its length is too long."""
+    """A `receive` that stops when a body sent without its length becomes too long."""
     seen = 0
 
     async def receive_limited() -> Message:
@@ -124,7 +124,7 @@ def _limited(receive: Receive, maximum: int) -> Receive:
 
 
 def allowed(routes: Iterable[BaseRoute], scope: Scope) -> str:
-    """All methods of this request's path, as `Allow` lists them; empty where there is nothing at the path."""
+    """All methods of this request's path, as in `Allow`; empty if nothing is at the path."""
     every = tuple(routes)
     found = [method for method in METHODS if _takes(every, {**scope, "method": method})]
     if not found:
@@ -137,11 +137,12 @@ def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
 
 
 class ShapedProtocol(H11Protocol):
-    """Only the answer differs: uvicorn's own is text, and no client of this API reads that."""
+    """uvicorn's protocol with our error body: its own answer to malformed requests is plain text, which no client of
+    this API reads."""
 
     def send_400_response(self, msg: str) -> None:
-        """`msg` is uvicorn's, for its own answer. An answer to an earlier request that is still being made can be sent
-        no more."""
+        """Answer a malformed request with our error body; uvicorn's `msg` is not shown. If an earlier request is still
+        being answered, nothing can be sent any more."""
         if self.cycle is not None and not self.cycle.response_complete:
             begun, self.cycle.disconnected = self.cycle.response_started, True
             self.cycle.message_event.set()

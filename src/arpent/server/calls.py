@@ -1,4 +1,4 @@
-"""Calls: what the routes have done in another process, and how long they wait for it."""
+"""Calls: what the routes run in other processes, and how long they wait for it."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessCalls:
-    """What the composition root brings; all of it raises RateLimited when the client has too much waiting."""
+    """Functions from the composition root. All raise RateLimited when the client has too many calls waiting."""
 
     statistics: Callable[[str, SentBody], PendingCall[tuple[bytes, float, tuple[str, ...]]]]
-    """(client id, body) → the answer's JSON, the processing units it cost, and hints."""
+    """(client id, body) → the answer's JSON, its processing units, and hints."""
     check: Callable[[str, SentBody], PendingCall[str]]
-    """(client id, body of a batch request) → its JSON text, once nothing is wrong with it."""
+    """(client id, body of a batch request) → its JSON text, if nothing is wrong with it."""
     explain: Callable[[Job, int, datetime | None, bool], PendingCall[bytes]]
-    """A job's feature in the interval that begins then (None: the first with data), as JSON or drawn as a PNG."""
+    """(job, feature, start, draw) → explanation of the feature in the interval that begins at `start` (None: the first
+    with data), as JSON or, with `draw`, PNG."""
     admit: Callable[[str], None]
-    """(client id): asked before a body is read; raises RateLimited."""
+    """(client id): raises RateLimited; called before a body is read."""
     close: Callable[[], None]
-    """End them all; called in a thread when the server ends."""
+    """Ends all calls; called in a thread when the server ends."""
 
 
 class HungUp(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has hung up and does not wait for the answer."""
 
 
 async def answer_of(request: Request, call: PendingCall[Answer], patience: float) -> Answer:
-    """What comes of the call. It is cancelled when the client hangs up (HungUp), and when nobody was free for it
-    within `patience` seconds (RateLimited)."""
+    """Wait for the call's answer. The call is cancelled if the client hangs up (HungUp), or if no process was free for
+    it within `patience` seconds (RateLimited)."""
     answer = asyncio.wrap_future(call.future)
     hung_up = asyncio.ensure_future(_hang_up(request))
     either: set[asyncio.Future[Any]] = {answer, hung_up}
@@ -71,6 +72,6 @@ async def _hang_up(request: Request) -> None:
 
 
 def _forget(answer: asyncio.Future[Answer]) -> None:
-    """Take note of what nobody waits for, or asyncio complains that nobody did."""
+    """Read the result of an answer that nobody waits for, because asyncio complains otherwise."""
     if not answer.cancelled():
         answer.exception()

@@ -1,4 +1,4 @@
-"""Documentation: what /docs shows of request bodies that we read ourselves, and of tokens."""
+"""Documentation: what /docs shows of request bodies that routes read themselves, and of tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.wire.request.schema import BatchBody, StatisticalBody
 
 _REFERENCE = "#/components/schemas/{model}"
 _CITATION = re.compile(r"\s*\(sentinelhub\.md [^)]*\)")
-"""Where a docstring cites the page about the real service: for developers, not for those who read /docs."""
+"""A citation of the page about the real service in a docstring: for developers, not for readers of /docs."""
 
 
 def request_body(shape: type[BaseModel]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def request_body(shape: type[BaseModel]) -> dict[str, Any]:
 
 
 def document(app: FastAPI) -> None:
-    """Add the shapes of the bodies and the way to a token to the app's OpenAPI document."""
+    """Add the models of the bodies and the token endpoint to the app's OpenAPI document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -50,7 +50,7 @@ def document(app: FastAPI) -> None:
 
 
 def _without_citations(part: Any) -> Any:
-    """The same JSON, its texts without citations."""
+    """The same JSON with citations removed from its texts."""
     if isinstance(part, dict):
         return {name: _without_citations(value) for name, value in part.items()}
     if isinstance(part, list):

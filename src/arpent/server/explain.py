@@ -1,4 +1,4 @@
-"""Explain: the route that shows why a feature's number is what it is; an extension of ours."""
+"""Explain: the route that shows how a feature's numbers came about; an extension of arpent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def explain_routes(
         kind: Annotated[str | None, Query(alias="format", description="json or png")] = None,
         client: str = caller,
     ) -> Response:
-        """Grid, images, samples, mask and outputs of one feature in one interval; computed anew, nothing is written."""
+        """Grid, images, samples, mask and outputs of one feature in one interval. They are computed again; nothing is
+        stored."""
         drawn = _drawn(kind, request.headers.get("accept", ""))
         calls.admit(client)
         job = await run_in_threadpool(service.get, client, job_id)
@@ -50,7 +51,7 @@ def explain_routes(
 
 
 def _drawn(kind: str | None, accept: str) -> bool:
-    """Whether a picture is wanted: `format` says so, or `Accept` names it and not JSON."""
+    """Whether a picture is asked for: by `format`, or by an `Accept` that names PNG and not JSON."""
     if kind is None:
         return PNG in accept and "application/json" not in accept
     if kind not in FORMATS:
@@ -59,7 +60,7 @@ def _drawn(kind: str | None, accept: str) -> bool:
 
 
 def _number(feature: str) -> int:
-    """An id is the primary key of the GeoPackage."""
+    """The feature id as a number: the primary key in the GeoPackage. Raises InvalidRequest."""
     if not re.fullmatch(r"-?[0-9]{1,18}", feature):
         raise FeatureNotFound(f"There is no feature {feature!r:.60}: an id is a whole number")
     return int(feature)

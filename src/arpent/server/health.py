@@ -1,4 +1,4 @@
-"""Health: what probes and monitors ask, without a token."""
+"""Health: routes for probes and monitoring, without a token."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LOGGER = logging.getLogger(__name__)
 def health_routes(
     ready: Callable[[], bool] | None, metrics: Callable[[], str] | None, *, public: bool = False
 ) -> APIRouter:
-    """`/healthz` (the process answers), `/readyz` (so does what it needs) and `/metrics`, if there are any; those for
-    this machine only, unless they are `public`."""
+    """`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics`, if given. /metrics is for this
+    machine only, unless `public`."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
     def healthz() -> Response:
-        """Always 200."""
+        """Answers 200 as long as the process runs."""
         return json_response({"status": "ok"})
 
     @router.get("/readyz")
     def readyz() -> Response:
-        """200, or 503 while the server cannot do its work."""
+        """Answers 200, or 503 while the server cannot do its work."""
         if ready is None or _succeeds(ready):
             return json_response({"status": "ok"})
         raise HTTPException(503, "The server is not ready; its log says why.")
@@ -39,7 +39,7 @@ def health_routes(
 
         @router.get("/metrics")
         def show(request: Request) -> Response:
-            """Prometheus text format."""
+            """Metrics in Prometheus' text format."""
             if not public and not is_local(request):
                 raise HTTPException(403, PRIVATE)
             return Response(metrics(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})

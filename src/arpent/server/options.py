@@ -1,4 +1,4 @@
-"""Options: what an operator may set about the HTTP server, apart from what it serves."""
+"""Options of the HTTP server that an operator can set."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from arpent.jobs.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """Frozen; the defaults are safe."""
+    """Options of the HTTP server; the defaults are safe."""
 
     insecure_transport: bool = False
-    """Hand out tokens over plain http beyond this machine, too."""
+    """Whether to give out tokens over plain http beyond this machine."""
     trust_forwarded: bool = False
-    """A proxy in front sets X-Forwarded-Proto, -Host and -Prefix and lets no client set them: believe it."""
+    """Whether to trust X-Forwarded-Proto, -Host and -Prefix, because a proxy sets them and lets no client do so."""
     public_metrics: bool = False
-    """Show /metrics to everybody who reaches the server."""
+    """Whether /metrics is shown to everybody who reaches the server."""
     policy: Policy = field(default_factory=Policy)
-    """Limits of a job's life; here: what a FAILED job reports as completionPercentage."""
+    """Limits of a job's life; used here for the completionPercentage of a FAILED job."""
     maximum_body: int = 10_000_000
-    """Bytes of a request body, at most."""
+    """Maximum size of a request body in bytes."""
     maximum_batch_body: int = 1_000_000
-    """Characters of a batch request, at most: it is kept, and comes back in every list."""
+    """Maximum length of a batch request in characters: it is stored, and appears in every list."""
     patience: float = 120.0
     """Seconds that a call may wait for a free process."""
     version: str = "0"

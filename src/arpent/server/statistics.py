@@ -21,14 +21,14 @@ STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
 def statistics_routes(
     calls: ProcessCalls, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
 ) -> APIRouter:
-    """The one route, relative to one of STATISTICS_PATHS."""
+    """The route, relative to one of STATISTICS_PATHS."""
     router = APIRouter(tags=["statistical"])
     caller = Depends(owner)
 
     @router.post("", openapi_extra=request_body(StatisticalBody), summary="Statistics of one polygon, at once")
     async def compute(request: Request, client: str = caller) -> Response:
-        """The statistics of one polygon or box; what it cost is in `x-processingunits-spent`, and what is
-        allowed but most likely not meant in `x-arpent-hint`."""
+        """The statistics of one polygon or box. Header `x-processingunits-spent` has the processing units,
+        `x-arpent-hint` remarks about fields that are allowed but most likely not meant."""
         calls.admit(client)
         body = await read_body(request, options.maximum_body)
         payload, spent, hints = await answer_of(request, calls.statistics(client, body), options.patience)

@@ -1,5 +1,5 @@
-"""Tokens: signed proof of who a client is; JWTs with the client's id as `azp` and, for older clients, as `aud`, and
-with `iss`, `iat`, `exp` and a `jti` of their own (sentinelhub.md 1.6, 11)."""
+"""Tokens: JWTs that prove who a client is, with its id as `azp` and, for older clients, as `aud`, and with `iss`,
+`iat`, `exp` and a unique `jti` (sentinelhub.md 1.6, 11)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ WHERE = "get one with the client credentials at /oauth/token"
 
 
 class Tokens:
-    """Issues and checks access tokens with one secret key; remembers none of them."""
+    """Issues and checks access tokens with one secret key; does not store them."""
 
     def __init__(
         self, key: bytes, seconds: int = 3600, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        """`key`: at least 32 bytes; `seconds`: how long a token is good. Raises ValueError for a short key."""
+        """`key`: at least 32 bytes. `seconds`: lifetime of a token. Raises ValueError for a short key."""
         if len(key) < 32:
             raise ValueError("the key that signs tokens needs at least 32 bytes")
         self._key = OctKey.import_key(key)
@@ -32,14 +32,14 @@ class Tokens:
         self.seconds = seconds
 
     def issue(self, client_id: str) -> str:
-        """A token for this client."""
+        """A new token for this client."""
         issued = int(self._now().timestamp())
         whose = {"azp": client_id, "aud": client_id, "sub": client_id}
         claims = {**whose, "iss": ISSUER, "iat": issued, "exp": issued + self.seconds, "jti": str(uuid4())}
         return jwt.encode({"alg": ALGORITHM}, claims, self._key)
 
     def client(self, token: str) -> str:
-        """The client a token was issued to. Raises Unauthorized if it is not ours or no longer good."""
+        """Id of the client the token was issued to. Raises Unauthorized if the token is invalid or expired."""
         try:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
         except (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError):

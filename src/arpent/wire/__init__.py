@@ -1,1 +1,1 @@
-"""Sentinel Hub's JSON and no one else's; the only home of camelCase."""
+"""Wire: Sentinel Hub's JSON, read and written; the only home of camelCase."""

@@ -18,16 +18,16 @@ from arpent.domain.interval import iso_seconds
 from arpent.wire.result.render import render_response
 
 MOST_LISTED = 10_000
-"""Samples listed, at most."""
+"""Maximum number of samples listed."""
 MOST_NUMBERS = 500_000
-"""Numbers listed, at most: a sample of ORBIT or TILE has as many as it has scenes and bands."""
+"""Maximum number of numbers listed: a sample of ORBIT or TILE has one per scene and band."""
 TEXTS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 Fields = dict[str, object]
 
 
 def render_explanation(explanation: Explanation) -> bytes:
-    """The whole answer; the statistics in it are those of the result file, digit for digit."""
+    """The answer as JSON bytes; its statistics are those of the result file, digit for digit."""
     features = explanation.features
     fields: Fields = {
         "id": int(features.ids[0]),
@@ -46,7 +46,7 @@ def render_explanation(explanation: Explanation) -> bytes:
 
 
 def _error(explanation: Explanation) -> Fields | None:
-    """Why there are no numbers."""
+    """The error object: type, message and, for a script, line and column; None if the feature has numbers."""
     result = explanation.result
     failures = [*result.failures.values(), *(one.failures[0] for one in result.intervals if 0 in one.failures)]
     if not failures:
@@ -73,7 +73,7 @@ def _grid(explanation: Explanation, grids: Grids) -> Fields:
 
 
 def _counts(explanation: Explanation) -> Fields | None:
-    """How many samples there are, and of each output and band how many count."""
+    """How many samples there are and, by output and band, how many are valid."""
     grids, samples = explanation.grids, explanation.samples
     if grids is None or samples is None:
         return None
@@ -97,7 +97,7 @@ def _counts(explanation: Explanation) -> Fields | None:
 
 
 def _valid(output: SeenOutput, outside: int) -> list[int]:
-    """Per band: samples that count, those outside the polygon if the script lets them."""
+    """Valid samples of each band; samples outside the polygon count too, if the script marks them valid."""
     counted: list[int] = (output.valid[:, :-1].sum(axis=1) + outside * output.valid[:, -1]).tolist()
     return counted
 
@@ -128,7 +128,7 @@ def _item(seen: SeenItem) -> Fields:
 
 
 def _output(one: SeenOutput) -> Fields:
-    """What the script makes of a sample outside the polygon counts as often as there are such samples."""
+    """One output. The sample that stands for those outside the polygon counts as often as there are such samples."""
     last = slice(-1, None)
     return {
         "id": one.id,
@@ -181,7 +181,8 @@ def _listed(explanation: Explanation, count: int) -> Iterator[Fields]:
 
 
 def _seen(one: SeenInput, count: int) -> list[object]:
-    """Per sample what the script saw of it: an object for SIMPLE, else one per scene; `item`: where it came from."""
+    """What the script saw of each sample: an object for SIMPLE, otherwise one per scene; `item` is where it came
+    from."""
     if not len(one.origin):
         return [None if one.mosaicking is Mosaicking.SIMPLE else []] * count
     names = [*one.bands, "dataMask", "item"]
@@ -198,7 +199,7 @@ def _seen(one: SeenInput, count: int) -> list[object]:
 
 
 def _rows(values: NDArray[np.float64]) -> list[object]:
-    """(b, n) → n lists of b."""
+    """(b, n) → n lists of b values."""
     return [list(row) for row in zip(*(_plain(band) for band in values), strict=True)]
 
 
@@ -207,7 +208,7 @@ def _by_output(columns: dict[str, list[object]]) -> list[object]:
 
 
 def _plain(values: NDArray[np.float64]) -> list[object]:
-    """Numbers as JSON has them; NaN and infinities as texts, as in result files."""
+    """Numbers as JSON values; NaN and infinities as text, as in result files."""
     numbers: list[object] = values.tolist()
     for place in np.flatnonzero(~np.isfinite(values)).tolist():
         numbers[place] = TEXTS.get(float(values[place]), "NaN")

@@ -10,7 +10,7 @@ from arpent.domain.interval import YEARS, Interval, Period
 from arpent.wire.request.schema import TimeRange
 
 MAXIMUM_INTERVALS = 36_600
-"""Intervals of one request, at most: a century of days. A limit of ours; the real service's is not known."""
+"""Maximum number of intervals of one request: a century of days. A limit of arpent; the real service's is not known."""
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)")
 _DURATION = re.compile(
@@ -22,7 +22,7 @@ _LONGEST = timedelta(days=366 * 1000)
 
 
 def parse_instant(text: str, parameter: str) -> datetime:
-    """An instant with a time zone, in UTC. Raises InvalidRequest."""
+    """An instant with a time zone, as UTC. Raises InvalidRequest, naming `parameter`."""
     example = "write it like 2020-06-01T00:00:00Z"
     if not _INSTANT.fullmatch(text):
         zoned = re.fullmatch(r"\d{4}-\d{2}-\d{2}(T[\d:.]+)?", text) is None
@@ -37,7 +37,8 @@ def parse_instant(text: str, parameter: str) -> datetime:
 
 
 def parse_time_range(entry: TimeRange, parameter: str, *, inclusive: bool = False) -> Interval:
-    """`from` and `to`; with `inclusive`, `to` still belongs to it, as in a `dataFilter`. Raises InvalidRequest."""
+    """`from` and `to` as an interval; with `inclusive`, `to` belongs to it, as in a `dataFilter`. Raises
+    InvalidRequest."""
     start, end = parse_instant(entry.start, f"{parameter}->from"), parse_instant(entry.end, f"{parameter}->to")
     if inclusive:
         end += timedelta(microseconds=1)
@@ -47,7 +48,7 @@ def parse_time_range(entry: TimeRange, parameter: str, *, inclusive: bool = Fals
 
 
 def parse_duration(text: str, parameter: str) -> Period:
-    """An ISO 8601 duration of at least one day, in a date designator or a time designator. Raises InvalidRequest."""
+    """An ISO 8601 duration of at least one day, with date or time designators but not both. Raises InvalidRequest."""
     found = _DURATION.fullmatch(text)
     numbers = (
         {name: int(digits) for name, digits in found.groupdict().items() if digits and name != "time"} if found else {}
@@ -68,7 +69,7 @@ def parse_duration(text: str, parameter: str) -> Period:
 
 
 def check_count(whole: Interval, period: Period, parameter: str) -> None:
-    """Refuse a range cut into more intervals than anybody can want."""
+    """Refuse a range of more than MAXIMUM_INTERVALS intervals. Raises InvalidRequest, naming `parameter`."""
     count = (whole.end - whole.start) / _shortest(period)
     if count > MAXIMUM_INTERVALS:
         raise InvalidRequest.at(
@@ -77,5 +78,5 @@ def check_count(whole: Interval, period: Period, parameter: str) -> None:
 
 
 def _shortest(period: Period) -> timedelta:
-    """The least a period can last: 28 days a month."""
+    """Shortest time that a period can last; a month counts as 28 days."""
     return timedelta(days=28 * period.months) + period.span

@@ -20,7 +20,7 @@ NO_INTERVAL = (
 
 
 SHOWN_DEPTH = 200
-"""Levels of a stored request that can be written as JSON for sure; today's are shallower by far."""
+"""Depth of a stored request that can safely be written as JSON; requests accepted today are far less deep."""
 UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it anew."
 
 
@@ -58,9 +58,12 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
 
 
 def job_object(job: Job, completion: float) -> dict[str, object]:
-    """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets,
-    and the last action. One whose request cannot be shown (a row of an older version, a broken one) is FAILED and says
-    so: it must not cost its client the list."""
+    """Answer of create and of `GET /{id}`, and an entry of the list: the status, the request without its secrets, and
+    the last action.
+
+    A job whose request cannot be shown (stored by an older version, or broken) is FAILED with a message, so that its
+    client can still list the other jobs.
+    """
     try:
         request = without_secrets(job.body)
         if deeper_than(request, SHOWN_DEPTH):
@@ -76,13 +79,14 @@ def job_object(job: Job, completion: float) -> dict[str, object]:
 
 
 def hint(job: Job) -> str | None:
-    """What is allowed, and most likely not meant. The real service says nothing (sentinelhub.md 2.3)."""
+    """What is allowed but most likely not meant, as one text; None if there is nothing. The real service says nothing
+    (sentinelhub.md 2.3)."""
     found = [NO_INTERVAL] if job.estimate.get("intervals") == 0 else []
     return " ".join([*found, *_request_hints(job.body), *job.hints]) or None
 
 
 def _request_hints(text: str) -> tuple[str, ...]:
-    """What is odd about the request itself; a body that cannot be read tells nothing."""
+    """Hints about the request itself; none if its body cannot be read."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -91,7 +95,7 @@ def _request_hints(text: str) -> tuple[str, ...]:
 
 
 def finding_object(finding: Finding) -> dict[str, object]:
-    """One line of `GET /{id}/features`; an extension of ours."""
+    """One line of `GET /{id}/features`; an extension of arpent."""
     return {
         "id": finding.feature,
         "identifier": finding.identifier,
@@ -102,7 +106,7 @@ def finding_object(finding: Finding) -> dict[str, object]:
 
 
 def _progress(job: Job) -> dict[str, object]:
-    """The last three are null where nothing can be told."""
+    """Counts, rate and end of the job; the last three are null where they are unknown."""
     progress = job.progress
     return {
         "features": progress.features,
@@ -122,5 +126,5 @@ def _rounded(number: float | None, digits: int) -> int | float | None:
 
 
 def _bare(number: float) -> int | float:
-    """Whole numbers without a fraction: 0, not 0.0."""
+    """Whole numbers as int, so that JSON shows 0, not 0.0."""
     return int(number) if float(number).is_integer() else number

@@ -12,28 +12,28 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.ports.jobs import SortKey
 
 MAXIMUM_COUNT = 100
-"""Entries of a page, at most and by default; a larger `count` is cut to it (sentinelhub.md 1.2)."""
+"""Maximum and default number of entries of a page; a larger `count` is reduced to it (sentinelhub.md 1.2)."""
 
 Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A window on a list."""
+    """Which part of a list to show."""
 
     offset: int = 0
-    """Entries before it; as text, the view token."""
+    """Number of entries before it; as text it is the view token."""
     count: int = MAXIMUM_COUNT
-    """Entries it holds, at most."""
+    """Maximum number of entries in it."""
 
     @property
     def reach(self) -> int:
-        """How many entries to fetch: one more than shown tells whether there is a next page."""
+        """Number of entries to fetch: one more than shown, to know whether there is a next page."""
         return self.count + 1
 
 
 def page(count: str | None, token: str | None) -> Page:
-    """From the query. Raises InvalidRequest."""
+    """The page that the query's `count` and `viewtoken` ask for. Raises InvalidRequest."""
     if count is not None and not (re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 0):
         raise InvalidRequest.at("count", "must be a whole number from 1 on")
     if token and not re.fullmatch(r"[0-9]{1,12}", token):
@@ -42,7 +42,7 @@ def page(count: str | None, token: str | None) -> Page:
 
 
 def sort_key(text: str | None) -> SortKey:
-    """Order of the job list; newest first by default. Raises InvalidRequest."""
+    """Order of the job list that the query asks for; newest first by default. Raises InvalidRequest."""
     try:
         return SortKey(text or SortKey.CREATED_DESCENDING)
     except ValueError:

@@ -1,4 +1,5 @@
-"""Problems: the one table from error class to HTTP status and code, and the body of an error (sentinelhub.md 1.5)."""
+"""Problems: the one table from error class to HTTP status and error code, and the body of an error
+(sentinelhub.md 1.5)."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.Conflict: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.LeaseLost: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
 }
-"""Error class → (status, code); a class without a row has the one of its nearest base."""
+"""Error class → (status, code). A class without a row uses that of its nearest base class."""
 
 CODES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "COMMON_BAD_PAYLOAD",
@@ -45,10 +46,10 @@ CODES: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "COMMON_BAD_PAYLOAD",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "COMMON_UNSUPPORTED_MEDIA_TYPE",
 }
-"""Status of what HTTP itself refuses → code; COMMON_EXCEPTION for the rest."""
+"""HTTP status of errors outside our routes → code; COMMON_EXCEPTION for all others."""
 
 UNEXPECTED = "Something went wrong on the server's side; its log has the details. Try again, or report it."
-"""What the caller learns of an error that nobody foresaw: nothing of its inside."""
+"""What the client reads about an error that nobody foresaw: no details."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,11 @@ class Problem:
     body: Mapping[str, object]
     """`{"error": {…}}`."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers beside it."""
+    """HTTP headers to send with it."""
 
 
 def problem(error: BaseException) -> Problem:
-    """How this error looks on the wire; one that is not ours shows nothing of itself."""
+    """The HTTP answer for this error; an error that is not arpent's own shows no details."""
     row = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), None)
     if row is None:
         return refused(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)
@@ -78,7 +79,7 @@ def problem(error: BaseException) -> Problem:
 
 
 def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> Problem:
-    """What HTTP itself refuses: unknown path, method not allowed, too large a body."""
+    """The HTTP answer for what the web server refuses: unknown path, method not allowed, body too large."""
     return Problem(
         status=status, body=_body(status, CODES.get(status, "COMMON_EXCEPTION"), message, ()), headers=headers or {}
     )

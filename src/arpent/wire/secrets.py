@@ -1,5 +1,5 @@
-"""Secrets: the one list of the fields that hold them, and bodies without them: for answers, and for the database once
-a job has ended (sentinelhub.md 1.3, 2.1)."""
+"""Secrets: the one list of fields that hold them, and bodies with secrets removed: for answers, and in the database
+once a job has ended (sentinelhub.md 1.3, 2.1)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ FIELDS = frozenset({
     "secretkey", "sessiontoken", "securitytoken", "accesstoken", "refreshtoken", "apikey", "privatekey", "clientsecret",
     "password", "authorization", "serviceaccount",  # those that somebody may send in vain, since unknown fields pass
 })  # fmt: skip
-"""Names of fields that hold a secret, as `plain` makes them, at whatever depth."""
+"""Names of fields that hold a secret at any depth, as `plain` spells them."""
 PAIRED = FIELDS | {"accesskey", "accesskeyid"}
-"""Names of fields that are worth nothing without the secret beside them."""
+"""Names of fields that are useless without the secret beside them."""
 FORGOTTEN = "***"
-"""What stands in a stored body for a secret once the job has ended."""
+"""Replaces a secret in a stored body once the job has ended."""
 
 _LEAST_SIGNS = 8
-"""Different signs of such a key; a random one of hexadecimal digits has about 14."""
+"""Minimum number of different characters in a real key; a random key of hexadecimal digits has about 14."""
 _PLACEHOLDER = re.compile(
     "change(me|this|it|in)|replace(me|this|with|it)|placeholder|example|yoursecret|yourkey|yourown|secretkey|secrethere"
     "|supersecret|notsecret|insecure|(atleast|minimum)?32(random)?(bytes|char)|password|passphrase|donotuse|dontuse|forgeme"
     "|insert(your|here)|putyour|default(key|secret)|test(key|secret)|dummy|keykey|secretsecret|lorem|qwertz?y|abcdefgh|01234567|12345678"
 )
-"""Words in place of a secret, without what stands between them; each so long that no random key has one by chance."""
+"""Words that stand for a secret in examples, without separators; each is so long that no random key contains one by
+chance."""
 
 
 def plain(name: str) -> str:
-    """A field's name however it is spelt: `SecretAccessKey`, `secret_access_key` and `SECRET-ACCESS-KEY` are one."""
+    """A field name without case and separators: `SecretAccessKey`, `secret_access_key` and `SECRET-ACCESS-KEY` are
+    equal."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
@@ -39,12 +41,13 @@ def is_secret(name: str) -> bool:
 
 
 def without_secrets(text: str) -> Any:
-    """The JSON value of a body without the fields that hold secrets; all else is as it was."""
+    """The JSON value of a body without the fields that hold secrets; the rest is unchanged."""
     return json.loads(text, object_hook=_bare)
 
 
 def forget(text: str) -> str:
-    """A body with FORGOTTEN for each secret; a text that is no JSON, or too deep a one, goes altogether."""
+    """The body with FORGOTTEN in place of each secret. Text that is not JSON or is nested too deep is dropped
+    entirely."""
     try:
         return json.dumps(json.loads(text, object_hook=_forgotten), ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -52,7 +55,8 @@ def forget(text: str) -> str:
 
 
 def without_forgotten(text: str) -> str:
-    """A stored body; where a secret has been forgotten, its key goes too, and the machine's own access holds."""
+    """A stored body; where the secret has been forgotten its key is removed too, so that the machine's own credentials
+    are used."""
     if f'"{FORGOTTEN}"' not in text:
         return text
     return json.dumps(json.loads(text, object_hook=_remembered), ensure_ascii=False)
@@ -72,6 +76,6 @@ def _remembered(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether this is what examples and manifests write where a key belongs, or repeats itself."""
+    """Whether the key is a placeholder from an example or manifest, or repeats a few characters."""
     named = _PLACEHOLDER.search(re.sub(r"[\W_]", "", key.lower()))
     return named is not None or len(set(key)) < _LEAST_SIGNS or key in (key + key)[1:-1]

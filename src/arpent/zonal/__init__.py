@@ -1,1 +1,1 @@
-"""Numbers, without knowing where pixels came from."""
+"""Zonal: which samples lie inside a polygon, and their statistics; where the pixels came from does not matter."""

@@ -1,4 +1,4 @@
-"""Histogram: counts per bin, for all features at once."""
+"""Histogram: counts per bin for all features at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arpent.zonal.reductions import Segments
 
 def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool) -> None:
     """Refuse what the real service refuses: edges written as JSON integers for a float output, or the reverse
-    (sentinelhub.md 1.5, 2.4). `lenient` lets both pass, because JavaScript cannot write 1.0. Raises InvalidRequest."""
+    (sentinelhub.md 1.5, 2.4). `lenient` allows both, because JavaScript cannot write 1.0. Raises InvalidRequest."""
     if histogram.integer is not None and histogram.integer is not sample_type.integer and not lenient:
         kind = "integer" if histogram.integer else "float"
         raise InvalidRequest(
@@ -36,10 +36,13 @@ def histogram(
     segments: Segments,
     extremes: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> HistogramCounts:
-    """Counts of each feature's samples per bin: [low, high), the last bin closed, the rest under- and overflow
-    (sentinelhub.md 3.3). `extremes`: min and max of each feature (n,), NaN where nothing is valid; they are the edges
-    that the wish leaves open. Without a valid sample such a feature has no histogram (an empty slice of edges); where
-    the edge that is given leaves no room it has that edge, no bin, and tails."""
+    """Counts of each feature's samples per bin: [low, high), the last bin closed, all others as underflow or overflow
+    (sentinelhub.md 3.3).
+
+    `extremes`: min and max of each feature (n,), NaN where nothing is valid; they replace edges that are not given. A
+    feature without a valid sample then has no histogram (an empty slice of edges). If the given edge leaves no room for
+    bins, the histogram has that edge, no bins, and under- and overflow.
+    """
     n = len(segments.counts)
     integer = prints_integers(wish, sample_type)
     common = shared(wish, integer)
@@ -71,7 +74,7 @@ def histogram(
 def _finite(
     segments: Segments, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Extremes of the finite samples: infinity has no bins, it is counted as under- or overflow."""
+    """(n,) extremes of the finite samples: infinity has no bin and counts as underflow or overflow."""
     rows = np.flatnonzero(np.isinf(low) | np.isinf(high))
     if not len(rows):
         return low, high
@@ -94,7 +97,7 @@ def _count(
     counts: NDArray[np.int64],
     tails: NDArray[np.int64],
 ) -> None:
-    """Count the samples inside, then those outside: a segment of one sample with a weight."""
+    """Count the samples inside the polygons, then those outside: a segment of one sample with a weight."""
     ones = np.ones_like(segments.counts)
     inside = (segments.samples, segments.offsets, segments.counts, ones)
     _count_segments(inside, edges, edge_offsets, count_offsets, counts, tails)
@@ -106,8 +109,8 @@ def _count(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _bin(x: float, edges: NDArray[np.float64], start: int, bins: int, per_unit: float) -> int:
-    """Which bin x lies in; it is known to lie between the edges. Guessed by equal widths, then compared to the edges
-    themselves: a guess may round, an edge is the truth."""
+    """Index of the bin of x, which lies between the edges. The guess from equal widths may be off by rounding, so it is
+    compared with the edges themselves."""
     place = (x - edges[start]) * per_unit
     place = place if place > 0.0 else 0.0  # NaN, too: an infinite extent makes it
     guess = int(place) if place < bins else bins - 1

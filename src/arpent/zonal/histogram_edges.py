@@ -1,4 +1,4 @@
-"""Histogram edges: where the bins of a histogram lie, to the last bit (sentinelhub.md 3.3)."""
+"""Histogram edges: where the bins of a histogram lie, exact to the last bit (sentinelhub.md 3.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from arpent.domain.calculation import MAXIMUM_BINS, Histogram, bins_of_width
 from arpent.domain.evalscript import SampleType
 
 CLOSE = 1e-9
-"""A quotient of doubles this close to a whole number, relatively, may be that number or beyond it."""
+"""Relative distance: a quotient of doubles this close to a whole number may be that number, or on the other side
+of it."""
 
 
 def prints_integers(histogram: Histogram, sample_type: SampleType) -> bool:
@@ -18,7 +19,7 @@ def prints_integers(histogram: Histogram, sample_type: SampleType) -> bool:
 
 
 def shared(histogram: Histogram, integer: bool) -> NDArray[np.float64] | None:
-    """Edges (b + 1,) that do not depend on the samples; None if they do."""
+    """Edges (b + 1,) if they do not depend on the samples; otherwise None."""
     if histogram.bins is not None:
         return np.array(histogram.bins, np.float64)
     if histogram.low_edge is None or histogram.high_edge is None:
@@ -30,12 +31,13 @@ def shared(histogram: Histogram, integer: bool) -> NDArray[np.float64] | None:
 def between(
     histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], integer: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Edges of nBins or binWidth from `low` to `high` (n,): flat, and where those of each begin (n + 1,).
+    """Edges of nBins or binWidth from `low` to `high` (n,): all edges flat, and (n + 1,) offsets where those of each
+    feature begin.
 
-    Edge i is `low + i * step` in doubles; the last one is `high` where the wish gives it, so that nothing above it is
-    in a bin. NaN in `low` or `high`: no edges. An edge that is given, and that no sample reaches, leaves no room for
-    bins: it stands alone, and all samples lie on one side of it.
-    Where the samples ask for more than MAXIMUM_BINS of a width, what lies beyond them is overflow.
+    Edge i is `low + i * step` in doubles; the last one is `high` where the request gives it, so that nothing above it
+    is in a bin. NaN in `low` or `high`: no edges. If no sample reaches a given edge, there is no room for bins: the
+    edge stands alone, and all samples lie on one side of it. If the samples would need more than MAXIMUM_BINS bins of a
+    width, those beyond count as overflow.
     """
     known = ~(np.isnan(low) | np.isnan(high))
     low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
@@ -56,7 +58,7 @@ def between(
 def _last_edges(
     histogram: Histogram, reached: NDArray[np.float64], high: NDArray[np.float64], bins: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Where each histogram ends (n,), which its steps have `reached`."""
+    """(n,): the last edge of each histogram, whose steps have `reached` this value."""
     if histogram.high_edge is not None:
         end = high
     elif histogram.bin_width is not None:
@@ -70,7 +72,7 @@ def _last_edges(
 def _division(
     histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], integer: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """How many bins of which width cut the extent from `low` to `high` (n,)."""
+    """(n,) number of bins and (n,) bin width for the extent from `low` to `high` (n,)."""
     with np.errstate(over="ignore"):
         extent = np.maximum(high - low, 0.0)
     if histogram.bin_width is not None:
@@ -87,8 +89,8 @@ def _division(
 def _by_width(
     histogram: Histogram, low: NDArray[np.float64], high: NDArray[np.float64], extent: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Bins (n,), at least one. A quotient of doubles may lie on the wrong side of a whole number: where it is close to
-    one, the exact quotient decides."""
+    """(n,): number of bins, at least one. Where the quotient of doubles is close to a whole number, the exact quotient
+    decides."""
     width = float(histogram.bin_width or 1.0)
     quotient = np.minimum(extent / width, MAXIMUM_BINS + 1.0)
     bins = np.ceil(quotient)

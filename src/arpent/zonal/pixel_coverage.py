@@ -12,12 +12,12 @@ from arpent.zonal.rasterize import WIDEST, scan
 
 
 def pixel_coverage(features: Features, grids: Grids) -> Samples:
-    """The samples inside each feature, row by row, by the calibrated rule (sentinelhub.md 4.2).
+    """The samples inside each of n features, row by row, by the calibrated rule (sentinelhub.md 4.2).
 
-    A sample is inside when at least 7 of its 8 x 256 sub-samples are: all samples that the polygon touches but for
-    slivers below about 0.34 % of a sample. Holes and parts are even-odd over all rings. A geometry that is missing,
-    empty or has no area (points, lines) has no samples; one that reaches beyond its grid is cut. Raises ValueError
-    for a grid of more than WIDEST columns.
+    A sample is inside when at least 7 of its 8 x 256 sub-samples are: every sample that the polygon touches, except
+    slivers below about 0.34 % of a sample. Holes and parts follow the even-odd rule over all rings. A geometry that is
+    missing, empty or without area (points, lines) has no samples; one that reaches beyond its grid is clipped. Raises
+    ValueError for a grid of more than WIDEST columns.
     """
     if (grids.width > WIDEST).any():
         raise ValueError(f"a grid may have at most {WIDEST} columns")
@@ -30,8 +30,8 @@ def pixel_coverage(features: Features, grids: Grids) -> Samples:
 def outlines(
     geometries: NDArray[np.object_],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """All rings, exterior and interior: vertices (V, 2), where each ring begins (R + 1,), and which rings are whose
-    (n + 1,). Parts that are not polygons have none."""
+    """All rings, exterior and interior: vertices (V, 2), offsets where each ring begins (R + 1,), and offsets where the
+    rings of each feature begin (n + 1,). Parts that are not polygons have none."""
     parts, owners = shapely.get_parts(geometries, return_index=True)
     if (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
         return outlines(_flat(geometries))
@@ -48,14 +48,14 @@ def outlines(
 
 
 def _starts(owners: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """From an ascending owner per element to where the elements of each owner begin, (count + 1,)."""
+    """Offsets (count + 1,) where the elements of each owner begin, from an ascending owner per element."""
     starts = np.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(owners, minlength=count), out=starts[1:])
     return starts
 
 
 def _flat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Collections inside collections dissolved one level; each row stays one geometry."""
+    """Nested collections flattened by one level; each row stays one geometry."""
     flat = geometries.copy()
     for row in np.flatnonzero(shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION):
         flat[row] = shapely.GeometryCollection(list(shapely.get_parts(shapely.get_parts([geometries[row]]))))

@@ -1,4 +1,4 @@
-"""Rasterize: the compiled part of the polygon rule, by scan lines; rings in, samples out."""
+"""Rasterize: the compiled part of the polygon rule: rings → samples, by scan lines."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from numba import njit
 from numpy.typing import NDArray
 
 SUB_COLUMNS = 256
-"""Crossings are rounded to this fraction of a sample (sentinelhub.md 4.2, step 3)."""
+"""Sub-samples per sample along x; crossings are rounded to them (sentinelhub.md 4.2, step 3)."""
 SUB_ROWS = 8
 """Scan lines per row of samples (sentinelhub.md 4.2, step 2)."""
 MINIMUM = 7
-"""Of the 2048 sub-samples, how many make a sample inside (sentinelhub.md 4.2, step 4)."""
+"""How many of the 2048 sub-samples must be inside for the sample to be inside (sentinelhub.md 4.2, step 4)."""
 WIDEST = (2**31 - 1) // SUB_COLUMNS
-"""Samples per row, at most: crossings are int32."""
+"""Maximum number of samples per row: crossings are int32."""
 
 ROOM = 1 << 25
-"""Samples to make room for at first; beyond it, buffers grow."""
+"""Initial capacity of the output buffers, in samples; they grow beyond it."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _order(crossings: NDArray[np.int32], begin: int, end: int) -> None:
-    """Sort the crossings of one scan line; there are two as a rule."""
+    """Sort the crossings of one scan line; usually there are two."""
     if end - begin > 48:
         crossings[begin:end].sort()
         return
@@ -36,8 +36,8 @@ def _order(crossings: NDArray[np.int32], begin: int, end: int) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _lines_of(upper: float, lower: float, lines: int) -> tuple[int, int]:
-    """Scan lines of the grid between two heights, half-open; none where one of them is NaN. What is marked and what
-    is crossed must be the same, so both ask here."""
+    """Half-open range of the scan lines between two heights; empty if one of them is NaN. `_mark_lines` and `_cross`
+    must agree, so both use this."""
     first, last = np.ceil(upper - 0.5), np.ceil(lower - 0.5)
     if first < lines and last > 0.0:
         return int(max(first, 0.0)), int(min(last, float(lines)))
@@ -78,7 +78,7 @@ def _cross(
     lines: int,
     limit: float,
 ) -> None:
-    """Fill `crossings`; afterwards those of line k lie at `starts[k]:starts[k + 1]`."""
+    """Fill `crossings`; afterwards the crossings of line k lie at `starts[k]:starts[k + 1]`."""
     for ring in range(len(rings) - 1):
         for i in range(rings[ring], rings[ring + 1] - 1):
             xa, ya = vertices[i, 0], vertices[i, 1]
@@ -135,7 +135,7 @@ def _emit(
     total: int,
 ) -> int:
     """Write the samples of one row that are inside, and clear `steps`; returns the new total. Every span ends at
-    `width` at the latest, so that the count is 0 there and no column beyond the grid comes out."""
+    `width` or before, so that the count is 0 there and no column beyond the grid is written."""
     count = np.int32(0)
     for column in range(low, high):
         count += steps[column]
@@ -149,7 +149,7 @@ def _emit(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _double(old: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
-    """A copy with room for at least `wanted`, twice as long."""
+    """A copy of twice the size, or of at least `wanted`."""
     new = np.empty(max(2 * len(old), wanted), np.int32)
     new[: len(old)] = old
     return new

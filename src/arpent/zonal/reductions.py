@@ -1,4 +1,4 @@
-"""Reductions over slices of one flat array: counts, sums, extremes and ranks, one compiled call for all."""
+"""Reductions over segments of one flat array: counts, sums, extremes and ranks, one compiled call for all."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 SMALL = 24
-"""Slices up to this length are sorted by insertion."""
+"""Segments up to this length are sorted by insertion."""
 DEPTH = 64
-"""Slices waiting in `_select`, at most; beyond it a slice is sorted whole."""
+"""Maximum number of waiting slices in `_select`; beyond it a slice is sorted completely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """The valid samples of each feature, converted; and one value that stands for all of those outside its polygon."""
+    """The valid samples of each of n features, converted, and one value that stands for all samples outside its
+    polygon."""
 
     samples: NDArray[np.float32]
     """(N,): those of feature k are `[offsets[k]:offsets[k] + counts[k]]`, in any order."""
@@ -25,9 +26,9 @@ class Segments:
     counts: NDArray[np.int64]
     """(n,): valid samples inside the polygon."""
     weights: NDArray[np.int64]
-    """(n,): valid samples outside it; 0 as a rule."""
+    """(n,): number of valid samples outside the polygon; usually 0."""
     extra: NDArray[np.float64]
-    """(n,): the value of each of those."""
+    """(n,): value of the samples outside the polygon."""
 
 
 # The kernels below trust the segments: `compact` made counts that fit their slices.
@@ -35,7 +36,8 @@ class Segments:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
 def _extremes(samples: NDArray[np.float32], begin: int, end: int) -> tuple[np.float32, np.float32]:
-    """Smallest and largest. The flags only let the compiler reorder comparisons; there is no NaN or -0.0 in here."""
+    """Smallest and largest sample. The flags only let the compiler reorder comparisons; there is no NaN or -0.0
+    here."""
     low = high = samples[begin]
     for i in range(begin, end):
         x = samples[i]
@@ -96,7 +98,7 @@ def _sum(samples: NDArray[np.float32], begin: int, end: int) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _deviations(samples: NDArray[np.float32], begin: int, end: int, mean: float) -> tuple[float, float]:
-    """Sum of squared deviations, and the sum of deviations: what rounding of the mean left over."""
+    """Sum of squared deviations, and sum of deviations, which corrects for the rounding of the mean."""
     a = b = p = q = 0.0
     whole = begin + ((end - begin) & ~1)
     for i in range(begin, whole, 2):
@@ -131,7 +133,7 @@ def _middle(a: float, b: float, c: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
-    """Median of three, of nine where it pays."""
+    """Median of three samples; of nine for long slices."""
     n = end - begin
     mid = begin + n // 2
     if n < 128:
@@ -146,8 +148,8 @@ def _pivot(samples: NDArray[np.float32], begin: int, end: int) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> tuple[int, int]:
-    """Put what is below the pivot first; returns where the others begin, without branches. If that took little away,
-    the pivot's equals are set aside too, and the second number says where they end."""
+    """Move samples below the pivot to the front; returns the position where the others begin. If few were below,
+    samples equal to the pivot are set aside too, and the second number says where they end. Without branches."""
     cut = np.uint64(begin)
     for i in range(np.uint64(begin), np.uint64(end)):
         x = samples[i]
@@ -169,8 +171,9 @@ def _split(samples: NDArray[np.float32], begin: int, end: int, pivot: float) -> 
 def _select(
     samples: NDArray[np.float32], begin: int, end: int, wanted: NDArray[np.int64], todo: NDArray[np.int64]
 ) -> None:
-    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds what a sort would put
-    there: quickselect for many ranks, with equals set aside. `todo` (DEPTH, 4) is scratch."""
+    """Reorder `samples[begin:end]` until each position in `wanted` (ascending, absolute) holds what a sort would
+    put there: quickselect for many ranks, with samples equal to the pivot set aside. `todo` (DEPTH, 4) is scratch
+    memory."""
     todo[0, 0], todo[0, 1], todo[0, 2], todo[0, 3] = begin, end, 0, len(wanted)
     depth = 1
     budget = 64 * (end - begin)
@@ -209,9 +212,11 @@ def pick(
     ranks: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> None:
-    """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where
-    a segment is empty. Segments and weights as in `moments`; reorders each segment's samples. A rank is below
-    `counts + weights`, so without the weight it lies in the slice."""
+    """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where a
+    segment is empty.
+
+    Segments and weights as in `moments`. Reorders each segment's samples. Ranks are below `counts + weights`.
+    """
     todo = np.empty((DEPTH, 4), np.int64)
     wanted = np.empty(ranks.shape[1], np.int64)
     for k in range(len(counts)):
@@ -246,10 +251,10 @@ def pick(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSample:
-    """One answer per feature: the script sees the same there everywhere, bands 0 and dataMask 0
-    (sentinelhub.md 3.3, 5.2)."""
+    """What the script returns for samples outside each polygon. There it sees bands 0 and dataMask 0 everywhere, so one
+    answer per feature is enough (sentinelhub.md 3.3, 5.2)."""
 
     value: NDArray[np.float64]
-    """(n,): raw script output of the band."""
+    """(n,): what the script returned for the band, not converted."""
     valid: NDArray[np.bool_]
-    """(n,): the script's mask there; False unless it ignores the input's dataMask."""
+    """(n,): the script's mask for these samples; True only if the script ignores the input's dataMask."""

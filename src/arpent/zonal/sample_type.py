@@ -1,4 +1,5 @@
-"""Sample type: what a script's number becomes in an output's sample type before statistics (sentinelhub.md 5.1)."""
+"""Sample type: how numbers of a script are converted to an output's sample type before statistics
+(sentinelhub.md 5.1)."""
 
 from __future__ import annotations
 
@@ -16,19 +17,19 @@ LIMITS = {
     SampleType.INT16: (-32768.0, 32767.0),
     SampleType.UINT16: (0.0, 65535.0),
 }
-"""Smallest and largest value of the integer types; the others are float32. AUTO too: its stretch from 0..1 to 0..255
-belongs to the pictures of the process API, and the real service treats AUTO statistics as float
-(sentinelhub.md 2.4, 5.1)."""
+"""Smallest and largest value of the integer types; the others are float32. AUTO is too: its stretch from 0..1 to 0..255
+belongs to the images of the Process API, and the real service treats AUTO statistics as float (sentinelhub.md 2.4,
+5.1)."""
 
 
 def type_limits(sample_type: SampleType) -> tuple[float, float, bool]:
-    """Lower limit, upper limit, and whether the type is an integer one."""
+    """Lower limit, upper limit, and whether the type is an integer type."""
     low, high = LIMITS.get(sample_type, (-math.inf, math.inf))
     return low, high, sample_type in LIMITS
 
 
 def converted(values: NDArray[np.float64], sample_type: SampleType) -> NDArray[np.float64]:
-    """(N,): each number as the statistics take it, widened to double; NaN: it is no data."""
+    """(N,): each number as the statistics use it, as double; NaN means no data."""
     out, counts = np.empty(len(values), np.float32), np.empty(len(values), np.int64)
     compact(values, np.ones(len(values), np.uint8), np.arange(len(values) + 1), type_limits(sample_type), out, counts)
     return np.where(counts > 0, out.astype(np.float64), math.nan)
@@ -44,11 +45,11 @@ def compact(
     counts: NDArray[np.int64],
 ) -> None:
     """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
-    says how many. The front never overtakes the sample at hand, so `cursor` needs no check.
+    receives how many there are. The front never overtakes the sample being read, so `cursor` needs no check.
 
-    Integer types round half up (`floor(x + 0.5)`) and clamp; float types go to float32, where infinity is a value.
-    NaN is no data for both (sentinelhub.md 3.3). Every type fits float32. A negative zero becomes 0.0, so that a
-    minimum does not depend on the order of equal samples.
+    Integer types round half up (`floor(x + 0.5)`) and clamp; float types become float32, where infinity is a value. NaN
+    is no data for both (sentinelhub.md 3.3). Every type fits float32. A negative zero becomes 0.0, so that a minimum
+    does not depend on the order of equal samples.
     """
     low, high, integer = target
     for k in range(len(offsets) - 1):

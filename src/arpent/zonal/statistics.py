@@ -1,4 +1,4 @@
-"""Statistics: one band of one output, all features of a partition at once."""
+"""Statistics: one band of one output, for all features of a partition at once."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def summarise(
     sample_type: SampleType,
     outside: OutsideSample | None = None,
 ) -> BandStatistics:
-    """Everything that one band reports (sentinelhub.md 3.3).
+    """The statistics of one band for n features (sentinelhub.md 3.3).
 
-    `values` and `valid` (N,) are what the script returned for the samples inside each polygon, `offsets` (n + 1,) cuts
-    them by feature; `sample_count` (n,) counts all samples of each grid. The samples outside the polygon all have the
-    answer `outside` (None: masked), and count as often as there are.
+    `values` and `valid` (N,) are what the script returned for the samples inside each polygon; `offsets` (n + 1,)
+    delimits the features. `sample_count` (n,) counts all samples of each grid. All samples outside the polygon have the
+    value `outside` (None: they are masked), and each of them counts.
     """
     segments = _segments(values, valid, offsets, sample_count=sample_count, sample_type=sample_type, outside=outside)
     counts = segments.counts + segments.weights
@@ -77,12 +77,12 @@ def _segments(
 
 
 def _bytes(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask as bytes, so that the kernels are compiled for one type only."""
+    """The mask as uint8, so that kernels are compiled for one type only."""
     return mask.view(np.uint8) if mask.dtype.itemsize == 1 else (mask != 0).view(np.uint8)
 
 
 def _percentiles(segments: Segments, percentiles: tuple[float, ...]) -> NDArray[np.float64]:
-    """(n, k) in the order asked. Reorders the samples."""
+    """(n, k): percentiles in the order asked. Reorders the samples."""
     order = np.argsort(percentiles, kind="stable")
     wanted = ranks(segments.counts + segments.weights, [percentiles[i] for i in order])
     out = np.empty(wanted.shape, np.float64)
@@ -91,14 +91,14 @@ def _percentiles(segments: Segments, percentiles: tuple[float, ...]) -> NDArray[
 
 
 LARGEST = 2**62
-"""Products up to here fit int64."""
+"""Products up to this number fit int64."""
 
 
 def ranks(counts: NDArray[np.int64], percentiles: Sequence[float]) -> NDArray[np.int64]:
     """(n, k): 0-based rank `min(n - 1, floor(n * k / 100))` in segments of `counts` (n,) samples (sentinelhub.md 3.3).
 
-    k is taken as the decimal number that was written (33.3, not its nearest double), so that 99.9 of 1000 samples is
-    rank 999 and never 998.
+    k counts as the decimal number that was written (33.3, not the nearest double), so that 99.9 of 1000 samples is rank
+    999, never 998.
     """
     out = np.empty((len(counts), len(percentiles)), np.int64)
     largest = int(counts.max(initial=0))

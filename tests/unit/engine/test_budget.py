@@ -16,7 +16,7 @@ from arpent.domain.evalscript import Evalscript, Input, Mosaicking, Output, Samp
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Size
 from arpent.engine.budget import MOST_ANSWER_NUMBERS, check_grid, check_numbers, check_scenes
-from arpent.engine.geometry_checks import MOST_CROSSINGS, crossings, unusable
+from arpent.engine.geometry_checks import MOST_CROSSINGS, check_geometries, crossings
 from arpent.engine.services import Allowance
 
 DEFAULT = Allowance(samples=6_250_000, memory_mib=2048)
@@ -112,10 +112,10 @@ def test_a_comb_costs_itself_only() -> None:
         crs=CRS.from_epsg(32633), ids=np.arange(4), identifiers=(None,) * 4,
         geometries=np.array([square, comb(60_000), comb(500), None], object),
     )  # fmt: skip
-    found = unusable(features, Size(width=2500, height=2500))
+    found = check_geometries(features, Grids.over(features.bounds, Size(width=2500, height=2500)))
     assert {row: kind for row, (kind, _) in found.items()} == {1: "too-complex", 3: "empty"}
     assert f"{MOST_CROSSINGS:,}" in found[1][1]
-    assert set(unusable(features, Size(width=10, height=10))) == {3}
+    assert set(check_geometries(features, Grids.over(features.bounds, Size(width=10, height=10)))) == {3}
 
 
 def test_crossings_are_those_of_the_edges_with_the_lines() -> None:

@@ -14,7 +14,7 @@ import pytest
 from arpent import worker
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
 from arpent.domain.explanation import Explanation
-from arpent.engine.analysis.read_features import take_in
+from arpent.engine.analysis.read_features import load_features
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.process import script_of
@@ -58,7 +58,7 @@ def explain(world: Services) -> Explain:
 def reported(body: Body, world: Services) -> dict[int, Any]:
     """Every feature's file, from the pipeline with all features at once."""
     request = parse_batch(json.dumps(body))
-    features = take_in(request.features, world, Limits())  # type: ignore[arg-type]
+    features = load_features(request.features, world, Limits())  # type: ignore[arg-type]
     results = compute(request, features, script_of(request, world), world)
     return {int(one.features.ids[row]): json.loads(text) for one in results for row, text in render_results(one)}
 

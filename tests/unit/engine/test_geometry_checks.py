@@ -10,9 +10,9 @@ import shapely
 from pyproj import CRS
 
 from arpent.domain.feature import Features
-from arpent.domain.grid import Resolution
+from arpent.domain.grid import Grids, Resolution
 from arpent.domain.result import ErrorType
-from arpent.engine.geometry_checks import as_failures, unusable, usable_rows
+from arpent.engine.geometry_checks import as_failures, check_geometries, usable_rows
 
 SQUARE = shapely.box(0, 0, 100, 100)
 BOW_TIE = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
@@ -28,9 +28,13 @@ def of(*geometries: shapely.Geometry | None) -> Features:
     )
 
 
+def found_in(features: Features, sampling: Resolution) -> dict[int, tuple[str, str]]:
+    return check_geometries(features, Grids.over(features.bounds, sampling))
+
+
 def test_each_kind_has_a_reason_and_the_good_ones_stay():
     features = of(SQUARE, None, shapely.Polygon(), shapely.Point(1, 1), BOW_TIE, WIDE, shapely.MultiPolygon([SQUARE]))
-    found = unusable(features, Resolution(x=10, y=10))
+    found = found_in(features, Resolution(x=10, y=10))
     assert {row: kind for row, (kind, _) in found.items()} == {
         1: "empty",
         2: "empty",
@@ -44,24 +48,24 @@ def test_each_kind_has_a_reason_and_the_good_ones_stay():
 
 
 def test_a_failure_is_the_callers_to_mend():
-    failure = as_failures(unusable(of(None), Resolution(x=10, y=10)))[0]
+    failure = as_failures(found_in(of(None), Resolution(x=10, y=10)))[0]
     assert failure.type is ErrorType.BAD_REQUEST
     assert "empty" in failure.message
 
 
 def test_the_largest_grid_is_allowed():
-    assert unusable(of(shapely.box(0, 0, 25_000, 10)), Resolution(x=10, y=10)) == {}
+    assert found_in(of(shapely.box(0, 0, 25_000, 10)), Resolution(x=10, y=10)) == {}
 
 
 @pytest.mark.parametrize("side", [1e30, 1e300, 1.7e308])
 def test_a_grid_beyond_counting_is_too_large(side: float):
-    found = unusable(of(SQUARE, shapely.box(-side, -side, side, side)), Resolution(x=1e-3, y=1e-3))
+    found = found_in(of(SQUARE, shapely.box(-side, -side, side, side)), Resolution(x=1e-3, y=1e-3))
     assert found[1][0] == "too-large"
 
 
 def test_what_cannot_be_read_says_why():
     features = replace(of(SQUARE, None, None), flaws={1: "The geometry is a TIN."})
-    found = unusable(features, Resolution(x=10, y=10))
+    found = found_in(features, Resolution(x=10, y=10))
     assert found[1] == ("unreadable", "The geometry is a TIN.")
     assert found[2][0] == "empty"
     assert as_failures(found)[1].kind == "unreadable"
@@ -70,12 +74,12 @@ def test_what_cannot_be_read_says_why():
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
 def test_coordinates_that_are_no_numbers(odd: float):
     shape = shapely.set_coordinates(shapely.box(0, 0, 1, 1), [(0, 0), (100, 0), (odd, 100), (0, 100), (0, 0)])
-    found = unusable(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
+    found = found_in(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
     assert {row: kind for row, (kind, _) in found.items()} == {1: "no-position"}
 
 
 @pytest.mark.parametrize("big", [1e17, -1e17, 1e300, -1e300, 1.7e308])
 def test_coordinates_beyond_all_measure(big: float):
     shape = shapely.box(min(0.0, big), 0, max(0.0, big), 10)
-    found = unusable(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
+    found = found_in(of(SQUARE, shape, SQUARE), Resolution(x=10, y=10))
     assert {row: kind for row, (kind, _) in found.items()} == {1: "too-large"}

@@ -17,7 +17,7 @@ from pyproj import CRS
 from arpent import worker
 from arpent.domain.errors import CatalogUnavailable, EnvironmentFault, StorageDenied, StorageUnavailable
 from arpent.domain.feature import Features
-from arpent.domain.grid import Resolution
+from arpent.domain.grid import Grids, Resolution
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
@@ -145,8 +145,8 @@ def test_the_analysis_finds_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyError("hunter2")
         return dict.fromkeys(np.flatnonzero(some.ids % 2), ("odd", "n"))
 
-    monkeypatch.setattr(analyse, "unusable", broken)
-    found = analyse._unusable(features, Resolution(x=10, y=10))
+    monkeypatch.setattr(analyse, "check_geometries", broken)
+    found = analyse._geometry_faults(features, Grids.over(features.bounds, Resolution(x=10, y=10)))
     assert {int(features.ids[row]) for row, (kind, _) in found.items() if kind == "failed"} == {VICTIM}
     others = {int(features.ids[row]) for row, (kind, _) in found.items() if kind == "odd"}
     assert others == {each for each in features.ids.tolist() if each % 2 and each != VICTIM}
@@ -160,10 +160,10 @@ def test_in_one_interval_it_fails_in_that_only(
     days = [entry["interval"]["from"] for entry in json.loads(whole[VICTIM])["response"]["data"]]
     sound = interval.evaluate
 
-    def broken(computation: Any, slot: Any, acquisitions: Any) -> Any:
-        if VICTIM in computation.geometry.features.ids and f"{slot.start:%Y-%m-%d}" == days[1][:10]:
+    def broken(computation: Any, acquired: Any) -> Any:
+        if VICTIM in computation.geometry.features.ids and f"{acquired.interval.start:%Y-%m-%d}" == days[1][:10]:
             raise error
-        yield from sound(computation, slot, acquisitions)
+        yield from sound(computation, acquired)
 
     monkeypatch.setattr(interval, "evaluate", broken)
     found, outcome = run(services, script)

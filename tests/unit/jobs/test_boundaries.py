@@ -22,14 +22,14 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job, Progress, Status
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.background_thread import BackgroundCall
+from arpent.jobs.in_flight import BackgroundCall
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions
 from tests.support.databases import KINDS, database
-from tests.support.jobs import Clock, all_done, cut, make_job
+from tests.support.jobs import Clock, all_done, cut, make_job, make_request
 
 POLICY = Policy(retry_seconds=0.0, attempts=3)
 ENDS = (Status.DONE, Status.FAILED)
@@ -77,7 +77,9 @@ class Site:
 
     def run(self, turns: int = 60) -> None:
         """Some turns of a fresh runner: it must not need more, and none may raise."""
-        functions = WorkFunctions(analyse=self.analyse, process=self.process, give_up=self.give_up)
+        functions = WorkFunctions(
+            analyse=self.analyse, process=self.process, parse=lambda _: make_request(), give_up=self.give_up
+        )
         runner = Runner(self.jobs, self.work, InlineExecutor(), functions, POLICY, now=self.clock, pause=0.0)
         for _ in range(turns):
             if not runner.turn():

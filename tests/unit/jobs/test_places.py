@@ -46,7 +46,7 @@ def places(analyses: Collection[str], partitions: Collection[str]) -> tuple[list
     """Whose analyses and partitions are under way in the end."""
     work: Any = Work(analyses, partitions)
     executor: Any = SimpleNamespace(slots=SLOTS)
-    runner = Runner(None, work, executor, SimpleNamespace(), Policy(), now=Clock())  # type: ignore[arg-type]
+    runner = Runner(None, work, executor, SimpleNamespace(parse=None), Policy(), now=Clock())  # type: ignore[arg-type]
     while (lease := runner._claim()) is not None:
         runner._in_flight.append(SimpleNamespace(lease=lease))  # type: ignore[arg-type]
         assert len(runner._in_flight) < 20

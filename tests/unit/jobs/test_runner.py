@@ -31,11 +31,12 @@ from arpent.domain.errors import (
 from arpent.domain.job import Job, Progress, Status, StopReason
 from arpent.domain.partition import Analysis, Outcome, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
+from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance, completion
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
-from tests.support.jobs import Clock, all_done, cut, failure, make_job
+from tests.support.jobs import Clock, all_done, cut, failure, make_job, make_request
 from tests.support.stores import in_memory
 
 POLICY = Policy(retry_seconds=0.0, attempts=3)
@@ -57,7 +58,8 @@ class Engineer:
     give_up_faults: list[Exception] = field(default_factory=list)
     analysis_faults: list[Exception] = field(default_factory=list)
     processed: list[tuple[int, ...]] = field(default_factory=list)
-    bodies: set[tuple[str, str]] = field(default_factory=set)
+    parsed: list[str] = field(default_factory=list)
+    requests: set[tuple[str, object]] = field(default_factory=set)
     given_up: list[str] = field(default_factory=list)
     retried: list[str] = field(default_factory=list)
     analysed: list[str] = field(default_factory=list)
@@ -82,7 +84,7 @@ class Engineer:
             self.deaths += 1
             raise self.death
         self.processed.append(tuple(of(lease).features.ids.tolist()))
-        self.bodies.add((lease.owner, lease.body))
+        self.requests.add((lease.owner, None if lease.request is None else lease.request.script))
         return replace(all_done(lease), processing_units=1.0)
 
     def give_up(self, lease: Lease, error: Exception) -> Outcome:
@@ -92,11 +94,16 @@ class Engineer:
         ids = of(lease).features.ids.tolist()
         return Outcome(done=0, failed=len(ids), findings=tuple(failure(each) for each in ids))
 
+    def parse(self, job: Job) -> Request:
+        self.parsed.append(job.id)
+        return make_request(job.body)
+
     def duties(self) -> WorkFunctions:
         return WorkFunctions(
             analyse=self.analyse,
             analysed=lambda lease, seconds: self.analysed.append(lease.job_id if seconds > 0 else "in no time"),
             process=self.process,
+            parse=self.parse,
             give_up=self.give_up,
             retried=lambda lease, error: self.retried.append(str(error)),
         )
@@ -158,7 +165,8 @@ def test_a_job_runs_to_its_end(site: Site) -> None:
     assert site.job.estimate == {"features": 6.0}
     assert site.job.hints == ("look",)
     assert sorted(engineer.processed) == [(1, 2), (3, 4), (5, 6)]
-    assert engineer.bodies == {("anna", '{"a": 1}')}
+    assert engineer.requests == {("anna", '{"a": 1}')}
+    assert engineer.parsed == [site.job_id]
     assert engineer.analysed == [site.job_id]
 
 

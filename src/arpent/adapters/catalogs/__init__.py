@@ -1,1 +1,1 @@
-"""Catalog over STAC: an API, a folder or a file of items. Start at `open_catalog` in `routing`."""
+"""Catalogs: the Catalog port over a STAC API, a folder or a file of items. Start at `open_catalog` in `routing`."""

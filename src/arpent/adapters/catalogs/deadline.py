@@ -1,7 +1,7 @@
-"""Deadline: requests over HTTP that end, whatever the other side does: it may trickle, stall, or send without end.
+"""Deadline: HTTP requests that end in time whatever the server does: it may trickle, stall, or send without end.
 
-Timeouts of the usual clients are for each read: one byte every few seconds keeps them waiting for ever. Here a timer
-shuts the connection down under the reading thread.
+Timeouts of the usual clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here a
+timer shuts the connection down while the thread reads from it.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from arpent.network.connections import check_target, connected, guard_session
 from arpent.network.policy import EgressPolicy
 
 RESOLVE_SECONDS = 5.0
-"""Longest that a name may take to resolve."""
+"""Time limit for resolving a host name."""
 MOST_ANSWER_BYTES = 256 << 20
-"""Of one answer, unpacked."""
+"""Maximum size of one answer, unpacked."""
 LONGEST_RETRY_AFTER = 20.0
-"""Longest pause that a server can ask for."""
+"""Longest pause that a server can ask for, in seconds."""
 _CHUNK = 1 << 16
 _HERE = local()
 
 
 class Deadline:
-    """The end of what one thread asks for; see `within`."""
+    """The time limit of one thread's requests; see `within`."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
@@ -48,14 +48,14 @@ class Deadline:
         return time.monotonic() >= self.end
 
     def watch(self, connection: socket.socket) -> None:
-        """To be shut down at the end."""
+        """Shut this connection down when the time is over."""
         with self._lock:
             self._connections.append(connection)
         if self.passed:
             self._shut_down()
 
     def close(self) -> None:
-        """It was in time."""
+        """Cancel the timer: the requests ended in time."""
         self._timer.cancel()
 
     def _shut_down(self) -> None:
@@ -67,7 +67,7 @@ class Deadline:
 
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
-    """Whatever this thread asks for inside, through a session of `session`, ends within so many seconds."""
+    """Requests that this thread makes inside the `with` block, through a session of `session`, end within `seconds`."""
     deadline = _HERE.deadline = Deadline(seconds)
     try:
         yield deadline
@@ -77,8 +77,8 @@ def within(seconds: float) -> Iterator[Deadline]:
 
 
 def session(retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None) -> requests.Session:
-    """`timeout`: seconds to connect, and between two bytes; `policy`: where it may go, redirects included, None:
-    anywhere."""
+    """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
+    requests and redirects may go; None: anywhere."""
     made = requests.Session()
     if policy is not None:
         guard_session(made)
@@ -89,7 +89,7 @@ def session(retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | N
 
 
 class PatientRetry(Retry):
-    """Gives up at the deadline, and at once where a name does not resolve; sleeps no longer than it may."""
+    """Retries that stop at the deadline, and at once if a name does not resolve; pauses are bounded."""
 
     def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[no-untyped-def]
         deadline = _current()
@@ -122,7 +122,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
     def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As the base does it, but the whole answer is read here, up to MOST_ANSWER_BYTES."""
+        """As in the base class, but the whole answer is read here, up to MOST_ANSWER_BYTES."""
         if self._policy is not None:
             check_target(str(request.url), self._policy)
         answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
@@ -139,7 +139,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Watched:
-    """A connection that the thread's deadline can shut down, from the first byte of its handshake on."""
+    """A connection that the thread's deadline can shut down, from the start of its handshake."""
 
     _twin: socket.socket | None = None
 
@@ -172,7 +172,8 @@ class _Watched:
 
 
 def _watch_pools(manager: PoolManager, policy: EgressPolicy | None) -> None:
-    """With a policy, a connection goes to an address that it was asked about."""
+    """Make the pools use watched connections. With a policy, each connects only to an address that the policy
+    allows."""
 
     class Guarded(_Watched):
         def _open(self) -> socket.socket:
@@ -194,7 +195,7 @@ def _watch_pools(manager: PoolManager, policy: EgressPolicy | None) -> None:
 
 
 def _resolve(connection: Any) -> None:
-    """A resolver can wait for minutes, and nobody can end it: wait for it in a thread. Raises NameResolutionError."""
+    """Resolve the host name in a thread, because a resolver can block for minutes. Raises NameResolutionError."""
     host, port = connection._dns_host, connection.port
     failure: list[socket.gaierror] = []
 

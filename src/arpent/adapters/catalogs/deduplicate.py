@@ -1,4 +1,4 @@
-"""One acquisition once: reprocessings of the same tile and datatake give way to the newest."""
+"""Deduplicate: of several processings of the same tile and datatake, keep the newest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import shapely
 from arpent.domain.imagery.item import Item
 
 COVERED = 0.9
-"""A newer processing replaces an older one if it covers this share of its footprint; else the two are different
-parts of the tile, received by different stations."""
+"""A newer processing replaces an older one if it covers this share of its footprint. Otherwise they are different parts
+of the tile, received by different stations."""
 _DATATAKES = ("s2:datatake_id", "eopf:datatake_id")
 _TILES = ("grid:code", "s2:mgrs_tile")
 _BASELINES = ("s2:processing_baseline", "processing:version")
@@ -28,8 +28,8 @@ def newest(items: Iterable[Item]) -> tuple[Item, ...]:
 
 
 def _acquisition(item: Item) -> tuple[str, ...]:
-    """What two processings share: platform, datatake, tile; exact times differ by seconds between processings.
-    Without a datatake the sensing time stands in, without a tile an item is its own acquisition."""
+    """What two processings share: platform, datatake, tile; exact times differ by seconds between processings. Without
+    a datatake the sensing time is used; without a tile an item is its own acquisition."""
     tile = _text(item, _TILES).removeprefix("MGRS-")
     if not tile:
         return (item.id,)
@@ -39,7 +39,7 @@ def _acquisition(item: Item) -> tuple[str, ...]:
 
 
 def _uncovered(group: list[Item]) -> list[Item]:
-    """Newest first; an older one stays only for ground that the newer ones do not cover."""
+    """The items to keep, newest first; an older one is kept only if it covers ground that the newer ones do not."""
     if len(group) == 1:
         return group
     kept: list[Item] = []
@@ -52,7 +52,7 @@ def _uncovered(group: list[Item]) -> list[Item]:
 
 
 def _age(item: Item) -> tuple[str, str, float, str, str]:
-    """Later sorts higher: baseline, generation, sequence, ingestion, id. ISO text sorts as time."""
+    """Sort key, newest last: baseline, generation, sequence, ingestion, id. ISO text sorts by time."""
     sequence = item.properties.get("s2:sequence")
     number = float(sequence) if isinstance(sequence, str | int | float) and str(sequence).isdigit() else 0.0
     created = item.created.isoformat() if item.created else ""

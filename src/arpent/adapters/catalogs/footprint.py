@@ -1,5 +1,5 @@
-"""Footprints: the GeoJSON of a STAC item → its ground; where that can be read in two ways, its projection decides, or
-else the image itself."""
+"""Footprint: the GeoJSON of a STAC item → the area it covers. If the GeoJSON can be read in two ways, the item's
+projection decides, or else the image itself."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from arpent.raster.footprints.antimeridian import canonical, image_outline, is_d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """The ground of an item, in EPSG:4326."""
+    """The area of an item in EPSG:4326."""
 
     ground: shapely.Geometry
-    """All that may be meant."""
+    """The whole area that may be meant."""
     likely: shapely.Geometry | None = None
-    """The shorter way round the globe, if the footprint may be meant either way; None: there is one way only."""
+    """The smaller of two readings, if the footprint may go either way round the globe; None: there is one reading
+    only."""
 
 
 def footprint_of(document: Document) -> Footprint:
-    """Longitudes beyond 180 come back in, and parts are cut there. Raises ShapelyError for what is no geometry."""
+    """The footprint of a STAC item (JSON). Longitudes beyond 180 are brought back, and polygons divided there. Raises
+    ShapelyError for an invalid geometry."""
     told = shapely.from_geojson(orjson.dumps(document.get("geometry")))
     if not is_doubtful(told):
         return Footprint(ground=canonical(told))
@@ -40,7 +42,7 @@ def footprint_of(document: Document) -> Footprint:
 
 
 def _outlines(document: Document) -> Iterator[shapely.Geometry | None]:
-    """Of the item's grid, or of the grid of each of its assets."""
+    """Outlines of the item's grid, or of the grid of each of its assets."""
     own = properties(document)
     assets = document.get("assets")
     each = [asset for asset in assets.values() if isinstance(asset, Mapping)] if isinstance(assets, Mapping) else []

@@ -1,4 +1,4 @@
-"""The baseline offset: what to add to an asset's digital numbers so that DN = 10000 * reflectance
+"""Harmonization: the baseline offset to add to an asset's digital numbers so that DN = 10000 * reflectance
 (sentinelhub.md 6)."""
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from arpent.domain.imagery.collection import Collection
 
 Document = Mapping[str, object]
-"""JSON of a STAC item, or a part of it."""
+"""JSON of a STAC item, or of a part of it."""
 
 
 def offset(collection: Collection, item: Document, asset: Document) -> float:
-    """The first of the collection's rules that has an answer decides; none has: 0. For harmonized bands only."""
+    """The offset by the first of the collection's rules that has an answer; 0 if none has. For harmonized bands
+    only."""
     rule = collection.harmonize
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
@@ -24,13 +25,13 @@ def offset(collection: Collection, item: Document, asset: Document) -> float:
 
 
 def properties(item: Document) -> Document:
-    """`properties` of an item; empty if it has none."""
+    """The item's `properties`; empty if it has none."""
     found = item.get("properties")
     return found if isinstance(found, Mapping) else {}
 
 
 def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
-    """Processing baseline, `05.09` as (5, 9); None if the item does not say."""
+    """The processing baseline, `05.09` as (5, 9); None if the item does not say."""
     names = rule.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
         text = properties(item).get(str(name))
@@ -44,7 +45,7 @@ def _by_flag(rule: Document, item: Document, _: Document) -> float | None:
 
 
 def _by_raster_offset(_: Document, __: Document, asset: Document) -> float | None:
-    """The asset's own scale and offset, turned into digital numbers: -0.1 at 0.0001 is -1000."""
+    """The asset's own scale and offset, as digital numbers: -0.1 at 0.0001 is -1000."""
     bands = asset.get("raster:bands")
     first = bands[0] if isinstance(bands, Sequence) and bands and isinstance(bands[0], Mapping) else {}
     scale, shift = first.get("scale", asset.get("raster:scale")), first.get("offset", asset.get("raster:offset"))

@@ -1,4 +1,4 @@
-"""JSON of a STAC item → Item, by what the collection says of bands, assets and names."""
+"""Item: JSON of a STAC item → Item, with bands, assets and property names as the collection defines them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from arpent.domain.imagery.item import Asset, Item
 log = logging.getLogger(__name__)
 
 MOST_TOLD = 10_000
-"""Items that the log names: a catalogue is asked again and again, and says the same."""
+"""Maximum number of items to name in the log: a catalogue is searched again and again, with the same answers."""
 _told: set[str] = set()
 
 
 def read_items(
     documents: Iterable[tuple[Document, str]], collection: Collection, *, folder: bool = False
 ) -> Iterator[Item]:
-    """The items of the collection among these (document, source); one that is not what STAC says it must be costs
-    itself only: it is left out, and named in the log. `folder`: as in `belongs`."""
+    """The collection's items among these (document, source). An item that breaks the STAC specification is left out and
+    named in the log. `folder`: as in `belongs`."""
     for document, source in documents:
         try:
             with panics_as_errors():
@@ -49,9 +49,9 @@ def read_items(
 
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
-    """Whether the item is one of the collection's. In a folder its constellation counts as well as its `collection`,
-    for folders often carry a collection id of their own; then the item itself must say its level (see `level`). Either
-    way it must have an asset of some band. Raises CatalogUnavailable if it does not say."""
+    """Whether the item belongs to the collection. It must have an asset of some band. In a folder its constellation
+    counts as well as its `collection`, because folders often have collection ids of their own; then the item must also
+    name its level (see `level`). Raises CatalogUnavailable if the item does not say."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
     related = folder and _agrees(collection, "constellations", own.get("constellation"), absent=False)
@@ -73,7 +73,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
 
 def read_item(document: Document, collection: Collection, source: str) -> Item:
     """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
-    and field, if it is not what STAC says it must be."""
+    and field, if it breaks the STAC specification."""
     own = cleaned(dict(properties(document)))
     name = clean(str(document.get("id")))
     cloud_cover = own.get(collection.cloud_cover) if collection.cloud_cover else None
@@ -100,9 +100,12 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
 
 
 def absolute(href: str, source: str) -> str:
-    """An asset's href as an absolute path or URL. A relative one is a part of a URL, so that `%20` is a space where it
-    leads to a file; unless there is a file with just that name. A file that an API's item names is one of the API's
-    machine: it gets a host, so that it is not taken for one of this machine."""
+    """An asset's href as an absolute path or URL.
+
+    A relative href is part of a URL, so that `%20` means a space if it leads to a file, unless a file of that very name
+    exists. A file named by an API's item is on the API's machine: it gets a host, so that it is not taken for a local
+    file.
+    """
     if urlsplit(href).scheme == "file":
         path = urlsplit(href).path
         return f"file://api.invalid{path}" if "://" in source else unquote(path)
@@ -129,7 +132,7 @@ def _assets(document: Document, collection: Collection, source: str) -> dict[str
 
 
 def _asset(document: Document, band: Band) -> Document | None:
-    """The band's asset by its key: `eo:bands` names differ between catalogues for the same key."""
+    """The band's asset, found by its key: `eo:bands` names differ between catalogues for the same key."""
     assets = document.get("assets")
     if not isinstance(assets, dict):
         return None
@@ -139,13 +142,14 @@ def _asset(document: Document, band: Band) -> Document | None:
 
 
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
-    """Whether a property is one of the words of a rule; `absent` if there is no rule or the item does not say."""
+    """Whether a property has one of the values of a rule; `absent` if there is no rule or the item has no such
+    property."""
     wanted = words(collection, rule)
     return plain_word(value) in wanted if wanted and isinstance(value, str) else absent
 
 
 def _time(own: Document) -> tuple[datetime, datetime | None]:
-    """Sensing time; without one, the first and last instant of the range that stands in its place."""
+    """Sensing time; without one, the start and end of the time range."""
     if own.get("datetime"):
         return _instant(own["datetime"]), None
     first = _instant(own.get("start_datetime"))
@@ -156,7 +160,7 @@ def _time(own: Document) -> tuple[datetime, datetime | None]:
 
 
 def _created(text: object) -> datetime | None:
-    """It only decides between equal items: one that cannot be read is as good as none."""
+    """Ingestion time; None if it is missing or invalid, since it only decides between otherwise equal items."""
     try:
         return _instant(text) if text else None
     except (ValueError, OverflowError):
@@ -164,7 +168,7 @@ def _created(text: object) -> datetime | None:
 
 
 def _percentage(value: object) -> float | None:
-    """None for what is no number of percents."""
+    """The number, or None if it is not a percentage."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
     return float(value) if known else None  # type: ignore[arg-type]
 

@@ -1,4 +1,5 @@
-"""JSON as STAC catalogues write it: with a byte order mark, in UTF-16, with Python's NaN, with half a character."""
+"""Lenient JSON: as STAC catalogues write it: with a byte order mark, in UTF-16, with Python's NaN, with lone
+surrogates."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import orjson
 
 
 def loads(payload: bytes | str) -> object:
-    """What the text says. NaN and infinities are no values: null. Raises ValueError if it is no JSON at all, and
+    """The value of the JSON text, with NaN and infinities as null. Raises ValueError if it is not JSON, and
     RecursionError if it is nested too deep."""
     try:
         return orjson.loads(payload)

@@ -1,5 +1,5 @@
-"""Level: whether a STAC item is of the collection's processing level, by what it says of itself: product type, level,
-id, names of assets. An item that says nothing is of no level."""
+"""Level: whether a STAC item has the collection's processing level, by its product type, level, id or names of assets.
+An item that says nothing has no level."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from arpent.domain.imagery.collection import Collection
 PRODUCT_TYPES = ("s2:product_type", "product:type")
 """Properties that name the product type."""
 LEVEL = "processing:level"
-"""Property with the level: L2A, Level-2A, L2."""
+"""Property that names the level: L2A, Level-2A, L2."""
 _TOKEN = re.compile(r"(?:^|[_.-])(?:MSI)?(L\d[A-Z]+)(?=[_.-]|$)", re.IGNORECASE)
-"""A level in an id: S2A_MSIL2A_2023…, S2B_33TWM_20230813_0_L2A, LC08_L2SP_…"""
+"""A level in an item id: S2A_MSIL2A_2023…, S2B_33TWM_20230813_0_L2A, LC08_L2SP_…"""
 
 
 def is_of_level(document: Document, collection: Collection) -> bool | None:
-    """The first of four that says something decides; None: none does. True where the collection has no rule at all."""
+    """What the first of four sources that says something decides; None if none does. True if the collection has no
+    rule."""
     if not any(collection.metadata.get(rule) for rule in ("product_types", "levels", "level_assets")):
         return True
     answers = (rule(document, collection) for rule in (_by_type, _by_property, _by_id, _by_assets))
@@ -26,12 +27,12 @@ def is_of_level(document: Document, collection: Collection) -> bool | None:
 
 
 def words(collection: Collection, rule: str) -> frozenset[str]:
-    """The words of a rule of `[match]`, plain."""
+    """The values of a rule of `[match]`, each as `plain_word`."""
     return frozenset(plain_word(word) for word in collection.metadata.get(rule, "").split(",") if word)
 
 
 def plain_word(word: str) -> str:
-    """`Sentinel 2`, `Sentinel-2` and `sentinel-2` are the same."""
+    """The word in lower case without separators: `Sentinel 2`, `Sentinel-2` and `sentinel-2` are equal."""
     return word.strip().lower().replace(" ", "-").replace("_", "-")
 
 
@@ -42,7 +43,7 @@ def _by_type(document: Document, collection: Collection) -> bool | None:
 
 
 def _by_property(document: Document, collection: Collection) -> bool | None:
-    """`L2` says only that it is not L1C."""
+    """Whether the level property matches; `L2` only excludes L1C."""
     text, wanted = properties(document).get(LEVEL), words(collection, "levels")
     if not isinstance(text, str) or not wanted:
         return None
@@ -59,7 +60,7 @@ def _by_id(document: Document, collection: Collection) -> bool | None:
 
 
 def _by_assets(document: Document, collection: Collection) -> bool | None:
-    """Assets that only this level has, and those that it never has."""
+    """Whether the item has assets that only this level has (True), or that it never has (False)."""
     assets = document.get("assets")
     names = {plain_word(str(name)) for name in assets} if isinstance(assets, Mapping) else set()
     if names & words(collection, "level_assets"):

@@ -1,4 +1,4 @@
-"""Which catalogue answers for which collection, and how its address is read."""
+"""Routing: which catalogue answers for which collection, and how its address is read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ ALIASES = {"earth-search": "https://earth-search.aws.element84.com/v1"}
 def open_catalog(
     address: str | None, others: Mapping[str, str] | None = None, policy: EgressPolicy | None = None
 ) -> Catalog:
-    """The catalogue at `address` (settings `catalog`), and others for some collections (`catalogs`: id → address).
+    """The catalogue at `address` (setting `catalog`), and others for some collections (setting `catalogs`: id →
+    address).
 
     An address is an alias, an http(s) URL of a STAC API, a folder, or a file. `policy`: where links and redirects of an
-    API may lead, None: anywhere. Nothing is read yet.
+    API may lead; None: anywhere. Nothing is read yet.
     """
     return RoutedCatalog(
         default=_opened(address, policy) if address else None,
@@ -33,14 +34,14 @@ def open_catalog(
 
 
 def catalog_path(address: str) -> Path | None:
-    """The folder or file of an address; None: it is an alias or a URL."""
+    """The folder or file of an address; None if it is an alias or a URL."""
     if address in ALIASES or address.startswith(("http://", "https://")):
         return None
     return Path(address.removeprefix("file://"))
 
 
 def catalog_url(address: str) -> str:
-    """The URL of an address that is no folder."""
+    """The URL of an address that is not a folder or file."""
     return ALIASES.get(address, address)
 
 
@@ -50,7 +51,7 @@ def _opened(address: str, policy: EgressPolicy | None) -> Catalog:
 
 
 class RoutedCatalog:
-    """Asks the collection's own catalogue, or the default one."""
+    """A Catalog that searches the collection's own catalogue, or else the default one."""
 
     def __init__(self, *, default: Catalog | None, others: Mapping[str, Catalog]) -> None:
         self._default = default

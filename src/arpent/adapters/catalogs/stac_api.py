@@ -1,4 +1,4 @@
-"""Catalog over a STAC API, by pystac-client."""
+"""STAC API: the Catalog port over an API, by pystac-client."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200
-"""Items per answer."""
+"""Items per page."""
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
-"""Longest that one search may take, with all its pages, tries and pauses."""
+"""Time limit of one search with all its pages, retries and pauses."""
 MOST_ITEMS = 100_000
-"""Items of one search."""
+"""Maximum number of items of one search."""
 RETRIES = 6
-"""Tries of a request after the first, with backoff, jitter and the server's Retry-After …"""
+"""Retries of a request, with backoff, jitter and the server's Retry-After …"""
 STALLS = 2
-"""… of those after an answer that stopped coming …"""
+"""… of which this many after an answer that stalled …"""
 SEARCHES = 4
-"""… and of a search: nobody repeats a request for us whose answer broke off in the middle."""
+"""… and tries of a whole search: the client does not repeat a request whose answer broke off in the middle."""
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 
 
 class _LenientIO(StacApiIO):
-    """One odd value in an answer costs the item that has it, not the whole page."""
+    """An invalid value in an answer costs its item, not the whole page."""
 
     def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
         answer = loads(txt)
@@ -55,14 +55,14 @@ class _LenientIO(StacApiIO):
 
 
 class ApiCatalog:
-    """Item search of a STAC API. Thread-safe; picklable, a copy opens its own connection."""
+    """Item search of a STAC API. Thread-safe. Picklable: a copy opens its own connections."""
 
     def __init__(
         self, url: str, *, retries: int = RETRIES, backoff: float = 0.5, seconds: float = SECONDS,
         timeout: tuple[float, float] = TIMEOUT, policy: EgressPolicy | None = None,
     ) -> None:  # fmt: skip
-        """`seconds`: longest that a search may take; `timeout`: to connect, and between two bytes; `policy`: where its
-        links and redirects may lead, None: anywhere."""
+        """`seconds`: time limit of a search. `timeout`: seconds to connect, and between two bytes. `policy`: where
+        links and redirects may lead; None: anywhere."""
         self._url = url
         self._policy = policy
         self._retries = retries
@@ -70,7 +70,7 @@ class ApiCatalog:
         self._seconds = seconds
         self._timeout = timeout
         self._threads = local()
-        """A client is not thread-safe; each thread has its own, so that none waits for another's search."""
+        """One client per thread: a client is not thread-safe, and no thread waits for another's search."""
         self._served: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -143,7 +143,7 @@ class ApiCatalog:
         return client
 
     def _collections(self, collection: Collection) -> list[str] | None:
-        """The first of the collection's STAC ids that this API has: later ones would bring the same acquisitions."""
+        """The first of the collection's STAC ids that this API has: the others would return the same acquisitions."""
         wanted = collection.stac_collections
         if len(wanted) < 2:
             return list(wanted) or None
@@ -166,12 +166,13 @@ class ApiCatalog:
 
     @property
     def _host(self) -> str:
-        """The API without user, password and query."""
+        """The API's URL without user, password and query."""
         split = urlsplit(self._url)
         return f"{split.scheme}://{split.hostname}{split.path}"
 
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
-        """A refusal is final; no answer, a busy or a confused server may answer the next time."""
+        """The error for a person. A refusal is final; without an answer, or after a server error, another try may
+        help."""
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
             return CatalogUnavailable(
                 f"The catalogue {self._host} cannot be found: its name does not resolve. Set `catalog` to a host that"
@@ -187,14 +188,14 @@ class ApiCatalog:
 
 
 def _refusal(error: BaseException | None) -> EgressRefused | None:
-    """What the policy refused, behind the client library's own errors."""
+    """The policy's refusal behind an error of the client library; None if there is none."""
     while error is not None and not isinstance(error, EgressRefused):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _source(document: Document, otherwise: str) -> str:
-    """The item's own address; of an API it is on the web or in a bucket, whatever the item says."""
+    """The item's own address. An API's item is on the web or in a bucket, whatever it says."""
     links = document.get("links") if isinstance(document, dict) else None
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):

@@ -1,4 +1,4 @@
-"""Catalog over a folder or a file of STAC items, kept in memory and re-read when files change."""
+"""STAC folder: the Catalog port over a folder or file of STAC items, kept in memory and re-read when files change."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from arpent.raster.footprints.antimeridian import boxes_of
 log = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2.0
-"""The folder's files are looked at no more often than this."""
+"""Minimum pause between two checks of the folder."""
 NEW_SECONDS = 2.0
-"""A file that was changed so short a time ago may still be written …"""
+"""A file changed this recently may still be being written …"""
 MOMENT_SECONDS = 0.3
-"""… and is read again after so long."""
+"""… and is read again after this pause."""
 _Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Index:
-    """The items of one collection."""
+    """The items of one collection, with a spatial index."""
 
     items: tuple[Item, ...]
-    """In the order of the tree."""
+    """Items in the order of the tree."""
     tree: shapely.STRtree
-    """Their footprints."""
+    """Index of their footprints."""
 
 
 class FolderCatalog:
-    """Every `*.json` or `*.geojson` below the folder that is a STAC item or an item collection. Others are ignored.
-    Thread-safe; picklable, a copy reads the files itself."""
+    """Serves the STAC items and item collections in all `*.json` and `*.geojson` below the folder; other files are
+    ignored. Thread-safe. Picklable: a copy reads the files itself."""
 
     def __init__(self, path: Path, *, recheck_seconds: float = RECHECK_SECONDS) -> None:
         self._path = path
@@ -78,7 +78,7 @@ class FolderCatalog:
         return _Index(items=items, tree=shapely.STRtree([item.footprint for item in items]))
 
     def _refresh(self) -> None:
-        """Re-read what is new or changed, forget what is gone."""
+        """Read new and changed files again, and forget deleted ones."""
         now = time.monotonic()
         if now - self._checked < self._recheck_seconds:
             return
@@ -111,8 +111,8 @@ class FolderCatalog:
 
 
 def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, _Stamp]]:
-    """Files that may hold items. What cannot be looked at (a link to nowhere, a sub-folder of somebody else's) costs
-    itself; `whole`: the folder itself must be there."""
+    """Files that may hold items. What cannot be read (a broken link, another user's sub-folder) is skipped; `whole`:
+    the folder itself must exist."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -127,7 +127,7 @@ def _walk(folder: str, *, whole: bool = True) -> Iterator[tuple[str, _Stamp]]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether there is something to be read; not where a link leads nowhere, or round."""
+    """Whether the entry is a readable file; not a broken or circular link."""
     try:
         return entry.is_file()
     except OSError as error:
@@ -141,8 +141,8 @@ def _stamp(status: os.stat_result) -> _Stamp:
 
 
 def _read(names: Iterable[str]) -> dict[str, tuple[Document, ...]]:
-    """The items of each file. One that is no JSON may just be written: it is given a moment, and then it is left out,
-    with a line in the log."""
+    """The items of each file. A file that is not JSON may still be being written: it is tried again a moment later, and
+    then skipped with a line in the log."""
     read: dict[str, tuple[Document, ...]] = {}
     waiting = sorted(names)
     for last in (False, True):
@@ -170,7 +170,7 @@ def _is_new(name: str) -> bool:
 
 
 def _documents(name: str) -> tuple[Document, ...]:
-    """The STAC items of a file; none if it holds something else. Raises ValueError if it is no JSON."""
+    """The STAC items of a file; empty if it holds something else. Raises ValueError if it is not JSON."""
     try:
         payload = Path(name).read_bytes()
     except (PermissionError, FileNotFoundError) as error:

@@ -1,4 +1,4 @@
-"""Collections from TOML files: the built-in ones beside this file, and the operator's own, which win."""
+"""Files of collections: the built-in TOML files beside this module, and the operator's, which take precedence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rule = Literal["flag", "raster-offset", "baseline"]
 
 
 class CollectionFileError(ArpentError):
-    """A collection's TOML file is wrong; the message names file, field and fix."""
+    """A collection's TOML file is invalid; the message names file, field and fix."""
 
 
 class _Strict(BaseModel):
@@ -59,7 +59,7 @@ class _Harmonize(_Strict):
 
 
 class _Offers(_Strict):
-    """What the pixels are, in the words of a request."""
+    """What the pixels are, in the words of a request's `processing`."""
 
     backCoeff: Literal["BETA0", "SIGMA0_ELLIPSOID", "GAMMA0_ELLIPSOID", "GAMMA0_TERRAIN"] | None = None  # noqa: N815
     orthorectify: bool | None = None
@@ -67,7 +67,7 @@ class _Offers(_Strict):
 
 
 class _File(_Strict):
-    """The shape of a collection's file; docs/collections.md explains the fields."""
+    """Model of a collection's file; docs/collections.md explains the fields."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     aliases: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
 
 
 def parse_collection(name: str, text: str) -> Collection:
-    """One file → its collection; `name` is only for the message. Raises CollectionFileError."""
+    """The collection of one file; `name` is for messages. Raises CollectionFileError."""
     try:
         file = _File.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -145,7 +145,7 @@ def parse_collection(name: str, text: str) -> Collection:
 
 
 def _check(name: str, file: _File) -> None:
-    """What pydantic cannot see: names that must point at something."""
+    """Check what pydantic cannot: that names refer to something."""
     for band, entry in file.bands.items():
         if not file.units.get(entry.units):
             known = ", ".join(file.units) or "none"
@@ -173,8 +173,8 @@ def _band(name: str, entry: _Band, units: Mapping[str, tuple[_Unit, ...]]) -> Ba
 
 
 def _no_data(entry: _Band) -> NoData:
-    """Four wishes: nothing (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data` (this),
-    and "none" for a number (every number is data)."""
+    """One of four: nothing given (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data`
+    (this), or `no_data = "none"` (every number is data)."""
     always = entry.no_data is not None
     wish = entry.no_data if always else entry.fallback_no_data
     number = 0.0 if wish is None else wish
@@ -182,6 +182,6 @@ def _no_data(entry: _Band) -> NoData:
 
 
 def _metadata(file: _File) -> Mapping[str, str]:
-    """What only the catalogue adapter reads, as comma-separated words; absent where the file says nothing."""
+    """What only the catalogue adapter reads, as comma-separated words; absent where the file does not say."""
     words = {name: ",".join(found) for name, found in file.match.model_dump().items()}
     return {key: value for key, value in words.items() if value}

@@ -1,4 +1,4 @@
-"""ClientStore: OAuth2 clients; secrets as salted scrypt hashes."""
+"""Clients: ClientStore over a database; secrets are stored as salted scrypt hashes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import clients
 
 NOBODY = (b"\0" * 16, b"\0" * 32)
-"""Salt and hash compared with when there is no such client, so that the answer takes as long."""
+"""Salt and hash to compare with if the client does not exist, so that the answer takes the same time."""
 
 
 class SqlClientStore:
-    """Clients in a database."""
+    """A ClientStore over a database."""
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
@@ -33,7 +33,7 @@ class SqlClientStore:
         return client_id, secret
 
     def count(self) -> int:
-        """How many clients there are."""
+        """Number of clients."""
         with reading(self._engine) as connection:
             return int(connection.execute(select(func.count()).select_from(clients)).scalar_one())
 

@@ -1,4 +1,4 @@
-"""Engines for SQLite and PostgreSQL, and the two kinds of transactions on them: reading and writing."""
+"""Connection: engines for SQLite and PostgreSQL, and their transactions: reading and writing."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ log = logging.getLogger(__name__)
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another writer."""
 RUINED = re.compile(r"file is not a database|malformed")
-"""How SQLite says that it cannot make sense of a file."""
+"""SQLite's messages about a damaged file."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-"""Rights that nobody but the owner needs."""
+"""File permissions of users other than the owner, which are removed."""
 FULL = re.compile(r"disk is full|No space left on device")
-"""How SQLite and PostgreSQL say it."""
+"""Messages of SQLite and PostgreSQL about a full disk."""
 REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
-"""What is no absence of the database: DataError, IntegrityError, ProgrammingError …, and what no driver takes."""
+"""Errors that do not mean that the database is unavailable: DataError, IntegrityError, ProgrammingError …, and values
+that no driver accepts."""
 
 
 def make_engine(url: str, *, reader: bool = False) -> Engine:
     """An engine for `sqlite:///file` or `postgresql://user:password@host/name`; connects on first use. A `reader`
-    changes nothing, and makes no file. Raises InvalidSetting for a URL that cannot be one, or lacks its driver."""
+    changes nothing and creates no file. Raises InvalidSetting for an invalid URL or a missing driver."""
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
@@ -83,13 +84,13 @@ def _sqlite(url: URL, reader: bool) -> Engine:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file for its owner only: it holds the server's key and what requests bring."""
+    """Create the file for its owner only: it holds the server's key and secrets of requests."""
     with suppress(OSError):  # it is there already, or connecting says what is wrong
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _keep_private(path: Path) -> None:
-    """Tighten what others may read. SQLite gives its journals the rights of the file."""
+    """Remove other users' permissions. SQLite gives its journals the same permissions as the file."""
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))):
         _tighten(file)
 
@@ -108,7 +109,7 @@ def _tighten(file: Path) -> None:
 
 
 def _file_fault(path: Path, reader: bool) -> str | None:
-    """What is wrong with a database's file, and what to do; None: nothing can be seen."""
+    """What is wrong with a database's file, and what to do; None if nothing can be seen."""
     folder = path.absolute().parent
     if path.is_dir():
         return "which is a folder: name a file in it"
@@ -124,21 +125,22 @@ def _file_fault(path: Path, reader: bool) -> str | None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads. Raises WorldError (transient) when the database does not answer, and
-    DatabaseRefused when it does, and will never do this."""
+    DatabaseRefused when it refuses the statement."""
     with _explained(), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes; on SQLite it is the only one of its time. Raises WorldError likewise."""
+    """A transaction that writes; on SQLite there is only one at a time. Raises WorldError and DatabaseRefused as
+    `reading` does."""
     with _explained(), engine.connect().execution_options(arpent_writes=True) as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """The driver's own sentence without the statement, whose parameters may hold what nobody should read."""
+    """Turn a driver's error into one with its message but without the statement, whose parameters may be secret."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
@@ -171,8 +173,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *,
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Where several servers start on a new file at once, the change of its journal meets a lock that SQLite's own
-    patience does not cover: it fails at once."""
+    """Switch SQLite to a write-ahead log. If several servers start on a new file at once, the switch fails at once on a
+    lock that SQLite's timeout does not cover, so it is repeated."""
     end = time.monotonic() + BUSY_MILLISECONDS / 1000
     while True:
         try:
@@ -186,7 +188,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A transaction that first reads and then writes must hold the write lock from the start, else it may find
-    that somebody else wrote in between and has to give up."""
+    """Begin a transaction with the write lock: one that first reads and then writes could otherwise find that somebody
+    else wrote in between, and fail."""
     writes = connection.get_execution_options().get("arpent_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,4 +1,4 @@
-"""Counters: what all runners of a database did, kept there, so that it survives them and any server can tell it."""
+"""Counters: what all runners of a database did, stored there so that restarts keep it and any server can report it."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from arpent.adapters.database.upsert import insert_or_add
 from arpent.domain.job import Status
 
 Counter = tuple[str, str]
-"""Name, and what it is split by."""
+"""(name, label)."""
 
 
 class SqlCounters:
-    """Sums that only grow, and a census of what is there."""
+    """Counters that only grow, and current numbers of jobs and partitions."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def answers(self) -> bool:
-        """Whether the database does. Raises WorldError if not."""
+        """Whether the database answers. Raises WorldError if not."""
         with reading(self._engine) as connection:
             return bool(connection.execute(text("SELECT 1")).scalar())
 
     def add(self, amounts: Mapping[Counter, float]) -> None:
-        """Each amount to its counter, all or none; always in one order, so that no two runners wait for each other."""
+        """Add each amount to its counter, all or none; always in the same order, so that two runners never deadlock."""
         rows = [{"name": name, "label": label, "value": value} for (name, label), value in sorted(amounts.items())]
         with writing(self._engine) as connection:
             for row in rows:
                 connection.execute(insert_or_add(connection, counters, "value"), row)
 
     def totals(self) -> Mapping[Counter, float]:
-        """Every counter that ever counted."""
+        """All counters with their values."""
         with reading(self._engine) as connection:
             rows = connection.execute(select(counters.c.name, counters.c.label, counters.c.value)).all()
         return {(name, label): value for name, label, value in rows}
 
     def jobs(self) -> Mapping[str, int]:
-        """Status → jobs now."""
+        """Status → current number of jobs."""
         with reading(self._engine) as connection:
             rows = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status)).all()
         found = {str(status): int(count) for status, count in rows}
         return {str(status): found.get(str(status), 0) for status in Status}
 
     def open_partitions(self) -> int:
-        """Partitions of running jobs that are still to be finished."""
+        """Number of unfinished partitions of running jobs."""
         still = select(func.count()).where(
             partitions.c.job_id.in_(select(jobs.c.id).where(jobs.c.status == Status.PROCESSING)),
             partitions.c.finished.is_(False),

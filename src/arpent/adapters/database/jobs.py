@@ -1,4 +1,4 @@
-"""JobStore: jobs as rows; the request's text encrypted if there is a cipher."""
+"""Jobs: JobStore over a database; the request's text is encrypted if there is a cipher."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from arpent.domain.ports.jobs import SortKey
 log = logging.getLogger(__name__)
 
 UNREADABLE = "This request cannot be read from the server's database"
-"""Beginning of what is said of a row that is broken or sealed with another key."""
+"""Start of the message about a row that is damaged or encrypted with another key."""
 ORDERS: Mapping[SortKey, tuple[ColumnElement[object], ...]] = {
     SortKey.CREATED: (jobs.c.created, jobs.c.id),
     SortKey.CREATED_DESCENDING: (jobs.c.created.desc(), jobs.c.id.desc()),
     SortKey.STATUS: (jobs.c.status, jobs.c.created, jobs.c.id),
     SortKey.STATUS_DESCENDING: (jobs.c.status.desc(), jobs.c.created.desc(), jobs.c.id.desc()),
 }
-"""Each is the order of an index of the table, or its reverse."""
+"""Sort key → ORDER BY; each is the order of an index of the table, or its reverse."""
 
 HINTS = "hints"
-"""Beside the numbers of the estimate, in the same column: what the analysis told of the job as a whole."""
+"""Key of the job's hints, stored in the column of the estimate."""
 
 
 class SqlJobStore:
-    """Jobs in a database."""
+    """A JobStore over a database."""
 
     def __init__(
         self, engine: Engine, cipher: Fernet | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -101,7 +101,7 @@ class SqlJobStore:
         return {row.id: self._job(row, progress.get(row.id, Progress())) for row in rows}
 
     def _job(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
-        """The job; one that cannot be read costs nobody else anything."""
+        """The job. If its row cannot be read, an unreadable job stands in its place."""
         try:
             with panics_as_errors():
                 return self._readable(row, progress)
@@ -147,7 +147,7 @@ class SqlJobStore:
 
 
 def _columns(job: Job) -> dict[str, object]:
-    """What `save` may change."""
+    """The columns that `save` may change."""
     return {
         "status": job.status.value,
         "user_action": job.user_action.value,

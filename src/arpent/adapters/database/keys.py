@@ -1,4 +1,4 @@
-"""Keys: the server's own, kept in the database unless the operator brings one; and what they encrypt at rest."""
+"""Keys: the server's own key, kept in the database unless the operator sets one, and encryption at rest."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from arpent.domain.errors import WorldError
 
 KEY_NAME = "server-key"
 FERNET_PREFIX = b"gAAAA"
-"""How an encrypted body begins; a request begins with a brace."""
+"""First bytes of an encrypted body; a plain body starts with a brace."""
 
 
 def known_key(engine: Engine) -> bytes | None:
-    """What `stored_key` made; None if it never has. Changes nothing."""
+    """The key that `stored_key` created; None if it never did. Changes nothing."""
     with reading(engine) as connection:
         found = connection.execute(select(secrets.c.value).where(secrets.c.name == KEY_NAME)).scalar()
     return None if found is None else bytes(found)
 
 
 def stored_key(engine: Engine) -> bytes:
-    """32 random bytes, made on the first call and the same ever after, for every server of this database."""
+    """32 random bytes, created on the first call and the same ever after, for every server of this database."""
     if (known := known_key(engine)) is not None:
         return known
     with writing(engine) as connection:
@@ -38,19 +38,19 @@ def stored_key(engine: Engine) -> bytes:
 
 
 def body_cipher(key: bytes) -> Fernet:
-    """Encrypts stored requests. The key may be any secret of the operator; tokens signed with the same secret
-    share no key with it."""
+    """The cipher for stored requests. The key may be any secret of the operator; the encryption key derived from it is
+    not the one that signs tokens."""
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"arpent stored requests").derive(key)
     return Fernet(urlsafe_b64encode(derived))
 
 
 def seal(cipher: Fernet | None, body: str) -> bytes:
-    """What is stored of a request; without a cipher its plain text."""
+    """The stored form of a request; plain text without a cipher."""
     return cipher.encrypt(body.encode()) if cipher else body.encode()
 
 
 def unseal(cipher: Fernet | None, stored: bytes) -> str:
-    """The request again. Raises WorldError when it was stored with another key."""
+    """The request from its stored form. Raises WorldError if it was stored with another key."""
     if not stored.startswith(FERNET_PREFIX):
         return stored.decode()
     try:

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema by the Alembic migrations inside the package, or tells which it has."""
+"""Migrate: brings a database to the newest schema by the Alembic migrations in the package, or checks its version."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ADVISORY_LOCK = 0x61727065
 
 
 def migrate(engine: Engine) -> None:
-    """To the newest schema; does nothing when it is there. Several servers may call it at once: one transaction holds
-    the write lock (SQLite) or an advisory lock (PostgreSQL) from before it looks until it has finished. Raises
+    """Migrate to the newest schema; does nothing if it is there. Several servers may call it at once: one transaction
+    holds the write lock (SQLite) or an advisory lock (PostgreSQL) from before the check until the end. Raises
     InvalidSetting for a database that a newer version made."""
     config = _config()
     with writing(engine) as connection:
@@ -32,7 +32,7 @@ def migrate(engine: Engine) -> None:
 
 
 def check_schema(engine: Engine) -> None:
-    """Changes nothing. Raises InvalidSetting unless the database has this version's tables."""
+    """Check that the database has this version's tables; changes nothing. Raises InvalidSetting otherwise."""
     config = _config()
     with reading(engine) as connection:
         revision = _revision(connection, config)
@@ -52,7 +52,7 @@ def _config() -> Config:
 
 
 def _revision(connection: Connection, config: Config) -> str | None:
-    """The database's revision; None: it is new. Raises InvalidSetting for one that this version does not know."""
+    """The database's revision; None if it is new. Raises InvalidSetting for an unknown revision."""
     revision = " and ".join(sorted(MigrationContext.configure(connection).get_current_heads())) or None
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is None or revision in known:

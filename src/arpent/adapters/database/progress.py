@@ -13,7 +13,7 @@ from arpent.domain.job import Progress
 
 
 def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, Progress]:
-    """Job id → progress; a job without partitions is not there."""
+    """Job id → progress; jobs without partitions are left out."""
     is_open = partitions.c.finished.is_(False)
     in_hand = and_(is_open, partitions.c.token.is_not(None), partitions.c.leased_until > now)
     statement = (

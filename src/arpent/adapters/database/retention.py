@@ -1,4 +1,4 @@
-"""Retention: what becomes of jobs that have ended: their secrets go first, later the jobs."""
+"""Retention: what happens to ended jobs: first their secrets are deleted, later the jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SqlRetention:
-    """The sweep over ended jobs; call it now and then."""
+    """Cleans up ended jobs; to be called periodically."""
 
     def __init__(self, engine: Engine, cipher: Fernet | None = None) -> None:
         self._engine = engine
@@ -30,8 +30,9 @@ class SqlRetention:
         self._told: set[str] = set()
 
     def scrub_final(self, before: datetime, failed_before: datetime | None = None) -> int:
-        """Takes the secrets out of jobs that are done and have not changed since, and of those that failed and have not
-        changed since `failed_before` (else the same), for these may be started again; tells how many."""
+        """Delete the secrets of jobs that are done and unchanged since `before`, and of those that failed and are
+        unchanged since `failed_before` (default: `before`), because these may be started again. Returns their
+        number."""
         some_failed = exists().where(
             partitions.c.job_id == jobs.c.id, partitions.c.failed + partitions.c.incomplete > 0
         )
@@ -48,8 +49,8 @@ class SqlRetention:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(body=body, scrubbed=True))
 
     def forget(self, before: datetime) -> int:
-        """Deletes jobs that ended and have not changed since, with their partitions and findings; results stay.
-        Tells how many."""
+        """Delete jobs that ended and are unchanged since `before`, with their partitions and findings; results stay.
+        Returns their number."""
         ended = and_(jobs.c.status.in_(ENDED), jobs.c.last_updated < before)
         return sum(self._each(job_id, partial(self._forget, job_id, ended)) for job_id in self._ids(ended))
 
@@ -58,8 +59,8 @@ class SqlRetention:
             connection.execute(delete(jobs).where(jobs.c.id == job_id, ended))
 
     def _each(self, job_id: str, action: Callable[[], None]) -> bool:
-        """Do it to one job, whatever the others are like; one that cannot be handled is told once. Raises WorldError
-        when the database does not answer: then none can."""
+        """Do the action to one job, whatever happens to others; a failure is logged once per job. Raises WorldError
+        when the database does not answer, because then every job would fail."""
         try:
             with panics_as_errors():
                 action()

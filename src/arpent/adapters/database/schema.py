@@ -1,4 +1,4 @@
-"""The tables; `migrations` builds them, and a test keeps the two alike."""
+"""Schema: the tables; `migrations` creates them, and a test keeps both alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime as microseconds since 1970: sorts, compares and survives in every database alike."""
+    """An aware datetime, stored as microseconds since 1970: sorts and compares alike in every database."""
 
     impl = BigInteger
     cache_ok = True
@@ -42,7 +42,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 class CleanText(TypeDecorator[str]):
-    """Text that every database takes: PostgreSQL refuses NUL, both refuse halves of characters."""
+    """Text that every database accepts: PostgreSQL refuses NUL, both refuse lone surrogates."""
 
     impl = Text
     cache_ok = True

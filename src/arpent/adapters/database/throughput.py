@@ -1,4 +1,4 @@
-"""Throughput: how many features a second a job has done of late."""
+"""Throughput: how many features per second a job finished lately."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from arpent.jobs.throughput import WINDOWS, Ended, features_per_second
 
 
 def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> Mapping[str, float]:
-    """Job id → features per second, for those of the jobs that are PROCESSING and have something to tell by. Few rows
-    are read where a short window tells enough."""
+    """Job id → features per second, for those jobs that are PROCESSING and finished enough lately. Reads few rows if a
+    short window is enough."""
     rates: dict[str, float] = {}
     running = (jobs.c.id.in_(job_ids), jobs.c.status == Status.PROCESSING, jobs.c.begun < now)
     begun = connection.execute(select(jobs.c.id, jobs.c.begun).where(*running)).all() if job_ids else ()
@@ -29,7 +29,7 @@ def rates_of(connection: Connection, job_ids: Sequence[str], now: datetime) -> M
 
 
 def _ended(connection: Connection, spans: Mapping[str, timedelta], now: datetime) -> Iterator[tuple[str, Ended]]:
-    """(job, what ended in the last so long), where something did."""
+    """(job, what ended in its time span), for jobs in which anything ended."""
     if not spans:
         return
     # One bound for all, for the index; what lies before a job's own beginning is left out of its sums.

@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, in the words of the two databases."""
+"""Upsert: INSERT … ON CONFLICT for both databases."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert_missing(connection: Connection, table: Table) -> Insert:
-    """INSERT that leaves a row alone that is there already."""
+    """INSERT that leaves an existing row unchanged."""
     return _insert(connection, table).on_conflict_do_nothing()
 
 
 def insert_or_replace(connection: Connection, table: Table) -> Insert:
-    """INSERT that overwrites everything but the primary key of a row that is there already."""
+    """INSERT that overwrites everything but the primary key of an existing row."""
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
@@ -20,7 +20,7 @@ def insert_or_replace(connection: Connection, table: Table) -> Insert:
 
 
 def insert_or_add(connection: Connection, table: Table, column: str) -> Insert:
-    """INSERT that adds to this column of a row that is there already."""
+    """INSERT that adds to this column of an existing row."""
     statement = _insert(connection, table)
     keys = [key.name for key in table.primary_key]
     return statement.on_conflict_do_update(

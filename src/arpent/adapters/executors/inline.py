@@ -1,4 +1,4 @@
-"""InlineExecutor: runs everything at once in the calling thread, for debugging and tests."""
+"""Inline: an Executor that runs everything at once in the calling thread, for debugging and tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from arpent.domain.ports.jobs import Lease
 
 
 class SettledTicket:
-    """Work that has already ended."""
+    """A Ticket for work that has already ended."""
 
     def __init__(self, outcome: Outcome | Exception) -> None:
         self._outcome = outcome
@@ -27,11 +27,11 @@ class SettledTicket:
         return self._outcome
 
     def cancel(self) -> None:
-        """Too late."""
+        """Do nothing: the work has ended."""
 
 
 class InlineExecutor:
-    """One thing after the other. Leases are not renewed meanwhile: one runner only."""
+    """Runs one call after the other. Leases are not renewed meanwhile, so use it with one runner only."""
 
     @property
     def slots(self) -> int:
@@ -45,4 +45,4 @@ class InlineExecutor:
             return SettledTicket(error)
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Do nothing: no work is under way."""

@@ -1,7 +1,7 @@
-"""ApartFeatures: a FeatureSource that has files downloaded and parsed by a process that may die.
+"""Apart: a FeatureSource that downloads and parses files in a process that may die.
 
-What comes back is packed by us, batch after batch, in files of a folder of its own: as compact as the columns are, and
-no more than one batch is in memory twice.
+That process packs the features, batch by batch, into files of a temporary folder: as compact as the columns are, and no
+more than one batch is in memory twice.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from arpent.domain.ports.execution import PendingCall
 Answer = TypeVar("Answer")
 Pack = Callable[[Features], bytes]
 Wish = tuple[FeatureFile, int | None, Path]
-"""Where the file lies, how many features it may have, and the folder for what comes of it."""
+"""(file, maximum number of features, folder for the packed batches)."""
 
 LOOK_SECONDS = 1.0
-"""How often one who waits looks whether somebody still wants it."""
+"""Pause between checks whether the result is still wanted."""
 
 
 class ApartFeatures:
-    """Thread-safe."""
+    """A FeatureSource that reads in another process. Thread-safe."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ApartFeatures:
         unpack: Callable[[bytes], Features],
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`submit` runs a picklable function with a picklable argument elsewhere; `pack` is picklable, too."""
+        """`submit` runs a picklable function with a picklable argument in another process; `pack` is picklable too."""
         self._direct = direct
         self._submit = submit
         self._pack = pack
@@ -53,7 +53,7 @@ class ApartFeatures:
         with TemporaryDirectory(prefix="arpent-") as folder:
 
             def take() -> None:
-                """What has come, while the rest is being read."""
+                """Unpack the batches that have arrived while the rest is being read."""
                 while (path := _batch(Path(folder), len(parts))).exists():
                     parts.append(self._unpack(path.read_bytes()))
                     path.unlink()
@@ -77,7 +77,7 @@ class ApartFeatures:
         argument: object,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """What comes of the call. Raises ReadingStopped as soon as nobody wants it any more."""
+        """The answer of the call. Raises ReadingStopped as soon as it is no longer wanted."""
         call = self._submit(function, argument)
         try:
             while self._wanted():
@@ -104,7 +104,7 @@ class ApartFeatures:
 
 
 def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
-    """In the other process: write every batch; how many there are."""
+    """In the other process: write every batch to a file; returns their number."""
     location, most, folder = wish
     count = 0
     for count, batch in enumerate(direct.batches(location, most), 1):
@@ -118,7 +118,7 @@ def _copy(direct: DirectFeatures, wish: tuple[FeatureFile, Location, str]) -> No
 
 
 def _one(direct: DirectFeatures, pack: Pack, wish: tuple[FeatureFile, int]) -> bytes | None:
-    """In the other process: one feature, packed."""
+    """In the other process: read one feature and pack it."""
     found = direct.feature(*wish)
     return None if found is None else pack(found)
 

@@ -1,4 +1,4 @@
-"""DirectFeatures: a FeatureSource that reads in this process, which must be one that may die."""
+"""Direct: a FeatureSource that reads in this process, which must be one that may die."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ MOST_ENDING = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectFeatures:
-    """Picklable, if its parts are."""
+    """A FeatureSource over a bucket and a file reader. Picklable if its parts are."""
 
     objects: ObjectStore
     """Where the files lie."""
     read: Callable[[Path, FeatureFile], Iterator[Features]]
-    """A file's features, in batches."""
+    """Reads a file's features in batches."""
     read_one: Callable[[Path, FeatureFile, int], Features | None]
-    """One feature by its primary key."""
+    """Reads one feature by its primary key."""
     write_copy: Callable[[Path, FeatureFile, Path, str], None]
-    """A file → GeoParquet with the columns that are wanted, and words about it."""
+    """Writes a file's features as GeoParquet: (file, which columns, target, provenance)."""
     most_bytes: int
-    """Of a file."""
+    """Maximum size of a file in bytes."""
     most_rows: int
-    """Features of a file, whatever the caller takes."""
+    """Maximum number of features of a file, whatever the caller allows."""
 
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
         return joined(file, self.batches(file, most))
@@ -50,7 +50,7 @@ class DirectFeatures:
             self.objects.write(target, made.read_bytes())
 
     def batches(self, file: FeatureFile, most: int | None) -> Iterator[Features]:
-        """The features, some at a time."""
+        """The features in batches. Raises FeaturesUnreadable if there are more than `most` or `most_rows`."""
         limit = self.most_rows if most is None else min(most, self.most_rows)
         count = 0
         with TemporaryDirectory(prefix="arpent-") as folder:
@@ -73,8 +73,8 @@ class DirectFeatures:
 
 
 def load_readers(configure: Callable[[], None], *_used: object) -> None:
-    """First thing in a process that will read: to unpickle what is `_used` there loads the libraries behind it, so that
-    no file is charged with that."""
+    """Run first in a process that will read: unpickling `_used` loads the libraries behind it, so that their memory is
+    not counted for a file."""
     configure()
 
 

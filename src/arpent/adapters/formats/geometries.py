@@ -1,4 +1,4 @@
-"""Geometries: WKB → shapely; curves made of straight pieces, and of what cannot be read the reason, in words."""
+"""Geometries: WKB → shapely; curves become straight segments, and unreadable geometries get a reason in words."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import shapely
 from numpy.typing import NDArray
 
 Linear = Callable[[Sequence[int]], Mapping[int, bytes]]
-"""Primary keys → WKB of those features, curves as GDAL makes straight pieces of them; what it cannot is missing."""
+"""Primary keys → WKB of those features with curves as straight segments, as GDAL makes them; unreadable ones are
+missing."""
 
 SURFACES = {15: "POLYHEDRALSURFACE", 16: "TIN", 17: "TRIANGLE"}
-"""Type of WKB → its name; they have an area in space, not on the map."""
+"""WKB type → name, for types that have an area in space but not on the map."""
 CURVES = {8: "CIRCULARSTRING", 9: "COMPOUNDCURVE", 10: "CURVEPOLYGON", 11: "MULTICURVE", 12: "MULTISURFACE"}
 NO_SURFACE = "The geometry is a {name}, which has no area to sum over; write it as a Polygon or MultiPolygon."
 NO_CURVE = "The geometry is a curve ({name}) that GDAL cannot make straight pieces of; write it as a Polygon."
@@ -26,7 +27,7 @@ REASONS = (
     ("smaller than requested", "its bytes end too soon"),
     ("Unknown WKB type", "its bytes name a type of geometry that there is not"),
 )
-"""Part of what GEOS says → what to tell."""
+"""Part of GEOS's message → our message."""
 OTHERWISE = "its bytes are no geometry"
 NO_BLOB = BROKEN.format(reason="its bytes are no geometry of a GeoPackage")
 
@@ -34,8 +35,8 @@ NO_BLOB = BROKEN.format(reason="its bytes are no geometry of a GeoPackage")
 def geometries_of(
     ids: Sequence[int], wkb: NDArray[np.object_], linear: Linear
 ) -> tuple[NDArray[np.object_], dict[int, str]]:
-    """(n,): geometries, two-dimensional, None where there is none; and primary key → why it is None although there are
-    bytes."""
+    """(n,): two-dimensional geometries, None where there is none; and primary key → why it is None although there is
+    WKB."""
     geometries, curved = _parsed(wkb)
     keys = [int(key) for key in ids]
     flaws: dict[int, str] = {}
@@ -54,7 +55,7 @@ def geometries_of(
 
 
 def why(wkb: bytes) -> str:
-    """Why WKB that shapely cannot read cannot be read."""
+    """Why shapely cannot read this WKB, in words."""
     kind = _kind(wkb)
     if kind in SURFACES:
         return NO_SURFACE.format(name=SURFACES[kind])
@@ -67,7 +68,7 @@ def why(wkb: bytes) -> str:
 
 
 def _parsed(wkb: NDArray[np.object_]) -> tuple[NDArray[np.object_], list[int]]:
-    """(n,): geometries, and the rows that hold curves; a single one of those makes shapely give up on all."""
+    """(n,): geometries, and the rows that hold curves; shapely fails on all rows if one holds a curve."""
     try:
         return np.array(shapely.from_wkb(wkb, on_invalid="ignore"), np.object_), []
     except NotImplementedError:
@@ -88,7 +89,7 @@ def _one(wkb: bytes | None) -> shapely.Geometry | None:
 
 
 def _kind(wkb: bytes) -> int:
-    """The type of WKB without its dimensions; 0 if there is none."""
+    """The WKB type without dimensions; 0 if the bytes are too short."""
     if len(wkb) < 5:
         return 0
     code: int = struct.unpack_from("<I" if wkb[0] else ">I", wkb, 1)[0]

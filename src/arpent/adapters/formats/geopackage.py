@@ -1,4 +1,4 @@
-"""Features of a GeoPackage, read by pyogrio in batches."""
+"""GeoPackage: its features, read by pyogrio in batches."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ ANY = FeatureFile(scheme="s3", bucket="", key="")
 def read_features(path: Path, batch: int = 50_000, file: FeatureFile = ANY) -> Iterator[Features]:
     """The features of the GeoPackage's only feature table, `batch` at a time, in the table's order.
 
-    Ids are the primary key. `identifier` is text; a column of numbers or dates comes as their text. Geometries of
-    any type are kept, two-dimensional, x (longitude) first; curves are made of straight pieces, as GDAL does it. What
-    is null is None, and what cannot be read, too, with its reason in `flaws`. The file's
-    name must end in `.gpkg`. It is opened as immutable: nothing is written beside it, its write-ahead log is not read.
+    Ids are the primary key. `identifier` is text; numbers and dates come as their text. Geometries of any type are
+    kept, two-dimensional, x (longitude) first; curves become straight segments, as GDAL does it. Null is None; so is
+    what cannot be read, with its reason in `flaws`. The file's name must end in `.gpkg`. It is opened as immutable:
+    nothing is written beside it, and its write-ahead log is not read.
 
     Raises FeaturesUnreadable: not a GeoPackage, no or several feature tables, no features, a CRS that is not in the
     list of sentinelhub.md 2.1, a damaged file.
@@ -58,9 +58,10 @@ def read_features(path: Path, batch: int = 50_000, file: FeatureFile = ANY) -> I
 
 
 def read_feature(path: Path, feature: int, file: FeatureFile = ANY) -> Features | None:
-    """The one feature whose primary key is this, found by the table's index; None if there is no such feature.
+    """The feature with this primary key, found by the table's index, as Features of length 1; None if there is none.
 
-    Raises FeaturesUnreadable as `read_features` does, but does not look at the other features."""
+    Raises FeaturesUnreadable as `read_features` does, but does not look at the other features.
+    """
     layer = only_layer(path, file)
     try:
         key = pyogrio.read_info(path, layer=layer)["fid_column"] or "fid"
@@ -125,25 +126,25 @@ class _Table:
     path: Path
     layer: str
     key: str
-    """Column of the primary key."""
+    """Name of the primary key column."""
     geometry: str
-    """Column of the geometries."""
+    """Name of the geometry column."""
     crs: CRS
     identifier: str
     """Column of the identifiers."""
 
     @property
     def rows(self) -> Rows:
-        """The same, as SQLite keeps it."""
+        """The table as SQLite stores it."""
         return Rows(path=self.path, table=self.layer, key=self.key)
 
     @cached_property
     def texts(self) -> Mapping[int, str]:
-        """Primary key → identifier, of rows that hold text there."""
+        """Primary key → identifier, for rows whose identifier is stored as text."""
         return self.rows.texts(self.identifier)
 
     def features(self, rows: pa.RecordBatch) -> Features:
-        """A batch of them."""
+        """The features of one batch of rows."""
         ids = np.asarray(rows.column(self.key).to_numpy(zero_copy_only=False), np.int64)
         wkb = rows.column(self.geometry).to_numpy(zero_copy_only=False)
         refused = flaws_of(ids, wkb)
@@ -159,8 +160,8 @@ class _Table:
         )
 
     def _identifiers(self, ids: NDArray[np.int64], rows: pa.RecordBatch) -> tuple[str | None, ...]:
-        """As text. Bytes that are not UTF-8 become U+FFFD; text in a column of numbers or dates, of which GDAL makes 0
-        or nothing, stays what it is."""
+        """(n,): identifiers as text. Bytes that are not UTF-8 become U+FFFD. Text in a column declared as numbers or
+        dates, which GDAL reads as 0 or null, is kept."""
         if self.identifier not in rows.schema.names:
             return (None,) * int(rows.num_rows)
         column = rows.column(self.identifier)
@@ -177,7 +178,7 @@ class _Table:
         )
 
     def _linear(self, keys: Sequence[int]) -> dict[int, bytes]:
-        """Curves as straight pieces. One that GDAL cannot read costs itself only."""
+        """Curves as straight segments, WKB by primary key. A curve that GDAL cannot read is left out."""
         try:
             return self._read_linear(keys)
         except (*_READ_ERRORS, ValueError):
@@ -187,7 +188,7 @@ class _Table:
             return found
 
     def _read_linear(self, keys: Sequence[int]) -> dict[int, bytes]:
-        """GDAL's way to read features one by one makes straight pieces of curves; the one by columns does not."""
+        """Read by GDAL feature by feature, which makes straight segments of curves; reading by columns does not."""
         _, found, wkb, _ = read_raw(
             self.path, layer=self.layer, fids=list(keys), columns=[], return_fids=True, IMMUTABLE="YES"
         )

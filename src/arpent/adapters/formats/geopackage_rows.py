@@ -1,4 +1,4 @@
-"""Rows of a GeoPackage as SQLite keeps them: what GDAL makes other values of, or nothing at all."""
+"""GeoPackage rows as SQLite stores them: values that GDAL changes or drops."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 _CHUNK = 500
-"""Primary keys of one question."""
+"""Primary keys per query."""
 _EMPTY = 0x10
-"""Flag of an empty geometry in the fourth byte of a GeoPackage's blob."""
+"""Flag of an empty geometry in the fourth byte of a GeoPackage blob."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """The feature table of one file. What SQLite cannot tell is not told: GDAL's answer then stands alone."""
+    """The feature table of one file. Errors of SQLite give empty answers, and GDAL's values are used."""
 
     path: Path
-    """The file."""
+    """Path of the file."""
     table: str
-    """Its feature table."""
+    """Name of the feature table."""
     key: str
-    """Column of the primary key."""
+    """Name of the primary key column."""
 
     def texts(self, column: str) -> dict[int, str]:
-        """Primary key → text, of the rows that hold text in this column, whatever type it is declared with: SQLite does
-        not check that."""
+        """Primary key → text, for rows that store text in this column, whatever its declared type: SQLite does not
+        enforce types."""
         name = _quoted(column)
         found = self._ask(
             f"SELECT {_quoted(self.key)}, CAST({name} AS BLOB) FROM {_quoted(self.table)} "
@@ -37,7 +37,7 @@ class Rows:
         return {int(key): text.decode("utf-8", "replace") for key, text in found if isinstance(text, bytes)}
 
     def broken(self, column: str, keys: Sequence[int]) -> frozenset[int]:
-        """Which of these rows hold something in a column of geometries that is not an empty geometry."""
+        """Which of these rows hold something in a geometry column that is not an empty geometry."""
         name, key, found = _quoted(column), _quoted(self.key), []
         for start in range(0, len(keys), _CHUNK):
             some = ", ".join(str(int(each)) for each in keys[start : start + _CHUNK])

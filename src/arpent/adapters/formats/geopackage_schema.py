@@ -1,4 +1,4 @@
-"""Schema of a GeoPackage: looked at before GDAL is, so that no table computes what it holds while it is read."""
+"""GeoPackage schema: checked before GDAL opens the file, so that no table runs computations while it is read."""
 
 from __future__ import annotations
 
@@ -12,32 +12,31 @@ from urllib.parse import quote
 from arpent.domain.errors import FeaturesUnreadable
 
 SECONDS = 20.0
-"""Longest that looking may take: it reads the schema, and a few rows of the GeoPackage's own tables."""
+"""Time limit of the check, which reads the schema and a few rows of the GeoPackage's own tables."""
 STEPS = 10_000
-"""Steps of SQLite's machine between two looks at the clock."""
+"""Steps of SQLite's machine between two checks of the time."""
 MOST_OBJECTS = 10_000
-"""Tables, views, indices and triggers."""
+"""Maximum number of tables, views, indices and triggers."""
 MOST_LENGTH = 64 << 20
-"""Bytes of a text or blob of the schema, and of a row."""
+"""Maximum bytes of a text or blob of the schema, and of a row."""
 FUNCTIONS = frozenset(
     {
         "abs", "ceil", "ceiling", "coalesce", "floor", "ifnull", "iif", "instr", "length", "like", "lower", "ltrim",
         "max", "min", "nullif", "round", "rtrim", "substr", "substring", "trim", "typeof", "upper",
     }
 )  # fmt: skip
-"""What a view may compute: its result is no longer than what goes in."""
+"""Functions that a view may use: their result is no longer than their arguments."""
 GENERATED = frozenset({2, 3})
-"""`hidden` in PRAGMA table_xinfo."""
+"""Values of `hidden` in PRAGMA table_xinfo that mean a generated column."""
 
 WAY_OUT = "Write the features into a table, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
 
 
 def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identifier"})) -> None:
-    """`wanted`: columns that will be read beside the geometries, in lower case; None: all.
-
-    Raises FeaturesUnreadable, naming it, if the GeoPackage's own tables or a feature table are not plain: virtual
-    tables, columns that are computed, views but those that select rows of one table, with others joined by their
-    primary key."""
+    """Check that the GeoPackage's own tables and the feature tables are plain. Refused are virtual tables, computed
+    columns, and views, except views that select rows of one table, joined with others by their primary key. `wanted`:
+    the columns that will be read beside the geometries, in lower case; None: all. Raises FeaturesUnreadable, naming the
+    table."""
     try:
         with _opened(path) as database:
             kinds = _kinds(database)
@@ -78,13 +77,14 @@ def _kinds(database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
 
 
 def _layers(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Feature tables, and their columns of geometries."""
+    """Feature tables with their geometry columns."""
     found = database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns LIMIT ?", (MOST_OBJECTS,))
     return [(str(table), str(column)) for table, column in found]
 
 
 def _check_table(database: sqlite3.Connection, table: str, columns: frozenset[str] | None, text: str) -> None:
-    """`columns`: those that are read, in lower case; None: a view may read any, under another name."""
+    """`columns`: names of the columns that are read, in lower case; None: any, because a view may read them under other
+    names."""
     if _is_virtual(text):
         raise FeaturesUnreadable(f"The table {table!r} is a virtual table, which is not read. {WAY_OUT}")
     for row in database.execute(f"PRAGMA table_xinfo({_quoted(table)})"):
@@ -95,7 +95,7 @@ def _check_table(database: sqlite3.Connection, table: str, columns: frozenset[st
 
 
 def _check_view(database: sqlite3.Connection, view: str, kinds: dict[str, tuple[str, str]]) -> None:
-    """SQLite itself tells what the view does: its authorizer and its plan; nothing of it is run."""
+    """Check a view by SQLite's authorizer and query plan; nothing of it runs."""
     faults: list[str] = []
     tables: set[str] = set()
 

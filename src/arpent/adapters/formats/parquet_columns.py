@@ -1,4 +1,4 @@
-"""Columns of the results' table: names, types, and which percentiles a job has (docs/numbers.md)."""
+"""Parquet columns of the results' table: names, types, and which percentiles a job has (docs/numbers.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEFORE = (
     ("output", pa.string()),
     ("band", pa.string()),
 )
-"""Which number it is."""
+"""Columns before the statistics: they say which number the row holds."""
 STATISTICS = (
     ("min", pa.float64()),
     ("max", pa.float64()),
@@ -29,7 +29,7 @@ STATISTICS = (
     ("geometry_pixel_count", pa.int64()),
     ("valid_share", pa.float64()),
 )
-"""Null where there is no number, never NaN for "no data"."""
+"""Columns of statistics: null where there is no number, never NaN for "no data"."""
 HISTOGRAM = (
     ("histogram_edges", pa.list_(pa.float64())),
     ("histogram_counts", pa.list_(pa.int64())),
@@ -46,12 +46,12 @@ AFTER = (
 
 
 def percentile_column(k: float) -> str:
-    """`p50.0`: p and the key of the JSON files."""
+    """Name of the percentile column: p and the key of the JSON files, `p50.0`."""
     return f"p{percentile_key(k)}"
 
 
 def job_ranks(calculations: Calculations) -> tuple[float, ...]:
-    """Every k that any band of the job asks for, ascending: each becomes a column of every part."""
+    """All k of percentiles that any band of the job asks for, ascending: each becomes a column of every part."""
     wanted = {
         k for entry in calculations.outputs.values() for percentiles in entry.percentiles.values() for k in percentiles
     }
@@ -59,15 +59,15 @@ def job_ranks(calculations: Calculations) -> tuple[float, ...]:
 
 
 def found_ranks(result: PartitionResult) -> tuple[float, ...]:
-    """Every k that the result has."""
+    """All k of percentiles that the result has, ascending."""
     bands = (band for one in result.intervals for bands in one.outputs.values() for band in bands.values())
     return tuple(sorted({k for band in bands for k in band.ranks}))
 
 
 def schema(ranks: tuple[float, ...]) -> pa.Schema:
-    """The same for every part of a job, whatever came of its features.
+    """The table's schema, which is the same for all parts of a job, whatever became of its features.
 
-    The histogram's columns are always there: a null costs next to nothing, and a table of another job has the same.
+    The histogram's columns are always there: nulls take little space, and tables of other jobs have the same columns.
     """
     percentiles = tuple((percentile_column(k), pa.float64()) for k in ranks)
     return pa.schema([*BEFORE, *STATISTICS, *percentiles, *HISTOGRAM, *AFTER])

@@ -1,4 +1,4 @@
-"""Rows: a job's table from rows that were read back from its result files; as Parquet or CSV."""
+"""Parquet rows: a job's table from rows read back from its result files; as Parquet or CSV."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Row = Mapping[str, object]
 
 
 def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
-    """One table with the columns of docs/numbers.md, by id, interval, output and band. Percentiles: whatever any row
-    has. `items` is null: files do not tell it."""
+    """One table with the columns of docs/numbers.md, sorted by id, interval, output and band. It has the percentiles
+    that any row has. `items` is null, because result files do not contain it."""
     parts = [pa.Table.from_pylist(list(rows), schema(_ranks(rows))) for rows in batches]
     every = sorted({float(name[1:]) for part in parts for name in part.column_names if _is_percentile(name)})
     layout = schema(tuple(every))
@@ -30,12 +30,12 @@ def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """A Parquet file, zstd."""
+    """Write the table as a Parquet file, compressed by zstd."""
     pq.write_table(table, path, compression="zstd", store_schema=False)
 
 
 def write_csv(table: pa.Table, sink: BinaryIO) -> None:
-    """CSV with a header; lists as JSON, nulls empty."""
+    """Write the table as CSV with a header; lists as JSON, nulls empty."""
     for place, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             texts = [None if value is None else json.dumps(value) for value in table.column(place).to_pylist()]
@@ -48,7 +48,7 @@ def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:
 
 
 def _is_percentile(name: str) -> bool:
-    """`p33.0`, but neither `p` nor a column of another name."""
+    """Whether the name is that of a percentile column: `p33.0`, but not `p` or a name that only starts with p."""
     try:
         return name.startswith("p") and name == f"p{percentile_key(float(name[1:]))}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""Table: a partition's results as one Parquet file in long form: a row per feature, interval, output and band."""
+"""Parquet table: a partition's results as one file in long form: a row per feature, interval, output and band."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Columns = dict[str, pa.Array]
 
 
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
-    """All of one result; without `calculations` the percentile columns are those that it has."""
+    """The Parquet file of one result; without `calculations` it has the percentile columns that occur in the result."""
     ranks = found_ranks(result) if calculations is None else job_ranks(calculations)
     return _rendered([(result, np.ones(len(result.features), bool))], ranks, "{}")
 
@@ -31,12 +31,12 @@ def table(result: PartitionResult, calculations: Calculations | None = None) -> 
 def table_of(
     parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], calculations: Calculations, about: str
 ) -> bytes:
-    """One Parquet file (zstd) of some features (n,) of each of several results. Rows: the numbers, interval
-    by interval; then failed intervals (no output and band), then failed features (no interval either), each with
-    `status` FAILED and a `reason`.
+    """One Parquet file (zstd) of some features (n,) of each of several results.
 
-    Its schema follows from `calculations` alone, so that all parts of a job are one data set, also a part in which
-    every feature failed, or that has no rows. `about`: the provenance, JSON, kept in the file's metadata.
+    Rows: statistics by interval; then failed intervals (no output and band); then failed features (no interval either);
+    failures have `status` FAILED and a `reason`. The schema follows from `calculations` alone, so that all parts of a
+    job form one data set, even a part without rows or in which every feature failed. `about`: the provenance (JSON),
+    kept in the file's metadata.
     """
     return _rendered(parts, job_ranks(calculations), about)
 
@@ -66,7 +66,7 @@ def _rendered(
 
 
 def _identity(result: PartitionResult) -> Columns:
-    """What every row repeats of its feature (n,)."""
+    """The columns (n,) that every row repeats of its feature."""
     features = result.features
     return {
         "id": pa.array(features.ids, pa.int64()),
@@ -76,7 +76,8 @@ def _identity(result: PartitionResult) -> Columns:
 
 
 def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: pa.Schema) -> pa.RecordBatch:
-    """A block's columns in the layout's order, with the features' own; nulls for what the block does not have."""
+    """A block's columns in the layout's order, with the features' own columns; null for columns that the block
+    lacks."""
     taken = pa.array(rows)
     found = {name: column.take(taken) for name, column in identity.items()} | columns
     arrays = [found[field.name] if field.name in found else pa.nulls(len(rows), field.type) for field in layout]
@@ -86,7 +87,7 @@ def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: 
 def _blocks(
     result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...]
 ) -> Iterator[tuple[Columns, NDArray[np.intp]]]:
-    """Columns of rows that share interval, output and band, and which feature each row is of."""
+    """Columns of rows that share interval, output and band, and the row of the feature for each."""
     count = len(result.features)
     whole = np.isin(np.arange(count), list(result.failures))
     for one in result.intervals:
@@ -118,7 +119,7 @@ def _reasons(failures: Mapping[int, Failure], rows: NDArray[np.intp]) -> Columns
 
 
 def _items(one: IntervalResult, rows: NDArray[np.intp]) -> pa.Array:
-    """Ids of the items that gave samples to each feature; null where that is not known."""
+    """Ids of the items that gave samples to each feature; null where unknown."""
     if one.used is None:
         return pa.nulls(len(rows), pa.list_(pa.string()))
     used = np.asarray(one.used, bool)[:, rows].T
@@ -174,7 +175,7 @@ def _even(matrix: NDArray[np.float64] | NDArray[np.int64]) -> pa.Array:
 
 
 def _of_bins(edges: NDArray[np.float64], offsets: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The edges without those that bound no bin, as in the files."""
+    """The edges without those that bound no bin, as in the result files."""
     lengths = np.diff(offsets)
     lone = lengths == 1
     return np.delete(edges, offsets[:-1][lone]), np.concatenate(([0], np.cumsum(np.where(lone, 0, lengths))))

@@ -1,4 +1,4 @@
-"""Picture of an explanation, drawn by Pillow: imagery, mask and outputs side by side, on the feature's own grid."""
+"""Picture of an explanation, drawn with Pillow: imagery, mask and outputs side by side, on the feature's own grid."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from arpent.domain.explanation import Explanation, SeenInput
 from arpent.domain.grid import Grids, Samples
 
 PANEL = 360
-"""Pixels of a panel's longer side, about."""
+"""Approximate pixels of a panel's longer side."""
 MARGIN, TITLE = 12, 40
 MOST_OUTPUTS = 4
-"""Bands of outputs that are drawn."""
+"""Maximum number of output bands drawn."""
 TRUE_COLOUR = ("B04", "B03", "B02")
-"""Drawn as red, green and blue where a script asks for all of them; else its first band, in grey."""
+"""Bands drawn as red, green and blue if a script reads all of them; otherwise its first band is drawn in grey."""
 OUTSIDE, COUNTS, MASKED = (235, 235, 238), (46, 125, 50), (198, 40, 40)
 RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], np.float64)
-"""Colours from the least to the greatest value."""
+"""Colours from the smallest to the largest value."""
 INK, LINE = (33, 33, 33), (255, 111, 0)
 
 Panel = tuple[str, str, NDArray[np.uint8]]
-"""Title, second line, (N, 3) colours of the samples inside."""
+"""(title, subtitle, (N, 3) colours of the samples inside the polygon)."""
 
 
 def picture(explanation: Explanation) -> bytes:
-    """A PNG. Samples outside the polygon are pale; the outline is the polygon's."""
+    """The picture as PNG bytes. Samples outside the polygon are pale; the outline is the polygon's."""
     grids, samples = explanation.grids, explanation.samples
     if grids is None or samples is None:
         return _png(_note("There is no grid: " + explanation.result.failures[0].message))
@@ -50,7 +50,7 @@ def picture(explanation: Explanation) -> bytes:
 
 
 def _imagery(explanation: Explanation) -> Iterator[Panel]:
-    """The first scene of each input; black where it has no data."""
+    """A panel of the first scene of each input; black where it has no data."""
     for one in explanation.inputs:
         if not one.values or not len(one.origin):
             continue
@@ -69,7 +69,7 @@ def _first_scene(one: SeenInput) -> str:
 
 
 def _masks(explanation: Explanation) -> Iterator[Panel]:
-    """Which samples count for the first output."""
+    """A panel that shows which samples are valid for the first output."""
     for one in explanation.outputs[:1]:
         counts = one.valid[0, :-1]
         colours = np.where(counts[:, np.newaxis], COUNTS, MASKED).astype(np.uint8)
@@ -88,7 +88,7 @@ def _outputs(explanation: Explanation) -> Iterator[Panel]:
 
 
 def _stretch(values: NDArray[np.float64], counts: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float, float]:
-    """Values as shares of the range of those that count, and that range."""
+    """Values scaled to 0..1 over the range of the valid ones, and that range."""
     found = values[counts & np.isfinite(values)]
     if not len(found):
         return np.zeros(len(values)), float("nan"), float("nan")

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text format, made from what the database counts."""
+"""Prometheus metrics: text format of what the database counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEFORE_THE_FIRST: Mapping[str, tuple[str, ...]] = {
     "features": ("done", "failed"),
     "retries": ("analysis", "partition"),
 }
-"""Counter → labels that are shown as 0: a counter that begins with its first event hides it from a rate."""
+"""Counter → labels to show as 0: if a counter only appears with its first event, a rate misses that event."""
 
 COUNTERS: Mapping[str, tuple[str, str]] = {
     "partitions": ("Partitions that were finished", ""),
@@ -21,11 +21,11 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "stage_seconds": ("Seconds spent in analyses, and by workers in each stage of finished partitions", "stage"),
     "retries": ("Attempts that failed and were made again", "work"),
 }
-"""Counter → help, and the name of what it is split by."""
+"""Counter → (help text, name of its label)."""
 
 
 def metrics_text(totals: Mapping[tuple[str, str], float], jobs: Mapping[str, int], open_partitions: int) -> str:
-    """The page a Prometheus server reads."""
+    """The metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(_Page(totals, jobs, open_partitions))
     return generate_latest(registry).decode()

@@ -1,4 +1,4 @@
-"""WKB: how deep and how large a geometry is, told from its bytes before a library follows them down."""
+"""WKB: depth and size of a geometry, found from its bytes before a library parses it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import struct
 from collections.abc import Iterable
 
 MOST_GEOMETRY_BYTES = 64 << 20
-"""Of one geometry: some four million vertices."""
+"""Maximum size of one geometry: about four million vertices."""
 MOST_LEVELS = 64
-"""Collections inside collections."""
+"""Maximum nesting of collections."""
 _HEADER = 9
-"""Bytes of a collection's header: byte order, type, count. What is shorter than this per level is not that deep."""
+"""Bytes of a collection's header: byte order, type, count. Nesting cannot be deeper than one header per level
+allows."""
 _POSITIONS, _RINGS = frozenset({2, 8}), frozenset({3, 17})
 _POINT = 1
 _EWKB_Z, _EWKB_M, _EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
@@ -21,8 +22,7 @@ TOO_LARGE = "The geometry has {size:,} bytes, more than the {limit:,} that one m
 
 
 def flaw_of(wkb: bytes) -> str | None:
-    """Why no library may see this geometry; None: it may. Bytes that are no geometry at all are none of our business:
-    the libraries find that out by themselves."""
+    """Why no library may parse this geometry; None: it may. Bytes that are not WKB at all are left to the libraries."""
     if len(wkb) > MOST_GEOMETRY_BYTES:
         return TOO_LARGE.format(size=len(wkb), limit=MOST_GEOMETRY_BYTES)
     if len(wkb) <= _HEADER * MOST_LEVELS or _kind(wkb, 0)[0] in _SIMPLE:
@@ -31,7 +31,7 @@ def flaw_of(wkb: bytes) -> str | None:
 
 
 def flaws_of(ids: Iterable[int], wkbs: Iterable[bytes | None]) -> dict[int, str]:
-    """Primary key → flaw, of those that have one."""
+    """Primary key → reason, for the geometries that no library may parse."""
     found = ((key, flaw_of(wkb)) for key, wkb in zip(ids, wkbs, strict=True) if wkb is not None)
     return {int(key): flaw for key, flaw in found if flaw is not None}
 
@@ -40,8 +40,8 @@ _SIMPLE = _POSITIONS | _RINGS | {_POINT}
 
 
 def _kind(wkb: bytes, at: int, order: str = "<") -> tuple[int, int, int, str]:
-    """Type without dimensions, numbers per position, bytes of the header before a count, and byte order. A byte order
-    that is none leaves the one before as it was, as GEOS does it."""
+    """(type without dimensions, numbers per position, bytes of the header before a count, byte order). An invalid byte
+    order leaves the previous one in force, as in GEOS."""
     order = _ORDERS.get(wkb[at], order)
     (code,) = struct.unpack_from(order + "I", wkb, at + 1)
     plain = code & 0x0FFFFFFF
@@ -50,8 +50,8 @@ def _kind(wkb: bytes, at: int, order: str = "<") -> tuple[int, int, int, str]:
 
 
 def _too_deep(wkb: bytes) -> bool:
-    """Walk over all parts, without recursion: per level how many are still to come. Bytes that end too soon, or make no
-    sense, end the walk: no library goes deeper there than what was walked."""
+    """Whether collections are nested too deep. Walks over all parts without recursion, counting per level how many are
+    still to come. Truncated or invalid bytes end the walk, as no library goes deeper there."""
     left = [1]
     at, order = 0, "<"
     try:
@@ -81,7 +81,7 @@ def _too_deep(wkb: bytes) -> bool:
 
 
 def _after_rings(wkb: bytes, at: int, order: str, dimensions: int, count: int) -> int:
-    """Where the rings of a polygon end."""
+    """Offset after the rings of a polygon."""
     for _ in range(count):
         (positions,) = struct.unpack_from(order + "I", wkb, at)
         at += 4 + 8 * dimensions * positions

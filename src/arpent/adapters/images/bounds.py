@@ -1,4 +1,4 @@
-"""Bounds: what an image's header may say, so that nobody divides by zero or fills the memory by it."""
+"""Bounds: what an image's header may say, so that nothing divides by zero or fills the memory because of it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import math
 from arpent.domain.imagery.raster import Raster
 
 MOST_SIDE = 1 << 24
-"""Pixels along a side of an image: tables of columns and rows are made."""
+"""Maximum pixels per side of an image: tables of columns and rows are built."""
 MOST_BLOCKS = 1 << 23
-"""Blocks of a level."""
+"""Maximum number of blocks of a level."""
 MOST_BLOCK_BYTES = 256 << 20
-"""Of one block, decoded, all bands that lie together in it."""
+"""Maximum bytes of one decoded block, with all bands stored together in it."""
 MOST_BANDS = 65_535
 
 
 def fault_of(raster: Raster, together: int = 1) -> str | None:
-    """Why no pixel of it is read, in words; None: nothing is wrong. `together`: bands that lie together in a block."""
+    """Why no pixel of the image can be read, in words; None if nothing is wrong. `together`: number of bands stored
+    together in a block."""
     transform = raster.transform
     if not all(math.isfinite(number) for number in transform) or not transform.determinant:
         return "its georeference is not finite, or flat"

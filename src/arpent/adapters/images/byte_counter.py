@@ -1,4 +1,4 @@
-"""Byte counter: counts the bytes read for the piece of work under way, whichever thread reads them."""
+"""Byte counter: counts the bytes read for the current piece of work, whichever thread reads them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Answer = TypeVar("Answer")
 
 
 class Bytes:
-    """A count. Thread-safe."""
+    """A count of bytes. Thread-safe."""
 
     def __init__(self) -> None:
         self.total = 0
         self._lock = Lock()
 
     def add(self, count: int) -> None:
-        """So many more."""
+        """Add bytes to the count."""
         with self._lock:
             self.total += count
 
 
 class ByteMeter:
-    """Knows for whom the calling thread reads; two partitions at once in one process have a count each."""
+    """Knows for which work the calling thread reads; two partitions in one process have separate counts."""
 
     def __init__(self) -> None:
         self._current: ContextVar[Bytes | None] = ContextVar("bytes", default=None)
 
     @contextmanager
     def counting(self) -> Iterator[Bytes]:
-        """What is read within is counted."""
+        """Count what is read inside the `with` block."""
         count = Bytes()
         token = self._current.set(count)
         try:
@@ -42,13 +42,13 @@ class ByteMeter:
             self._current.reset(token)
 
     def add(self, count: int) -> None:
-        """So many bytes were read for whoever counts."""
+        """Add bytes to the count of the current work, if there is one."""
         if (current := self._current.get()) is not None:
             current.add(count)
 
 
 def on_behalf(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The same function, to be called once by another thread: what it reads counts for the caller of this."""
+    """A function to be called once by another thread: what it reads counts for the caller of `on_behalf`."""
     context = copy_context()
 
     def call(*arguments: Given.args, **options: Given.kwargs) -> Answer:

@@ -1,4 +1,4 @@
-"""Byte sources: ranges of local files, of http(s) files under the egress policy, and of s3 objects through obstore."""
+"""Byte source: ranges of local files, of http(s) files under the egress policy, and of s3 objects through obstore."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ if TYPE_CHECKING:
 Range = tuple[int, int]
 """Offset and length."""
 Version = tuple[str | None, float, int]
-"""What tells an image from one that takes its place: ETag, time of change (seconds), size in bytes."""
+"""Identifies one version of an image: ETag, time of change (seconds), size in bytes."""
 
 _HEAD = 65536
-"""Bytes of the first read: the header and block tables of a COG of one MGRS tile fit."""
+"""Bytes of the first read: enough for the header and block tables of a COG of one MGRS tile."""
 _GAP = 262144
-"""Ranges this close are fetched as one; what lies between is thrown away."""
+"""Ranges this close together are fetched as one; the bytes between are discarded."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Variables that name an S3-compatible store, the first that is set counts."""
+"""Variables that name an S3-compatible store; the first that is set is used."""
 _PARTS = 16
-"""Ranges far from each other that are fetched at once, by all threads together."""
+"""Number of distant ranges fetched at once, by all threads together."""
 _MOST_STORES = 64
-"""Buckets kept open."""
+"""Number of buckets kept open."""
 _MOST_PATHS = 4096
-"""Local files whose place is remembered as allowed."""
+"""Number of local files whose path is remembered as allowed."""
 _MOST_PAGES = 256
-"""Pieces of a header, or of a file that GDAL reads, that are kept."""
+"""Number of cached pieces of a header, or of a file that GDAL reads."""
 
 
 class Replaced(Exception):
-    """The image is another one than it was when its header was read."""
+    """The image has been replaced since its header was read."""
 
 
 class ByteSources:
-    """Opens whatever an href names, as far as the policy allows. Thread-safe; counts the bytes it reads."""
+    """Reads what an href names, as far as the policy allows. Thread-safe; counts the bytes it reads."""
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class ByteSources:
         retry_seconds: float = 60.0,
         policy: EgressPolicy | None = None,
     ) -> None:
-        """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …) over those of the AWS_* variables.
-        `policy` None: whatever can be reached may be."""
+        """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …), which override the AWS_* variables.
+        `policy`: where files may lie; None: anywhere."""
         self.policy = policy
         self._web = WebFiles(policy, retry_seconds)
         self._allowed: dict[Path, Path] = {}
@@ -76,7 +76,7 @@ class ByteSources:
         self._lock = Lock()
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads and connections."""
         with self._lock:
             parts, self._parts = self._parts, None
         if parts:
@@ -84,8 +84,8 @@ class ByteSources:
         self._web.close()
 
     def ranges(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
-        """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable, and Replaced if this
-        is no longer the version that the caller knows."""
+        """The bytes of each range, in order; fewer at the end of the file. Raises AssetUnreadable, and Replaced if the
+        file is no longer the given version."""
         path = local_path(href)
         try:
             found = _local(self._file(path), ranges, version) if path else self._remote(href, ranges, version)
@@ -95,7 +95,7 @@ class ByteSources:
         return found
 
     def head(self, href: str) -> HeaderBytes:
-        """The file as an object to read a header from. Raises AssetUnreadable."""
+        """The file as a file object to read a header from. Raises AssetUnreadable."""
         path = local_path(href)
         try:
             if path:
@@ -137,7 +137,7 @@ class ByteSources:
             return self._parts
 
     def _piece(self, href: str, span: tuple[int, int]) -> tuple[memoryview, Version]:
-        """The bytes from `span[0]` to before `span[1]`, and of which version they are."""
+        """The bytes from `span[0]` up to `span[1]`, and the version they belong to."""
         parts = urlsplit(href)
         if parts.scheme in ("http", "https"):
             piece = self._web.piece(href, *span)
@@ -151,7 +151,7 @@ class ByteSources:
         return memoryview(answer.bytes()), _version(answer.meta)
 
     def _file(self, path: Path) -> Path:
-        """Where a local file lies, links resolved. Raises EgressRefused outside of the folders that may be read."""
+        """Path of a local file with links resolved. Raises EgressRefused outside the folders that may be read."""
         if self.policy is None:
             return path
         found = self._allowed.get(path)
@@ -171,7 +171,7 @@ class ByteSources:
             return self._stores[bucket]
 
     def _bucket(self, name: str) -> S3Store:
-        """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there it is a part of the path."""
+        """A bucket of the store that the settings or AWS_ENDPOINT_URL_S3 name; there the bucket is part of the path."""
         options: dict[str, object] = dict(self._s3_options)
         named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
         if endpoint := options.setdefault("endpoint", named):
@@ -184,7 +184,7 @@ class ByteSources:
 
 
 class HeaderBytes(io.RawIOBase):
-    """A read-only file whose beginning is there already; the rest is fetched in pieces of 64 KiB."""
+    """A read-only file whose beginning is loaded already; the rest is fetched in pieces of 64 KiB."""
 
     def __init__(self, origins: ByteSources, href: str, first: bytes, version: Version) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class HeaderBytes(io.RawIOBase):
         self._at = 0
 
     def again(self) -> HeaderBytes:
-        """The same file, read from its beginning."""
+        """The same file, to read again from its beginning."""
         return HeaderBytes(self._origins, self.href, self._pages[0], self.version)
 
     def readable(self) -> Literal[True]:
@@ -236,7 +236,7 @@ class HeaderBytes(io.RawIOBase):
 
 
 def local_path(href: str) -> Path | None:
-    """The file an href names, None if it lies elsewhere."""
+    """The local file that an href names; None if it lies elsewhere."""
     parts = urlsplit(href)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):  # another host's file is out of reach
         return Path(unquote(parts.path))
@@ -244,7 +244,7 @@ def local_path(href: str) -> Path | None:
 
 
 def public_name(href: str) -> str:
-    """The href without what may be secret in it: query (signatures) and user."""
+    """The href without parts that may be secret: query (signatures) and user."""
     if "://" not in href:
         return href
     parts = urlsplit(href)
@@ -270,12 +270,13 @@ def _version(meta: ObjectMeta) -> Version:
 
 
 def _same(one: Version, other: Version) -> bool:
-    """Servers behind one name may call the same image by different tags; then time and size tell."""
+    """Whether both versions are the same. Servers behind one name may use different ETags for the same image; then time
+    and size decide."""
     return (one[0] is not None and one[0] == other[0]) or one[1:] == other[1:]
 
 
 def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
-    """Starts and ends of what is fetched at once: neighbours come together, with what lies between."""
+    """Start and end of each fetch: ranges close together are fetched at once, with the bytes between."""
     spans: list[tuple[int, int]] = []
     for start, length in sorted(ranges):
         if spans and start - spans[-1][1] <= _GAP:
@@ -286,11 +287,11 @@ def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:
 
 
 _FAULTS = (OSError, BaseError, ValueError, EgressRefused, NoRanges, NoAnswer)
-"""What reading raises."""
+"""Exceptions that reading raises."""
 
 
 def _unreadable(href: str, error: Exception) -> AssetUnreadable:
-    """What went wrong, without the client's own text: it repeats the signed URL."""
+    """The error without the client's own text, which repeats the signed URL."""
     name = public_name(href)
     if isinstance(error, EgressRefused):
         return AssetUnreadable(f"image {name} may not be read: {error}", href=href)

@@ -1,4 +1,4 @@
-"""Blocks: compressed bytes → pixels of one band. Codecs by imagecodecs (libdeflate, zstd …) and isal, all without the
+"""Decode: compressed block → pixels of one band. Codecs by imagecodecs (libdeflate, zstd …) and isal, all without the
 GIL."""
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Codec = Callable[[Buffer, int, int], Buffer]
 """(payload, bytes of the whole block, bytes that are enough) → at least the latter."""
 
 _DAMAGED: tuple[type[Exception], ...] = (RuntimeError, ValueError, cast("type[Exception]", isal_zlib.error))
-"""What the codecs raise."""
+"""Exceptions that the codecs raise."""
 _PREFIX = 0.9
-"""Below this share of a block, ISA-L up to the last byte needed is faster than libdeflate to the end: libdeflate is
-7 % faster per byte but cannot stop."""
+"""Share of a block below which ISA-L up to the last byte needed is faster than libdeflate to the end: libdeflate is 7 %
+faster per byte but cannot stop."""
 
 
 class Packing(Protocol):
-    """How the blocks of a level are packed; see `cog_header.Table`."""
+    """How the blocks of a level are packed; see `table.Table`."""
 
     @property
     def compression(self) -> int: ...
@@ -63,13 +63,13 @@ CODECS = MappingProxyType(
         50000: _by(imagecodecs.zstd_decode),
     }
 )
-"""TIFF compression → codec. What is not here is left to GDAL."""
+"""TIFF compression → codec. Other compressions are left to GDAL."""
 
 
 def decode(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int, band: int) -> NDArray[np.generic]:
-    """(rows, columns): the first rows of one band of a block of `shape` (rows, columns) pixels, native byte order.
+    """(rows, columns): the first rows of one band of a block of `shape` (rows, columns) pixels, in native byte order.
 
-    Raises ValueError where the payload is damaged or too short.
+    Raises ValueError if the payload is damaged or too short.
     """
     stride = shape[1] * packing.samples * packing.dtype.itemsize
     whole, enough = shape[0] * stride, rows * stride
@@ -90,7 +90,8 @@ def decode(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int,
 
 
 def decode_bits(payload: Buffer, packing: Packing, shape: tuple[int, int], rows: int, band: int) -> NDArray[np.bool_]:
-    """(rows, columns): the same for single bits, where each row of a block begins with a byte of its own."""
+    """(rows, columns): pixels of single bits, where each row of a block starts with a new byte. Errors as in
+    `decode`."""
     stride = -(-shape[1] * packing.samples // 8)
     whole, enough = shape[0] * stride, rows * stride
     try:
@@ -109,7 +110,7 @@ def _plane(packing: Packing, band: int) -> int:
 
 
 def _differenced(plane: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Undo horizontal differencing; floats are differenced as the integers their bytes spell."""
+    """Undo horizontal differencing; floats are differenced as integers of the same bytes."""
     native = plane.dtype.newbyteorder("=")
     source = plane.astype(native, copy=False).view(np.dtype(f"u{native.itemsize}"))
     pixels = np.empty(source.shape, source.dtype)
@@ -125,8 +126,8 @@ def _float_predicted(raw: Buffer, packing: Packing, rows: int, columns: int, cou
 
 @njit(cache=True, nogil=True)
 def _sum_rows(source, pixels):  # type: ignore[no-untyped-def]
-    """Running sums along rows, four rows at a time: each sum waits for the one before, four can wait together. Both
-    arrays have the same sides, at least 1."""
+    """Running sums along rows, four rows at a time: each sum waits for the one before, so four are computed together.
+    Both arrays have the same shape, at least (1, 1)."""
     height, width = source.shape
     whole = height - height % 4
     for row in range(0, whole, 4):

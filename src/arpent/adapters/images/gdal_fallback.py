@@ -1,7 +1,7 @@
-"""GDAL: the slow way to blocks, for files that our own reader does not know (JPEG 2000, JPEG, LERC …).
+"""GDAL fallback: the slow way to blocks, for files that our own reader does not support (JPEG 2000, JPEG, LERC …).
 
-GDAL decodes and does nothing else: it gets the bytes of one file from our own source, opens no other file and no
-address, and is told which driver to use. For some of its drivers (VRT, WMS …) an image is a text that names others.
+GDAL only decodes: it gets the bytes of one file from our own source, opens no other file or address, and is told which
+driver to use. For some of its drivers (VRT, WMS …) an image is a text that names other files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
     (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
 )
-"""How a file begins → the driver that opens it. Nothing else is opened, whatever the file's name."""
+"""First bytes of a file → the driver to open it with. Other files are not opened, whatever their name."""
 QUIET = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # what lies beside the image is asked of us, by name
     "GDAL_PAM_ENABLED": "NO",
@@ -53,22 +53,22 @@ QUIET = {
 }
 """GDAL's options while a file is open."""
 _TRIED = "test"
-"""The name by which rasterio tries what an opener gives."""
+"""The name under which rasterio tests what an opener returns."""
 _numbers = count(1)
 MOST_AUXILIARY = 1 << 20
-"""Bytes of the file beside an image in which GDAL keeps what the format has no room for."""
+"""Maximum bytes of the `.aux.xml` beside an image, in which GDAL stores what the format cannot."""
 _AUXILIARY_BAND = re.compile(rb'<PAMRasterBand\b[^>]*\bband="(\d{1,5})"[^>]*>(.*?)</PAMRasterBand>', re.DOTALL)
 _AUXILIARY_NUMBER = re.compile(rb"<NoDataValue\b[^>]*>\s*([^<\s]{1,40})\s*<")
 
 
 def says_more(path: Path) -> bool:
-    """Whether the `.aux.xml` beside an image names numbers that are no data, band by band."""
+    """Whether the `.aux.xml` beside an image names no-data numbers by band."""
     return bool(_numbers_beside(path))
 
 
 def _numbers_beside(path: Path) -> dict[int, float]:
-    """Band (from 0) → the number that is no data there, by the `.aux.xml` beside an image. GDAL does not read that file
-    itself: it may name others, which GDAL would open. A link is not followed."""
+    """Band (from 0) → no-data number, from the `.aux.xml` beside an image. GDAL does not read that file itself, because
+    it could name others that GDAL would open. Links are not followed."""
     try:
         with open(os.open(f"{path}.aux.xml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             content = file.read(MOST_AUXILIARY)
@@ -86,10 +86,10 @@ Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 
 
 class GdalImage:
-    """One open file; only its full resolution. GDAL wants one thread at a time in a file."""
+    """One open file at full resolution. GDAL allows one thread at a time in a file."""
 
     def __init__(self, href: str, origins: ByteSources) -> None:
-        """Raises AssetUnreadable."""
+        """Open the file. Raises AssetUnreadable."""
         self._href = href
         self._lock = Lock()
         self._source = _OneFile(origins, href)
@@ -142,7 +142,7 @@ class GdalImage:
         return masked(padded, [counts])
 
     def _valid(self, band: int, window: Window) -> NDArray[np.bool_] | None:
-        """Which pixels of a band count by masks and alpha, of which the latter says nothing about itself."""
+        """Which pixels of a band are valid by masks and alpha; None: all. Alpha itself is always valid."""
         if MaskFlags.per_dataset in self._dataset.mask_flag_enums[band]:
             return np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
         if self._alpha is not None and band != self._alpha:
@@ -154,7 +154,7 @@ class GdalImage:
             self._dataset.close()
 
     def _no_data(self) -> tuple[float | None, ...]:
-        """By band: what the file beside the image says beats what the image says, as in GDAL."""
+        """No-data number of each band: the file beside the image has precedence over the image, as in GDAL."""
         path = local_path(self._href)
         beside = {} if path is None else _numbers_beside(path)
         return tuple(beside.get(band, number) for band, number in enumerate(self._dataset.nodatavals))
@@ -192,10 +192,10 @@ class GdalImage:
 
 
 class ApartImage(GdalImage):
-    """The header of a file, read by another process, for one that must not die; its blocks are not read here."""
+    """The header of a file, read by another process because this one must not die; its blocks cannot be read here."""
 
     def __init__(self, submit: Submit, href: str, origins: ByteSources) -> None:
-        """`submit` runs a picklable function with a picklable argument there. Raises AssetUnreadable."""
+        """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
         self._href = href
         try:
             self.raster = submit(partial(gdal_header, origins.policy), href).future.result()
@@ -208,11 +208,11 @@ class ApartImage(GdalImage):
         raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 def gdal_header(policy: EgressPolicy | None, href: str) -> Raster:
-    """The header alone. Raises AssetUnreadable."""
+    """The header of an image, read by GDAL. Raises AssetUnreadable."""
     origins = ByteSources(policy=policy)
     try:
         image = GdalImage(href, origins)
@@ -225,20 +225,20 @@ def gdal_header(policy: EgressPolicy | None, href: str) -> Raster:
 
 
 class _OneFile:
-    """What GDAL may open: this image, and the `.msk` beside one on this machine if that is a TIFF. Nothing else that
-    lies beside it is there for GDAL."""
+    """What GDAL may open: this image and, on this machine, the `.msk` beside it if that is a TIFF. GDAL sees no other
+    file."""
 
     def __init__(self, origins: ByteSources, href: str) -> None:
-        """Raises AssetUnreadable."""
+        """Open the image's bytes. Raises AssetUnreadable."""
         self._file = origins.head(href)
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
         self.name = f"/arpent/image-{next(_numbers)}"
-        """What GDAL knows it by; nothing lies there."""
+        """Virtual name under which GDAL opens it; no such file exists."""
         self.failure: AssetUnreadable | None = None
-        """Why bytes did not come; GDAL only knows that they did not."""
+        """Why bytes could not be read; GDAL itself only sees that they are missing."""
 
     def driver(self) -> str | None:
-        """By the first bytes; None: nothing that is opened."""
+        """The driver for the file's first bytes; None if it must not be opened."""
         return _driver_of(self._file)
 
     def open(self, name: str, mode: str = "rb") -> RawIOBase:
@@ -262,7 +262,7 @@ def _mask_of(origins: ByteSources, href: str) -> HeaderBytes | None:
 
 
 class _Told(RawIOBase):
-    """A file that remembers why it could not be read."""
+    """A file that remembers why reading failed."""
 
     def __init__(self, file: HeaderBytes, source: _OneFile) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Headers of GeoTIFFs: tifffile reads the tags, here they become a Raster and a table of blocks."""
+"""Header of a GeoTIFF: tifffile reads the tags; here they become a Raster and tables of blocks."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from arpent.domain.imagery.raster import Raster
 
 _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
-"""Extra samples that are alpha, multiplied into the others or not."""
+"""Extra samples that are alpha, premultiplied or not."""
 _USER_DEFINED = 32767
 _PIXEL_IS_POINT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """All that is needed to read blocks of one file."""
+    """Everything that is needed to read blocks of one file."""
 
     raster: Raster
-    """What the domain knows of it."""
+    """The header as the domain knows it."""
     tables: tuple[Table, ...]
-    """Per level."""
+    """One table of blocks per level."""
     version: Version
-    """Of the file that this was read from."""
+    """Version of the file when the header was read."""
     masks: tuple[Mask, ...] = ()
-    """What says which of its pixels count."""
+    """Masks that say which pixels are valid."""
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Size of the file in bytes."""
         return self.version[2]
 
     @property
     def most_packed(self) -> int:
-        """Bytes that a block can have in the file."""
+        """Maximum bytes that a stored block can have."""
         return max(table.most_packed for table in self.tables)
 
 
 def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
-    """The header of a GeoTIFF; `beside`: the `.msk` of that name. Raises Unusual where GDAL is needed; Oversized where
-    nobody should try; whatever tifffile raises where the file is no TIFF at all."""
+    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises Unusual if GDAL is needed, Oversized if nobody should
+    read it, and what tifffile raises if it is not a TIFF."""
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:
         pages = [cast(TiffPage, page) for page in tiff.pages]
@@ -86,7 +86,7 @@ def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None
 
 
 def mask_beside(href: str) -> str:
-    """Where the `.msk` of an image would lie; a query (a signature) stays behind."""
+    """Href of the `.msk` of an image, with the query (a signature) removed."""
     path, mark, query = href.partition("?") if "://" in href else (href, "", "")
     return f"{path}.msk{mark}{query}"
 
@@ -98,8 +98,8 @@ def _pages_of(file: HeaderBytes) -> list[Table]:
 
 
 def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[Table]) -> Mask:
-    """The mask's page for each level of the image; a level that has none gets the page of the first, of other sides.
-    Raises Unusual if not even the full image has one."""
+    """The mask's page for each level of the image; a level without one gets the first page, whose size differs. Raises
+    Unusual if not even the full image has one."""
     sides = {(page.shape.width, page.shape.height): page for page in pages}
     full = sides.get((tables[0].shape.width, tables[0].shape.height))
     if full is None:
@@ -112,7 +112,7 @@ def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[T
 
 
 def _common_levels(tables: tuple[Table, ...], masks: list[Mask]) -> tuple[tuple[Table, ...], list[Mask]]:
-    """Without the overviews that a mask has no page for: a finer one is read in their place."""
+    """The levels for which every mask has a page; a finer level is read in place of the others."""
 
     def whole(number: int) -> bool:
         size = (tables[number].shape.width, tables[number].shape.height)
@@ -124,7 +124,7 @@ def _common_levels(tables: tuple[Table, ...], masks: list[Mask]) -> tuple[tuple[
 
 
 def _alpha(page: TiffPage) -> int | None:
-    """The band that says how much of a pixel is there; it is the last one."""
+    """Index of the alpha band, which is the last; None if there is none."""
     extra = tuple(int(kind) for kind in page.extrasamples or ())
     return page.samplesperpixel - 1 if extra and extra[-1] in _ALPHAS and page.samplesperpixel > 1 else None
 

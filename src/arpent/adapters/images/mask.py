@@ -1,6 +1,6 @@
-"""Masks: which pixels of an image count, by pages of its file, by the `.msk` beside it, or by a band that is alpha.
+"""Mask: which pixels of an image are valid, by pages of its file, by the `.msk` beside it, or by an alpha band.
 
-A mask lies on the image's own grid, but may be cut into other blocks.
+A mask lies on the image's own grid, but may have other blocks.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from arpent.domain.imagery.raster import Level
 from arpent.domain.ports.imagery import Block
 
 Payload = Callable[[Range], Buffer]
-"""Offset and length of a block of the mask → its bytes."""
+"""(offset, length) of a block of the mask → its bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mask:
-    """One of the masks of an image: where its blocks lie. What is 0 there does not count."""
+    """One mask of an image and where its blocks lie. Pixels where it is 0 are not valid."""
 
     href: str
-    """The file that holds it."""
+    """Href of the file that holds it."""
     version: Version
-    """Of that file."""
+    """Version of that file."""
     tables: tuple[Table, ...]
-    """Per level of the image."""
+    """One table of blocks per level of the image."""
     band: int | None = None
-    """The band of the image that it is (alpha), from 0; None: it is none of them."""
+    """Band of the image that it is (alpha), from 0; None: it is not a band."""
     each: bool = False
-    """It has a plane for every band of the image, not one for all."""
+    """Whether it has a plane for every band of the image, not one for all."""
 
     @property
     def shared(self) -> bool:
-        """Whether its blocks are those of the other bands, too, so that no further bytes are needed."""
+        """Whether its blocks are those of the other bands too, so that no more bytes are needed."""
         return self.band is not None and self.tables[0].samples > 1
 
     @property
     def most_packed(self) -> int:
-        """Bytes that a block of it can have in the file."""
+        """Maximum bytes that a stored block of it can have."""
         return max(table.most_packed for table in self.tables)
 
     def concerns(self, band: int) -> bool:
-        """Whether it says anything about this band of the image: alpha counts for all others."""
+        """Whether it applies to this band of the image: alpha applies to all other bands."""
         return band != self.band
 
     def ranges(self, shape: Level, block: Block, band: int) -> list[Range]:
-        """Where the parts of the mask over one block of the image lie; those that were never written are not there."""
+        """Byte ranges of the mask's blocks over one block of the image, without those that were never written."""
         table, plane = self.tables[block.level], self._plane(band)
         return [
             entry for row, column in self._places(shape, block)
@@ -59,8 +59,8 @@ class Mask:
         ]  # fmt: skip
 
     def valid(self, shape: Level, block: Block, band: int, rows: int, payload: Payload) -> NDArray[np.bool_]:
-        """(rows, block_width): which pixels of one block of the image count; none beyond the image's sides.
-        Raises ValueError where the mask's bytes are damaged."""
+        """(rows, block_width): which pixels of one block of the image are valid; False beyond the image's edges. Raises
+        ValueError if the mask's bytes are damaged."""
         table, plane = self.tables[block.level], self._plane(band)
         valid = np.zeros((rows, shape.block_width), np.bool_)
         top, left = block.row * shape.block_height, block.column * shape.block_width
@@ -80,7 +80,7 @@ class Mask:
         return self.band if self.band is not None else band if self.each else 0
 
     def _places(self, shape: Level, block: Block) -> Iterator[tuple[int, int]]:
-        """Rows and columns of the blocks of the mask that meet one block of the image."""
+        """Row and column of each block of the mask that meets one block of the image."""
         own = self.tables[block.level].shape
         for row in _spanned(block.row, shape.block_height, shape.height, own.block_height, block.rows):
             for column in _spanned(block.column, shape.block_width, shape.width, own.block_width):
@@ -94,13 +94,13 @@ class Mask:
 
 
 def _spanned(number: int, size: int, whole: int, own: int, enough: int | None = None) -> range:
-    """Which blocks of `own` pixels the block `number` of `size` pixels meets, along one axis."""
+    """Indices of the blocks of `own` pixels that the block `number` of `size` pixels meets, along one axis."""
     start = number * size
     end = min(start + (min(enough, size) if enough else size), whole)
     return range(start // own, -(-end // own))
 
 
 def masked(pixels: NDArray[np.generic], valid: Sequence[NDArray[np.bool_]]) -> NDArray[np.generic]:
-    """The pixels; as a numpy masked array if some of them do not count."""
+    """The pixels; as a numpy masked array if some are not valid."""
     counts = np.logical_and.reduce(valid) if len(valid) > 1 else valid[0]
     return pixels if counts.all() else np.ma.MaskedArray(pixels, ~counts)

@@ -1,4 +1,4 @@
-"""CogReader: AssetReader of (cloud-optimised) GeoTIFFs on disks, web servers and S3 (docs/adr/0004-reader.md)."""
+"""Reader: AssetReader for (cloud-optimised) GeoTIFFs on disks, web servers and S3 (docs/adr/0004-reader.md)."""
 
 from __future__ import annotations
 
@@ -40,50 +40,51 @@ Image = Header | GdalImage
 Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
-"""Headers kept; one of an MGRS tile takes about 5 KiB, and each is shared by all partitions of a process."""
+"""Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF begins."""
+"""First bytes of a TIFF."""
 _LOAD_BYTES = 4 << 20
-"""One fetch brings at most about this many compressed bytes."""
+"""Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
-"""One fetch brings at most so many blocks."""
+"""Maximum number of blocks of one fetch."""
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 
 _Payloads = dict[tuple[str, Range], Buffer]
-"""File, offset and length → the bytes there."""
+"""(file, offset, length) → the bytes there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
-    """Neighbouring blocks of one image, fetched together."""
+    """Neighbouring blocks of one image that are fetched together."""
 
     href: str
-    """The image."""
+    """Href of the image."""
     image: Image
-    """How to read it."""
+    """Header of the image, or GDAL's handle."""
     blocks: tuple[Block, ...]
     """The blocks, in the order asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parcel:
-    """One block on its way to be decoded."""
+    """One block that waits to be decoded."""
 
     href: str
-    """The image."""
+    """Href of the image."""
     image: Image
-    """How to read it."""
+    """Header of the image, or GDAL's handle."""
     block: Block
     """The block."""
     payloads: _Payloads = field(default_factory=dict)
-    """Its bytes and those of the masks over it; what is not among them is still to be read (local files)."""
+    """Bytes of the block and of its masks; what is missing is read later (local files)."""
 
 
 class CogReader:
-    """Reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order asked. Thread-safe."""
+    """An AssetReader that reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order
+    asked. Thread-safe."""
 
     def __init__(
         self,
@@ -94,9 +95,9 @@ class CogReader:
         unusual: Callable[[str, ByteSources], GdalImage] = GdalImage,
         policy: EgressPolicy | None = None,
     ) -> None:
-        """`requests`: fetches in flight; `s3_options`: obstore's S3Store settings over the AWS_* variables;
-        `retry_seconds`: how long a server that fails is asked again before AssetUnreadable(transient) is raised;
-        `unusual` opens what is not a GeoTIFF of ours; `policy`: where images may lie, None: anywhere."""
+        """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
+        variables. `retry_seconds`: how long a failing server is retried before AssetUnreadable (transient) is raised.
+        `unusual` opens files that are not supported GeoTIFFs. `policy`: where images may lie; None: anywhere."""
         self._unusual = unusual
         self._origins = ByteSources(s3_options, retry_seconds, policy)
         self._threads = threads
@@ -107,7 +108,7 @@ class CogReader:
         self._decoding: ThreadPoolExecutor | None = None
 
     def counting(self) -> AbstractContextManager[Bytes]:
-        """Headers included, and what GDAL reads."""
+        """As in AssetReader; counts headers and what GDAL reads too."""
         return self._origins.meter.counting()
 
     def prepare(self, hrefs: Sequence[str]) -> None:
@@ -126,7 +127,7 @@ class CogReader:
         return _ahead(self._decoders(), lambda parcel: self._decode(parcel, band), parcels, 2 * self._threads)
 
     def close(self) -> None:
-        """End the threads and close what is open. To be called before the interpreter ends."""
+        """End the threads and close all files. Call it before the Python process ends."""
         with self._lock:
             pools, self._fetching, self._decoding = (self._fetching, self._decoding), None, None
             images = list(self._images.values())
@@ -189,8 +190,8 @@ class CogReader:
         return image
 
     def _header(self, href: str, file: HeaderBytes) -> Header:
-        """The header with the masks in the file and beside it. A mask beside an image that lies elsewhere is asked for
-        only where the image itself says nothing: each question is a request."""
+        """The header with the masks in the file and beside it. A remote mask file is requested only if the image itself
+        has no mask, since each look takes a request."""
         path = local_path(href)
         if path is not None and says_more(path):
             raise Unusual("a file beside it says more of its bands")
@@ -203,7 +204,7 @@ class CogReader:
         return parse_header(href, file, beside)
 
     def _beside(self, href: str) -> HeaderBytes | None:
-        """A mask's file; None if there is none, or a server answers with something else."""
+        """The image's mask file; None if there is none, or the server answers with something else."""
         try:
             file = self._origins.head(href)
         except AssetUnreadable as error:
@@ -217,7 +218,7 @@ class CogReader:
     # ---- blocks
 
     def _parcels(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_Parcel]:
-        """Every block, with its bytes if they come from afar: those are fetched ahead, many at once."""
+        """Every block; bytes of remote files are fetched ahead, many at once."""
         run: list[_Load] = []
         for load in self._loads(requests, band):
             if isinstance(load.image, GdalImage) or local_path(load.href):
@@ -253,7 +254,7 @@ class CogReader:
                 yield _Parcel(href=load.href, image=load.image, block=block, payloads=payloads)
 
     def _fetch(self, load: _Load, band: int) -> tuple[_Load, _Payloads]:
-        """The bytes of the blocks, and of what masks hold over them."""
+        """The bytes of the blocks and of the masks over them."""
         image = load.image
         assert isinstance(image, Header)
         shapes = image.raster.levels
@@ -282,8 +283,8 @@ class CogReader:
             raise self._replaced(href) from None
 
     def _payload(self, parcel: _Parcel, place: tuple[str, Version, int], entry: Range) -> Buffer:
-        """The bytes of one block, fetched ahead or read now; `place`: the file, its version, and how long a block can
-        be there. Raises ValueError if this one is longer, or the file ends before it does."""
+        """The bytes of one block, fetched ahead or read now. `place`: the file, its version, and the maximum length of
+        a block there. Raises ValueError if the block is longer, or the file ends before it."""
         href, version, most = place
         if sum(entry) > version[2]:
             raise ValueError("the file ends before it does")
@@ -324,7 +325,7 @@ class CogReader:
             ) from None
 
     def _masked(self, parcel: _Parcel, image: Header, pixels: NDArray[np.generic], band: int) -> NDArray[np.generic]:
-        """The pixels of a block, without those that masks take away. Raises ValueError where a mask is damaged."""
+        """The pixels of a block with its masks applied. Raises ValueError if a mask is damaged."""
         block, masks = parcel.block, [mask for mask in image.masks if mask.concerns(band)]
         if not masks:
             return pixels
@@ -349,7 +350,7 @@ class CogReader:
 
 
 def _holds(raster: Raster, block: Block) -> bool:
-    """Whether the image has such a block."""
+    """Whether the image has this block."""
     if not 0 <= block.level < len(raster.levels):
         return False
     level = raster.levels[block.level]
@@ -357,7 +358,7 @@ def _holds(raster: Raster, block: Block) -> bool:
 
 
 def _empty(image: Header) -> float:
-    """What a block that was never written holds: no data, as in GDAL."""
+    """The value of a block that was never written: no data, as in GDAL."""
     no_data, dtype = image.raster.no_data, image.raster.dtype
     if no_data is None or dtype.kind == "f":
         return no_data or 0.0
@@ -366,7 +367,7 @@ def _empty(image: Header) -> float:
 
 
 def _portions(blocks: Sequence[Block], image: Image, band: int) -> Iterator[tuple[Block, ...]]:
-    """The blocks, cut into what is fetched at once."""
+    """The blocks in groups, each for one fetch."""
     part: list[Block] = []
     size = 0
     for block in blocks:
@@ -383,7 +384,7 @@ def _portions(blocks: Sequence[Block], image: Image, band: int) -> Iterator[tupl
 
 
 def _ahead(pool: ThreadPoolExecutor, function: Callable[[A], R], arguments: Iterable[A], depth: int) -> Iterator[R]:
-    """`map`, with up to `depth` calls under way before their turn."""
+    """As `map`, with up to `depth` calls running ahead."""
     waiting: deque[Future[R]] = deque()
     try:
         for argument in arguments:

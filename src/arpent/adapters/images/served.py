@@ -1,4 +1,5 @@
-"""What is served: the types of pixels that kernels and evalscripts can take; all others are refused at the header."""
+"""Served pixel types: those that kernels and evalscripts support; images with others are refused when the header is
+read."""
 
 from __future__ import annotations
 
@@ -7,24 +8,24 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 
 SERVED = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
-"""Names of types. Fewer bits than 8 come as uint8, other odd numbers of bits as the next larger type; the numbers of a
-palette come as they are, not as colours (docs/collections.md)."""
+"""Names of the types. Fewer than 8 bits are read as uint8, other odd numbers of bits as the next larger type; palette
+images give the palette's index, not colours (docs/collections.md)."""
 
 ODD = {
     "int64": "whole numbers of 64 bits, which evalscripts cannot hold",
     "uint64": "whole numbers of 64 bits, which evalscripts cannot hold",
     "float16": "numbers of 16 bits with a fraction",
 }
-"""Type → what it is, in words."""
+"""Type → description."""
 
 
 def check_served(raster: Raster) -> None:
-    """Raises AssetUnreadable, naming image, type and fix, if nobody here can compute with the image's pixels."""
+    """Refuse an image whose pixel type is not supported. Raises AssetUnreadable, naming image, type and fix."""
     refuse(raster.href, raster.dtype.name)
 
 
 def refuse(href: str, *types: str) -> None:
-    """The same by the names of the types of its bands."""
+    """As `check_served`, by the names of the bands' types."""
     odd = [name for name in types if name not in SERVED]
     if odd:
         what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an odd type")

@@ -1,4 +1,4 @@
-"""Tables of blocks: where the blocks of one page of a TIFF lie, and how they are packed."""
+"""Table: where the blocks of one page of a TIFF lie, and how they are packed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from arpent.adapters.images.decode import CODECS
 from arpent.domain.imagery.raster import Level
 
 SPARE_BYTES = 1 << 16
-"""What a codec may add to the smallest block."""
+"""Bytes that a codec may add to the smallest block."""
 _PREDICTORS = {"f": (1, 2, 3), "i": (1, 2), "u": (1, 2), "b": (1,)}
-"""Kind of a pixel → how rows may be differenced."""
+"""Kind of pixel type → supported predictors."""
 _BIT = 1
 _YCBCR = 6
 
 
 class Unusual(Exception):
-    """Something about the file that only GDAL can read."""
+    """Something in the file that only GDAL can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,49 +28,49 @@ class Table:
     """Where the blocks of one level lie, and how they are packed."""
 
     shape: Level
-    """Sides and blocks of the level."""
+    """Size and block size of the level."""
     offsets: NDArray[np.int64]
-    """Per block, by plane, row and column: position in the file; 0: it was never written."""
+    """Per block, by plane, row and column: offset in the file; 0: never written."""
     lengths: NDArray[np.int64]
-    """Per block: bytes."""
+    """Per block: length in bytes."""
     compression: int
     """TIFF tag 259."""
     predictor: int
     """TIFF tag 317."""
     dtype: np.dtype[np.generic]
-    """Type in the file, byte order included; bool: single bits, of a mask."""
+    """Type in the file, with byte order; bool: single bits of a mask."""
     samples: int
-    """Bands that lie together in a block: 1, or all of the file's."""
+    """Number of bands stored together in a block: 1, or all of the file's."""
 
     def entry(self, row: int, column: int, band: int) -> tuple[int, int]:
-        """Offset and length of a block."""
+        """Offset and length of the block in the file."""
         plane = 0 if self.samples > 1 else band
         number = (plane * self.shape.blocks_down + row) * self.shape.blocks_across + column
         return int(self.offsets[number]), int(self.lengths[number])
 
     @property
     def most_packed(self) -> int:
-        """Bytes that a block can have in the file: no codec makes it twice as long."""
+        """Maximum bytes of a stored block: no codec doubles its size."""
         return 2 * self.shape.block_width * self.shape.block_height * self.samples * self.dtype.itemsize + SPARE_BYTES
 
     def mean_length(self) -> float | None:
-        """Bytes of a block that was written, on average; None if none was."""
+        """Mean bytes of the blocks that were written; None if none was."""
         written = self.lengths[self.offsets > 0]
         return float(written.mean()) if len(written) else None
 
     def rows(self, row: int) -> int:
-        """Rows that a block of this block row holds: strips end with the image, tiles are always whole."""
+        """Number of rows that a block in this block row holds: strips end with the image, tiles are always complete."""
         shape = self.shape
         if shape.block_width == shape.width and len(self.offsets) and self.striped:
             return min(shape.block_height, shape.height - row * shape.block_height)
         return shape.block_height
 
     striped: bool = False
-    """Strips instead of tiles."""
+    """Whether the blocks are strips instead of tiles."""
 
 
 def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
-    """The table of one page; `mask`: its pixels may be single bits. Raises Unusual where GDAL is needed."""
+    """The table of one page; `mask`: its pixels may be single bits. Raises Unusual if GDAL is needed."""
     dtype = page.dtype
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
     single = mask and dtype is not None and dtype.kind == "b" and bits == _BIT

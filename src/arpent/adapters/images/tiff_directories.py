@@ -1,4 +1,4 @@
-"""Directories of a TIFF (IFDs), walked before any library reads them: how many there are, and how much they hold."""
+"""TIFF directories (IFDs), checked before any library reads them: their number, and the size of their tags."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import struct
 from typing import BinaryIO
 
 MOST_DIRECTORIES = 256
-"""A COG has one per overview and mask, some twenty."""
+"""Maximum number of directories; a COG has one per overview and mask, about twenty."""
 MOST_TAGS = 1024
-"""Of one directory."""
+"""Maximum number of tags of one directory."""
 MOST_TAG_BYTES = 64 << 20
-"""Of one tag: offsets of eight million blocks."""
+"""Maximum bytes of one tag: offsets of eight million blocks."""
 MOST_HEADER_BYTES = 256 << 20
-"""Of all tags."""
+"""Maximum bytes of all tags together."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Type of a tag → bytes of one value."""
+"""Type of a tag → bytes per value."""
 
 
 class Oversized(Exception):
-    """The header is no header of an image: reading it would not end, or fill the memory. The text says why."""
+    """The header is too large for an image: reading it would not end, or fill the memory. The text says why."""
 
 
 def check_directories(file: BinaryIO) -> None:
-    """Leaves what is no TIFF to others. Raises Oversized; the file stands at its beginning afterwards."""
+    """Check the directories of a TIFF; other files pass. Raises Oversized; afterwards the file is at its beginning."""
     try:
         _walk(file)
     except struct.error:
@@ -56,7 +56,7 @@ def _walk(file: BinaryIO) -> None:
 
 
 def _directory(file: BinaryIO, at: int, order: str, *, big: bool) -> tuple[int, int]:
-    """Bytes that its tags hold, and where the next directory lies (0: nowhere)."""
+    """(bytes of its tags, offset of the next directory; 0 if it is the last)."""
     file.seek(at)
     (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
     if count > MOST_TAGS:

@@ -1,1 +1,1 @@
-"""JobStore and WorkStore in the memory of one process, forgotten at its end: for tests and for small jobs."""
+"""Memory: JobStore and WorkStore in the memory of one process, lost at its end: for tests and small jobs."""

@@ -1,4 +1,4 @@
-"""JobStore: jobs as values in memory; a job read back carries its progress."""
+"""Jobs: JobStore in memory; a job that is read carries its progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DESCENDING = (SortKey.CREATED_DESCENDING, SortKey.STATUS_DESCENDING)
 
 
 class MemoryJobStore:
-    """Jobs of this process."""
+    """A JobStore in the memory of this process."""
 
     def __init__(self, tables: Tables, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tables = tables
@@ -71,7 +71,7 @@ class MemoryJobStore:
 
 
 def _kept(job: Job) -> Job:
-    """Without the progress, and with an estimate that nobody else can change."""
+    """The job without its progress, and with a copy of its estimate."""
     return replace(job, progress=Progress(), estimate=dict(job.estimate))
 
 

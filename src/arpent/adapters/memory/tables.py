@@ -1,4 +1,4 @@
-"""Tables: jobs with their partitions and findings, which the two stores of a process share behind one lock."""
+"""Tables: jobs with their partitions and findings, which the two stores share behind one lock."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True, kw_only=True)
 class Claimable:
-    """What somebody may hold by a lease: a partition, or the analysis of a job."""
+    """What can be leased: a partition, or the analysis of a job."""
 
     token: str | None = None
-    """Of who holds it, or held it last without giving it back."""
+    """Token of the holder, or of the last holder that did not give it back; None if there is none."""
     leased_until: datetime = NEVER
-    """When others may have it."""
+    """When the lease ends."""
     not_before: datetime = NEVER
-    """When it may be tried again."""
+    """Earliest time of the next try."""
     failures: int = 0
-    """Attempts that failed."""
+    """Number of failed attempts."""
     vanished: int = 0
-    """Holders that were never heard of again."""
+    """Number of holders whose lease ran out."""
 
     def is_free(self, now: datetime) -> bool:
-        """Whether anybody may have it."""
+        """Whether it can be claimed."""
         return (self.token is None or self.leased_until <= now) and self.not_before <= now
 
     def take(self, until: datetime) -> str:
-        """A new token that holds it."""
+        """Lease it until then; returns the new token."""
         self.vanished += self.token is not None
         self.token, self.leased_until = str(uuid4()), until
         return self.token
@@ -43,50 +43,50 @@ class Claimable:
 
 @dataclass(slots=True, kw_only=True)
 class PartitionRow(Claimable):
-    """A partition and what came of it."""
+    """A partition and its outcome."""
 
     number: int
     """From 0, unique in the job."""
     features: Features
-    """Those to do; after a retry or a cut not all that it counts for."""
+    """Features to process; after a retry or a cut fewer than `size`."""
     size: int
-    """Features that it counts for."""
+    """Number of features that it counts for."""
     done: int = 0
     failed: int = 0
     incomplete: int = 0
     processing_units: float = 0.0
     finished: bool = False
     finished_at: datetime = NEVER
-    """When it was finished last, …"""
+    """When it was last finished, …"""
     handled: int = 0
-    """… how many features that brought …"""
+    """… how many features that try handled …"""
     seconds: float = 0.0
-    """… and the work in them."""
+    """… and its seconds of work."""
     deaths: int = 0
-    """Workers that died of it."""
+    """Number of workers that died of it."""
     cut_from: int | None = None
-    """The partition that it is a part of."""
+    """Number of the partition that it is a part of."""
     claims: int = 0
-    """How often it was handed out."""
+    """How often it was claimed."""
     round: int = 0
-    """How often START took up what had failed."""
+    """How often START reopened the job's failed features."""
 
 
 @dataclass(slots=True, kw_only=True)
 class JobRow(Claimable):
-    """A job, the lease of its analysis, and its work."""
+    """A job, the lease of its analysis, and its partitions and findings."""
 
     job: Job
-    """Its progress is not kept, but told by `progress`."""
+    """The job; its progress is computed by `progress`."""
     served: datetime = NEVER
-    """When it had its last turn."""
+    """When work of the job was last claimed."""
     partitions: dict[int, PartitionRow] = field(default_factory=dict)
     """By number."""
     findings: dict[tuple[int, str], tuple[Finding, int | None]] = field(default_factory=dict)
     """(feature, kind) → the finding and the partition it comes from; None: from the analysis."""
 
     def progress(self, now: datetime) -> Progress:
-        """Sums over the partitions, and the pace they tell."""
+        """Sums over the partitions, with the rate."""
         rows = self.partitions.values()
         open_rows = [row for row in rows if not row.finished]
         progress = Progress(
@@ -121,9 +121,9 @@ class JobRow(Claimable):
 
 @dataclass(slots=True)
 class Tables:
-    """All jobs of a process. Whoever reads or changes a row holds the lock."""
+    """All jobs of a process. Hold the lock to read or change a row."""
 
     rows: dict[str, JobRow] = field(default_factory=dict)
-    """By the job's id."""
+    """Rows by job id."""
     lock: RLock = field(default_factory=RLock)
-    """One for everything: nothing here takes long."""
+    """One lock for everything, since nothing here takes long."""

@@ -1,4 +1,4 @@
-"""WorkStore: analyses and partitions in memory, handed out by lease; whoever holds the token may finish."""
+"""Work: WorkStore in memory; only the holder of the token may finish."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from arpent.domain.ports.jobs import Lease
 
 
 class MemoryWorkStore:
-    """Work of this process. Every look goes over all jobs, every progress over all partitions of one: for some
-    thousands of them, not for a country's."""
+    """A WorkStore in the memory of this process. Every claim scans all jobs, and every progress all partitions of one:
+    suitable for some thousands, not for a country's."""
 
     def __init__(self, tables: Tables, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tables = tables
@@ -138,8 +138,8 @@ class MemoryWorkStore:
                     _reopen(row, part)
 
     def _by_turn(self, but: Collection[str]) -> list[JobRow]:
-        """Jobs of the client that was served least recently first, and of those the job that was. Ended ones give a
-        client its turns, too."""
+        """Jobs of the client served least recently first, and of these the job served least recently first. Turns on
+        ended jobs count for their client too."""
         turns: dict[str, datetime] = {}
         for row in self._tables.rows.values():
             turns[row.job.owner] = max(row.served, turns.get(row.job.owner, NEVER))
@@ -147,7 +147,7 @@ class MemoryWorkStore:
         return sorted(rows, key=lambda row: (turns[row.job.owner], row.served, row.job.created))
 
     def _held(self, lease: Lease) -> Claimable:
-        """What the lease is on. Raises LeaseLost."""
+        """What the lease is for. Raises LeaseLost."""
         row = self._tables.rows.get(lease.job_id)
         held: Claimable | None = row
         if row is not None and lease.partition is not None:
@@ -157,7 +157,8 @@ class MemoryWorkStore:
         return held
 
     def _analysing(self, lease: Lease) -> JobRow:
-        """Status too: an analyst who was overtaken must not replace partitions that are being processed."""
+        """The row of the leased analysis. Checks the status too: an analysis that lost its lease must not replace
+        partitions that are being processed."""
         row = self._tables.rows.get(lease.job_id)
         if row is None or row.token != lease.token or row.job.status is not Status.ANALYSING:
             raise LeaseLost(f"The lease on {_described(lease)} ran out, or the analysis has ended")
@@ -165,7 +166,8 @@ class MemoryWorkStore:
 
 
 def _take_analysis(row: JobRow, until: datetime) -> Lease:
-    """The version goes up so that whoever analysed it before, and slept through the lease, cannot save."""
+    """Lease the analysis. The job's version goes up, so that a previous holder whose lease ran out cannot save its
+    result."""
     token = row.take(until)
     row.job = replace(row.job, version=row.job.version + 1)
     return Lease(
@@ -199,12 +201,13 @@ def _book(part: PartitionRow, outcome: Outcome, now: datetime) -> None:
 
 
 def _note(row: JobRow, finding: Finding, number: int | None) -> None:
-    """A later finding of the same kind about the same feature takes the place of the earlier."""
+    """Store a finding; it replaces an earlier one of the same kind about the same feature."""
     row.findings[finding.feature, finding.kind] = (finding, number)
 
 
 def _suspects(row: JobRow, origin: int) -> int:
-    """Parts of the partition `origin` that have no result (yet, or for good); parts of any while nothing has lived."""
+    """Number of parts of the partition `origin` without a result; of any partition while the job has no result at
+    all."""
     parts = row.partitions.values()
     any_lived = any(part.finished and part.done > 0 for part in parts)
     family = (part for part in parts if (part.cut_from == origin if any_lived else part.cut_from is not None))

@@ -1,4 +1,4 @@
-"""ObjectStore on obstore: S3 and its compatibles, Google Cloud Storage."""
+"""Cloud: ObjectStore on obstore: S3 and compatible stores, Google Cloud Storage."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 IN_FLIGHT = 32
-"""Requests under way at once."""
+"""Number of concurrent requests."""
 BATCH = 1024
 """Entries taken from the caller's iterator at a time; bounds memory."""
 CHUNK = 16 << 20
 """Bytes per range of a download."""
 RETRIES = 6
-"""Tries after the first, of one request, with backoff and jitter …"""
+"""Retries of one request, with backoff and jitter …"""
 RETRY_SECONDS = 60
-"""… and within so long."""
+"""… and within this many seconds."""
 MOST_STORES = 256
-"""Buckets with their keys that stay open."""
+"""Number of buckets that stay open, with their keys."""
 _TIMEOUTS: ClientConfig = {"timeout": "120s", "connect_timeout": "10s"}
 _OTHER_GOOGLE_KEYS = (
     "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
 )  # fmt: skip
-"""What obstore prefers to the keys that it is given."""
+"""Variables that obstore would prefer to the keys that it is given."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 class CloudObjects:
-    """Buckets in the cloud, opened with the keys of each location, else with what the machine has.
+    """Buckets in the cloud, opened with the keys of each location, or else with the machine's.
 
-    `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name a compatible store; its buckets are then part of the path, and
-    http is allowed if the URL says so. Roles are assumed at `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` or AWS.
-    Picklable; a copy opens its own connections.
+    `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name a compatible store; the bucket is then part of the path, and http
+    is allowed if the URL says so. Roles are assumed at `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` or AWS. Picklable: a
+    copy opens its own connections.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class CloudObjects:
             raise self._explained(error, location, "read") from None
 
     def download(self, location: Location, path: Path, most: int | None = None) -> None:
-        """By ranges, so that no single request has to last; an object that changes midway is a transient error."""
+        """By ranges, so that no single request takes long; an object that changes meanwhile is a transient error."""
         store = self._store(location, "read")
         partial = path.with_name(path.name + ".part")
         try:
@@ -162,7 +162,7 @@ class CloudObjects:
             return store
 
     def _explained(self, error: Exception, location: Location, action: str) -> WorldError:
-        """What happened; if there were no keys for a role, why."""
+        """The error in words; if a role gave no keys, the reason for that."""
         role = self._roles.get(location.credentials)
         if role is not None and role.failure is not None:
             why = role.failure
@@ -195,7 +195,7 @@ class CloudObjects:
         )
 
     def _gcs(self, location: Location, action: str) -> GCSStore:
-        """`GOOGLE_BASE_URL` names a compatible store."""
+        """A Google Cloud Storage bucket; `GOOGLE_BASE_URL` names a compatible store."""
         options: ClientConfig = {
             **_TIMEOUTS,
             "allow_http": self._environment.get("GOOGLE_BASE_URL", "").startswith("http://"),
@@ -232,8 +232,8 @@ class CloudObjects:
 
 
 def _service_account(text: str) -> str:
-    """What makes a service account's file a key, and nothing else of it: with `gcs_base_url` a client could have
-    arpent talk to any server it reaches. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
+    """The fields of a service account's file that make it a key, and no others: with `gcs_base_url` a client could make
+    arpent connect to any server. Raises ValueError, also as binascii.Error or UnicodeDecodeError."""
     fields = json.loads(base64.b64decode(text, validate=True).decode("utf-8"))
     if not isinstance(fields, dict) or account_fault(fields):
         raise ValueError("this is no service account")
@@ -241,8 +241,8 @@ def _service_account(text: str) -> str:
 
 
 def _check(location: Location, action: str) -> None:
-    """Refuse what would lead to another address, or break a header. Requests are checked when they are made, too: this
-    is the second line, and covers requests that were stored before. Raises StorageDenied without the value."""
+    """Refuse values that would change the address or break a header. Requests are also checked when they are made; this
+    covers requests stored before that check existed. Raises StorageDenied without the value."""
     own = location.credentials
     written: tuple[tuple[str, str | None, Form], ...] = (
         ("the bucket", location.bucket, BUCKET),
@@ -257,12 +257,13 @@ def _check(location: Location, action: str) -> None:
 
 
 def _reopened(retries: int, retry_seconds: float) -> CloudObjects:
-    """A copy in another process takes that process's environment: no keys travel in a pickle."""
+    """A copy in another process, which takes that process's environment: no keys are pickled."""
     return CloudObjects(retries=retries, retry_seconds=retry_seconds)
 
 
 class _RequestKeys:
-    """The keys of a request, as a provider: to keys in plain options obstore adds the machine's AWS_SESSION_TOKEN."""
+    """The keys of a request as a credential provider: to keys in plain options obstore adds the machine's
+    AWS_SESSION_TOKEN."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -277,7 +278,7 @@ class _RequestKeys:
 
 
 def _keys(credentials: Credentials) -> Keys | None:
-    """The request's own; None: obstore's AWS_* chain signs."""
+    """The request's own keys; None: obstore's AWS_* chain signs."""
     if not (credentials.access_key and credentials.secret_access_key):
         return None
     return Keys(access_key=credentials.access_key, secret_access_key=credentials.secret_access_key)

@@ -1,4 +1,5 @@
-"""obstore's errors in arpent's words. Their text is only looked at, never passed on: it may quote signed requests."""
+"""Cloud errors: obstore's errors in arpent's words. Their text is examined but never passed on, since it may quote
+signed requests."""
 
 from __future__ import annotations
 
@@ -24,14 +25,14 @@ RIGHTS = {
         "list": "storage.objects.list",
     },
 }
-"""Scheme → action → the right it takes, as policies of buckets call it."""
+"""Scheme → action → permission it needs, as bucket policies name it."""
 OBSTORE_ERRORS = (BaseError, OSError, ValueError)
-"""What obstore raises; a missing object is Python's own FileNotFoundError."""
+"""Exceptions that obstore raises; a missing object is Python's FileNotFoundError."""
 
 
 @contextmanager
 def panics_told(location: Location, action: str) -> Iterator[None]:
-    """The store's client is native code that panics at values it cannot put into a header or an address."""
+    """Turn panics of the native client, which panics at values that fit no header or address, into StorageDenied."""
     try:
         with panics_as_errors():
             yield
@@ -44,7 +45,8 @@ def panics_told(location: Location, action: str) -> Iterator[None]:
 
 
 def storage_error(error: Exception, location: Location, action: str) -> WorldError:
-    """The first row that applies says what went wrong, and whether trying again can help."""
+    """The error in arpent's words, by the first row of the table that applies; it also says whether another try can
+    help."""
     text = str(error)
     found = re.search(r"status code: (\d{3})", text)
     status = int(found[1]) if found else 0
@@ -94,12 +96,12 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
 
 
 def _folder(location: Location) -> str:
-    """What a policy would name."""
+    """The resource that a bucket policy would name."""
     folder, slash, _ = location.key.rpartition("/")
     return f"'{folder}{slash}*'"
 
 
 def _local(error: Exception) -> str:
-    """The operating system's word for an error with a number."""
+    """The operating system's message for an error with a number."""
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number else "an error"

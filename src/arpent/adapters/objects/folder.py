@@ -1,4 +1,5 @@
-"""ObjectStore on a folder: s3://name/key is root/name/key, and nothing outside the bucket's folder is reachable."""
+"""Folder: ObjectStore on a folder: s3://name/key is root/name/key, and nothing outside the bucket's folder can be
+reached."""
 
 from __future__ import annotations
 
@@ -17,21 +18,20 @@ from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavaila
 from arpent.domain.location import Location
 
 _MOST_FOLDERS = 64
-"""Folders of one call that are remembered as looked at."""
+"""Number of folders per call that are remembered as checked."""
 LEFTOVER_SECONDS = 3600.0
-"""A partial file this old belongs to nobody any more."""
+"""A partial file older than this was left by a crash."""
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _ABSENT = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
 
 
 class FolderObjects:
-    """Buckets as sub-folders of `root`; credentials are not looked at.
+    """Buckets as sub-folders of `root`; credentials are ignored.
 
-    Plain files rather than obstore's LocalStore: that one neither syncs to disk (a power cut could leave an
-    object empty that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its
-    target, is synced, and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and
-    swept later.
+    Plain files instead of obstore's LocalStore, which neither syncs to disk (a power cut could leave an object empty
+    that a job counts as done) nor stops at symbolic links. A write goes to a partial file beside its target, is synced,
+    and renamed (many at once: folder_batch); partial files of a crash are hidden from `list` and deleted later.
     """
 
     def __init__(self, root: Path) -> None:
@@ -78,8 +78,8 @@ class FolderObjects:
             self._sweep(folder)
 
     def _sweep(self, folder: Path) -> None:
-        """Remove partial files that a crash left behind long ago. A folder of a country's results takes long to read:
-        once in a while is enough."""
+        """Delete partial files that a crash left behind. Listing a folder of a country's results takes long, so it is
+        done rarely."""
         now = time.time()
         if now - self._swept.get(folder, -math.inf) < LEFTOVER_SECONDS:
             return
@@ -92,7 +92,7 @@ class FolderObjects:
                 continue
 
     def _files(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-        """Path and content of each entry. Where a folder leads is looked at once; links in it are replaced."""
+        """Path and content of each entry. Each folder is resolved and checked once."""
         known: dict[str, str] = {}
         for key, payload in entries:
             above, _, name = key.rpartition("/")
@@ -126,7 +126,7 @@ class FolderObjects:
         return bucket
 
     def _path(self, location: Location, action: str) -> Path:
-        """Where the object lies, links followed; raises StorageDenied if that is outside the bucket's folder."""
+        """Path of the object with links resolved. Raises StorageDenied if that is outside the bucket's folder."""
         bucket = self._bucket(location, action)
         parts = location.key.rstrip("/").split("/")
         if "\0" in location.key or any(part in ("", ".", "..") for part in parts):
@@ -143,8 +143,8 @@ class FolderObjects:
         return path
 
     def _place(self, location: Location, path: Path, payload: bytes) -> None:
-        """The object with the folders it needs. The bucket itself is never made: where a disk was taken away,
-        results would land beneath its mount point."""
+        """Write the object and create its folders. The bucket itself is never created: if a disk was unmounted, results
+        would end up beneath its mount point."""
         try:
             _place(path, payload)
         except FileNotFoundError:
@@ -155,7 +155,7 @@ class FolderObjects:
 
 
 def _place(path: Path, payload: bytes) -> None:
-    """The whole object under its name, on disk, or nothing under it."""
+    """Write the whole object to disk under its name, or nothing."""
     partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -170,7 +170,7 @@ def _place(path: Path, payload: bytes) -> None:
 
 
 def _sync_folders(folders: set[Path], bucket: Path) -> None:
-    """Make renames survive a power cut, and the folders that were made for them: each is an entry of the one above."""
+    """Make renames and new folders survive a power cut: each folder is an entry of the one above."""
     above = {parent for folder in folders for parent in folder.parents if parent.is_relative_to(bucket)}
     for folder in folders | above:
         handle = os.open(folder, os.O_RDONLY)
@@ -184,7 +184,7 @@ def _sync_folders(folders: set[Path], bucket: Path) -> None:
 
 
 def _explained(error: OSError, location: Location, action: str) -> WorldError:
-    """The operating system's error in our words."""
+    """The operating system's error in arpent's words."""
     what = f"Cannot {action} {location.url}"
     if error.errno in _REFUSED:
         return StorageDenied(f"{what}: the folder of bucket {location.bucket!r} does not allow it; check its rights.")

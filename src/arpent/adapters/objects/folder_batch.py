@@ -1,4 +1,4 @@
-"""Batch: many files into a folder at once, each whole or not at all, synced to disk together if they are many."""
+"""Folder batch: writes many files at once, each complete or not at all; many are synced to disk together."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import TypeVar
 
 PARTIAL = ".arpent-partial-"
-"""How the names of unfinished files begin."""
+"""Prefix of the names of unfinished files."""
 IN_FLIGHT = 8
-"""Threads: on a network's file system each file waits for a server."""
+"""Number of threads: on a network file system each file waits for a server."""
 CHUNK = 32
-"""Files a thread takes at a time: on a local disk handing them out one by one would cost as much as writing them."""
+"""Files a thread takes at a time: on a local disk, handing them out one by one would take as long as writing them."""
 GROUP = 32_768
 """Files that are synced and renamed together; bounds what a crash leaves behind."""
 FEW = 16
-"""Up to so many files are synced one by one: syncing the file system waits for everybody's data."""
+"""Up to this number files are synced one by one: syncing the file system waits for everybody's data."""
 
 Entry = TypeVar("Entry")
 
 
 class Batch:
-    """Files on their way: written beside their places, synced, renamed."""
+    """Files being written: first beside their targets, then synced, then renamed."""
 
     def __init__(self, sync: Callable[[int], None] | None = None) -> None:
         """`sync`: flushes the file system of a descriptor."""
@@ -36,7 +36,7 @@ class Batch:
     def place(self, files: Iterable[tuple[str, bytes]]) -> set[str]:
         """Write all files (path, content); returns their folders, whose entries are still to be synced.
 
-        Raises OSError with the path in `filename`. A file that is there is replaced, never opened.
+        Raises OSError with the path in `filename`. An existing file is replaced, never opened.
         """
         folders: set[str] = set()
         remaining = iter(files)
@@ -70,7 +70,7 @@ class Batch:
         return folders
 
     def _flush(self) -> None:
-        """Contents first, names later: after a power cut no name stands for less than its content."""
+        """Sync contents first, then rename: after a power cut no name refers to incomplete content."""
         if len(self._written) <= FEW:
             for partial, path in self._written:
                 _on(partial, os.fsync, path)
@@ -120,7 +120,8 @@ def _on(path: str, sync: Callable[[int], None], told: str) -> None:
 
 
 def _sync_file_system(handle: int) -> None:
-    """One call instead of one per file: some 0.1 ms each. Everything on this machine where there is no such call."""
+    """Sync with one call instead of one per file, about 0.1 ms each. Where that call does not exist, everything on this
+    machine is synced."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if call is None:
         os.sync()
@@ -130,7 +131,7 @@ def _sync_file_system(handle: int) -> None:
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Lists of CHUNK."""
+    """The entries in lists of CHUNK."""
     remaining = iter(entries)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk
@@ -139,6 +140,6 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 def _bounded(
     pool: ThreadPoolExecutor, work: Callable[[list[Entry]], set[str]], chunks: Iterator[list[Entry]]
 ) -> Iterator[set[str]]:
-    """`map`, but it never takes more from the caller than the threads can hold."""
+    """As `map`, without taking more from the caller than the threads can hold."""
     while few := list(islice(chunks, 2 * IN_FLIGHT)):
         yield from pool.map(work, few)

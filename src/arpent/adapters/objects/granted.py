@@ -1,4 +1,4 @@
-"""Granted: an ObjectStore that asks for every object whether its client may use it."""
+"""Granted: an ObjectStore that checks for every object whether its client may use it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from arpent.jobs.bucket_grants import BucketGrants
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantedObjects:
-    """The store for one client. Requests are checked when they are made; grants may change until they are carried out,
-    and a template's keys are known only then."""
+    """The store for one client. Requests are checked when they are made, but grants may change until they run, and a
+    template's keys are known only then."""
 
     store: ObjectStore
-    """The buckets."""
+    """The store with the buckets."""
     grants: BucketGrants
     """What the client may use."""
 

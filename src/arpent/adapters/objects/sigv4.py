@@ -1,4 +1,4 @@
-"""Signature Version 4 of AWS: what a request needs to prove whose it is, after the public specification."""
+"""Signature Version 4 of AWS: signs a request, after the public specification."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What signs a request."""
+    """Keys that sign a request."""
 
     access_key: str
     """Access key id."""
     secret_access_key: str = field(repr=False)
     """Secret; never shown."""
     token: str | None = field(default=None, repr=False)
-    """Session token of temporary keys; never shown."""
+    """Session token of temporary keys; None for others. Never shown."""
 
 
 def signed_form(endpoint: str, form: str, keys: Keys, region: str, service: str, now: datetime) -> dict[str, str]:
-    """Headers of a POST of an encoded form to `/` of the endpoint."""
+    """Headers of a signed POST of an encoded form to `/` of the endpoint."""
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
     headers = {"content-type": FORM, "host": urlsplit(endpoint).netloc, "x-amz-date": stamp}
     if keys.token:

@@ -1,4 +1,4 @@
-"""Size: an object that is too large is refused before any of it is read."""
+"""Size: refuses an object that is too large before any of it is read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from arpent.domain.location import Location
 
 
 def check_size(location: Location, size: int, most: int | None) -> None:
-    """Raises LimitExceeded if it has more than `most` bytes."""
+    """Refuse an object of more than `most` bytes. Raises LimitExceeded."""
     if most is not None and size > most:
         raise LimitExceeded(f"{location.url} has {size:,} bytes, more than the {most:,} that are read of it")

@@ -1,4 +1,4 @@
-"""Temporary S3 keys by assuming a role at a Security Token Service, of AWS or Ceph (`iamRoleARN`,
+"""STS: temporary S3 keys by assuming a role at a Security Token Service of AWS or Ceph (`iamRoleARN`,
 sentinelhub.md 2.1)."""
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
 
 SESSION = "arpent"
-"""RoleSessionName; shows in the bucket owner's log."""
+"""RoleSessionName; appears in the bucket owner's log."""
 SECONDS = 3600
-"""How long keys last: every role allows an hour, and who assumes a role by a role gets no more."""
+"""Lifetime of keys in seconds: every role allows an hour, and a role assumed by a role gets no more."""
 RENEWAL = timedelta(minutes=10)
-"""Keys are renewed so long before they end, or after three quarters of their time if that is later. obstore asks for
-others five minutes before the end: an answer that stays away until then costs nothing."""
+"""Keys are renewed this long before they end, or after three quarters of their lifetime if that is later. obstore asks
+for new keys five minutes before the end, so a late answer costs nothing until then."""
 TRIES = 3
 PAUSE = timedelta(seconds=30)
-"""Between tries to renew keys that are still good."""
+"""Pause between tries to renew keys that are still valid."""
 
 _FIXES = {
     "AccessDenied": "Its trust policy must allow sts:AssumeRole to the owner of {whose}; or their secret is wrong.",
@@ -42,39 +42,39 @@ _FIXES = {
     "ExpiredTokenException": "{whose} have expired.",
     "RegionDisabledException": "Its account does not serve this region; set `region`.",
 }
-"""What the service answers → what to do about it."""
+"""Error code of the service → how to fix it."""
 _NO_SERVICE = "Is this a Security Token Service? Set AWS_ENDPOINT_URL_STS to the one of your store."
 _PASSING = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown", "RequestTimeout"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporaryKeys:
-    """Keys that end."""
+    """Keys with an end."""
 
     keys: Keys
-    """With their token."""
+    """The keys with their session token."""
     expires: datetime
-    """Aware."""
+    """When they end; aware."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssumedRole:
-    """A role, and how to become it. Raises StorageDenied if role or region could change an address or a header."""
+    """A role, and how to assume it. Raises StorageDenied if role or region could change an address or a header."""
 
     role: str
     """arn:aws:iam::…:role/…"""
     keys: Keys
-    """Whose right it is to assume the role."""
+    """Keys that may assume the role."""
     whose: str
-    """Those keys in words, for messages."""
+    """Owner of those keys in words, for messages."""
     region: str
     """Region of the STS endpoint."""
     endpoint: str
-    """https://sts.eu-central-1.amazonaws.com."""
+    """URL of the service: https://sts.eu-central-1.amazonaws.com."""
     external_id: str | None = None
-    """What the role's trust policy may ask for, so that no client of arpent uses another's role."""
+    """External id that the role's trust policy may demand, so that no client of arpent uses another's role."""
     seconds: int = SECONDS
-    """How long the keys shall last."""
+    """Lifetime of the keys in seconds."""
 
     def __post_init__(self) -> None:
         for name, value, form in (("`iamRoleARN`", self.role, ROLE), ("the region", self.region, MACHINE_REGION)):
@@ -82,8 +82,8 @@ class AssumedRole:
                 raise StorageDenied(f"A role cannot be assumed: {name} must {form.words}.")
 
     def assume(self) -> TemporaryKeys:
-        """One request, to this endpoint and no other. Raises StorageDenied or StorageUnavailable, naming role and
-        fix."""
+        """Temporary keys, by one request to this endpoint only. Raises StorageDenied or StorageUnavailable, naming role
+        and fix."""
         asked = {
             "Action": "AssumeRole",
             "DurationSeconds": str(self.seconds),
@@ -140,11 +140,11 @@ class AssumedRole:
 
 
 class RoleKeys:
-    """A credential provider as obstore wants it: keeps temporary keys, and gets others before they end."""
+    """A credential provider for obstore: caches temporary keys, and renews them before they end."""
 
     def __init__(self, role: AssumedRole, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.failure: WorldError | None = None
-        """Why there are no keys now; obstore passes on that there are none, but not why."""
+        """Why there are no keys now; obstore only reports that there are none."""
         self._role = role
         self._now = now
         self._held: TemporaryKeys | None = None
@@ -152,7 +152,8 @@ class RoleKeys:
         self._lock = Lock()
 
     def __call__(self) -> dict[str, object]:
-        """Raises StorageDenied or StorageUnavailable; not while old keys are good and the service is only away."""
+        """The current keys. Raises StorageDenied or StorageUnavailable, except while old keys are valid and the service
+        is only unavailable."""
         with self._lock:
             if self._held is None or self._now() >= self._renew_at:
                 self._renew()
@@ -187,6 +188,6 @@ class RoleKeys:
 
 
 def _element(text: str, name: str) -> str | None:
-    """The text of the first XML element of that name: the answers are flat and have no attributes."""
+    """The text of the first XML element of that name; answers have no nesting and no attributes."""
     found = re.search(rf"<{name}>([^<]*)</{name}>", text)
     return found[1] if found else None

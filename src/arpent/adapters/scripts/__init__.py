@@ -1,1 +1,1 @@
-"""Scripts: runtimes for evalscripts."""
+"""Scripts: runtimes for evalscripts: V8, and compiled scripts."""

@@ -1,1 +1,1 @@
-"""`arpent demo`: the real service's documented workflow, word for word, against a server on this machine."""
+"""`arpent demo`: the workflow of the real service's documentation, step by step, against a server on this machine."""

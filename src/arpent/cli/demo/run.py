@@ -1,4 +1,4 @@
-"""Run: the demonstration from an empty folder to a table of results."""
+"""Run: the demonstration, from an empty folder to a table of results."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MARKER = ".arpent-demo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What the command line says."""
+    """Options of `arpent demo`."""
 
     folder: Path
-    """Where everything goes; made anew."""
+    """Folder for everything; emptied and created again."""
     keep: bool = False
-    """Leave the server running until Ctrl-C."""
+    """Whether to leave the server running until Ctrl-C."""
     port: int = 0
-    """0: any free one."""
+    """Port of the server; 0: any free one."""
 
 
 def demonstrate(
@@ -44,7 +44,8 @@ def demonstrate(
     options: DemoOptions,
     console: Console,
 ) -> None:
-    """Choose the scenery, then run. Raises InvalidRequest if only half of the user's own scenery is given."""
+    """Choose imagery and parcels, then run the demonstration. Raises InvalidRequest if only one of `catalog` and
+    `features` is given."""
     if (catalog is None) != (features is None):
         raise InvalidRequest("--catalog and --features go together: imagery and the polygons to look at in it")
     if options.folder.exists():
@@ -145,6 +146,6 @@ def _farewell(base: str, client_id: str, secret: str, folder: Path, options: Dem
 
 
 def _program() -> str:
-    """How this was called, as the reader can type it again."""
+    """The command as it was called, for hints to the user."""
     called = Path(sys.argv[0])
     return os.path.relpath(called) if called.name == "arpent" and shutil.which("arpent") is None else "arpent"

@@ -1,4 +1,4 @@
-"""Scenery: the imagery and parcels of a demonstration, made here or brought by the user."""
+"""Scenery: the imagery and parcels of a demonstration, generated or the user's own."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from arpent.landscape.make import make_landscape
 
 DEGREES_PER_METRE = 1 / 111_320
 RESOLUTION = 10.0
-"""Metres."""
+"""Sample size in metres."""
 SEED_RANGE = ("2020-06-01T00:00:00Z", "2020-07-31T00:00:00Z")
-"""Time range of the documentation's example; the made landscape has scenes for it."""
+"""Time range of the example in the documentation; the generated landscape has scenes in it."""
 PERIOD = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenery:
-    """What the demonstration works on."""
+    """Imagery, parcels and time range of a demonstration."""
 
     catalog: str
-    """Folder of STAC items, or a STAC API."""
+    """Folder of STAC items, or URL of a STAC API."""
     features: Path
     """A GeoPackage."""
     start: str
-    """ISO instant."""
+    """Start of the time range, ISO 8601."""
     end: str
-    """ISO instant."""
+    """End of the time range, ISO 8601."""
     resolution: float
-    """10 m, in units of the features' CRS."""
+    """Sample size of 10 m, in units of the features' CRS."""
     planted: Mapping[str, str] = field(default_factory=dict)
-    """Identifier → crop, where we know."""
+    """Identifier → crop, for the generated landscape."""
 
 
 def made(folder: Path) -> Scenery:
-    """A small landscape of our own: seeded, so that everybody sees the same."""
+    """A small generated landscape, the same for everybody."""
     landscape = make_landscape(folder)
     return Scenery(
         catalog=str(landscape.catalog),
@@ -53,7 +53,7 @@ def made(folder: Path) -> Scenery:
 
 
 def brought(catalog: str, features: Path, start: str | None, end: str | None) -> Scenery:
-    """Imagery and parcels of the user's."""
+    """Imagery and parcels of the user."""
     crs = CRS.from_user_input(pyogrio.read_info(features)["crs"])
     first, last = (start, end) if start and end else _range_of(catalog)
     return Scenery(
@@ -66,7 +66,7 @@ def brought(catalog: str, features: Path, start: str | None, end: str | None) ->
 
 
 def _range_of(catalog: str) -> tuple[str | None, str | None]:
-    """Whole periods that hold every item of a folder; nothing for a STAC API."""
+    """A time range of whole periods that holds every item of a folder; (None, None) for a STAC API."""
     instants = []
     for path in Path(catalog).rglob("*.json") if Path(catalog).is_dir() else ():
         properties = json.loads(path.read_bytes()).get("properties") or {}

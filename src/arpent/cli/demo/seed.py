@@ -37,21 +37,21 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the demonstration asks for."""
+    """The request of the demonstration."""
 
     features: str
     """s3:// URL of the GeoPackage."""
     output: str
     """s3:// URL of the output folder."""
     start: str
-    """ISO instant."""
+    """Start of the time range, ISO 8601."""
     end: str
-    """ISO instant."""
+    """End of the time range, ISO 8601."""
     resolution: float
     """resx and resy, in units of the features' CRS."""
 
     def body(self) -> dict[str, object]:
-        """The request, as the documentation has it."""
+        """The request's JSON, as in the documentation."""
         keys = {"accessKey": "not-needed-here", "secretAccessKey": "not-needed-here"}
         return {
             "input": {
@@ -70,7 +70,7 @@ class Wish:
 
 
 def connect(base: str, client_id: str, client_secret: str) -> OAuth2Session:
-    """A session with a token, by client credentials."""
+    """A session with a token, obtained by client credentials."""
     session = OAuth2Session(client=BackendApplicationClient(client_id=client_id))
     session.fetch_token(
         token_url=f"{base}/auth/realms/main/protocol/openid-connect/token",
@@ -82,7 +82,7 @@ def connect(base: str, client_id: str, client_secret: str) -> OAuth2Session:
 
 
 class Workflow:
-    """One request's way through the API; every step is one call of the documentation."""
+    """One request's way through the API; every step is a call from the documentation."""
 
     def __init__(self, base: str, session: OAuth2Session, say: Callable[[str], None]) -> None:
         self._url = f"{base}/api/v1/statistics/batch"
@@ -96,12 +96,13 @@ class Workflow:
         return str(answer["id"])
 
     def act(self, request_id: str, action: str) -> None:
-        """POST analyse, start or stop."""
+        """POST an action: analyse, start or stop."""
         self._call("POST", f"/{request_id}/{action}")
         self._say(f"POST …/{action} → 204")
 
     def wait(self, request_id: str, until: tuple[str, ...], seen: Callable[[Mapping[str, object]], None]) -> str:
-        """Poll the status until it is one of `until` or the request has ended."""
+        """Poll the status until it is one of `until` or the request has ended; returns it. `seen` gets each status
+        object."""
         while True:
             status = self._call("GET", f"/{request_id}/status")
             seen(status)
@@ -110,7 +111,7 @@ class Workflow:
             time.sleep(POLL_SECONDS)
 
     def get(self, request_id: str) -> Mapping[str, object]:
-        """The whole request object."""
+        """GET the request as a task object."""
         return self._call("GET", f"/{request_id}")
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, object]:

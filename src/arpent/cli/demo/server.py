@@ -1,4 +1,4 @@
-"""Server: `arpent serve` as a process of its own, on a free port, for as long as the demonstration runs."""
+"""Server: runs `arpent serve` as another process, on a free port, during the demonstration."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def serving(folder: Path, catalog: str, port: int) -> Iterator[tuple[str, subpro
 
 
 def environment_of(folder: Path, catalog: str, port: int) -> Mapping[str, str]:
-    """The settings that make a server of this folder."""
+    """Environment variables with the settings of this server."""
     inherited = dict(os.environ)
     if config := inherited.get(CONFIG):  # the server works in another folder
         inherited[CONFIG] = os.path.abspath(config)
@@ -57,7 +57,7 @@ def environment_of(folder: Path, catalog: str, port: int) -> Mapping[str, str]:
 
 
 def register(folder: Path, catalog: str, name: str) -> tuple[str, str]:
-    """`arpent client add NAME --json` → (id, secret)."""
+    """Run `arpent client add NAME --json`; returns (id, secret)."""
     answer = subprocess.run(
         [sys.executable, "-m", "arpent", "client", "add", name, "--json"],
         env=environment_of(folder, catalog, 0),

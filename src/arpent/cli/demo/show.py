@@ -16,25 +16,25 @@ OUTPUT, BAND = "output_B04", "B0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One parcel."""
+    """One parcel's row of the table."""
 
     id: int
     identifier: str
     means: Mapping[str, float]
-    """Start of the interval → mean; NaN where nothing was seen."""
+    """Start of the interval → mean; NaN where there is no data."""
     samples: int
-    """Samples inside the polygon."""
+    """Number of samples inside the polygon."""
     reason: str
-    """Why there are no numbers, or nothing."""
+    """Why there are no numbers; empty if there are."""
 
 
 def read_results(folder: Path) -> list[Line]:
-    """Every result file of a request."""
+    """One line for every result file of a request, by id."""
     return sorted((_line(json.loads(path.read_bytes())) for path in folder.glob("*.json")), key=lambda line: line.id)
 
 
 def result_table(lines: Sequence[Line], planted: Mapping[str, str], most: int) -> Table:
-    """The first parcels; `planted` says what grows where, if it is known."""
+    """The first `most` parcels; `planted` names their crops, if known."""
     starts = sorted({start for line in lines for start in line.means})
     seen = Table(
         title=f"Mean red reflectance (B04), {min(most, len(lines))} of {len(lines)} parcels", title_style="bold"
@@ -59,7 +59,7 @@ def result_table(lines: Sequence[Line], planted: Mapping[str, str], most: int) -
 
 
 def sparkline(values: Sequence[float], top: float) -> str:
-    """One bar per value, as high as its share of `top`; a dot where there is none."""
+    """One bar per value, as high as its share of `top`; a dot where there is no value."""
     return "".join(
         "·" if math.isnan(value) else BARS[min(len(BARS) - 1, max(0, int(value / top * len(BARS))))] for value in values
     )

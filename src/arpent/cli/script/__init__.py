@@ -1,1 +1,1 @@
-"""`arpent script check` and `arpent script run`: evalscripts tried without a job."""
+"""`arpent script`: check and run evalscripts without a job."""

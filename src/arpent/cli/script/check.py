@@ -1,4 +1,4 @@
-"""`arpent script check`: everything that can be said of a script without imagery."""
+"""`arpent script check`: everything that can be found out about a script without imagery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.domain.request import Source
 from arpent.engine.analysis.script_dry_run import attempt
 from arpent.engine.analysis.trial_scenes import made_up_scenes
-from arpent.engine.band_bindings import feed_of
+from arpent.engine.band_bindings import bind_input
 from arpent.evalscript.lint import Gravity, Remark, lint, undefined
 from arpent.evalscript.names import suggestion
 from arpent.evalscript.scenes import source_keys
@@ -23,16 +23,16 @@ _UNDEFINED = re.compile(r"^ReferenceError: ([\w$]+) is not defined")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What came of it."""
+    """Result of a check."""
 
     evalscript: Evalscript | None
-    """What setup() declares; None if it could not be understood."""
+    """What setup() declares; None if it is invalid."""
     collections: tuple[str, ...]
-    """Per input, the collection it was checked against; `?` where none was named and none fits."""
+    """Per input, the collection it was checked against; `?` if none was named and none fits."""
     remarks: tuple[Remark, ...]
-    """Errors first."""
+    """Remarks, errors first."""
     log: tuple[str, ...]
-    """What the script said through console.log during the trial run."""
+    """Lines that the script wrote with console.log in the dry run."""
 
     @property
     def refused(self) -> bool:
@@ -43,9 +43,9 @@ class Inspection:
 def inspect(
     source: str, runtime: ScriptRuntime, named: Sequence[str], collections: Mapping[str, Collection]
 ) -> Inspection:
-    """`runtime` must accept scripts without a dataMask output; `named`: collections in the order of the inputs, or
-    `datasource=collection`, or one for all; `collections`: by id and alias. Raises InvalidRequest for a name that is
-    unknown."""
+    """Check a script. `runtime` must accept scripts without a dataMask output. `named`: collections in the order of the
+    inputs, or `datasource=collection`, or one for all. `collections`: by id and alias. Raises InvalidRequest for an
+    unknown name."""
     known = {collection.id: collection for collection in collections.values()}
     try:
         with runtime.open(source) as session:
@@ -99,7 +99,7 @@ def _ids(known: Sequence[Collection]) -> list[str]:
 
 
 def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
-    """The collection that has most of the input's bands, in its units, or bands that sound like them; None if none."""
+    """The collection that has most of the input's bands, in its units, or similar names; None if none has any."""
 
     def fit(collection: Collection) -> tuple[int, int, int]:
         there = [
@@ -120,11 +120,11 @@ def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
 def _tried(
     session: ScriptSession, evalscript: Evalscript, chosen: Mapping[str, Collection | None]
 ) -> tuple[tuple[Remark, ...], tuple[str, ...]]:
-    feeds = [
-        feed_of(entry, Source(id=key, collection="trial"), _complete(entry, chosen[key]))
+    bindings = [
+        bind_input(entry, Source(id=key, collection="trial"), _complete(entry, chosen[key]))
         for key, entry in zip(source_keys(evalscript), evalscript.inputs, strict=True)
     ]
-    answer, before = attempt(session, feeds, made_up_scenes(feeds))
+    answer, before = attempt(session, bindings, made_up_scenes(bindings))
     thrown = dict.fromkeys([fault for _, fault in before] if answer is None else answer.failures.values())
     different = {str(error): error for error in thrown}.values()
     scened = any(entry.mosaicking is not Mosaicking.SIMPLE for entry in evalscript.inputs)
@@ -136,7 +136,7 @@ def _tried(
 
 
 def _complete(entry: Input, collection: Collection | None) -> Collection:
-    """The collection, with whatever the input asks for: a wrong band is reported elsewhere."""
+    """The collection extended by all bands that the input asks for, since a missing band is reported elsewhere."""
     given = {} if collection is None else dict(collection.bands)
     for name, unit in zip(entry.bands, entry.units, strict=True):
         if name not in given or given[name].unit(unit) is None:
@@ -150,5 +150,5 @@ def _is_gap(line: str) -> bool:
 
 
 def _gaps(log: Sequence[str]) -> Iterator[Remark]:
-    """What the runtime said of incomplete answers."""
+    """Remarks about incomplete answers, from the runtime's log."""
     return (Remark(gravity=Gravity.WARNING, message=f"{line} of the trial") for line in log if _is_gap(line))

@@ -28,7 +28,8 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find faults without imagery: by reading it, and by running it on a few made-up samples. Exit code 1 on faults."""
+    """Find errors in an evalscript without imagery, by reading it and by running it on a few made-up samples. Exit code
+    1 if there are errors."""
     from arpent import worker
     from arpent.cli.script.check import inspect
     from arpent.cli.script.render import inspection_fields, inspection_lines
@@ -50,7 +51,8 @@ def run(
     start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run it on given samples, as the script sees them, or in place of a request's script on one of its features."""
+    """Run an evalscript on given samples, as the script sees them, or on a feature of a request in place of its
+    script."""
     from arpent import worker
     from arpent.cli.script.render import feature_lines, run_fields, run_lines
     from arpent.cli.script.run import run_on_feature, run_on_samples
@@ -75,7 +77,8 @@ def run(
 
 @app.command()
 def sandbox(as_json: JsonOption = False) -> None:
-    """What evalscripts run in on this machine: V8's version, system-call filter, limits. Exit code 2 if in none."""
+    """Show what evalscripts run in on this machine: V8's version, system-call filter, limits. Exit code 2 if there is
+    no sandbox."""
     from arpent import worker
     from arpent.settings import load
 
@@ -98,7 +101,7 @@ def sandbox(as_json: JsonOption = False) -> None:
 
 
 def _given(on: str) -> tuple[str, object]:
-    """The JSON given, or the JSON of the file that is named."""
+    """The JSON given on the command line, or that of the file it names."""
     text = on
     if not on.lstrip().startswith(("{", "[")):
         if not os.path.isfile(on):  # which takes a name of any length, as Path does not

@@ -1,4 +1,4 @@
-"""Render: what was found about a script, as lines for a person or as one JSON object."""
+"""Render: results about a script, as lines for a person or as one JSON object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fields = dict[str, object]
 
 
 def inspection_lines(inspection: Inspection, file: str, source: str) -> Iterator[str]:
-    """`file:line:column: error: message`, the line itself below, and what the script is."""
+    """`file:line:column: error: message`, the source line below, and a summary of the script."""
     lines = source.splitlines()
     for remark in inspection.remarks:
         place = ":".join(str(part) for part in (file, remark.line, remark.column) if part is not None)
@@ -31,7 +31,7 @@ def inspection_lines(inspection: Inspection, file: str, source: str) -> Iterator
 
 
 def inspection_fields(inspection: Inspection, file: str) -> Fields:
-    """The same."""
+    """The inspection as a JSON object."""
     evalscript = inspection.evalscript
     fields: Fields = {
         "file": file,
@@ -63,19 +63,19 @@ def inspection_fields(inspection: Inspection, file: str) -> Fields:
 
 
 def run_lines(run: Run) -> Iterator[str]:
-    """One line per sample, then what the script said."""
+    """One line per sample, then the script's log."""
     for place, answer in enumerate(run.answers):
         yield f"sample {place}: {_answer(answer)}"
     yield from (f"console.log: {line}" for line in run.log)
 
 
 def run_fields(run: Run) -> Fields:
-    """The same; NaN is null."""
+    """The run as a JSON object; NaN is null."""
     return {"samples": [_answer_fields(answer) for answer in run.answers], "log": list(run.log)}
 
 
 def feature_lines(found: Fields) -> Iterator[str]:
-    """The numbers of one feature, as the explanation has them."""
+    """The numbers of one feature, from its explanation."""
     interval, error = found["interval"], found.get("error")
     assert isinstance(interval, dict)
     yield f"feature {found['id']}, {interval['from']} to {interval['to']}"
@@ -88,7 +88,7 @@ def feature_lines(found: Fields) -> Iterator[str]:
 
 
 def _statistics(tree: object, path: str) -> Iterator[tuple[str, str]]:
-    """Every band's `stats`, wherever it hangs."""
+    """(path, text) of every `stats` object in the tree."""
     if isinstance(tree, list):
         for entry in tree:
             yield from _statistics(entry, path)
@@ -131,7 +131,7 @@ def _answer_fields(answer: Answered) -> Fields:
 
 
 def error_fields(error: ScriptError) -> Fields:
-    """An error with its place."""
+    """The error as a JSON object, with line and column."""
     return {"type": type(error).__name__, "message": error.args[0], "line": error.line, "column": error.column}
 
 

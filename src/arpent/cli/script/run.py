@@ -24,26 +24,27 @@ from arpent.wire.request.parse import parse_batch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What a script made of one sample."""
+    """What a script returned for one sample."""
 
     outputs: Mapping[str, tuple[float, ...]]
-    """Output id → its bands; NaN where nothing came back. dataMask last. Empty if it threw."""
+    """Output id → values of its bands, NaN where nothing came back; dataMask last. Empty if the script threw."""
     error: ScriptError | None
-    """What it threw."""
+    """What the script threw; None if it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a script made of all of them."""
+    """What a script returned for all samples."""
 
     answers: tuple[Answered, ...]
-    """Per sample."""
+    """One per sample."""
     log: tuple[str, ...]
-    """console.log."""
+    """Lines that the script wrote with console.log."""
 
 
 def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
-    """Raises InvalidRequest for samples that do not fit the script; ScriptError if it cannot be loaded."""
+    """Run the script on samples. Raises InvalidRequest if they do not fit the script, ScriptError if it cannot be
+    loaded."""
     answers: list[Answered] = []
     log: list[str] = []
     with runtime.open(source) as session:
@@ -55,8 +56,8 @@ def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
 
 
 def run_on_feature(settings: Settings, source: str, body: str, feature: int, start: str | None) -> dict[str, object]:
-    """The explanation of one feature's numbers, had the request this script. Raises CallerError, ScriptError or
-    WorldError."""
+    """The explanation of one feature's numbers, computed with this script in place of the request's. Raises
+    CallerError, ScriptError or WorldError."""
     worker.check_places(settings)
     services = worker.services_of(settings)
     request = replace(parse_batch(body), script=source)
@@ -88,7 +89,7 @@ def _asked(session: ScriptSession, given: Given) -> Iterator[tuple[list[Answered
 
 
 def _left(entry: ScriptInput, rows: Sequence[int], mosaicking: Mosaicking) -> ScriptInput:
-    """The scenes that preProcessScenes kept, in its order."""
+    """The input with only the scenes that preProcessScenes kept, in its order."""
     if mosaicking is Mosaicking.SIMPLE:
         return entry
     values = tuple(np.ascontiguousarray(array[list(rows)]) for array in entry.values)
@@ -104,7 +105,7 @@ def _outputs(evalscript: Evalscript, values: Sequence[float]) -> dict[str, tuple
 
 
 def number(value: float) -> float | str | None:
-    """As JSON has it: NaN is null, the infinities are words."""
+    """The number as JSON: NaN is null, infinities are text."""
     if math.isnan(value):
         return None
     return ("Infinity" if value > 0 else "-Infinity") if math.isinf(value) else value

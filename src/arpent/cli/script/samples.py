@@ -1,4 +1,4 @@
-"""Samples: values that a person gives in JSON become the arrays that a script sees."""
+"""Samples: values given as JSON become the arrays that a script sees."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from arpent.evalscript.names import suggestion
 from arpent.evalscript.scenes import is_fusion, source_keys
 
 PLAIN = (1.0, 0.0)
-"""Values are given as the script sees them: no scale."""
+"""Scale of given values: they are as the script sees them."""
 FIRST_DAY = date(2020, 6, 1)
-"""Day of the first scene that names none."""
+"""Day of the first scene without a date."""
 _FIELDS = frozenset({"date", "dateFrom", "dateTo", "tiles", "cloudCoverage", "dataPath", "shId", "dataGeometry"})
 
 
@@ -27,14 +27,14 @@ class Given:
     """One sample, or several that see the same scenes."""
 
     inputs: tuple[ScriptInput, ...]
-    """Per input of the script."""
+    """Arrays per input of the script."""
     count: int
-    """Samples."""
+    """Number of samples."""
 
 
 def understand(given: object, evalscript: Evalscript) -> tuple[Given, ...]:
-    """`{"B04": 0.1, …}`, a list of such; for ORBIT and TILE a list of scenes, or a list of lists; for several inputs
-    an object by datasource. Raises InvalidRequest, naming sample and band."""
+    """The samples that the JSON describes: `{"B04": 0.1, …}` or a list of such; for ORBIT and TILE a list of scenes, or
+    a list of lists; for several inputs an object by datasource. Raises InvalidRequest, naming sample and band."""
     samples = _samples(given, evalscript)
     if not samples:
         raise InvalidRequest("--on holds no sample")
@@ -57,7 +57,7 @@ def _samples(given: object, evalscript: Evalscript) -> Sequence[object]:
 
 
 def _parts(sample: object, evalscript: Evalscript, place: str) -> list[list[Mapping[str, object]]]:
-    """Per input its scenes; one for SIMPLE."""
+    """The scenes of each input; one for SIMPLE."""
     if not is_fusion(evalscript):
         return [_scenes(sample, evalscript.inputs[0], place)]
     keys = source_keys(evalscript)
@@ -103,7 +103,7 @@ def _number(value: object, band: str) -> float:
 
 
 def _column(scenes: Sequence[Mapping[str, object]], band: str) -> list[float]:
-    """A mask not given is 1."""
+    """The band's values; a missing dataMask is 1."""
     return [_number(scene.get(band, 1 if band == DATA_MASK else None), band) for scene in scenes]
 
 
@@ -125,7 +125,7 @@ def _scened(evalscript: Evalscript, part: Sequence[Sequence[Mapping[str, object]
 
 
 def _scene(given: Mapping[str, object], entry: Input, row: int, count: int) -> Scene:
-    """What was given of it, and a day of its own for what was not: the newest first."""
+    """The given fields of the scene; without a date it gets a day of its own, the newest first."""
     day = (FIRST_DAY + timedelta(days=count - 1 - row)).isoformat()
     day = str(given.get("date") or given.get("dateFrom") or day)[:10]
     tile = {"date": f"{day}T10:00:00Z", "shId": row, "dataPath": f"s3://given/{row}", "cloudCoverage": 0.0}

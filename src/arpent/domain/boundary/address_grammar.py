@@ -1,5 +1,5 @@
-"""Address grammar: how a value must be written that becomes part of an address, a header or a path; what is written
-otherwise could lead elsewhere than its field may."""
+"""Address grammar: the form of values that become part of an address, a header or a path. A value of another form could
+change which host or object is addressed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How one kind of value is written."""
+    """The form that one kind of value must have."""
 
     pattern: re.Pattern[str]
-    """The whole value matches it; it bounds the length, too."""
+    """The whole value must match it; it limits the length too."""
     words: str
-    """The same for people, after `must`. Values are not shown: some are secret."""
+    """The form in words, to follow `must`. Messages do not show values, since some are secret."""
 
     def fits(self, value: object) -> bool:
-        """Whether the value is a text of this form."""
+        """Whether the value is text of this form."""
         return isinstance(value, str) and self.pattern.fullmatch(value) is not None
 
 
@@ -27,22 +27,22 @@ def _form(pattern: str, words: str) -> Form:
 
 
 _PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-"""Any sign but control characters, ends of lines and halves of UTF-16."""
+"""Any character except control characters, line breaks and lone surrogates."""
 
 REGION = _form(r"[a-z0-9-]{1,63}", "be 1 to 63 lower-case letters, digits and '-', such as eu-central-1")
-"""Part of a host's name."""
+"""Becomes part of a host name."""
 MACHINE_REGION = _form(r"[A-Za-z0-9-]{1,63}", "be 1 to 63 letters, digits and '-', such as eu-central-1")
-"""As the operator writes it: some stores have regions such as RegionOne."""
+"""A region that the operator sets: some stores have names such as RegionOne."""
 BUCKET = _form(
     r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,254}", "be a bucket's name: letters, digits, '-', '_' and single '.'"
 )
-"""Part of a host's name, or of a path."""
+"""Becomes part of a host name or of a path."""
 KEY = _form(rf"{_PLAIN}{{0,1024}}", "have at most 1024 characters and no control characters")
-"""Of an object, or a prefix: part of a path."""
+"""Key of an object, or a prefix; becomes part of a path."""
 ACCESS_KEY = _form(r"[!-~]{1,256}", "be 1 to 256 printable ASCII characters without spaces")
-"""Part of a header."""
+"""Becomes part of a header."""
 SECRET_KEY = _form(rf"{_PLAIN}{{1,1024}}", "have at most 1024 characters, and no line breaks")
-"""Signs, and never leaves; what has line breaks was copied with too much."""
+"""Signs requests and is never sent. A line break shows that too much was copied."""
 ROLE = _form(
     r"arn:aws[a-z-]{0,20}:iam::[A-Za-z0-9_$.-]{0,128}:role/[A-Za-z0-9_+=,.@/-]{1,576}",
     "look like arn:aws:iam::ACCOUNT:role/NAME",
@@ -62,15 +62,15 @@ ACCOUNT: Mapping[str, Form] = {
     "private_key_id": _form(r"[A-Za-z0-9_-]{1,128}", "be letters and digits"),
     "project_id": _form(r"[a-z0-9][a-z0-9.:-]{0,127}", "be a project's id"),
 }
-"""Of a service account's file: all that is used of it. Its addresses (token_uri …) never are."""
+"""Fields of a service account's file that are used. Its addresses (token_uri …) are never used."""
 ACCOUNT_NEEDS = frozenset({"client_email", "private_key"})
-"""Without these nobody can sign."""
+"""Fields without which no request can be signed."""
 MOST_ACCOUNT = 65_536
-"""Characters of a service account's file, in base64."""
+"""Maximum length of a service account's file in base64, in characters."""
 
 
 def account_fault(fields: Mapping[str, object]) -> str | None:
-    """What is wrong with a service account's file, without its values; None: nothing."""
+    """What is wrong with a service account's file, without showing its values; None if nothing is."""
     for name, form in ACCOUNT.items():
         if name in fields and not form.fits(fields[name]):
             return f"has a `{name}` that is none: it must {form.words}"

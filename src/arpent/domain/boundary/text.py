@@ -1,18 +1,19 @@
-"""Text from outside: one rule for what no database, file or JSON writer takes; everything that enters passes it."""
+"""Text from outside: removes the characters that a database, file or JSON writer cannot take. Everything that enters
+passes here."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 REPLACEMENT = "\ufffd"
-"""What stands where a character was that is none."""
+"""Stands in place of a character that is not valid."""
 
 Value = TypeVar("Value")
 
 
 def clean(text: str) -> str:
-    """The text without NUL and without halves of characters (lone surrogates): each becomes U+FFFD. Two halves that
-    belong together become the character that they are. All other text comes back as it is."""
+    """The text with U+FFFD in place of each NUL and each lone surrogate. Two surrogates that form a pair become the
+    character they encode. All other text is unchanged."""
     if text.isascii():
         return text.replace("\0", REPLACEMENT) if "\0" in text else text
     try:
@@ -23,8 +24,8 @@ def clean(text: str) -> str:
 
 
 def cleaned(value: Value) -> Value:
-    """A JSON value (dict, list, text, number, null) of which every text is clean, keys too. Raises RecursionError for
-    one that is nested too deep."""
+    """A JSON value (dict, list, text, number, null) with all texts cleaned, keys too. Raises RecursionError if it is
+    nested too deep."""
     if isinstance(value, str):
         return clean(value)  # type: ignore[return-value]
     if isinstance(value, dict):

@@ -1,5 +1,5 @@
-"""Unforeseen errors: what every boundary does with an exception that nobody foresaw: one sentence for people, the
-exception itself for the log, and an end of the one unit that it concerns."""
+"""Unforeseen errors: what every boundary does with an exception that nobody foresaw. People read one sentence, the log
+has the exception, and only the unit concerned ends."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from contextlib import contextmanager
 from arpent.domain.errors import ArpentError, EnvironmentFault
 
 ENDS_THE_PROCESS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""The exceptions beside Exception that Python means so: no boundary stops them."""
+"""Exceptions beside Exception with which Python ends a process: no boundary stops them."""
 
 
 NO_RESOURCES = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EIO}
 )
-"""What the operating system says when a machine has no room, memory, processes or files left."""
+"""Errors of the operating system that mean no disk space, memory, processes or file handles are left."""
 
 
 class NativePanic(Exception):
-    """A native library gave up. Such errors (pyo3's PanicException) are no Exception in Python, and would pass every
-    boundary."""
+    """A native library failed. Such errors (pyo3's PanicException) are not subclasses of Exception, so that boundaries
+    would miss them."""
 
 
 @contextmanager
 def panics_as_errors() -> Iterator[None]:
-    """What a native library raises beside Exception comes out as NativePanic; all else as it is."""
+    """Turn what a native library raises beside Exception into NativePanic; other exceptions pass unchanged."""
     try:
         yield
     except (Exception, *ENDS_THE_PROCESS):
@@ -37,7 +37,8 @@ def panics_as_errors() -> Iterator[None]:
 
 
 def sentence(error: BaseException, what: str = "arpent failed here") -> str:
-    """What a person reads: our own errors' text; of others only the class, since their text may hold anything."""
+    """The error for a person: the text of our own errors; of others only the class, since their text may hold
+    secrets."""
     if isinstance(error, ArpentError):
         return str(error)
     named = error.__cause__ if isinstance(error, NativePanic) and error.__cause__ is not None else error
@@ -45,7 +46,7 @@ def sentence(error: BaseException, what: str = "arpent failed here") -> str:
 
 
 def environment_fault(error: BaseException) -> EnvironmentFault | None:
-    """The error as a fault of the machine or of the installation, if it is one: no feature can be blamed for it."""
+    """The error as a fault of the machine or installation, for which no feature is to blame; None if it is none."""
     if isinstance(error, EnvironmentFault):
         return error
     if isinstance(error, ImportError):

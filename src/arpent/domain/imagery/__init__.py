@@ -1,1 +1,1 @@
-"""Imagery: what collections, STAC items and rasters are."""
+"""Imagery: collections, STAC items and rasters."""

@@ -1,4 +1,4 @@
-"""Collection: what a sensor offers; its bands, their units and what counts as no data."""
+"""Collection: the bands that a sensor offers, their units, and what counts as no data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """How a stored number becomes a value: `value = digital_number * scale + offset`, in doubles."""
+    """How a digital number becomes a value: `value = digital_number * scale + offset`, in doubles."""
 
     name: str
     """REFLECTANCE, DN, PERCENT, OPTICAL_DEPTH, DEGREES …"""
@@ -20,15 +20,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoData:
-    """Which stored number of a band is no data. NaN never is data, and a file's mask counts beside this."""
+    """Which digital number of a band means no data. NaN is always no data, and so is what the file's mask hides."""
 
     value: float | None = 0.0
-    """The number; None: every number is data."""
+    """The digital number; None: every number is data."""
     always: bool = False
-    """Whatever the file says; otherwise only for a file that says nothing, neither by a tag nor by a mask."""
+    """Whether this applies whatever the file says; otherwise only to a file with neither a GDAL_NODATA tag nor a mask.
+    """
 
     def of(self, tag: float | None, *, masked: bool) -> float | None:
-        """The number in a file with this GDAL_NODATA and, if `masked`, a mask; None: every number is data."""
+        """The no-data number of a file with this GDAL_NODATA and, if `masked`, a mask; None: every number is data."""
         if self.always or (tag is None and not masked):
             return self.value
         return tag
@@ -36,25 +37,25 @@ class NoData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """One band."""
+    """One band of a collection."""
 
     name: str
     """Name in an evalscript: B04."""
     assets: tuple[str, ...]
-    """STAC asset keys it may have, first match wins: red, B04, B04_10m."""
+    """STAC asset keys it may have; the first that exists is used: red, B04, B04_10m."""
     units: tuple[Unit, ...]
-    """What an evalscript may ask for; the first is the default."""
+    """Units that an evalscript may ask for; the first is the default."""
     no_data: NoData = NoData()
     """Digital number that means no data."""
     categorical: bool = False
-    """Classes: never interpolated."""
+    """Its values are classes: never interpolated."""
     harmonized: bool = False
-    """Subject to the baseline offset (`harmonizeValues`)."""
+    """Whether `harmonizeValues` applies to it."""
     index: int = 0
     """Band of the asset's file, from 0."""
 
     def unit(self, name: str | None) -> Unit | None:
-        """The unit of that name, the default for None, None if the band does not offer it."""
+        """The unit of that name, or the default unit for None. Returns None if the band does not offer it."""
         if name is None:
             return self.units[0]
         return next((unit for unit in self.units if unit.name == name), None)
@@ -62,31 +63,31 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """A data collection by its Sentinel Hub name, and how a STAC catalogue shows it."""
+    """A data collection by its Sentinel Hub name, and how to find it in a STAC catalogue."""
 
     id: str
     """sentinel-2-l2a."""
     aliases: tuple[str, ...]
-    """Old names of the same thing: S2L2A."""
+    """Other names of the collection: S2L2A."""
     stac_collections: tuple[str, ...]
-    """Collection ids in catalogues; empty: any."""
+    """Collection ids in STAC catalogues; empty: any."""
     bands: Mapping[str, Band]
-    """By name; dataMask is not among them, every collection has it."""
+    """Bands by name. dataMask is not listed: every collection has it."""
     no_data_value: float = 0.0
     """What an evalscript sees where there is no data: 0, NaN for Landsat."""
     mask_band: str | None = None
-    """Band that decides dataMask when the script asks for no other band."""
+    """Band that decides dataMask when the script reads no other band."""
     cloud_cover: str | None = None
-    """Item property with the tile's cloud cover in percent; None: no leastCC, no maxCloudCoverage."""
+    """Item property with the tile's cloud cover in percent; None: leastCC and maxCloudCoverage are refused."""
     maximum_resolution: float = 1500.0
-    """Metres per pixel, at most."""
+    """Coarsest resolution of a request, in metres per pixel."""
     normalization_factor: float = 1.0
-    """inputMetadata.normalizationFactor."""
+    """Value of `inputMetadata.normalizationFactor`."""
     harmonize: Mapping[str, object] = field(default_factory=dict)
-    """Rule of the baseline offset, see `adapters/collections`."""
+    """Rule of the baseline offset, see docs/collections.md."""
     offers: Mapping[str, str] = field(default_factory=dict)
-    """What its pixels are, in the words of a request's `processing`: backCoeff → GAMMA0_TERRAIN."""
+    """What its pixels are, in the words of `processing`: backCoeff → GAMMA0_TERRAIN."""
     timeless: bool = False
-    """Its items hold for all time: intervals do not choose among them."""
+    """Its items hold for all time: intervals do not select among them."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""

@@ -1,4 +1,4 @@
-"""Item: one acquisition over one tile, as a STAC catalogue tells it. Sentinel Hub calls it a tile."""
+"""Item: one acquisition over one tile, as a STAC catalogue describes it. Sentinel Hub calls it a tile."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ class Asset:
     href: str
     """Absolute path, http(s) or s3 URL."""
     harmonization: float = 0.0
-    """Added to digital numbers so that DN = 10000 * reflectance: -1000 where the baseline offset is in
+    """Number added to digital numbers so that DN = 10000 * reflectance: -1000 where the file has the baseline offset
     (sentinelhub.md 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One acquisition."""
+    """One acquisition over one tile."""
 
     id: str
     """STAC item id."""
     collection: str
-    """Our collection id."""
+    """Id of arpent's collection."""
     instant: datetime
-    """Sensing time, aware, UTC; the first of a range."""
+    """Sensing time, aware, UTC; for a time range, its start."""
     created: datetime | None
-    """Ingestion time: later wins among equal sensing times."""
+    """Ingestion time; of items with equal sensing times the later one wins. None if unknown."""
     cloud_cover: float | None
-    """Percent of the tile; None if unknown."""
+    """Cloud cover of the tile in percent; None if unknown."""
     footprint: shapely.Geometry
     """In EPSG:4326, longitude first."""
     assets: Mapping[str, Asset]
-    """Band name → asset; bands that the item lacks are not there."""
+    """Band name → asset, for the bands that the item has."""
     properties: Mapping[str, object] = field(default_factory=dict)
     """STAC properties, for provenance and for `scenes`."""
     href: str = ""
-    """Where the item came from (scenes: dataPath)."""
+    """Where the item came from (`dataPath` in scenes)."""
     likely: shapely.Geometry | None = None
-    """The shorter of two ways to read a footprint that may be meant either way round the globe; `footprint` is both.
-    None: there is one way only."""
+    """The smaller of two readings of a footprint that may cross the antimeridian or go round the globe; `footprint`
+    covers both. None: there is one reading only."""
     last: datetime | None = None
-    """Last instant of an item that tells a range of time instead of an instant; aware, UTC."""
+    """End of a time range; aware, UTC. None if the item has one instant."""
 
     def within(self, interval: Interval) -> bool:
-        """Whether it belongs to the interval: its instant lies in it; of a range, any part."""
+        """Whether the item belongs to the interval: its instant, or any part of its time range, lies inside."""
         if self.last is None:
             return interval.contains(self.instant)
         return self.instant < interval.end and self.last >= interval.start

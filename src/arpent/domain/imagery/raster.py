@@ -1,4 +1,4 @@
-"""Raster: what the header of an image file says, enough to plan reads without touching pixels."""
+"""Raster: what the header of an image file says: enough to plan reads without reading pixels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from affine import Affine
 from pyproj import CRS
 
 MOST = 2**31 - 1
-"""Pixels of a block, and blocks of a level, at most: the samples of a site know theirs as int32."""
+"""Maximum number of pixels of a block and of blocks of a level: their indices are kept as int32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The full image, or one overview of it. Raises ValueError if it has no pixels, or more than MOST to a block."""
+    """The full image, or one overview of it. Raises ValueError if it has no pixels, or a block has more than MOST."""
 
     width: int
     """Pixels along x."""
@@ -45,31 +45,31 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
-    """Header of one image."""
+    """The header of one image file."""
 
     href: str
-    """Where it lies."""
+    """Address of the file."""
     crs: CRS
-    """Its CRS; x first."""
+    """CRS of the image; x comes first."""
     transform: Affine
-    """Pixel corner (column, row) of level 0 → x, y."""
+    """Affine transform from pixel corner (column, row) of level 0 to x, y."""
     dtype: np.dtype[np.generic]
-    """Type of a pixel."""
+    """Data type of a pixel."""
     band_count: int
-    """Bands in the file."""
+    """Number of bands in the file."""
     no_data: float | None
-    """GDAL_NODATA of the file, or of its first band."""
+    """GDAL_NODATA of the file, or of its first band; None if the file has none."""
     band_no_data: tuple[float | None, ...] = ()
-    """The same by band, where they differ."""
+    """GDAL_NODATA of each band, if the bands differ; otherwise empty."""
     masked: bool = False
-    """It has a mask: one in the file, one beside it (.msk), or a band that is alpha."""
+    """Whether it has a mask: in the file, beside it (.msk), or an alpha band."""
     levels: tuple[Level, ...]
     """Level 0 is the full image; overviews follow, finest first."""
     block_bytes: float | None = field(default=None, compare=False)
-    """Stored bytes of a block of level 0, on average; None if the reader cannot tell."""
+    """Mean size of a stored block of level 0, in bytes; None if the reader cannot tell."""
 
     def no_data_of(self, band: int) -> float | None:
-        """What a band, from 0, calls no data; None: nothing."""
+        """No-data number of a band, counted from 0; None: none."""
         return self.band_no_data[band] if band < len(self.band_no_data) else self.no_data
 
     @property

@@ -13,33 +13,38 @@ Answer = TypeVar("Answer")
 
 
 class Ticket(Protocol):
-    """Work under way elsewhere."""
+    """A partition that is computed in another process, here or on a cluster."""
 
     def done(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether the work has ended, with or without an error."""
 
     def begun(self) -> bool:
-        """Whether somebody is known to be at it, or it has ended; what has not begun may be cancelled without loss."""
+        """Whether a process is known to work on it, or it has ended. Work that has not begun can be cancelled at no
+        loss."""
 
     def result(self) -> Outcome:
-        """Its outcome; raises what it raised, WorldError(transient) if its process died."""
+        """The outcome. Raises what the function raised, or WorldError(transient=True) if its process died."""
 
     def cancel(self) -> None:
-        """End it if it has not begun; it may also be ended midway."""
+        """Cancel the work if it has not begun; work under way may be ended too. Raises nothing."""
 
 
 class Executor(Protocol):
-    """Runs functions of (lease) somewhere: processes of this machine, or a cluster."""
+    """Runs functions of one lease in other processes: of this machine, or of a cluster."""
 
     @property
     def slots(self) -> int:
-        """How many run at once now."""
+        """Number of partitions that can run at once, at this moment."""
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> Ticket:
-        """Start one. The function and the lease are picklable."""
+        """Start `function(lease)`. Both must be picklable; `function` is a module-level function.
+
+        Raises WorldError(transient=True) if no work can be taken now. What the function raises comes out of
+        `Ticket.result`.
+        """
 
     def close(self) -> None:
-        """End everything, leaving no process behind."""
+        """Cancel all work and end all worker processes."""
 
 
 class PendingCall(Protocol[Answer]):
@@ -47,26 +52,29 @@ class PendingCall(Protocol[Answer]):
 
     @property
     def future(self) -> Future[Answer]:
-        """Its answer; raises what it raised, LimitExceeded, WorkerDied, or CancelledError."""
+        """The call's answer. Raises what the function raised, or LimitExceeded (too slow or too large), WorkerDied (its
+        process died) or CancelledError."""
 
     def begun(self) -> bool:
-        """Whether a process is at it, or it has ended."""
+        """Whether a process has started the call, or the call has ended."""
 
     def cancel(self) -> None:
-        """Nobody waits for it any more: it ends, wherever it is."""
+        """Cancel the call: nobody waits for its answer any more. A call that runs is ended."""
 
 
 class Bulkhead(Protocol):
-    """Runs calls that a server must survive in processes that may die; clients take turns."""
+    """Runs calls in child processes, so that a crash or endless loop does not take the server along; clients take
+    turns."""
 
     def submit(
         self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
     ) -> PendingCall[Answer]:
-        """`function(argument)` for this client; both are picklable. `seconds`: less than calls may take.
-        Raises RateLimited if it has too many waiting."""
+        """Start `function(argument)` for this client; both must be picklable. `seconds` shortens the time limit of this
+        call. Raises RateLimited if the client has too many calls waiting."""
 
     def admit(self, client: str) -> None:
-        """Raises RateLimited if the client has too many waiting: before anybody prepares a call."""
+        """Check, before a call is prepared, that the client may submit one. Raises RateLimited if it has too many
+        waiting."""
 
     def close(self) -> None:
-        """Cancel everything, leaving no process behind."""
+        """Cancel all calls and end all worker processes."""

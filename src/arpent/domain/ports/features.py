@@ -1,4 +1,4 @@
-"""The port of features: the polygons of a batch request, wherever and in whatever file they lie."""
+"""The port of features: the polygons of a batch request, in a file of any supported format."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ class FeatureSource(Protocol):
     Raises FeaturesUnreadable, LimitExceeded, ReadingStopped, and what ObjectStore raises."""
 
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
-        """All features, of which there is at least one; more than `most` are FeaturesUnreadable."""
+        """All features of the file: at least one, at most `most`. Raises FeaturesUnreadable for an empty file and for
+        one with more features."""
 
     def feature(self, file: FeatureFile, feature: int) -> Features | None:
-        """The one feature whose primary key is this, None if there is none; the others are not looked at."""
+        """The feature with this primary key, as Features of length 1; None if there is none. Other rows are not
+        checked."""
 
     def copy(self, file: FeatureFile, target: Location, about: str) -> None:
         """Write the features into the target as GeoParquet 1.1: `id`, `identifier`, the file's columns that were asked

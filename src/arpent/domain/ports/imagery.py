@@ -17,52 +17,61 @@ from arpent.domain.interval import Interval
 
 
 class Catalog(Protocol):
-    """A STAC catalogue."""
+    """A source of STAC items: a STAC API, or a folder of items."""
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        """Items of the interval whose footprint meets the box (EPSG:4326; west, south, east, north; where west > east
-        the box passes 180); by time.
-        The same acquisition appears once, in its newest processing. Raises CatalogUnavailable."""
+        """Items of the interval whose footprint meets the box, by time.
+
+        `box` is (west, south, east, north) in EPSG:4326; where west > east, the box crosses the antimeridian. An
+        acquisition that was processed more than once appears once, in its newest processing. Raises CatalogUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One internal tile of one level of one image."""
+    """One internal tile of one level of one image. `row` and `column` count blocks from the top left."""
 
     level: int
     row: int
     column: int
     rows: int | None = field(default=None, compare=False)
-    """How many of its rows, from the top, are enough; None: all. A reader may stop decoding there."""
+    """How many pixel rows from the top of the block are needed; None: all. A reader may stop decoding there."""
 
 
 class Count(Protocol):
-    """How much it is so far, of something that goes on."""
+    """A count that still grows."""
 
     @property
     def total(self) -> int:
-        """So far."""
+        """The count so far."""
 
 
 class AssetReader(Protocol):
-    """Cloud-optimised GeoTIFFs. Raises AssetUnreadable, naming the image."""
+    """Reads cloud-optimised GeoTIFFs and other images as blocks. Raises AssetUnreadable, naming the image."""
 
     def counting(self) -> AbstractContextManager[Count]:
-        """Counts the compressed bytes that are read on behalf of the calling thread within, for metrics: whatever else
-        goes on in the process, and whichever threads read. What two need is counted for the one that asked first."""
+        """Count the compressed bytes read for the calling thread inside the `with` block, for metrics.
+
+        Reads by helper threads count; reads for other threads do not. Bytes that two threads need count for the one
+        that asked first.
+        """
 
     def prepare(self, hrefs: Sequence[str]) -> None:
-        """Begin to read these headers, all at once, so that describe() need not wait for one after another."""
+        """Start reading the headers of these images concurrently, so that describe() need not wait for each in turn.
+        Errors come out of describe()."""
 
     def describe(self, href: str) -> Raster:
-        """The header; cached."""
+        """The image's header; cached. Raises AssetUnreadable."""
 
     def read(
         self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0
     ) -> Iterator[tuple[str, Block, NDArray[np.generic]]]:
-        """Blocks (block_height, block_width) of several images, each decoded once, in the order asked;
-        reading ahead and decoding run concurrently. Edge blocks come padded to full size. A block asked for
-        with `rows` may come with so many rows only. Where a mask of the image takes pixels away, the block is a numpy
-        masked array."""
+        """Blocks of several images: (href, block, pixels), each decoded once, in the order asked.
+
+        Pixels have the shape (block_height, block_width); blocks at the edge are padded to full size. A block asked for
+        with `rows` may have only so many rows. Where the image's mask hides pixels, they are a numpy masked array.
+        `band` counts from 0. Reading ahead and decoding run concurrently. Raises AssetUnreadable for the first block
+        that cannot be read.
+        """

@@ -11,6 +11,7 @@ from typing import Protocol
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Progress
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.request import Request
 
 
 class SortKey(StrEnum):
@@ -23,32 +24,36 @@ class SortKey(StrEnum):
 
 
 class JobStore(Protocol):
-    """Jobs, as values. A job read back carries its progress, summed over its partitions. One whose row cannot be read
-    comes back as FAILED, `unreadable`, with the reason: it costs nobody else's job anything."""
+    """Stores jobs. A job that is read carries its progress, summed over its partitions.
+
+    A job whose row cannot be read comes back as FAILED and `unreadable`, with the reason as its error; other jobs are
+    not affected.
+    """
 
     def add(self, job: Job) -> None:
-        """Store a new job."""
+        """Store a new job; no other job may have its id."""
 
     def get(self, job_id: str) -> Job:
         """The job, with progress. Raises JobNotFound."""
 
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of one client's jobs, of which it reads no more than it returns; None: of everybody's, for the
-        operator."""
+        """A page of one client's jobs (of all clients' if `owner` is None): `count` jobs from `offset` on, in the order
+        of `sort`. Reads no more rows than it returns."""
 
     def save(self, job: Job) -> Job:
         """Store the job if its version is still the stored one; returns it with the next version. Raises Conflict."""
 
     def findings(self, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
-        """A page of what is known of the job's features, by feature id; reads no more than it returns."""
+        """A page of the findings about the job's features, by feature id. Reads no more rows than it returns."""
 
     def unsettled(self) -> tuple[str, ...]:
-        """Ids of the jobs a runner may have to move on: ANALYSIS_DONE with a START, PROCESSING without open work."""
+        """Ids of the jobs that a runner may have to move on: ANALYSIS_DONE after a START, or PROCESSING without open
+        work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to do one piece of work until somebody may take it over."""
+    """The right to do one piece of work until the lease runs out; then somebody else may take it over."""
 
     job_id: str
     token: str
@@ -56,21 +61,22 @@ class Lease:
     partition: Partition | None
     """What to process; None: analyse the job."""
     attempt: int
-    """1 for the first try; one that ended with the worker's death is not counted."""
+    """1 for the first try. A try that ended with the worker's death is not counted here but in `deaths`."""
     deaths: int = 0
-    """How often the worker that had it died."""
+    """How often a worker died that held this work."""
     vanished: int = 0
-    """How often nobody gave it back in time, or whoever had it was lost: killed, frozen or cut off."""
+    """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
-    """Analysis: since when what it needs was not to be had; None: it was not missed yet."""
-    body: str = field(default="", repr=False)
-    """The job's request, put in before the lease travels to a worker, which knows no database; may hold secrets."""
+    """For an analysis: since when something it needs is unavailable; None: nothing is missing."""
+    request: Request | None = field(default=None, repr=False)
+    """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
+    secrets."""
     owner: str = ""
-    """The job's client; of a partition, put in with it."""
+    """Client id of the job's owner; for a partition it is filled in together with `body`."""
 
 
 class WorkStore(Protocol):
-    """Analyses and partitions, handed out by lease."""
+    """Hands out analyses and partitions by lease."""
 
     def claim(
         self,
@@ -81,46 +87,57 @@ class WorkStore(Protocol):
         partitions: bool = True,
         but: Collection[str] = (),
     ) -> Lease | None:
-        """The next free piece of work: an ANALYSING job, or an open partition of a PROCESSING job, if wanted, and of
-        none of the clients `but`; clients take turns, and each client's jobs. A lease that ran out is no failed
-        attempt. Claiming an analysis changes the job's version. A job whose work cannot be read back becomes FAILED,
-        and the others go on."""
+        """Lease the next free piece of work for `seconds`, or return None if there is none.
+
+        Work is the analysis of an ANALYSING job (if `analyses`) or an open partition of a PROCESSING job (if
+        `partitions`), of any client but those in `but`. Clients take turns, and so do a client's jobs. A lease that ran
+        out does not count as a failed attempt. Claiming an analysis changes the job's version. A job whose work cannot
+        be read becomes FAILED; the others go on.
+        """
 
     def renew(self, lease: Lease, now: datetime, seconds: float) -> None:
-        """Hold it longer. Raises LeaseLost."""
+        """Extend the lease to `now` plus `seconds`. Raises LeaseLost."""
 
     def add(self, lease: Lease, partitions: Iterable[Partition], findings: Iterable[Finding]) -> None:
-        """Replace the job's partitions and findings: the result of its analysis. Not atomic, and need not be: nobody
-        works on partitions of an ANALYSING job. Raises LeaseLost, also when the job is no longer ANALYSING."""
+        """Store the result of a job's analysis, in place of any earlier partitions and findings.
+
+        This need not be atomic, since nobody works on partitions of an ANALYSING job. Raises LeaseLost, also when the
+        job is no longer ANALYSING.
+        """
 
     def finish(self, lease: Lease, outcome: Outcome | None) -> Progress:
-        """Close the piece of work (analysis: no outcome) and tell the job's progress; the outcome's findings are
-        added to the job's. Raises LeaseLost."""
+        """Close the piece of work (an analysis has no outcome), add the outcome's findings to the job's, and return the
+        job's progress. Raises LeaseLost."""
 
     def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
-        """Give it back unfinished, not to be claimed before `retry_at`, which makes it a failed attempt, or, if its
-        worker `died`, a death; None: at once, and not counted, or, if whoever had it was `lost`, as `vanished`. A lost
-        lease is no error."""
+        """Give the work back unfinished. Does nothing if the lease is lost.
+
+        With `retry_at` it can be claimed from then on, and counts as a failed attempt or, if its worker `died`, as a
+        death. Without, it can be claimed at once and does not count, except as `vanished` if its holder was `lost`.
+        """
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
-        """Give an analysis back until `retry_at`, for what it needs is not to be had; the job tells `reason`, and since
-        when it waits. A lost lease is no error."""
+        """Give an analysis back until `retry_at`, because something it needs is unavailable. The job then shows
+        `reason` and since when it waits. Does nothing if the lease is lost."""
 
     def cut(self, lease: Lease, deaths: int) -> bool:
-        """Give a partition back as two halves, each with so many deaths on its account, free at once; no sum of the
-        job's progress changes. False, and it is still held, if that leads nowhere: it is one feature, or too many
-        parts of the same partition have no result. Raises LeaseLost."""
+        """Replace a partition by its two halves, both free at once, each with `deaths` deaths. The job's progress stays
+        the same.
+
+        Returns False, and keeps the lease, if cutting leads nowhere: the partition is one feature, or too many parts of
+        the same partition are without a result. Raises LeaseLost.
+        """
 
     def reopen(self, job_id: str) -> None:
-        """Open the finished partitions with failed features again, reduced to those; their findings go. Open ones
-        have all their attempts again."""
+        """Reopen the finished partitions that have failed features, reduced to those features, and delete their
+        findings. Open partitions get all their attempts back."""
 
 
 class ClientStore(Protocol):
-    """OAuth2 clients; secrets are stored hashed."""
+    """Stores OAuth2 clients; secrets are stored hashed."""
 
     def add(self, name: str) -> tuple[str, str]:
-        """A new client: (client id, secret). The secret cannot be read again."""
+        """Create a client and return (client id, secret). The secret cannot be read again."""
 
     def verify(self, client_id: str, secret: str) -> bool:
-        """Whether this is the client's secret; constant time."""
+        """Whether this is the client's secret; compared in constant time. False for an unknown client."""

@@ -1,4 +1,4 @@
-"""The ports of evalscripts: an interpreter, and what goes into and comes out of it."""
+"""The ports of evalscripts: an interpreter, what goes into it and what comes out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arpent.domain.interval import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a script may know of one scene of ORBIT or TILE mosaicking; plain JSON."""
+    """What a script can read of one scene of ORBIT or TILE mosaicking; plain JSON."""
 
     fields: Mapping[str, object]
     """As in `scenes.orbits[i]` or `scenes.tiles[i]` (sentinelhub.md 5.2); instants are ISO text."""
@@ -28,13 +28,14 @@ class ScriptInput:
     """The samples of one input of a script for one call."""
 
     values: tuple[NDArray[np.generic], ...]
-    """One array per band of the input, in its order, dataMask included. SIMPLE: (N,). ORBIT and TILE: (scenes, N)."""
+    """One array per band of the input, in the script's order, dataMask included: (N,) for SIMPLE, (scenes, N) for ORBIT
+    and TILE."""
     scales: tuple[tuple[float, float], ...]
-    """(scale, offset) per band, applied in doubles when the script sees it."""
+    """(scale, offset) per band; the script sees `value * scale + offset`, computed in doubles."""
     scenes: tuple[Scene, ...] = ()
     """The scenes, in the order of the samples; none for SIMPLE."""
     normalization_factor: float = 0.0001
-    """The collection's, for `inputMetadata` (sentinelhub.md 5.2)."""
+    """Normalisation factor of the collection, for `inputMetadata` (sentinelhub.md 5.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,41 +43,47 @@ class ScriptAnswer:
     """What evaluatePixel returned for N samples."""
 
     values: NDArray[np.float64]
-    """(width, N): bands of the outputs in the order declared, then the mask's bands; NaN where nothing came back."""
+    """(width, N): the bands of the outputs in the order declared, then those of the mask; NaN where the script returned
+    nothing."""
     failures: Mapping[int, ScriptError]
-    """Segment → what it threw; the other segments are whole."""
+    """Index of a segment → what it threw; the other segments are complete."""
     log: tuple[str, ...] = ()
-    """What the script said through console.log, bounded."""
+    """Lines that the script wrote with console.log; their number and length are limited."""
 
 
 class ScriptSession(Protocol):
-    """A script loaded into an interpreter of its own. Not thread-safe. Global state lives as long as it does."""
+    """A script loaded into an interpreter of its own. Not thread-safe. The script's global variables live as long as
+    the session."""
 
     @property
     def evalscript(self) -> Evalscript:
-        """What setup() declared."""
+        """What setup() declared. Raises nothing: setup() ran when the session was opened."""
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
-        """preProcessScenes, then filterScenes: for each input, which of its scenes stay, in which order. Raises
-        ScriptError."""
+        """Call preProcessScenes and then filterScenes: for each input, the indices of the scenes that remain, in their
+        order. Raises ScriptError."""
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
-        """updateOutput: the outputs once the scenes are known. Raises ScriptError."""
+        """Call updateOutput: the outputs, now that the scenes are known. Raises ScriptError."""
 
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
     ) -> ScriptAnswer:
-        """Run evaluatePixel over all samples in one call. `offsets` (segments + 1,) cuts them so that an exception
-        costs one segment only; `seconds`: a shorter time than the runtime's own. Raises ScriptTimeout,
-        ScriptOutOfMemory, or ScriptExecutionError when its process died otherwise; the session is then dead."""
+        """Run evaluatePixel over all N samples in one call.
+
+        `offsets` (segments + 1,) divides the samples into segments: an exception fails only its own segment and is in
+        `failures`. `seconds` shortens the runtime's time limit. Raises ScriptTimeout, ScriptOutOfMemory, or
+        ScriptExecutionError when its process died for another reason; the session cannot be used afterwards.
+        """
 
 
 class ScriptRuntime(Protocol):
-    """Interpreters for evalscripts; nothing a script does reaches beyond its session."""
+    """Opens interpreters for evalscripts. A script cannot affect anything outside its session."""
 
     @property
     def seconds(self) -> float:
-        """Longest one call may take."""
+        """Time limit of one call, in seconds."""
 
     def open(self, script: str) -> AbstractContextManager[ScriptSession]:
-        """Load a script and call setup(). Raises ScriptSyntaxError, ScriptSetupError, ScriptTimeout."""
+        """Load a script and call setup(). Raises ScriptSyntaxError, ScriptSetupError, ScriptTimeout, ScriptOutOfMemory,
+        or SandboxUnavailable."""

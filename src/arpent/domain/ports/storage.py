@@ -1,4 +1,4 @@
-"""The port of object storage: buckets."""
+"""The port of object storage."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from arpent.domain.location import Location
 
 
 class ObjectStore(Protocol):
-    """Buckets. Writes are atomic: an object is there whole or not at all.
-    Raises StorageDenied, StorageNotFound or StorageUnavailable, naming bucket, key and action."""
+    """Reads and writes objects in buckets. Writes are atomic: an object is there whole or not at all.
+
+    Every method raises StorageDenied, StorageNotFound or StorageUnavailable, naming bucket, key and action.
+    """
 
     def read(self, location: Location, most: int | None = None) -> bytes:
-        """One object, whole. Raises LimitExceeded if it has more than `most` bytes."""
+        """The content of one object. Raises LimitExceeded if it has more than `most` bytes."""
 
     def download(self, location: Location, path: Path, most: int | None = None) -> None:
-        """One object into a local file, streaming. Raises LimitExceeded if it has more than `most` bytes."""
+        """Stream one object into a local file. Raises LimitExceeded if it has more than `most` bytes."""
 
     def write(self, location: Location, payload: bytes) -> None:
-        """One object."""
+        """Write one object, replacing any that is there. Raises StorageDenied, StorageNotFound, StorageUnavailable."""
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        """Many objects (key, payload) in the bucket of `prefix`, concurrently, with a bounded number in flight."""
+        """Write many objects, (key, payload), to the bucket of `prefix`, several at a time. Raises the first error;
+        other objects may have been written."""
 
     def list(self, prefix: Location) -> Iterator[str]:
-        """Keys below a prefix."""
+        """Keys of all objects below a prefix, in no particular order. Raises StorageDenied, StorageNotFound,
+        StorageUnavailable."""

@@ -1,4 +1,4 @@
-"""Analyse: read the features, try the script, say what is wrong with either, and cut the work."""
+"""Analyse: read and check the features, dry-run the script, estimate the work and partition it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.grid import Grids
 from arpent.domain.location import Location
 from arpent.domain.partition import Analysis
 from arpent.domain.request import Request
@@ -21,10 +21,10 @@ from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
-from arpent.engine.analysis.read_features import take_in, with_own_keys
+from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
-from arpent.engine.geometry_checks import unusable, usable_rows
+from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
@@ -34,28 +34,30 @@ from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
+from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")
 SURVEYED = 500
-"""Features the survey looks at."""
+"""Number of features for which the survey searches imagery."""
 
 
 def analyse(job_id: str, request: Request, services: Services, limits: Limits) -> Analysis:
-    """Everything that can be known before a pixel is read. Raises CallerError, ScriptError or WorldError."""
+    """The Analysis of a job: partitions, findings, estimate and hints, without reading a pixel. Raises CallerError if
+    request or features are wrong, ScriptError, or WorldError."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services)
     script = script_of(request, services)
     bindings, told = _twice(lambda: _understood(script, request, services, limits))
-    features = take_in(request.features, services, limits)
+    features = load_features(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
     as_told, features = features, with_own_keys(job_id, request.output, features)
 
-    found = _unusable(features, request.sampling)
+    grids = Grids.over(features.bounds, request.sampling)
+    found = _geometry_faults(features, grids)
     rows = usable_rows(features, found)
-    usable = features.take(rows)
-    grids = Grids.over(usable.bounds, request.sampling)
+    usable, grids = features.take(rows), grids.take(rows)
     sample = _evenly(len(usable))
     seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
     told += _twice(lambda: _tried(script, bindings, seen, services))
@@ -73,7 +75,7 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
         ),
     ]
     # Writing the report also shows early whether the bucket can be written at all.
-    services.objects.write(own(request.output, job_id, "report/features.json"), report.render_report(findings, told))
+    services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, told))
 
     if services.table is not None:
         place = own(request.output, job_id, "features/features.parquet")
@@ -99,11 +101,13 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
     )
 
 
-def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tuple[str, str]]:
-    """As `unusable`; a feature that breaks the check is one of them."""
+def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
+    """As `check_geometries`; a feature for which the check itself fails counts as unusable."""
 
     def some(rows: NDArray[np.intp]) -> dict[int, tuple[str, str]]:
-        return unusable(features if len(rows) == len(features) else features.take(rows), sampling)
+        if len(rows) == len(features):
+            return check_geometries(features, grids)
+        return check_geometries(features.take(rows), grids.take(rows))
 
     found: dict[int, tuple[str, str]] = {}
     for rows, answer in Isolation().run(np.arange(len(features)), some):
@@ -115,8 +119,8 @@ def _unusable(features: Features, sampling: Resolution | Size) -> dict[int, tupl
 
 
 def _twice(step: Callable[[], Told]) -> Told:
-    """What a step gives that runs the script. An interpreter that was killed from outside looks as if the script had
-    died of memory, and would fail the whole job: such an end has to come twice."""
+    """The result of a step that runs the script. An interpreter that was killed from outside looks as if the script ran
+    out of memory, which would fail the whole job, so that error must occur twice."""
     try:
         return step()
     except (ScriptOutOfMemory, ScriptExecutionError):
@@ -126,8 +130,8 @@ def _twice(step: Callable[[], Told]) -> Told:
 def _understood(
     script: str, request: Request, services: Services, limits: Limits
 ) -> tuple[tuple[BandBinding, ...], tuple[str, ...]]:
-    """What the script feeds on, and what is told of its text. A script without scenes is run, too, since nothing else
-    has to be known for that."""
+    """Band bindings of the script, and hints about its text. A script without scenes is also dry-run, since that needs
+    nothing else."""
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
@@ -137,7 +141,7 @@ def _understood(
 
 
 def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:
-    """What is told of a run in the scenes that the survey has seen."""
+    """Hints from a dry run in the scenes that the survey found."""
     if not _has_scenes(bindings):
         return ()
     with services.runtime.open(script) as session:
@@ -157,12 +161,12 @@ def _survey(
 
 
 def _evenly(count: int) -> NDArray[np.intp]:
-    """Rows of the features to survey, spread over all of them."""
+    """(m,): rows of the features to survey, evenly spread over all `count`."""
     return np.unique(np.linspace(0, count - 1, min(SURVEYED, count)).astype(np.intp))
 
 
 def _numbers(parts: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.int64]:
-    """(n,): which partition each feature belongs to."""
+    """(n,): number of the partition that each feature belongs to."""
     numbers = np.zeros(count, np.int64)
     for number, rows in enumerate(parts):
         numbers[rows] = number
@@ -170,11 +174,11 @@ def _numbers(parts: Sequence[NDArray[np.intp]], count: int) -> NDArray[np.int64]
 
 
 def _centres(features: Features) -> NDArray[np.float64]:
-    """(n, 2): centres of the bounding boxes; features without one go to the origin."""
+    """(n, 2): centres of the bounding boxes; (0, 0) for features without one."""
     bounds = features.bounds
     return np.nan_to_num((bounds[:, :2] + bounds[:, 2:]) / 2, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _corners(features: Features) -> NDArray[np.float64]:
-    """(n, 2): north-western corners of the bounding boxes, likewise."""
+    """(n, 2): north-western corners of the bounding boxes; (0, 0) for features without one."""
     return np.nan_to_num(features.bounds[:, [0, 3]], nan=0.0, posinf=0.0, neginf=0.0)

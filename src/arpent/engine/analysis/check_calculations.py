@@ -1,4 +1,4 @@
-"""Check of calculations: that every name in them is one of the script's, and every histogram fits its output."""
+"""Check of calculations: every name in them belongs to the script, and every histogram fits its output."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _NUMBERED = re.compile(r"B\d+")
 
 
 def check_calculations(evalscript: Evalscript, calculations: Calculations, *, lenient: bool) -> None:
-    """Raises InvalidRequest: a name that the script lacks would be left out without a word (sentinelhub.md 11), and a
-    histogram must fit its output's sample type."""
+    """Check names and histograms against the script. Raises InvalidRequest: a name that the script lacks would be left
+    out silently (sentinelhub.md 11), and a histogram must fit its output's sample type. `lenient` as in
+    `check_histogram`."""
     unknown = tuple(_unknown(evalscript, calculations))
     if unknown:
         raise InvalidRequest("; ".join(f"`{at}`: {fault}" for at, fault in unknown), unknown)
@@ -46,7 +47,7 @@ def _unknown(evalscript: Evalscript, calculations: Calculations) -> Iterator[tup
 
 
 def _may_come(band: str, evalscript: Evalscript) -> bool:
-    """Whether updateOutput may yet make such a band."""
+    """Whether updateOutput may still create such a band."""
     return "updateOutput" in evalscript.functions and _NUMBERED.fullmatch(band) is not None
 
 

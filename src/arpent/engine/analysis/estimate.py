@@ -1,9 +1,9 @@
-"""Estimate: what a job will meet, from the catalogue alone: how deep the scenes lie, and what it will take."""
+"""Estimate: how many scenes a job will read and how long it will take, from the catalogue alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,74 +18,71 @@ from arpent.engine.analysis.partitioning import assign_blocks
 from arpent.engine.analysis.trial_scenes import TrialScenes
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
-from arpent.engine.processing.acquisitions import Acquisitions, acquire
+from arpent.engine.processing.acquisitions import Acquisitions, count_filtered, intervals_with_acquisitions
 from arpent.engine.processing.inputs import scenes_of
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.engine.processing.search_prefetch import SearchAhead
 from arpent.engine.processing_units import area, band_samples, fusion
 from arpent.engine.services import Services
 from arpent.raster.mosaicking_order import orbits
 
 COMPRESSED_SHARE = 0.6
-"""Stored bytes per decoded byte of Sentinel-2 imagery, about; for images whose header does not tell."""
+"""Stored bytes per decoded byte of Sentinel-2 imagery, approximately; used if an image's header does not tell."""
 HEADERS = 64
-"""Images whose headers are read for the survey, at most, per band."""
+"""Maximum number of image headers that the survey reads per band."""
 TRIALS = 24
-"""Intervals whose scenes the dry run may see, at most."""
+"""Maximum number of intervals whose scenes the dry run uses."""
 BYTES_PER_SECOND = 120e6
-"""Compressed bytes one core reads, decodes and evaluates in a second, about (benchmarks/README.md)."""
+"""Compressed bytes that one core reads, decodes and evaluates per second, approximately (benchmarks/README.md)."""
 SECONDS_PER_RESULT = 40e-6
-"""What a feature costs per interval on top: statistics, rendering, writing."""
+"""Additional seconds per feature and interval: statistics, rendering, writing."""
 SECONDS_PER_PARTITION = 0.1
-"""What a partition costs whatever it holds: an interpreter, files to open."""
+"""Additional seconds per partition: an interpreter, files to open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one band of one input will have to be read from."""
+    """What has to be read for one band of one input."""
 
     passes: float
-    """Scenes read per feature, over all intervals, on average. SIMPLE stops at the first that fills the feature."""
+    """Mean number of scenes read per feature, over all intervals. SIMPLE stops at the first that fills the feature."""
     rasters: tuple[Raster, ...]
     """One header per source grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What was found for a sample of the features, spread evenly over them."""
+    """What was found for a sample of the features, evenly spread over all of them."""
 
     depth: int
-    """Most scenes that one feature sees in one interval, over all inputs; 1 for SIMPLE."""
+    """Largest number of scenes that one feature sees in one interval, over all inputs; 1 for SIMPLE."""
     reached: NDArray[np.bool_]
-    """(sample,): some item reaches the feature in some interval."""
+    """(sample,): whether some item reaches the feature in some interval."""
     acquisitions: float
-    """Acquisitions per feature, over all intervals, on average."""
+    """Mean number of acquisitions per feature, over all intervals."""
     band_samples: NDArray[np.float64]
     """(sample,): B x S of the processing units, summed over the intervals with data."""
     items: int
-    """Different items."""
+    """Number of different items."""
     rasters: tuple[Raster, ...]
-    """One header per source grid, of the first band asked for."""
+    """One header per source grid, of the first band of each input."""
     readings: tuple[Reading, ...] = ()
-    """Per input and band."""
+    """What has to be read, per input and band."""
     scenes: tuple[TrialScenes, ...] = ()
-    """Of some intervals, those with the most scenes, the one with the most first: all that reach any feature."""
+    """Scenes of the intervals that have the most, the richest first: all scenes that reach any feature."""
     all_scenes: bool = True
-    """Whether these are all intervals with scenes."""
+    """Whether `scenes` covers all intervals that have scenes."""
     filtered: tuple[Filtered, ...] = ()
-    """Per input: what its filters left out."""
+    """Per input: what its filters excluded."""
 
 
 NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
-"""What a job without usable features meets."""
+"""Survey of a job without usable features."""
 
 
 def survey(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
 ) -> Survey:
-    """Look at every interval once. Raises CatalogUnavailable."""
-    if intervals:
-        services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
+    """Search each interval once and summarise what is there for the sampled features. Raises CatalogUnavailable."""
     count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
     depth, acquisitions = 1, 0.0
@@ -94,21 +91,21 @@ def survey(
     factor = fusion(binding.collection.id for binding in bindings)
     trials = _Trials(bindings)
     filtered = tuple(Filtered(count) for _ in bindings)
-    for interval in intervals:
-        found = [
-            acquire(binding, interval, geometry, services, one) for binding, one in zip(bindings, filtered, strict=True)
-        ]
-        present = np.any([one.reach.any(axis=0) for one in found], axis=0)
-        scenes = [_scenes(binding, one) for binding, one in zip(bindings, found, strict=True)]
-        depth = max(depth, *(int(each.max(initial=1)) for each in scenes))
-        for binding, each in zip(bindings, scenes, strict=True):
-            weights += present * each * band_samples([(binding.input.bands, 1)]) * factor
+    for one in intervals_with_acquisitions(bindings, intervals, geometry, services):
+        if one.error is not None:
+            raise one.error
+        count_filtered(filtered, one, bindings, geometry)
+        found, present = one.inputs, one.present
+        scenes = [_scenes(*parts) for parts in zip(bindings, found, strict=True)]
+        depth = max(depth, *(int(depths.max(initial=1)) for depths in scenes))
+        for binding, depths in zip(bindings, scenes, strict=True):
+            weights += present * depths * band_samples([(binding.input.bands, 1)]) * factor
         reached |= present
-        trials.add(interval, found)
-        acquisitions += sum(float(one.reach.sum()) for one in found) / max(1, count)
-        passes += [float(each.mean()) for each in scenes]
-        for known, one in zip(items, found, strict=True):
-            known |= {item.id: item for item in one.items}
+        trials.add(one.interval, found)
+        acquisitions += sum(float(each.reach.sum()) for each in found) / max(1, count)
+        passes += [float(depths.mean()) for depths in scenes]
+        for known, each in zip(items, found, strict=True):
+            known |= {item.id: item for item in each.items}
     readings = _readings(bindings, passes.tolist(), items, services)
     return Survey(
         depth=depth,
@@ -125,7 +122,7 @@ def survey(
 
 
 class _Trials:
-    """Scenes of the intervals that have the most."""
+    """Collects the scenes of the intervals that have the most."""
 
     def __init__(self, bindings: Sequence[BandBinding]) -> None:
         self._bindings = bindings
@@ -158,9 +155,8 @@ def estimate(
     size: float,
     seconds: float,
 ) -> Mapping[str, float]:
-    """What the job will take: `size` bytes, `seconds`, and what follows from the n features, of which the survey saw
-    those in the rows `sample`. With all of them seen, the units are what the job will cost, unless preProcessScenes
-    drops scenes."""
+    """The estimate of a job from `size` in bytes, `seconds`, and n features, of which the survey saw the rows `sample`.
+    If it saw all of them, the processing units are exact, unless preProcessScenes drops scenes."""
     features = len(sample_count)
     areas = area(sample_count)
     seen = float(np.sum(areas[sample]))
@@ -177,13 +173,15 @@ def estimate(
 
 
 def seconds_of(size: float, results: int, partitions: int, parallelism: int) -> float:
-    """How long it takes to read so many bytes and write so many results (features times intervals)."""
+    """Seconds to read `size` bytes and write `results` results (features times intervals) in `partitions`
+    partitions."""
     whole = size / BYTES_PER_SECOND + results * SECONDS_PER_RESULT + partitions * SECONDS_PER_PARTITION
     return whole / max(1, min(parallelism, partitions))
 
 
 def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64]) -> float:
-    """Stored bytes of the blocks under two corners of each feature, every block once a scene and `partition` (n,)."""
+    """Bytes of the stored blocks under two corners of each feature; each block counts once per scene and `partition`
+    (n,)."""
     corners = features.bounds.reshape(-1, 2)
     owner = np.repeat(partition, 2)
     blocks: dict[tuple[object, ...], int] = {}
@@ -200,7 +198,7 @@ def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64
 
 
 def _scenes(binding: BandBinding, found: Acquisitions) -> NDArray[np.int64]:
-    """(n,): samples per pixel of one input."""
+    """(n,): samples per pixel that the input gives each feature."""
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         reached = np.logical_or.reduce(found.reach, axis=0)
         return np.asarray(reached, np.int64)
@@ -223,7 +221,7 @@ def _readings(
 
 
 def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[Reading]) -> Iterator[Reading]:
-    """The reading of each input's first band."""
+    """The reading of the first band of each input."""
     place = 0
     for binding in bindings:
         yield from readings[place : place + 1] if binding.requests else ()
@@ -231,7 +229,8 @@ def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[Reading]) -
 
 
 def _rasters(band: str, items: Sequence[Item], services: Services) -> tuple[Raster, ...]:
-    """One header per source grid. An image that cannot be read now is no reason to fail: it only guides the cut."""
+    """One header per source grid. An image that cannot be read is skipped, since headers only guide the
+    partitioning."""
     hrefs = [item.assets[band].href for item in items if band in item.assets][:HEADERS]
     services.reader.prepare(hrefs)
     rasters = []
@@ -244,7 +243,7 @@ def _rasters(band: str, items: Sequence[Item], services: Services) -> tuple[Rast
 
 
 def _different(rasters: Sequence[Raster]) -> tuple[Raster, ...]:
-    """The first of each source grid."""
+    """The first header of each source grid."""
     grids: dict[tuple[object, ...], Raster] = {}
     for raster in rasters:
         grids.setdefault(_grid(raster), raster)

@@ -1,4 +1,5 @@
-"""Partitioning: cuts features into partitions that follow the imagery, so that few blocks are decoded twice."""
+"""Partitioning: divides features into partitions that follow the imagery's blocks, so that few blocks are decoded
+twice."""
 
 from __future__ import annotations
 
@@ -15,31 +16,31 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.partition import Partition
 
 PARTITIONS_PER_WORKER = 2
-"""A small job is cut into so many partitions per worker, so that none idles while another ends."""
+"""Partitions per worker of a small job, so that no worker idles while another finishes."""
 DECODING = 0.4
-"""To decode a block takes about as long as all else for so many samples per pixel of it."""
+"""Decoding a block takes about as long as everything else does for this many samples per pixel of it."""
 SLACK, LARGE_SLACK = 0.15, 0.5
 """How far from its equal share of the work a partition may end, for the sake of a whole block …"""
 MANY = 4
-"""… the first if there are at most so many partitions per worker, the second if there are more: they even out."""
+"""SLACK applies up to this many partitions per worker, LARGE_SLACK above: with more partitions differences even out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockAssignment:
-    """Where features lie among the blocks of the imagery."""
+    """Which block of the imagery each feature belongs to."""
 
     block: NDArray[np.int64]
-    """(n,): number of the feature's home block; blocks of one image row follow each other."""
+    """(n,): number of the feature's block; blocks of one row of blocks have consecutive numbers."""
     centres: NDArray[np.float64]
     """(n, 2): centres of the features."""
     pixels: NDArray[np.int64]
-    """(n,): pixels of that block; 0 where there is none."""
+    """(n,): number of pixels of that block; 0 if there is none."""
     inside: NDArray[np.bool_]
-    """(n,): whether any image holds the feature at all."""
+    """(n,): whether any image contains the feature."""
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
-        """(n,): features sorted by block, and inside it from north to south."""
+        """(n,): rows of the features sorted by block, and inside a block from north to south."""
         return np.lexsort((self.centres[:, 0], -self.centres[:, 1], self.block))
 
 
@@ -49,10 +50,12 @@ def assign_blocks(
     rasters: Sequence[Raster],
     corners: NDArray[np.float64] | None = None,
 ) -> BlockAssignment:
-    """Each feature belongs to the first of the images (one per source grid) that holds its centre (n, 2), and there to
-    the block that holds its north-western corner (n, 2; without them, its centre). So what reaches into the next row of
-    blocks needs only the first lines of those, where decoding stops; the other way round it would need the last ones,
-    and the whole block before them. Points are in `crs`."""
+    """Assign features to blocks. A feature belongs to the first image (one per source grid) that contains its centre
+    (n, 2), and there to the block that contains its north-western corner (n, 2; without `corners`, its centre).
+
+    So a feature that reaches into the next row of blocks needs only the first lines of those, after which decoding
+    stops; assigned the other way it would need whole blocks for their last lines. Points are in `crs`.
+    """
     corners = centres if corners is None else corners
     image = np.full(len(centres), len(rasters), np.int64)
     row = np.zeros(len(centres), np.int64)
@@ -79,7 +82,7 @@ def assign_blocks(
 def _pixels(
     raster: Raster, transformer: Transformer, points: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) columns and rows of points (n, 2); beyond every image where PROJ has no answer."""
+    """(n,) columns and rows of points (n, 2); outside every image where PROJ cannot transform."""
     x, y = transformer.transform(points[:, 0], points[:, 1])
     across, down = (~raster.transform) @ (np.asarray(x), np.asarray(y))
     return np.nan_to_num(across, nan=-1.0, posinf=-1.0), np.nan_to_num(down, nan=-1.0, posinf=-1.0)
@@ -88,11 +91,11 @@ def _pixels(
 def runs(
     weight: NDArray[np.int64], layout: BlockAssignment, budget: int, parallelism: int, depth: int = 1
 ) -> tuple[NDArray[np.intp], ...]:
-    """Rows of the features of each partition, in layout order, each of at most `budget` samples (one feature may
-    exceed it alone), about equal in work.
+    """Rows of the features of each partition, in block order, about equal in work and of at most `budget` samples each
+    (a single feature may exceed it).
 
-    `weight` (n,) counts the samples a feature holds in memory at once, in `depth` scenes. A cut falls between two
-    blocks where one is near: a block shared by two partitions is decoded twice.
+    `weight` (n,): samples that a feature holds in memory at once, in `depth` scenes. Partitions end between two blocks
+    where possible, since a block shared by two partitions is decoded twice.
     """
     weight, block = weight[layout.order], layout.block[layout.order]
     first = np.append(True, np.diff(block) != 0)[: len(block)]
@@ -103,7 +106,7 @@ def runs(
 
 
 def cut_into_partitions(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:
-    """The features of each of `runs`."""
+    """The partitions with the features of each of `runs`, numbered from 0."""
     for number, rows in enumerate(parts):
         yield Partition(number=number, features=features.take(rows))
 
@@ -116,8 +119,8 @@ def _runs(
     parts: int,
     slack: float,
 ) -> Iterator[slice]:
-    """Slices of about an equal share of the `work` (n,) left, that end where one of `blocks` begins if that is at most
-    `slack` of a share away; `weight` (n,) is bounded by the budget."""
+    """Slices with about equal shares of the remaining `work` (n,). A slice ends where one of `blocks` begins if that is
+    at most `slack` of a share away. The sum of `weight` (n,) in a slice is at most the budget."""
     count = len(weight)
     held, done = np.append(0, np.cumsum(weight)), np.append(0.0, np.cumsum(work))
     ends = np.append(blocks, count)

@@ -1,4 +1,4 @@
-"""Read features: the features of a job, checked as a set."""
+"""Read features: reads the features of a job and checks them as a set."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 
-def take_in(file: FeatureFile, services: Services, limits: Limits) -> Features:
-    """All features of the file. Raises FeaturesUnreadable, ReadingStopped or WorldError."""
+def load_features(file: FeatureFile, services: Services, limits: Limits) -> Features:
+    """All features of the file, checked as a set. Raises FeaturesUnreadable, LimitExceeded, ReadingStopped or
+    WorldError."""
     return _cleaned(services.features.features(file, limits.maximum_features))
 
 
-def take_one(file: FeatureFile, feature: int, services: Services) -> Features:
-    """One feature of the file. Raises FeatureNotFound, FeaturesUnreadable or WorldError."""
+def load_feature(file: FeatureFile, feature: int, services: Services) -> Features:
+    """The feature with this primary key, as Features of length 1. Raises FeatureNotFound, FeaturesUnreadable or
+    WorldError."""
     found = services.features.feature(file, feature)
     if found is None:
         raise FeatureNotFound(f"The file {file.url} has no feature {feature}")
@@ -26,13 +28,13 @@ def take_one(file: FeatureFile, feature: int, services: Services) -> Features:
 
 
 def _cleaned(features: Features) -> Features:
-    """With identifiers that can be stored and sent."""
+    """The features with identifiers that can be stored and sent."""
     return replace(features, identifiers=tuple(None if each is None else clean(each) for each in features.identifiers))
 
 
 def with_own_keys(job_id: str, output: Location, features: Features) -> Features:
-    """The features, with identifiers of their own where two would be written to the same object: the later of them gets
-    its id behind its identifier."""
+    """The features with unique identifiers: where two results would have the same key, the later feature gets its id
+    appended to its identifier."""
     pattern = template(output)
     if ID in pattern:
         return features

@@ -1,11 +1,10 @@
-"""Report: what is wrong, or worth knowing, about each feature before it is processed."""
+"""Report: findings about features before they are processed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import orjson
 import shapely
 
 from arpent.domain.boundary.text import REPLACEMENT
@@ -40,12 +39,12 @@ SAMPLED = " Only a sample of the features was looked at: others may share this."
 
 
 def unusable_findings(features: Features, found: Mapping[int, tuple[str, str]]) -> list[Finding]:
-    """Features that will have no numbers."""
+    """Findings about features that cannot have statistics."""
     return [_finding(features, row, Verdict.FAILED, kind, message) for row, (kind, message) in sorted(found.items())]
 
 
 def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[Finding]:
-    """Features below one sample of the size that was asked for; their grid's only sample is stretched to them."""
+    """Findings about features smaller than one sample: the only sample of their grid has the feature's size."""
     size = grids.pixel_size
     asked = np.array([sampling.x, sampling.y]) if isinstance(sampling, Resolution) else size
     rows = np.flatnonzero(shapely.area(usable.geometries) < np.prod(np.maximum(asked, size), axis=1))
@@ -53,7 +52,7 @@ def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[F
 
 
 def names(told: Features, named: Features, output: Location) -> list[Finding]:
-    """Features whose identifiers may surprise; `told`: as the file has them, `named`: as the results will have them."""
+    """Findings about features whose identifiers change; `told`: as in the file, `named`: as in the results."""
     by_name = IDENTIFIER in template(output)
     first: dict[str, int] = {}
     findings = []
@@ -83,8 +82,8 @@ def outside(
     intervals: Sequence[Interval],
     complete: bool,
 ) -> list[Finding]:
-    """Features that no item reaches in any of the intervals, be it because a filter leaves none; `complete`: all
-    features were looked at."""
+    """Findings about features that no item reaches in any interval, also because a filter excludes all. `complete`: the
+    survey looked at all features."""
     if not intervals:
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     late = [outside_time(binding, intervals) for binding in bindings]
@@ -98,21 +97,6 @@ def outside(
             kind, message = "filtered-out", CLOUDY
         findings.append(_finding(sample, row, Verdict.WARNING, kind, message if complete else message + SAMPLED))
     return findings
-
-
-def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
-    """The report as JSON; `hints`: what is told of the job as a whole."""
-    lines = [
-        {
-            "id": finding.feature,
-            "identifier": finding.identifier,
-            "verdict": finding.verdict,
-            "kind": finding.kind,
-            "message": finding.message,
-        }
-        for finding in findings
-    ]
-    return orjson.dumps({"findings": lines} | ({"hints": list(hints)} if hints else {}))
 
 
 def _finding(features: Features, row: int, verdict: Verdict, kind: str, message: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Dry run: what can be found wrong with script and resolution before any pixel is read."""
+"""Dry run: finds errors in script and resolution before any pixel is read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ METRES_PER_DEGREE = 111_319.49
 def dry_run(
     session: ScriptSession, bindings: Sequence[BandBinding], seen: Sequence[TrialScenes], *, complete: bool = False
 ) -> tuple[str, ...]:
-    """Run the script on made-up samples in the job's scenes that were `seen`, then in made-up ones, until it does not
-    throw for all samples. What is told: that it throws in the first scenes; real data may do better.
+    """Run the script on made-up samples, first in scenes of the job (`seen`), then in made-up scenes, until it does not
+    throw for all samples. Returns a hint if it throws in the first scenes, since real samples may not make it throw.
 
-    Raises ScriptTimeout or ScriptOutOfMemory; and ScriptExecutionError if it throws whatever it is given: in all
-    scenes, if these are all that the job has (`complete`), or if there are no scenes; and for an undefined name.
+    Raises ScriptTimeout or ScriptOutOfMemory. Raises ScriptExecutionError for an undefined name, and if the script
+    throws everywhere although these are all scenes of the job (`complete`) or there are no scenes.
     """
     scened = any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
     real = tuple(seen) if scened else ()
@@ -47,8 +47,8 @@ def dry_run(
 def attempt(
     session: ScriptSession, bindings: Sequence[BandBinding], candidates: Sequence[TrialScenes]
 ) -> tuple[ScriptAnswer | None, tuple[tuple[TrialScenes, ScriptError], ...]]:
-    """What the script makes of the first part of the made-up samples, each a segment, in the first scenes where it does
-    not throw for all of them (None: it throws everywhere); and what it throws in the scenes before. Raises
+    """The script's answer for the first part of the made-up samples, each a segment, in the first scenes where it does
+    not throw for all of them (None if it throws everywhere), and what it throws in the scenes before. Raises
     ScriptTimeout or ScriptOutOfMemory."""
     faults: list[tuple[TrialScenes, ScriptError]] = []
     for scenes in candidates:
@@ -71,7 +71,8 @@ def attempt(
 
 
 def check_resolution(features: Features, sampling: Resolution | Size, bindings: Sequence[BandBinding]) -> None:
-    """No more metres per sample than a collection allows; degrees taken for metres are the usual cause."""
+    """Refuse more metres per sample than a collection allows; degrees used as metres are the usual cause. Raises
+    ResolutionTooCoarse."""
     if isinstance(sampling, Size):
         return
     bounds = features.bounds
@@ -92,7 +93,7 @@ def check_resolution(features: Features, sampling: Resolution | Size, bindings: 
 
 
 def _metres(bounds: NDArray[np.float64], crs: CRS, sampling: Resolution) -> float:
-    """Coarser side of a sample in metres, where the features are."""
+    """Coarser side of a sample in metres at the features' location."""
     if not crs.is_geographic:
         return max(sampling.x, sampling.y) * float(crs.axis_info[0].unit_conversion_factor)
     latitude = float(np.median(geographic(bounds, crs)[:, [1, 3]]))

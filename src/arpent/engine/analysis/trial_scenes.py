@@ -1,4 +1,4 @@
-"""Trial scenes: what a dry run gives a script: scenes of the job, or made-up ones, and made-up samples in them."""
+"""Trial scenes: the input of a dry run: scenes of the job or made-up ones, with made-up samples."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.engine.band_bindings import BandBinding
 
 TRIAL_NUMBERS = (0, 1200, 3400, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 6000, 10_000)
-"""Digital numbers the script is tried on: no data, dark, bright, every class, brighter. From the fourth on each band
+"""Digital numbers of the made-up samples: no data, dark, bright, every class, brighter. From the fourth on, each band
 has them in another order."""
 ALIKE = 3
-"""So many samples have the same number in every band."""
+"""Number of samples that have the same number in every band."""
 PARTS = (slice(0, ALIKE), slice(ALIKE, None))
-"""The samples in the order in which they are tried: the others only if it throws for all of the first."""
+"""Parts of the samples in the order in which they are tried: the second only if the script throws for all of the
+first."""
 TRIAL_CLASSES = 12
-"""Class bands see numbers below this one."""
+"""Bands of classes get numbers below this."""
 DEPTHS = (2, 1, 3, 6, 12, 40)
 """Numbers of made-up scenes, in the order in which they are tried."""
 LAST_DAY = datetime(2020, 6, 30, tzinfo=UTC)
-"""Of the newest made-up scene."""
+"""Date of the newest made-up scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialScenes:
-    """One interval as the script may see it."""
+    """The scenes of one interval as the script sees them."""
 
     scenes: tuple[tuple[Scene, ...], ...]
-    """Per input; none for SIMPLE."""
+    """Scenes per input; empty for SIMPLE."""
     interval: Interval
-    """Theirs."""
+    """Interval of the scenes."""
     made_up: bool
-    """Whether nobody has seen them."""
+    """Whether the scenes are made up."""
 
     @property
     def where(self) -> str:
-        """In words."""
+        """The scenes in words, for messages: "in the 3 scenes from …"."""
         if not any(self.scenes):
             return "without scenes"
         count = max(len(group) for group in self.scenes)
@@ -51,7 +52,7 @@ class TrialScenes:
 
 
 def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[TrialScenes, ...]:
-    """Worlds without imagery: few scenes and many, of different days. One, without scenes, if all inputs are SIMPLE."""
+    """Made-up scenes, in several numbers, each of another day. If all inputs are SIMPLE: one entry without scenes."""
     scened = [binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings]
     return tuple(
         TrialScenes(
@@ -64,7 +65,7 @@ def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[TrialScenes, ...]:
 
 
 def _made_up(depth: int) -> tuple[Scene, ...]:
-    """An orbit and a tile in one; a script reads what its mosaicking gives it. The newest comes first."""
+    """`depth` scenes that are orbit and tile at once, newest first; a script reads what its mosaicking gives it."""
     scenes = []
     for number in range(depth):
         day = (LAST_DAY - timedelta(days=number)).strftime("%Y-%m-%d")
@@ -79,7 +80,7 @@ def _made_up(depth: int) -> tuple[Scene, ...]:
 def trial_inputs(
     bindings: Sequence[BandBinding], scenes: Sequence[Sequence[Scene]], samples: slice
 ) -> list[ScriptInput]:
-    """Some of the made-up samples in these scenes (per input)."""
+    """The made-up samples of the slice `samples` in these scenes (per input)."""
     return [_trial_input(binding, tuple(group), samples) for binding, group in zip(bindings, scenes, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Acquisitions: which items an input of the script sees in one interval, and which features they reach."""
+"""Acquisitions: the items that an input of the script uses in one interval, and which features they reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from arpent.domain.interval import Interval
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.engine.processing.search_prefetch import SearchAhead
+from arpent.engine.processing.search_prefetch import SearchPrefetch
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import SEARCH
 from arpent.raster.footprints.antimeridian import image_outline
@@ -30,105 +29,132 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisitions:
-    """Items of one input in one interval."""
+    """The items of one input in one interval."""
 
+    candidates: tuple[Item, ...]
+    """What the catalogue has in the box of all features, in mosaicking order."""
     items: tuple[Item, ...]
-    """In mosaicking order."""
+    """Those that pass the cloud filter and reach some feature, in the same order."""
     reach: NDArray[np.bool_]
-    """(items, n): which feature each item reaches."""
+    """(items, n): whether the item reaches the feature."""
 
-    def over(self, rows: NDArray[np.intp]) -> Acquisitions:
-        """The same for some of the features: items that reach none of them are gone."""
+    def take(self, rows: NDArray[np.intp]) -> Acquisitions:
+        """The acquisitions for some of the features, without items that reach none of them."""
         reach = self.reach[:, rows]
         kept = np.flatnonzero(reach.any(axis=1))
-        return Acquisitions(items=tuple(self.items[row] for row in kept), reach=reach[kept])
+        return replace(self, items=tuple(self.items[row] for row in kept), reach=reach[kept])
 
 
-def one_after_another(
-    bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
-) -> Iterator[tuple[Interval, list[Acquisitions] | Exception]]:
-    """Each interval with the acquisitions of each feed, or with the error that nobody foresaw in finding them. While
-    one is worked on, the reader fetches headers that the next one needs. Raises CatalogUnavailable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalAcquisitions:
+    """One interval, with the acquisitions of each input of the script."""
+
+    interval: Interval
+    """The interval."""
+    inputs: tuple[Acquisitions, ...]
+    """Per input; none if there is an error."""
+    error: Exception | None = None
+    """An unforeseen error of finding them."""
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(n,): whether any item of any input reaches the feature."""
+        present: NDArray[np.bool_] = np.any([one.reach.any(axis=0) for one in self.inputs], axis=0)
+        return present
+
+    def take(self, rows: NDArray[np.intp]) -> IntervalAcquisitions:
+        """The interval for some of the features."""
+        return replace(self, inputs=tuple(one.take(rows) for one in self.inputs))
+
+
+def intervals_with_acquisitions(
+    bindings: Sequence[BandBinding],
+    intervals: Sequence[Interval],
+    geometry: SampleGeometry,
+    services: Services,
+    *,
+    prefetch: bool = False,
+) -> Iterator[IntervalAcquisitions]:
+    """Each interval with the acquisitions of each binding: the one loop of estimate, processing, explanation and
+    synchronous request. `prefetch`: while the caller works on one interval, the reader fetches headers for the next.
+    Raises CatalogUnavailable."""
     if not intervals:
         return
-    services = replace(services, catalog=SearchAhead(catalog=services.catalog, end=intervals[-1].end))
-    current = _acquired(bindings, intervals[0], geometry, services)
-    for interval, following in pairwise(intervals):
-        after = _acquired(bindings, following, geometry, services)
-        yield interval, current
-        current = after
-    yield intervals[-1], current
+    services = replace(services, catalog=SearchPrefetch(catalog=services.catalog, end=intervals[-1].end))
+    found = (_acquired(bindings, interval, geometry, services) for interval in intervals)
+    yield from _one_ahead(found, bindings, services) if prefetch else found
+
+
+def _one_ahead(
+    found: Iterator[IntervalAcquisitions], bindings: Sequence[BandBinding], services: Services
+) -> Iterator[IntervalAcquisitions]:
+    before: IntervalAcquisitions | None = None
+    for one in found:
+        for binding, acquisitions in zip(bindings, one.inputs, strict=False):  # none, where there is an error
+            services.reader.prepare(_first_hrefs(binding, acquisitions.items))
+        if before is not None:
+            yield before
+        before = one
+    if before is not None:
+        yield before
 
 
 def _acquired(
     bindings: Sequence[BandBinding], interval: Interval, geometry: SampleGeometry, services: Services
-) -> list[Acquisitions] | Exception:
+) -> IntervalAcquisitions:
     try:
-        with panics_as_errors():
-            return _acquire_all(bindings, interval, geometry, services)
+        with panics_as_errors(), services.stopwatch.stage(SEARCH):
+            inputs = tuple(acquire(binding, interval, geometry, services) for binding in bindings)
+            return IntervalAcquisitions(interval=interval, inputs=inputs)
     except ArpentError:
         raise
     except Exception as error:
         if (fault := environment_fault(error)) is not None:
             raise fault from error
         log.exception("The acquisitions of an interval cannot be told")
-        return error
-
-
-def _acquire_all(
-    bindings: Sequence[BandBinding], interval: Interval, geometry: SampleGeometry, services: Services
-) -> list[Acquisitions]:
-    with services.stopwatch.stage(SEARCH):
-        found = [acquire(binding, interval, geometry, services) for binding in bindings]
-    for binding, one in zip(bindings, found, strict=True):
-        services.reader.prepare(_first_hrefs(binding, one.items))
-    return found
+        return IntervalAcquisitions(interval=interval, inputs=(), error=error)
 
 
 def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
-    """Images that will be opened whatever the pixels are, unless preProcessScenes drops them: for SIMPLE those of the
-    first item only."""
+    """Images that will be opened in any case, unless preProcessScenes drops them; for SIMPLE only those of the first
+    item."""
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         items = items[:1]
     complete = (item for item in items if all(requested.band.name in item.assets for requested in binding.requests))
     return [item.assets[requested.band.name].href for item in complete for requested in binding.requests]
 
 
-def acquire(
-    binding: BandBinding,
-    interval: Interval,
-    geometry: SampleGeometry,
-    services: Services,
-    filtered: Filtered | None = None,
-) -> Acquisitions:
-    """Search, filter by cloud cover, put in order; what is left out is noted in `filtered`. Raises
+def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services) -> Acquisitions:
+    """The input's acquisitions in the interval, filtered by cloud cover and in mosaicking order. Raises
     CatalogUnavailable."""
-    items, reach = [], []
-    for item in candidates(binding, interval, geometry, services):
-        if not clear(item, binding):
-            if filtered is not None:
-                filtered.add(item, geometry.reached(item.footprint))
-            continue
-        reached = geometry.reached(item.footprint)
-        if reached.any():
-            items.append(item)
-            reach.append(reached)
-    if filtered is not None:
-        filtered.taken += len(items)
-    return Acquisitions(items=tuple(items), reach=np.array(reach, bool).reshape(len(items), len(geometry.features)))
-
-
-def candidates(
-    binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services
-) -> tuple[Item, ...]:
-    """What the catalogue has, in mosaicking order. Raises CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
-    return arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
+    candidates = arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
+    items, reach = [], []
+    for item in candidates:
+        if passes_cloud_filter(item, binding) and (reached := geometry.reached(item.footprint)).any():
+            items.append(item)
+            reach.append(reached)
+    return Acquisitions(
+        candidates=candidates,
+        items=tuple(items),
+        reach=np.array(reach, bool).reshape(len(items), len(geometry.features)),
+    )
+
+
+def count_filtered(
+    filtered: Sequence[Filtered], found: IntervalAcquisitions, bindings: Sequence[BandBinding], geometry: SampleGeometry
+) -> None:
+    """Add to `filtered`, per input, what its filters exclude and let through in this interval."""
+    for counts, acquisitions, binding in zip(filtered, found.inputs, bindings, strict=True):
+        counts.taken += len(acquisitions.items)
+        for item in acquisitions.candidates:
+            if not passes_cloud_filter(item, binding):
+                counts.add(item, geometry.reached(item.footprint))
 
 
 def located(item: Item, binding: BandBinding, services: Services) -> Item:
-    """The item; where its footprint can be read in two ways, the image says where it lies."""
+    """The item. If its footprint can be read in two ways, the image decides where it lies."""
     if item.likely is None:
         return item
     outline = None
@@ -140,8 +166,9 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
 
-def clear(item: Item, binding: BandBinding) -> bool:
-    """At most `maxCloudCoverage` percent, inclusive; an item that does not tell passes only if nothing is asked."""
+def passes_cloud_filter(item: Item, binding: BandBinding) -> bool:
+    """Whether its cloud cover is at most `maxCloudCoverage`. An item without cloud cover passes only if the request
+    sets no limit."""
     if binding.collection.cloud_cover is None or binding.source.max_cloud_coverage >= 100:
         return True
     return item.cloud_cover is not None and item.cloud_cover <= binding.source.max_cloud_coverage

@@ -1,4 +1,4 @@
-"""Final attempt: an AssetReader for the last attempt at a partition, in which nothing is worth waiting for again."""
+"""Final attempt: an AssetReader for the last attempt at a partition, which waits for nothing any more."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 
 PATIENCE = 3
-"""Images of a server that may fail to come before no further one is asked of it: each failure takes a minute."""
+"""Number of images of one server that may fail before no more are requested from it: each failure takes a minute."""
 
 
-class LastTry:
-    """Errors that may pass count as final, so that they cost only the features that need the image."""
+class FinalAttemptReader:
+    """An AssetReader that turns transient errors into final ones, so that they fail only the features that need the
+    image."""
 
     def __init__(self, reader: AssetReader) -> None:
         self._reader = reader
@@ -65,7 +66,7 @@ class LastTry:
 
 
 def _passing(error: AssetUnreadable) -> AssetUnreadable:
-    """START takes up the features that this costs intervals."""
+    """The error marked as passing, so that START takes up the features again that miss intervals because of it."""
     error.passing = True
     return error
 

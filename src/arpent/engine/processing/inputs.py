@@ -1,4 +1,4 @@
-"""Inputs: acquisitions become the arrays that a script's inputs see."""
+"""Inputs: acquisitions become the arrays of a script's inputs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Origin:
     """Which item each sample of one input came from."""
 
     scenes: tuple[tuple[int, ...], ...]
-    """Per scene its items, as rows of the input's acquisitions; one scene for SIMPLE."""
+    """Per scene, its items as rows of the input's acquisitions; one scene for SIMPLE."""
     used: NDArray[np.signedinteger]
-    """(scenes, N): position among the scene's items; -1: no data."""
+    """(scenes, N): index among the scene's items; -1: no data."""
 
     def rows(self) -> NDArray[np.int64]:
         """(scenes, N): row of the input's acquisitions; -1: no data."""
@@ -46,39 +46,39 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything one call of a script needs."""
+    """Everything that one call of a script needs."""
 
     inputs: tuple[ScriptInput, ...]
-    """Arrays of N + 1 samples; the last is the sample outside every polygon: no data, mask 0."""
+    """Arrays of N + 1 samples; the last stands for all samples outside the polygons: no data, mask 0."""
     offsets: NDArray[np.int64]
-    """(n + 2,): a segment per feature, and one for the sample outside."""
+    """(n + 2,): limits of one segment per feature, and one for the sample outside."""
     evalscript: Evalscript
-    """Outputs, after updateOutput."""
+    """The script's declaration, with its outputs after updateOutput."""
     items: tuple[str, ...]
     """Ids of all items considered."""
     used: NDArray[np.bool_]
-    """(items, n): which of them gave samples to which feature."""
+    """(items, n): whether the item gave samples to the feature."""
     origins: tuple[Origin, ...]
-    """Per input."""
+    """Origins per input."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
-    """Row of a feature → which image it could not have."""
+    """Row of a feature → which image could not be read for it."""
 
     @property
     def segments(self) -> NDArray[np.int64]:
-        """(n + 1,): the features' own."""
+        """(n + 1,): limits of the features' segments only."""
         return self.offsets[:-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """One input, read."""
+    """The arrays read for one input, and what could not be read."""
 
     inputs: ScriptInput
-    """Its arrays."""
+    """Arrays for the script."""
     used: NDArray[np.bool_]
-    """(items, n): which item gave samples to which feature."""
+    """(items, n): whether the item gave samples to the feature."""
     origin: Origin
-    """The same by sample."""
+    """Item that each sample came from."""
     faults: tuple[Fault, ...]
     """Images that could not be read."""
 
@@ -91,8 +91,8 @@ def prepare(
     interval: Interval,
     services: Services,
 ) -> Prepared:
-    """Ask the script which scenes stay and how many bands it returns, then read only what remains. Raises LimitExceeded
-    before that."""
+    """Ask the script which scenes stay and how many bands it returns, then read only those scenes. Raises LimitExceeded
+    before anything is read."""
     groups = [_scene_items(binding, one.items) for binding, one in zip(bindings, acquisitions, strict=True)]
     scenes = [_scenes(binding, group) for binding, group in zip(bindings, groups, strict=True)]
     evalscript = session.evalscript
@@ -124,19 +124,19 @@ def prepare(
 
 
 def scenes_of(binding: BandBinding, items: tuple[Item, ...]) -> tuple[Scene, ...]:
-    """What the script may know of the scenes that the items make; SIMPLE has none."""
+    """What the script can read of the scenes that the items form; none for SIMPLE."""
     return _scenes(binding, _scene_items(binding, items))
 
 
 def _scene_items(binding: BandBinding, items: tuple[Item, ...]) -> tuple[tuple[Item, ...], ...]:
-    """The items of each scene; SIMPLE has no scenes."""
+    """The items of each scene; none for SIMPLE."""
     if binding.input.mosaicking is Mosaicking.ORBIT:
         return orbits(items)
     return tuple((item,) for item in items) if binding.input.mosaicking is Mosaicking.TILE else ()
 
 
 def _scenes(binding: BandBinding, groups: tuple[tuple[Item, ...], ...]) -> tuple[Scene, ...]:
-    """What the script may know of them."""
+    """What the script can read of these scenes."""
     if binding.input.mosaicking is Mosaicking.ORBIT:
         return tuple(orbit_scene(group, binding.input.metadata) for group in groups)
     return tuple(tile_scene(item, binding.input.metadata) for (item,) in groups)
@@ -151,7 +151,7 @@ def _read(
     geometry: SampleGeometry,
     services: Services,
 ) -> _Read:
-    """Open what is needed of the images. Raises AssetUnreadable if one that cannot be had now may come later."""
+    """Read the samples of one input. Raises AssetUnreadable for an image that may be readable later."""
     if binding.input.mosaicking is Mosaicking.SIMPLE:
         mosaic = simple(
             acquisitions.items,
@@ -177,7 +177,7 @@ def _read(
 
 
 def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
-    """Row of a feature → the first image that it misses."""
+    """Row of a feature → failure that names the first image it misses."""
     failures: dict[int, Failure] = {}
     for fault in faults:
         failure = Failure(type=ErrorType.EXECUTION_ERROR, message=fault.message, passing=fault.passing)
@@ -189,7 +189,7 @@ def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
 def _script_input(
     binding: BandBinding, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
 ) -> ScriptInput:
-    """Bands in the input's order, dataMask among them, closed by the sample outside every polygon."""
+    """Bands in the input's order, dataMask included, with the sample for the outside of polygons appended."""
     bands = iter(values)
     no_data = binding.collection.no_data_value
     arrays = tuple(
@@ -204,13 +204,13 @@ def _script_input(
 
 
 def _absent(source: ScriptInput) -> ScriptInput:
-    """One of several sources that no item reaches: its samples are an empty list, SIMPLE or not
+    """The input of one of several sources that no item reaches: an empty list of samples, even for SIMPLE
     (sentinelhub.md 5.2)."""
     return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
 
 
 def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:
-    """One sample more along the last axis."""
+    """The array with `outside` appended along the last axis."""
     closed = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
     closed[..., :-1] = values
     closed[..., -1] = outside

@@ -1,4 +1,4 @@
-"""Interval: one interval of one partition, from acquisitions through pixels and script to statistics."""
+"""Interval: one interval of one partition: acquisitions, pixels, script and statistics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalRes
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
-from arpent.engine.processing.acquisitions import Acquisitions
+from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.inputs import Prepared, prepare
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.scatter import scatter_to_partition
@@ -29,7 +29,7 @@ from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import summarise
 
 OUTSIDE = np.iinfo(np.int64).min
-"""Stands for the sample outside every polygon, where features are named by their ids."""
+"""Stands for the sample outside the polygons where segments are named by feature ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,33 +37,33 @@ class Computation:
     """What stays the same over all intervals of a partition."""
 
     bindings: tuple[BandBinding, ...]
-    """Inputs of the script."""
+    """Inputs of the script with their collections."""
     geometry: SampleGeometry
-    """Geometry."""
+    """The features' grids and samples."""
     session: ScriptSupervisor
     """The loaded script."""
     calculations: Calculations
     """What to report."""
     services: Services
-    """Ports."""
+    """The ports."""
 
 
-def evaluate_apart(
-    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions] | Exception, isolation: Isolation
+def evaluate_isolated(
+    computation: Computation, found: IntervalAcquisitions, isolation: Isolation
 ) -> Iterator[IntervalResult]:
-    """As `evaluate`; a feature that fails for a reason nobody foresaw fails alone, in this interval. `acquisitions` may
-    be why there are none: then the interval fails for all."""
+    """As `evaluate`, except that a feature which fails for an unforeseen reason fails alone, in this interval. If
+    finding the acquisitions failed, the interval fails for all features."""
     count = len(computation.geometry.features)
-    if isinstance(acquisitions, Exception):
-        yield _failed_interval(interval, np.ones(count, bool), acquisitions)
+    if found.error is not None:
+        yield _failed_interval(found.interval, np.ones(count, bool), found.error)
         return
 
     def some(rows: NDArray[np.intp]) -> list[IntervalResult]:
         try:
             if len(rows) == count:
-                return list(evaluate(computation, interval, acquisitions))
+                return list(evaluate(computation, found))
             part = replace(computation, geometry=computation.geometry.take(rows))
-            results = evaluate(part, interval, [one.over(rows) for one in acquisitions])
+            results = evaluate(part, found.take(rows))
             return [scatter_to_partition(result, rows, count) for result in results]
         except Exception:
             computation.session.restart()  # who knows in which state it was left
@@ -71,8 +71,7 @@ def evaluate_apart(
 
     for rows, answer in isolation.run(np.arange(count), some):
         if isinstance(answer, Exception):
-            reached = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
-            yield _failed_interval(interval, reached & np.isin(np.arange(count), rows), answer)
+            yield _failed_interval(found.interval, found.present & np.isin(np.arange(count), rows), answer)
         else:
             yield from answer
 
@@ -82,33 +81,27 @@ def _failed_interval(interval: Interval, present: NDArray[np.bool_], error: Exce
     return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
 
 
-def evaluate(
-    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
-) -> Iterator[IntervalResult]:
-    """Results of one interval: one for SIMPLE, one per group of features that see the same scenes otherwise."""
-    geometry = computation.geometry
-    present = np.any([one.reach.any(axis=0) for one in acquisitions], axis=0)
-    for members in groups(computation.bindings, acquisitions, present):
+def evaluate(computation: Computation, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
+    """Results of one interval: one for SIMPLE, otherwise one per group of features that see the same scenes."""
+    for members in groups(computation.bindings, found):
         rows = np.flatnonzero(members)
         alone = len(computation.bindings) == 1 and computation.bindings[0].input.mosaicking is Mosaicking.SIMPLE
         if alone or len(rows) == len(members):
-            yield _evaluate_group(computation, interval, members, acquisitions)
+            yield _evaluate_group(computation, found)
             continue
-        part = replace(computation, geometry=geometry.take(rows))
-        result = _evaluate_group(part, interval, np.ones(len(rows), bool), [one.over(rows) for one in acquisitions])
-        yield scatter_to_partition(result, rows, len(members))
+        part = replace(computation, geometry=computation.geometry.take(rows))
+        yield scatter_to_partition(_evaluate_group(part, found.take(rows)), rows, len(members))
 
 
-def groups(
-    bindings: Sequence[BandBinding], acquisitions: Sequence[Acquisitions], present: NDArray[np.bool_]
-) -> Iterator[NDArray[np.bool_]]:
-    """Cut features (n,) by the scenes they see: a script's `samples` are as long as its feature has scenes; with
-    several sources those of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
+def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:
+    """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
+    with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
         one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
-        for binding, one in zip(bindings, acquisitions, strict=True)
+        for binding, one in zip(bindings, found.inputs, strict=True)
         if len(bindings) > 1 or binding.input.mosaicking is not Mosaicking.SIMPLE
     ]
+    present = found.present
     group = np.zeros(len(present), np.intp)
     if scened:
         _, group = np.unique(np.packbits(np.concatenate(scened), axis=0).T, axis=0, return_inverse=True)
@@ -118,31 +111,27 @@ def groups(
             yield members
 
 
-def _evaluate_group(
-    computation: Computation, interval: Interval, present: NDArray[np.bool_], acquisitions: Sequence[Acquisitions]
-) -> IntervalResult:
+def _evaluate_group(computation: Computation, found: IntervalAcquisitions) -> IntervalResult:
     try:
-        prepared, answer = ask(computation, interval, acquisitions)
+        prepared, answer = run_script(computation, found)
     except ScriptError as error:
-        failures = dict.fromkeys(np.flatnonzero(present).tolist(), as_failure(error))
-        return IntervalResult(interval=interval, present=present, outputs={}, failures=failures)
+        failures = dict.fromkeys(np.flatnonzero(found.present).tolist(), as_failure(error))
+        return IntervalResult(interval=found.interval, present=found.present, outputs={}, failures=failures)
     with computation.services.stopwatch.stage(REDUCE):
-        return conclude(computation, interval, present, prepared, answer)
+        return summarise_answer(computation, found, prepared, answer)
 
 
-def ask(
-    computation: Computation, interval: Interval, acquisitions: Sequence[Acquisitions]
-) -> tuple[Prepared, ScriptAnswer]:
-    """Pixels, and what the script makes of them. The features must all see the same scenes. Raises
-    ScriptError if preProcessScenes or updateOutput fail; what evaluatePixel does to a feature is in the answer."""
+def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[Prepared, ScriptAnswer]:
+    """The pixels, and the script's answer for them. All features must see the same scenes. Raises ScriptError if
+    preProcessScenes or updateOutput fail; errors of evaluatePixel are in the answer."""
     stopwatch = computation.services.stopwatch
     with stopwatch.stage(READ):
         prepared = prepare(
             computation.bindings,
-            acquisitions,
+            found.inputs,
             computation.geometry,
             computation.session,
-            interval,
+            found.interval,
             computation.services,
         )
     if computation.services.allowance is not None:  # updateOutput may have made more bands
@@ -152,17 +141,13 @@ def ask(
         return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
 
 
-def conclude(
-    computation: Computation,
-    interval: Interval,
-    present: NDArray[np.bool_],
-    prepared: Prepared,
-    answer: ScriptAnswer,
+def summarise_answer(
+    computation: Computation, found: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer
 ) -> IntervalResult:
-    """What the script returned, as statistics; `present` (n,): which features the interval's items reach."""
+    """Statistics of what the script returned."""
     return IntervalResult(
-        interval=interval,
-        present=present,
+        interval=found.interval,
+        present=found.present,
         outputs=_summaries(computation, prepared, answer),
         failures=_failures(computation.geometry, prepared, answer) | dict(prepared.failures),
         items=prepared.items,
@@ -176,7 +161,7 @@ def conclude(
 
 
 def _depth(inputs: ScriptInput) -> int:
-    """Samples per pixel."""
+    """Number of samples per pixel: 1, or the number of scenes."""
     values = inputs.values[0]
     return 1 if values.ndim == 1 else values.shape[0]
 
@@ -184,7 +169,7 @@ def _depth(inputs: ScriptInput) -> int:
 def _summaries(
     computation: Computation, prepared: Prepared, answer: ScriptAnswer
 ) -> dict[str, dict[str, BandStatistics]]:
-    """Statistics per output and band. The last column of the answer is the sample outside every polygon."""
+    """Statistics per output and band. The last column of the answer is the sample outside the polygons."""
     evalscript = prepared.evalscript
     geometry, inside = computation.geometry, slice(None, -1)
     count, row, summaries = len(geometry.features), 0, {}
@@ -209,13 +194,13 @@ def _summaries(
 
 
 def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
-    """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
+    """Per band of the mask (N,): whether it marks the sample valid: neither 0 nor NaN (sentinelhub.md 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
 
 
 def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer) -> dict[int, Failure]:
-    """Row → what the script threw there. If it throws for a sample outside, every feature with such samples failed."""
+    """Row → what the script threw there. If it throws for the sample outside, every feature with such samples fails."""
     outside = len(geometry.features)
     failures = {row: as_failure(error) for row, error in answer.failures.items() if row != outside}
     if outside in answer.failures:
@@ -225,6 +210,6 @@ def _failures(geometry: SampleGeometry, prepared: Prepared, answer: ScriptAnswer
 
 
 def as_failure(error: ScriptError) -> Failure:
-    """A script's fault as a result file tells it."""
+    """The failure that a result file states for a script's error."""
     kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
     return Failure(type=kind, message=str(error))

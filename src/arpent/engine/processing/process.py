@@ -1,4 +1,4 @@
-"""Process: one partition from features to written results; only counts and findings come back."""
+"""Process: one partition, from features to written results; only counts and findings are returned."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.origin import origin
 from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
-from arpent.engine.processing.final_attempt import LastTry
+from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
 
 MOST_SCRIPT = 1 << 20
-"""Bytes of an evalscript that lies in a bucket."""
+"""Maximum size in bytes of an evalscript in a bucket."""
 
 
 def process(job_id: str, request: Request, partition: Partition, services: Services, *, final: bool = False) -> Outcome:
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
 
-    `final`: there will be no further attempt, so an image that cannot be had now costs the features that need it.
-    Raises WorldError, transient whatever it was: the analysis has read this GeoPackage, searched this catalogue and
-    written to this bucket, so what fails now worked a while ago, and may do so again.
+    `final`: there will be no further attempt, so that an image that cannot be read now fails the features that need it.
+    Raises WorldError, always transient: the analysis has read this file, searched this catalogue and written to this
+    bucket, so what fails now may work again.
     """
-    reader = LastTry(services.reader) if final else services.reader
+    reader = FinalAttemptReader(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:
         with reader.counting() as bytes_read:
@@ -48,7 +48,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
 
 
 def give_up(job_id: str, request: Request, partition: Partition, error: ArpentError, services: Services) -> Outcome:
-    """Write why none of the partition's features has numbers."""
+    """Write an error with this reason for every feature of the partition."""
     failure = Failure(type=ErrorType.EXECUTION_ERROR, message=str(error))
     result = PartitionResult(
         features=partition.features,
@@ -60,7 +60,7 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
 
 
 def _script(request: Request, services: Services) -> str:
-    """Without its script no feature of the job can be computed, whichever it is. Raises EnvironmentFault."""
+    """The script's text. Without it no feature can be computed, so a failure raises EnvironmentFault."""
     try:
         return script_of(request, services)
     except WorldError as error:
@@ -77,8 +77,8 @@ def script_of(request: Request, services: Services) -> str:
 def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
-    """One file per feature, and the partition's part of the table. Raises EnvironmentFault when results cannot be
-    written at all: no feature can be blamed for that."""
+    """Write one file per feature, and the partition's part of the table. Raises EnvironmentFault if no results can be
+    written at all."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
     settled: list[NDArray[np.bool_]] = []
@@ -116,9 +116,9 @@ def _write_table(
     parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]],
     services: Services,
 ) -> None:
-    """The settled features (n,) of each result go into a file of this round; the others into the next round's, which
-    START will overwrite when it has taken them up. So no feature is ever in two files, and none is read back.
-    What somebody wrote before is overwritten, be it by no rows."""
+    """Write the settled features (n,) of each result to this round's table, and the others to the next round's, which
+    START overwrites when it takes them up. So no feature is ever in two tables, and none has to be read back. Tables
+    that an earlier try wrote are overwritten, even if there are no rows."""
     assert services.table is not None
     assert request.output is not None
     unsettled = tuple((result, ~settled) for result, settled in parts)
@@ -132,7 +132,7 @@ def _write_table(
 
 
 def _written(folder: Location, services: Services) -> frozenset[str] | None:
-    """Keys that are there; None: these keys may only write."""
+    """Keys that exist in the folder; None if the credentials may not list."""
     try:
         return frozenset(services.objects.list(folder))
     except (StorageDenied, StorageNotFound):
@@ -145,7 +145,7 @@ def improvable(finding: Finding) -> bool:
 
 
 def failures(result: PartitionResult) -> dict[int, Failure]:
-    """Row → why the feature has no numbers at all: it failed, or each of its intervals did."""
+    """Row → why the feature has no statistics at all: it failed, or each of its intervals did."""
     reasons = dict(result.failures)
     present = sum(interval.present.astype(np.int64) for interval in result.intervals)
     broken: dict[int, int] = {}

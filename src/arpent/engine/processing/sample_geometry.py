@@ -1,4 +1,4 @@
-"""Sample geometry: the grids and samples of one partition, worked out once and reused for every date and band."""
+"""Sample geometry: the grids and samples of one partition, computed once and used for every date and band."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ from arpent.raster.sampling_plan import Site
 from arpent.zonal.pixel_coverage import pixel_coverage
 
 MOST_PARTS = 8
-"""Groups of features whose geometry work is kept."""
+"""Number of groups of features whose geometry is cached."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleGeometry:
-    """Features that have a usable geometry, their grids and the samples inside them."""
+    """Features with a usable geometry, their grids and the samples inside them."""
 
     features: Features
     """Usable features of the partition."""
     grids: Grids
-    """(n,): their grids."""
+    """One grid per feature."""
     samples: Samples
     """Samples inside each."""
 
     @cached_property
     def site(self) -> Site:
-        """Where the samples lie on each source grid; remembers what it has worked out."""
+        """Where the samples lie on each source grid; results are cached."""
         return Site(crs=self.features.crs, grids=self.grids, samples=self.samples, geometries=self.features.geometries)
 
     def take(self, rows: NDArray[np.intp]) -> SampleGeometry:
-        """The same for some of the features; remembered, because the same groups come back every interval."""
+        """The geometry of some of the features; cached, because the same groups come back every interval."""
         key = rows.tobytes()
         if key not in self._parts:
             if len(self._parts) >= MOST_PARTS:
                 self._parts.pop(next(iter(self._parts)))
-            self._parts[key] = sample_geometry(self.features.take(rows), self.grids.take(rows))
+            self._parts[key] = SampleGeometry(
+                features=self.features.take(rows), grids=self.grids.take(rows), samples=self.samples.take(rows)
+            )
         return self._parts[key]
 
     @cached_property
@@ -49,14 +51,14 @@ class SampleGeometry:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """West, south, east, north of all of them, at least."""
+        """(west, south, east, north) in EPSG:4326 of at least all features."""
         return self.site.reach.box
 
     def reached(self, footprint: shapely.Geometry) -> NDArray[np.bool_]:
-        """(n,): whose polygon the footprint (EPSG:4326) meets; the same answer that the mosaic goes by."""
+        """(n,): whether the footprint (EPSG:4326) meets the feature's polygon, by the same test as in the mosaic."""
         return self.site.reached(footprint)
 
 
 def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
-    """Work out which samples lie inside."""
+    """The geometry of these features: finds the samples inside each polygon."""
     return SampleGeometry(features=features, grids=grids, samples=pixel_coverage(features, grids))

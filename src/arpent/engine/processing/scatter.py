@@ -1,4 +1,4 @@
-"""Scatter: results of some features of a partition, laid out over all of them."""
+"""Scatter: results of some features, extended to all features of a partition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ T = TypeVar("T", bound=np.generic)
 
 
 def scatter_to_partition(result: IntervalResult, rows: NDArray[np.intp], count: int) -> IntervalResult:
-    """`rows` (ascending) are the places of the result's features among `count`; the others are not present."""
+    """The result for `count` features, where `rows` (ascending) are those of the given result; the others are not
+    present."""
     used = result.used
     return replace(
         result,
@@ -56,7 +57,7 @@ def _histogram(histogram: HistogramCounts, rows: NDArray[np.intp], count: int) -
 
 
 def _offsets(offsets: NDArray[np.int64] | None, rows: NDArray[np.intp], count: int) -> NDArray[np.int64] | None:
-    """Rows ascend, so the flat values keep their order and only the slices move."""
+    """Offsets for all features. Rows ascend, so that flat values keep their order and only the slices move."""
     if offsets is None:
         return None
     return np.concatenate(([0], np.cumsum(_over(np.diff(offsets), rows, count))))

@@ -1,4 +1,4 @@
-"""Script supervisor: opens a script's session anew when it dies, and finds out which features kill it."""
+"""Script supervisor: reopens a script's session when it dies, and finds out which features kill it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, Script
 Answer = TypeVar("Answer")
 
 OPENINGS = 3
-"""A script that was opened for the analysis opens: if not, its process was killed."""
+"""Tries to open a script that has opened before, so that a failure means that its process was killed."""
 PATIENCE = 4.0
-"""One call may waste so many times the script's time on finding out which features it cannot finish …"""
+"""One call may spend this many times the script's time limit on finding the features it cannot finish …"""
 LONGEST_PATIENCE = 8.0
-"""… and all calls of a partition together so many."""
+"""… and all calls of a partition together this many times."""
 LENIENCE = 10.0
-"""A feature alone may take so many times its share of the script's time."""
+"""A single feature may take this many times its share of the script's time."""
 LEAST_SECONDS = 2.0
-"""Shortest time that a part of the features is given."""
+"""Minimum time limit of a part of the features, in seconds."""
 _FATAL = (ScriptTimeout, ScriptOutOfMemory, ScriptExecutionError)
 
 
@@ -38,40 +38,40 @@ class _Part:
     """Some segments of a call."""
 
     segments: NDArray[np.intp]
-    """Ascending."""
+    """Indices of the segments, ascending."""
     tries: int = 0
-    """How often it has failed as it is."""
+    """How often this part has failed."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Call:
-    """One call, and what has come of it so far."""
+    """One call, and its results so far."""
 
     inputs: Sequence[ScriptInput]
-    """All samples."""
+    """Samples of all segments."""
     offsets: NDArray[np.int64]
-    """All segments."""
+    """Limits of all segments."""
     values: NDArray[np.float64] | None = None
-    """(width, N), once a part has come back."""
+    """(width, N); None until a part has come back."""
     failures: dict[int, ScriptError] = field(default_factory=dict)
     """Segment → error."""
     log: list[str] = field(default_factory=list)
-    """What the script said."""
+    """Lines that the script logged."""
     wasted: float = 0.0
     """Seconds spent on parts that failed."""
 
     def share(self, part: _Part) -> float:
-        """Of the samples, 0 to 1."""
+        """The part's share of all samples, 0 to 1."""
         counts = np.diff(self.offsets)
         return float(counts[part.segments].sum() / max(1, counts.sum()))
 
     def samples(self, part: _Part) -> NDArray[np.int64]:
-        """The part's samples."""
+        """Indices of the part's samples."""
         ranges = [np.arange(self.offsets[one], self.offsets[one + 1]) for one in part.segments]
         return np.concatenate(ranges) if ranges else np.zeros(0, np.int64)
 
     def cut(self, part: _Part) -> tuple[Sequence[ScriptInput], NDArray[np.int64]]:
-        """The call for this part only."""
+        """The arguments of the call for this part only."""
         if len(part.segments) == len(self.offsets) - 1:
             return self.inputs, self.offsets
         samples = self.samples(part)
@@ -82,7 +82,7 @@ class _Call:
         return inputs, np.concatenate(([0], np.cumsum(np.diff(self.offsets)[part.segments])))
 
     def settle(self, part: _Part, answer: ScriptAnswer) -> None:
-        """Put a part's answer in its place."""
+        """Store the answer for a part."""
         if len(part.segments) == len(self.offsets) - 1:
             self.values = answer.values
         else:
@@ -93,27 +93,36 @@ class _Call:
         self.log += answer.log
 
     def fail(self, part: _Part, error: ScriptError) -> None:
-        """All of the part failed."""
+        """Store the error for all segments of a part."""
         self.failures |= dict.fromkeys(part.segments.tolist(), error)
 
     def answer(self, width: int) -> ScriptAnswer:
-        """Everything together."""
+        """The answers of all parts together."""
         values = np.full((width, int(self.offsets[-1])), np.nan) if self.values is None else self.values
         return ScriptAnswer(values=values, failures=self.failures, log=tuple(self.log))
 
 
 class ScriptSupervisor:
-    """A script over the intervals of one partition. Not thread-safe.
+    """Runs a script over the intervals of one partition. Not thread-safe.
 
-    A call that ends the session (too long, too much memory, killed from outside) is repeated in a new one with halves
-    of the features, down to single ones: only those that cannot be finished fail. The time this may waste is bounded;
-    when it is used up the rest of the call fails, and says so. Features that once failed are run apart from then on.
+    A call that ends the session (timeout, out of memory, killed from outside) is repeated in a new session with halves
+    of the features, down to single ones: only those that cannot be finished fail. The time for this is bounded; when it
+    is used up, the rest of the call fails and says so. Features that failed once are run apart from then on.
     """
 
-    def __init__(self, runtime: ScriptRuntime, script: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        runtime: ScriptRuntime,
+        script: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        opened_before: bool = True,
+    ) -> None:
+        """`opened_before`: the script is known to open, from the job's analysis."""
         self._runtime = runtime
         self._script = script
         self._clock = clock
+        self._opened_before = opened_before
         self._stack = ExitStack()
         self._session: ScriptSession | None = None
         self._prelude: dict[str, Callable[[ScriptSession], object]] = {}
@@ -124,8 +133,7 @@ class ScriptSupervisor:
         self._width = 0
 
     def __enter__(self) -> ScriptSupervisor:
-        """Raises ScriptError."""
-        self._opened()
+        """The session is opened when it is first needed."""
         return self
 
     def __exit__(
@@ -135,20 +143,20 @@ class ScriptSupervisor:
 
     @property
     def evalscript(self) -> Evalscript:
-        """What setup() declared."""
+        """What setup() declared. Raises ScriptError if the script cannot be opened."""
         return self._opened().evalscript
 
     def restart(self) -> None:
-        """End the session; the next call opens another."""
+        """End the session; the next call opens a new one."""
         self._prelude.clear()
         self._close()
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
-        """As in ScriptSession; a session that dies over it is given a second chance."""
+        """As in ScriptSession; repeated once in a new session if the session dies."""
         return self._twice("preprocess", lambda session: session.preprocess(scenes, interval))
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
-        """Likewise."""
+        """As in ScriptSession; repeated once in a new session if the session dies."""
         evalscript = self._twice("update_output", lambda session: session.update_output(scenes))
         self._width = evalscript.width
         return evalscript
@@ -156,7 +164,8 @@ class ScriptSupervisor:
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], owners: NDArray[np.int64]
     ) -> ScriptAnswer:
-        """As in ScriptSession, but raises no ScriptError; `owners` (segments,) name the segments across calls."""
+        """As in ScriptSession, but errors come back in the answer. `owners` (segments,): what identifies each segment
+        across calls."""
         call = _Call(inputs=inputs, offsets=offsets)
         suspected = np.isin(owners, list(self._suspects))
         parts = deque([_Part(segments=np.flatnonzero(~suspected))])
@@ -169,7 +178,7 @@ class ScriptSupervisor:
         return call.answer(self._width or self.evalscript.width)
 
     def _try(self, call: _Call, part: _Part, owners: NDArray[np.int64]) -> Sequence[_Part]:
-        """Run a part, and settle it or tell into what to divide it."""
+        """Run a part; store its result, or return the parts into which to divide it."""
         single, root = len(part.segments) == 1, not call.wasted
         impatient = self._wasted >= LONGEST_PATIENCE * self._runtime.seconds
         suspect = single and int(owners[part.segments[0]]) in self._suspects
@@ -211,7 +220,7 @@ class ScriptSupervisor:
         return call.wasted >= PATIENCE * self._runtime.seconds
 
     def _untried(self, call: _Call) -> ScriptError:
-        """What features learn that were not run alone."""
+        """The error for features that were not run alone."""
         error = self._hopeless or self._last
         assert error is not None, "patience is lost by errors only"
         return type(error)(
@@ -222,7 +231,7 @@ class ScriptSupervisor:
     # ---- the session
 
     def _opened(self) -> ScriptSession:
-        """The session, opened if there is none, in the state that the interval's calls have left."""
+        """The session, opened if necessary and brought to the state that earlier calls of the interval left."""
         if self._session is None:
             self._session = self._open()
             for step in self._prelude.values():
@@ -230,12 +239,15 @@ class ScriptSupervisor:
         return self._session
 
     def _open(self) -> ScriptSession:
-        for left in reversed(range(OPENINGS)):
+        for left in reversed(range(OPENINGS if self._opened_before else 1)):
             try:
-                return self._stack.enter_context(self._runtime.open(self._script))
+                session = self._stack.enter_context(self._runtime.open(self._script))
             except _FATAL:
                 if not left:
                     raise
+            else:
+                self._opened_before = True
+                return session
         raise AssertionError
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""Search prefetch: asks a catalogue for months at once, so that a year of intervals takes about four requests."""
+"""Search prefetch: searches a catalogue for months at once, so that a year of intervals takes about four requests."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
 
 AHEAD = timedelta(days=92)
-"""How far one search looks; it bounds the items that are held at once."""
+"""Time span of one search; it bounds the number of items in memory."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What a search found."""
+    """The result of one search."""
 
     window: Interval
-    """When."""
+    """Time span of the search."""
     box: Box
-    """Where."""
+    """Box of the search."""
     items: tuple[Item, ...]
-    """In order of time."""
+    """Items found, by time."""
 
 
 @dataclass(slots=True, kw_only=True)
-class SearchAhead:
-    """A Catalog for the intervals of one partition or survey, which come in order of time. Not thread-safe."""
+class SearchPrefetch:
+    """A Catalog for the intervals of one partition or survey, which must come in order of time. Not thread-safe."""
 
     catalog: Catalog
-    """The one that is asked."""
+    """The catalogue that is searched."""
     end: datetime
-    """End of the last interval: nothing after it is asked for."""
+    """End of the last interval: nothing after it is searched."""
     _answers: dict[str, _Answer] = field(default_factory=dict)
-    """The latest per collection."""
+    """Latest result per collection."""
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
-        """As in the port."""
+        """As in Catalog, from the latest result where it covers the interval."""
         answer = self._answers.get(collection.id)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))

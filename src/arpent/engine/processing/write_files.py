@@ -1,4 +1,4 @@
-"""Write files: one JSON file per feature; a file that cannot be written costs its feature alone."""
+"""Write files: one JSON file per feature; if a file cannot be written, only its feature fails."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from arpent.wire.result.render import render_results
 
 
 def write_files(job_id: str, output: Location, result: PartitionResult, services: Services) -> dict[int, Failure]:
-    """Row → why this feature has no file. Raises EnvironmentFault if nothing can be written: the disk is full, the
-    bucket is gone or does not take anything any more."""
+    """Write the files; returns row → why this feature has no file. Raises EnvironmentFault if nothing can be written:
+    the disk is full, the bucket is gone or refuses everything."""
 
     def some(rows: NDArray[np.intp]) -> None:
         files = _files(job_id, output, result, range(int(rows[0]), int(rows[-1]) + 1))

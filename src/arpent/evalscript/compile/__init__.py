@@ -1,7 +1,7 @@
 """Compile: an evalscript's evaluatePixel, traced once over unknown numbers, becomes straight-line LLVM assembly.
 
-This is the front door, and README.md beside it says how it works: `compile_script` compiles, `declared_outputs` names
-the numbers that come back. A parser that gives a `SyntaxTree` comes from outside. What lies below is private.
+This is the front door; README.md beside it explains how it works. `compile_script` compiles, `declared_outputs` names
+the numbers that come back. The caller brings the parser, as a `SyntaxTree`. All other modules are private.
 """
 
 from arpent.evalscript.compile.compiler import ScriptAssembly, compile_script

@@ -17,14 +17,14 @@ class ScriptAssembly:
     """A script as LLVM assembly, for one layout of its samples. Its one function fills rows of doubles."""
 
     text: str
-    """The module; what its function takes is said in `llvm_assembly`."""
+    """The LLVM module; `llvm_assembly` describes its function's arguments."""
     function: str
     """Name of the function: `evaluate`, or `evaluate_checked`, which also takes bounds."""
     width: int
-    """Rows that are the script's bands, in the order of `declared_outputs`. Rows that tell what was missing follow."""
+    """Number of rows with the script's bands, in the order of `declared_outputs`; the rows of `missing_rows` follow."""
     missing_rows: tuple[int | None, ...]
-    """Per output, then for all of them: the row that is 1 where it was missing, else 0; None: it never is. Then per
-    output: likewise the row that tells where undefined counts as 0 in it."""
+    """Per output, then once for all outputs: the row that is 1 where the output is missing, otherwise 0; None: it never
+    is. Then, per output: the row that is 1 where undefined counts as 0; None: nowhere."""
 
 
 def compile_script(

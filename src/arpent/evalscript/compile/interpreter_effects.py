@@ -1,7 +1,7 @@
-"""Interpreter effects: what setup() and the functions that choose scenes and count bands may change: they run in V8,
-unseen by us.
+"""Interpreter effects: what setup(), and the functions that choose scenes and count bands, may change. They run in V8,
+so the compiler does not see them.
 
-Also refuses scripts that could change what names mean, since then no reading of the text could be trusted.
+Also refuses scripts that could change what names mean, because then the text could not be trusted.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ _REFLECTION = frozenset({
     "eval", "Function", "globalThis", "Proxy", "Reflect", "prototype", "__proto__", "defineProperty", "setPrototypeOf",
     "defineProperties", "constructor", "Symbol", "arguments", "caller", "callee", "__defineGetter__", "assign",
 })  # fmt: skip
-"""Names by which a script could change what other names mean."""
+"""Names with which a script could change what other names mean."""
 _GLOBALS = frozenset({"Math", "Number", "Array", "Object", "Boolean", "isNaN", "isFinite", "NaN", "Infinity"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpreterEffects:
-    """Names of the top level that functions run by the interpreter mention."""
+    """Top-level names mentioned in functions that the interpreter runs."""
 
     read: frozenset[str]
-    """Mentioned anywhere in them: an object of that name may have been changed."""
+    """Names mentioned anywhere in those functions: an object of that name may have been changed."""
     written: frozenset[str]
-    """Assigned in them: the name may stand for something else."""
+    """Names assigned in those functions: the name may stand for something else."""
 
 
 def find_interpreter_effects(script: SyntaxTree) -> InterpreterEffects:
-    """What those functions, and the functions they call, mention. Raises Unsupported for reflection."""
+    """Names that those functions, and the functions they call, mention. Raises Unsupported for reflection."""
     for tree in script.walk():
         _refuse_reflection(tree)
     functions = dict(_top_level_functions(script))
@@ -58,7 +58,7 @@ def _refuse_reflection(tree: SyntaxTree) -> None:
 
 
 def _declares_constructor(tree: SyntaxTree) -> bool:
-    """In a class the name declares its constructor; elsewhere it reaches for the class of something."""
+    """Whether `constructor` declares a class's constructor here; elsewhere it reads the class of an object."""
     return tree.text == "constructor" and tree.kind == "property_identifier"
 
 
@@ -74,7 +74,7 @@ def _top_level_functions(script: SyntaxTree) -> Iterator[tuple[str, SyntaxTree]]
 
 
 def _assigned_names(tree: SyntaxTree) -> set[str]:
-    """Names at the root of what a tree assigns to: `a` of `a.b[0] = 1`."""
+    """Names that a tree assigns to, also through properties: `a` of `a.b[0] = 1`."""
     if tree.kind in ("assignment_expression", "augmented_assignment_expression"):
         target = tree["left"]
     elif tree.kind == "update_expression":

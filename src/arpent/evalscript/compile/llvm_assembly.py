@@ -1,13 +1,14 @@
-"""LLVM assembly: the operations of a script, lowered to one function over arrays that LLVM may turn into vectors.
+"""LLVM assembly: the operations of a script as one function over arrays that LLVM can vectorise.
 
-`i64 evaluate(i64 n, inputs …, strides …, outputs …)`: per column a pointer and how many samples lie between its rows,
-per row of the results a pointer to doubles. The body of its loop over samples is one basic block: every condition of
-the script is a `select` by now. No operation may be reordered, fused or assumed away. It returns 0, and trusts its
-caller that the columns have the kinds and rows of the layout, and n samples.
+`i64 evaluate(i64 n, inputs …, strides …, outputs …)`: for each column a pointer and the number of samples between its
+rows, for each row of the results a pointer to doubles. The body of its loop over samples is one basic block: every
+condition of the script has become a `select`. No operation may be reordered, fused or assumed away. It returns 0, and
+trusts its caller that the columns have the kinds and rows of the layout, and n samples.
 
-`i64 evaluate_checked(i64 n, …, i64 room, lows …, ends …)`, for tests, trusts nobody: `room` is how many samples a row
-of the results holds; lows and ends are the first item of each column, counted from its pointer, and the one behind its
-last. Before an access outside of those it stops and returns -1 for the results, else the number of the column, from 1.
+`i64 evaluate_checked(i64 n, …, i64 room, lows …, ends …)`, for tests, checks every access: `room` is the number of
+samples that a row of the results holds; lows and ends are the first item of each column, counted from its pointer, and
+the one after its last. Before an access outside these it stops and returns -1 for the results, otherwise the number of
+the column, from 1.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _parameters(columns: int, rows: int, checked: bool) -> list[str]:
 
 
 def _guarded(name: str, test: str, fault: int) -> list[str]:
-    """Instructions that go on where the test is true, and else return the fault."""
+    """Instructions that continue if the test is true, and otherwise return the fault."""
     label = name[1:]
     return [
         f"{name}fine = {test}", f"br i1 {name}fine, label %{label}go, label %{label}stop",
@@ -102,7 +103,7 @@ def _guarded(name: str, test: str, fault: int) -> list[str]:
 
 
 def _register(operation: Operation) -> str:
-    """How an instruction refers to the result: a literal, or a register named after the value number."""
+    """How an instruction refers to the operation's result: a literal, or a register named after the value number."""
     if operation.opcode == "constant":
         return "0x" + struct.pack(">d", operation.value).hex().upper()
     return operation.opcode if operation.opcode in ("true", "false") else f"%v{operation.value_number}"

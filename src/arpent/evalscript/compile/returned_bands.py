@@ -1,4 +1,4 @@
-"""Returned bands: what evaluatePixel returns becomes numbers, by the same rules as the interpreter's loop."""
+"""Returned bands: what evaluatePixel returns becomes numbers, by the same rules as in the interpreter."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class ReturnedBands:
     values: tuple[Operation, ...]
     """Doubles: the bands of all outputs, in the order of `declared_outputs`."""
     missing: tuple[Operation, ...]
-    """1 or 0: per output whether it was missing, in the same order; then whether nothing came back at all; then per
-    output whether undefined counts as 0 in it."""
+    """1 or 0: per output whether it is missing, in the same order; then whether nothing came back at all; then per
+    output whether undefined counts as 0."""
 
 
 def declared_outputs(evalscript: Evalscript) -> list[tuple[str, int]]:
-    """(id, bands) of all outputs in the order of the numbers that come back: as declared, dataMask last."""
+    """(id, number of bands) of all outputs in the order of the numbers that come back: as declared, dataMask last."""
     masks = [(DATA_MASK, evalscript.mask_bands)] if evalscript.mask_bands else []
     return [(output.id, len(output.bands)) for output in evalscript.outputs] + masks
 
 
 def collect_returned_bands(evaluator: PartialEvaluator, evalscript: Evalscript, result: JsValue) -> ReturnedBands:
-    """The numbers of whatever evaluatePixel may return, merged. Raises Unsupported for what is no result."""
+    """The numbers of any value that evaluatePixel can return, merged. Raises Unsupported for an invalid value."""
     merged = evaluator.memory.map_phi(result, partial(_numbers_and_missing, evaluator, evalscript))
     assert isinstance(merged, tuple)
     width = evalscript.width
@@ -47,7 +47,7 @@ def collect_returned_bands(evaluator: PartialEvaluator, evalscript: Evalscript, 
 
 
 def _numbers_and_missing(evaluator: PartialEvaluator, evalscript: Evalscript, result: object) -> tuple[Operation, ...]:
-    """All doubles, then all truth values. A script with one output may return its bands without its name."""
+    """All doubles, then all truth values. A script with one output may return its bands without the output's name."""
     outputs, single = declared_outputs(evalscript), len(evalscript.outputs) == 1
     nothing = is_nullish(result)
     if not nothing and not isinstance(result, PlainObject) and not single:
@@ -71,8 +71,8 @@ def _numbers_and_missing(evaluator: PartialEvaluator, evalscript: Evalscript, re
 def _bands_and_missing(
     evaluator: PartialEvaluator, kind: tuple[int, bool], nothing: bool, bands: object
 ) -> tuple[Operation, ...]:
-    """As many doubles as there are bands, whether the output was missing, and whether undefined counts as 0 in it.
-    `kind`: the number of bands, and whether their sample type is an integer one."""
+    """One double per band, then whether the output is missing, then whether undefined counts as 0. `kind`: number of
+    bands, and whether their sample type is an integer type."""
     count, whole = kind
     missing = is_nullish(bands)
     if missing:

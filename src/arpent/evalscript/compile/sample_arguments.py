@@ -1,4 +1,4 @@
-"""Sample arguments: what evaluatePixel is called with: numbers that are not known yet, in known shapes."""
+"""Sample arguments: the arguments of evaluatePixel: numbers that are not known yet, in known shapes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SCENE_LISTS: Mapping[Mosaicking, str] = {Mosaicking.ORBIT: "orbits", Mosaicking
 
 
 def pixel_arguments(evaluator: PartialEvaluator, evalscript: Evalscript, layout: MemoryLayout) -> list[JsValue]:
-    """(samples, scenes, inputMetadata, customData, outputMetadata): of the last four only the number of scenes is
-    known. They belong to the frozen part of memory: a sample may not change them."""
+    """(samples, scenes, inputMetadata, customData, outputMetadata). Of the last four only the number of scenes is
+    known. They are frozen: a sample cannot change them."""
     scenes: JsValue = SpecialValue.OPAQUE
     list_name = _SCENE_LISTS.get(evalscript.inputs[0].mosaicking)
     if list_name is not None and not is_fusion(evalscript):
@@ -33,7 +33,7 @@ def _scenes_of_known_number(evaluator: PartialEvaluator, list_name: str, number:
 
 
 def _samples_argument(evaluator: PartialEvaluator, evalscript: Evalscript, layout: MemoryLayout) -> JsValue:
-    """One sample object, a list of one per scene, or with several inputs an object of these."""
+    """One sample object, or a list of one per scene; with several inputs an object of these."""
     values: list[JsValue] = []
     first_column = 0
     for entry, columns in zip(evalscript.inputs, layout.inputs, strict=True):
@@ -60,7 +60,7 @@ def _sample_object(
 
 
 def _scaled(evaluator: PartialEvaluator, stored: Operation, scale: tuple[float, float]) -> Operation:
-    """In doubles: `stored * factor + summand`, without what changes nothing."""
+    """`stored * factor + summand` in doubles, without steps that change nothing."""
     make, (factor, summand) = evaluator.graph.make, scale
     product = stored if factor == 1 else make("multiply", stored, evaluator.constant(float(factor)))
     return product if summand == 0 else make("add", product, evaluator.constant(float(summand)))

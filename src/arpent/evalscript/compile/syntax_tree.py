@@ -1,4 +1,4 @@
-"""Syntax tree: a parsed script, as far as the compiler needs to know one; the parser itself is an adapter."""
+"""Syntax tree: a parsed script, as far as the compiler needs it; the parser itself is an adapter."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SyntaxTree:
-    """One node and everything below it. Kinds and fields are those of the tree-sitter grammar of JavaScript."""
+    """One node with everything below it. Kinds and fields are those of the tree-sitter grammar of JavaScript."""
 
     kind: str
-    """Such as `if_statement`."""
+    """Kind in the grammar, such as `if_statement`."""
     text: str
-    """The source text it spans."""
+    """Source text that it spans."""
     children: tuple[SyntaxTree, ...]
-    """Named children, without comments."""
+    """Named children without comments."""
     fields: dict[str, SyntaxTree] = field(repr=False)
     """The first child of each field; a field may be an operator or a keyword."""
     tokens: tuple[str, ...]
-    """Kinds of all children, keywords and punctuation among them, without comments."""
+    """Kinds of all children, keywords and punctuation included, without comments."""
 
     def __getitem__(self, name: str) -> SyntaxTree:
-        """The child of a field that must be there. Raises Unsupported without it."""
+        """The child of a field. Raises Unsupported if it is missing."""
         found = self.fields.get(name)
         if found is None:
             raise Unsupported(f"{self.kind} without {name}")
         return found
 
     def walk(self) -> Iterator[SyntaxTree]:
-        """This node, then everything below it, in the order of the text."""
+        """This node and everything below it, in the order of the text."""
         waiting = [self]
         while waiting:
             tree = waiting.pop()
@@ -42,11 +42,11 @@ class SyntaxTree:
 
 
 FUNCTION_KINDS = frozenset({"function_declaration", "function_expression", "arrow_function", "method_definition"})
-"""Kinds that begin a scope for `var`."""
+"""Kinds of trees that begin a scope for `var`."""
 
 
 def var_names(body: SyntaxTree) -> list[str]:
-    """Names that `var` declares in a function's body, without those of its inner functions."""
+    """Names that `var` declares in a function's body, without those in inner functions."""
     found: list[str] = []
     waiting = [body]
     while waiting:

@@ -1,4 +1,4 @@
-"""Tracer: executes the top level of a script, then evaluatePixel once, for a sample that is not known."""
+"""Tracer: executes the top level of a script, then evaluatePixel once, for an unknown sample."""
 
 from __future__ import annotations
 
@@ -32,30 +32,29 @@ _MOST_OPERATIONS = 3000
 _MOST_BANDS = 64
 _MOST_ATTEMPTS = 16
 _UNCHANGEABLE = (Operation, str, Closure, ClassObject, Intrinsic)
-"""Values that code which only reads a variable cannot change."""
+"""Values that code cannot change when it only reads the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptTracer:
     """Turns one script into operations, for any layout of its samples.
 
-    Tracing is attempted again where a script turns out to write global variables: what an attempt has learnt of them is
-    kept for the next.
+    If a script turns out to write global variables, tracing starts again with what it has learnt about them.
     """
 
     evalscript: Evalscript
     """What setup() declared, after updateOutput."""
     script: SyntaxTree
-    """Its text."""
+    """Syntax tree of the script."""
     prelude: SyntaxTree
-    """The text of the built-in functions."""
+    """Syntax tree of the built-in functions."""
     rewritten: set[str] = field(default_factory=set)
-    """Global variables that a sample writes: it must write them before it reads them."""
+    """Global variables that a sample writes; it must write them before it reads them."""
     undeclared: set[str] = field(default_factory=set)
     """Global variables that the top level writes without declaring them."""
 
     def trace(self, layout: MemoryLayout) -> ReturnedBands:
-        """The numbers that evaluatePixel returns. Raises Unsupported."""
+        """The numbers that evaluatePixel returns. Raises Unsupported if only the interpreter can run the script."""
         if layout.width > _MOST_BANDS:
             raise Unsupported("very many bands")
         if "updateOutputMetadata" in self.evalscript.functions:
@@ -102,7 +101,7 @@ class ScriptTracer:
         return collect_returned_bands(evaluator, self.evalscript, result)
 
     def _run_top_level(self, evaluator: PartialEvaluator, effects: InterpreterEffects) -> Scope:
-        """The script's scope once its text has been executed."""
+        """The script's scope after its top level has been executed."""
         scope = Scope(outer=self._global_scope(evaluator))
         for name in (*var_names(self.script), *self.undeclared):
             declare_variable(evaluator, name, SpecialValue.UNDEFINED, scope)
@@ -116,7 +115,7 @@ class ScriptTracer:
         return scope
 
     def _global_scope(self, evaluator: PartialEvaluator) -> Scope:
-        """JavaScript's own names, and inside of these the prelude's, which are executed when they are asked for."""
+        """JavaScript's own names and, inside it, those of the prelude, which are executed on first use."""
         contents: dict[str, JsValue] = {name: evaluator.constant(value) for name, value in GLOBAL_CONSTANTS.items()}
         contents |= {name: GlobalObject(name=name) for name in GLOBAL_OBJECTS}
         contents |= global_functions(evaluator)
@@ -128,7 +127,8 @@ class ScriptTracer:
 
 
 def _execute_or_hide(evaluator: PartialEvaluator, statement: SyntaxTree, scope: Scope) -> None:
-    """A statement of the top level. A declaration that cannot be compiled hides its names; else Unsupported rises."""
+    """Execute a statement of the top level. A declaration that cannot be compiled hides its names; otherwise
+    Unsupported is raised."""
     memory = evaluator.memory
     memory.enter_branch(evaluator.graph.truth(True), True)
     depth = len(memory.branches)
@@ -151,7 +151,7 @@ def _execute_or_hide(evaluator: PartialEvaluator, statement: SyntaxTree, scope: 
 
 
 def _hide_effects(evaluator: PartialEvaluator, scope: Scope, effects: InterpreterEffects) -> None:
-    """What setup() and its like may have changed is not known."""
+    """Mark as unknown what setup() and the other functions of the interpreter may have changed."""
     for name in effects.written | effects.read:
         variable = scope.variables.get(name)
         if variable is None:

@@ -1,4 +1,4 @@
-"""The antimeridian: outlines in degrees brought to one form: longitudes from -180 to 180, cut where they pass 180."""
+"""Antimeridian: normalises outlines in degrees: longitudes from -180 to 180, divided where they cross 180."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ TURN = 360.0
 HALF_TURN = 180.0
 POLE = 90.0
 EDGE_POINTS = 33
-"""Points per side of an image when its outline is carried to degrees: sides are curves there."""
+"""Points per side of an image when its outline is transformed to degrees, where sides are curves."""
 _HALF_EQUATOR = 20037508.342789244
-"""Metres of EPSG:3857 from Greenwich to 180 degrees."""
+"""x of the 180th meridian in EPSG:3857, in metres."""
 
 
 def canonical(outline: shapely.Geometry) -> shapely.Geometry:
-    """The same ground as polygons between -180 and 180. Longitudes beyond come back in; a ring that jumps over the
-    antimeridian (from 179 to -179 in one step) goes the short way; one that goes round a pole holds it. What is no
-    polygon stays as it is."""
+    """The same area as polygons between -180 and 180 degrees.
+
+    Longitudes beyond are brought back. A ring that jumps across the antimeridian (from 179 to -179 in one step) is
+    taken to go the short way; a ring round a pole contains the pole. Other geometries than polygons are unchanged.
+    """
     parts = [part for part in shapely.get_parts(outline) if part.geom_type == "Polygon"]
     if not parts or not np.isfinite(shapely.get_coordinates(outline)).all():
         return outline
@@ -35,7 +37,7 @@ def canonical(outline: shapely.Geometry) -> shapely.Geometry:
 
 
 def is_doubtful(outline: shapely.Geometry) -> bool:
-    """Whether a ring has a side of half the world or more: it may be meant the other way round."""
+    """Whether a side of a ring spans half the globe or more, so that it could go either way round."""
     return any(
         bool((np.abs(np.diff(shapely.get_coordinates(ring)[:, 0])) > HALF_TURN).any())
         for part in shapely.get_parts(outline) if part.geom_type == "Polygon"
@@ -44,7 +46,7 @@ def is_doubtful(outline: shapely.Geometry) -> bool:
 
 
 def image_outline(crs: CRS, transform: Affine, width: int, height: int) -> shapely.Geometry | None:
-    """The ground of an image, in EPSG:4326; None where PROJ has no answer. A pole inside is held."""
+    """The area of an image in EPSG:4326, with a pole if it lies inside; None where PROJ cannot transform it."""
     step = np.linspace(0.0, 1.0, EDGE_POINTS)[:-1]
     columns = np.concatenate((step, np.ones_like(step), 1 - step, np.zeros_like(step))) * width
     rows = np.concatenate((np.zeros_like(step), step, np.ones_like(step), 1 - step)) * height
@@ -68,23 +70,24 @@ def short_steps(longitudes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def nearby(x: NDArray[np.float64], middle: NDArray[np.float64], turn: float = TURN) -> NDArray[np.float64]:
-    """The same x, plus or minus whole turns, within half a turn of `middle`, which is of the same shape, or of one that
-    numpy can make so. What is not finite stays."""
+    """The same x, plus or minus whole turns, within half a turn of `middle`, whose shape must be broadcastable. Values
+    that are not finite stay."""
     with np.errstate(invalid="ignore"):
         turned = x - np.round((x - middle) / turn) * turn
     return np.where(np.isnan(turned), x, turned)
 
 
 def period(crs: CRS) -> float | None:
-    """What may be added to x without going elsewhere: 360 degrees, or once round the equator; None for others."""
+    """What can be added to x without changing the place: 360 degrees, or the length of the equator; None for
+    other CRS."""
     if crs.is_geographic:
         return TURN
     return 2 * _HALF_EQUATOR if crs.to_epsg() == 3857 else None
 
 
 def around(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """West and east of the shortest arc that holds all arcs (west <= east, in degrees); west > east where it passes
-    180. (-180, 180) if it is the whole circle."""
+    """West and east, in degrees, of the shortest arc that contains all arcs (west <= east). Where it crosses 180, west
+    > east. (-180, 180) for the whole circle."""
     arcs = sorted(
         (west - turns, east - turns)
         for west, east in intervals
@@ -105,7 +108,7 @@ def around(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
 
 
 def boxes_of(box: tuple[float, float, float, float]) -> tuple[tuple[float, float, float, float], ...]:
-    """A box (west, south, east, north) as boxes that do not pass 180: two if its west is east of its east."""
+    """A box (west, south, east, north) as boxes that do not cross 180: two if west > east."""
     west, south, east, north = box
     if west <= east:
         return (box,)
@@ -113,7 +116,7 @@ def boxes_of(box: tuple[float, float, float, float]) -> tuple[tuple[float, float
 
 
 def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
-    """Rings without jumps; holes beside the shell they belong to."""
+    """Rings without jumps, with holes next to their shell."""
     shell = _ring(shapely.get_coordinates(polygon.exterior))
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
     holes = []
@@ -125,7 +128,7 @@ def _unwrapped(polygon: shapely.Polygon) -> shapely.Polygon:
 
 
 def _ring(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Short steps; a step of a whole turn is meant so. Round a pole: closed over it."""
+    """A ring in short steps; a step of a whole turn is kept. A ring round a pole is closed over the pole."""
     x = points[:, 0]
     steps = np.diff(x)
     if (np.abs(steps) >= TURN).any() or not (np.abs(steps) > HALF_TURN).any():
@@ -139,7 +142,7 @@ def _ring(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cut(outline: shapely.Geometry) -> Iterator[shapely.Geometry]:
-    """The pieces of each turn, brought to where they belong."""
+    """The parts of the outline in each turn, brought to between -180 and 180."""
     west, _, east, _ = shapely.bounds(outline)
     first, last = np.floor((west + HALF_TURN) / TURN), np.floor((east + HALF_TURN) / TURN)
     for turn in range(int(max(first, -10)), int(min(last, 10)) + 1):
@@ -150,7 +153,7 @@ def _cut(outline: shapely.Geometry) -> Iterator[shapely.Geometry]:
 
 
 def shifted(outline: shapely.Geometry, degrees: float) -> shapely.Geometry:
-    """The outline, so many degrees further east."""
+    """The outline moved east by this many degrees."""
     return shapely.transform(outline, lambda xy: xy + np.array((degrees, 0.0)))
 
 

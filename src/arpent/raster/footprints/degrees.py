@@ -1,4 +1,5 @@
-"""Degrees: shapes of one CRS carried to longitudes and latitudes, each in one piece, and footprints carried back."""
+"""Degrees: shapes transformed from a CRS to longitude and latitude, each in one piece, and footprints transformed
+back."""
 
 from __future__ import annotations
 
@@ -10,19 +11,20 @@ from pyproj import CRS, Transformer
 from arpent.raster.footprints.antimeridian import TURN, WORLD, around, nearby, period
 
 _SIDE_POINTS = 17
-"""Points per side of a box when it is carried to degrees."""
+"""Points per side of a box when it is transformed to degrees."""
 _WIDE = 10.0
-"""Degrees of longitude that a polygon may span to be compared in degrees: the sides of a wider one bend too much."""
+"""Maximum width, in degrees of longitude, of a polygon that is compared in degrees: the sides of a wider one bend too
+much."""
 _LATTICE = 16
-"""Points per side, inside a polygon, that stand for it where its CRS has no place for a footprint."""
+"""Points per side of a lattice that represents a polygon where a footprint cannot be transformed to its CRS."""
 _STEP = 0.5
-"""Degrees between the points of a footprint that is carried to another CRS."""
+"""Degrees between the points of a footprint that is transformed to another CRS."""
 _RETURNED = 1e-4
-"""Degrees: what comes back from another CRS as far away was never there."""
+"""Degrees: a point that comes back this far away, after a transformation there and back, does not exist in the CRS."""
 
 
 def sides(bounds: NDArray[np.float64], points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, 4 * (points - 1)): x and y of so many points of each side of the boxes (n, 4)."""
+    """x and y, (n, 4 * (points - 1)) each, of points along the sides of the boxes (n, 4)."""
     step = np.linspace(0.0, 1.0, points)[:-1]
     zero, one = np.zeros(points - 1), np.ones(points - 1)
     along = np.concatenate((step, one, 1.0 - step, zero))
@@ -32,19 +34,20 @@ def sides(bounds: NDArray[np.float64], points: int) -> tuple[NDArray[np.float64]
 
 
 class Degrees:
-    """The way from one CRS to degrees, and back."""
+    """Transforms shapes of one CRS to degrees and back."""
 
     def __init__(self, crs: CRS) -> None:
         self.same = bool(crs.equals(WORLD, ignore_axis_order=True))
         self._flat = self.same or crs.is_geographic or period(crs) is not None
-        """Longitude is x, but for a factor: nothing jumps, and no pole lies inside."""
+        """x is longitude times a factor: no jumps occur, and no pole lies inside a polygon."""
         self._crs = crs
         self._there = None if self.same else Transformer.from_crs(crs, WORLD, always_xy=True)
         self._back = None if self.same else Transformer.from_crs(WORLD, crs, always_xy=True)
         self._period = period(crs) or np.inf
 
     def boxes(self, bounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(n, 4): boxes around boxes of the CRS, each in one piece, and whether they say where something lies."""
+        """(n, 4): boxes in degrees that contain the given boxes, each in one piece; and (n,): whether they are
+        reliable."""
         if self.same:
             return bounds.copy(), np.asarray(np.isfinite(bounds).all(axis=1))
         x, y = sides(bounds, _SIDE_POINTS)
@@ -61,8 +64,8 @@ class Degrees:
     def polygons(
         self, own: NDArray[np.object_], bounds: NDArray[np.float64]
     ) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-        """(n,): the polygons in degrees, each in one piece, and which are odd: those are boxes around them, or None
-        where PROJ has no answer."""
+        """(n,): the polygons in degrees, each in one piece; and (n,): which are odd. Odd ones are boxes that contain
+        the polygon, or None where PROJ cannot transform it."""
         if self.same:
             return own, np.zeros(len(own), np.bool_)
         points, owner = shapely.get_coordinates(own, return_index=True)
@@ -79,7 +82,7 @@ class Degrees:
         return shapes, odd
 
     def points(self, shape: shapely.Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitudes and latitudes of points of a polygon: its outline, and a lattice inside; where PROJ has any."""
+        """Longitudes and latitudes of a polygon's outline and of a lattice inside, where PROJ can transform them."""
         west, south, east, north = shapely.bounds(shape)
         step = max(east - west, north - south) / 64
         outline = shapely.get_coordinates(shapely.segmentize(shape, step) if np.isfinite(step) and step > 0 else shape)
@@ -91,7 +94,7 @@ class Degrees:
         return nearby(longitude[there], np.zeros(there.sum())), latitude[there]
 
     def back(self, footprint: shapely.Geometry) -> shapely.Geometry | None:
-        """A footprint in the CRS; None where that has no place for all of it."""
+        """The footprint in the CRS; None if any part of it does not exist there."""
         assert self._back is not None
         assert self._there is not None
         fine = shapely.segmentize(footprint, _STEP)
@@ -114,7 +117,8 @@ class Degrees:
         owner: NDArray[np.intp] | None = None,
         bounds: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Longitude and latitude of points, those of one box (a row, or the same `owner`) near each other."""
+        """Longitude and latitude of points; points of one box (a row, or the same `owner`) stay within half a turn of
+        each other."""
         assert self._there is not None
         longitude, latitude = self._there.transform(x, y)
         if self._flat:
@@ -126,7 +130,7 @@ class Degrees:
         return nearby(longitude, np.asarray(middle)[owner]), latitude
 
     def _polar(self, bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(n,): boxes that hold a pole."""
+        """(n,): whether the box contains a pole."""
         assert self._back is not None
         held = np.zeros(len(bounds), np.bool_)
         for pole in (-90.0, 90.0):
@@ -135,7 +139,7 @@ class Degrees:
         return held
 
     def _around(self, shape: shapely.Geometry) -> shapely.Geometry | None:
-        """A box in degrees that holds a polygon; the whole circle, to the pole, if that is inside."""
+        """A box in degrees that contains the polygon; if a pole is inside, the whole circle up to the pole."""
         longitude, latitude = self.points(shape)
         if not len(longitude):
             return None

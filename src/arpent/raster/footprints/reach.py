@@ -1,4 +1,4 @@
-"""Footprints: which features an item's footprint meets, and boxes carried to EPSG:4326."""
+"""Reach: which features an item's footprint meets, and boxes transformed to EPSG:4326."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from arpent.raster.footprints.antimeridian import HALF_TURN, TURN, WORLD, around
 from arpent.raster.footprints.degrees import Degrees, sides
 
 EDGE_POINTS = 9
-"""Points per side when a box is carried to another CRS: its sides are curves there."""
+"""Points per side when a box is transformed to another CRS, where its sides are curves."""
 NARROW = 2_000.0
-"""Sides up to so many units of a projected CRS bend by centimetres only: their ends and middles are enough."""
+"""Up to this length, in units of a projected CRS, a side bends by centimetres only: its ends and middle are enough."""
 
 
 def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
-    """(n, 4): boxes of a CRS as boxes of EPSG:4326, longitude first; their sides are followed, not just corners."""
+    """(n, 4): boxes of a CRS as boxes of EPSG:4326, longitude first; whole sides are transformed, not just corners."""
     if crs.is_geographic and crs.to_epsg() in (4326, None):
         return bounds
     moved = np.empty(bounds.shape)
@@ -34,7 +34,8 @@ def geographic(bounds: NDArray[np.float64], crs: CRS) -> NDArray[np.float64]:
 
 
 def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) -> NDArray[np.float64]:
-    """(n, 4): the boxes around so many points of each side of the boxes (n, 4); not finite where PROJ has no answer."""
+    """(n, 4): boxes around the transformed sides of the boxes (n, 4), with `points` points per side; not finite where
+    PROJ cannot transform."""
     longitude, latitude = transformer.transform(*sides(bounds, points))
     return np.column_stack((longitude.min(axis=1), latitude.min(axis=1), longitude.max(axis=1), latitude.max(axis=1)))
 
@@ -42,23 +43,24 @@ def carried(bounds: NDArray[np.float64], transformer: Transformer, points: int) 
 Box = tuple[float, float, float, float]
 
 _GROUP = 256
-"""Neighbours whose common box is asked first."""
+"""Number of neighbouring features whose common box is tested first."""
 _MARGIN = 0.01
-"""Share of its extent added to such a box all round, many times what its sides bend between the points carried."""
+"""Margin of such a box as a share of its extent: many times more than its sides bend between the transformed points."""
 _NOWHERE = (0.0, 0.0, 0.001, 0.001)
-"""Where to look for features that are nowhere; a catalogue wants a box."""
+"""Box to search if no feature can be transformed; a catalogue needs a box."""
 
 
 class Reach:
-    """Polygons, or grids where there are none, against footprints in EPSG:4326, on the sphere. Thread-safe.
+    """Tests which features meet a footprint in EPSG:4326, on the sphere. Features are polygons, or grids without them.
+    Thread-safe.
 
-    Features come in an order that follows the imagery, so that a footprint holds or misses most groups of neighbours
-    as a whole, and only polygons near its edge are carried to degrees, each in one piece, be it beyond 180. Polygons at
-    a pole, or wider than `_WIDE`, are compared in their own CRS. What PROJ has no answer for is nowhere.
+    Features come in an order that follows the imagery, so that a footprint contains or misses most groups of neighbours
+    as a whole; only polygons near its edge are transformed to degrees, each in one piece, even beyond 180. Polygons at
+    a pole or wider than `_WIDE` are compared in their own CRS. What PROJ cannot transform meets nothing.
     """
 
     def __init__(self, crs: CRS, grids: Grids, geometries: NDArray[np.object_] | None = None) -> None:
-        """`geometries` (n,) decide; without them the grids do. Both are in `crs`."""
+        """The polygons `geometries` (n,) are tested; without them the grids. Both are in `crs`."""
         self._crs = crs
         self._grids = grids
         self._geometries = geometries
@@ -68,7 +70,7 @@ class Reach:
         self._odd = np.zeros(len(grids), np.bool_)
 
     def of(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
-        """(n,): whether the footprint meets each feature; everything, if there is none."""
+        """(n,): whether the footprint meets each feature; all True if there is no footprint."""
         count = len(self._grids)
         if footprint is None or shapely.is_empty(footprint) or not count:
             return np.ones(count, np.bool_)
@@ -89,8 +91,8 @@ class Reach:
 
     @cached_property
     def box(self) -> Box:
-        """West, south, east, north of all features that PROJ has an answer for, at least; west > east if that is the
-        shorter way, over 180."""
+        """(west, south, east, north) of at least all features that PROJ can transform; west > east if the shorter way
+        crosses 180."""
         boxes, known = self._groups
         common = shapely.bounds(boxes)
         known = known & (common[:, 2] - common[:, 0] <= HALF_TURN)
@@ -104,14 +106,14 @@ class Reach:
 
     @cached_property
     def _beyond(self) -> bool:
-        """Whether some feature lies beyond 180 or -180, as far as groups tell."""
+        """Whether any feature lies beyond 180 or -180, judged by groups."""
         boxes, known = self._groups
         bounds = shapely.bounds(boxes[known])
         return bool(not known.all() or (bounds[:, 0] < -180).any() or (bounds[:, 2] > 180).any())
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-        """(g,): boxes that hold each group of features, safely, and whether that is known."""
+        """(g,): boxes that safely contain each group of features, and whether they are reliable."""
         bounds, starts = self._grids.bounds, np.arange(0, len(self._grids), _GROUP)
         own = np.hstack((np.minimum.reduceat(bounds[:, :2], starts), np.maximum.reduceat(bounds[:, 2:], starts)))
         around_, known = self._degrees.boxes(own)
@@ -124,12 +126,13 @@ class Reach:
         return np.asarray(shapely.box(*safe.T), object), known
 
     def _own(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
-        """Polygons in their own CRS, or bounds where there are none."""
+        """The polygons in their own CRS, or bounds where there are none."""
         geometries = self._geometries
         return np.asarray(shapely.box(*self._grids.bounds[rows].T) if geometries is None else geometries[rows], object)
 
     def _carried(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:
-        """The same in degrees, in one piece; of odd ones a box that holds them; None where PROJ has no answer."""
+        """The polygons in degrees, each in one piece; for odd ones a box that contains them; None where PROJ cannot
+        transform."""
         with self._lock:
             missing = rows[shapely.is_missing(self._shapes[rows])]
             if len(missing):
@@ -139,8 +142,8 @@ class Reach:
             return self._shapes[rows]
 
     def _meets(self, footprint: shapely.Geometry, own: NDArray[np.object_]) -> NDArray[np.bool_]:
-        """(n,): the same in the features' CRS, where the footprint can be carried there; otherwise by points of the
-        features."""
+        """(n,): whether the footprint meets each feature, tested in the features' CRS if the footprint can be
+        transformed, otherwise by points of the features."""
         carried_ = self._degrees.back(footprint)
         if carried_ is not None:
             return np.asarray(shapely.intersects(carried_, own))

@@ -25,18 +25,18 @@ from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, Feat
 from arpent.wire.request.schema import Access, FeaturesAccess, GsAccess, S3Access
 
 PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})
-"""What a template may hold."""
+"""Placeholders that a template may contain."""
 ALL = "*"
 """Among the names of columns: all that there are."""
 NAMING = frozenset({ID, IDENTIFIER})
-"""One of these must be in a template, or all features would write the same object."""
+"""A template must contain one of these; otherwise all features would write the same object."""
 
 _PLACEHOLDER = re.compile(r"<[^<>/]*>")
 
 
 def read_object(access: Access, parameter: str, client: str | None = None) -> Location:
-    """An object to read: bucket and key are required. `client`: for whom a role is assumed. Raises InvalidRequest,
-    naming the field below `parameter`."""
+    """Location of an object to read: bucket and key are required. `client` is the client for whom a role is assumed.
+    Raises InvalidRequest, naming the field below `parameter`."""
     location, at = _location(access, parameter, client)
     if not location.key or location.key.endswith("/"):
         raise InvalidRequest.at(at, f"names no object: write {location.scheme}://{location.bucket}/path/to/object")
@@ -58,8 +58,8 @@ def read_features_file(access: FeaturesAccess, parameter: str, client: str | Non
 
 
 def write_prefix(access: Access, parameter: str, client: str | None = None) -> Location:
-    """Where results go: a prefix, or a template. `client`: for whom a role is assumed. Raises InvalidRequest, naming
-    the field below `parameter`."""
+    """Location where results go: a prefix, or a template. `client` is the client for whom a role is assumed. Raises
+    InvalidRequest, naming the field below `parameter`."""
     location, at = _location(access, parameter, client)
     used = set(_PLACEHOLDER.findall(location.key))
     if unknown := used - PLACEHOLDERS:
@@ -71,7 +71,7 @@ def write_prefix(access: Access, parameter: str, client: str | None = None) -> L
 
 
 def _location(access: Access, parameter: str, client: str | None) -> tuple[Location, str]:
-    """The location, and the parameter path of its url."""
+    """The location, and the path of its `url` in the request."""
     if (access.s3 is None) == (access.gs is None):
         raise InvalidRequest.at(parameter, "needs exactly one of s3 and gs")
     if access.s3 is not None:

@@ -1,4 +1,4 @@
-"""Body: the text of a request body → JSON object; an evalscript sent beside it put in."""
+"""Body: the text of a request body → JSON object, with an evalscript that was sent beside it filled in."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import EmptyBody, InvalidRequest
 
 MAXIMUM_DEPTH = 64
-"""Levels of objects and lists in a body; a MultiPolygon needs eight. What is stored must be read by everybody later."""
+"""Maximum nesting of objects and lists in a body; a MultiPolygon needs eight. Every program must be able to read what
+is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentBody:
-    """A request body as it came, nothing of it read yet."""
+    """A request body as it was sent, not yet parsed."""
 
     text: str
-    """JSON."""
+    """The JSON text."""
     script: str | None = None
-    """The evalscript of a multipart form."""
+    """The evalscript of a multipart form; None if there is none."""
 
     def __len__(self) -> int:
-        """Characters."""
+        """Length in characters, script included."""
         return len(self.text) + len(self.script or "")
 
     def whole(self) -> str:
-        """The JSON text with the script put in. Raises EmptyBody, InvalidRequest."""
+        """The JSON text with the script filled in. Raises EmptyBody, InvalidRequest."""
         return self.text if self.script is None else with_evalscript(self.text, self.script)
 
 
@@ -61,7 +62,7 @@ def read_json(text: str) -> dict[str, Any]:
 
 
 def deeper_than(value: Any, levels: int) -> bool:
-    """Whether a JSON value has more levels of objects and lists; however deep it is, this needs no stack."""
+    """Whether a JSON value is nested deeper than `levels`. It does not recurse, so any depth can be checked."""
     level = [value]
     for _ in range(levels + 1):
         level = [inner for each in level for inner in _members(each)]

@@ -109,7 +109,7 @@ def _items(value: object, at: str, what: str) -> list[object]:
 
 
 def _check_latitudes(box: tuple[float, float, float, float] | None, geometry: shapely.Geometry | None) -> None:
-    """Latitudes beyond the poles come from swapped axes, or from metres sent without their CRS."""
+    """Refuse latitudes beyond the poles: axes were swapped, or metres were sent without their CRS."""
     extents = {"bbox": box, "geometry": tuple(shapely.bounds(geometry)) if geometry is not None else None}
     for name, extent in extents.items():
         if extent is not None and not (-90 <= extent[1] <= extent[3] <= 90 and -540 <= extent[0] <= extent[2] <= 540):

@@ -1,4 +1,4 @@
-"""Calculations: the `calculations` object → Calculations (sentinelhub.md 2.4)."""
+"""Calculations: the `calculations` object of a request → the noun of the domain (sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from arpent.wire.request.schema import CalculationsEntry, HistogramEntry
 
 
 def calculations(entries: Mapping[str, CalculationsEntry | None] | None) -> Calculations:
-    """What to report by output and band; null and {} ask for nothing. Raises InvalidRequest."""
+    """What to report by output and band; null and {} ask for nothing beyond the basic statistics. Raises
+    InvalidRequest."""
     return Calculations(
         outputs={
             output: _output(entry or CalculationsEntry(), f"calculations->{output}")
@@ -34,7 +35,8 @@ def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
 
 
 def read_histogram(entry: HistogramEntry, at: str) -> Histogram:
-    """One histogram; `integer` follows from how its numbers were written. Raises InvalidRequest."""
+    """One histogram; `integer` follows from how its numbers were written. Raises InvalidRequest, naming fields below
+    `at`."""
     if sum(wish is not None for wish in (entry.bins, entry.bin_count, entry.bin_width)) != 1:
         raise InvalidRequest.at(at, "needs exactly one of bins, nBins and binWidth")
     if entry.bins is not None:

@@ -1,4 +1,4 @@
-"""Misplaced fields of a body: the real service ignores them, and so do we, but a hint says where they belong
+"""Misplaced fields of a body: the real service ignores them, and so does arpent, but a hint says where they belong
 (sentinelhub.md 2)."""
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from arpent.wire.request.violations import path
 
 MOST_HINTS = 10
 NAME_LETTERS = 60
-"""Of a name that is repeated: it is the caller's own."""
+"""Maximum number of letters shown of an unknown name, which can be of any length."""
 ELSEWHERE = ("calculations",)
-"""Parts whose keys are the user's, or are checked by others."""
+"""Parts of the body whose keys the user chooses, or that other code checks."""
 HARMLESS = frozenset({"previewMode", "id", "status", "name", "description", "user", "type"})
-"""Fields that old and new clients send in places where they mean nothing, or once did (sentinelhub.md 2.1, 2.2)."""
+"""Fields that old or new clients send although they mean nothing there (sentinelhub.md 2.1, 2.2)."""
 _ALIKE = 0.75
 _ITEM = "*"
-"""Stands for the position in a list."""
+"""Stands for an index of a list."""
 
 Place = tuple[str, ...]
 
 
 def _places(shape: type[BaseModel], place: Place = ()) -> Iterator[tuple[Place, frozenset[str]]]:
-    """Each object that a body may hold, and the names of its fields."""
+    """Each object that a body may contain: its path, and the names of its fields."""
     names = {info.alias or name: info.annotation for name, info in shape.model_fields.items()}
     yield place, frozenset(names) | frozenset(UNSERVED.get(place[-1], ()) if place else ())
     for name, annotation in names.items():
@@ -38,7 +38,7 @@ def _places(shape: type[BaseModel], place: Place = ()) -> Iterator[tuple[Place, 
 
 
 def _shapes(annotation: Any) -> Iterator[tuple[type[BaseModel], Place]]:
-    """The shapes inside an annotation, and the steps that lead to them."""
+    """The models inside an annotation, and the steps that lead to them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, ()
     for argument in get_args(annotation):
@@ -48,12 +48,12 @@ def _shapes(annotation: Any) -> Iterator[tuple[type[BaseModel], Place]]:
 
 
 KNOWN: Mapping[Place, frozenset[str]] = dict(_places(BatchBody))
-"""Place of an object → the names it knows, served or not."""
+"""Path of an object in the schema → names of its known fields, served or not."""
 
 
 def request_hints(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence for each field of a batch request that is unknown where it stands and was most likely meant elsewhere
-    or is misspelt; at most MOST_HINTS."""
+    """A sentence for each field of a batch request that is unknown where it stands, and most likely misspelt or
+    misplaced; at most MOST_HINTS."""
     found: list[str] = []
     for hint in _hints(body, (), ()):
         found.append(hint)
@@ -63,7 +63,8 @@ def request_hints(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _hints(value: object, place: Place, shown: tuple[str | int, ...]) -> Iterator[str]:
-    """`place`: in the schema; `shown`: in the body, with positions."""
+    """Hints for `value` and what is below it. `place` is its path in the schema, `shown` its path in the body, with
+    indices."""
     if isinstance(value, list):
         for position, entry in enumerate(value):
             yield from _hints(entry, (*place, _ITEM), (*shown, position))
@@ -80,8 +81,8 @@ def _hints(value: object, place: Place, shown: tuple[str | int, ...]) -> Iterato
 
 
 def _meant(name: str, place: Place, shown: tuple[str | int, ...]) -> str | None:
-    """Where this field belongs, if that can be told: the same name elsewhere, the nearest place first, or a name of
-    this place that is spelt alike."""
+    """Path of the field that was most likely meant; None if that is unclear. It is the nearest field of the same name,
+    or a field of this object with a similar name."""
     plain = {known.casefold(): known for known in KNOWN[place]}
     if name.casefold() in plain:
         return path((*_written(place, shown), plain[name.casefold()]))
@@ -94,12 +95,12 @@ def _meant(name: str, place: Place, shown: tuple[str | int, ...]) -> str | None:
 
 
 def _shared(one: Place, other: Place) -> int:
-    """Steps that two places have in common, from the top."""
+    """Number of steps that two paths share, from the top."""
     return next((number for number, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
 def _written(place: Place, shown: tuple[str | int, ...]) -> Iterator[str | int]:
-    """A place with the positions of the field that is looked at, else the first."""
+    """A path with the indices of the field in question, otherwise with index 0."""
     for number, step in enumerate(place):
         position = shown[number] if number < len(shown) and isinstance(shown[number], int) else 0
         yield position if step == _ITEM else step

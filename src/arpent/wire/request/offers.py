@@ -1,5 +1,5 @@
-"""Offers: wishes for what a collection's pixels already are, or are not (sentinelhub.md 2.2). Nobody makes other pixels
-of them here: an equal wish is met, another is refused by name."""
+"""Offers: processing options that a collection's pixels already have, or have not (sentinelhub.md 2.2). arpent does not
+process pixels differently: an option that matches is accepted, another is refused by name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from arpent.domain.request import Source
 from arpent.wire.request.schema import DataFilter, Processing
 
 NEUTRAL: Mapping[str, str] = {"orthorectify": "false"}
-"""Wish that asks for nothing, of a collection that does not say what its pixels are."""
+"""Option → value that changes nothing, for a collection that does not say what its pixels are."""
 
 
 def wishes_of(data_filter: DataFilter, processing: Processing) -> tuple[tuple[str, str], ...]:
-    """(place below the entry of `input.data`, value as text): `True`, `"true"` and `true` are the same."""
+    """The options of one entry of `input.data`: (path below the entry, value as text). `True`, `"true"` and `true` are
+    the same."""
     given = {
         "dataFilter->demInstance": data_filter.dem_instance,
         "processing->backCoeff": processing.back_coeff,
@@ -25,13 +26,13 @@ def wishes_of(data_filter: DataFilter, processing: Processing) -> tuple[tuple[st
 
 
 def text_of(value: object) -> str:
-    """A value as text, truth in small letters."""
+    """A value as text; truth values in lower case."""
     text = str(value)
     return text.lower() if text.lower() in ("true", "false") else text
 
 
 def unoffered(source: Source, collection: Collection) -> Iterator[tuple[str, str]]:
-    """Violations (place below the entry, violation) for the wishes that the collection does not meet."""
+    """Violations (path below the entry, violation) for the options that the collection does not match."""
     for place, wish in source.wishes:
         name = place.rpartition("->")[2]
         offered = collection.offers.get(name)

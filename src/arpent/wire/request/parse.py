@@ -1,4 +1,4 @@
-"""Parse: a body's JSON text → Request, with the real service's defaults and either-or rules (sentinelhub.md 2)."""
+"""Parse: a body's JSON text → Request, with the real service's defaults and exclusive fields (sentinelhub.md 2)."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ from arpent.wire.request.violations import Gathering, refusal, translate
 from arpent.wire.secrets import without_secrets
 
 MAXIMUM_SCRIPT = 32 * 1024
-"""Bytes of an inline evalscript, exclusive (sentinelhub.md 2.3)."""
+"""Size in bytes at which an inline evalscript is refused (sentinelhub.md 2.3)."""
 DEFAULT_SIDE = 256
-"""Samples per side without any wish (sentinelhub.md 2.3)."""
+"""Samples per side if the request names neither resolution nor size (sentinelhub.md 2.3)."""
 BOTH_PAIRS = "Only width and height or resx and resy can be set at the same time."
-"""The real service's words (sentinelhub.md 1.5)."""
+"""Message in the real service's words (sentinelhub.md 1.5)."""
 NEITHER_PAIR = "is missing: give resx and resy, in units of the features' CRS, or width and height"
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
 
 
 def parse_batch(text: str, client: str | None = None) -> Request:
-    """The body of a batch request of this client. Raises InvalidRequest, naming everything that is wrong."""
+    """The Request of a batch body (JSON text) with the real service's defaults (sentinelhub.md 2). `client` is the
+    client id that sends it. Raises InvalidRequest, listing all violations, and EmptyBody."""
     body = read_json(text)
     _refuse_key(body, "bounds", "belongs to the synchronous API; a batch request has input->features")
     shape = _validate(BatchBody, body)
@@ -63,7 +64,8 @@ def parse_batch(text: str, client: str | None = None) -> Request:
 
 
 def parse_statistical(text: str) -> Request:
-    """The body of a synchronous request. Raises InvalidRequest, naming everything that is wrong."""
+    """The Request of a synchronous body (JSON text) with the real service's defaults (sentinelhub.md 2). Raises
+    InvalidRequest, listing all violations, and EmptyBody."""
     body = read_json(text)
     _refuse_key(body, "features", "belongs to the batch API; a synchronous request has input->bounds")
     shape = _validate(StatisticalBody, body)
@@ -76,10 +78,10 @@ def parse_statistical(text: str) -> Request:
 
 
 def check_collections(request: Request, find: Callable[[str], Collection | None]) -> None:
-    """Refuse sources that name no known collection, or wish for cloud cover where there is none to be had, or
-    for other pixels than the collection has.
+    """Refuse sources whose collection is unknown, has no cloud cover to filter by, or has not the pixels asked for.
 
-    `find` knows collections by id or alias. Raises InvalidRequest."""
+    `find` returns the collection of an id or alias, or None. Raises InvalidRequest.
+    """
     violations: list[tuple[str, str]] = []
     for position, source in enumerate(request.sources):
         at = f"input->data->{position}"
@@ -123,7 +125,7 @@ def _request(
     script: str | Location,
     output: Location | None,
 ) -> Request:
-    """The parts both kinds of request share, and the whole. Raises what was gathered."""
+    """The Request, from the parts that both kinds of body share. Raises the violations gathered."""
     aggregation = shape.aggregation
     whole = gathering.attempt(parse_time_range, aggregation.time_range, "aggregation->timeRange")
     at = "aggregation->aggregationInterval->of"
@@ -173,9 +175,8 @@ def _written(script: str, way: str) -> str:
 
 
 def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
-    """Resolution or size: one pair, whole. Neither means 256 x 256 (sentinelhub.md 2.3), but only for one box or
-    polygon: over a batch that would give every parcel, however small, the same 65,536 samples, so a batch must say what
-    it wants."""
+    """Resolution or size, both fields of one pair. Without either it is 256 x 256 (sentinelhub.md 2.3), but only for
+    one box or polygon: a batch would give every parcel, however small, the same 65,536 samples, so it must name one."""
     resolution = {"resx": aggregation.resx, "resy": aggregation.resy}
     size = {"width": aggregation.width, "height": aggregation.height}
     given = [pair for pair in (resolution, size) if any(number is not None for number in pair.values())]
@@ -194,7 +195,7 @@ def _sampling(aggregation: StatisticalAggregation) -> Resolution | Size:
 
 
 def _side(name: str, number: float | None) -> int:
-    """Samples along one side; a fraction is cut off, as the real service seems to do (sentinelhub.md 2.3)."""
+    """Samples along one side; a fraction is truncated, as the real service seems to do (sentinelhub.md 2.3)."""
     side = int(number or 0)
     if not 1 <= side <= MAXIMUM_SIDE:
         raise InvalidRequest.at(f"aggregation->{name}", f"must be between 1 and {MAXIMUM_SIDE}")

@@ -37,13 +37,13 @@ Number = Annotated[int | float, BeforeValidator(_number)]
 
 
 class Shape(BaseModel):
-    """Camel case outside, snake case inside; null means absent; a value never shows in an error."""
+    """Base of all models: camelCase outside, snake_case inside; null means absent; errors never show a value."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class S3Access(Shape):
-    """An object or prefix in S3 (sentinelhub.md 2.1). Without keys the server's own credentials are used."""
+    """An object or prefix in S3 (sentinelhub.md 2.1). Without keys, the server's own credentials are used."""
 
     url: str = Field(examples=["s3://my-bucket/parcels.gpkg"])
     access_key: str | None = None
@@ -89,8 +89,7 @@ class TimeRange(Shape):
 
 
 class DataFilter(Shape):
-    """Which acquisitions are considered, and which of them wins a pixel (sentinelhub.md 2.2). `previewMode` is
-    ignored."""
+    """Which acquisitions are considered, and which of them is on top (sentinelhub.md 2.2). `previewMode` is ignored."""
 
     time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
     mosaicking_order: MosaickingOrder | None = Field(None, description="Default: mostRecent")
@@ -132,7 +131,7 @@ class BoundsProperties(Shape):
 
 
 class BoundsEntry(Shape):
-    """`bbox`, `geometry` or both: then the grid is the box's, and only what lies in the geometry counts."""
+    """`bbox`, `geometry` or both. With both, the grid covers the box, and only samples inside the geometry count."""
 
     bbox: list[Number] | None = Field(None, examples=[[414315, 4958219, 414859, 4958819]])
     geometry: dict[str, object] | None = Field(None, description="GeoJSON Polygon or MultiPolygon")
@@ -154,7 +153,8 @@ class AggregationInterval(Shape):
 
 
 class StatisticalAggregation(Shape):
-    """Time, sampling and script; either resx and resy, or width and height; neither, and no batch: 256 x 256."""
+    """Time range, sampling and script. Give either `resx` and `resy`, or `width` and `height`; a synchronous request
+    with neither gets 256 x 256."""
 
     time_range: TimeRange
     aggregation_interval: AggregationInterval
@@ -166,13 +166,13 @@ class StatisticalAggregation(Shape):
 
 
 class BatchAggregation(StatisticalAggregation):
-    """As in a synchronous request; the script may lie in a bucket."""
+    """Time range, sampling and script as in a synchronous request; the script may lie in a bucket."""
 
     evalscript_reference: Access | None = None
 
 
 class HistogramEntry(Shape):
-    """Exactly one of `bins`, `nBins` and `binWidth`; integers or floats by how they are written
+    """Exactly one of `bins`, `nBins` and `binWidth`. Edges are integers or floats as they are written
     (sentinelhub.md 2.4)."""
 
     bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
@@ -183,7 +183,7 @@ class HistogramEntry(Shape):
 
 
 def _list(value: object) -> object:
-    """A lone number is a list of one: a client sends it so (sentinelhub.md 11)."""
+    """A single number becomes a list of one, since a client sends it so (sentinelhub.md 11)."""
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -191,13 +191,13 @@ Percentiles = Annotated[list[Annotated[Number, Field(ge=0, le=100)]], BeforeVali
 
 
 class PercentilesEntry(Shape):
-    """Which percentiles; k from 0 to 100 (sentinelhub.md 2.4). An empty list asks for none (sentinelhub.md 11)."""
+    """Percentiles to compute: k from 0 to 100 (sentinelhub.md 2.4). An empty list asks for none (sentinelhub.md 11)."""
 
     k: Percentiles | None = Field(None, max_length=1000, examples=[[33, 50, 75, 90]])
 
 
 class StatisticsEntry(Shape):
-    """What is computed beside min, max, mean, stDev and counts."""
+    """What to compute beside min, max, mean, stDev and counts."""
 
     percentiles: PercentilesEntry | None = None
 

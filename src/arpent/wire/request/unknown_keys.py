@@ -1,4 +1,4 @@
-"""Unknown keys of `calculations`: refused, since what is misspelt would vanish without a word (sentinelhub.md 2.4)."""
+"""Unknown keys of `calculations`: refused, since a misspelt key would be ignored silently (sentinelhub.md 2.4)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KEYS: Mapping[str, Sequence[str]] = {
 }
 """Object of `calculations` → the keys it may have."""
 HARMLESS = frozenset({"interpolation"})
-"""What old clients send beside `k`; percentiles are samples, whatever it says."""
+"""Keys that old clients send beside `k`; their value does not matter."""
 _ALIKE = 0.6
 _ALIKE_AT_THE_TOP = 0.8
 
 
 def unknown_keys(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Violations (parameter, violation). What the keys hold is for others to check."""
+    """Violations (parameter, violation) for unknown keys. Other code checks the values."""
     for name in body:
         if name != "calculations" and get_close_matches(name, ["calculations"], n=1, cutoff=_ALIKE_AT_THE_TOP):
             yield name, "is not known; did you mean 'calculations'?"

@@ -24,12 +24,12 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
         "view": (),
     },
 }
-"""Section of an entry of `input.data` → field → values that ask for nothing and may therefore stand. What a collection
-may offer is not among them: see `offers`."""
+"""Section of an entry of `input.data` → field → values that ask for nothing and are therefore accepted. Options that a
+collection may offer are in `offers`."""
 
 
 def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Violations (parameter, violation) for the fields of this body that we do not serve."""
+    """Violations (parameter, violation) for the fields of this body that arpent does not serve."""
     source_list = body.get("input", {}).get("data") if isinstance(body.get("input"), dict) else None
     for position, entry in enumerate(source_list if isinstance(source_list, list) else ()):
         for section, fields in UNSERVED.items():

@@ -1,4 +1,4 @@
-"""Violations: what is wrong with a body, gathered, so that the caller learns of all of it at once
+"""Violations: everything that is wrong with a body, gathered, so that the caller sees all of it at once
 (sentinelhub.md 1.5)."""
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 Violation = tuple[str, str]
-"""(parameter, violation): `aggregation->resx` and what is wrong with it and how to mend it."""
+"""(parameter, violation): the path, `aggregation->resx`, and what is wrong and how to fix it."""
 
 MOST_SAID = 100
-"""Violations that are named."""
+"""Maximum number of violations that a message names."""
 MOST_LETTERS = 500
-"""Letters of a parameter or a violation: names of a body's own may be of any length."""
+"""Maximum length of a parameter or violation, in characters: names in a body may be of any length."""
 
 SENTENCES = {
     "missing": "is required",
@@ -38,7 +38,7 @@ SENTENCES = {
     "string_pattern_mismatch": "must be made of letters, digits, '-', '_' and '.'",
     "invalid_key": "must be a string",
 }
-"""Pydantic's error type → our words."""
+"""Pydantic's error type → our message."""
 LIMITS = {
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -51,28 +51,28 @@ LIMITS = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
-"""The same for types that speak of a limit of our own schema."""
+"""Pydantic's error type → our message, for types that state a limit of our own schema."""
 OURS = "number"
-"""The type of the errors that `schema` words itself."""
+"""Type of the errors whose message `schema` writes itself."""
 OTHER = "cannot be read; /docs shows what belongs here"
-"""For every other type: a library's own words are for nobody's eyes."""
+"""Message for every other type: a library's own message is not shown."""
 
 
 def translate(error: ValidationError) -> tuple[Violation, ...]:
-    """Pydantic's findings as violations; the values themselves, possibly secret, are left behind. Those that `refusal`
-    will only count are empty."""
+    """Pydantic's errors as violations, without the values, which may be secret. Those beyond MOST_SAID, which `refusal`
+    only counts, are empty."""
     details = error.errors(include_input=False, include_url=False)
     said = tuple((path(detail["loc"]), _sentence(detail)) for detail in details[:MOST_SAID])
     return said + (("", ""),) * (len(details) - len(said))
 
 
 def path(location: Iterable[str | int]) -> str:
-    """`aggregation->resx`, as the real service writes it."""
+    """The path as the real service writes it: `aggregation->resx`."""
     return "->".join(str(step) for step in location)
 
 
 def refusal(violations: Iterable[Violation]) -> InvalidRequest:
-    """One error for all violations: their number, and the first MOST_SAID of them by name."""
+    """One error for all violations: their number, and the first MOST_SAID by name."""
     found = tuple(violations)
     if len(found) == 1:
         return InvalidRequest.at(*(part[:MOST_LETTERS] for part in found[0]))
@@ -83,7 +83,7 @@ def refusal(violations: Iterable[Violation]) -> InvalidRequest:
 
 
 class Gathering:
-    """Collects the violations of several checks; one that fails does not keep the others from being made."""
+    """Collects the violations of several checks: when one fails, the others still run."""
 
     def __init__(self) -> None:
         self._errors: list[InvalidRequest] = []
@@ -91,8 +91,8 @@ class Gathering:
     def attempt(
         self, check: Callable[Arguments, Value], *arguments: Arguments.args, **named: Arguments.kwargs
     ) -> Value:
-        """What the check returns; an InvalidRequest is noted instead. Not to be used before `close`, which tells
-        whether it is there."""
+        """What the check returns. If it raises InvalidRequest, the violations are noted; use the result only after
+        `close`, which raises then."""
         try:
             return check(*arguments, **named)
         except InvalidRequest as error:
@@ -100,7 +100,7 @@ class Gathering:
             return cast("Value", None)
 
     def close(self) -> None:
-        """Raises InvalidRequest if anything was noted; a lone error is raised as it was."""
+        """Raise InvalidRequest if anything was noted; a single error is raised unchanged."""
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:

@@ -11,11 +11,11 @@ from arpent.domain.result import BandStatistics, HistogramCounts
 from arpent.wire.result.text import join, numbers, percentile_key
 
 WHOLE = 2.0**63
-"""Whole numbers below it fit int64."""
+"""Whole numbers below this fit int64."""
 
 
 def band_texts(band: BandStatistics) -> list[bytes]:
-    """One text per feature (n,)."""
+    """The JSON text of the band for each feature, (n,)."""
     count = len(band.minimum)
     columns: list[list[bytes] | bytes] = [
         b'{"stats":{"min":', numbers(band.minimum),
@@ -35,7 +35,7 @@ def band_texts(band: BandStatistics) -> list[bytes]:
 
 
 def _percentiles(band: BandStatistics) -> list[bytes]:
-    """Nothing at all where no sample is valid (sentinelhub.md 3.2)."""
+    """The percentiles of each feature; empty where no sample is valid (sentinelhub.md 3.2)."""
     assert band.percentiles is not None
     columns: list[list[bytes] | bytes] = []
     for place, k in enumerate(band.ranks):
@@ -80,7 +80,8 @@ def _edges(histogram: HistogramCounts) -> list[bytes]:
 
 
 def _ragged_bins(histogram: HistogramCounts, edges: list[bytes]) -> list[bytes]:
-    """The bins of each feature, whose edges are its own: all of them woven at once, then cut by feature."""
+    """The bins of each feature where every feature has edges of its own: all rendered at once, then divided by
+    feature."""
     assert histogram.edge_offsets is not None
     assert histogram.count_offsets is not None
     starts = histogram.count_offsets
@@ -100,5 +101,5 @@ def _ragged_bins(histogram: HistogramCounts, edges: list[bytes]) -> list[bytes]:
 
 
 def key(name: str) -> bytes:
-    """`"name":`."""
+    """`name` as a JSON key: `"name":`."""
     return orjson.dumps(name) + b":"

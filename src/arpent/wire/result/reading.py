@@ -11,16 +11,17 @@ from typing import Any
 import orjson
 
 Row = dict[str, Any]
-"""Column of the table → value; what is missing is null. Percentiles: `p` and the key of the file, as in `p33.0`."""
+"""Column of the table → value; missing values are null. Percentile columns are `p` and the key in the file, as in
+`p33.0`."""
 
 TEXTS = {"NaN": None, "Infinity": math.inf, "-Infinity": -math.inf}
 """Numbers that files write as text."""
 TAILS = (("underflow", ("underflowCount", "underflow")), ("overflow", ("overflowCount", "overflow")))
-"""Column → its names, as answers and as the OpenAPI document spell it (sentinelhub.md 9)."""
+"""Column → its field names, as answers and as the OpenAPI document spell them (sentinelhub.md 9)."""
 
 
 def rows_of(payload: bytes) -> list[Row]:
-    """The rows of one file; none if it is no result, such as our report. Raises ValueError if it is no JSON."""
+    """The rows of one file; empty if it is no result (for example our report). Raises ValueError if it is not JSON."""
     content = orjson.loads(payload)
     if not isinstance(content, dict) or "id" not in content or not {"response", "error"} & content.keys():
         return []
@@ -47,7 +48,7 @@ def _entry(entry: Mapping[str, Any], inside: int | None) -> Iterator[Row]:
 
 
 def _failed(error: Any) -> Row:
-    """`{"type", "message"}`, `{"type"}` or, in one published file, a bare text."""
+    """Error columns from `{"type", "message"}`, `{"type"}` or, in one published file, a plain text."""
     parts = [error] if isinstance(error, str) else [error.get("type"), error.get("message")]
     return {"status": "FAILED", "reason": ": ".join(str(part) for part in parts if part)}
 

@@ -17,14 +17,14 @@ from arpent.wire.result.text import join, numbers
 Number = TypeVar("Number", bound=np.generic)
 
 CHUNK = 1024
-"""Features rendered at once: enough for columns to pay, few enough to keep the texts small."""
+"""Features rendered at once: enough for column operations to pay off, few enough to keep memory small."""
 
 
 def render_results(result: PartitionResult, within: range | None = None) -> Iterator[tuple[int, bytes]]:
-    """(row, content of its file) for every feature, or for those of these rows.
+    """(row, content of its file) for every feature, or for those of the rows `within`.
 
-    `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files without
-    a word, and finds failed intervals by their `error` (sentinelhub.md 3.1). All intervals failed: FAILED.
+    `status` is OK as soon as one interval is, even if others failed: the official client drops PARTIAL files silently
+    and finds failed intervals by their `error` (sentinelhub.md 3.1). If all intervals failed, it is FAILED.
     """
     features = result.features
     wanted = range(len(features)) if within is None else within
@@ -42,7 +42,7 @@ def render_results(result: PartitionResult, within: range | None = None) -> Iter
 
 
 def render_response(result: PartitionResult, row: int) -> bytes:
-    """The synchronous answer for one feature; here PARTIAL says that some intervals failed."""
+    """The synchronous answer for the feature at `row`; here PARTIAL says that some intervals failed."""
     failure = result.failures.get(row)
     if failure is not None:
         return b'{"error":%b,"status":"FAILED"}' % _error(failure)
@@ -50,7 +50,7 @@ def render_response(result: PartitionResult, row: int) -> bytes:
 
 
 def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[bytes]:
-    """The `response` object of each of these features; `partial`: its status if some but not all intervals failed."""
+    """The `response` object of each of these features; `partial` is its status if some but not all intervals failed."""
     entries: list[list[bytes]] = [[] for _ in rows]
     broken = [0] * len(rows)
     for interval in result.intervals:
@@ -68,7 +68,7 @@ def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[byt
 
 
 def _entries(interval: IntervalResult, rows: range) -> Iterator[tuple[int, bytes]]:
-    """(place in `rows`, its entry of `data`) where the interval reaches the feature."""
+    """(index in `rows`, its entry of `data`) for the features that the interval reaches."""
     here = np.flatnonzero(interval.present[rows.start : rows.stop])
     if not len(here):
         return
@@ -92,7 +92,7 @@ def _error(failure: Failure) -> bytes:
 
 
 def _take(band: BandStatistics, rows: NDArray[np.intp]) -> BandStatistics:
-    """The band for these features only."""
+    """The band's statistics for these features only."""
     return BandStatistics(
         minimum=band.minimum[rows],
         maximum=band.maximum[rows],
@@ -128,7 +128,7 @@ def _take_histogram(histogram: HistogramCounts, rows: NDArray[np.intp]) -> Histo
 def _take_slices(
     flat: NDArray[Number], offsets: NDArray[np.int64], rows: NDArray[np.intp]
 ) -> tuple[NDArray[Number], NDArray[np.int64]]:
-    """The slices of these rows, flat again, and where each begins."""
+    """The slices of these rows, flat again, and the offsets where each begins."""
     lengths = np.diff(offsets)[rows]
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])

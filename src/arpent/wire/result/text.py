@@ -10,13 +10,13 @@ import orjson
 from numpy.typing import NDArray
 
 QUOTED = {math.inf: b'"Infinity"', -math.inf: b'"-Infinity"'}
-"""Values that JSON has no number for; NaN is the third."""
+"""Values that JSON numbers cannot express and files write as text; NaN is the third."""
 
 
 def numbers(column: NDArray[np.float64] | NDArray[np.int64]) -> list[bytes]:
     """Shortest text of each number (n,) that reads back as the same double: `8.0`; NaN and infinities as strings.
 
-    One call renders the column: a `repr` per number costs ten times as much.
+    One call renders the whole column, since a `repr` per number takes ten times as long.
     """
     if not len(column):
         return []
@@ -37,7 +37,7 @@ def percentile_key(k: float) -> str:
 
 
 def join(columns: Sequence[Sequence[bytes] | bytes], count: int) -> list[bytes]:
-    """Row by row, the texts of `columns` put together; a single text stands for a column of it."""
+    """The texts of `columns` concatenated row by row, `count` rows; a single text stands for a column of it."""
     width = len(columns)
     woven: list[bytes] = [b""] * (width * count)
     for place, column in enumerate(columns):

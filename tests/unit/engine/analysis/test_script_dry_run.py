@@ -15,7 +15,7 @@ from arpent.domain.ports.scripts import Scene
 from arpent.domain.request import Source
 from arpent.engine.analysis.script_dry_run import dry_run
 from arpent.engine.analysis.trial_scenes import TrialScenes
-from arpent.engine.band_bindings import feed_of
+from arpent.engine.band_bindings import bind_input
 
 S2 = Collection(
     id="s2",
@@ -61,7 +61,7 @@ def told(
         f'{mosaicking}" }} }}\n{more}\nfunction evaluatePixel(samples, scenes) {{ {body} }}'
     )
     with runtime.open(source) as session:
-        binding = feed_of(session.evalscript.inputs[0], Source(id="0", collection="s2"), S2)
+        binding = bind_input(session.evalscript.inputs[0], Source(id="0", collection="s2"), S2)
         return dry_run(session, [binding], worlds, complete=complete)
 
 

@@ -237,6 +237,14 @@ def test_opening_is_tried_again_unless_the_script_is_at_fault() -> None:
         assert evaluate(interpreter, crowd(3)).failures == {}
     for failures in ([ScriptTimeout("x")] * OPENINGS, [ScriptSyntaxError("x")]):
         runtime = Runtime(failed_openings=list(failures))
-        with pytest.raises(type(failures[0])), interpreting(runtime):
-            pass
+        with interpreting(runtime) as interpreter, pytest.raises(type(failures[0])):
+            _ = interpreter.evalscript
         assert runtime.opened == len(failures)
+
+
+def test_a_script_that_nobody_opened_before_is_tried_once() -> None:
+    runtime = Runtime(failed_openings=[ScriptTimeout("x")] * OPENINGS)
+    new = ScriptSupervisor(runtime, "script", runtime.clock, opened_before=False)  # type: ignore[arg-type]
+    with new as interpreter, pytest.raises(ScriptTimeout):
+        _ = interpreter.evalscript
+    assert runtime.opened == 1

@@ -10,7 +10,7 @@ import shapely
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
-from arpent.engine.processing.search_prefetch import AHEAD, Box, SearchAhead
+from arpent.engine.processing.search_prefetch import AHEAD, Box, SearchPrefetch
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 BOX = (14.0, 46.0, 15.0, 47.0)
@@ -45,7 +45,7 @@ def intervals(count: int, days: int) -> list[Interval]:
 def test_a_year_takes_a_few_searches_and_gives_the_same():
     catalog, plain = Recorded(), Recorded()
     every = intervals(36, 10)
-    ahead = SearchAhead(catalog=catalog, end=every[-1].end)
+    ahead = SearchPrefetch(catalog=catalog, end=every[-1].end)
     for interval in every:
         assert ahead.search(COLLECTION, interval, BOX) == plain.search(COLLECTION, interval, BOX) != ()
     assert len(catalog.asked) == 4
@@ -56,14 +56,14 @@ def test_a_year_takes_a_few_searches_and_gives_the_same():
 def test_an_interval_longer_than_the_look_ahead_is_asked_for_whole():
     catalog = Recorded()
     year = Interval(start=START, end=START + timedelta(days=365))
-    found = SearchAhead(catalog=catalog, end=year.end).search(COLLECTION, year, BOX)
+    found = SearchPrefetch(catalog=catalog, end=year.end).search(COLLECTION, year, BOX)
     assert catalog.asked == [year]
     assert len(found) == 146
 
 
 def test_an_interval_that_reaches_beyond_the_answer_is_asked_for():
     catalog = Recorded()
-    ahead = SearchAhead(catalog=catalog, end=START + timedelta(days=365))
+    ahead = SearchPrefetch(catalog=catalog, end=START + timedelta(days=365))
     ahead.search(COLLECTION, intervals(1, 10)[0], BOX)
     late = Interval(start=START + timedelta(days=88), end=START + timedelta(days=98))
     assert len(ahead.search(COLLECTION, late, BOX)) == 4
@@ -72,7 +72,7 @@ def test_an_interval_that_reaches_beyond_the_answer_is_asked_for():
 
 def test_another_box_or_collection_is_another_search():
     catalog = Recorded()
-    ahead = SearchAhead(catalog=catalog, end=START + timedelta(days=365))
+    ahead = SearchPrefetch(catalog=catalog, end=START + timedelta(days=365))
     (interval,) = intervals(1, 10)
     ahead.search(COLLECTION, interval, BOX)
     ahead.search(COLLECTION, interval, (0.0, 0.0, 1.0, 1.0))
@@ -82,7 +82,7 @@ def test_another_box_or_collection_is_another_search():
 
 def test_timeless_items_belong_to_every_interval():
     catalog = Recorded()
-    ahead = SearchAhead(catalog=catalog, end=START + timedelta(days=365))
+    ahead = SearchPrefetch(catalog=catalog, end=START + timedelta(days=365))
     timeless = replace(COLLECTION, timeless=True)
     assert {len(ahead.search(timeless, interval, BOX)) for interval in intervals(3, 10)} == {150}
     assert len(catalog.asked) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from tests.support.referee import Verdict, judge
 
@@ -16,7 +16,7 @@ Judge = Callable[..., Verdict]
 @pytest.fixture(scope="session")
 def judged() -> Iterator[Judge]:
     """(body of evaluatePixel, bands, mosaicking, more) → verdict, over odd doubles."""
-    workshop = Workshop(0)
+    kernels = KernelCache(0)
     with V8Runtime(20, 256, require_mask=False) as runtime:
 
         def run(
@@ -32,6 +32,6 @@ def judged() -> Iterator[Judge]:
             setup = f'return {{ input: {bands}, output: {{ bands: {width} }}, mosaicking: "{mosaicking}" }}'
             pixel = f"function evaluatePixel({parameters}) {{ {body} }}"
             source = f"//VERSION=3\n{more}\nfunction setup() {{ {setup} }}\n{pixel}"
-            return judge(runtime, workshop, source, odd=True, scenes=scenes)
+            return judge(runtime, kernels, source, odd=True, scenes=scenes)
 
         yield run

@@ -1,4 +1,4 @@
-"""Bisect: a partition that kills its workers is cut in halves, until the one feature that does it is found."""
+"""Bisect: a partition that kills its workers is halved until the feature that does it is found."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from arpent.domain.partition import MOST_SUSPECTS, halves
 
 
 def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> bool:
-    """Free the partition, reduced to the first half of its features; the second half is a new one. Both begin with
-    `deaths` on their account; the features, done and failed of the job add up to what they were.
+    """Reduce the partition to the first half of its features and free it; the second half becomes a new partition. Both
+    start with `deaths` deaths; the job's features, done and failed add up to the same as before.
 
-    False, and nothing is changed, where that would lead to nothing: the partition has one feature, or MOST_SUSPECTS
-    parts are without a result: of the same partition, or of all partitions while the job has no result at all, as it
-    is hardly the features then that kill.
+    Returns False and changes nothing if halving leads nowhere: the partition has one feature, or MOST_SUSPECTS parts
+    have no result: of the same partition, or of all partitions while the job has no result at all, since then it is
+    hardly a feature that kills.
     """
     # Two runners that cut partitions of a job must not give the same number away.
     connection.execute(select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
@@ -42,7 +42,8 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
 
 
 def _suspects(connection: Connection, job_id: str, origin: int) -> int:
-    """Parts of the partition `origin` that have no result (yet, or for good); parts of any while nothing has lived."""
+    """Number of parts of the partition `origin` without a result; of any partition while the job has no result at
+    all."""
     mine = partitions.c.job_id == job_id
     lived = (mine, partitions.c.finished.is_(True), partitions.c.done > 0)
     family: ColumnElement[bool] = partitions.c.cut_from.is_not(None)

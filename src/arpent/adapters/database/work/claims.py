@@ -1,4 +1,4 @@
-"""Claims: how a piece of work is chosen and leased; clients take turns, and then their jobs; nobody gets what another
+"""Claims: how a piece of work is chosen and leased. Clients take turns, then their jobs; nobody gets what another
 holds."""
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from arpent.domain.partition import Partition
 from arpent.domain.ports.jobs import Lease
 
 CANDIDATES = 8
-"""Jobs looked at per claim; more than one, as another runner may be quicker at the first."""
+"""Jobs to try per claim; more than one, because another runner may be quicker at the first."""
 
 
 def claimable(
     connection: Connection, now: datetime, *, analyses: bool, partitions: bool, but: Collection[str] = ()
 ) -> tuple[tuple[str, Status], ...]:
-    """Jobs with free work, none of the clients `but`: those of the client that was served least recently first, and of
-    those the job that was."""
+    """Jobs with free work, without those of the clients `but`: jobs of the client served least recently first, and of
+    these the job served least recently first."""
     wanted: list[tuple[Status, ColumnElement[bool]]] = []
     if analyses:
         wanted.append((Status.ANALYSING, _free(jobs, now)))
@@ -50,8 +50,8 @@ def claimable(
 
 
 def take_analysis(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
-    """The analysis of this job, if it is still free. The version goes up so that whoever analysed it before, and slept
-    through the lease, cannot save what came of it."""
+    """Lease the job's analysis, if it is still free. The job's version goes up, so that a previous holder whose lease
+    ran out cannot save its result."""
     token = str(uuid4())
     taken = connection.execute(
         update(jobs)
@@ -75,7 +75,7 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
 
 
 def take_partition(connection: Connection, job_id: str, now: datetime, until: datetime) -> Lease | None:
-    """The first free partition of this job, if there still is one; those whose workers died come last."""
+    """Lease the job's first free partition, if there still is one; those whose workers died come last."""
     processing = exists().where(jobs.c.id == job_id, jobs.c.status == Status.PROCESSING)
     free = (
         select(partitions)
@@ -106,7 +106,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
 
 
 def _features(payload: bytes) -> Features:
-    """Raises DatabaseRefused where what comes back is not what was stored."""
+    """The features of a stored partition. Raises DatabaseRefused if the stored bytes are damaged."""
     try:
         with panics_as_errors():
             return unpack(payload)
@@ -115,7 +115,7 @@ def _features(payload: bytes) -> Features:
 
 
 def fail_job(connection: Connection, job_id: str, error: str, now: datetime) -> None:
-    """A job whose work cannot even be claimed ends, so that it keeps nobody else's waiting."""
+    """Fail a job whose work cannot be claimed, so that it does not keep others waiting."""
     alive = jobs.c.status.in_((Status.ANALYSING, Status.PROCESSING))
     ended = {"status": Status.FAILED.value, "error": error, "last_updated": now, "version": jobs.c.version + 1}
     connection.execute(update(jobs).where(jobs.c.id == job_id, alive).values(ended))

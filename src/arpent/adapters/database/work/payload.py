@@ -1,4 +1,4 @@
-"""Payload: features as compact bytes and back: columns in an uncompressed .npz, geometries as WKB; no pickle."""
+"""Payload: features as compact bytes and back: columns in an uncompressed .npz, geometries as WKB, no pickle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.domain.feature import Features
 
 
 def pack(features: Features) -> bytes:
-    """Everything of the features, bit for bit; missing geometries and identifiers stay missing."""
+    """The features as bytes, without loss; missing geometries and identifiers stay missing."""
     crs = np.frombuffer(_crs_text(features.crs).encode(), np.uint8)
     geometry, geometry_ends, geometry_missing = _join(list(shapely.to_wkb(features.geometries, flavor="iso")))
     names = [None if each is None else each.encode() for each in features.identifiers]
@@ -39,7 +39,7 @@ def pack(features: Features) -> bytes:
 
 
 def unpack(payload: bytes) -> Features:
-    """What was packed."""
+    """The features that `pack` packed."""
     with np.load(BytesIO(payload), allow_pickle=False) as columns:
         wkb = _cut(columns["geometry"], columns["geometry_ends"], columns["geometry_missing"])
         names = _cut(columns["identifier"], columns["identifier_ends"], columns["identifier_missing"])
@@ -54,7 +54,7 @@ def unpack(payload: bytes) -> Features:
 
 
 def _crs_text(crs: CRS) -> str:
-    """The authority's name where that says all, else WKT."""
+    """The authority's code if it identifies the CRS, otherwise WKT."""
     authority = crs.to_authority(min_confidence=100)
     if authority is not None:
         name = ":".join(authority)
@@ -64,7 +64,7 @@ def _crs_text(crs: CRS) -> str:
 
 
 def _join(parts: list[bytes | None]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
-    """All parts end to end (uint8), where each ends (n,), which are missing (n,)."""
+    """All parts concatenated (uint8), where each ends (n,), and which are missing (n,)."""
     whole = np.frombuffer(b"".join(part or b"" for part in parts), np.uint8)
     ends = np.cumsum([len(part or b"") for part in parts], dtype=np.int64)
     return whole, ends, np.array([part is None for part in parts], np.bool_)

@@ -1,4 +1,4 @@
-"""Reopen: partitions with features that failed or lack intervals open again, reduced to those features."""
+"""Reopen: partitions with features that failed or lack intervals are opened again, reduced to those features."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from arpent.domain.finding import INCOMPLETE, Verdict
 from arpent.domain.partition import to_retry
 
 TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLETE)
-"""`Finding.may_pass`, for the database."""
+"""`Finding.may_pass` as SQL."""
 
 
 def reopen(connection: Connection, job_id: str) -> None:
-    """Every finished partition with such features; a second call finds none left. Open ones begin anew, too."""
+    """Open every finished partition with such features; a second call finds none left. Open partitions get all their
+    attempts back."""
     patience = {"failures": 0, "deaths": 0, "vanished": 0, "cut_from": None, "not_before": None}
     connection.execute(
         update(partitions).where(partitions.c.job_id == job_id, partitions.c.finished.is_(False)).values(patience)

@@ -1,4 +1,5 @@
-"""WorkStore: analyses and partitions handed out by lease; whoever holds the token may finish."""
+"""Store: WorkStore over a database: analyses and partitions handed out by lease; only the holder of the token may
+finish."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ from arpent.domain.ports.jobs import Lease
 log = logging.getLogger(__name__)
 
 CHUNK = 4
-"""Partitions per transaction of `add`: nobody else's write waits longer than these take, and no more are in memory
-twice; one may hold 100,000 small features."""
+"""Partitions per transaction of `add`: it limits how long other writers wait and how much is in memory twice; a
+partition may hold 100,000 small features."""
 FINDINGS_CHUNK = 5000
 """Findings per transaction."""
 
@@ -36,7 +37,7 @@ Entry = TypeVar("Entry")
 
 
 class SqlWorkStore:
-    """Work in a database."""
+    """A WorkStore over a database."""
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
@@ -171,7 +172,7 @@ def _described(lease: Lease) -> str:
 
 
 def _check_analysing(connection: Connection, lease: Lease) -> None:
-    """Status too: an analyst who was overtaken must not replace partitions that are being processed."""
+    """Check lease and status: an analysis that lost its lease must not replace partitions that are being processed."""
     held = select(jobs.c.id).where(
         jobs.c.id == lease.job_id, jobs.c.token == lease.token, jobs.c.status == Status.ANALYSING
     )
@@ -197,7 +198,7 @@ def _insert_partitions(connection: Connection, rows: list[tuple[dict[str, object
 
 
 def _insert_findings(connection: Connection, lease: Lease, batch: Iterable[Finding]) -> None:
-    """A later finding of the same kind about the same feature takes the place of the earlier."""
+    """Insert findings; a later finding of the same kind about the same feature replaces the earlier."""
     number = None if lease.partition is None else lease.partition.number
     rows = [
         {

@@ -1,8 +1,8 @@
-"""Executor on a Dask cluster: partitions run wherever its workers are; counts and findings come back.
+"""Executor on a Dask cluster: partitions run on its workers; counts and findings come back.
 
-The client lives on an event loop of its own thread: beside the HTTP server, this and the ticket are where arpent is
-asynchronous. Leases must be renewed in time, so nothing here waits for work to end; only a scheduler is waited for, for
-CONNECT_SECONDS at most, when it is looked for and when it is first asked for its workers.
+The client lives on an event loop in its own thread: besides the HTTP server, only this module and the ticket are
+asynchronous. Leases must be renewed in time, so nothing here waits for work to end; only a scheduler is waited for, at
+most CONNECT_SECONDS, when connecting and when its workers are first listed.
 """
 
 from __future__ import annotations
@@ -34,43 +34,43 @@ from arpent.domain.ports.jobs import Lease
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0
-"""How long a scheduler may take to answer."""
+"""Time limit for a scheduler to answer."""
 LOOK_SECONDS = 1.0
-"""How often the workers are looked at …"""
+"""Pause between checks of the workers …"""
 LOOKED_AT_ONCE = 200
-"""… if there are no more than so many; twice as many are looked at half as often."""
+"""… if there are at most this many workers; twice as many are checked half as often."""
 LARGEST_WORK = "1 GiB"
-"""Features are part of the work; Dask would warn of every partition above 10 MiB."""
+"""Features are part of the work, and Dask would warn about every partition above 10 MiB."""
 TLS_SETTINGS = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__CLIENT__CERT and …__CLIENT__KEY"
-"""Dask's own."""
+"""Dask's own settings for TLS."""
 RECONNECT_SECONDS = 5.0
-"""Pause between two tries to reach a scheduler that was lost."""
+"""Pause between two tries to reach a lost scheduler."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look at the cluster found."""
+    """The state of the cluster at one check."""
 
     slots: int = 0
-    """Threads of workers that are heard of."""
+    """Number of threads of workers that respond."""
     workers: int = 0
-    """How many there are, silent ones too."""
+    """Number of workers, silent ones included."""
     wanted: tuple[str, ...] = ()
-    """Workers to which work may be given; none: to any, for none is silent."""
+    """Workers to give work to; empty: any, because none is silent."""
     lost: frozenset[str] = frozenset()
-    """Names of work that lies with silent workers, anybody's."""
+    """Names of work on silent workers, ours and others'."""
 
 
 Looking: TypeAlias = futures.Future[Look]
 
 
 class DaskExecutor:
-    """A client of a scheduler that somebody else runs; workers may come and go. Every worker thread is a slot."""
+    """A client of an existing Dask scheduler; workers may come and go. Every worker thread is a slot."""
 
     def __init__(self, address: str, prepare: Callable[[], None] | None = None, silence_seconds: float = 60.0) -> None:
-        """`address`: tcp://host:port or tls://host:port (with Dask's own TLS settings); `prepare` runs first in every
-        worker process; picklable. A worker of which the scheduler hears nothing for `silence_seconds` loses what it
-        has, and gets nothing more until it is heard of. Raises WorldError if no scheduler answers."""
+        """`address`: tcp://host:port or tls://host:port (with Dask's own TLS settings). `prepare`: picklable, runs
+        first in every worker process. A worker silent for `silence_seconds` loses its work, and gets none until it
+        responds. Raises WorldError if no scheduler answers."""
         self._address = address
         self._prepare = None if prepare is None else pickle.dumps(prepare)
         self._silence_seconds = silence_seconds
@@ -85,7 +85,7 @@ class DaskExecutor:
         self._begin(self._connect())
 
     def _begin(self, client: Client) -> None:
-        """Nothing that was known of an earlier scheduler's workers counts."""
+        """Start with a new scheduler: nothing known about earlier workers counts."""
         self._client = client
         self._heartbeats = Heartbeats(self._silence_seconds)
         self._found = Look()
@@ -95,7 +95,7 @@ class DaskExecutor:
 
     @property
     def slots(self) -> int:
-        """As of a second ago; none while the scheduler is out of reach."""
+        """Number of worker threads about a second ago; 0 while the scheduler is unreachable."""
         client = self._living()
         if client is None:
             return 0
@@ -130,7 +130,7 @@ class DaskExecutor:
         return ticket
 
     def close(self) -> None:
-        """Give up what is under way; the cluster is not ours to end."""
+        """Cancel work under way; the cluster keeps running."""
         self._closed = True
         if self._client is not None:
             self._client.close(timeout=CONNECT_SECONDS)
@@ -138,7 +138,7 @@ class DaskExecutor:
     # ---- what becomes of work elsewhere --------------------------------------------------------------------------
 
     def _hear(self, event: tuple[float, str]) -> None:
-        """On the client's thread: some work has begun."""
+        """Note, on the client's thread, that some work has begun."""
         if (ticket := self._tickets.get(event[1])) is not None:
             ticket.begin()
 
@@ -159,7 +159,7 @@ class DaskExecutor:
     # ---- the scheduler -------------------------------------------------------------------------------------------
 
     def _living(self) -> Client | None:
-        """The client, or a new one where the scheduler was lost; None while there is none."""
+        """The client, reconnected if the scheduler was lost; None while there is none."""
         with self._lock:
             if self._closed:
                 return None
@@ -189,7 +189,8 @@ class DaskExecutor:
 
 
 def _has_certificates() -> bool:
-    """Looked at before a client is made: one that cannot begin hangs, and is noisy, when it goes."""
+    """Whether TLS certificates are configured. Checked first, because a client that cannot start hangs and logs a lot
+    when it ends."""
     try:
         return Security().get_connection_args("client").get("ssl_context") is not None
     except (OSError, ValueError):  # no such file, or no certificate
@@ -197,7 +198,7 @@ def _has_certificates() -> bool:
 
 
 def _may_be_overheard(address: str) -> bool:
-    """Whether what is sent there in the clear leaves this machine."""
+    """Whether unencrypted traffic to this address leaves this machine."""
     split = urlsplit(address)
     try:
         return split.scheme == "tcp" and not ipaddress.ip_address(split.hostname or "").is_loopback
@@ -206,7 +207,7 @@ def _may_be_overheard(address: str) -> bool:
 
 
 async def _look(client: Client, heartbeats: Heartbeats) -> Look:
-    """Ask the scheduler for its workers, and for what the silent ones have."""
+    """Ask the scheduler for its workers, and for the work of the silent ones."""
     answer = await asyncio.wait_for(client.scheduler.identity(), CONNECT_SECONDS)
     heartbeats.look(_heartbeats(answer["workers"]), time.monotonic())
     silent = heartbeats.silent
@@ -218,7 +219,7 @@ async def _look(client: Client, heartbeats: Heartbeats) -> Look:
 
 
 def _heartbeats(workers: Mapping[str, Mapping[str, object]]) -> dict[str, WorkerHeartbeat]:
-    """A worker that is paused or about to leave takes no work."""
+    """Heartbeats by worker address. A worker that is paused or about to leave takes no work."""
     return {
         address: WorkerHeartbeat(
             threads=int(str(worker["nthreads"])) if worker["status"] == "running" else 0,

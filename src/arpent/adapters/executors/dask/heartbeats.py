@@ -1,4 +1,4 @@
-"""Heartbeats: which workers of a Dask cluster are still heard of, whatever the scheduler thinks of them."""
+"""Heartbeats: which workers of a Dask cluster still respond, whatever the scheduler says."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LONGEST_GAP_SECONDS = 30.0
-"""Silence that counts between two looks: it may have been we who slept."""
+"""Maximum silence counted between two checks: this process may have been suspended itself."""
 HEARTBEATS = 5
-"""So many are always waited for; Dask has its workers say that they live every half second, and where there are many of
-them every n / 200 seconds and one."""
+"""Number of heartbeats to wait for in any case; Dask workers send one every half second, or every n / 200 seconds and
+one if there are many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerHeartbeat:
-    """What a scheduler says of a worker."""
+    """What a scheduler knows about a worker."""
 
     threads: int
-    """Threads that take work."""
+    """Number of threads that take work."""
     last_seen: float
-    """When it was last heard of, by the scheduler's clock: only its changes mean anything here."""
+    """When the worker was last seen, by the scheduler's clock: only changes of it are used."""
 
 
 class Heartbeats:
-    """Workers of a cluster, as seen by one who looks now and then. No clock but ours is trusted."""
+    """The workers of a cluster, checked periodically. Only this process's clock is used."""
 
     def __init__(self, silence_seconds: float) -> None:
-        """A worker of which nothing is heard for so long is silent: cut off, frozen, or dead."""
+        """A worker without a heartbeat for `silence_seconds` is silent: cut off, frozen or dead."""
         self._silence_seconds = silence_seconds
         self._heartbeats: dict[str, WorkerHeartbeat] = {}
         self._unheard: dict[str, float] = {}
         self._looked_at: float | None = None
 
     def look(self, heartbeats: Mapping[str, WorkerHeartbeat], now: float) -> None:
-        """What the scheduler says at this instant of a clock that never goes back; by address of the worker."""
+        """Record the scheduler's state, by address of the worker; `now` is a monotonic clock in seconds."""
         gap = 0.0 if self._looked_at is None else min(now - self._looked_at, LONGEST_GAP_SECONDS)
         self._unheard = {
             address: self._unheard.get(address, 0.0) + gap if self._is_same(address, heartbeat) else 0.0
@@ -43,19 +43,19 @@ class Heartbeats:
 
     @property
     def silent(self) -> frozenset[str]:
-        """Those that should not be waited for."""
+        """Addresses of the silent workers, whose work should not be waited for."""
         patience = max(self._silence_seconds, HEARTBEATS * (0.5 + len(self._heartbeats) / 200))
         return frozenset(address for address, seconds in self._unheard.items() if seconds >= patience)
 
     @property
     def living(self) -> tuple[str, ...]:
-        """The others."""
+        """Addresses of the workers that respond."""
         silent = self.silent
         return tuple(address for address in self._heartbeats if address not in silent)
 
     @property
     def threads(self) -> int:
-        """Of the living."""
+        """Number of threads of the workers that respond."""
         return sum(self._heartbeats[address].threads for address in self.living)
 
     def _is_same(self, address: str, heartbeat: WorkerHeartbeat) -> bool:

@@ -1,4 +1,4 @@
-"""Task: what runs on a Dask worker; it says when it begins, and shows nothing of itself but its name."""
+"""Task: what runs on a Dask worker. It reports when it begins, and shows nothing but its name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from arpent.domain.ports.jobs import Lease
 
 
 class Work:
-    """Picklable; its name is all that Dask shows or logs of it."""
+    """One call. Picklable; Dask shows and logs only its name."""
 
     def __init__(self, function: Callable[[Lease], Outcome], lease: Lease, prepare: bytes | None, topic: str) -> None:
-        """`prepare`: a pickled function to be called once per worker process; `topic`: where its name is called out
-        when it begins."""
+        """`prepare`: a pickled function to call once per worker process. `topic`: Dask topic to which the name is
+        published when the call begins."""
         self._function = function
         self._lease = lease
         self._prepare = prepare
@@ -51,5 +51,6 @@ class Work:
 
 @lru_cache(maxsize=4)
 def _prepared(prepare: bytes) -> None:
-    """Once per worker process: what is pickled is the same every time, what comes out of it is not."""
+    """Run the pickled function once per worker process: the pickled bytes are the same every time, the unpickled object
+    is not."""
     pickle.loads(prepare)()

@@ -1,4 +1,4 @@
-"""Ticket: work on a Dask cluster, waited for on the client's event loop and asked for from the runner's thread."""
+"""Ticket: work on a Dask cluster, awaited on the client's event loop and queried from the runner's thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arpent.domain.partition import Outcome
 
 
 class DaskTicket:
-    """Work on the cluster."""
+    """A Ticket for work on a Dask cluster."""
 
     def __init__(self, future: Future[Outcome]) -> None:
         self._future = future
@@ -42,16 +42,16 @@ class DaskTicket:
             raise EnvironmentFault(f"A worker of the cluster cannot do arpent's work: {error}") from error
 
     def cancel(self) -> None:
-        """Work that has begun goes on in its worker, but its outcome is not wanted any more."""
+        """Give up the work. If it has begun it goes on in its worker, but its outcome is dropped."""
         self._waiting.cancel()
         self._future.client.loop.add_callback(_forget, self._future)
 
     def begin(self) -> None:
-        """A worker said that it has begun."""
+        """Note that a worker has begun the work."""
         self._begun = True
 
     def lose(self, error: WorldError) -> None:
-        """Nobody answers for it any more."""
+        """End the ticket with this error: the worker that had the work does not respond."""
         if not self._waiting.done():
             self._lost = error
             self.cancel()

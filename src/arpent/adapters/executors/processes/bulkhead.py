@@ -1,4 +1,4 @@
-"""ProcessBulkhead: calls that a server must survive, in workers, with limits and turns (docs/adr/0009-bulkhead.md)."""
+"""Bulkhead: runs a server's calls in worker processes, with limits and turns (docs/adr/0009-bulkhead.md)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from arpent.adapters.executors.processes.ticket import ProcessTicket
 Answer = TypeVar("Answer")
 
 CLOSE_SECONDS = 5.0
-"""How long slots may take to end before their workers are killed under their hands."""
+"""Seconds that slots may take to end before their workers are killed."""
 RESERVE = 1
-"""Workers beyond those that one client may have at once: the next client never waits for the end of another's."""
+"""Workers beyond those that one client may use at once: the next client never waits for another's call to end."""
 
 
 class ProcessBulkhead:
-    """Runs calls of clients in `workers` + RESERVE processes.
+    """Runs clients' calls in `workers` + RESERVE processes.
 
-    One client has at most `workers` of them, and as many calls waiting as `queue` says; clients take turns. A call
-    that is cancelled, takes too long or too much memory, or crashes costs its worker and nothing else; until there is
-    a new worker in its place, the slot counts as that client's.
+    One client uses at most `workers` of them and may have `queue` calls waiting; clients take turns. A call that is
+    cancelled, takes too long or too much memory, or crashes costs only its worker; until that is replaced, the slot
+    counts as the client's.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class ProcessBulkhead:
         prepare: Callable[[], None] | None = None,
         kept_ready: bool = True,
     ) -> None:
-        """`prepare` runs first in every worker, to have ready what a first call would wait for; picklable.
-        `kept_ready`: start all workers at once, and again whenever one ends; else when a call needs one."""
+        """`prepare`: picklable, runs first in every worker, to load what a first call would wait for. `kept_ready`:
+        start all workers at once, and replace each that ends; otherwise start one when a call needs it."""
         self._tickets = FairQueue(waiting=queue, running=workers)
         self._slots = tuple(
             Slot(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
@@ -49,19 +49,21 @@ class ProcessBulkhead:
     def submit(
         self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
     ) -> ProcessTicket[Answer]:
-        """`function(argument)` for this client; both are picklable. `seconds`: less than calls may take.
-        The ticket raises what it raised, LimitExceeded, WorkerDied, or CancelledError. Raises RateLimited if the client
-        has too many waiting."""
+        """Run `function(argument)` for this client; both must be picklable. `seconds` shortens the time limit.
+
+        The ticket raises what the function raised, LimitExceeded, WorkerDied or CancelledError. Raises RateLimited if
+        the client has too many calls waiting.
+        """
         ticket = ProcessTicket(function, argument, seconds)
         self._tickets.put(client, ticket)
         return ticket
 
     def admit(self, client: str) -> None:
-        """Raises RateLimited if the client has too many waiting: before anybody prepares a call."""
+        """Raises RateLimited if the client has too many calls waiting; to be called before a call is prepared."""
         self._tickets.admit(client)
 
     def close(self) -> None:
-        """Cancel everything, leaving no process behind."""
+        """Cancel all calls and end all worker processes."""
         for slot in self._slots:
             slot.end()
         for ticket in self._tickets.close():

@@ -1,4 +1,4 @@
-"""ProcessExecutor: a worker that dies costs its own ticket only (docs/adr/0007-worker-processes.md)."""
+"""Executor over worker processes: a worker that dies costs its own ticket only (docs/adr/0007-worker-processes.md)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 
 CLOSE_SECONDS = 5.0
-"""How long slots may take to end before their workers are killed under their hands."""
+"""Seconds that slots may take to end before their workers are killed."""
 
 
 class ProcessExecutor:
-    """A fixed number of workers, each started when it is first needed, and kept."""
+    """A fixed number of workers, each started when first needed, and kept."""
 
     def __init__(self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0) -> None:
-        """`prepare` runs first in every worker (logging); picklable. `spare`: workers that `slots` does not count, for
-        a runner that has one more ticket under way where one client has all places."""
+        """`prepare`: picklable, runs first in every worker (logging). `spare`: additional workers that `slots` does not
+        count, for a runner that has one more ticket when one client has all places."""
         self._lock = Lock()
         self._closed = False
         self._running: set[ProcessTicket[Outcome]] = set()

@@ -1,4 +1,4 @@
-"""Fair queue: tickets of many clients; clients take turns, and no client has all slots or an endless queue."""
+"""Fair queue: tickets of many clients. Clients take turns, and none has all slots or an endless queue."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Ticket = ProcessTicket[Any]
 
 
 class FairQueue:
-    """Thread-safe."""
+    """A queue of tickets by client. Thread-safe."""
 
     def __init__(self, *, waiting: int, running: int) -> None:
-        """`waiting` and `running`: tickets of one client, at most."""
+        """`waiting`, `running`: maximum number of tickets of one client in each state."""
         self._most_waiting = waiting
         self._most_running = running
         self._waiting: OrderedDict[str, deque[Ticket]] = OrderedDict()
-        """By client; whose turn is next comes first."""
+        """Waiting tickets by client; the client whose turn is next comes first."""
         self._running: dict[str, set[Ticket]] = {}
         self._clients: dict[Ticket, str] = {}
         self._closed = False
         self._changed = Condition()
 
     def admit(self, client: str) -> None:
-        """Raises RateLimited if the client has too many waiting."""
+        """Raises RateLimited if the client has too many tickets waiting."""
         with self._changed:
             waiting, running = len(self._waiting.get(client, ())), len(self._running.get(client, ()))
             if waiting >= self._most_waiting:
@@ -37,7 +37,7 @@ class FairQueue:
                 )
 
     def put(self, client: str, ticket: Ticket) -> None:
-        """Raises RateLimited if the client has too many waiting, WorldError once it is closed."""
+        """Add a ticket. Raises RateLimited if the client has too many waiting, WorldError once the queue is closed."""
         with self._changed:
             if self._closed:
                 raise WorldError("The server is shutting down", transient=True)
@@ -49,7 +49,8 @@ class FairQueue:
         ticket.future.add_done_callback(lambda _: self._leave(ticket))
 
     def get(self) -> Ticket | None:
-        """The next ticket: of the client whose turn it is, among those that may run one more. None: closed."""
+        """Wait for the next ticket: of the client whose turn it is, among those that may run one more. None: the queue
+        is closed."""
         with self._changed:
             while True:
                 if self._closed:
@@ -59,7 +60,7 @@ class FairQueue:
                 self._changed.wait()
 
     def free(self, ticket: Ticket) -> None:
-        """The slot that had it can take another."""
+        """Note that the slot of this ticket can take another."""
         with self._changed:
             client = self._clients.pop(ticket, None)
             if client is not None:
@@ -70,7 +71,7 @@ class FairQueue:
                 self._changed.notify_all()
 
     def close(self) -> tuple[Ticket, ...]:
-        """No ticket is given out any more; those that waited or run."""
+        """Give out no more tickets; returns those that wait or run."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

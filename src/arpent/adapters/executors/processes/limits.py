@@ -1,4 +1,4 @@
-"""Limits: what one call may take of a worker process; who takes more is ended, with its worker."""
+"""Limits: time and memory of one call in a worker process; a call that exceeds them ends together with its worker."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ _STATM = "/proc/{}/statm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
-    """None: no limit."""
+    """Limits of one call. None: no limit."""
 
     seconds: float | None = None
-    """From the moment a worker has the call to its answer."""
+    """Time from handing the call to a worker until its answer."""
     memory_mib: int | None = None
-    """Mebibytes of the worker, native code included; the interpreter of a script is a process with a limit of its
-    own."""
+    """Mebibytes of the worker, native code included; a script's interpreter is another process with its own limit."""
 
 
 NO_LIMITS = CallLimits()
 
 
 def limit_memory(memory_mib: int) -> None:
-    """Private memory of this process: what asks for more is refused by the kernel (MemoryError, or a native library
-    gives up). The soft limit only: interpreters of scripts set one of their own. Linux; elsewhere only `resident_mib`
-    is watched."""
+    """Limit this process's private memory: the kernel refuses more (MemoryError, or a native library fails). Sets the
+    soft limit only, since script interpreters set their own. Linux; elsewhere only `resident_mib` is checked."""
     if sys.platform == "linux":
         with contextlib.suppress(ValueError, OSError):
             _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -42,7 +40,7 @@ def limit_memory(memory_mib: int) -> None:
 
 
 def resident_mib(process: int) -> float:
-    """Mebibytes of memory that a process has now; 0 where nobody tells."""
+    """Mebibytes of memory that a process uses now; 0 where the system does not tell."""
     try:
         pages = int(Path(_STATM.format(process)).read_text().split()[1])
     except (OSError, ValueError, IndexError):

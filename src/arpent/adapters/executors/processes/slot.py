@@ -1,4 +1,4 @@
-"""Slot: a thread with a worker process of its own, which it replaces when it dies; every ticket it takes ends."""
+"""Slot: a thread with a worker process of its own, which it replaces when it dies. Every ticket it takes is settled."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import EnvironmentFault, LimitExceeded, WorkerDied, WorldError
 
 STARTS = 3
-"""So many workers in a row may end while they start; one that died idle comes on top."""
+"""Number of workers in a row that may end while starting; one that died idle comes on top."""
 FULL = 0.5
-"""A worker that still has this share of its memory after a call is replaced: the next call would have the rest only."""
+"""A worker that still uses this share of its memory after a call is replaced, because the next call would have only the
+rest."""
 
 
 class Tickets(Protocol):
-    """Where slots get their work."""
+    """Where slots get their tickets."""
 
     def get(self) -> ProcessTicket[Any] | None:
-        """The next ticket, as soon as there is one; None: there will be none any more."""
+        """Wait for the next ticket; None: there will be no more."""
 
 
 class Slot(Thread):
-    """One ticket after the other, until there is None. Nobody else waits for its worker, or on what it holds."""
+    """Works on one ticket after the other until there are no more. No other thread uses its worker."""
 
     def __init__(
         self,
@@ -40,8 +41,8 @@ class Slot(Thread):
         free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
         kept_ready: bool = False,
     ) -> None:
-        """`free` is told when the slot can take another ticket after this one. `kept_ready`: it has a worker from the
-        start, and one that a ticket has cost is replaced before the next is taken."""
+        """`free` is called when the slot can take another ticket after this one. `kept_ready`: it has a worker from the
+        start, and one lost by a ticket is replaced before the next is taken."""
         super().__init__(name="arpent-slot", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
@@ -62,14 +63,14 @@ class Slot(Thread):
             self._keep_ready()
             self._free(ticket)
         self.kill()
-        self._bury()
+        self._reap()
 
     def end(self) -> None:
-        """It starts no worker any more; from any thread."""
+        """Start no more workers; callable from any thread."""
         self._ending = True
 
     def kill(self) -> None:
-        """End its worker, whatever it does; from any thread."""
+        """Kill the worker, whatever it does; callable from any thread."""
         if (worker := self._worker) is not None:
             worker.kill()
 
@@ -95,14 +96,14 @@ class Slot(Thread):
             worker.give(parcel)
             ticket.settle(_told(opened(worker.answer(look)), self._limits))
         except EOFError as error:
-            raise WorkerDied(f"A worker process died ({self._bury()})") from error
+            raise WorkerDied(f"A worker process died ({self._reap()})") from error
         except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
             self.kill()
-            self._bury()
+            self._reap()
             raise
 
     def _hold(self, worker: Worker, began: float, seconds: float | None) -> None:
-        """Raises LimitExceeded."""
+        """Check time and memory of the running call. Raises LimitExceeded."""
         limits = self._limits
         seconds = limits.seconds if seconds is None else seconds
         if seconds is not None and time.monotonic() - began > seconds:
@@ -111,12 +112,12 @@ class Slot(Thread):
             raise _too_much(limits)
 
     def _keep_ready(self) -> None:
-        """Have a worker that waits, if this slot keeps one, and none that has grown fat; whatever goes wrong is told to
-        the next ticket."""
+        """Have a waiting worker, if this slot keeps one, and replace one that has grown too large; an error is raised
+        at the next ticket."""
         worker, limit = self._worker, self._limits.memory_mib
         if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:
             self.kill()
-            self._bury()
+            self._reap()
         if self._ending or not self._kept_ready:
             return
 
@@ -128,14 +129,14 @@ class Slot(Thread):
             self._ready(look)
 
     def _ready(self, look: Callable[[], None]) -> Worker:
-        """A worker that takes work: one that died idle, or while it started, costs nobody anything."""
+        """A worker ready for work; one that died idle or while starting is replaced."""
         cause = ""
         for _ in range(1 + STARTS):
             try:
                 self._worker = self._worker or Worker(self._prepare, self._limits.memory_mib)
                 self._worker.make_ready(look)
             except EOFError:
-                cause = self._bury()
+                cause = self._reap()
             except OSError as error:
                 raise EnvironmentFault(f"No worker process can be had: {error}") from error
             else:
@@ -144,13 +145,13 @@ class Slot(Thread):
             f"Worker processes end before they can begin ({cause}); the server's log has the details"
         )
 
-    def _bury(self) -> str:
+    def _reap(self) -> str:
         worker, self._worker = self._worker, None
-        return "" if worker is None else worker.bury()
+        return "" if worker is None else worker.reap()
 
 
 def _told(outcome: Any, limits: CallLimits) -> Any:
-    """A lack of memory in the worker is the limit's doing, where there is one."""
+    """The outcome; a lack of memory in the worker becomes LimitExceeded if there is a limit."""
     return _too_much(limits) if isinstance(outcome, MemoryError) and limits.memory_mib is not None else outcome
 
 

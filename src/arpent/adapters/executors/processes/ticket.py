@@ -1,4 +1,4 @@
-"""Ticket: work for a worker process, asked for from one thread and settled by the thread of a slot."""
+"""Ticket: work for a worker process, queried from one thread and settled by a slot's thread."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Answer = TypeVar("Answer")
 
 
 class ProcessTicket(Generic[Answer]):
-    """Work that waits for a worker, is with one, or has ended."""
+    """Work that waits for a worker, runs in one, or has ended."""
 
     def __init__(self, function: Callable[[Any], Answer], argument: object, seconds: float | None = None) -> None:
-        """Both are picklable: `function(argument)` runs in the worker. `seconds`: less than the worker's calls may
-        take."""
+        """`function(argument)` runs in the worker; both must be picklable. `seconds` shortens the time limit of the
+        worker's calls."""
         self.seconds = seconds
         self._work = (function, argument)
         self._unwanted = False
@@ -49,15 +49,15 @@ class ProcessTicket(Generic[Answer]):
         return not self._unwanted
 
     def parcel(self) -> bytes:
-        """The work, for the journey. Raises what pickle raises."""
+        """The pickled work. Raises what pickle raises."""
         return pickle.dumps(self._work)
 
     def begin(self) -> bool:
-        """It goes to a worker; False: it was cancelled before."""
+        """Mark the work as begun; returns False if it was cancelled before."""
         return self.future.set_running_or_notify_cancel()
 
     def settle(self, outcome: Answer | Exception) -> None:
-        """The end of it, unless it was cancelled before it began."""
+        """End the ticket with its outcome, unless it was cancelled before it began."""
         if self.future.cancelled() or not (self.future.running() or self.begin()):
             return
         if isinstance(outcome, Exception):

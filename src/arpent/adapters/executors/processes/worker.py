@@ -1,6 +1,6 @@
-"""Worker process: outside a handle that one thread owns, inside a loop that does what comes through its pipe.
+"""Worker process: outside, a handle that one thread owns; inside, a loop that runs what comes through its pipe.
 
-A worker shares nothing with another one, no queue, no lock, no semaphore: whenever it is killed, it is alone with that.
+A worker shares nothing with another, no queue, lock or semaphore, so that killing it affects nobody else.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 
 LOOK_SECONDS = 0.1
-"""How often one who waits for a worker looks whether it lives and may go on; an answer wakes at once."""
+"""Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
 DEATH_SECONDS = 1.0
-"""How long the death of a worker that has hung up may take, to learn its cause …"""
+"""Seconds to wait for the end of a worker that closed its pipe, to learn the cause …"""
 KILL_SECONDS = 5.0
-"""… and that of one that was killed."""
+"""… and for the end of a worker that was killed."""
 ORPHAN_CHECK_SECONDS = 0.5
-"""How often a worker looks whether its parent still lives."""
+"""Pause between a worker's checks whether its parent still lives."""
 NICENESS = 5
-"""Workers give way to whoever answers calls: without it a status call waits for its turn behind them, several times."""
+"""Workers give way to processes that answer calls: otherwise a status call waits for its turn behind them, several
+times."""
 READY = b"ready"
-"""What a worker says before its first work."""
+"""A worker's message before its first work."""
 
 
 BOOT = """import signal
@@ -51,15 +52,15 @@ serve_parent(link)"""
 
 
 class Worker:
-    """A process started afresh, and our end of its pipe, whose other end no third process has.
+    """A freshly started process and this end of its pipe; no third process has the other end.
 
     It is a program of its own, not a child of `multiprocessing`, which would run the caller's script again in it:
     `arpent.statistics` is called from scripts that guard nothing, and from notebooks.
     """
 
     def __init__(self, prepare: Callable[[], None] | None, memory_mib: int | None = None) -> None:
-        """`prepare` runs first in it; picklable. `memory_mib`: what it may have. Raises OSError if the machine has no
-        room for a process."""
+        """`prepare`: picklable, runs first in the worker. `memory_mib`: its memory limit. Raises OSError if the machine
+        cannot start a process."""
         self._link, theirs = Pipe()
         with theirs:  # so that it closes with the worker
             arguments = [sys.executable, *_flags(), "-c", BOOT, str(theirs.fileno())]
@@ -70,22 +71,22 @@ class Worker:
         self._ready = False
 
     def make_ready(self, look: Callable[[], None]) -> None:
-        """Wait until it takes work. Raises EOFError if it is dead, and what `look` raises."""
+        """Wait until the worker is ready. Raises EOFError if it is dead, and what `look` raises."""
         if not self._ready:
             self._ready = self.answer(look) == READY
         elif self._process.poll() is not None:
             raise EOFError
 
     def give(self, parcel: bytes) -> None:
-        """Pickled work. Raises EOFError if it is dead."""
+        """Send pickled work. Raises EOFError if the worker is dead."""
         try:
             self._link.send_bytes(parcel)
         except OSError as error:
             raise EOFError from error
 
     def answer(self, look: Callable[[], None]) -> bytes:
-        """The next message. `look` is called now and then, and raises to end the waiting. Raises EOFError if the worker
-        is dead."""
+        """Wait for the next message. `look` is called periodically and raises to end the wait. Raises EOFError if the
+        worker is dead."""
         while True:
             look()
             alive = self._process.poll() is None
@@ -98,15 +99,15 @@ class Worker:
                 raise EOFError
 
     def resident_mib(self) -> float:
-        """Mebibytes of memory it has now."""
+        """Mebibytes of memory that the worker uses now."""
         return resident_mib(self._process.pid)
 
     def kill(self) -> None:
-        """From any thread."""
+        """Kill the worker; callable from any thread."""
         self._process.kill()
 
-    def bury(self) -> str:
-        """What it died of; it is killed if it lives."""
+    def reap(self) -> str:
+        """Kill the worker if it lives, reap it, and return the cause of its death in words."""
         self._link.close()
         with suppress(subprocess.TimeoutExpired):
             return _cause(self._process.wait(DEATH_SECONDS))
@@ -117,7 +118,7 @@ class Worker:
 
 
 def _cause(code: int) -> str:
-    """An exit code in words: the number of a signal is negative there."""
+    """An exit code in words: a negative number is a signal."""
     try:
         return signal.Signals(-code).name
     except ValueError:
@@ -125,7 +126,7 @@ def _cause(code: int) -> str:
 
 
 def opened(answer: bytes) -> Any:
-    """What came of the work, or the Exception it raised."""
+    """The outcome of the work. An exception it raised is returned, not raised."""
     outcome, where = pickle.loads(answer)
     if isinstance(outcome, Exception):
         outcome.add_note(where)  # here, since errors of ours take no notes along
@@ -157,7 +158,7 @@ def serve_parent(link: Connection) -> None:
 
 
 def _done(parcel: bytes) -> bytes:
-    """The pickled outcome of pickled work, or what it raised and where."""
+    """The pickled outcome of pickled work, or what it raised, with the traceback."""
     try:
         with panics_as_errors():
             function, argument = pickle.loads(parcel)
@@ -173,7 +174,8 @@ def _done(parcel: bytes) -> bytes:
 
 
 def _end_with(parent: int) -> None:
-    """A parent that was killed cannot end its workers; they notice that they have another one now."""
+    """End this process when its parent is gone: a parent that was killed cannot end its workers, but they see that
+    their parent's id has changed."""
     while os.getppid() == parent:
         time.sleep(ORPHAN_CHECK_SECONDS)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Kernel cache: makes kernels of scripts, once per script and layout, and remembers which scripts have none."""
+"""Kernel cache: compiles kernels once per script and layout, and remembers which scripts cannot be compiled."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class Kernel:
     code: LlvmKernel
     """Machine code."""
     missing: tuple[int | None, ...]
-    """Per output, then for all of them: which extra row tells whether it was missing; None: never. Then per output:
-    which tells whether undefined counts as 0 in it."""
+    """Per output, then once for all outputs: index of the extra row that is 1 where the output is missing; None: it
+    never is. Then per output: index of the row that is 1 where undefined counts as 0."""
     width: int
-    """Rows that are the answer; the extra ones follow."""
+    """Number of rows that are the answer; the extra rows follow."""
 
     def run(self, columns: list[NDArray[np.generic]], values: NDArray[np.float64]) -> tuple[int, ...]:
-        """Fill `values` (width, N); how many samples lacked each output, how many lacked all, and in how
-        many undefined counts as 0, by output."""
+        """Fill `values` (width, N). Returns, by output, how many samples lack it; how many lack all outputs; and, by
+        output, in how many undefined counts as 0."""
         extra = sum(row is not None for row in self.missing)
         more = np.empty((extra, values.shape[1]))
         self.code.run(columns, [*values, *more])
         return tuple(0 if row is None else int(more[row - self.width].sum()) for row in self.missing)
 
 
-class Workshop:
-    """Safe to use from several threads."""
+class KernelCache:
+    """A cache of kernels. Thread-safe."""
 
     def __init__(self, least: int, checked: bool | None = None) -> None:
-        """`least`: input values that a script and layout must have been asked for before compiling pays. `checked`:
-        make code that checks its bounds, for tests; None: if NUMBA_BOUNDSCHECK says so of numba's."""
+        """`least`: number of input values of a script and layout before compiling pays. `checked`: make code that
+        checks its bounds, for tests; None: as NUMBA_BOUNDSCHECK says."""
         self._least = least
         self._checked = bool(config.BOUNDSCHECK) if checked is None else checked  # type: ignore[attr-defined]
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Workshop:
         self._distrusted: set[str] = set()
 
     def kernel(self, evalscript: Evalscript, layout: MemoryLayout, count: int) -> Kernel | None:
-        """The kernel for `count` samples; None: let the interpreter do it."""
+        """The kernel for `count` samples; None: use the interpreter."""
         key = (evalscript, layout)
         with self._lock:
             if evalscript.source in self._distrusted:
@@ -94,7 +94,7 @@ class Workshop:
         return None
 
     def make(self, evalscript: Evalscript, layout: MemoryLayout) -> Kernel:
-        """Compile. Raises Unsupported."""
+        """Compile the script for a layout. Raises Unsupported if it cannot be compiled."""
         if self._prelude is None:
             self._prelude = self._parser(prelude())
         try:

@@ -1,4 +1,4 @@
-"""LLVM kernel: assembly to machine code, and calls of it over arrays."""
+"""LLVM kernel: compiles assembly to machine code, and calls it with arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arpent.evalscript.layout import Column
 
 
 class LlvmCompiler:
-    """Compiles for this machine's processor. Safe to use from several threads."""
+    """Compiles for this machine's processor. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,11 +23,11 @@ class LlvmCompiler:
 
     @property
     def triple(self) -> str:
-        """What the code is for."""
+        """Target triple of the machine."""
         return str(llvm.get_process_triple())
 
     def compile(self, assembly: ScriptAssembly, columns: Sequence[Column]) -> LlvmKernel:
-        """A kernel of a script, for arrays like these columns."""
+        """The kernel of a script, for arrays with the types and rows of these columns."""
         with self._lock:
             machine = self._target()
             module = llvm.parse_assembly(assembly.text)
@@ -57,8 +57,8 @@ class LlvmKernel:
         self._address = engine.get_function_address(function)
 
     def run(self, columns: Sequence[NDArray[np.generic]], rows: Sequence[NDArray[np.float64]]) -> None:
-        """Fill `rows` (N,) from `columns` (rows, N); items of one row lie side by side. Raises ValueError for arrays
-        that the code was not made for; IndexError where checked code would have read or written outside of them."""
+        """Fill `rows` (N,) from `columns` (rows, N), whose rows must be contiguous. Raises ValueError for arrays that
+        do not fit the code; IndexError if checked code would have accessed memory outside them."""
         count = rows[0].shape[0]
         if len(columns) != len(self._columns) or not all(map(_suits, columns, self._columns)):
             raise ValueError("columns must have the kinds and rows that the code was made for")
@@ -82,7 +82,7 @@ def _suits(array: NDArray[np.generic], column: Column) -> bool:
 
 
 def _bounds(columns: Sequence[NDArray[np.generic]], room: int) -> list[int]:
-    """What checked code is told: room in the answer, first and end of each column in items from its pointer."""
+    """Arguments of checked code: size of the answer's rows, first and end of each column in items from its pointer."""
     lasts = [(len(column) - 1) * (column.strides[0] // column.itemsize) if len(column) else 0 for column in columns]
     ends = [max(last, 0) + column.shape[1] if len(column) else 0 for last, column in zip(lasts, columns, strict=True)]
     return [room, *(min(last, 0) for last in lasts), *ends]

@@ -1,4 +1,4 @@
-"""Parser: JavaScript text to a Tree, by tree-sitter."""
+"""Parser: JavaScript text → SyntaxTree, by tree-sitter."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _IGNORED = ("comment", "html_comment", "hash_bang_line")
 
 
 class ScriptParser:
-    """Calling it parses. Not thread-safe."""
+    """Parses a script when called. Not thread-safe."""
 
     def __init__(self) -> None:
         self._parser = Parser(Language(tree_sitter_javascript.language()))
 
     def __call__(self, text: str) -> SyntaxTree:
-        """The `program`. Raises Unsupported for what the grammar does not know."""
+        """The tree of the whole `program`. Raises Unsupported for what the grammar does not know."""
         root = self._parser.parse(text.encode()).root_node
         if root.has_error:
             raise Unsupported("what the parser does not understand")

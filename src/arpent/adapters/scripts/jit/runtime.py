@@ -1,12 +1,13 @@
-"""CompiledRuntime: evalscripts as machine code where that gives the same numbers, else in the interpreter."""
+"""Compiled runtime: runs evalscripts as machine code where that gives the same numbers, otherwise in the
+interpreter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from arpent.adapters.scripts.jit.kernel_cache import Workshop
-from arpent.adapters.scripts.jit.sampling_policy import Referee
+from arpent.adapters.scripts.jit.kernel_cache import KernelCache
+from arpent.adapters.scripts.jit.sampling_policy import SamplingPolicy
 from arpent.adapters.scripts.jit.session import CompiledSession
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 
@@ -14,17 +15,17 @@ _LEAST = 1_000_000
 
 
 class CompiledRuntime:
-    """A ScriptRuntime over another one, which runs setup(), what cannot be compiled, and the check of what can.
+    """A ScriptRuntime over an interpreter runtime, which runs setup() and what cannot be compiled, and checks the rest.
 
-    May be pickled and used in another process, which then compiles for itself.
+    It can be pickled and used in another process, which then compiles for itself.
     """
 
     def __init__(self, interpreters: ScriptRuntime, *, least: int = _LEAST) -> None:
-        """`least`: input values that a script and layout must have been asked for before compiling pays."""
+        """`least`: number of input values of a script and layout before compiling pays."""
         self._interpreters = interpreters
         self._least = least
-        self._workshop = Workshop(least)
-        self._referee = Referee()
+        self._kernels = KernelCache(least)
+        self._sampling = SamplingPolicy()
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (self._interpreters, self._least)
@@ -35,9 +36,9 @@ class CompiledRuntime:
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
-        declared = self._referee.declared(script)
-        session = CompiledSession(lambda: self._interpreters.open(script), self._workshop, self._referee, declared)
-        self._referee.remember(script, session.evalscript)
+        declared = self._sampling.declared(script)
+        session = CompiledSession(lambda: self._interpreters.open(script), self._kernels, self._sampling, declared)
+        self._sampling.remember(script, session.evalscript)
         try:
             yield session
         finally:

@@ -9,17 +9,17 @@ from arpent.domain.evalscript import Evalscript
 from arpent.evalscript.layout import MemoryLayout
 
 REFEREED = 4096
-"""Samples looked at per session and layout, if any are."""
+"""Number of samples to check per session and layout, if any are checked."""
 ALWAYS = 4
-"""In so many sessions first …"""
+"""Number of first sessions in which samples are checked …"""
 SELDOM = 16
-"""… and then in one of so many: whether the machine code is right depends on script and layout, not on the partition,
-and to open the interpreter takes as long as to decode some megabytes."""
+"""… and afterwards in one of this many: whether the machine code is right depends on script and layout, not on the
+partition, and opening the interpreter takes as long as decoding some megabytes."""
 _KEPT = 256
 
 
-class Referee:
-    """What a process remembers of its scripts. Safe to use from several threads."""
+class SamplingPolicy:
+    """What a process knows about its scripts. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,12 +27,12 @@ class Referee:
         self._sessions: OrderedDict[tuple[Evalscript, MemoryLayout], int] = OrderedDict()
 
     def declared(self, script: str) -> Evalscript | None:
-        """What setup() of this text returned; None: nobody has asked it yet."""
+        """What setup() of this script returned; None if it has not run yet."""
         with self._lock:
             return self._declared.get(script)
 
     def remember(self, script: str, evalscript: Evalscript) -> None:
-        """Take down what setup() returned."""
+        """Store what setup() returned."""
         with self._lock:
             self._declared[script] = evalscript
             self._declared.move_to_end(script)
@@ -40,7 +40,7 @@ class Referee:
                 self._declared.popitem(last=False)
 
     def samples(self, evalscript: Evalscript, layout: MemoryLayout) -> int:
-        """How many samples of this layout to look at in a session that meets it for the first time."""
+        """Number of samples of this layout to check in a session that meets it for the first time."""
         key = (evalscript, layout)
         with self._lock:
             before = self._sessions.pop(key, 0)

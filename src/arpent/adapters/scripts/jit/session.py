@@ -1,4 +1,4 @@
-"""CompiledSession: runs a script as machine code where it can, and lets the interpreter check the results."""
+"""Compiled session: runs a script as machine code where it can, and lets the interpreter check the results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.adapters.scripts.jit.kernel_cache import Kernel, Workshop
-from arpent.adapters.scripts.jit.sampling_policy import Referee
+from arpent.adapters.scripts.jit.kernel_cache import Kernel, KernelCache
+from arpent.adapters.scripts.jit.sampling_policy import SamplingPolicy
 from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
@@ -26,20 +26,20 @@ _ASKS_AGAIN = frozenset(SERVED) - {"setup", "evaluatePixel"}
 
 
 class CompiledSession:
-    """A ScriptSession over another one. The interpreter is ended once it has nothing left to say."""
+    """A ScriptSession over an interpreter's session, which is closed when it is no longer needed."""
 
     def __init__(
         self,
         start: Callable[[], AbstractContextManager[ScriptSession]],
-        workshop: Workshop,
-        referee: Referee,
+        kernels: KernelCache,
+        sampling: SamplingPolicy,
         declared: Evalscript | None = None,
     ) -> None:
-        """`start` opens the script in an interpreter; it may be called again. `declared`: what setup() returns, where
-        that is known; the interpreter is then opened only if it is needed."""
+        """`start` opens the script in an interpreter; it may be called again. `declared`: what setup() returns, if
+        known; the interpreter is then opened only when needed."""
         self._start = start
-        self._workshop = workshop
-        self._referee = referee
+        self._kernels = kernels
+        self._sampling = sampling
         self._stack = ExitStack()
         self._inner: ScriptSession | None = None
         self._evalscript = self._current = declared or self._interpreter().evalscript
@@ -52,7 +52,7 @@ class CompiledSession:
         return self._inner
 
     def close(self) -> None:
-        """End the interpreter."""
+        """Close the interpreter's session."""
         self._inner = None
         self._stack.close()
 
@@ -75,7 +75,7 @@ class CompiledSession:
         columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
         layout = MemoryLayout(inputs=columns, width=self._current.width)
         count = arrays[0][0].shape[1]
-        kernel = self._workshop.kernel(self._current, layout, count) if self._trusting else None
+        kernel = self._kernels.kernel(self._current, layout, count) if self._trusting else None
         if kernel is None:
             return self._interpreter().evaluate(inputs, offsets, seconds)
         low, high = int(offsets[0]), int(offsets[-1])
@@ -91,9 +91,10 @@ class CompiledSession:
     def _confirmed(
         self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, layout: MemoryLayout
     ) -> bool:
-        """Whether the interpreter agrees on some samples, as long as it has not seen enough of this layout."""
+        """Whether the interpreter agrees on some samples; True without a check once it has checked enough of this
+        layout."""
         if layout not in self._left:
-            self._left[layout] = self._referee.samples(self._current, layout)
+            self._left[layout] = self._sampling.samples(self._current, layout)
         left = self._left[layout]
         if left <= 0 or values.shape[1] == 0:
             return True
@@ -102,7 +103,7 @@ class CompiledSession:
         answer = self._interpreter().evaluate(part, np.array([0, len(chosen)]))
         if answer.failures or not same(answer.values, values[:, chosen]):
             _LOG.warning("a compiled evalscript disagreed with the interpreter; it is interpreted from now on")
-            self._workshop.distrust(self._current)
+            self._kernels.distrust(self._current)
             self._trusting = False
             return False
         self._left[layout] = left - len(chosen)
@@ -112,7 +113,7 @@ class CompiledSession:
 
 
 def choice(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Which samples of an answer (width, N) to check: the first, some from everywhere, some that are no numbers."""
+    """Indices of the samples of an answer (width, N) to check: the first, some from everywhere, some that are NaN."""
     count = values.shape[1]
     everywhere = np.linspace(0, count - 1, min(count, _SPREAD)).astype(np.intp)
     odd = np.flatnonzero(~np.isfinite(values).all(axis=0))
@@ -121,7 +122,7 @@ def choice(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def same(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Bit for bit; any NaN is as good as another."""
+    """Whether both arrays are equal bit for bit; any NaN equals any other."""
     bits = np.ascontiguousarray(one).view(np.int64) == np.ascontiguousarray(other).view(np.int64)
     return bool((bits | (np.isnan(one) & np.isnan(other))).all())
 
@@ -133,7 +134,7 @@ def _run(
 
 
 def _plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Native numbers whose rows are contiguous."""
+    """The array in native byte order with contiguous rows."""
     native = array.dtype.newbyteorder("=")
     whole = array[:1].flags.c_contiguous and array.strides[0] % array.itemsize == 0
     if whole and array.dtype == native and array.flags.aligned:
@@ -142,7 +143,7 @@ def _plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _notes(evalscript: Evalscript, missing: Sequence[int]) -> tuple[str, ...]:
-    """What the interpreter's loop notes of outputs that did not come back, or not whole."""
+    """Notes about outputs that are missing or incomplete, as in the interpreter's loop."""
     names = [name for name, _ in declared_outputs(evalscript)]
     lines = [
         f"output {name} was missing in what evaluatePixel returned for {count} samples"

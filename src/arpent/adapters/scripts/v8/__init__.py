@@ -1,1 +1,1 @@
-"""V8: evalscripts in V8, in a locked-in child process."""
+"""V8: runs evalscripts in V8, in a sandboxed child process."""

@@ -1,4 +1,4 @@
-"""Child: the disposable process that one script runs in; forked from the zygote, locked in."""
+"""Child: the disposable, sandboxed process that one script runs in; forked from the zygote."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def live(link: socket.socket, zygote: int, memory_mib: int) -> None:
 
 
 def _tie_to(zygote: int) -> None:
-    """Die with the zygote."""
+    """Make this process die with the zygote."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
@@ -56,7 +56,7 @@ def _tie_to(zygote: int) -> None:
 
 
 def _forget_descriptors(kept: int) -> None:
-    """Nothing stays open but the link; what V8 prints when it dies goes nowhere."""
+    """Close everything but the link; what V8 prints when it dies is discarded."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -65,14 +65,14 @@ def _forget_descriptors(kept: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Root's rights over limits and memory, where the server runs as root; each later thread inherits their absence."""
+    """Drop root's rights over limits and memory, if the server runs as root; later threads inherit this."""
     if sys.platform == "linux":
         header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
         ctypes.CDLL(None).capset(header, none)
 
 
 def _limit(memory_mib: int) -> None:
-    """Bounds beside V8's own: ArrayBuffers are not in its heap, only RLIMIT_DATA stops them."""
+    """Set limits beside V8's own: ArrayBuffers are not in its heap, only RLIMIT_DATA limits them."""
     data = _data_bytes() + (memory_mib + _SPARE_MEBIBYTES) * _MEBIBYTE
     limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NOFILE, _DESCRIPTORS)]
     if sys.platform == "linux":
@@ -83,7 +83,7 @@ def _limit(memory_mib: int) -> None:
 
 
 def _data_bytes() -> int:
-    """Private writable memory now."""
+    """Bytes of private writable memory in use."""
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
         for line in status:
             if line.startswith("VmData:"):
@@ -92,7 +92,7 @@ def _data_bytes() -> int:
 
 
 class Interpreter:
-    """V8 with our engine in it. What is asked of it are the methods below; answers are plain JSON."""
+    """V8 with our engine in it. The methods below are the requests it answers, as plain JSON."""
 
     def __init__(self, interpreter: py_mini_racer.MiniRacer) -> None:
         self._v8 = interpreter
@@ -101,11 +101,11 @@ class Interpreter:
         self._arena: SharedArena | None = None
 
     def out_of_memory(self) -> bool:
-        """Whether V8's heap has been full."""
+        """Whether V8's heap has reached its limit."""
         return bool(self._v8.was_hard_memory_limit_reached())
 
     def load(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """engine, source, parsing, program → check, then which functions there are."""
+        """Load a script: engine, source, parsing, program → syntax check, then names of its functions."""
         engine: Any = self._v8.eval(str(message["engine"]), timeout_sec=seconds)
         self._post = engine["post"]
         self._functions = {name: engine[name] for name in _FUNCTIONS}
@@ -131,11 +131,11 @@ class Interpreter:
         return ""
 
     def call(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """One of the engine's functions, with a text or nothing."""
+        """Call one of the engine's functions with a text or nothing."""
         return {"answer": self._ask(str(message["function"]), seconds, message.get("question"))}
 
     def arena(self, message: Message, seconds: float, descriptor: int | None) -> Message:
-        """Shared memory for samples and values; harnesses over an older one must not be used again."""
+        """Map shared memory for samples and values; harnesses over an older one must not be used again."""
         assert descriptor is not None
         size = int(str(message["size"]))
         if self._arena is not None:
@@ -148,13 +148,13 @@ class Interpreter:
         return {}
 
     def attach(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Keep a harness under a number, in place of the one that was there."""
+        """Store a harness under a number, replacing an earlier one."""
         build = self._v8.eval(str(message["harness"]), timeout_sec=seconds)
         self._ask("attach", seconds, message["number"], build)
         return {}
 
     def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Run a harness over what lies in the arena; `into` and `out` are the pieces of bytes that matter."""
+        """Run a harness over the arena's content; `into` and `out` are the byte ranges in use."""
         into, out = message["into"], message["out"]
         assert isinstance(into, list)
         assert isinstance(out, list)
@@ -193,6 +193,6 @@ def _answer(
 
 
 def _limit_processor(seconds: float) -> None:
-    """Processor time this call may use; the parent's deadline comes first."""
+    """Limit the processor time of this call; the parent's deadline comes first."""
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + 2 * seconds) + 10, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""Client: calls to an interpreter process, with the deadline kept on this side; answers as values or errors."""
+"""Client: calls to an interpreter process, with the deadline enforced on this side; answers as values or errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from arpent.evalscript.program import engine, line_offset, parsing, program, scr
 _GRACE = 1.0
 _LEAST = 0.001
 _OUT_OF_MEMORY = {-signal.SIGTRAP, -signal.SIGILL, -signal.SIGABRT, -signal.SIGKILL, -signal.SIGBUS, 133}
-"""How V8 ends a process whose heap is full, and how the kernel does."""
+"""Signals with which V8 ends a process whose heap is full, and with which the kernel does."""
 _OUT_OF_TIME = {-signal.SIGXCPU}
 
 
-class Dialogue:
-    """With one interpreter. Any of its methods may raise ScriptTimeout, ScriptOutOfMemory; then it is dead."""
+class InterpreterClient:
+    """Calls to one interpreter. Any method may raise ScriptTimeout or ScriptOutOfMemory; afterwards the
+    interpreter is dead."""
 
     def __init__(
         self, child: ChildProcess, end: Callable[[ChildProcess], int], seconds: float, memory_mib: int
@@ -38,7 +39,7 @@ class Dialogue:
         self.start_clock()
 
     def start_clock(self, seconds: float | None = None) -> None:
-        """From here on the script has its full time, or less."""
+        """Start the time limit: the full time of a call, or less."""
         self._allowed = self._seconds if seconds is None else min(seconds, self._seconds)
         self._until = time.monotonic() + self._allowed
 
@@ -49,7 +50,7 @@ class Dialogue:
             self._end(self._child)
 
     def load(self, source: str) -> object:
-        """Which functions a script defines. Raises ScriptSyntaxError, ScriptSetupError."""
+        """Names of the functions that a script defines. Raises ScriptSyntaxError, ScriptSetupError."""
         self._lines = source.count("\n") + 1
         question = {
             "engine": engine(),
@@ -65,13 +66,13 @@ class Dialogue:
         return self.value(self._parsed(answer), ScriptSetupError)
 
     def action(self, name: str, question: Mapping[str, object], descriptor: int | None = None) -> Message:
-        """One of the interpreter's actions; its answer, parsed. A call that is no evaluation has the full time."""
+        """The parsed answer of one of the interpreter's actions. A call other than an evaluation has the full time."""
         if name == "call" and question["function"] not in ("begin", "finish"):
             self.start_clock()
         return self._parsed(self._exchange({**question, "action": name}, descriptor))
 
     def value(self, answer: Message, kind: type[ScriptError]) -> object:
-        """What a function of the engine returned. Raises `kind` if the script threw."""
+        """The return value of an engine function. Raises `kind` if the script threw."""
         match answer:
             case {"value": value}:
                 return value
@@ -80,7 +81,7 @@ class Dialogue:
         raise ScriptExecutionError("the interpreter answered nonsense")
 
     def error(self, kind: type[ScriptError], message: str, stack: str) -> ScriptError:
-        """What the script threw, at its place in the user's text."""
+        """What the script threw, with its position in the user's text."""
         return script_error(kind, message, stack, offset=self._offset, lines=self._lines)
 
     def _parsed(self, answer: Message) -> Message:
@@ -113,7 +114,7 @@ class Dialogue:
         return answer
 
     def _over(self, end: str | None, message: str = "") -> ScriptError:
-        """The interpreter is to end, or has: why."""
+        """Why the interpreter has ended, or must end, as an error."""
         self._alive = False
         status = self._end(self._child)
         if end == "time" or (end is None and status in _OUT_OF_TIME):

@@ -1,4 +1,4 @@
-"""Launcher: starts and ends interpreter processes through a zygote process of its own."""
+"""Launcher: starts and ends interpreter processes through a zygote process."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from arpent.domain.errors import EnvironmentFault
 
 _PATIENCE = 60.0
 _LONGEST_ANSWER = 4 << 20
-"""Bytes: the engine bounds what it says; an interpreter that has been taken over does not."""
+"""Maximum bytes of an answer: the engine limits its answers, but an interpreter taken over by an attacker does not."""
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "TMPDIR")
-"""What a zygote inherits. Neither language nor time zone: a script's numbers must not depend on the machine."""
+"""Variables that a zygote inherits. Neither language nor time zone: a script's numbers must not depend on the
+machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildProcess:
-    """An interpreter's process."""
+    """The process of one interpreter."""
 
     channel: Channel
-    """To talk to it."""
+    """Connection to it."""
     process: int
-    """Its id; a name for the zygote, which reaps it only when told to."""
+    """Process id, by which the zygote knows it; the zygote reaps it only when told to."""
     engine: str
-    """V8's version."""
+    """Version of V8."""
     obstacle: str | None
-    """Why the system-call filter could not be installed; None: it holds."""
+    """Why the system-call filter could not be installed; None: it is active."""
 
 
-class Nursery:
-    """One zygote, started when the first interpreter is wanted. Safe to use from several threads."""
+class Launcher:
+    """One zygote, started when the first interpreter is needed. Thread-safe."""
 
     def __init__(self, memory_mib: int) -> None:
         self._memory_mib = memory_mib
@@ -44,7 +45,7 @@ class Nursery:
         self._zygote: _Zygote | None = None
 
     def start(self) -> ChildProcess:
-        """A new interpreter. Raises EnvironmentFault if none can be had."""
+        """Start an interpreter. Raises EnvironmentFault if that fails."""
         with self._lock:
             for _ in range(2):
                 zygote = self._running()
@@ -55,7 +56,7 @@ class Nursery:
         raise EnvironmentFault("No interpreter for evalscripts can be started; the server's log has the details")
 
     def end(self, child: ChildProcess) -> int:
-        """Kill an interpreter if it still lives; how it ended (a negative number is a signal)."""
+        """Kill an interpreter if it still lives; returns its exit code (negative: a signal)."""
         child.channel.close()
         with self._lock:
             if self._zygote is None or self._zygote.owner != os.getpid():
@@ -83,7 +84,8 @@ class Nursery:
 
 
 class _Zygote:
-    """The process, from outside. Its environment holds no settings: a script could read them if V8 had a hole."""
+    """The zygote process, seen from outside. Its environment holds no settings: a script could read them through a hole
+    in V8."""
 
     def __init__(self, memory_mib: int) -> None:
         ours, theirs = socket.socketpair()
@@ -133,7 +135,7 @@ class _Zygote:
 
 
 def _stop(channel: Channel, process: subprocess.Popen[bytes], owner: int) -> None:
-    """Hang up; the zygote ends its interpreters and itself."""
+    """Hang up; the zygote then ends its interpreters and itself."""
     channel.close()
     if os.getpid() != owner:
         return

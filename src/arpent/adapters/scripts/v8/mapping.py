@@ -1,7 +1,7 @@
-"""Mapping: V8's own buffer, laid over the memory that the other side writes into; no byte is copied.
+"""Mapping: V8's own buffer, laid over the shared memory, so that no byte is copied.
 
-V8 does not take foreign memory, but its buffer is a piece of address space like any other: the kernel puts the shared
-pages there. Where that is not possible, pieces are copied instead.
+V8 does not accept foreign memory, but its buffer is a piece of address space: the kernel can map the shared pages
+there. Where that is not possible, data is copied instead.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 
 
 class SharedArena:
-    """An arena of `size` bytes inside a buffer of V8 that is a page longer."""
+    """An arena of `size` bytes inside a V8 buffer that is a page longer."""
 
     def __init__(self, room: Any, descriptor: int, size: int) -> None:
-        """`room`: a writable buffer object of V8, kept alive by the script's engine until `leave`."""
+        """`room`: a writable V8 buffer, kept alive by the script's engine until `leave`."""
         self._room = memoryview(room).cast("B")
         self._size = size
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._room))
         self.start = -address % mmap.PAGESIZE
-        """Byte of the buffer where the arena begins."""
+        """Byte offset of the arena in the buffer."""
         self._address = address + self.start
         mapped = sys.platform == "linux" and _map(self._address, size, mmap.MAP_SHARED, descriptor)
         self._copies = None if mapped else memoryview(mmap.mmap(descriptor, size))
@@ -44,7 +44,7 @@ class SharedArena:
                 self._copies[start:end] = self._room[self.start + start : self.start + end]
 
     def leave(self) -> None:
-        """Give V8 memory of its own again, for it will free the buffer."""
+        """Map V8's own memory again, because V8 will free the buffer."""
         if self._copies is None:
             _map(self._address, self._size, mmap.MAP_PRIVATE | _ANONYMOUS, -1)
         self._room.release()

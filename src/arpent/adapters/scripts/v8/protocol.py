@@ -19,15 +19,15 @@ class ChannelClosed(Exception):
 
 
 class Channel:
-    """Length-prefixed JSON objects; file descriptors may ride on one."""
+    """Length-prefixed JSON messages; file descriptors can be sent along."""
 
     def __init__(self, link: socket.socket, longest: int = _LONGEST) -> None:
-        """`longest`: bytes of a message that is still read."""
+        """`longest`: maximum bytes of a message that is accepted."""
         self._link = link
         self._longest = longest
 
     def send(self, message: Message, descriptors: Sequence[int] = (), seconds: float | None = None) -> None:
-        """Raises ChannelClosed, TimeoutError."""
+        """Send a message. Raises ChannelClosed, TimeoutError."""
         body = json.dumps(message).encode()
         self._link.settimeout(seconds)
         try:
@@ -42,12 +42,12 @@ class Channel:
             raise ChannelClosed from error
 
     def receive(self, seconds: float | None = None) -> Message:
-        """The next message; descriptors sent along are dropped. Raises ChannelClosed, TimeoutError, ValueError."""
+        """The next message; descriptors sent with it are dropped. Raises ChannelClosed, TimeoutError, ValueError."""
         until = None if seconds is None else time.monotonic() + seconds
         return _message(self._read(self._length(self._read(_HEADER.size, until)), until))
 
     def receive_with_descriptor(self) -> tuple[Message, int | None]:
-        """The next message and the descriptor that came with it. Waits as long as it takes."""
+        """The next message and the descriptor sent with it, or None. Waits without limit."""
         self._link.settimeout(None)
         try:
             header, descriptors, _, _ = socket.recv_fds(self._link, _HEADER.size, 1)

@@ -1,4 +1,4 @@
-"""V8Runtime: evalscripts in V8, each in a disposable, locked-in process of its own."""
+"""V8 runtime: runs evalscripts in V8, each in a disposable, sandboxed process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
-from arpent.adapters.scripts.v8.client import Dialogue
-from arpent.adapters.scripts.v8.launcher import ChildProcess, Nursery
+from arpent.adapters.scripts.v8.client import InterpreterClient
+from arpent.adapters.scripts.v8.launcher import ChildProcess, Launcher
 from arpent.adapters.scripts.v8.session import V8Session
 from arpent.domain.errors import SandboxUnavailable
 from arpent.domain.ports.scripts import ScriptSession
@@ -24,29 +24,29 @@ _UNFILTERED = "evalscripts run without the system-call filter, as ARPENT_UNFILTE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """What scripts run in."""
+    """What the sandbox of scripts consists of here."""
 
     engine: str
-    """V8's version."""
+    """Version of V8."""
     obstacle: str | None
     """Why there is no system-call filter; None: there is one."""
 
 
 class V8Runtime:
-    """A ScriptRuntime. It holds one zygote process, started by the first script; `close` ends it.
+    """A ScriptRuntime over V8. It holds one zygote process, started by the first script; `close` ends it.
 
-    May be pickled and used in another process, which then has a zygote of its own.
+    It can be pickled and used in another process, which then has a zygote of its own.
     """
 
     def __init__(self, seconds: float, memory_mib: int, *, require_mask: bool = True, unfiltered: bool = False) -> None:
-        """`seconds`: longest one call may take; `memory_mib`: heap of a script; `require_mask`: refuse scripts without
-        a dataMask output, as statistics do (sentinelhub.md 5.1); `unfiltered`: run scripts even where no system-call
-        filter can be had, with a warning."""
+        """`seconds`: time limit of one call. `memory_mib`: heap limit of a script. `require_mask`: refuse scripts
+        without a dataMask output, as statistics do (sentinelhub.md 5.1). `unfiltered`: run scripts, with a warning,
+        even where no system-call filter can be installed."""
         self._seconds = seconds
         self._memory_mib = memory_mib
         self._require_mask = require_mask
         self._unfiltered = unfiltered
-        self._nursery = Nursery(memory_mib)
+        self._launcher = Launcher(memory_mib)
         self._warned = False
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -63,30 +63,31 @@ class V8Runtime:
         return self._seconds
 
     def close(self) -> None:
-        """End all interpreters. The runtime may still be used: it starts anew."""
-        self._nursery.close()
+        """End all interpreters. The runtime can still be used: it starts again."""
+        self._launcher.close()
 
     @contextmanager
     def open(self, script: str) -> Iterator[ScriptSession]:
-        """As the port says. Raises SandboxUnavailable, too: there is no system-call filter, nor `unfiltered`."""
-        dialogue = Dialogue(self._filtered(), self._nursery.end, self._seconds, self._memory_mib)
+        """As in ScriptRuntime. Raises SandboxUnavailable if there is no system-call filter and `unfiltered` is
+        not set."""
+        client = InterpreterClient(self._filtered(), self._launcher.end, self._seconds, self._memory_mib)
         try:
-            yield V8Session(dialogue, script.lstrip("\ufeff"), require_mask=self._require_mask)
+            yield V8Session(client, script.lstrip("\ufeff"), require_mask=self._require_mask)
         finally:
-            dialogue.close()
+            client.close()
 
     def about(self) -> Sandbox:
-        """What a script would run in. Raises SandboxUnavailable as `open` does."""
+        """The sandbox that a script would run in. Raises SandboxUnavailable as `open` does."""
         child = self._filtered()
-        self._nursery.end(child)
+        self._launcher.end(child)
         return Sandbox(engine=child.engine, obstacle=child.obstacle)
 
     def _filtered(self) -> ChildProcess:
-        """An interpreter behind the filter, or as the operator wants it."""
-        child = self._nursery.start()
+        """An interpreter behind the filter, or without one if the operator allows it."""
+        child = self._launcher.start()
         if child.obstacle is not None:
             if not self._unfiltered:
-                self._nursery.end(child)
+                self._launcher.end(child)
                 raise SandboxUnavailable(_REFUSED.format(child.obstacle))
             if not self._warned:
                 self._warned = True
@@ -95,7 +96,7 @@ class V8Runtime:
 
 
 def announce(*, unfiltered: bool) -> None:
-    """Say at start what will become of scripts where there is no system-call filter; nothing where there is."""
+    """Log at start whether scripts will run where there is no system-call filter; nothing if there is one."""
     obstacle = v8_seccomp.obstacle()
     if obstacle is not None and unfiltered:
         _LOG.warning(_UNFILTERED, obstacle)

@@ -1,6 +1,7 @@
-"""V8 seccomp: the system calls an interpreter keeps once V8 stands; any other answers EPERM (Linux, x86-64 and arm64).
+"""Seccomp: the system calls allowed to an interpreter once V8 is initialised; others answer EPERM (Linux, x86-64 and
+arm64).
 
-No allowed call takes a path, makes a socket or names another process (docs/adr/0008-script-sandbox.md).
+No allowed call takes a path, creates a socket or names another process (docs/adr/0008-script-sandbox.md).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A processor architecture as the kernel knows it."""
+    """A processor architecture as the kernel identifies it."""
 
     column: int
     """Its column in NUMBERS."""
     architecture: int
-    """AUDIT_ARCH_… of the kernel."""
+    """AUDIT_ARCH_… constant of the kernel."""
     foreign: int | None
-    """From here on numbers are those of another set of calls (x32), none of which is allowed; None: no such set."""
+    """First number of another set of calls (x32), none of which is allowed; None if there is none."""
 
 
 MACHINES = {
@@ -44,11 +45,11 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "getrandom": (318, 278), "membarrier": (324, 283), "pkey_mprotect": (329, 288), "pkey_alloc": (330, 289),
     "pkey_free": (331, 290), "rseq": (334, 293),
 }  # fmt: skip
-"""Calls that are allowed whatever their arguments: number on x86-64, on arm64 (None: it has no such call)."""
+"""Calls that are allowed with any arguments: number on x86-64, on arm64 (None: it has no such call)."""
 
 
 class ArgumentRule(NamedTuple):
-    """A call that is allowed if one of its arguments lies between two values, both included."""
+    """A call that is allowed if one of its arguments is in a range, both ends included."""
 
     numbers: tuple[int, int]
     argument: int
@@ -57,7 +58,7 @@ class ArgumentRule(NamedTuple):
 
 
 CLOCKS = (0, 15)
-"""Those of the machine and of the process itself; other processes' have negative numbers."""
+"""Clocks of the machine and of the process itself; those of other processes have negative numbers."""
 CONDITIONS = {
     "fcntl": ArgumentRule((72, 25), 1, 1030, 1030),  # F_DUPFD_CLOEXEC: a mapping duplicates its descriptor
     "ioctl": ArgumentRule((16, 29), 1, 0x5421, 0x5421),  # FIONBIO: the link has time limits
@@ -67,10 +68,11 @@ CONDITIONS = {
     "clock_getres": ArgumentRule((229, 114), 0, *CLOCKS),
     "clock_nanosleep": ArgumentRule((230, 115), 0, *CLOCKS),
 }
-"""The arguments are of 32 bits: what a caller writes above them the kernel ignores, and so does the filter."""
+"""Calls allowed for some arguments. Arguments are compared as 32 bits: the kernel ignores higher bits, and so does the
+filter."""
 
 MISSING = {"clone3": (435, 435)}
-"""Calls that answer ENOSYS, so that the C library falls back to others; their arguments cannot be looked at."""
+"""Calls that answer ENOSYS, so that the C library falls back to others; a filter cannot inspect their arguments."""
 _SECCOMP = (317, 277)
 _GETPPID = (110, 173)
 _LOAD, _EQUAL, _GREATER, _AT_LEAST, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x06
@@ -80,7 +82,7 @@ _SET_MODE_FILTER, _ALL_THREADS, _NO_NEW_PRIVILEGES = 1, 1, 38
 
 
 class Instruction(NamedTuple):
-    """Of the kernel's filter machine (classic BPF); `yes` and `no` are how many instructions to skip."""
+    """An instruction of the kernel's filter machine (classic BPF); `yes` and `no` are how many instructions to skip."""
 
     code: int
     yes: int
@@ -97,7 +99,7 @@ class _Program(ctypes.Structure):
 
 
 def obstacle() -> str | None:
-    """Why no filter can be installed in this process, as far as can be seen without installing it; None: it can."""
+    """Why no filter can be installed in this process, as far as can be seen without installing it; None if one can."""
     name = platform.machine()
     machine = MACHINES.get(name)
     if sys.platform != "linux" or machine is None:
@@ -109,7 +111,7 @@ def obstacle() -> str | None:
 
 
 def confine() -> str | None:
-    """Lock this process in, for good; None, or why it is not."""
+    """Install the filter in this process, for good. Returns None, or why it could not be installed."""
     if (why := obstacle() or install(filter_program(MACHINES[platform.machine()]))) is not None:
         return why
     refused = _call("syscall", _GETPPID[MACHINES[platform.machine()].column])
@@ -117,7 +119,7 @@ def confine() -> str | None:
 
 
 def install(instructions: Sequence[Instruction]) -> str | None:
-    """Put a filter on all threads of this process; None, or why the kernel does not take it."""
+    """Install a filter on all threads of this process. Returns None, or why the kernel refuses it."""
     if _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)[0]:
         return "the process cannot forgo new privileges"
     listed = (_Instruction * len(instructions))(*(_Instruction(*each) for each in instructions))
@@ -129,8 +131,7 @@ def install(instructions: Sequence[Instruction]) -> str | None:
 
 
 def filter_program(machine: Machine) -> tuple[Instruction, ...]:
-    """The filter: kill what comes from another architecture or set of calls; allow what the tables say; refuse the
-    rest."""
+    """The filter: kill calls of another architecture or set of calls; allow what the tables list; refuse the rest."""
     column = machine.column
     found = [
         Instruction(_LOAD, 0, 0, _ARCHITECTURE_AT),
@@ -163,12 +164,12 @@ def _if_equal(value: int | None, answer: int) -> Sequence[Instruction]:
 
 
 def _seccomp(machine: Machine, address: int) -> tuple[int, int]:
-    """Result and error of seccomp(2) over all threads, with the program at that address."""
+    """Result and errno of seccomp(2) on all threads, with the program at that address."""
     return _call("syscall", _SECCOMP[machine.column], _SET_MODE_FILTER, _ALL_THREADS, address)
 
 
 def _call(name: str, *arguments: int) -> tuple[int, int]:
-    """Result and error of a function of the C library that takes machine words."""
+    """Result and errno of a function of the C library that takes machine words."""
     function = getattr(ctypes.CDLL(None, use_errno=True), name)
     function.restype = ctypes.c_long
     result = int(function(*map(ctypes.c_ulong, arguments)))

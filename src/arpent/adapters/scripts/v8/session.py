@@ -1,4 +1,4 @@
-"""V8Session: one script in one interpreter, seen from the side that trusts neither."""
+"""V8 session: one script in one interpreter. Neither of them is trusted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent import __version__
-from arpent.adapters.scripts.v8.client import Dialogue
+from arpent.adapters.scripts.v8.client import InterpreterClient
 from arpent.adapters.scripts.v8.shared_memory import Arena, arrays_of, columns_of
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Mosaicking
@@ -28,13 +28,13 @@ _HARNESSES = 32
 
 
 class V8Session:
-    """A ScriptSession. Its interpreter belongs to the runtime, which ends it."""
+    """A ScriptSession over V8. The runtime owns and ends its interpreter."""
 
-    def __init__(self, dialogue: Dialogue, source: str, *, require_mask: bool) -> None:
+    def __init__(self, client: InterpreterClient, source: str, *, require_mask: bool) -> None:
         check_version(source)
-        self._dialogue = dialogue
+        self._client = client
         self._log: list[str] = []
-        functions = self._listed(dialogue.load(source), "functions")
+        functions = self._listed(client.load(source), "functions")
         self._functions = frozenset(str(name) for name in functions)
         check_defined("setup", self._functions, source)
         answer = self._set_up(source)
@@ -52,7 +52,7 @@ class V8Session:
         self._harnesses: dict[tuple[Evalscript, MemoryLayout], int] = {}
 
     def _set_up(self, source: str) -> object:
-        """What setup() returned. Raises ScriptSetupError."""
+        """The return value of setup(). Raises ScriptSetupError."""
         try:
             return self._ask("setup", kind=ScriptSetupError)
         except ScriptSetupError as error:
@@ -78,7 +78,7 @@ class V8Session:
     def _chosen(
         self, name: str, function: str, scenes: Sequence[Sequence[Scene]], interval: Interval
     ) -> list[list[int]]:
-        """Which of the scenes one of the script's functions keeps."""
+        """Indices of the scenes that one of the script's functions keeps."""
         answer = self._listed(self._ask(function, preprocessing(self._evalscript, scenes, interval)), name)
         groups = [answer] if function == "filter" else answer
         if len(groups) != len(scenes):
@@ -110,7 +110,7 @@ class V8Session:
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
     ) -> ScriptAnswer:
-        self._dialogue.start_clock(seconds)
+        self._client.start_clock(seconds)
         evalscript = self._current
         mosaickings = [entry.mosaicking for entry in evalscript.inputs]
         arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, mosaickings, strict=True)]
@@ -142,13 +142,14 @@ class V8Session:
         }
 
     def _prepare(self, layout: MemoryLayout, count: int) -> MemoryLayout:
-        """The layout with a capacity, over an arena that is large enough; it grows by doubling, up to a bound."""
+        """The layout with a capacity, over an arena that is large enough; the arena grows by doubling, up to a
+        limit."""
         wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
         size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))
         if self._arena is None or self._arena.size < size:
             self._arena = Arena(size)
             self._harnesses.clear()
-            self._dialogue.action("arena", {"size": size}, self._arena.descriptor)
+            self._client.action("arena", {"size": size}, self._arena.descriptor)
             self._arena.forget_descriptor()
         capacity = capacity_of(layout, self._arena.size)
         if capacity == 0:
@@ -161,7 +162,7 @@ class V8Session:
             if len(self._harnesses) >= _HARNESSES:
                 self._harnesses.clear()
             number = len(self._harnesses)
-            self._dialogue.action("attach", {"harness": harness(evalscript, layout), "number": number})
+            self._client.action("attach", {"harness": harness(evalscript, layout), "number": number})
             self._harnesses[key] = number
         return self._harnesses[key]
 
@@ -173,7 +174,7 @@ class V8Session:
         offsets: NDArray[np.int64],
         values: NDArray[np.float64],
     ) -> dict[int, ScriptError]:
-        """Run all samples, as many at a time as the arena takes; which segments threw what."""
+        """Run all samples, as many at a time as fit the arena; returns the error of each segment that threw."""
         assert self._arena is not None
         failures: dict[int, ScriptError] = {}
         known: dict[tuple[str, str], ScriptError] = {}
@@ -181,17 +182,17 @@ class V8Session:
             into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
             out = self._arena.pieces_out(layout, high - low)
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
-            answer = self._value(self._dialogue.action("run", question), ScriptExecutionError)
+            answer = self._value(self._client.action("run", question), ScriptExecutionError)
             values[:, low:high] = self._arena.values(layout, high - low)
             thrown: tuple[str, str] | None = None
             for fault in self._listed(answer, "run"):
                 position, thrown = self._fault(fault, len(segments), thrown)
-                error = known.setdefault(thrown, self._dialogue.error(ScriptExecutionError, *thrown))
+                error = known.setdefault(thrown, self._client.error(ScriptExecutionError, *thrown))
                 failures[int(segments[position])] = error
         return failures
 
     def _fault(self, fault: object, count: int, before: tuple[str, str] | None) -> tuple[int, tuple[str, str]]:
-        """Which segment threw, and message and stack: its own, or those of the one before it."""
+        """The segment that threw, and (message, stack): its own, or those of the previous one."""
         match fault:
             case [int() as position, str() as message, str() as stack] if 0 <= position < count:
                 return position, (message, stack)
@@ -203,12 +204,12 @@ class V8Session:
 
     def _ask(self, function: str, question: object = None, kind: type[ScriptError] = ScriptExecutionError) -> object:
         text = None if question is None else json.dumps(question)
-        answer = self._dialogue.action("call", {"function": function, "question": text})
+        answer = self._client.action("call", {"function": function, "question": text})
         return self._value(answer, kind)
 
     def _value(self, answer: Mapping[str, object], kind: type[ScriptError]) -> object:
         self._log += [str(line)[:1000] for line in self._listed(answer.get("log"), "log")]
-        return self._dialogue.value(answer, kind)
+        return self._client.value(answer, kind)
 
     def _listed(self, value: object, what: str) -> list[object]:
         if isinstance(value, list):
@@ -219,9 +220,9 @@ class V8Session:
 def pieces(
     offsets: NDArray[np.int64], capacity: int, skipped: Mapping[int, object]
 ) -> Iterator[tuple[int, int, NDArray[np.intp], NDArray[np.int64]]]:
-    """Passes over all segments: first and last sample, which segments, their ends (n, 2).
+    """Passes over all segments: first and last sample, indices of the segments, their ends (n, 2).
 
-    At most `capacity` samples and SEGMENTS segments each; `skipped` is read anew before each pass.
+    At most `capacity` samples and SEGMENTS segments each; `skipped` is read again before each pass.
     """
     low, last = int(offsets[0]), int(offsets[-1])
     while low < last:

@@ -17,7 +17,7 @@ from arpent.evalscript.layout import ITEM_SIZES, SEGMENTS, Column, MemoryLayout
 
 
 class Arena:
-    """A piece of memory without a name: nothing of it remains when the processes that map it are gone."""
+    """Anonymous shared memory: it is gone when all processes that map it are gone."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -26,13 +26,13 @@ class Arena:
         self._ends = np.frombuffer(self._map, np.int32, 2 * SEGMENTS).reshape(SEGMENTS, 2)
 
     def forget_descriptor(self) -> None:
-        """The interpreter has its own by now."""
+        """Close the descriptor, after the interpreter has received its own."""
         os.close(self.descriptor)
 
     def fill(
         self, layout: MemoryLayout, inputs: Sequence[Sequence[NDArray[np.generic]]], low: int, high: int
     ) -> list[tuple[int, int]]:
-        """Put samples low … high of all columns in place; the pieces of bytes that hold them."""
+        """Copy samples low … high of all columns into place; returns the byte ranges that hold them."""
         pieces = []
         arrays = [array for entry in inputs for array in entry]
         for column, offset, array in zip(layout.columns, layout.offsets, arrays, strict=False):
@@ -44,23 +44,23 @@ class Arena:
         return pieces
 
     def cut(self, ends: NDArray[np.int64]) -> tuple[int, int]:
-        """Put the segments (n, 2) in place; the piece of bytes that holds them."""
+        """Write the segments' ends (n, 2); returns the byte range that holds them."""
         self._ends[: len(ends)] = ends
         return 0, 8 * len(ends)
 
     def pieces_out(self, layout: MemoryLayout, count: int) -> list[tuple[int, int]]:
-        """Where `count` values of each output row will be."""
+        """Byte ranges where `count` values of each output row will be."""
         starts = (layout.offsets[-1] + row * layout.capacity * 8 for row in range(layout.width))
         return [(start, start + 8 * count) for start in starts]
 
     def values(self, layout: MemoryLayout, count: int) -> NDArray[np.float64]:
-        """(width, count): the output; a view."""
+        """(width, count): a view of the output."""
         rows = np.frombuffer(self._map, np.float64, layout.width * layout.capacity, layout.offsets[-1])
         return rows.reshape(layout.width, layout.capacity)[:, :count]
 
 
 def _unnamed(size: int) -> int:
-    """A descriptor of that many bytes of memory that nobody can shrink under us."""
+    """A descriptor of `size` bytes of anonymous memory that cannot be shrunk."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("samples", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(descriptor, size)
@@ -72,7 +72,7 @@ def _unnamed(size: int) -> int:
 
 
 def arrays_of(entry: ScriptInput, mosaicking: Mosaicking) -> tuple[NDArray[np.generic], ...]:
-    """The bands as (rows, N) arrays of kinds an interpreter takes."""
+    """The bands as (rows, N) arrays of types that an interpreter accepts."""
     return tuple(_two_dimensional(_known(array), mosaicking) for array in entry.values)
 
 
@@ -91,7 +91,7 @@ def _two_dimensional(array: NDArray[np.generic], mosaicking: Mosaicking) -> NDAr
 
 
 def columns_of(arrays: Sequence[NDArray[np.generic]], entry: ScriptInput, mosaicking: Mosaicking) -> tuple[Column, ...]:
-    """How the bands of one input will lie in an arena."""
+    """How the bands of one input lie in an arena."""
     return tuple(
         Column(kind=array.dtype.str[1:], rows=array.shape[0], scale=scale, simple=mosaicking is Mosaicking.SIMPLE)
         for array, scale in zip(arrays, entry.scales, strict=True)

@@ -25,7 +25,7 @@ _FLAGS = (
 
 
 def main(descriptor: int, memory_mib: int) -> None:
-    """Serve the runtime at the other end until it hangs up or dies; no interpreter outlives this."""
+    """Serve the runtime at the other end until it hangs up or dies; all interpreters end with this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = socket.socket(fileno=descriptor)
     channel = Channel(link)
@@ -57,7 +57,8 @@ def _fork(link: socket.socket, descriptor: int, memory_mib: int, interpreters: s
 
 
 def _end(process: int, interpreters: set[int]) -> int:
-    """Kill and reap one of ours; how it ended (a negative number is a signal). One that died keeps its own ending."""
+    """Kill and reap one of our interpreters; returns its exit code (negative: a signal), its own if it had died
+    before."""
     if process not in interpreters:
         return 0
     interpreters.discard(process)

@@ -1,1 +1,2 @@
-"""Graph: the intermediate form of a script, pure operations in single assignment; it knows no JavaScript syntax."""
+"""Graph: the intermediate form of a script, pure operations in single assignment, independent of JavaScript's
+syntax."""

@@ -22,7 +22,7 @@ def _modulo(one: float, other: float) -> float:
 
 
 def _minimum(one: float, other: float) -> float:
-    """NaN if either is; -0 is less than 0."""
+    """The smaller number as Math.min gives it: NaN if either is NaN; -0 is less than 0."""
     if math.isnan(one) or math.isnan(other):
         return math.nan
     if one == other == 0:
@@ -31,7 +31,7 @@ def _minimum(one: float, other: float) -> float:
 
 
 def _rounding(function: Callable[[float], int]) -> Callable[[float], float]:
-    """A rounding that keeps the sign of a zero, and keeps what is not finite."""
+    """A rounding that keeps the sign of zero, and leaves NaN and infinities unchanged."""
 
     def apply(one: float) -> float:
         return math.copysign(float(function(one)), one) if math.isfinite(one) and one != 0 else one
@@ -47,12 +47,12 @@ def _to_float32(one: float) -> float:
 
 
 def to_int32(one: float) -> int:
-    """ToInt32 of the language: the whole part modulo 2^32 as a signed integer; 0 for what is not finite."""
+    """JavaScript's ToInt32: the whole part modulo 2^32 as a signed integer; 0 for NaN and infinities."""
     return (to_uint32(one) ^ 1 << 31) - (1 << 31)
 
 
 def to_uint32(one: float) -> int:
-    """ToUint32 of the language: the whole part modulo 2^32; 0 for what is not finite."""
+    """JavaScript's ToUint32: the whole part modulo 2^32; 0 for NaN and infinities."""
     return int(one) & 0xFFFFFFFF if math.isfinite(one) else 0
 
 

@@ -1,4 +1,4 @@
-"""Operation: one node of the value graph, and what can be asked of a node."""
+"""Operation: one node of the value graph, and functions that inspect nodes."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ _TRUTHS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Operation:
-    """One operation on doubles and truth values. Made by ValueGraph only: equal operations are the same object."""
+    """One operation on doubles and truth values. Only ValueGraph creates them: equal operations are the same object."""
 
     opcode: str
     """A key of FOLDS, or constant, input, true, false, select (of doubles), select_truth (of truth values)."""
     operands: tuple[Operation, ...] = ()
-    """What it computes with; of a select: condition, value if true, value if false."""
+    """Its inputs; of a select: condition, value if true, value if false."""
     value: float = 0.0
-    """Of a constant."""
+    """Value of a constant."""
     source: tuple[int, int] = (0, 0)
     """Of an input: (column, row) of the stored sample."""
     leaves: int = 0
-    """If it is a constant, or selects among constants only: how many constants there are; else 0."""
+    """Number of constants, if it is a constant or selects among constants only; otherwise 0."""
     value_number: int
     """Position in the order of creation: operands have smaller numbers."""
 
     @property
     def is_number(self) -> bool:
-        """Whether it gives a double; else it gives a truth value."""
+        """Whether the result is a double; otherwise it is a truth value."""
         return self.opcode in _NUMBERS
 
 
 def constant_value(operation: Operation) -> float | bool | None:
-    """The value, if it is known while compiling; else None."""
+    """The value, if it is known at compile time; otherwise None."""
     if operation.opcode == "constant":
         return operation.value
     return _TRUTHS.get(operation.opcode)
 
 
 def live_operations(roots: Iterable[Operation]) -> list[Operation]:
-    """The roots and everything they need, operands first."""
+    """The roots and all operations that they need, operands first."""
     found: dict[int, Operation] = {}
     waiting = list(roots)
     while waiting:

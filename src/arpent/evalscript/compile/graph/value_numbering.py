@@ -18,13 +18,13 @@ _COMMUTATIVE = frozenset({"add", "multiply", "equal", "and", "or", "bit_and", "b
 
 @dataclass(slots=True)
 class ValueGraph:
-    """All operations of one script. Asking twice for the same operation gives the same object.
+    """All operations of one script. The same operation requested twice gives the same object.
 
-    Raises Unsupported where a script makes too many.
+    Raises Unsupported if a script needs too many operations.
     """
 
     numbered: dict[tuple[object, ...], Operation] = field(default_factory=dict)
-    """Opcode, operands, value and source → the operation."""
+    """(opcode, operands, value, source) → the operation."""
 
     def _operation(self, opcode: str, operands: tuple[Operation, ...] = (), value: float = 0.0,
                    source: tuple[int, int] = (0, 0)) -> Operation:  # fmt: skip
@@ -45,19 +45,20 @@ class ValueGraph:
         return operation
 
     def constant(self, value: float) -> Operation:
-        """A double; all NaN are one."""
+        """A constant double; all NaN are one object."""
         return self._operation("constant", value=math.nan if math.isnan(value) else float(value))
 
     def truth(self, value: bool) -> Operation:
-        """True or false."""
+        """The truth value true or false as an operation."""
         return self._operation("true" if value else "false")
 
     def input(self, column: int, row: int) -> Operation:
-        """A stored sample as a double, unscaled."""
+        """A stored sample as a double, not yet scaled."""
         return self._operation("input", source=(column, row))
 
     def make(self, opcode: str, *operands: Operation) -> Operation:
-        """The result of an opcode of FOLDS: a constant if all operands are constants, else the simplest operation."""
+        """The result of an opcode of FOLDS: a constant if all operands are constants, otherwise the simplest equal
+        operation."""
         known = [constant_value(operand) for operand in operands]
         if all(value is not None for value in known):
             result = FOLDS[opcode](*known)
@@ -73,7 +74,7 @@ class ValueGraph:
         return self._operation(opcode, operands)
 
     def _make_of_each_leaf(self, opcode: str, operands: tuple[Operation, ...]) -> Operation:
-        """`(c ? 1 : 2) + 3` as `c ? 4 : 5`: the operation on each constant that its operands may be."""
+        """`(c ? 1 : 2) + 3` as `c ? 4 : 5`: apply the operation to each constant that its operands can be."""
         place = next((place for place, operand in enumerate(operands) if operand.opcode == "select"), None)
         if place is None:
             return self.make(opcode, *operands)
@@ -82,7 +83,7 @@ class ValueGraph:
         return self.select(condition, *results)
 
     def as_constant_choice(self, number: Operation) -> Operation:
-        """The same double as a select among constants, if it can be only a few; otherwise itself."""
+        """The same double as a select among constants, if it can be only a few; otherwise the operation itself."""
         if number.opcode not in FOLDS or number.leaves or not all(one.is_number for one in number.operands):
             return number
         operands = tuple(self.as_constant_choice(operand) for operand in number.operands)
@@ -90,7 +91,7 @@ class ValueGraph:
         return self._make_of_each_leaf(number.opcode, operands) if 0 < leaves <= _MOST_LEAVES else number
 
     def _simplified(self, opcode: str, operands: tuple[Operation, ...]) -> Operation | None:
-        """What logic says of not, and, or without knowing the samples."""
+        """What logic says about not, and, or, whatever the samples; None: nothing."""
         first = operands[0]
         if opcode == "not":
             return _negated(first)
@@ -116,7 +117,7 @@ class ValueGraph:
         return self._select_truth(condition, yes, no)
 
     def _select_truth(self, condition: Operation, yes: Operation, no: Operation) -> Operation:
-        """By and and or, where a side is known."""
+        """A select of truth values as `and` and `or`, where one side is known."""
         opposite = self.make("not", condition)
         yes = self.truth(yes is condition) if yes in (condition, opposite) else yes
         no = self.truth(no is opposite) if no in (condition, opposite) else no
@@ -135,5 +136,5 @@ def _leaves(opcode: str, operands: tuple[Operation, ...]) -> int:
 
 
 def _negated(operation: Operation) -> Operation | None:
-    """What this is the negation of."""
+    """The operand of a `not`; None for other operations."""
     return operation.operands[0] if operation.opcode == "not" else None

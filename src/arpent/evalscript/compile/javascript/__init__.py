@@ -1,1 +1,1 @@
-"""JavaScript: what each piece of the language does to values that are not known yet."""
+"""JavaScript: what each construct of the language does to values that are not known yet."""

@@ -1,4 +1,4 @@
-"""Array methods: what methods of arrays do, where the length of the array is known."""
+"""Array methods: the methods of arrays whose length is known."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _array_unshift(evaluator: PartialEvaluator, array: ArrayObject, arguments: A
 
 
 def _calls_per_item(evaluator: PartialEvaluator, array: ArrayObject, arguments: Arguments) -> list[_ItemCall]:
-    """Per item: the call of the first argument with item, place, array."""
+    """For each item: a call of the first argument with (item, index, array)."""
     if not arguments or len(arguments) > 1 or not isinstance(arguments[0], (Closure, Intrinsic)):
         raise Unsupported("a method of an array with other than one function")
     function, items = arguments[0], evaluator.array_items(array)
@@ -86,7 +86,7 @@ def _array_filter(evaluator: PartialEvaluator, array: ArrayObject, arguments: Ar
 def _of_first_true(
     evaluator: PartialEvaluator, turns: Sequence[_ItemCall], results: Sequence[JsValue], of_none: JsValue
 ) -> JsValue:
-    """The result that belongs to the first turn that is true; later turns are not executed."""
+    """The result that belongs to the first call that gives true; later calls are not executed."""
     if not turns:
         return of_none
     found = evaluator.to_boolean(turns[0]())
@@ -138,7 +138,7 @@ def _array_reduce(evaluator: PartialEvaluator, array: ArrayObject, arguments: Ar
 
 
 def _array_sort(evaluator: PartialEvaluator, array: ArrayObject, arguments: Arguments) -> JsValue:
-    """Only where the order does not depend on the sample."""
+    """`array.sort`, only where the order does not depend on samples. Raises Unsupported otherwise."""
     if len(arguments) != 1:
         raise Unsupported("sort without a function")
 

@@ -1,4 +1,4 @@
-"""Control flow: how statements end, one after the other, one of two, or again and again; jumps become conditions."""
+"""Control flow: how statements end: in sequence, one of two, or in a loop; jumps become conditions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Jump = Literal["return", "break", "continue"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbruptCompletion:
-    """One way in which a statement jumps away."""
+    """One way in which a statement jumps away: return, break or continue."""
 
     condition: Operation
-    """When it does, seen from the statement's beginning."""
+    """When it jumps, as seen at the start of the statement."""
     jump: Jump
-    """Where to."""
+    """Kind and target of the jump."""
     value: JsValue
-    """What is returned."""
+    """The value returned, for a return."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +34,25 @@ class Completion:
     normal: Operation
     """When the next statement follows."""
     abrupt: tuple[AbruptCompletion, ...] = ()
-    """When it does not."""
+    """The jumps, each with its condition."""
 
 
 Step = Callable[[], Completion]
 
 
 def normal_completion(memory: SymbolicMemory) -> Completion:
-    """The next statement follows in any case."""
+    """The completion of a statement after which the next one always follows."""
     return Completion(normal=memory.graph.truth(True))
 
 
 def jump_away(memory: SymbolicMemory, jump: Jump, value: JsValue = SpecialValue.UNDEFINED) -> Completion:
-    """The next statement follows in no case."""
+    """The completion of a statement that always jumps."""
     abrupt = AbruptCompletion(condition=memory.graph.truth(True), jump=jump, value=value)
     return Completion(normal=memory.graph.truth(False), abrupt=(abrupt,))
 
 
 def _under(memory: SymbolicMemory, condition: Operation, jumps: Iterable[AbruptCompletion]) -> list[AbruptCompletion]:
-    """The jumps of a step that runs only if a condition holds."""
+    """The jumps of a step that runs only if the condition holds."""
     return [
         AbruptCompletion(condition=memory.graph.make("and", condition, one.condition), jump=one.jump, value=one.value)
         for one in jumps
@@ -60,7 +60,7 @@ def _under(memory: SymbolicMemory, condition: Operation, jumps: Iterable[AbruptC
 
 
 def run_sequence(memory: SymbolicMemory, steps: Iterable[Step]) -> Completion:
-    """One step after the other, each under the condition that it is reached."""
+    """Run the steps in sequence, each under the condition that it is reached."""
     graph = memory.graph
     reached = graph.truth(True)
     abrupt: list[AbruptCompletion] = []
@@ -82,7 +82,7 @@ def run_sequence(memory: SymbolicMemory, steps: Iterable[Step]) -> Completion:
 
 
 def run_conditional(memory: SymbolicMemory, condition: Operation, yes: Step, no: Step) -> Completion:
-    """One of two steps; both, if it is not known which."""
+    """Run one of two steps; both, if the condition is not known."""
     truth = memory.known_truth(condition)
     if truth is not None:
         return yes() if truth else no()
@@ -94,8 +94,8 @@ def run_conditional(memory: SymbolicMemory, condition: Operation, yes: Step, no:
 
 
 def run_loop(memory: SymbolicMemory, test: Callable[[], Operation], body: Step) -> Completion:
-    """Unroll: repeat while the test holds, each turn under the condition that it is reached. Raises Unsupported for a
-    loop whose test may hold for very many turns."""
+    """Unroll a loop: repeat while the test holds, each iteration under the condition that it is reached. Raises
+    Unsupported for a loop of too many iterations."""
     graph = memory.graph
     entered: list[Operation] = []
     returns: list[AbruptCompletion] = []

@@ -35,10 +35,10 @@ _CALLABLES = (Closure, ClassObject, Intrinsic)
 
 @dataclass(slots=True, kw_only=True)
 class PartialEvaluator:
-    """Evaluates syntax trees over numbers that are not known yet. One serves one compilation.
+    """Evaluates syntax trees over numbers that are not known yet. One evaluator serves one compilation.
 
-    What it does with a tree it looks up in tables that it is given, so that files of the language need not know one
-    another. Every method raises Unsupported for what only the interpreter can do.
+    It finds what to do with a tree in the tables that it is given, so that the modules of the language need not import
+    one another. Every method raises Unsupported for what only the interpreter can do.
     """
 
     expressions: Mapping[str, Callable[[PartialEvaluator, SyntaxTree, Scope], JsValue]]
@@ -46,13 +46,13 @@ class PartialEvaluator:
     statements: Mapping[str, Callable[[PartialEvaluator, SyntaxTree, Scope], Completion]]
     """Kind of tree → how to execute it."""
     call_function: Callable[[PartialEvaluator, object, object, Sequence[JsValue]], JsValue]
-    """(evaluator, callee, receiver, arguments) → what the call returns; the callee is no Phi."""
+    """(evaluator, callee, receiver, arguments) → what the call returns; the callee is not a Phi."""
     graph: ValueGraph = field(default_factory=ValueGraph)
-    """The operations made so far."""
+    """Operations created so far."""
     memory: SymbolicMemory = field(init=False)
     """Variables, arrays and objects."""
     depth: int = 0
-    """Calls under way."""
+    """Current depth of calls."""
     steps: int = 0
     """Expressions evaluated so far."""
 
@@ -89,16 +89,16 @@ class PartialEvaluator:
             self.depth -= 1
 
     def map_phi(self, value: object, action: Callable[[object], object]) -> JsValue:
-        """Apply an action to each value this may be; SymbolicMemory.map_phi for actions that give a JsValue."""
+        """Apply an action to each value this can be. As SymbolicMemory.map_phi, for actions that give a JsValue."""
         result: JsValue = self.memory.map_phi(value, action)  # type: ignore[assignment]
         return result
 
     def map_phi_pair(self, one: object, other: object, action: Callable[[object, object], object]) -> JsValue:
-        """Apply an action to each pair of values that two may be."""
+        """Apply an action to each pair of values that the two can be."""
         return self.map_phi(one, lambda left: self.map_phi(other, lambda right: action(left, right)))
 
     def evaluate_either(self, condition: Operation, yes: Callable[[], JsValue], no: Callable[[], JsValue]) -> JsValue:
-        """`condition ? yes() : no()`; a side that cannot happen is not evaluated."""
+        """`condition ? yes() : no()`; a side that cannot be reached is not evaluated."""
         truth = self.memory.known_truth(condition)
         if truth is not None:
             return yes() if truth else no()
@@ -109,11 +109,11 @@ class PartialEvaluator:
     # ---- conversions, named as in the language's specification
 
     def constant(self, value: float) -> Operation:
-        """A number."""
+        """A known number as an operation."""
         return self.graph.constant(value)
 
     def to_number(self, value: object) -> Operation:
-        """ToNumber: a double."""
+        """JavaScript's ToNumber: the value as a double."""
         return _operation(self.map_phi(value, self._to_number))
 
     def _to_number(self, value: object) -> Operation:
@@ -126,7 +126,7 @@ class PartialEvaluator:
         raise Unsupported(f"{describe(value)} as a number")
 
     def to_boolean(self, value: object) -> Operation:
-        """ToBoolean: a truth value."""
+        """JavaScript's ToBoolean: the value as a truth value."""
         return _operation(self.map_phi(value, self._to_boolean))
 
     def _to_boolean(self, value: object) -> Operation:
@@ -141,7 +141,7 @@ class PartialEvaluator:
         raise Unsupported(f"{describe(value)} as a condition")
 
     def to_property_key(self, value: object) -> str:
-        """ToPropertyKey of a value that is known: a text, or an integer."""
+        """ToPropertyKey of a known value: text or an integer."""
         value = self.memory.resolve(value)
         if isinstance(value, str):
             return value
@@ -151,7 +151,7 @@ class PartialEvaluator:
         return str(int(number))
 
     def to_known_integer(self, value: object, default: int | None = None) -> int:
-        """ToIntegerOrInfinity of a value that is known; `default` stands for undefined."""
+        """ToIntegerOrInfinity of a known value; undefined gives `default`."""
         value = self.memory.resolve(value)
         if value is SpecialValue.UNDEFINED and default is not None:
             return default
@@ -163,7 +163,7 @@ class PartialEvaluator:
     # ---- comparisons
 
     def type_of(self, value: object) -> str:
-        """`typeof`, of something that is no Phi."""
+        """`typeof` of a value that is not a Phi."""
         if isinstance(value, Operation):
             return "number" if value.is_number else "boolean"
         if isinstance(value, str):
@@ -177,11 +177,11 @@ class PartialEvaluator:
         raise Unsupported(f"typeof {describe(value)}")
 
     def strictly_equal(self, one: object, other: object) -> Operation:
-        """`===`: a truth value."""
+        """`one === other` as a truth value."""
         return _operation(self.map_phi_pair(one, other, self._strictly_equal))
 
     def loosely_equal(self, one: object, other: object) -> Operation:
-        """`==`: a truth value."""
+        """`one == other` as a truth value."""
         return _operation(self.map_phi_pair(one, other, self._loosely_equal))
 
     def _strictly_equal(self, one: object, other: object) -> Operation:
@@ -225,7 +225,7 @@ class PartialEvaluator:
         return content
 
     def property_names(self, value: object) -> list[str]:
-        """The names of an object's properties in the order in which JavaScript lists them."""
+        """Names of an object's properties in JavaScript's order."""
         names = list(self.object_properties(value))
         if any(name.isdigit() for name in names):
             raise Unsupported("listing an object whose names are numbers")
@@ -233,6 +233,6 @@ class PartialEvaluator:
 
 
 def _operation(value: JsValue) -> Operation:
-    """A value that can only be a double or a truth value."""
+    """The value, which must be a double or a truth value."""
     assert isinstance(value, Operation)
     return value

@@ -1,4 +1,4 @@
-"""Expressions: what each kind of expression gives."""
+"""Expressions: the value of each kind of expression."""
 
 from __future__ import annotations
 
@@ -105,13 +105,14 @@ def _evaluate_assignment(evaluator: PartialEvaluator, tree: SyntaxTree, scope: S
 
 
 def _refuse_effects(target: SyntaxTree) -> None:
-    """A target is evaluated twice here, or at another time than in JavaScript: it must have no effect."""
+    """Raise Unsupported if a target has side effects: it is evaluated twice here, or at another time than in
+    JavaScript."""
     if any(one.kind in _EFFECTS for one in target.walk()):
         raise Unsupported("an assignment to a place that has effects")
 
 
 def _evaluate_augmented(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
-    """`+=` and its like; those of short-circuit operators write only where the right side is evaluated."""
+    """`+=` and similar; those of short-circuit operators write only where the right side is evaluated."""
     _refuse_effects(tree["left"])
     sign, target = tree["operator"].text[:-1], tree["left"]
     old = evaluator.evaluate(target, scope)
@@ -126,7 +127,7 @@ def _evaluate_augmented(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Sc
 
 
 def _evaluate_update(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
-    """`++` and `--`, before or behind."""
+    """`++` and `--`, as prefix or postfix."""
     target, sign = tree["argument"], tree["operator"].text
     _refuse_effects(target)
     old = evaluator.to_number(evaluator.evaluate(target, scope))
@@ -139,7 +140,7 @@ def _evaluate_update(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope
 
 
 def _evaluate_list(evaluator: PartialEvaluator, trees: Sequence[SyntaxTree], scope: Scope) -> tuple[JsValue, ...]:
-    """Items of an array, or arguments of a call; `...` may be among them."""
+    """Items of an array literal, or arguments of a call, with `...` expanded."""
     values: list[JsValue] = []
     for tree in trees:
         if tree.kind == "spread_element":
@@ -202,7 +203,8 @@ def _refuse_private(tree: SyntaxTree) -> None:
 
 
 def _unless_nullish(tree: SyntaxTree, owner: object, action: Callable[[], JsValue]) -> JsValue:
-    """`?.` gives undefined for nothing; the rest of a chain is not skipped, so that it may be Unsupported."""
+    """`owner?.`: undefined if the owner is null or undefined. The rest of the chain is still evaluated, which may be
+    Unsupported."""
     return SpecialValue.UNDEFINED if "optional_chain" in tree.fields and is_nullish(owner) else action()
 
 
@@ -231,7 +233,7 @@ def _evaluate_call(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) 
 
 
 def _evaluate_call_method(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
-    """`owner.name(…)`: the owner is `this`."""
+    """`owner.name(…)`: a call with the owner as `this`."""
     callee = tree["function"]
     owner = evaluator.evaluate(callee["object"], scope)
     _refuse_private(callee)

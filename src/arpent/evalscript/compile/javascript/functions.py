@@ -27,7 +27,7 @@ from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported, var_n
 def call_function(
     evaluator: PartialEvaluator, callee: object, receiver: object, arguments: Sequence[JsValue]
 ) -> JsValue:
-    """What a call returns; the callee is no Phi. To be called by PartialEvaluator.call, which counts depth."""
+    """What a call returns; the callee is not a Phi. Call it through PartialEvaluator.call, which counts depth."""
     if isinstance(callee, Intrinsic):
         return callee.action(arguments)
     if isinstance(callee, GlobalObject):
@@ -63,7 +63,7 @@ def _bind_parameters(
 
 
 def _run_body(evaluator: PartialEvaluator, body: SyntaxTree, scope: Scope) -> JsValue:
-    """What the return statements give, each under its condition."""
+    """The value of the return statements, each under its condition."""
     completion = run_statements(evaluator, body.children, scope)
     returns = list(completion.abrupt)
     value: JsValue = SpecialValue.UNDEFINED
@@ -75,7 +75,7 @@ def _run_body(evaluator: PartialEvaluator, body: SyntaxTree, scope: Scope) -> Js
 
 
 def construct_object(evaluator: PartialEvaluator, callee: object, arguments: Sequence[JsValue]) -> JsValue:
-    """`new` of a class of the script."""
+    """`new` of a class that the script declares."""
     if not isinstance(callee, ClassObject):
         raise Unsupported(f"new {describe(callee)}")
     made = evaluator.memory.new_object({})

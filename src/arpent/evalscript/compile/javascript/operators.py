@@ -11,9 +11,9 @@ from arpent.evalscript.compile.javascript.values import JsValue, SpecialValue, i
 from arpent.evalscript.compile.syntax_tree import Unsupported
 
 LONGEST_TEXT = 1000
-"""Characters of a text that is still put together while compiling."""
+"""Maximum length of a text that is concatenated at compile time, in characters."""
 SHORT_CIRCUIT = ("&&", "||", "??")
-"""Operators that may leave their second operand unevaluated."""
+"""Operators that may not evaluate their second operand."""
 _ARITHMETIC = {
     "-": "subtract", "*": "multiply", "/": "divide", "%": "remainder", "&": "bit_and", "|": "bit_or", "^": "bit_xor",
     "<<": "shift_left", ">>": "shift_right", ">>>": "shift_right_unsigned",
@@ -23,7 +23,7 @@ _EQUALITY = ("===", "!==", "==", "!=")
 
 
 def apply_binary(evaluator: PartialEvaluator, sign: str, one: object, other: object) -> JsValue:
-    """An operator that evaluates both operands."""
+    """An operator that evaluates both operands. Raises Unsupported for an unknown operator."""
     if sign in _ARITHMETIC:
         return evaluator.graph.make(_ARITHMETIC[sign], evaluator.to_number(one), evaluator.to_number(other))
     if sign in _EQUALITY:
@@ -37,7 +37,7 @@ def apply_binary(evaluator: PartialEvaluator, sign: str, one: object, other: obj
 
 
 def _added(evaluator: PartialEvaluator, one: object, other: object) -> JsValue:
-    """`+`: of texts, if one of the two is a text."""
+    """`one + other`: concatenation if one of the two is text."""
     if isinstance(one, str) or isinstance(other, str):
         text = evaluator.to_property_key(one) + evaluator.to_property_key(other)
         if len(text) > LONGEST_TEXT:
@@ -73,7 +73,7 @@ _UNARY: Mapping[str, Callable[[PartialEvaluator, JsValue], JsValue]] = {
 
 
 def apply_unary(evaluator: PartialEvaluator, sign: str, value: JsValue) -> JsValue:
-    """An operator of one operand that writes nothing."""
+    """An operator of one operand without side effects."""
     action = _UNARY.get(sign)
     if action is None:
         raise Unsupported(f"the operator {sign}")

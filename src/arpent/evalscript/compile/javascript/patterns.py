@@ -1,4 +1,4 @@
-"""Patterns: destructuring, and where a value goes that is declared or assigned."""
+"""Patterns: destructuring, and where a declared or assigned value is stored."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from arpent.evalscript.compile.javascript.values import JsValue, Scope, SpecialV
 from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
 
 _Store = Callable[[SyntaxTree, JsValue], None]
-"""What to do with a target that is no pattern, and its value."""
+"""(target, value) → store the value; the target is not a pattern."""
 _TARGETS = frozenset({
     "identifier", "shorthand_property_identifier_pattern", "shorthand_property_identifier", "undefined",
     "member_expression", "subscript_expression",
 })  # fmt: skip
-"""Kinds that are no pattern."""
+"""Kinds of targets that are not patterns."""
 
 
 def bind_pattern(
     evaluator: PartialEvaluator, pattern: SyntaxTree, value: JsValue, scope: Scope, *, constant: bool = False
 ) -> None:
-    """Declare the names of a pattern in a scope, with the parts of a value."""
+    """Declare the names of a pattern in a scope, with the matching parts of the value."""
 
     def store(name: SyntaxTree, content: JsValue) -> None:
         declare_variable(evaluator, name.text, content, scope, constant=constant)
@@ -33,8 +33,8 @@ def bind_pattern(
 
 
 def assign_pattern(evaluator: PartialEvaluator, target: SyntaxTree, value: JsValue, scope: Scope) -> None:
-    """Write to a variable, a property, an item, or to each part of a pattern. Raises GlobalWrite for a name that
-    nobody declares."""
+    """Write to a variable, property or item, or to each part of a pattern. Raises GlobalWrite for an undeclared
+    name."""
     _destructure(evaluator, target, value, scope, lambda one, content: _assign(evaluator, one, content, scope))
 
 
@@ -74,7 +74,7 @@ def _destructure(evaluator: PartialEvaluator, pattern: SyntaxTree, value: JsValu
 
 
 def _or_default(evaluator: PartialEvaluator, value: JsValue, default: SyntaxTree, scope: Scope) -> JsValue:
-    """The value, or what stands after `=` if it is undefined."""
+    """The value, or the default after `=` if it is undefined."""
     missing = evaluator.map_phi(value, lambda one: evaluator.graph.truth(one is SpecialValue.UNDEFINED))
     return evaluator.evaluate_either(
         evaluator.to_boolean(missing), lambda: evaluator.evaluate(default, scope), lambda: value
@@ -96,7 +96,7 @@ def _destructure_array(
 
 
 def has_elision(array: SyntaxTree) -> bool:
-    """Whether an array or its pattern leaves out an item: two commas follow one another, or one comes first."""
+    """Whether an array literal or pattern leaves out an item: two commas in a row, or one at the start."""
     return any(one in ("[", ",") and other == "," for one, other in pairwise(array.tokens))
 
 

@@ -32,7 +32,7 @@ _INHERITED = frozenset({
 
 
 def read_property(evaluator: PartialEvaluator, owner: object, name: str) -> JsValue:
-    """`owner.name`."""
+    """The value of `owner.name`."""
     return evaluator.map_phi(owner, lambda one: _property(evaluator, one, name))
 
 
@@ -67,7 +67,7 @@ def _own_or_inherited(owner: PlainObject, content: object, name: str) -> JsValue
 
 
 def read_method(evaluator: PartialEvaluator, owner: object, name: str) -> JsValue:
-    """`owner.name` of an owner that is no Phi, where a function is expected."""
+    """The function `owner.name` of an owner that is not a Phi."""
     if isinstance(owner, PlainObject):
         return _property(evaluator, owner, name)
     if isinstance(owner, ClassObject):
@@ -85,7 +85,7 @@ def read_method(evaluator: PartialEvaluator, owner: object, name: str) -> JsValu
 
 
 def read_element(evaluator: PartialEvaluator, owner: object, key: object) -> JsValue:
-    """`owner[key]` of an owner that is no Phi."""
+    """`owner[key]` of an owner that is not a Phi."""
     if isinstance(owner, ArrayObject):
         return evaluator.map_phi(key, lambda place: _element_at(evaluator, owner, place))
     if isinstance(owner, (PlainObject, GlobalObject)):
@@ -94,7 +94,7 @@ def read_element(evaluator: PartialEvaluator, owner: object, key: object) -> JsV
 
 
 def _element_at(evaluator: PartialEvaluator, owner: ArrayObject, place: object) -> JsValue:
-    """An item whose place is known, or one of a few."""
+    """An item whose index is known, or one of a few."""
     place = evaluator.memory.resolve(place)
     if isinstance(place, str):
         return _property(evaluator, owner, place)
@@ -122,7 +122,7 @@ def _element_of(items: tuple[JsValue, ...], place: float) -> JsValue:
 
 
 def write_property(evaluator: PartialEvaluator, owner: object, name: str, value: JsValue) -> JsValue:
-    """`owner.name = value` of an owner that is no Phi; returns the value."""
+    """`owner.name = value` of an owner that is not a Phi; returns the value."""
     if isinstance(owner, ArrayObject) and name == "length" and evaluator.to_known_integer(value) == 0:
         evaluator.memory.write(owner, ())
         return value
@@ -134,7 +134,7 @@ def write_property(evaluator: PartialEvaluator, owner: object, name: str, value:
 
 
 def write_element(evaluator: PartialEvaluator, owner: object, key: JsValue, value: JsValue) -> JsValue:
-    """`owner[key] = value` of an owner that is no Phi; returns the value. An array may grow by one item."""
+    """`owner[key] = value` of an owner that is not a Phi; returns the value. An array may grow by one item."""
     if isinstance(owner, PlainObject):
         return write_property(evaluator, owner, evaluator.to_property_key(key), value)
     number = constant_value(evaluator.to_number(evaluator.memory.resolve(key)))
@@ -153,12 +153,12 @@ def write_element(evaluator: PartialEvaluator, owner: object, key: JsValue, valu
 
 
 def _as_items(content: object) -> tuple[JsValue, ...]:
-    """Content of an array that is no Phi."""
+    """Content of an array that is not a Phi."""
     assert isinstance(content, tuple)
     return content
 
 
 def _as_properties(content: object) -> dict[str, JsValue]:
-    """Content of an object that is no Phi."""
+    """Content of an object that is not a Phi."""
     assert isinstance(content, dict)
     return content

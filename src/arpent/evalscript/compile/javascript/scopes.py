@@ -11,7 +11,7 @@ from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
 
 
 def find_variable(evaluator: PartialEvaluator, name: str, scope: Scope) -> Variable | None:
-    """The variable that a name stands for; None: nobody declares it. Executes a deferred declaration."""
+    """The variable that a name refers to; None if it is not declared. Executes a deferred declaration."""
     here = scope
     while name not in here.variables:
         if name in here.deferred:
@@ -30,7 +30,7 @@ def _declare(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Non
 
 
 def read_variable(evaluator: PartialEvaluator, name: str, scope: Scope) -> JsValue:
-    """The value of the variable that a name stands for. Raises Unsupported if the value is not known."""
+    """The value of the variable that a name refers to. Raises Unsupported if the value is not known."""
     variable = find_variable(evaluator, name, scope)
     if variable is None:
         raise Unsupported(f"the name {name}")
@@ -43,12 +43,12 @@ def read_variable(evaluator: PartialEvaluator, name: str, scope: Scope) -> JsVal
 def declare_variable(
     evaluator: PartialEvaluator, name: str, content: JsValue, scope: Scope, *, constant: bool = False
 ) -> None:
-    """Make a variable of a scope; it hides an older one of that name."""
+    """Create a variable in a scope; it replaces an older one of that name."""
     scope.variables[name] = evaluator.memory.new_variable(name, content, constant)
 
 
 def hoist_functions(evaluator: PartialEvaluator, trees: Sequence[SyntaxTree], scope: Scope) -> None:
-    """Declare the functions among statements, before any of these is executed."""
+    """Declare the functions among statements before any statement is executed."""
     for tree in trees:
         if tree.kind == "function_declaration":
             declare_variable(evaluator, tree["name"].text, make_closure(tree, scope), scope)
@@ -57,14 +57,14 @@ def hoist_functions(evaluator: PartialEvaluator, trees: Sequence[SyntaxTree], sc
 
 
 def make_closure(tree: SyntaxTree, scope: Scope) -> Closure:
-    """A function with the scope it is made in."""
+    """A function with the scope in which it is created."""
     if {"async", "get", "set", "*"} & set(tree.tokens):
         raise Unsupported("a function that is async, a generator or an accessor")
     return Closure(tree=tree, scope=scope)
 
 
 def declare_class(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> ClassObject:
-    """A class without a superclass and without fields; a variable of the scope, if it has a name."""
+    """A class without a superclass and fields; if it has a name, also a variable of the scope."""
     if any(child.kind == "class_heritage" for child in tree.children):
         raise Unsupported("a class that extends another")
     methods: dict[str, Closure] = {}

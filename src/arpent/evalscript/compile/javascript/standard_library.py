@@ -1,6 +1,6 @@
-"""Standard library: JavaScript's own functions of numbers, arrays and objects whose results are the same everywhere.
+"""Standard library: JavaScript's functions of numbers, arrays and objects whose results are the same on every machine.
 
-Not `Math.exp`, `log`, `pow`, `sin` and their kind: the last bit of what they give is each library's own.
+`Math.exp`, `log`, `pow`, `sin` and similar are not among them: their last bit differs between libraries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _Action = Callable[[PartialEvaluator, Arguments], JsValue]
 
 
 def first_argument(arguments: Arguments) -> JsValue:
-    """The first argument; undefined without one."""
+    """The first argument; undefined if there is none."""
     return arguments[0] if arguments else SpecialValue.UNDEFINED
 
 
@@ -44,7 +44,7 @@ def _of_many_numbers(opcode: str, of_none: float) -> _Action:
 
 
 def _math_round(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
-    """Halves go up: the next whole number, or the one below it if that is nearer."""
+    """`Math.round`: halves go up."""
     make, number = evaluator.graph.make, _first_number(evaluator, arguments)
     above = make("ceil", number)
     far = make("less", number, make("subtract", above, evaluator.constant(0.5)))
@@ -58,7 +58,7 @@ def _math_sign(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
 
 
 def _number_test(test: Callable[[PartialEvaluator, Operation], Operation]) -> _Action:
-    """A function that is false for whatever is no number."""
+    """A test that is false for any value that is not a number."""
 
     def action(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
         false = evaluator.graph.truth(False)
@@ -76,7 +76,7 @@ def _is_nan(evaluator: PartialEvaluator, number: Operation) -> Operation:
 
 
 def _is_finite(evaluator: PartialEvaluator, number: Operation) -> Operation:
-    """x - x is 0, or NaN for what is not finite."""
+    """`isFinite`: x - x is 0, or NaN for what is not finite."""
     zero = evaluator.constant(0)
     return evaluator.graph.make("equal", evaluator.graph.make("subtract", number, number), zero)
 
@@ -129,7 +129,7 @@ def _object_entries(evaluator: PartialEvaluator, arguments: Arguments) -> JsValu
 
 
 def _object_create(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
-    """Of the prototype of a class, for which the class itself stands."""
+    """`Object.create` of a class's prototype; the class stands for its prototype."""
     made_by = first_argument(arguments)
     if len(arguments) != 1 or not isinstance(made_by, ClassObject):
         raise Unsupported("Object.create")
@@ -197,7 +197,7 @@ GLOBAL_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf}
 
 
 def call_global_object(evaluator: PartialEvaluator, name: str, arguments: Arguments) -> JsValue:
-    """`Number(x)` and `Boolean(x)`."""
+    """A call of a global object: `Number(x)` or `Boolean(x)`. Raises Unsupported for others."""
     action = _CONVERSIONS.get(name)
     if action is None:
         raise Unsupported(f"calling {name}")

@@ -25,13 +25,13 @@ _JUMPS: Mapping[str, Jump] = {"break": "break", "continue": "continue"}
 
 
 def run_statements(evaluator: PartialEvaluator, trees: Sequence[SyntaxTree], scope: Scope) -> Completion:
-    """Statements of one scope, one after the other; its functions exist before the first."""
+    """Run the statements of one scope in sequence; its functions are declared first."""
     hoist_functions(evaluator, trees, scope)
     return run_sequence(evaluator.memory, (partial(evaluator.execute, tree, scope) for tree in trees))
 
 
 def _run_block(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
-    """`{ … }`, with names of its own."""
+    """`{ … }`, a scope of its own."""
     return run_statements(evaluator, tree.children, Scope(outer=scope))
 
 
@@ -46,7 +46,7 @@ def _run_expression(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope)
 
 
 def _run_variables(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
-    """`var`, `let`, `const`. Those of `var` exist already: the function's body declares them."""
+    """`var`, `let`, `const`. `var` variables exist already: the function's body declared them."""
     keyword = tree.tokens[0]
     for declarator in tree.children:
         value = declarator.fields.get("value")
@@ -89,7 +89,7 @@ def _run_jump(evaluator: PartialEvaluator, tree: SyntaxTree, _scope: Scope) -> C
 
 
 def _run_try(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
-    """Nothing that can be compiled throws."""
+    """`try`: runs the body only, because nothing that can be compiled throws. Raises Unsupported for `finally`."""
     completion = evaluator.execute(tree["body"], scope)
     if "finalizer" in tree.fields:
         raise Unsupported("finally")
@@ -124,7 +124,7 @@ def _run_for(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Com
 
 
 def _copied_scope(evaluator: PartialEvaluator, scope: Scope) -> Scope:
-    """Each turn has variables of its own; closures keep the old ones."""
+    """A copy of the scope's variables: each iteration has its own, and closures keep the old ones."""
     copied = Scope(outer=scope.outer)
     for name, variable in scope.variables.items():
         content: JsValue = variable.content  # type: ignore[assignment]
@@ -157,7 +157,7 @@ def _run_for_of_or_in(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scop
 
 
 def _enumerated_keys(evaluator: PartialEvaluator, value: JsValue) -> tuple[JsValue, ...]:
-    """What for … in enumerates: names of properties, or places of items."""
+    """What `for … in` enumerates: names of properties, or indices of items."""
     if isinstance(evaluator.memory.resolve(value), PlainObject):
         return tuple(evaluator.property_names(value))
     return tuple(str(place) for place in range(len(evaluator.array_items(value))))

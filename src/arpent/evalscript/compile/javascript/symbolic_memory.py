@@ -1,4 +1,4 @@
-"""Symbolic memory: what cells hold under which conditions; both sides of a branch run, then phi nodes join them."""
+"""Symbolic memory: what cells hold under which conditions. Both sides of a branch run, then phi nodes join them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _Result = TypeVar("_Result")
 
 
 class GlobalWrite(Exception):
-    """A sample writes a variable that outlives it; its name is the argument."""
+    """A sample writes a variable that outlives it; the argument is its name."""
 
 
 class UndeclaredGlobal(Exception):
-    """The top level writes a name that it does not declare; the name is the argument."""
+    """The top level writes a name that it does not declare; the argument is the name."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -34,47 +34,47 @@ class Branch:
     overwritten: dict[Cell, object] = field(default_factory=dict)
     """Older cells that it wrote → what they held before."""
     assumed: list[Operation] = field(default_factory=list)
-    """Operations whose truth is known while it lasts."""
+    """Operations whose truth is known inside the branch."""
 
 
 @dataclass(slots=True)
 class SymbolicMemory:
-    """Cells and branches of one compilation."""
+    """The cells and branches of one compilation."""
 
     graph: ValueGraph
-    """Where the operations that select between values are made."""
+    """Graph in which select operations are created."""
     branches: list[Branch] = field(default_factory=list)
     """The path condition, innermost branch last."""
     known: dict[Operation, bool] = field(default_factory=dict)
-    """What the branches assume."""
+    """Truth values that the branches assume."""
     created: int = 0
     """Cells created so far."""
     frozen: int = 0
-    """Cells created up to here outlive a sample: they may not be written."""
+    """Cells created up to this number outlive a sample and cannot be written."""
 
     def new_variable(self, name: str, content: JsValue, constant: bool = False) -> Variable:
-        """A variable; it is visible once a scope holds it."""
+        """A new variable; it becomes visible when a scope holds it."""
         self.created += 1
         return Variable(name=name, content=content, constant=constant, created=self.created)
 
     def new_array(self, items: tuple[JsValue, ...]) -> ArrayObject:
-        """An array. Raises Unsupported for a very long one."""
+        """A new array. Raises Unsupported for a very long one."""
         if len(items) > _LONGEST_ARRAY:
             raise Unsupported("a very long array")
         self.created += 1
         return ArrayObject(content=items, created=self.created)
 
     def new_object(self, properties: dict[str, JsValue]) -> PlainObject:
-        """An object."""
+        """A new object with these properties."""
         self.created += 1
         return PlainObject(content=properties, created=self.created)
 
     def freeze(self) -> None:
-        """From now on nothing that exists may change."""
+        """Forbid changes to everything that exists now."""
         self.frozen = self.created
 
     def write(self, cell: Cell, content: object) -> None:
-        """Change a cell on the current path. Raises GlobalWrite or Unsupported for what outlives the sample."""
+        """Change a cell on the current path. Raises GlobalWrite or Unsupported for a cell that outlives the sample."""
         if cell.created <= self.frozen:
             if isinstance(cell, Variable):
                 raise GlobalWrite(cell.name)
@@ -86,7 +86,7 @@ class SymbolicMemory:
         cell.content = content
 
     def at_program_start(self, action: Callable[[], None]) -> None:
-        """Do something as if it had been done before everything else; what it creates may not change later."""
+        """Run an action as if before everything else; what it creates cannot be changed later."""
         before = self.created, self.frozen, self.branches
         self.created, self.frozen, self.branches = _PROGRAM_START, 2 * _PROGRAM_START, []
         try:
@@ -97,7 +97,7 @@ class SymbolicMemory:
     # ---- branches
 
     def enter_branch(self, condition: Operation, truth: bool) -> None:
-        """Assume that the condition has this truth until the branch is left."""
+        """Assume until the branch is left that the condition has this truth."""
         branch = Branch(since=self.created)
         self._assume(condition, truth, branch)
         self.branches.append(branch)
@@ -124,7 +124,7 @@ class SymbolicMemory:
         return written
 
     def close_branch(self, condition: Operation) -> None:
-        """Leave a branch that had no other side, and keep its writes under its condition."""
+        """Leave a branch without another side, and keep its writes under its condition."""
         self.join_branches(condition, self.leave_branch(), {})
 
     def join_branches(self, condition: Operation, yes: dict[Cell, object], no: dict[Cell, object]) -> None:
@@ -147,7 +147,7 @@ class SymbolicMemory:
     # ---- values
 
     def known_truth(self, condition: Operation) -> bool | None:
-        """What is known of a condition on the current path; None: nothing."""
+        """Truth of a condition on the current path; None if it is not known."""
         truth = constant_value(condition)
         if truth is not None:
             return bool(truth)
@@ -157,7 +157,7 @@ class SymbolicMemory:
         return self.known.get(condition)
 
     def resolve(self, value: object) -> object:
-        """The value without the choices that the current path has already made."""
+        """The value without the choices that are decided on the current path."""
         while True:
             if isinstance(value, Phi):
                 truth, sides = self.known_truth(value.condition), (value.no, value.yes)
@@ -170,7 +170,7 @@ class SymbolicMemory:
             value = sides[truth]
 
     def merge(self, condition: Operation, yes: object, no: object) -> object:
-        """`condition ? yes : no`, for values and for contents of cells: a select if possible, else a Phi."""
+        """`condition ? yes : no` for values and contents of cells: a select if possible, otherwise a Phi."""
         truth = self.known_truth(condition)
         if truth is not None:
             return yes if truth else no
@@ -188,7 +188,7 @@ class SymbolicMemory:
         return Phi(condition=condition, yes=yes, no=no, size=size)
 
     def map_phi(self, value: object, action: Callable[[object], object]) -> object:
-        """Apply an action to each value this may be, under the condition that it is; returns the merged results."""
+        """Apply an action to each value this can be, under its condition; returns the merged results."""
         value = self.resolve(value)
         if not isinstance(value, Phi):
             return action(value)

@@ -1,4 +1,4 @@
-"""Values: what a JavaScript value is while compiling; numbers and truth values are operations of the graph."""
+"""Values: JavaScript values at compile time; numbers and truth values are operations of the graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arpent.evalscript.compile.syntax_tree import SyntaxTree
 
 
 class SpecialValue(Enum):
-    """Values without contents; the enum's value is its name in messages."""
+    """Values without content; the enum's value is the name in messages."""
 
     UNDEFINED = "undefined"
     NULL = "null"
@@ -25,9 +25,9 @@ class Cell:
     """Something that can be written: a variable, the items of an array, the properties of an object."""
 
     content: object
-    """Variable: a JsValue; array: tuple of JsValues; object: dict of name → JsValue; or a Phi of such."""
+    """Variable: a JsValue; array: a tuple of JsValues; object: a dict of name → JsValue; or a Phi of these."""
     created: int
-    """Order of creation; a branch only has to undo writes to cells that are older than itself."""
+    """Order of creation. A branch only has to undo writes to cells older than itself."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -35,14 +35,14 @@ class Variable(Cell):
     """A variable of a scope."""
 
     name: str
-    """As written."""
+    """Name as in the script."""
     constant: bool = False
-    """Declared by const."""
+    """Whether it was declared by `const`."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ArrayObject(Cell):
-    """An array."""
+    """An array of the script."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -50,9 +50,9 @@ class PlainObject(Cell):
     """An object made by `{}` or by `new` of a script's class."""
 
     made_by: ClassObject | None = None
-    """Its class."""
+    """Class it was made from; None for `{}`."""
     partial: bool = False
-    """Whether it has more properties than are known."""
+    """Whether it may have properties that are not known."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,51 +60,51 @@ class Scope:
     """Names that are visible together."""
 
     outer: Scope | None
-    """Where to look for other names; None: nowhere."""
+    """The enclosing scope; None for the outermost."""
     variables: dict[str, Variable] = field(default_factory=dict)
-    """Its own, by name."""
+    """Variables of this scope, by name."""
     deferred: dict[str, SyntaxTree] = field(default_factory=dict)
-    """Declarations that are executed when somebody asks for the name."""
+    """Declarations that are executed when their name is first used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Closure:
-    """A function of the script with the scope it was made in."""
+    """A function of the script with the scope in which it was created."""
 
     tree: SyntaxTree
-    """Its text."""
+    """Its syntax tree."""
     scope: Scope
-    """Where it was made; `this` of an arrow function is found there."""
+    """The scope in which it was created; an arrow function finds `this` there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassObject:
-    """A class without a superclass. It stands for its own prototype, too."""
+    """A class without a superclass. It also stands for its prototype."""
 
     name: str
-    """As written; empty if it has none."""
+    """Name as in the script; empty if it has none."""
     methods: Mapping[str, Closure]
-    """Methods of its objects; the constructor is among them."""
+    """Methods of its objects, the constructor included."""
     statics: Mapping[str, Closure]
     """Methods of the class itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Intrinsic:
-    """A function of JavaScript's own."""
+    """A built-in function of JavaScript."""
 
     name: str
-    """For messages."""
+    """Name in messages."""
     action: Callable[[Sequence[JsValue]], JsValue]
     """Arguments → result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlobalObject:
-    """Math, Number, Boolean, Array or Object."""
+    """The global object Math, Number, Boolean, Array or Object."""
 
     name: str
-    """As written."""
+    """Name as in the script."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,19 +112,19 @@ class Phi:
     """One of two values, where control flow joins and no single operation can select between them."""
 
     condition: Operation
-    """Truth value that says which."""
+    """Truth value that decides."""
     yes: object
-    """The value if the condition holds; it may be a Phi again."""
+    """The value if the condition holds; may be a Phi."""
     no: object
-    """The value otherwise."""
+    """The value otherwise; may be a Phi."""
     size: int
-    """How many values it chooses between in all."""
+    """Number of values it chooses among in all."""
 
 
 JsValue = (
     Operation | SpecialValue | str | ArrayObject | PlainObject | Closure | ClassObject | Intrinsic | GlobalObject | Phi
 )
-"""Any value of the language. A str is a text that is known while compiling."""
+"""Any JavaScript value. A str is text known at compile time."""
 _DESCRIPTIONS: Mapping[type, str] = {
     str: "a text",
     ArrayObject: "an array",
@@ -137,7 +137,7 @@ _DESCRIPTIONS: Mapping[type, str] = {
 
 
 def describe(value: object) -> str:
-    """A value in the words of a message."""
+    """The value in words, for messages."""
     if isinstance(value, SpecialValue):
         return value.value
     if isinstance(value, Operation):
@@ -146,5 +146,5 @@ def describe(value: object) -> str:
 
 
 def is_nullish(value: object) -> bool:
-    """Whether it is null or undefined."""
+    """Whether the value is null or undefined."""
     return value in (SpecialValue.NULL, SpecialValue.UNDEFINED)

@@ -25,7 +25,7 @@ from arpent.domain.errors import ArpentError, AssetUnreadable, WorkerDied, World
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
-from tests.support.jobs import make_partition
+from tests.support.jobs import make_partition, make_request
 
 PATIENCE_SECONDS = 30
 STRESS_SECONDS = 12
@@ -191,7 +191,7 @@ def test_a_frozen_worker_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     executor = ProcessExecutor(1)
     worker = wait_for(executor.submit(worker_id, lease())).done
     os.kill(worker, signal.SIGSTOP)
-    ticket = executor.submit(count, replace(lease(), body="x" * 3_000_000))
+    ticket = executor.submit(count, replace(lease(), request=make_request("x" * 3_000_000)))
     time.sleep(0.3)
     executor.close()
     assert wait_until_gone({worker}) == set()
@@ -231,7 +231,7 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
     executor = ProcessExecutor(3)
     ends: Counter[str] = Counter()
     waiting: deque[Ticket] = deque()
-    leases = (lease(), lease(), replace(lease(), body="x" * 400_000))
+    leases = (lease(), lease(), replace(lease(), request=make_request("x" * 400_000)))
     began = time.monotonic()
     kill_at = began + 1
     try:

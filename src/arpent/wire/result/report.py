@@ -1,0 +1,24 @@
+"""Report: what the analysis found of a job's features, as JSON (`report/features.json`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from arpent.domain.finding import Finding
+
+
+def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
+    """The report as JSON bytes; `hints` are remarks about the job as a whole."""
+    lines = [
+        {
+            "id": finding.feature,
+            "identifier": finding.identifier,
+            "verdict": finding.verdict,
+            "kind": finding.kind,
+            "message": finding.message,
+        }
+        for finding in findings
+    ]
+    return orjson.dumps({"findings": lines} | ({"hints": list(hints)} if hints else {}))
