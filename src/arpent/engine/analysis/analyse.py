@@ -28,12 +28,12 @@ from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
-from arpent.engine.origin import origin
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
+from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")

@@ -14,13 +14,13 @@ from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.request import Request
 from arpent.domain.result import ErrorType, Failure, PartitionResult
-from arpent.engine.origin import origin
 from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
+from arpent.wire.origin import origin
 
 MOST_SCRIPT = 1 << 20
 """Maximum size in bytes of an evalscript in a bucket."""
