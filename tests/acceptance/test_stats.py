@@ -20,6 +20,11 @@ import shapely
 from requests_oauthlib import OAuth2Session
 
 import arpent
+from arpent.api.fields import Columns
+from arpent.api.files import save
+from arpent.api.local import Answer
+from arpent.api.statistics import answer_of
+from arpent.api.wish import Wish
 from arpent.indices.script import index_script
 from tests.support import client
 from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
@@ -122,29 +127,40 @@ def test_the_users_columns_and_geometries_come_back(long: Path, fields: geopanda
     assert told["rows"]["withoutImagery"] >= 6  # one feature lies outside the imagery
 
 
+@pytest.fixture(scope="module")
+def found(given: Path, catalog: Path) -> Answer:
+    """The same in this process."""
+    wish = Wish(
+        start=f"{START}T00:00:00Z", end=f"{END}T00:00:00Z", every="P10D", resolution=10, index=("ndvi", "ndwi"),
+        mask_clouds=True, order="leastCC",
+    )  # fmt: skip
+    return answer_of(given, catalog, wish, Columns(keep=("crop", "mean"), id="parcel_no"), progress=False)
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.gpkg", "a.geojson", "a.fgb", "a.parquet"])
-def test_wide_in_every_format(given: Path, catalog: Path, long: Path, tmp_path: Path, name: str) -> None:
-    stats(tmp_path, *usual(given, catalog, name, "--wide", "--id", "parcel_no", "--columns", "crop"))
+def test_wide_in_every_format(found: Answer, long: Path, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
+    assert save(found, path, wide=True) == (path,)
+    assert list(tmp_path.iterdir()) == [path]
     read = {".csv": pd.read_csv, ".parquet": geopandas.read_parquet}.get(path.suffix, geopandas.read_file)(path)
     assert list(read.columns)[:2] == ["id", "crop"]
     rows = pd.read_parquet(long / "ndvi.parquet")
     expected = rows[(rows["output"] == "ndvi") & (rows["from"] == "2023-06-01T00:00:00Z")].set_index("parcel_no")
-    found = read.set_index("id")["ndvi_2023-06-01"]
-    np.testing.assert_allclose(found[expected.index].to_numpy(float), expected["mean"].to_numpy(float), rtol=1e-12)
-    assert found.notna().sum() > 5
+    values = read.set_index("id")["ndvi_2023-06-01"]
+    np.testing.assert_allclose(values[expected.index].to_numpy(float), expected["mean"].to_numpy(float), rtol=1e-12)
+    assert values.notna().sum() > 5
     assert len(read) == len(good_parcels())
     if path.suffix != ".csv":
         assert read.crs.to_epsg() == (4326 if path.suffix == ".geojson" else 32633)
         assert read.geometry.notna().all()
 
 
-def test_long_rows_on_a_map(given: Path, catalog: Path, tmp_path: Path) -> None:
-    stats(tmp_path, *usual(given, catalog, "a.gpkg"))
+def test_long_rows_on_a_map(found: Answer, tmp_path: Path) -> None:
+    save(found, tmp_path / "a.gpkg", wide=False)
+    save(found, tmp_path / "a.csv", wide=False)
     read = geopandas.read_file(tmp_path / "a.gpkg")
     assert {"id", "crop", "from", "mean", "feature_mean", "geometry"} < set(read.columns)
     assert str(read["from"].dtype).startswith("datetime64")
-    stats(tmp_path, *usual(given, catalog, "a.csv"))
     lines = pd.read_csv(tmp_path / "a.csv")
     assert len(lines) == len(read)
     assert lines["from"][0] == "2023-06-01T00:00:00Z"
