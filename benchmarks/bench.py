@@ -15,9 +15,11 @@ from typing import Any
 
 from benchmarks import cases
 from benchmarks.chart import chart
+from benchmarks.chunks import zarr_chunks
 from benchmarks.country import SIZES, make
 from benchmarks.criteria import judge
 from benchmarks.fixed import fixed
+from benchmarks.jpeg2000 import jpeg2000
 from benchmarks.latency import latency
 from benchmarks.many import many
 from benchmarks.ours import RUN, root
@@ -66,7 +68,7 @@ def _arguments() -> argparse.Namespace:
 
 NAMES = (
     "sparse", "degrees", "dense", "dense-degrees", "peers", "dense-peers", "workers", "growth", "remote", "many",
-    "fixed", "latency",
+    "fixed", "jpeg2000", "zarr", "latency",
 )  # fmt: skip
 
 
@@ -85,6 +87,8 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
         "remote": partial(alone, cases.remote, folder, size, given.delay),
         "many": partial(alone, many, folder, size, cores=2),
         "fixed": partial(alone, fixed, folder, size),
+        "jpeg2000": partial(alone, jpeg2000, folder, size, given.delay),
+        "zarr": partial(alone, zarr_chunks, folder, size),
         "latency": partial(alone, latency, folder, size, cores=os.cpu_count() or 1),
     }
 

@@ -158,4 +158,23 @@ def _many(cases: Cases) -> Iterator[Criterion]:
         yield Criterion(name=f"{named}, peak memory, GB", goal=1.5, measured=case["peaks"]["analysis"] / GIGABYTE)
 
 
-RULES = (_floors, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _latency)
+def _jpeg2000(cases: Cases) -> Iterator[Criterion]:
+    if case := cases.get("jpeg2000"):
+        name = "JPEG 2000: arpent's tiles, multiple of OpenJPEG's own time"
+        yield Criterion(name=name, goal=1.2, measured=case["arpent"] / case["OpenJPEG"])
+        name = "JPEG 2000: requests of a scattered crop, its tiles known"
+        yield Criterion(name=name, goal=4, measured=case["most requests"]["known"])
+        seconds = case["crop seconds"]
+        for words, which in (("unknown file", "arpent"), ("tiles known", "known")):
+            name = f"JPEG 2000 over {1000 * case['delay']:.0f} ms, {words}: times as fast as GDAL's way"
+            yield Criterion(name=name, goal=5, at_least=True, measured=seconds["GDAL"] / seconds[which])
+
+
+def _zarr(cases: Cases) -> Iterator[Criterion]:
+    for layout, each in cases.get("zarr", {}).items():
+        fastest = min((who for who in each if who != "arpent"), key=lambda who: each[who])
+        name = f"Zarr, {layout}: multiple of {fastest}"
+        yield Criterion(name=name, goal=NOISE, measured=each["arpent"] / each[fastest])
+
+
+RULES = (_floors, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _jpeg2000, _zarr, _latency)

@@ -167,11 +167,31 @@ def tell_latency(case: dict[str, Any]) -> list[str]:
     ]
 
 
+def tell_jpeg2000(case: dict[str, Any]) -> list[str]:
+    crops, requests = case["crop seconds"], case["most requests"]
+    lines = [
+        f"JPEG 2000: {case['tiles']} tiles, OpenJPEG alone {case['OpenJPEG']:.2f} s of the processor, arpent "
+        f"{case['arpent']:.2f} s ({case['arpent'] / case['OpenJPEG']:.2f}x)"
+    ]
+    return lines + [
+        f"    a crop of 4 tiles over {1000 * case['delay']:.0f} ms, {words:<24} {crops[name]:6.2f} s, "
+        f"at most {requests[name]} requests"
+        for name, words in (("arpent", "unknown file"), ("known", "tiles known"), ("GDAL", "GDAL's way"))
+    ]
+
+
+def tell_zarr(case: dict[str, dict[str, float]]) -> list[str]:
+    return ["Zarr: every chunk of a store, seconds of the processor"] + [
+        f"    {layout:<26}" + ", ".join(f"{who} {seconds:.3f} s" for who, seconds in each.items())
+        for layout, each in case.items()
+    ]
+
+
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB"
 
 
 TELLERS = {
     "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
-    "latency": tell_latency,
+    "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
 }  # fmt: skip

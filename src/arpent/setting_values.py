@@ -21,7 +21,7 @@ def address(text: str) -> str:
     if separator and scheme not in ("http", "https", "file"):
         raise ValueError(f"nothing reads {scheme}://")
     if scheme in ("http", "https") and separator and not is_web_address(text):
-        raise ValueError("it has no host, or a port that is none")
+        raise ValueError("it has no host, or an invalid port")
     return text
 
 
@@ -50,7 +50,7 @@ def long_key(secret: SecretStr) -> SecretStr:
     if len(value.encode()) < SHORTEST_KEY:
         raise ValueError("it is too short")
     if is_placeholder(value):
-        raise ValueError("it stands for a key, or repeats itself: make one by `openssl rand -base64 32`")
+        raise ValueError("it is a placeholder, or repeats itself: create one with `openssl rand -base64 32`")
     return secret
 
 
@@ -67,7 +67,7 @@ def each(fits: Callable[[str], bool], words: str) -> AfterValidator:
 
     def check(entry: str) -> str:
         if not fits(entry):
-            raise ValueError(f"{entry!r:.60} is no {words}")
+            raise ValueError(f"{entry!r:.60} is not {words}")
         return entry
 
     return AfterValidator(check)

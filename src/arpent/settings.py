@@ -189,7 +189,7 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
         if not name.upper().startswith(PREFIX) or _is_not_ours(name.upper(), value, environment):
             continue
         if not _is_known(place):
-            faults.append(f"{name} is no setting{_meant(name.upper(), variables())}")
+            faults.append(f"{name} is not a setting{_meant(name.upper(), variables())}")
         elif not value:
             faults.append(f"{name} is empty: unset it, or make it {_allowed(place)}")
         elif len(place) == 1 and place[0] in TABLES:
@@ -217,7 +217,7 @@ def _of_file(environment: Mapping[str, str], faults: list[str]) -> _Found:
         return {}
     try:
         if not path.is_file():
-            state = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
+            state = "is a folder" if path.is_dir() else "is not a file" if path.exists() else "does not exist"
             faults.append(f"{lead} {state}: it must be a TOML file")
             return {}
         content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
@@ -239,7 +239,7 @@ def _of_toml(content: Mapping[str, Any], path: Path, faults: list[str]) -> _Foun
         if key in TABLES:
             found |= _table((key,), name, value, faults, f" in {path}")
         elif not _is_known((key,)):
-            faults.append(f"{name} is no setting{_meant(key, _keys())}")
+            faults.append(f"{name} is not a setting{_meant(key, _keys())}")
         elif value == "":
             faults.append(f"{name} is empty: remove it, or make it {_allowed((key,))}")
         else:
@@ -258,7 +258,7 @@ def _table(place: Place, name: str, table: object, faults: list[str], where: str
         if _is_known((*place, key)):
             found[(*place, key)] = _Entry(name=inner, value=value)
         else:
-            faults.append(f"{inner} is no setting{_meant(f'{place[0]}.{key}', _keys())}")
+            faults.append(f"{inner} is not a setting{_meant(f'{place[0]}.{key}', _keys())}")
     return found
 
 

@@ -33,8 +33,8 @@ from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.formats.vector.files import read_file
-from arpent.adapters.images.gdal_fallback import ApartImage
 from arpent.adapters.images.reader import CogReader
+from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, JobNotFound, WorldError
@@ -62,6 +62,7 @@ from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
+    answer_search,
     answer_statistics,
     check_batch,
     collections,
@@ -171,6 +172,8 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         explain=lambda job, feature, start, draw: bulkhead.submit(
             job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
         ),
+        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
+        collections=collections(settings),
         admit=bulkhead.admit,
         close=bulkhead.close,
     )
@@ -317,7 +320,7 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
         if amounts:
             counters.add(amounts)
     except DatabaseRefused:
-        log.exception("What the runner counted cannot be stored: %s", dict(amounts))
+        log.exception("The runner's metrics cannot be stored: %s", dict(amounts))
     except BaseException:
         run_metrics.put_back(amounts)
         raise

@@ -29,6 +29,7 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.engine.catalog_search import search_page
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import process
 from arpent.engine.services import Allowance, Limits, Services
@@ -80,6 +81,13 @@ def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float,
     request, services = parse_statistical(body.whole()), services_of(settings)
     check_collections(request, services.collections.get)
     return statistics(request, services, synchronous_limits(settings))
+
+
+def answer_search(settings: Settings, wish: tuple[SentBody, str]) -> bytes:
+    """The Catalog API: a page of the search that the body asks for; beside it the address of the API. Raises
+    InvalidRequest, CatalogUnavailable."""
+    body, address = wish
+    return search_page(body.whole(), address, services_of(settings))
 
 
 def check_batch(settings: Settings, client: str, body: SentBody) -> str:
@@ -224,16 +232,18 @@ def check_places(settings: Settings) -> None:
         if (value := os.environ.get(variable)) and not form.fits(value):
             raise InvalidSetting(f"{variable} must {form.words}")  # the value is not shown: it may be a secret
     if (account := os.environ.get(ACCOUNT)) and not Path(account).is_file():
-        raise InvalidSetting(f"{ACCOUNT} names {account}, which is no file: name a service account's, or unset it")
+        raise InvalidSetting(
+            f"{ACCOUNT} names {account}, which is not a file: name the file of a service account, or unset it"
+        )
     if settings.buckets is not None:
         above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
         if not above.is_dir():
-            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is no folder: make it, or name another")
+            raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
     named = {"ARPENT_CATALOG": settings.catalog} if settings.catalog else {}
     named |= {f"ARPENT_CATALOGS ({name})": address for name, address in settings.catalogs.items()}
     for name, address in named.items():
         if (path := catalog_path(address)) is not None and not path.exists():
             raise InvalidSetting(
-                f"{name} names {address}, which is not there: it must be a folder or file of STAC items, the URL of a "
-                "STAC API, or earth-search"
+                f"{name} names {address}, which does not exist: it must be a folder or file of STAC items, the URL of "
+                "a STAC API, or earth-search"
             )

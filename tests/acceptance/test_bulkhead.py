@@ -91,8 +91,8 @@ def heavy_wishes() -> dict[str, tuple[dict[str, Any], str]]:
     of_comb = wish(script(1))
     of_comb["input"]["bounds"]["geometry"] = comb()
     return {
-        "64 bands": (wish(script(64)), "would do"),
-        "ORBIT": (wish(script(1, mosaicking="ORBIT")), "would do"),
+        "64 bands": (wish(script(64)), "would fit"),
+        "ORBIT": (wish(script(1, mosaicking="ORBIT")), "would fit"),
         "a comb": (of_comb, "crosses the lines"),
         "9 MB of script": (wish(script(1) + "/*" + "x" * 9_000_000 + "*/"), "32 KB"),
         "4096 bands, 1000 percentiles": (wish(script(4096), 64, calculations=percentiles), "numbers"),

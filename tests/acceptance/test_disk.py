@@ -86,7 +86,7 @@ def test_the_buckets_disk_is_full(
     assert full["progress"]["failed"] == 0, "no feature is to blame"
     assert full["progress"]["done"] > 0
     assert "Cannot write s3://results/disk/" in full["error"]
-    assert "the disk of bucket 'results' is full. Make room on it, and START the request again." in full["error"]
+    assert "the disk of bucket 'results' is full. Free space on it, and START the request again." in full["error"]
     folder = client.result_folder(server, full)
     wait_for(lambda: not list(folder.rglob(".arpent-partial-*")), 30, "what was in hand to end")
     whole = check_nothing_is_half_written(server, full, expected)
@@ -109,10 +109,10 @@ def test_the_databases_disk_is_full(
     job = catch(session, server, body(20_000))
     disk.fill()
     before = len(server.log)
-    wait_for(lambda: "disk is full; make room on its disk" in server.log[before:], 60, "the runner to notice")
+    wait_for(lambda: "disk is full; free space on its disk" in server.log[before:], 60, "the runner to notice")
     refused = session.request("POST", server.batch, headers=client.JSON, json=body(1))
     assert refused.status_code == 500, refused.text
-    assert "make room on its disk" in refused.json()["error"]["message"]
+    assert "free space on its disk" in refused.json()["error"]["message"]
     time.sleep(3.0)
     now = client.status(session, server, job)
     assert (now["status"], now["completionPercentage"] < 100) == ("PROCESSING", True), now

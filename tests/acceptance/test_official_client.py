@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sentinelhub import SentinelHubBatchStatistical, SHConfig
+import shapely
+from sentinelhub import (
+    CRS,
+    BBox,
+    DataCollection,
+    SentinelHubBatchStatistical,
+    SentinelHubCatalog,
+    SentinelHubStatistical,
+    SHConfig,
+)
 from sentinelhub.api.batch import utils as batch_utils
 from sentinelhub.api.batch.base import BatchRequestStatus, BatchUserAction
 from sentinelhub.api.batch.statistical import BatchStatisticalRequest
@@ -15,7 +24,7 @@ from sentinelhub.data_utils import get_failed_statistical_requests, statistical_
 from sentinelhub.exceptions import DownloadFailedException
 
 from tests.support import client
-from tests.support.parcels import bad_parcels, good_parcels
+from tests.support.parcels import bad_parcels, good_parcels, reproject
 from tests.support.scripts import SEED
 from tests.support.server import Server
 
@@ -105,6 +114,26 @@ def test_failed_features_are_found(server: Server, batch: SentinelHubBatchStatis
     monitor_batch_statistical_job(request, config, sleep_time=0.05, analysis_sleep_time=0.05)
     failed = get_failed_statistical_requests(read(server, request))
     assert {entry["identifier"] for entry in failed} == {parcel.identifier for parcel in bad_parcels()}
+
+
+def test_dates_are_found_and_then_asked_for(server: Server, config: SHConfig) -> None:
+    """As notebooks do: a search, then statistics of one of the days that it found."""
+    box = BBox(tuple(shapely.bounds(reproject(good_parcels()[0].geometry, 4326))), CRS.WGS84)
+    days = ("2023-06-01", "2023-07-31")
+    found = SentinelHubCatalog(config).search(DataCollection.SENTINEL2_L2A, time=days, bbox=box, limit=2)
+    dates = sorted({when.date() for when in found.get_timestamps()})
+    assert len(dates) > 2
+    here = DataCollection.SENTINEL2_L2A.define_from("ARPENT_S2_L2A", service_url=server.url)
+    request = SentinelHubStatistical(
+        aggregation=SentinelHubStatistical.aggregation(
+            evalscript=SEED.text, time_interval=days, aggregation_interval="P1D", size=(8, 8)
+        ),
+        input_data=[SentinelHubStatistical.input_data(here)],
+        bbox=box,
+        config=config,
+    )
+    (answer,) = request.get_data()
+    assert [each["interval"]["from"][:10] for each in answer["data"]] == [day.isoformat() for day in dates]
 
 
 def test_stop_and_refused_actions(batch: SentinelHubBatchStatistical, config: SHConfig) -> None:

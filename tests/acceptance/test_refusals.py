@@ -33,7 +33,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     [
         ({"PORT": "abc"}, ["ARPENT_PORT", '"abc"', "from 0 to 65535"]),
         ({"PROT": "8000"}, ["ARPENT_PROT", "did you mean ARPENT_PORT?"]),
-        ({"CONFIG": "absent.toml"}, ["ARPENT_CONFIG", "absent.toml", "not there"]),
+        ({"CONFIG": "absent.toml"}, ["ARPENT_CONFIG", "absent.toml", "does not exist"]),
         ({"CONFIG": "broken.toml"}, ["ARPENT_CONFIG", "broken.toml", "not TOML"]),
         ({"DATABASE_URL": "postgres://me:hush@host/name"}, ["ARPENT_DATABASE_URL", "postgresql://"]),
         ({"DATABASE_URL": "mysql://me:hush@host/name"}, ["ARPENT_DATABASE_URL", "no support for mysql"]),
@@ -68,7 +68,7 @@ def test_no_command_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("sqlite:///text.db", ["no database"]),
+        ("sqlite:///text.db", ["not a database"]),
         ("sqlite:///folder", ["which is a folder"]),
         ("sqlite:///ndvi.js/jobs.db", ["ndvi.js"]),
         ("sqlite:///absent/jobs.db", ["absent"]),

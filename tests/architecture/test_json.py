@@ -15,6 +15,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "adapters/database/work/payload.py": "a column of the database",
     "adapters/formats/parquet_rows.py": "the texts in a column of Parquet",
     "adapters/formats/vector/": "the metadata of GeoParquet are JSON",
+    "adapters/images/zarr/store.py": "the metadata of Zarr are JSON",
     "adapters/objects/cloud.py": "a service account's key is JSON",
     "adapters/scripts/v8/client.py": "messages of the interpreter's process",
     "adapters/scripts/v8/protocol.py": "messages of the interpreter's process",

@@ -254,7 +254,7 @@ class TestFolder:
         assert [entry.id for entry in catalog.search(COLLECTION, JUNE, BOX)] == ["b"]
 
     def test_what_is_wrong_is_said(self, tmp_path: Path) -> None:
-        with pytest.raises(CatalogUnavailable, match="not there: set `catalog`"):
+        with pytest.raises(CatalogUnavailable, match="does not exist: set `catalog`"):
             FolderCatalog(tmp_path / "nowhere").search(COLLECTION, JUNE, BOX)
         with pytest.raises(CatalogUnavailable, match="no STAC items"):
             FolderCatalog(tmp_path).search(COLLECTION, JUNE, BOX)

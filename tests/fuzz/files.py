@@ -13,6 +13,7 @@ import numpy as np
 
 from tests.fuzz import mutate
 from tests.support.cogs import formula, write
+from tests.support.jpeg2000 import write_jp2
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.world import SEASON, item
 
@@ -40,6 +41,7 @@ def originals(folder: Path) -> dict[str, list[bytes]]:
         made.append(Path(write(folder / f"{number}.tif", formula(200, 150, dtype), **options)).read_bytes())
     pixels = np.stack([formula(100, 100, "uint8")] * 3)
     made.append(Path(write(folder / "rgb.tif", pixels, compress="jpeg", photometric="ycbcr")).read_bytes())
+    made.append(Path(write_jp2(folder / "a.jp2", formula(200, 150) % 4000, 64, RESOLUTIONS=3)).read_bytes())
     return {
         "geopackage": [geopackage.read_bytes()],
         "image": made,

@@ -153,7 +153,7 @@ def test_not_a_number_as_no_data(tmp_path: Path, reader: CogReader) -> None:
 
 def test_jpeg_2000(tmp_path: Path, reader: CogReader) -> None:
     options = {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"}
-    same_as_rasterio(reader, write(tmp_path / "a.jp2", formula(300, 200) % 4000, **options), levels=False)
+    same_as_rasterio(reader, write(tmp_path / "a.jp2", formula(300, 200) % 4000, **options))
 
 
 def test_a_file_that_is_not_georeferenced_says_so(tmp_path: Path, reader: CogReader) -> None:
@@ -264,7 +264,7 @@ def test_types_that_nobody_can_compute_with_are_refused_by_name(tmp_path: Path, 
     else:
         pixels = formula(40, 40, "uint16").astype(dtype.replace("complex_int16", "complex64"))
         write(tmp_path / "a.tif", pixels, dtype=dtype)
-    sentence = rf"a\.tif has .*{REFUSED[dtype]}.* \({dtype}\); served are uint8"
+    sentence = rf"a\.tif has .*{REFUSED[dtype]}.* \({dtype}\); supported are uint8"
     with pytest.raises(AssetUnreadable, match=sentence) as caught:
         reader.describe(path)
     assert not caught.value.transient

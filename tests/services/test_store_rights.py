@@ -106,7 +106,7 @@ def test_what_is_asked_for_is_enough(server: Server, session: OAuth2Session, gat
             (
                 "Cannot read s3://{bucket}/fields/typing-error.gpkg",
                 "s3:GetObject for 'fields/*'",
-                "may also not be there",
+                "may also be missing",
             ),
         ),
     ],

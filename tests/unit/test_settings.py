@@ -117,25 +117,25 @@ def test_settings_of_the_code_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_an_unknown_variable_is_refused(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
-    assert refused() == f"{name} is no setting; did you mean {meant}?"
+    assert refused() == f"{name} is not a setting; did you mean {meant}?"
 
 
 @pytest.mark.parametrize("name", ["ARPENT_QQQQQQ", "ARPENT_", "ARPENT___", "ARPENT_POLICY__"])
 def test_what_resembles_nothing_is_refused_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
-    assert refused().startswith(f"{name} is no setting")
+    assert refused().startswith(f"{name} is not a setting")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("prot = 1", "`prot` in arpent.toml is no setting; did you mean port?"),
-        ("PORT = 1", "`PORT` in arpent.toml is no setting; did you mean port?"),
-        ("ARPENT_PORT = 1", "`ARPENT_PORT` in arpent.toml is no setting; did you mean port?"),
-        ("database-url = 'x'", "`database-url` in arpent.toml is no setting; did you mean database_url?"),
-        ("attempts = 1", "`attempts` in arpent.toml is no setting; did you mean policy.attempts?"),
-        ("[policy]\natempts = 1", "`policy.atempts` in arpent.toml is no setting; did you mean policy.attempts?"),
-        ("[polcy]\nattempts = 1", "`polcy` in arpent.toml is no setting; did you mean policy?"),
+        ("prot = 1", "`prot` in arpent.toml is not a setting; did you mean port?"),
+        ("PORT = 1", "`PORT` in arpent.toml is not a setting; did you mean port?"),
+        ("ARPENT_PORT = 1", "`ARPENT_PORT` in arpent.toml is not a setting; did you mean port?"),
+        ("database-url = 'x'", "`database-url` in arpent.toml is not a setting; did you mean database_url?"),
+        ("attempts = 1", "`attempts` in arpent.toml is not a setting; did you mean policy.attempts?"),
+        ("[policy]\natempts = 1", "`policy.atempts` in arpent.toml is not a setting; did you mean policy.attempts?"),
+        ("[polcy]\nattempts = 1", "`polcy` in arpent.toml is not a setting; did you mean policy?"),
     ],
 )
 def test_an_unknown_key_is_refused(text: str, said: str) -> None:
@@ -223,11 +223,11 @@ def test_a_file_with_a_byte_order_mark_is_read() -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("absent.toml", f"{CONFIG} names 'absent.toml', which is not there: it must be a TOML file"),
-        ("/dev/null", f"{CONFIG} names '/dev/null', which is no file: it must be a TOML file"),
+        ("absent.toml", f"{CONFIG} names 'absent.toml', which does not exist: it must be a TOML file"),
+        ("/dev/null", f"{CONFIG} names '/dev/null', which is not a file: it must be a TOML file"),
         (".", f"{CONFIG} names '.', which is a folder: it must be a TOML file"),
         ("", f"{CONFIG} is empty: unset it, or make it a TOML file"),
-        ("named.toml/x", f"{CONFIG} names 'named.toml/x', which is not there: it must be a TOML file"),
+        ("named.toml/x", f"{CONFIG} names 'named.toml/x', which does not exist: it must be a TOML file"),
         ("x" * 300, f"{CONFIG} names '{'x' * 300}', which"),
     ],
 )
@@ -241,7 +241,7 @@ def test_the_usual_file_must_be_a_file() -> None:
     assert refused() == "arpent.toml is a folder: it must be a TOML file"
     Path(FILE).rmdir()
     Path(FILE).symlink_to("nowhere")
-    assert refused() == "arpent.toml is not there: it must be a TOML file"
+    assert refused() == "arpent.toml does not exist: it must be a TOML file"
 
 
 def test_everything_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_a_pod_may_lie_beside_a_service_called_arpent(monkeypatch: pytest.Monkey
     monkeypatch.setenv("ARPENT_PORT", "abc")
     monkeypatch.setenv("ARPENT_PROT", "1")
     assert "ARPENT_PORT is" in refused()
-    assert "ARPENT_PROT is no setting" in refused()
+    assert "ARPENT_PROT is not a setting" in refused()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from arpent import __version__
+from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.script.commands import app as script_app
 from arpent.domain.errors import InvalidRequest
@@ -33,6 +34,7 @@ app = typer.Typer(
 client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 app.add_typer(script_app, name="script")
+app.add_typer(catalog_app, name="catalog")
 
 WITH_FAILURES = 3
 """Exit code of a job that is done, but not of all that was asked."""
@@ -162,7 +164,9 @@ def stats(  # noqa: PLR0913, PLR0917
 def explain(
     request: Annotated[Path, typer.Argument(help="The request's JSON, as for the API.", exists=True, dir_okay=False)],
     feature: Annotated[int, typer.Option(help="Primary key of the feature.")],
-    start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start of an interval; default: the first with data.")
+    ] = None,
     png: Annotated[Path | None, typer.Option(help="Draw imagery, mask and outputs into this file.")] = None,
 ) -> None:
     """Show how a feature's numbers came about: grid, images, every sample; as JSON, or as a picture."""
@@ -204,7 +208,7 @@ def results(
 @app.command()
 def jobs(
     owner: Annotated[str | None, typer.Option(help="Only those of this client id.")] = None,
-    count: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="The newest so many.")] = 50,
+    count: Annotated[int, typer.Option(min=1, max=MOST_JOBS, help="Maximum number of requests to list.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """List the requests in the database, newest first."""
@@ -222,7 +226,7 @@ def jobs(
 @app.command()
 def status(
     job: Annotated[str, typer.Argument(help="The request's id, or its beginning.")],
-    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
 ) -> None:
     """Show how far a request is."""
@@ -241,13 +245,13 @@ def status(
 
 @client_app.command("add")
 def client_add(
-    name: Annotated[str, typer.Argument(help="For your own orientation.")], as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="Label to recognise the client by.")], as_json: JsonOption = False
 ) -> None:
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
     from arpent import wiring
 
     if not name.strip():
-        raise InvalidRequest("NAME is empty: give a word to know the client by")
+        raise InvalidRequest("NAME is empty: give a label to recognise the client by")
     client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
     if as_json:
         typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
@@ -259,7 +263,7 @@ def client_add(
 def demo(
     catalog: Annotated[str | None, typer.Option(help="Folder of STAC items, a STAC API URL, or earth-search.")] = None,
     features: Annotated[Path | None, typer.Option(help="GeoPackage of polygons.", exists=True)] = None,
-    folder: Annotated[Path, typer.Option(help="Where everything goes; made anew.")] = Path("arpent-demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for all files; emptied first.")] = Path("arpent-demo"),
     start: Annotated[str | None, typer.Option("--from", help="ISO instant, 2023-08-01T00:00:00Z.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="ISO instant.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running.")] = False,

@@ -87,6 +87,10 @@ class JobNotFound(CallerError):
     """There is no such job, or it is not this client's."""
 
 
+class CollectionNotFound(CallerError):
+    """No collection of this name."""
+
+
 class FeatureNotFound(CallerError):
     """The job has no such feature."""
 

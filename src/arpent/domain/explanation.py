@@ -22,15 +22,17 @@ class SeenItem:
     """One acquisition that the catalogue offered."""
 
     item: Item
-    """The acquisition."""
+    """The acquisition itself."""
     clear: bool
     """Its cloud cover is not above `maxCloudCoverage`."""
     reached: bool
     """Its footprint meets the feature's bounding box."""
     kept: bool
-    """It was used: clear, reached, and not dropped by preProcessScenes."""
+    """It was used: clear, reached, excluded by no filter, and not dropped by preProcessScenes."""
     samples: int
     """Number of samples inside the polygon that came from it; for ORBIT and TILE in all scenes together."""
+    excluded_by: str | None = None
+    """Field of `dataFilter`, beside maxCloudCoverage, that excludes it; None if none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class SeenInput:
     name: str
     """Its datasource, or its position as text."""
     collection: str
-    """Collection id."""
+    """Id of its collection."""
     mosaicking: Mosaicking
     """Mosaicking of the input."""
     items: tuple[SeenItem, ...]
@@ -62,7 +64,7 @@ class SeenOutput:
     """One output of the script: N samples inside the polygon and, last, one that stands for all samples outside."""
 
     id: str
-    """Its id."""
+    """Id of the output."""
     bands: tuple[str, ...]
     """Names of its b bands."""
     sample_type: SampleType
@@ -84,7 +86,7 @@ class Explanation:
     features: Features
     """The feature, as Features of length 1."""
     interval: Interval
-    """The interval."""
+    """The interval that is explained."""
     grids: Grids | None
     """The feature's grid; None if its geometry cannot have one."""
     samples: Samples | None

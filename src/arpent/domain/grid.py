@@ -18,9 +18,9 @@ class Resolution:
     """Sample size in units of the CRS: `resx`, `resy`."""
 
     x: float
-    """resx, > 0."""
+    """Side along x (`resx`), > 0."""
     y: float
-    """resy, > 0."""
+    """Side along y (`resy`), > 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

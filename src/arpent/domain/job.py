@@ -93,7 +93,7 @@ class Job:
     """A stored request and its state. `save` compares the version that was read."""
 
     id: str
-    """UUID."""
+    """UUID of the job."""
     owner: str
     """Client id of the client that made it."""
     body: str = field(repr=False)

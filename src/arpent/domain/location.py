@@ -33,7 +33,7 @@ class Location:
     scheme: str
     """`s3` or `gs`."""
     bucket: str
-    """Bucket name."""
+    """Name of the bucket."""
     key: str
     """Object key or prefix, no leading slash."""
     credentials: Credentials = Credentials()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +11,7 @@ from pyproj import CRS
 
 from arpent.domain.calculation import Calculations
 from arpent.domain.grid import Resolution, Size
+from arpent.domain.imagery.collection import Collection, instance
 from arpent.domain.interval import Interval, LastInterval, Period, split
 from arpent.domain.location import FeatureFile, Location
 
@@ -50,9 +52,19 @@ class Source:
     """Resampling where samples are coarser than source pixels."""
     wishes: tuple[tuple[str, str], ...] = ()
     """Processing options the request asks for, as (place, value): `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
+    filters: tuple[tuple[str, str], ...] = ()
+    """Further fields of `dataFilter` (name, value), `("orbitDirection", "ASCENDING")`, see `Collection.filters`."""
     harmonize_values: bool = True
     """Whether to bring processing baseline 04.00 and later to the old scale and clamp negative values
     (sentinelhub.md 6)."""
+
+
+def chosen(source: Source, find: Callable[[str], Collection | None]) -> Collection | None:
+    """The collection that a source means: `dataFilter.demInstance` may choose another than its type alone. `find` knows
+    collections by id, alias and `instance`; None: there is none of that name."""
+    wish = dict(source.wishes).get("dataFilter->demInstance")
+    own = find(instance(source.collection, wish)) if wish else None
+    return own or find(source.collection)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

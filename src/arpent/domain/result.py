@@ -89,7 +89,7 @@ class IntervalResult:
     """Statistics of one interval of one partition of n features."""
 
     interval: Interval
-    """The interval."""
+    """Interval of the statistics."""
     present: NDArray[np.bool_]
     """(n,): whether any item reaches the feature. Intervals without one are left out (sentinelhub.md 3.2)."""
     outputs: Mapping[str, Mapping[str, BandStatistics]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from arpent.domain.errors import InvalidRequest, ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
 from arpent.domain.imagery.collection import Collection, Unit
-from arpent.domain.request import Request, Source
+from arpent.domain.request import Request, Source, chosen
 from arpent.evalscript.lint import band_fault
 from arpent.raster.conversion import BandRequest
 
@@ -48,7 +48,7 @@ def bind_bands(
 
 def collection_of(source: Source, collections: Mapping[str, Collection], ordinal: int = 0) -> Collection:
     """The source's collection. Raises InvalidRequest if this server has no collection of that name."""
-    collection = collections.get(source.collection)
+    collection = chosen(source, collections.get)
     if collection is None:
         known = ", ".join(sorted({known.id for known in collections.values()}))
         raise InvalidRequest.at(

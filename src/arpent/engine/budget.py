@@ -47,13 +47,13 @@ def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals:
     most = MOST_ANSWER_NUMBERS
     if count > most:
         raise LimitExceeded(
-            f"One interval of the answer would hold {count:,} numbers, more than the {most:,} that it may have: ask "
-            "for fewer output bands, percentiles or bins."
+            f"One interval of the answer would hold {count:,} numbers, more than the allowed {most:,}: ask for "
+            "fewer output bands, percentiles or bins."
         )
     if count * intervals > most:
         raise LimitExceeded(
             f"The answer would hold {count * intervals:,} numbers, {count:,} for each of {intervals} intervals, more "
-            f"than the {most:,} that it may have: {most // count} such intervals would do, or fewer output bands, "
+            f"than the allowed {most:,}: {most // count} such intervals would fit, or fewer output bands, "
             "percentiles or bins."
         )
 
@@ -77,7 +77,7 @@ def check_scenes(
     depth = max([1, *scenes])
     if samples * depth > allowance.samples:
         raise _refused(
-            f"{_described(samples, depth)} more than the {allowance.samples:,} that a request may hold",
+            f"{_described(samples, depth)} more than the allowed {allowance.samples:,}",
             allowance.samples // depth, grids, depth,
         )  # fmt: skip
     kept = KEPT_BYTES if allowance.kept else 0
@@ -88,7 +88,7 @@ def check_scenes(
         need = BASE_MIB + samples * each // MEBIBYTE
         raise _refused(
             f"{_described(samples, depth)} {sum(bands)} input and {evalscript.width} output bands, which may take "
-            f"{need:,} MiB of memory, more than the {allowance.memory_mib:,} that a request may have",
+            f"{need:,} MiB of memory, more than the allowed {allowance.memory_mib:,}",
             room // each, grids, depth,
         )  # fmt: skip
 
@@ -115,8 +115,8 @@ def _refused(why: str, would_do: int, grids: Grids, depth: int) -> LimitExceeded
     )
     shorter = ", or shorter intervals" if depth > 1 else ""
     return LimitExceeded(
-        f"{why}. {width * height:,} samples would do: {resolution}, or width {width}, height {height}{shorter}; or send"
-        " it as a batch request."
+        f"{why}. {width * height:,} samples would fit: {resolution}, or width {width}, height {height}{shorter}; or "
+        "send it as a batch request."
     )
 
 

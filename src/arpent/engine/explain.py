@@ -28,6 +28,7 @@ from arpent.engine.processing.acquisitions import (
     IntervalAcquisitions,
     intervals_with_acquisitions,
     passes_cloud_filter,
+    refusing_filter,
 )
 from arpent.engine.processing.inputs import Prepared
 from arpent.engine.processing.interval import Computation, as_failure, masks_of, run_script, summarise_answer
@@ -184,6 +185,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
             reached=bool(case.computation.geometry.reached(item.footprint)[0]),
             kept=item.id in kept,
             samples=given.get(item.id, 0),
+            excluded_by=(refusing_filter(item, binding) or (None,))[0],
         )
         for item in acquisitions.candidates
     )

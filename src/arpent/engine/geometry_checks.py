@@ -19,12 +19,12 @@ POLYGON, MULTIPOLYGON = 3, 6
 KINDS: Mapping[str, str] = {
     "empty": "The geometry is empty; give the feature a polygon or remove it.",
     "unreadable": "{reason}",
-    "no-position": "The geometry has coordinates that are no finite numbers; write the feature anew.",
+    "no-position": "The geometry has coordinates that are not finite numbers; write the feature again.",
     "not-a-polygon": "The geometry is a {type}; only Polygon and MultiPolygon have an area to sum over.",
     "invalid": "The geometry is invalid: {reason}. Repair it, with shapely.make_valid or ST_MakeValid, for example.",
     "too-large": "The grid would be {width} x {height} samples; a side may have at most {limit}. "
     "Use a coarser resolution or a smaller feature.",
-    "too-complex": "The outline crosses the lines of its grid {count:,} times, more than the {limit:,} that it may. "
+    "too-complex": "The outline crosses the lines of its grid {count:,} times, more than the allowed {limit:,}. "
     "Simplify it, or use a coarser resolution.",
 }
 """Kind of a finding → message to the user."""

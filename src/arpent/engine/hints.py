@@ -30,9 +30,38 @@ class Filtered:
     """… and of those among them without a cloud cover."""
     reached: NDArray[np.bool_] = field(init=False)
     """(n,): whether an excluded item reaches the feature."""
+    other: dict[str, set[str]] = field(default_factory=dict)
+    """Further field of `dataFilter` → ids of items that it excluded …"""
+    silent: dict[str, set[str]] = field(default_factory=dict)
+    """… and of those among them that do not say."""
+    lacking: dict[str, set[str]] = field(default_factory=dict)
+    """Band that the script asks for → ids of items that lack it, and therefore give no data."""
+    seen: set[str] = field(default_factory=set)
+    """Ids of items that passed."""
+    complete: NDArray[np.bool_] = field(init=False)
+    """(n,): whether an item that passed, and has all bands, reaches the feature."""
 
     def __post_init__(self) -> None:
         self.reached = np.zeros(self.features, np.bool_)
+        self.complete = np.zeros(self.features, np.bool_)
+
+    def drop(self, item: Item, name: str, reached: NDArray[np.bool_], *, silent: bool) -> None:
+        """Count an item that field `name` excluded, and the features (n,) it reaches; `silent`: it does not say."""
+        if reached.any():
+            self.other.setdefault(name, set()).add(item.id)
+            if silent:
+                self.silent.setdefault(name, set()).add(item.id)
+            self.reached |= reached
+
+    def take(self, item: Item, bands: Sequence[str], reached: NDArray[np.bool_]) -> None:
+        """Count an item that passed, given the bands that the script reads and the features (n,) that it reaches."""
+        self.taken += 1
+        self.seen.add(item.id)
+        missing = [band for band in bands if band not in item.assets]
+        for band in missing:
+            self.lacking.setdefault(band, set()).add(item.id)
+        if not missing:
+            self.complete |= reached
 
     def add(self, item: Item, reached: NDArray[np.bool_]) -> None:
         """Count an excluded item and the features (n,) that it reaches."""
@@ -54,7 +83,7 @@ def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
         if silent:
             told = ", ".join(f"{name} {offered}" for name, offered in silent.items())
             usual = ", ".join(f"{name} {DEFAULTS[name]}" for name in silent if name in DEFAULTS)
-            yield f"{binding.collection.id} has {told} here, where the real service gives {usual} if it is not asked."
+            yield f"{binding.collection.id} has {told} here; the real service gives {usual} by default."
 
 
 def of_filters(
@@ -69,14 +98,35 @@ def of_filters(
             window = binding.source.time_range
             yield (
                 f"dataFilter.timeRange of {name} ({iso_seconds(window.start)} to {iso_seconds(window.end)}) holds no "
-                "instant of the request's intervals: it leaves no acquisition. Leave it out, or move it."
+                "instant of the request's intervals: no acquisition remains. Remove or change it."
             )
         limit = f"maxCloudCoverage {binding.source.max_cloud_coverage:g} of {name}"
-        unknown = f" ({len(found.untold)} of them do not tell their cloud cover)" if found.untold else ""
+        unknown = f" ({len(found.untold)} of them have no cloud cover)" if found.untold else ""
         if found.cloudy and not found.taken:
-            yield f"{limit} leaves none of {len(found.cloudy)} acquisitions{unknown}. Raise it, or leave it out."
+            yield f"{limit} excludes all {len(found.cloudy)} acquisitions{unknown}. Raise or remove it."
         elif found.untold:
-            yield f"{limit} leaves out {len(found.untold)} acquisitions that do not tell their cloud cover."
+            yield f"{limit} leaves out {len(found.untold)} acquisitions that have no cloud cover."
+        yield from _of_others(binding, found, name)
+        yield from _of_bands(found, name)
+
+
+def _of_others(binding: BandBinding, found: Filtered, name: str) -> Iterator[str]:
+    """Further filters that leave nothing, or leave out what does not answer to them."""
+    for field_name, value in binding.source.filters:
+        dropped, silent = found.other.get(field_name, set()), found.silent.get(field_name, set())
+        told = f"{field_name} {value} of {name}"
+        if dropped and not found.taken:
+            unknown = f" ({len(silent)} of them do not tell it)" if silent else ""
+            yield f"{told} leaves none of {len(dropped)} acquisitions{unknown}. Change it, or leave it out."
+        elif silent:
+            yield f"{told} leaves out {len(silent)} acquisitions that do not tell it."
+
+
+def _of_bands(found: Filtered, name: str) -> Iterator[str]:
+    """Bands that some acquisitions lack: polarisations of Sentinel-1, temperature of a Landsat product without it."""
+    for band, items in found.lacking.items():
+        told = f"{len(items)} of {len(found.seen)} acquisitions of {name} have no {band}"
+        yield f"{told} ({min(items)}): they give no data at all, since the script asks for it."
 
 
 def outside_time(binding: BandBinding, intervals: Sequence[Interval]) -> bool:

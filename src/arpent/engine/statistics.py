@@ -54,8 +54,8 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
 def _filter_hints(
     request: Request, bindings: tuple[BandBinding, ...], features: Features, grids: Grids, services: Services
 ) -> tuple[str, ...]:
-    """Hints about filters, if they are why there is no data; empty if the request sets no filter."""
-    if all(one.source.time_range is None and one.source.max_cloud_coverage >= 100 for one in bindings):
+    """Hints about filters and missing bands, if they are why there is no data; empty if neither can be."""
+    if not any(_has_filters(one) for one in bindings):
         return ()
     geometry = sample_geometry(features, grids)
     filtered = tuple(Filtered(len(features)) for _ in bindings)
@@ -63,6 +63,17 @@ def _filter_hints(
         if found.error is None:
             count_filtered(filtered, found, bindings, geometry)
     return tuple(of_filters(bindings, request.intervals, filtered))
+
+
+def _has_filters(binding: BandBinding) -> bool:
+    """Whether items may be excluded, or lack bands as those of a collection with filters or joins may."""
+    source, collection = binding.source, binding.collection
+    return (
+        source.time_range is not None
+        or source.max_cloud_coverage < 100
+        or bool(collection.filters)
+        or bool(collection.joins)
+    )
 
 
 def _resolution(sampling: Resolution | Size, grids: Grids) -> Resolution:

@@ -43,7 +43,7 @@ class Place:
     """A word in a script with its position."""
 
     word: str
-    """The word."""
+    """The word itself."""
     line: int
     """Line, from 1."""
     column: int

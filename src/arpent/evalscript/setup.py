@@ -35,7 +35,7 @@ def check_version(source: str) -> None:
             )
         if text and not text.startswith("//"):
             break
-    older = next((f"; {name} says that it is an older script: {OLDER[name]}" for name in OLDER if name in source), "")
+    older = next((f"; {name} shows that it is an older script: {OLDER[name]}" for name in OLDER if name in source), "")
     raise ScriptSetupError(f"the first line must be //VERSION=3{older}", 1)
 
 

@@ -43,8 +43,8 @@ class BucketGrants:
         """Why the client may not use it, and what to do."""
         keys = "" if self.folder else " with the server's own keys; send keys with the request"
         return (
-            f"this client may not use bucket {location.bucket!r} there{keys}: an operator grants it by {SETTING}, for "
-            f"client {self.client}"
+            f"this client may not use bucket {location.bucket!r} there{keys}: an operator can grant it with {SETTING}, "
+            f"for client {self.client}"
         )
 
     def check(self, request: Request) -> None:

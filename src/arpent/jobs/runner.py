@@ -139,7 +139,7 @@ class Runner:
             log.debug("%s", error, extra=about)
         except Exception as error:
             self._troubles += 1
-            log.warning("The runner carries on after: %s", error, exc_info=not transient(error), extra=about)
+            log.warning("The runner continues after an error: %s", error, exc_info=not transient(error), extra=about)
         return False
 
     # ---- work in hand ------------------------------------------------------------------------------------------
@@ -186,7 +186,9 @@ class Runner:
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
         """Replace an outcome that the database refuses by one in plain words; if that is refused too, the job fails."""
         assert running.outcome is not None
-        log.error("What came of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id})
+        log.error(
+            "The outcome of a partition is refused: %s", error, exc_info=error, extra={"job": running.lease.job_id}
+        )
         if running.refused:
             self._obstructed(running, error)
         running.outcome, running.refused = without_texts(running.outcome), True
@@ -264,7 +266,7 @@ class Runner:
             except LeaseLost as lost:
                 self._drop(running, lost)
                 return True
-            then = "is cut in halves"
+            then = "is halved"
         self._in_flight.remove(running)
         log.warning("Death %d of a partition's worker, which %s: %s", deaths, then, error, extra={"job": lease.job_id})
         self._functions.retried(lease, error)
@@ -387,7 +389,7 @@ class Runner:
         if not suspected(lease, self._policy):
             return False
         if self._work.cut(lease, deaths_of_a_half(self._policy)):
-            log.warning("A partition whose leases ran out is cut in halves", extra={"job": lease.job_id})
+            log.warning("A partition whose leases ran out is halved", extra={"job": lease.job_id})
             return True
         error = gone(lease, self._policy)
         if error is not None:

@@ -11,25 +11,26 @@ HEAD = """# The life of a request
 
 Made from `TRANSITIONS` in `src/arpent/jobs/state_machine.py` by `python -m arpent.jobs.state_diagram > docs/states.md`;
 edit that table, not this page. Bold events are the user's actions, the others are the runner's.
-What is not listed is refused with a 400, and the request stays as it is.
+An event that is not listed is refused with status 400, and the request stays as it is.
 """
 
 NOTES = """
-* START from CREATED goes on by itself: analysis, then processing. START during the analysis does the same.
-* STOP during the analysis ends it while features are being read, and lets it end first otherwise. STOP during
-  processing lets the partitions in hand end.
-* START of a stopped request takes up what is left; `restart_pause_minutes` makes it wait, as the real service does.
-* START of a request that is DONE with failed features, or that stopped as UNHEALTHY, does only those again
-  (an extension; the real service refuses the former), with those that lack intervals for a cause that may pass
-  ([failures.md](failures.md)). `completionPercentage` is then that of what is left.
-* START of a FAILED request takes up what is left of it: the analysis, or, if that had ended well, the open partitions
-  and what failed (an extension; the real service refuses it). The keys that came with a request are forgotten some time
-  after it failed (`failed_keys_hours`); then START is refused, too.
-* An analysis that lacks a catalogue, a bucket or a server waits and tries again (`analysis_seconds`,
-  `absence_seconds`); `waiting` in the task object says for what. STOP meanwhile ends the waiting: FAILED.
-* ENVIRONMENT_FAILED: workers cannot start, results cannot be written. No feature is blamed for it.
-* `completionPercentage` is 100 when the request is DONE and never before, and never falls otherwise.
-  FAILED reports 100 too (`failed_reports_full`).
+* START from CREATED runs the analysis and then the processing. START during the analysis does the same.
+* STOP during the analysis ends it while features are being read; otherwise the analysis finishes first. After STOP
+  during processing, running partitions finish; queued ones stay open.
+* START of a stopped request continues with what is left. It is refused for `restart_pause_minutes` after the STOP, as
+  in the real service.
+* START of a request that is DONE with failed features, or that stopped as UNHEALTHY, processes only those again
+  (an extension; the real service refuses the former), together with features that lack intervals for a cause that may
+  pass ([failures.md](failures.md)). `completionPercentage` then counts what is left.
+* START of a FAILED request continues it: the analysis, or, if that had succeeded, the open partitions and what failed
+  (an extension; the real service refuses it). The keys sent with a request are deleted some time after it failed
+  (`failed_keys_hours`); then START is refused, too.
+* An analysis for which a catalogue, a bucket or a server is unavailable waits and tries again (`analysis_seconds`,
+  `absence_seconds`); `waiting` in the task object says for what. STOP ends the waiting: FAILED.
+* ENVIRONMENT_FAILED: workers cannot start, or results cannot be written. No feature is blamed for it.
+* `completionPercentage` is 100 when the request is DONE and never before. It never falls, except by a START that
+  processes failed features again. FAILED reports 100 too (`failed_reports_full`).
 """
 
 
@@ -50,7 +51,7 @@ def _mermaid() -> list[str]:
 def _table() -> list[str]:
     rows = [
         f"| {status} | {_event(event)} | {each.when.text if each.when else ''} | {each.to} | "
-        f"{'failed features are done again' if each.retry else ''} |"
+        f"{'failed features are processed again' if each.retry else ''} |"
         for (status, event), transitions in TRANSITIONS.items()
         for each in transitions
     ]

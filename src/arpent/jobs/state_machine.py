@@ -1,4 +1,4 @@
-"""The state machine: TRANSITIONS says what may become of a job, `advance` does it; both are pure
+"""The state machine: TRANSITIONS lists what can happen to a job, and `advance` applies it; both are pure
 (sentinelhub.md 1.4).
 
 **Events** come from two sides. A job's user asks for ANALYSE, START and STOP. A runner reports ANALYSED and
@@ -7,7 +7,7 @@ its work, and BEGUN, FINISHED, BROKEN and EXHAUSTED when `due` or `trouble` says
 over its partitions. No clock, process or memory of a runner moves a job: a runner that dies leaves the job as it is,
 and the next one reads from it what is due.
 
-**Statuses** are those of the real service, whose clients poll them, so we add none. Each says whose turn it is:
+**Statuses** are those of the real service, whose clients poll them, so arpent adds none. Each says whose turn it is:
 
 | status | whose turn it is |
 |---|---|
@@ -15,12 +15,12 @@ and the next one reads from it what is due.
 | ANALYSING | a runner's: the analysis is one piece of work |
 | ANALYSIS_DONE | the user's after ANALYSE, a runner's after START |
 | PROCESSING | the runners': the partitions are the pieces of work |
-| STOPPED | the user's: work is left, and nobody does it |
-| DONE | nobody's; the user's, where another try may better what failed |
-| FAILED | the user's: there is an error; START takes it up again |
+| STOPPED | the user's: work is left that nobody does |
+| DONE | nobody's; the user's, if another try may repair failures |
+| FAILED | the user's: there is an error; START continues it |
 
 A status alone cannot say what the user wants next, so two more fields belong to the state. `user_action` is the last
-wish: START and STOP during ANALYSING only write it down; the analysis looks now and then, and ANALYSED obeys it.
+wish: START and STOP during ANALYSING only write it down; the analysis checks it periodically, and ANALYSED obeys it.
 `retry` says that the next BEGUN opens the partitions with failed features again: START changes the job alone, in one
 write; the partitions are a runner's affair.
 
@@ -121,7 +121,7 @@ SOME_FAILED = Condition(
     text="some features failed or lack intervals", holds=lambda job: job.progress.failed + job.progress.incomplete > 0
 )
 UNKNOWN = Condition(text="it was never analysed", holds=lambda job: job.progress.partitions == 0)
-HAD_BEGUN = Condition(text="its analysis had ended well", holds=lambda job: job.begun is not None)
+HAD_BEGUN = Condition(text="its analysis had succeeded", holds=lambda job: job.begun is not None)
 UNHEALTHY = Condition(text="it was UNHEALTHY", holds=lambda job: job.stop_reason is StopReason.UNHEALTHY)
 
 TRANSITIONS: Mapping[tuple[Status, Event], tuple[Transition, ...]] = {
@@ -224,7 +224,7 @@ def _check_keys(job: Job) -> None:
     meant."""
     if job.status is Status.FAILED and f'"{FORGOTTEN}"' in job.body:
         raise ActionNotAllowed(
-            f"{_refusal(job, Event.START)}: the keys that came with the request have been forgotten; create it anew"
+            f"{_refusal(job, Event.START)}: the keys sent with the request have been deleted; create it again"
         )
 
 
@@ -242,6 +242,6 @@ def _check_pause(job: Job, now: datetime, policy: Policy) -> None:
     if left > timedelta(0):
         wait = ceil(left.total_seconds() / 60)
         raise ActionNotAllowed(
-            f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} rests for {minutes:g} minutes; "
-            f"start it again in {wait} minute{'s' if wait != 1 else ''}"
+            f"{_refusal(job, Event.START)}: a job stopped with {job.stop_reason} cannot be started for {minutes:g} "
+            f"minutes; start it again in {wait} minute{'s' if wait != 1 else ''}"
         )

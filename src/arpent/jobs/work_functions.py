@@ -75,6 +75,6 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
 
 def without_texts(outcome: Outcome) -> Outcome:
     """The same counts, with findings that any database accepts, in place of those it refused."""
-    message = "What was found of this feature cannot be stored; its file and the server's log have it."
+    message = "The finding about this feature cannot be stored; see its file and the server's log."
     plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
     return replace(outcome, findings=tuple(plain))

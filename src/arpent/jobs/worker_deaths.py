@@ -1,15 +1,15 @@
-"""Worker deaths: what happens to a partition whose workers die, and how patiently its halves are tried.
+"""Worker deaths: what happens to a partition whose workers die, and how often its halves are tried.
 
-A partition gets `attempts` tries that end with its worker's death; then it is cut in halves, and so are they, down to
-the feature that kills. A half has two tries, so that somebody else's killing (of all workers at once, say) does not
-send the search astray. Finding one killer among n features costs `attempts` + 2 log2(n) deaths, each further one at
-most 2 log2(n) more; the work store ends the search where nearly every part kills (it finds at most 16 in a partition).
-Other failures are counted apart: a catalogue that is away never cuts anything.
+A partition gets `attempts` tries that end with its worker's death; then it is halved, and so are its halves, down to
+the feature that kills. A half has two tries, so that a kill with another cause (of all workers at once, for example)
+does not mislead the search. Finding one such feature among n costs `attempts` + 2 log2(n) deaths, and each further one
+at most 2 log2(n) more. The work store ends the search where nearly every part kills (it finds at most 16 features in a
+partition). Other failures are counted separately: an unavailable catalogue never halves anything.
 
-Where the runner dies with its workers (a container that ends as a whole when its memory is short), all that is left is
-a lease that ran out; where a cluster's host or scheduler goes with them, work that is lost. Leases of machines that
-sleep run out, too, and networks break: such a partition is cut alike, which costs nothing, but a feature is given up
-only after so many that it cannot be chance.
+If the runner dies with its workers (a container that is killed as a whole for lack of memory), only a lease that ran
+out shows it; if a cluster's host or scheduler dies with them, only lost work does. But machines may also sleep, and
+networks break. Such a partition is halved too, which costs nothing, but a feature is given up only after so many deaths
+that chance is excluded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def analysis_kills(lease: Lease, policy: Policy) -> str | None:
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
     return (
-        f"The analysis took its runner with it {lease.vanished} times: it needs more memory than the runner has, or a "
+        f"The analysis ended its runner {lease.vanished} times: it needs more memory than the runner has, or a "
         "feature crashes it. See the kernel's log on the runner's machine, or send fewer features per request"
     )
 
@@ -48,7 +48,7 @@ def gone(lease: Lease, policy: Policy) -> WorkerDied | None:
     """Why a partition that cannot be halved is not tried again; None if it is."""
     if lease.vanished < LEASES_OF_ONE * policy.attempts:
         return None
-    return reason(lease, WorkerDied(f"Whoever computed it was gone without a word {lease.vanished} times"))
+    return reason(lease, WorkerDied(f"Its worker disappeared without an error {lease.vanished} times"))
 
 
 def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
@@ -63,8 +63,8 @@ def reason(lease: Lease, error: WorkerDied) -> WorkerDied:
             transient=False,
         )
     return WorkerDied(
-        "Workers died with nearly all features that were tried, so that it is hardly the features; the last: "
-        f"{last}. See what the kernel's log says of memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
-        "requests to come; then START the request again",
+        "Workers died on nearly all features that were tried, so the features are hardly the cause; the last: "
+        f"{last}. See the kernel's log about memory on the workers' machines, lower ARPENT_PIXEL_BUDGET for "
+        "later requests; then START the request again",
         transient=False,
     )

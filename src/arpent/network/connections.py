@@ -73,7 +73,7 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
     """Check a redirect before it is followed. Raises EgressRefused."""
     following = urljoin(response.url, response.headers.get("location", ""))
     if response.is_redirect and response.url.startswith("https:") and not following.startswith("https:"):
-        raise EgressRefused("its server leads from https to an address without encryption")
+        raise EgressRefused("its server redirects from https to an address without encryption")
 
 
 def _classes(policy: EgressPolicy) -> dict[str, type[HTTPConnectionPool]]:

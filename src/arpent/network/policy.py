@@ -58,8 +58,8 @@ class EgressPolicy:
             return
         if not all(is_public(address) for address in addresses):
             raise EgressRefused(
-                f"{host} is on this machine, on a private network or a cloud's own service, and nobody named it: an "
-                f"operator allows it by {SETTING} ({plain_host(host)}:{port})"
+                f"{host} is on this machine, on a private network or a cloud's own service, and is not allowed: "
+                f"an operator can allow it with {SETTING} ({plain_host(host)}:{port})"
             )
 
     def file(self, path: str) -> str:
@@ -68,7 +68,7 @@ class EgressPolicy:
         if any(real == folder or real.startswith(folder.rstrip("/") + "/") for folder in self.folders):
             return real
         raise EgressRefused(
-            f"it lies outside the folder of its catalogue: an operator allows further folders by {SETTING}"
+            f"it lies outside the folder of its catalogue: an operator can allow further folders with {SETTING}"
         )
 
 
@@ -123,7 +123,7 @@ def check_url(url: str) -> tuple[str, str, int]:
     if _ODD.search("/".join(url.split("/", 3)[:3])):
         raise EgressRefused("its host is written with spaces, backslashes or control characters")
     if "@" in parts.netloc:
-        raise EgressRefused("its address names a user; hosts are asked without")
+        raise EgressRefused("its address names a user, which is not allowed")
     host = plain_host(parts.hostname or "")
     if not host or "%" in host or (":" not in host and not _HOST.fullmatch(host)):
         raise EgressRefused("its address has no host that can be read")

@@ -120,9 +120,9 @@ class WebFiles:
                 response.close()
                 raise
             if url.startswith("https:") and not following.startswith("https:"):
-                raise EgressRefused("its server leads from https to an address without encryption")
+                raise EgressRefused("its server redirects from https to an address without encryption")
             url = following
-        raise EgressRefused(f"its server leads on and on, over more than {MOST_HOPS} redirects")
+        raise EgressRefused(f"its server redirects more than {MOST_HOPS} times")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         parts = urlsplit(url)

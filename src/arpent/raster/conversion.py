@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from arpent.domain.imagery.collection import Band, Unit
+from arpent.domain.imagery.item import Asset
 from arpent.domain.imagery.raster import Raster
 
 
@@ -17,7 +18,7 @@ class BandRequest:
     """One band that a script asks for."""
 
     band: Band
-    """The band."""
+    """The band to read."""
     unit: Unit
     """The unit the script asks for; the script harness scales to it."""
 
@@ -39,7 +40,7 @@ class Conversion:
 
     @classmethod
     def of(
-        cls, requested: BandRequest, raster: Raster, harmonization: float, harmonize: bool, interpolated: bool
+        cls, requested: BandRequest, raster: Raster, asset: Asset, harmonize: bool, interpolated: bool
     ) -> Conversion:
         """The conversion for one band of an image, by the rule of sentinelhub.md 6 (harmonizeValues).
 
@@ -52,10 +53,10 @@ class Conversion:
         dtype = _result_type(raster.dtype, signed=shifted and not clamped, interpolated=interpolated)
         low, high = _limits(dtype)
         return cls(
-            offset=harmonization if shifted else 0.0,
+            offset=asset.harmonization if shifted else 0.0,
             low=0.0 if clamped else low,
             high=high,
-            no_data=band.no_data.of(raster.no_data_of(band.index), masked=raster.masked),
+            no_data=band.no_data.of(raster.no_data_of(band.index), masked=raster.masked, told=asset.no_data),
             dtype=dtype,
         )
 

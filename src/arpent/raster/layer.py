@@ -14,6 +14,7 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.block_index import NearestIndex
+from arpent.raster.calibrate import check_calibration
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
@@ -25,7 +26,7 @@ class Layer:
     """One band of an image that feeds one or more bands of a scene through one index."""
 
     href: str
-    """The image."""
+    """Href of the image."""
     band: int
     """Band of the file, counted from 0."""
     index: Index
@@ -71,10 +72,11 @@ def layers(
     found: dict[tuple[str, int, int], Layer] = {}
     for number, requested in enumerate(requests):
         asset = item.assets[requested.band.name]
+        check_calibration(requested, item)
         raster = reader.describe(asset.href)
         for index in _indices(requested, raster, site, source):
             conversion = Conversion.of(
-                requested, raster, asset.harmonization, source.harmonize_values, isinstance(index, InterpolationIndex)
+                requested, raster, asset, source.harmonize_values, isinstance(index, InterpolationIndex)
             )
             if not len(index.blocks):
                 continue

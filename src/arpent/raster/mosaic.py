@@ -15,6 +15,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Source
+from arpent.raster.calibrate import calibrate
 from arpent.raster.canvas import Canvas
 from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
@@ -32,7 +33,7 @@ class Mosaic:
     """One array (N,) per requested band: digital numbers; without data, the number that scales to the collection's
     no-data value."""
     mask: NDArray[np.uint8]
-    """(N,): dataMask."""
+    """(N,): dataMask of the samples."""
     used: NDArray[np.signedinteger]
     """(N,): index, in the given items, of the item the sample came from; -1: none."""
     faults: tuple[Fault, ...] = ()
@@ -62,7 +63,7 @@ class _Turn:
     position: int
     """Index of the item among the scene's items."""
     item: Item
-    """The item."""
+    """The item to read."""
     barred: NDArray[np.bool_] | None
     """(N,): samples of features that the item's footprint does not meet; None: there are none. The image may have
     pixels there, but it is read only because of neighbours, and a feature's numbers must not depend on them."""
@@ -115,7 +116,11 @@ def stack(
     queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
         _play(turns, read, site, reader, source, canvas=canvas, read_failures=read_failures)
-    values = canvas.finish(read_failures.lost)[: len(requests)]
+    finished = canvas.finish(read_failures.lost)[: len(requests)]
+    values = tuple(
+        calibrate(each, canvas.used, requested, groups, number)
+        for each, requested, number in zip(finished, requests, holes, strict=False)
+    )
     return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
 
 

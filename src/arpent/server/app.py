@@ -20,6 +20,7 @@ from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.boundary import Boundary, allowed, answer
 from arpent.server.calls import HungUp, ProcessCalls
+from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
 from arpent.server.documentation import document
 from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
@@ -32,8 +33,8 @@ from arpent.wire.problems import problem, refused
 REFUSAL_SECONDS = 0.5
 """Delay of an answer 429, in seconds."""
 MESSAGES = {
-    404: "There is nothing at this path; /docs lists what there is.",
-    405: "This path does not take this method; `Allow` names those that it takes.",
+    404: "There is nothing at this path; /docs lists all paths.",
+    405: "This path does not support this method; `Allow` lists those that it supports.",
     400: "The request cannot be read; /docs shows what belongs here.",
 }
 """Messages in place of the framework's own."""
@@ -71,6 +72,8 @@ def create_app(
         app.include_router(explain_routes(service, calls, owner, options), prefix=path)
     for path in STATISTICS_PATHS:
         app.include_router(statistics_routes(calls, owner, options), prefix=path)
+    for path in CATALOG_PATHS:
+        app.include_router(catalog_routes(calls, owner, options), prefix=path)
     app.include_router(health_routes(ready, metrics, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)

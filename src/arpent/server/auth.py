@@ -113,7 +113,7 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
 def _one(form: dict[str, list[str]], name: str) -> str:
     values = form.get(name, [])
     if len(values) > 1:
-        raise OAuthRefusal("invalid_request", f"{name} is there more than once.")
+        raise OAuthRefusal("invalid_request", f"{name} is given more than once.")
     return values[0] if values else ""
 
 

@@ -36,9 +36,9 @@ JSON = "application/json;charset=utf-8"
 
 TOO_LARGE = "The request body is larger than {} bytes; put features and scripts into a bucket."
 
-BROKEN = "This is not a request of HTTP/1.1; look at its first line, Content-Length, Transfer-Encoding and headers."
+BROKEN = "This is not an HTTP/1.1 request; check its first line, Content-Length, Transfer-Encoding and headers."
 
-ENCODED = "The body is compressed (Content-Encoding); send it as it is."
+ENCODED = "The body is compressed (Content-Encoding); send it uncompressed."
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from arpent.domain.errors import RateLimited, WorkerDied
+from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
 from arpent.domain.ports.execution import PendingCall
 from arpent.wire.request.body import SentBody
@@ -30,6 +31,10 @@ class ProcessCalls:
     explain: Callable[[Job, int, datetime | None, bool], PendingCall[bytes]]
     """(job, feature, start, draw) → explanation of the feature in the interval that begins at `start` (None: the first
     with data), as JSON or, with `draw`, PNG."""
+    catalog: Callable[[str, SentBody, str], PendingCall[bytes]]
+    """(client id, body of a catalogue search, address of the API) → a page of it, as JSON."""
+    collections: Mapping[str, Collection]
+    """By id and alias: those that a search may name."""
     admit: Callable[[str], None]
     """(client id): raises RateLimited; called before a body is read."""
     close: Callable[[], None]

@@ -28,7 +28,7 @@ def explain_routes(
     router = APIRouter(tags=["batch statistical"])
     caller = Depends(owner)
 
-    @router.get("/{job_id}/features/{feature}/explain", summary="Why is a feature's number what it is?")
+    @router.get("/{job_id}/features/{feature}/explain", summary="How a feature's numbers came about")
     async def explain(
         request: Request,
         job_id: str,

@@ -124,6 +124,7 @@ def _item(seen: SeenItem) -> Fields:
         "reached": seen.reached,
         "used": seen.kept,
         "samples": seen.samples,
+        **({"excludedBy": seen.excluded_by} if seen.excluded_by else {}),
     }
 
 

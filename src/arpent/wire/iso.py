@@ -26,11 +26,13 @@ def parse_instant(text: str, parameter: str) -> datetime:
     example = "write it like 2020-06-01T00:00:00Z"
     if not _INSTANT.fullmatch(text):
         zoned = re.fullmatch(r"\d{4}-\d{2}-\d{2}(T[\d:.]+)?", text) is None
-        raise InvalidRequest.at(parameter, f"{'is no ISO 8601 instant' if zoned else 'lacks time or zone'}; {example}")
+        raise InvalidRequest.at(
+            parameter, f"{'is not an ISO 8601 instant' if zoned else 'lacks time or zone'}; {example}"
+        )
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest.at(parameter, f"is no date of the calendar or time of the day; {example}") from None
+        raise InvalidRequest.at(parameter, f"is not a valid date or time; {example}") from None
     if moment.year not in YEARS:
         raise InvalidRequest.at(parameter, f"must lie between the years {YEARS[0]} and {YEARS[-1]}")
     return moment.astimezone(UTC)
@@ -54,7 +56,7 @@ def parse_duration(text: str, parameter: str) -> Period:
         {name: int(digits) for name, digits in found.groupdict().items() if digits and name != "time"} if found else {}
     )
     if found is None or not numbers:
-        raise InvalidRequest.at(parameter, "is no ISO 8601 duration of whole numbers; write P1D, P10D, P1M …")
+        raise InvalidRequest.at(parameter, "is not an ISO 8601 duration of whole numbers; write P1D, P10D, P1M …")
     clock = found["time"] is not None
     if clock and numbers.keys() & {"years", "months", "weeks", "days"}:
         raise InvalidRequest.at(parameter, "mixes a period and a time (T); use either, as in P1D or PT36H")

@@ -21,7 +21,7 @@ NO_INTERVAL = (
 
 SHOWN_DEPTH = 200
 """Depth of a stored request that can safely be written as JSON; requests accepted today are far less deep."""
-UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it anew."
+UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it again."
 
 
 def status_object(job: Job, completion: float) -> dict[str, object]:

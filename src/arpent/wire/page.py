@@ -35,9 +35,9 @@ class Page:
 def page(count: str | None, token: str | None) -> Page:
     """The page that the query's `count` and `viewtoken` ask for. Raises InvalidRequest."""
     if count is not None and not (re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 0):
-        raise InvalidRequest.at("count", "must be a whole number from 1 on")
+        raise InvalidRequest.at("count", "must be a whole number of at least 1")
     if token and not re.fullmatch(r"[0-9]{1,12}", token):
-        raise InvalidRequest.at("viewtoken", "is not one of ours; take it from `links` of the page before")
+        raise InvalidRequest.at("viewtoken", "is not a valid token; take it from `links` of the previous page")
     return Page(offset=int(token or 0), count=min(int(count), MAXIMUM_COUNT) if count else MAXIMUM_COUNT)
 
 

@@ -15,6 +15,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.ResolutionTooCoarse: (HTTPStatus.BAD_REQUEST, "COMMON_EXCEPTION"),
     errors.ActionNotAllowed: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.JobNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
+    errors.CollectionNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.FeatureNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "COMMON_UNAUTHORIZED"),
     errors.UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "COMMON_UNSUPPORTED_MEDIA_TYPE"),
@@ -57,9 +58,9 @@ class Problem:
     """An error, ready to be sent."""
 
     status: int
-    """HTTP status."""
+    """HTTP status code."""
     body: Mapping[str, object]
-    """`{"error": {…}}`."""
+    """The error object, `{"error": {…}}`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """HTTP headers to send with it."""
 

@@ -60,7 +60,7 @@ def test_the_real_services_largest_grid_is_served(bands: int) -> None:
 def test_what_would_do_does(sides: tuple[int, int], outputs: int, bands: Sequence[int], scenes: Sequence[int]) -> None:
     evalscript = script(1, outputs)
     small = Allowance(samples=6_250_000, memory_mib=450) if sides == (1, 2500) else DEFAULT
-    with pytest.raises(LimitExceeded, match="would do") as caught:
+    with pytest.raises(LimitExceeded, match="would fit") as caught:
         check_scenes(grid(*sides), evalscript, bands, scenes, small)
     width, height = (int(each) for each in re.search(r"width (\d+), height (\d+)", str(caught.value)).groups())  # type: ignore[union-attr]
     assert width * height < sides[0] * sides[1]

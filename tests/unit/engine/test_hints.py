@@ -13,10 +13,12 @@ from arpent.adapters.collections.files import load_collections
 from arpent.domain.partition import Analysis
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.band_bindings import bind_bands
+from arpent.engine.explain import explain_feature
 from arpent.engine.hints import of_offers
 from arpent.engine.services import Limits, Services
 from arpent.engine.statistics import statistics
 from arpent.settings import Settings
+from arpent.wire.explanation import render_explanation
 from arpent.wire.request.parse import parse_batch, parse_statistical
 from arpent.worker import services_of
 from tests.support.client import seed_body
@@ -70,8 +72,8 @@ def test_nothing_is_told_of_filters_that_leave_something(services: Services) -> 
 def test_items_without_a_cloud_cover(services: Services) -> None:
     analysis = analysed(services, maxCloudCoverage=99)
     (hint,) = analysis.hints
-    assert "maxCloudCoverage 99 of input.data '0' leaves none of" in hint
-    assert "do not tell their cloud cover" in hint
+    assert "maxCloudCoverage 99 of input.data '0' excludes all" in hint
+    assert "have no cloud cover" in hint
     assert kinds(analysis) == {"filtered-out"}
     assert len(list(analysis.findings)) == len(PARCELS)
 
@@ -81,7 +83,7 @@ def test_a_cloud_cover_that_no_item_keeps(services: Services) -> None:
     analysis = analysed(services, maxCloudCoverage=0)
     (hint,) = analysis.hints
     assert "maxCloudCoverage 0" in hint
-    assert "do not tell" not in hint
+    assert "no cloud cover" not in hint
     assert kinds(analysis) == {"filtered-out"}
 
 
@@ -99,7 +101,7 @@ def test_a_time_range_beside_the_intervals(services: Services) -> None:
     ("data_filter", "told"),
     [
         ({}, ""),
-        ({"maxCloudCoverage": 50}, "leaves none"),
+        ({"maxCloudCoverage": 50}, "excludes all"),
         ({"timeRange": {"from": "2019-01-01T00:00:00Z", "to": "2019-02-01T00:00:00Z"}}, "dataFilter.timeRange"),
     ],
 )
@@ -140,3 +142,69 @@ def test_pixels_that_are_not_the_real_services(services: Services, processing: d
     assert len(hints) == bool(told)
     assert all(part in hints[0] for part in told)
     assert not list(of_offers([replace(one, collection=load_collections()["sentinel-2-l2a"]) for one in bindings]))
+
+
+RADAR = {"sar:instrument_mode": "IW", "sar:polarizations": ["VV", "VH"], "sat:orbit_state": "descending"}
+
+
+@pytest.fixture(scope="module")
+def radar(folder: Path) -> Services:
+    """The same places and times, told as radar: some with one polarisation, some that do not tell their orbit."""
+    for number, path in enumerate(sorted((folder / "told").rglob("*.json"))):
+        document = json.loads(path.read_text())
+        if "assets" not in document:
+            continue
+        (image, *_) = document["assets"].values()
+        href = str((path.parent / image["href"]).resolve())
+        own = {**RADAR, "datetime": document["properties"]["datetime"]}
+        if number % 3 == 0:
+            own["sar:polarizations"] = ["VV"]
+        if number % 3 == 1:
+            del own["sat:orbit_state"]
+        document |= {"collection": "sentinel-1-rtc", "properties": own}
+        document["assets"] = {name.lower(): {"href": href} for name in own["sar:polarizations"]}
+        (folder / "radar").mkdir(exist_ok=True)
+        (folder / "radar" / f"{number}.json").write_text(json.dumps(document))
+    return services_of(Settings(catalog=str(folder / "radar"), buckets=folder / "buckets", parquet=False))
+
+
+def radar_analysis(services: Services, bands: tuple[str, ...], **data_filter: Any) -> Analysis:
+    script = SCRIPT.replace('"VV", "dataMask"', ", ".join(f'"{band}"' for band in (*bands, "dataMask")))
+    body = seed_body("s3://fields/a.gpkg", script.replace("s.VV", f"s.{bands[0]}"), "s3://results/out")
+    wish = {"backCoeff": "GAMMA0_TERRAIN", "orthorectify": True}
+    body["input"]["data"] = [{"type": "sentinel-1-grd", "dataFilter": data_filter, "processing": wish}]
+    return analyse("job", parse_batch(json.dumps(body)), services, Limits())
+
+
+def test_a_filter_that_leaves_nothing_names_those_that_do_not_tell(radar: Services) -> None:
+    analysis = radar_analysis(radar, ("VV",), orbitDirection="ASCENDING")
+    (hint,) = analysis.hints
+    assert "orbitDirection ASCENDING of input.data '0' leaves none of" in hint
+    assert "of them do not tell it" in hint
+    assert kinds(analysis) == {"filtered-out"}
+    assert "dataFilter (orbitDirection) leaves no acquisition" in next(iter(analysis.findings)).message
+
+
+def test_items_that_do_not_tell_are_left_out_and_counted(radar: Services) -> None:
+    (hint,) = radar_analysis(radar, ("VV",), orbitDirection="DESCENDING").hints
+    assert "acquisitions that do not tell it" in hint
+    assert not radar_analysis(radar, ("VV",), acquisitionMode="IW").hints
+
+
+def test_a_polarisation_that_acquisitions_lack_is_told(radar: Services) -> None:
+    (hint,) = radar_analysis(radar, ("VV", "VH")).hints
+    assert "acquisitions of input.data '0' have no VH" in hint
+    bare = radar_analysis(radar, ("VV", "VH"), polarization="SV")
+    assert "band-missing" in kinds(bare)
+    assert "(VH is missing)" in next(each.message for each in bare.findings if each.kind == "band-missing")
+
+
+def test_explain_names_the_filter_that_excludes_an_item(radar: Services) -> None:
+    body = seed_body("s3://fields/a.gpkg", SCRIPT, "s3://results/out")
+    body["input"]["data"] = [{"type": "sentinel-1-grd", "dataFilter": {"polarization": "DV"}}]
+    found = explain_feature(parse_batch(json.dumps(body)), PARCELS[0].id, None, radar, Limits())
+    told = json.loads(render_explanation(found))["inputs"][0]["items"]
+    excluded = [item for item in told if item.get("excludedBy") == "polarization"]
+    assert excluded
+    assert not any(item["used"] for item in excluded)
+    assert any(item["used"] for item in told)

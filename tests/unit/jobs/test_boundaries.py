@@ -140,7 +140,7 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("error", "text"),
         [
-            (EnvironmentFault("No worker process can be had"), "No worker process can be had"),
+            (EnvironmentFault("No worker process can be started"), "No worker process can be started"),
             (OSError(errno.ENOSPC, "x"), "No space left on device"),
             (ModuleNotFoundError("x", name="numba"), "installation lacks numba"),
         ],
@@ -197,7 +197,7 @@ class Refusing(SqlWorkStore):
         told = outcome is not None and any("nul" in each.message for each in outcome.findings)
         if lease.job_id == self.job and lease.partition is not None and (self.all_of_it or told):
             self.refusals += 1
-            raise DatabaseRefused("The database does not take this (DataError)")
+            raise DatabaseRefused("The database does not accept this value (DataError)")
         return super().finish(lease, outcome)
 
 

@@ -309,7 +309,7 @@ def test_an_analysis_that_takes_the_runner_with_it_ends(site: Site) -> None:
         site.clock.tick(61)
     site.runner(Engineer(cut(2, 1))).run_until_idle()
     assert site.job.status is Status.FAILED
-    assert "took its runner with it 12 times" in (site.job.error or "")
+    assert "ended its runner 12 times" in (site.job.error or "")
 
 
 class TestDeaths:
@@ -399,7 +399,7 @@ class TestDeaths:
                 site.runner(engineer).run_until_idle()
             site.clock.tick(61)
         assert (site.job.progress.done, site.job.progress.failed) == (39, 1)
-        assert "gone without a word 12 times" in engineer.given_up[0]
+        assert "disappeared without an error 12 times" in engineer.given_up[0]
         assert ends <= 3 + 2 * ceil(log2(20)) + 4 * 3
 
     def test_where_everything_kills_the_search_ends(self, site: Site) -> None:
@@ -409,7 +409,7 @@ class TestDeaths:
         assert site.job.status is Status.FAILED
         assert site.job.progress.failed == len(engineer.given_up) <= 1, "those that died alone, before it was clear"
         assert engineer.deaths <= 4 * 3 + 2 * 2 * 16
-        assert "hardly the features" in (site.job.error or "")
+        assert "hardly the cause" in (site.job.error or "")
         engineer.killers.clear()
         site.act(Event.START)
         site.runner(engineer).run_until_idle()
@@ -538,7 +538,7 @@ def test_what_takes_the_cluster_with_it_every_time_is_found(site: Site) -> None:
     site.begin()
     site.runner(engineer).run_until_idle()
     assert (site.job.status, site.job.progress.done, site.job.progress.failed) == (Status.DONE, 39, 1)
-    assert "gone without a word 12 times" in engineer.given_up[0]
+    assert "disappeared without an error 12 times" in engineer.given_up[0]
     assert engineer.deaths <= 3 + 2 * ceil(log2(20)) + 4 * POLICY.attempts
 
 

@@ -193,7 +193,7 @@ def test_a_failed_environment_says_why_and_the_rest_is_taken_up() -> None:
 
 def test_without_its_keys_nothing_starts_again() -> None:
     job = make_job(status=Status.FAILED, body='{"output": {"s3": {"secretAccessKey": "***"}}}')
-    with pytest.raises(ActionNotAllowed, match=r"^Illegal .* status FAILED: the keys .* forgotten; create it anew$"):
+    with pytest.raises(ActionNotAllowed, match=r"^Illegal .* status FAILED: the keys .* deleted; create it again$"):
         advance(job, Event.START, START, POLICY)
 
 

@@ -20,5 +20,7 @@ def running() -> Iterator[World]:
 def here(running: World) -> World:
     running.service.jobs.clear()
     running.asked.clear()
+    running.items.clear()
+    running.searches.clear()
     running.ready = True
     return running

@@ -9,18 +9,25 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Generic, NoReturn, TypeVar, cast
 from uuid import uuid4
 
+import shapely
 import uvicorn
 from fastapi import FastAPI
 
-from arpent.domain.errors import ActionNotAllowed, JobNotFound, RateLimited
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import ActionNotAllowed, CatalogUnavailable, JobNotFound, RateLimited
 from arpent.domain.finding import Finding, Verdict
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.request import Request
+from arpent.engine.catalog_search import search_page
 from arpent.server.app import create_app
 from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
@@ -29,6 +36,8 @@ from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import parse_batch, parse_statistical
 
 Answer = TypeVar("Answer")
+Box = tuple[float, float, float, float]
+COLLECTIONS = load_collections()
 CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
 KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -112,6 +121,20 @@ class World:
     outcomes: list[object] = field(default_factory=list)
     """What the next synchronous requests come to: a call, or an error."""
     ready: bool = True
+    items: list[Item] = field(default_factory=list)
+    """What the catalogue has."""
+    searches: list[tuple[str, Interval, Box]] = field(default_factory=list)
+    """What it was asked."""
+
+    def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
+        self.searches.append((collection.id, interval, box))
+        if any(item.id == "broken" for item in self.items):
+            raise CatalogUnavailable("The catalogue https://far.test does not answer (HTTP 502).", transient=True)
+        near = shapely.box(*box)
+        return tuple(
+            item for item in self.items
+            if item.collection == collection.id and item.within(interval) and shapely.intersects(item.footprint, near)
+        )  # fmt: skip
 
     def bearer(self, client: str = "me") -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens.issue(client)}"}
@@ -145,6 +168,11 @@ def checked(here: World, owner: str, body: SentBody) -> str:
     return text
 
 
+def found(here: World, body: SentBody, address: str) -> bytes:
+    services = SimpleNamespace(catalog=here, collections=COLLECTIONS)
+    return search_page(body.whole(), address, services)  # type: ignore[arg-type]
+
+
 @contextmanager
 def world(options: ServerOptions) -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
@@ -176,6 +204,8 @@ def world(options: ServerOptions) -> Iterator[World]:
             statistics=call,
             check=lambda owner, body: Settled(lambda: checked(here, owner, body)),
             explain=lambda job, feature, start, draw: Settled(lambda: b"{}"),
+            catalog=lambda owner, body, address: Settled(lambda: found(here, body, address)),
+            collections=COLLECTIONS,
             admit=lambda owner: None,
             close=lambda: None,
         ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import shapely
 
-from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.item import Asset, Item
 
 COVERED = 0.9
 """A newer processing replaces an older one if it covers this share of its footprint. Otherwise they are different parts
@@ -21,10 +22,30 @@ _GENERATED = ("s2:generation_time", "processing:datetime")
 def newest(items: Iterable[Item]) -> tuple[Item, ...]:
     """The items without superseded processings, by sensing time, then id."""
     groups: dict[tuple[str, ...], list[Item]] = {}
-    for item in items:
+    for item in _whole(items):
         groups.setdefault(_acquisition(item), []).append(item)
     kept = [item for group in groups.values() for item in _uncovered(group)]
     return tuple(sorted(kept, key=lambda item: (item.instant, item.id)))
+
+
+def _whole(items: Iterable[Item]) -> Iterable[Item]:
+    """Items of one id that tell different images of one acquisition become one (USGS: reflectance and temperature)."""
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        parts = found.setdefault(item.id, [])
+        for place, part in enumerate(parts):
+            if part.instant == item.instant and _complete_each_other(part.assets, item.assets):
+                parts[place] = replace(part, assets={**part.assets, **item.assets})
+                break
+        else:
+            parts.append(item)
+    return (part for parts in found.values() for part in parts)
+
+
+def _complete_each_other(first: Mapping[str, Asset], second: Mapping[str, Asset]) -> bool:
+    """Whether each has what the other lacks, and what both have is the same image."""
+    shared = first.keys() & second.keys()
+    return shared != first.keys() and shared != second.keys() and all(first[k].href == second[k].href for k in shared)
 
 
 def _acquisition(item: Item) -> tuple[str, ...]:

@@ -41,7 +41,9 @@ def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
 
 
 def _by_flag(rule: Document, item: Document, _: Document) -> float | None:
-    return 0.0 if properties(item).get(str(rule.get("flag"))) is True else None
+    flags = rule.get("flag")
+    names = (flags,) if isinstance(flags, str) else flags if isinstance(flags, Sequence) else ()
+    return 0.0 if any(properties(item).get(str(name)) is True for name in names) else None
 
 
 def _by_raster_offset(_: Document, __: Document, asset: Document) -> float | None:

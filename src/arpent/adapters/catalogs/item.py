@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urljoin, urlsplit
 
 import numpy as np
 import shapely
 
+from arpent.adapters.catalogs.calibration import calibrations, platform_of, told_no_data
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
-from arpent.adapters.catalogs.level import is_of_level, plain_word, words
+from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
@@ -49,22 +51,29 @@ def read_items(
 
 
 def belongs(document: Document, collection: Collection, *, folder: bool) -> bool:
-    """Whether the item belongs to the collection. It must have an asset of some band. In a folder its constellation
-    counts as well as its `collection`, because folders often have collection ids of their own; then the item must also
-    name its level (see `level`). Raises CatalogUnavailable if the item does not say."""
+    """Whether the item belongs to the collection. It must have an asset of some band. In a folder its constellation, or
+    the product that its id names, counts as well as its `collection`, because folders often have collection ids of
+    their own; then the item must also name its level (see `level`). Raises CatalogUnavailable if the item does not
+    say."""
     own = properties(document)
     named = not collection.stac_collections or document.get("collection") in collection.stac_collections
-    related = folder and _agrees(collection, "constellations", own.get("constellation"), absent=False)
+    related = folder and (
+        _agrees(collection, "constellations", own.get("constellation"), absent=False)
+        or product_of(document) in words(collection, "products")
+    )
+    variant = variant_of(document, collection)
     if not (
         (named or related)
-        and _agrees(collection, "platforms", own.get("platform"), absent=True)
-        and any(_asset(document, band) for band in collection.bands.values())
+        and _agrees(collection, "platforms", platform_of(document) or None, absent=True)
+        and is_of_product(document, collection)
+        and (variant or not collection.variants)
+        and any(_asset(document, band, variant) for band in collection.bands.values() if not band.join)
     ):
         return False
     level = is_of_level(document, collection)
     if level is None and not named:
         raise CatalogUnavailable(
-            f"Item {document.get('id')!r} does not say whether it is of {collection.id}, neither by product type, "
+            f"Item {document.get('id')!r} does not say whether it belongs to {collection.id}, neither by product type, "
             f"processing:level and id nor by its assets: set its `collection` to {collection.stac_collections[0]}, or "
             "s2:product_type."
         )
@@ -75,12 +84,14 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
     """The item. `source` is the file or URL it came from, for relative hrefs. Raises CatalogUnavailable, naming item
     and field, if it breaks the STAC specification."""
     own = cleaned(dict(properties(document)))
-    name = clean(str(document.get("id")))
+    name = re.sub(collection.metadata.get("part_in_id") or "$^", "", clean(str(document.get("id"))))
     cloud_cover = own.get(collection.cloud_cover) if collection.cloud_cover else None
     try:
         if not isinstance(document.get("id"), str | int) or document["id"] == "":
             raise ValueError("`id` is missing")
-        first, last = _time(own)
+        first, last = _time(own, _day_in_id(name, collection))
+        if last is not None and last > first and collection.metadata.get("open_range"):
+            last -= timedelta(microseconds=1)
         footprint = _footprint(document)
         return Item(
             id=name,
@@ -91,7 +102,8 @@ def read_item(document: Document, collection: Collection, source: str) -> Item:
             cloud_cover=_percentage(cloud_cover),
             footprint=footprint.ground,
             likely=footprint.likely,
-            assets=_assets(document, collection, source),
+            assets=_assets(document, collection, source, first),
+            variant=variant_of(document, collection),
             properties=own,
             href=source,
         )
@@ -121,24 +133,28 @@ def absolute(href: str, source: str) -> str:
     return plain if "%" not in href or os.path.exists(plain) else os.path.normpath(os.path.join(folder, unquote(href)))
 
 
-def _assets(document: Document, collection: Collection, source: str) -> dict[str, Asset]:
+def _assets(document: Document, collection: Collection, source: str, instant: datetime) -> dict[str, Asset]:
     assets = {}
+    variant = variant_of(document, collection)
     for name, band in collection.bands.items():
-        asset = _asset(document, band)
+        asset = None if band.join else _asset(document, band, variant)
         if asset is not None:
-            shift = offset(collection, document, asset) if band.harmonized else 0.0
-            assets[name] = Asset(href=absolute(clean(str(asset["href"])), source), harmonization=shift)
+            assets[name] = Asset(
+                href=absolute(clean(str(asset["href"])), source),
+                harmonization=offset(collection, document, asset) if band.harmonized else 0.0,
+                calibrations=calibrations(collection, band, document, asset, instant),
+                no_data=told_no_data(asset, band.index),
+            )
     return assets
 
 
-def _asset(document: Document, band: Band) -> Document | None:
+def _asset(document: Document, band: Band, variant: str) -> Document | None:
     """The band's asset, found by its key: `eo:bands` names differ between catalogues for the same key."""
     assets = document.get("assets")
     if not isinstance(assets, dict):
         return None
-    return next(
-        (assets[key] for key in band.assets if isinstance(assets.get(key), dict) and "href" in assets[key]), None
-    )
+    keys = band.variant_assets.get(variant, ()) if band.variant_assets else band.assets
+    return next((assets[key] for key in keys if isinstance(assets.get(key), dict) and "href" in assets[key]), None)
 
 
 def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -> bool:
@@ -148,8 +164,18 @@ def _agrees(collection: Collection, rule: str, value: object, *, absent: bool) -
     return plain_word(value) in wanted if wanted and isinstance(value, str) else absent
 
 
-def _time(own: Document) -> tuple[datetime, datetime | None]:
-    """Sensing time; without one, the start and end of the time range."""
+def _day_in_id(name: str, collection: Collection) -> datetime | None:
+    """The day in the id, as year and day of the year, for a collection whose items give another time: those of MCD43A4
+    give the sixteen days that went into one."""
+    pattern = collection.metadata.get("date_in_id")
+    found = re.search(pattern, name) if pattern else None
+    return datetime.strptime(found[1], "%Y%j").replace(tzinfo=UTC) if found else None
+
+
+def _time(own: Document, day: datetime | None) -> tuple[datetime, datetime | None]:
+    """Sensing time; without one, the start and end of the time range. `day`, from the id, goes first."""
+    if day is not None:
+        return day, None
     if own.get("datetime"):
         return _instant(own["datetime"]), None
     first = _instant(own.get("start_datetime"))

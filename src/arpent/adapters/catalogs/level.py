@@ -1,5 +1,5 @@
-"""Level: whether a STAC item has the collection's processing level, by its product type, level, id or names of assets.
-An item that says nothing has no level."""
+"""Level: whether a STAC item has the collection's processing level and product, by its product type, level, id or names
+of assets, and of which variant it is. An item that says nothing has no level."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from arpent.domain.imagery.collection import Collection
 
 PRODUCT_TYPES = ("s2:product_type", "product:type")
 """Properties that name the product type."""
-LEVEL = "processing:level"
-"""Property that names the level: L2A, Level-2A, L2."""
+LEVEL = ("landsat:correction", "processing:level")
+"""Properties that name the level: L2SP; L2A, Level-2A, L2."""
+INSTRUMENTS = ("instruments", "eo:instrument")
+"""Properties that name the instruments."""
 _TOKEN = re.compile(r"(?:^|[_.-])(?:MSI)?(L\d[A-Z]+)(?=[_.-]|$)", re.IGNORECASE)
 """A level in an item id: S2A_MSIL2A_2023…, S2B_33TWM_20230813_0_L2A, LC08_L2SP_…"""
 
@@ -24,6 +26,41 @@ def is_of_level(document: Document, collection: Collection) -> bool | None:
         return True
     answers = (rule(document, collection) for rule in (_by_type, _by_property, _by_id, _by_assets))
     return next((answer for answer in answers if answer is not None), None)
+
+
+def is_of_product(document: Document, collection: Collection) -> bool:
+    """Whether instrument and first word of the id are the collection's, as far as the item tells them. A first word
+    counts if it looks like the collection's: letters and digits in the same places (LT05, LM05)."""
+    own, instruments = properties(document), words(collection, "instruments")
+    told = next((own[name] for name in INSTRUMENTS if own.get(name)), None)
+    found = {plain_word(str(each)) for each in (told if isinstance(told, list) else str(told or "").split("_")) if each}
+    if instruments and found and not found & instruments:
+        return False
+    products, first = words(collection, "products"), product_of(document)
+    return first in products or not any(_form(first) == _form(product) for product in products)
+
+
+def variant_of(document: Document, collection: Collection) -> str:
+    """Which part of a collection the item is of, where the parts name their assets differently: by its `collection`,
+    else by its id; empty if it is of none, or there are none."""
+    for name, variant in collection.variants.items():
+        if document.get("collection") in variant.stac_collections:
+            return name
+    identity = str(document.get("id"))
+    matching = (
+        name for name, variant in collection.variants.items()
+        if variant.id_pattern and re.search(variant.id_pattern, identity)
+    )  # fmt: skip
+    return next(matching, "")
+
+
+def product_of(document: Document) -> str:
+    """The first word of the id: lc08 of LC08_L2SP_…"""
+    return plain_word(str(document.get("id")).split("_")[0])
+
+
+def _form(word: str) -> str:
+    return re.sub(r"\d", "0", re.sub(r"[a-z]", "a", word))
 
 
 def words(collection: Collection, rule: str) -> frozenset[str]:
@@ -44,7 +81,8 @@ def _by_type(document: Document, collection: Collection) -> bool | None:
 
 def _by_property(document: Document, collection: Collection) -> bool | None:
     """Whether the level property matches; `L2` only excludes L1C."""
-    text, wanted = properties(document).get(LEVEL), words(collection, "levels")
+    own, wanted = properties(document), words(collection, "levels")
+    text = next((own[name] for name in LEVEL if isinstance(own.get(name), str)), None)
     if not isinstance(text, str) or not wanted:
         return None
     level = plain_word(text).replace("level-", "l")

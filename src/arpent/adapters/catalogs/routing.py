@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from arpent.adapters.catalogs.join import with_bands, with_slack
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.domain.errors import CatalogUnavailable
@@ -60,11 +61,23 @@ class RoutedCatalog:
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        names = (collection.id, *collection.aliases)
-        catalog = next((self._others[name] for name in names if name in self._others), self._default)
+        catalog = self._of(collection)
         if catalog is None:
             raise CatalogUnavailable(
                 f"No catalogue is set for {collection.id}: set `catalog` (ARPENT_CATALOG) to a folder of STAC items, "
                 "a STAC API, or earth-search."
             )
-        return catalog.search(collection, interval, box)
+        found = catalog.search(collection, interval, box)
+        for join in collection.joins if found else ():
+            others = self._others.get(join.catalog) if join.catalog else catalog
+            if others is None:
+                raise CatalogUnavailable(
+                    f"The catalogue {join.catalog} of {join.collection.id} is not set: set ARPENT_CATALOGS to "
+                    f'{{"{join.catalog}": "…"}}, a folder of STAC items or a STAC API.'
+                )
+            found = with_bands(found, others.search(join.collection, with_slack(interval, join), box), join)
+        return found
+
+    def _of(self, collection: Collection) -> Catalog | None:
+        names = (collection.id, *collection.aliases, collection.instance_of)
+        return next((self._others[name] for name in names if name in self._others), self._default)

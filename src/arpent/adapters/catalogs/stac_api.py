@@ -71,7 +71,7 @@ class ApiCatalog:
         self._timeout = timeout
         self._threads = local()
         """One client per thread: a client is not thread-safe, and no thread waits for another's search."""
-        self._served: dict[str, str] = {}
+        self._served: dict[str, list[str]] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(ApiCatalog, policy=self._policy), (self._url,))
@@ -99,7 +99,9 @@ class ApiCatalog:
                 APIError, requests.RequestException, ValueError, KeyError, RecursionError, EgressRefused,
             ) as error:  # fmt: skip
                 if (refused := _refusal(error)) is not None:
-                    raise CatalogUnavailable(f"The catalogue {self._host} leads elsewhere: {refused}.") from error
+                    raise CatalogUnavailable(
+                        f"The catalogue {self._host} leads to an address that may not be reached: {refused}."
+                    ) from error
                 tried = getattr(error, "status_code", None) is not None or "Max retries" in str(error)
                 pause = self._backoff * 2**number * random.uniform(0.5, 1.5)
                 if tried or number == SEARCHES - 1 or time.monotonic() + pause > deadline.end:
@@ -143,18 +145,21 @@ class ApiCatalog:
         return client
 
     def _collections(self, collection: Collection) -> list[str] | None:
-        """The first of the collection's STAC ids that this API has: the others would return the same acquisitions."""
+        """The first of the collection's STAC ids that this API has, or of each of its variants: the others would
+        return the same acquisitions."""
+        groups = [variant.stac_collections for variant in collection.variants.values() if variant.stac_collections]
         wanted = collection.stac_collections
         if len(wanted) < 2:
             return list(wanted) or None
         if collection.id not in self._served:
-            found = next((name for name in wanted if self._has(name)), None)
-            if found is None:
+            first = (next((name for name in names if self._has(name)), None) for names in groups or [wanted])
+            found = [name for name in first if name is not None]
+            if not found:
                 raise CatalogUnavailable(
                     f"{self._host} has none of the STAC collections of {collection.id}: {', '.join(wanted)}."
                 )
             self._served[collection.id] = found
-        return [self._served[collection.id]]
+        return self._served[collection.id]
 
     def _has(self, name: str) -> bool:
         try:
@@ -176,10 +181,10 @@ class ApiCatalog:
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
             return CatalogUnavailable(
                 f"The catalogue {self._host} cannot be found: its name does not resolve. Set `catalog` to a host that"
-                " does, or mend the name service.", transient=True,
+                " does, or correct the name service.", transient=True,
             )  # fmt: skip
         if deadline.passed:
-            reason = f"no whole answer in {self._seconds:g} s"
+            reason = f"no complete answer within {self._seconds:g} s"
             return CatalogUnavailable(f"The catalogue {self._host} does not answer ({reason}).", transient=True)
         status = getattr(error, "status_code", None)
         refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)

@@ -103,7 +103,7 @@ class FolderCatalog:
                 return
             if not self._path.is_dir():
                 raise CatalogUnavailable(
-                    f"The catalogue {self._path} is not there: set `catalog` to a folder or file of STAC items."
+                    f"The catalogue {self._path} does not exist: set `catalog` to a folder or file of STAC items."
                 )
             yield from _walk(os.path.abspath(self._path))
         except OSError as error:

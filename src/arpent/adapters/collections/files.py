@@ -4,85 +4,28 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from arpent.adapters.collections.shape import (
+    BandEntry,
+    CollectionFile,
+    FilterEntry,
+    JoinEntry,
+    UnitEntry,
+    VariantEntry,
+)
 from arpent.domain.errors import ArpentError
-from arpent.domain.imagery.collection import Band, Collection, NoData, Unit
-
-Rule = Literal["flag", "raster-offset", "baseline"]
+from arpent.domain.imagery.collection import Band, Collection, Join, NoData, Unit, Variant, instance
+from arpent.domain.imagery.item_filter import ItemFilter
 
 
 class CollectionFileError(ArpentError):
     """A collection's TOML file is invalid; the message names file, field and fix."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Unit(_Strict):
-    name: str = Field(min_length=1)
-    scale: float = 1.0
-    offset: float = 0.0
-
-
-class _Band(_Strict):
-    assets: tuple[str, ...] = Field(min_length=1)
-    units: str
-    no_data: float | Literal["none"] | None = None
-    fallback_no_data: float | Literal["none"] | None = None
-    categorical: bool = False
-    harmonized: bool = False
-    index: int = Field(default=0, ge=0)
-
-
-class _Match(_Strict):
-    constellations: tuple[str, ...] = ()
-    product_types: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = ()
-    levels: tuple[str, ...] = ()
-    level_assets: tuple[str, ...] = ()
-    foreign_assets: tuple[str, ...] = ()
-
-
-class _Harmonize(_Strict):
-    rules: tuple[Rule, ...] = Field(min_length=1)
-    offset: float
-    flag: str = ""
-    baseline: tuple[str, ...] = ()
-    since: str = Field(default="", pattern=r"^(\d+(\.\d+)*)?$")
-    by_collection: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
-
-
-class _Offers(_Strict):
-    """What the pixels are, in the words of a request's `processing`."""
-
-    backCoeff: Literal["BETA0", "SIGMA0_ELLIPSOID", "GAMMA0_ELLIPSOID", "GAMMA0_TERRAIN"] | None = None  # noqa: N815
-    orthorectify: bool | None = None
-    demInstance: Literal["MAPZEN", "COPERNICUS", "COPERNICUS_30", "COPERNICUS_90"] | None = None  # noqa: N815
-
-
-class _File(_Strict):
-    """Model of a collection's file; docs/collections.md explains the fields."""
-
-    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    aliases: tuple[str, ...] = ()
-    stac_collections: tuple[str, ...] = ()
-    cloud_cover: str | None = None
-    mask_band: str | None = None
-    no_data_value: float = 0.0
-    maximum_resolution: float = Field(default=1500.0, gt=0)
-    normalization_factor: float = 1.0
-    timeless: bool = False
-    offers: _Offers = _Offers()
-    match: _Match = _Match()
-    harmonize: _Harmonize | None = None
-    units: dict[str, tuple[_Unit, ...]]
-    bands: dict[str, _Band] = Field(min_length=1)
 
 
 def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
@@ -91,9 +34,19 @@ def load_collections(extra: Path | None = None) -> Mapping[str, Collection]:
     `extra` is a folder of further `*.toml`; a file there replaces the built-in collection of the same id.
     Raises CollectionFileError.
     """
-    collections = {collection.id: collection for collection in (parse_collection(*file) for file in _files(extra))}
+    tables: dict[str, Mapping[str, Any]] = {}
+    collections: dict[str, Collection] = {}
+    for name, text in _files(extra):
+        table = _extended(name, _table(name, text), tables)
+        collection = _parsed(name, table)
+        tables[collection.id], collections[collection.id] = table, collection
     named = {alias: collection for collection in collections.values() for alias in collection.aliases}
-    return {**named, **collections}
+    instances = {
+        instance(name, collection.offers["demInstance"]): collection
+        for collection in collections.values() if collection.instance_of in (named | collections)
+        for name in (collection.instance_of, *(named | collections)[collection.instance_of].aliases)
+    }  # fmt: skip
+    return {**named, **instances, **collections}
 
 
 def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
@@ -104,7 +57,9 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
     if extra is None:
         return
     if not extra.is_dir():
-        raise CollectionFileError(f"ARPENT_COLLECTIONS names {extra}, which is not a folder; make it, or unset it.")
+        raise CollectionFileError(
+            f"ARPENT_COLLECTIONS names {extra}, which is not a folder; create it, or unset the variable."
+        )
     for path in sorted(extra.glob("*.toml")):
         try:
             yield str(path), path.read_bytes().decode("utf-8-sig")
@@ -116,10 +71,34 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
 
 def parse_collection(name: str, text: str) -> Collection:
     """The collection of one file; `name` is for messages. Raises CollectionFileError."""
+    return _parsed(name, _table(name, text))
+
+
+def _table(name: str, text: str) -> Mapping[str, Any]:
     try:
-        file = _File.model_validate(tomllib.loads(text))
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CollectionFileError(f"{name} is not TOML: {error}.") from None
+
+
+def _extended(name: str, table: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The table, with what it does not have itself from the collection that it extends; bands, units and other tables
+    are joined entry by entry."""
+    base = table.get("extends")
+    if base is None:
+        return table
+    if base not in known:
+        raise CollectionFileError(f"{name}: `extends` is {base!r}; there is {', '.join(sorted(known))}.")
+    whole = {**known[base], **table}
+    for key, value in known[base].items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            whole[key] = {**value, **table[key]}
+    return {key: value for key, value in whole.items() if key != "extends"}
+
+
+def _parsed(name: str, table: Mapping[str, Any]) -> Collection:
+    try:
+        file = CollectionFile.model_validate(table)
     except ValidationError as error:
         faults = "; ".join(f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}" for fault in error.errors())
         raise CollectionFileError(f"{name}: {faults} (see docs/collections.md).") from None
@@ -127,8 +106,20 @@ def parse_collection(name: str, text: str) -> Collection:
     return Collection(
         id=file.id,
         aliases=file.aliases,
-        stac_collections=file.stac_collections,
+        stac_collections=(
+            *file.stac_collections,
+            *(name for variant in file.variants.values() for name in variant.stac_collections),
+        ),
+        instance_of=file.instance_of,
         bands={band: _band(band, entry, file.units) for band, entry in file.bands.items()},
+        variants={name: _variant(entry) for name, entry in file.variants.items()},
+        joins=tuple(_join(join, entry, file) for join, entry in file.joins.items()),
+        filters={name: _filter(entry) for name, entry in file.filters.items()},
+        calibrations={
+            band: entry.calibration.model_dump(exclude_defaults=True)
+            for band, entry in file.bands.items()
+            if entry.calibration.model_dump(exclude_defaults=True)
+        },
         no_data_value=file.no_data_value,
         mask_band=file.mask_band,
         cloud_cover=file.cloud_cover,
@@ -144,7 +135,7 @@ def parse_collection(name: str, text: str) -> Collection:
     )
 
 
-def _check(name: str, file: _File) -> None:
+def _check(name: str, file: CollectionFile) -> None:
     """Check what pydantic cannot: that names refer to something."""
     for band, entry in file.bands.items():
         if not file.units.get(entry.units):
@@ -152,27 +143,64 @@ def _check(name: str, file: _File) -> None:
             raise CollectionFileError(f"{name}: `bands.{band}.units` is {entry.units!r}; [units] has: {known}.")
         if entry.no_data is not None and entry.fallback_no_data is not None:
             raise CollectionFileError(f"{name}: `bands.{band}` has no_data and fallback_no_data; leave one of them.")
+        if entry.join and entry.join not in file.joins:
+            raise CollectionFileError(f"{name}: `bands.{band}.join` is {entry.join!r}, which is not in [joins].")
+        if isinstance(entry.assets, dict) and not entry.assets.keys() <= file.variants.keys():
+            raise CollectionFileError(f"{name}: `bands.{band}.assets` names variants; [variants] has: {_known(file)}.")
         if entry.harmonized and file.harmonize is None:
             raise CollectionFileError(f"{name}: `bands.{band}` is harmonized, but there is no [harmonize] table.")
     if file.mask_band is not None and file.mask_band not in file.bands:
         raise CollectionFileError(f"{name}: `mask_band` is {file.mask_band!r}, which is not one of its bands.")
+    if file.instance_of and file.offers.demInstance is None:
+        raise CollectionFileError(f"{name}: `instance_of` needs `offers.demInstance`, by which a request names it.")
     if "dataMask" in file.bands:
         raise CollectionFileError(f"{name}: `bands.dataMask` is made by arpent; remove it.")
 
 
-def _band(name: str, entry: _Band, units: Mapping[str, tuple[_Unit, ...]]) -> Band:
+def _known(file: CollectionFile) -> str:
+    return ", ".join(file.variants) or "none"
+
+
+def _variant(entry: VariantEntry) -> Variant:
+    return Variant(stac_collections=entry.stac_collections, id_pattern=entry.id_pattern)
+
+
+def _join(name: str, entry: JoinEntry, file: CollectionFile) -> Join:
+    """The joined bands, as a collection of their own."""
+    bands = {band: _band(band, each, file.units) for band, each in file.bands.items() if each.join == name}
+    return Join(
+        collection=Collection(
+            id=f"{file.id}/{name}",
+            aliases=(),
+            stac_collections=entry.stac_collections,
+            bands={band: replace(each, join="") for band, each in bands.items()},
+        ),
+        catalog=entry.catalog,
+        minutes=entry.minutes,
+    )
+
+
+def _filter(entry: FilterEntry) -> ItemFilter:
+    values = {value: (words,) if isinstance(words, str) else words for value, words in entry.values.items()}
+    return ItemFilter(properties=entry.properties, values=values, id_pattern=entry.id_pattern)
+
+
+def _band(name: str, entry: BandEntry, units: Mapping[str, tuple[UnitEntry, ...]]) -> Band:
+    by_variant = entry.assets if isinstance(entry.assets, dict) else {}
     return Band(
         name=name,
-        assets=entry.assets,
-        units=tuple(Unit(name=unit.name, scale=unit.scale, offset=unit.offset) for unit in units[entry.units]),
+        assets=() if isinstance(entry.assets, dict) else entry.assets,
+        variant_assets=by_variant,
+        units=tuple(Unit(**unit.model_dump()) for unit in units[entry.units]),
         no_data=_no_data(entry),
         categorical=entry.categorical,
         harmonized=entry.harmonized,
         index=entry.index,
+        join=entry.join,
     )
 
 
-def _no_data(entry: _Band) -> NoData:
+def _no_data(entry: BandEntry) -> NoData:
     """One of four: nothing given (the file's own, else 0), `fallback_no_data` (the file's own, else this), `no_data`
     (this), or `no_data = "none"` (every number is data)."""
     always = entry.no_data is not None
@@ -181,7 +209,11 @@ def _no_data(entry: _Band) -> NoData:
     return NoData(value=None if isinstance(number, str) else float(number), always=always)
 
 
-def _metadata(file: _File) -> Mapping[str, str]:
+def _metadata(file: CollectionFile) -> Mapping[str, str]:
     """What only the catalogue adapter reads, as comma-separated words; absent where the file does not say."""
-    words = {name: ",".join(found) for name, found in file.match.model_dump().items()}
+    words = {name: ",".join(found) for name, found in file.match.model_dump().items()} | {
+        "open_range": "yes" if file.open_range else "",
+        "date_in_id": file.date_in_id,
+        "part_in_id": file.part_in_id,
+    }
     return {key: value for key, value in words.items() if value}

@@ -60,7 +60,7 @@ def make_engine(url: str, *, reader: bool = False) -> Engine:
         # from None: their text repeats the URL, password included
         raise InvalidSetting(
             "ARPENT_DATABASE_URL cannot be read: write sqlite:///file or postgresql://user:password@host:5432/name, "
-            "signs such as @ and / of the password as %40 and %2F"
+            "characters such as @ and / of the password as %40 and %2F"
         ) from None
 
 
@@ -69,7 +69,7 @@ def _sqlite(url: URL, reader: bool) -> Engine:
     try:
         fault = _file_fault(path, reader) if url.database else None
     except OSError as error:
-        fault = f"which cannot be looked at: {error.strerror}"
+        fault = f"which cannot be examined: {error.strerror}"
     if fault is not None:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
@@ -116,7 +116,7 @@ def _file_fault(path: Path, reader: bool) -> str | None:
     if path.exists():
         return None if os.access(path, os.R_OK if reader else os.R_OK | os.W_OK) else "which this user may not open"
     if reader:
-        return "where there is no database: `arpent serve` makes one"
+        return "where there is no database: `arpent serve` creates one"
     if not folder.is_dir():
         return f"but there is no folder {folder}: make it"
     return None if os.access(folder, os.W_OK) else f"but this user may not write to {folder}"
@@ -145,7 +145,7 @@ def _explained() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        advice = "; make room on its disk" if FULL.search(str(cause)) else ""
+        advice = "; free space on its disk" if FULL.search(str(cause)) else ""
         raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
     except REFUSALS as error:
         if isinstance(error, DBAPIError):
@@ -153,11 +153,11 @@ def _explained() -> Iterator[None]:
                 raise WorldError("The connection to the database was lost", transient=True) from error
             if RUINED.search(str(error.orig)):
                 raise WorldError(
-                    f"ARPENT_DATABASE_URL names what is no database, or a broken one: {error.orig}"
+                    f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {error.orig}"
                 ) from error
             if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
                 raise WorldError(f"The database refuses: {error.orig}") from error
-        raise DatabaseRefused(f"The database does not take this ({type(error).__name__})") from error
+        raise DatabaseRefused(f"The database does not accept this value ({type(error).__name__})") from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:

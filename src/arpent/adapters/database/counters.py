@@ -12,7 +12,7 @@ from arpent.adapters.database.upsert import insert_or_add
 from arpent.domain.job import Status
 
 Counter = tuple[str, str]
-"""(name, label)."""
+"""Name of a counter, and its label."""
 
 
 class SqlCounters:

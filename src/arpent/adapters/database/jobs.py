@@ -163,7 +163,7 @@ def _columns(job: Job) -> dict[str, object]:
 
 def _finding(row: Row[tuple[object, ...]]) -> Finding:
     if row.verdict not in set(Verdict):
-        message = f"{UNREADABLE}: what was found of this feature"
+        message = f"{UNREADABLE}: the finding about this feature"
         return Finding(feature=row.feature, identifier=None, verdict=Verdict.FAILED, kind="unreadable", message=message)
     return Finding(
         feature=row.feature,

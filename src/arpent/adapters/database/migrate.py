@@ -40,7 +40,7 @@ def check_schema(engine: Engine) -> None:
         return
     where = f"ARPENT_DATABASE_URL names {engine.url.render_as_string()}, which"
     if revision is None:
-        raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` makes them")
+        raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` creates them")
     raise InvalidSetting(f"{where} has the tables of an older version ({revision}): run `arpent migrate`")
 
 

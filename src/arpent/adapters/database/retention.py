@@ -69,7 +69,7 @@ class SqlRetention:
                 raise
             if job_id not in self._told:
                 self._told.add(job_id)
-                log.error("The sweep passes over a request: %s", error, exc_info=error, extra={"job": job_id})
+                log.error("The cleanup skips a request: %s", error, exc_info=error, extra={"job": job_id})
             return False
         return True
 

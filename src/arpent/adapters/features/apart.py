@@ -93,8 +93,8 @@ class ApartFeatures:
             raise FeaturesUnreadable(f"The file {location.url} cannot be read. {error}") from error
         except WorkerDied as error:
             raise FeaturesUnreadable(
-                f"The file {location.url} ends whoever reads it: {error}. Write it anew, with geopandas or "
-                "ogr2ogr, and look for odd geometries."
+                f"The file {location.url} crashes the process that reads it: {error}. Write it again "
+                "with geopandas or ogr2ogr, and check its geometries."
             ) from error
         except CancelledError as error:
             raise WorldError("The reading of the features was cancelled", transient=True) from error

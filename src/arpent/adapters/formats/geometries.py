@@ -17,19 +17,19 @@ SURFACES = {15: "POLYHEDRALSURFACE", 16: "TIN", 17: "TRIANGLE"}
 """WKB type → name, for types that have an area in space but not on the map."""
 CURVES = {8: "CIRCULARSTRING", 9: "COMPOUNDCURVE", 10: "CURVEPOLYGON", 11: "MULTICURVE", 12: "MULTISURFACE"}
 NO_SURFACE = "The geometry is a {name}, which has no area to sum over; write it as a Polygon or MultiPolygon."
-NO_CURVE = "The geometry is a curve ({name}) that GDAL cannot make straight pieces of; write it as a Polygon."
-BROKEN = "The geometry cannot be read: {reason}. Write the feature anew."
+NO_CURVE = "The geometry is a curve ({name}) that GDAL cannot convert to straight segments; write it as a Polygon."
+BROKEN = "The geometry cannot be read: {reason}. Write the feature again."
 REASONS = (
     ("closed linestring", "one of its rings is not closed"),
     ("Invalid number of points in LinearRing", "one of its rings has fewer than four points"),
     ("point array must contain 0 or >1", "one of its lines has a single point"),
     ("EOF", "its bytes end too soon"),
     ("smaller than requested", "its bytes end too soon"),
-    ("Unknown WKB type", "its bytes name a type of geometry that there is not"),
+    ("Unknown WKB type", "its bytes name an unknown type of geometry"),
 )
 """Part of GEOS's message → our message."""
-OTHERWISE = "its bytes are no geometry"
-NO_BLOB = BROKEN.format(reason="its bytes are no geometry of a GeoPackage")
+OTHERWISE = "its bytes are not a geometry"
+NO_BLOB = BROKEN.format(reason="its bytes are not a geometry of a GeoPackage")
 
 
 def geometries_of(

@@ -51,7 +51,7 @@ def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identif
                     _check_table(database, layer, None if wanted is None else wanted | {geometry.lower()}, text)
     except sqlite3.Error as error:
         if "interrupted" in str(error):
-            reason = f"looking at its tables takes longer than {SECONDS:g} s"
+            reason = f"checking its tables takes longer than {SECONDS:g} s"
             raise FeaturesUnreadable(f"The GeoPackage cannot be read: {reason}. {WAY_OUT}") from None
         raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({error}).") from None
 

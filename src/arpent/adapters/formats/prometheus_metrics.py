@@ -19,7 +19,7 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "read_bytes": ("Compressed bytes read from images", ""),
     "processing_units": ("Processing units spent", ""),
     "stage_seconds": ("Seconds spent in analyses, and by workers in each stage of finished partitions", "stage"),
-    "retries": ("Attempts that failed and were made again", "work"),
+    "retries": ("Attempts that failed and were repeated", "work"),
 }
 """Counter → (help text, name of its label)."""
 
@@ -44,7 +44,9 @@ class _Page:
         for status, count in self._jobs.items():
             by_status.add_metric([status], count)
         yield by_status
-        yield GaugeMetricFamily("arpent_open_partitions", "Partitions of running jobs to do", self._open_partitions)
+        yield GaugeMetricFamily(
+            "arpent_open_partitions", "Unfinished partitions of running jobs", self._open_partitions
+        )
         for name, (text, split) in COUNTERS.items():
             family = CounterMetricFamily(f"arpent_{name}", text, labels=[split] if split else [])
             found = dict.fromkeys(BEFORE_THE_FIRST.get(name, () if split else ("",)), 0.0)

@@ -17,8 +17,8 @@ _POINT = 1
 _EWKB_Z, _EWKB_M, _EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
 _ORDERS = {0: ">", 1: "<"}
 
-TOO_DEEP = "The geometry is nested too deep: more than {limit} collections inside one another; take its polygons out."
-TOO_LARGE = "The geometry has {size:,} bytes, more than the {limit:,} that one may have; simplify or divide it."
+TOO_DEEP = "The geometry is nested too deep, over {limit} collections; write its polygons as one MultiPolygon."
+TOO_LARGE = "The geometry has {size:,} bytes, more than the {limit:,} allowed; simplify or divide it."
 
 
 def flaw_of(wkb: bytes) -> str | None:

@@ -20,7 +20,7 @@ def fault_of(raster: Raster, together: int = 1) -> str | None:
     together in a block."""
     transform = raster.transform
     if not all(math.isfinite(number) for number in transform) or not transform.determinant:
-        return "its georeference is not finite, or flat"
+        return "its georeferencing is not finite, or has no area"
     if not 1 <= raster.band_count <= MOST_BANDS:
         return f"it has {raster.band_count} bands"
     for level in raster.levels:

@@ -102,7 +102,7 @@ class ByteSources:
                 file = self._file(path)
                 status = file.stat()
                 if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
-                    raise EgressRefused("it is no plain file")
+                    raise EgressRefused("it is not a regular file")
                 version = _version_of(status)
                 first = bytes(_local(file, [(0, _HEAD)], version)[0])
             else:
@@ -112,6 +112,39 @@ class ByteSources:
             raise _unreadable(href, error) from None
         self.meter.add(len(first))
         return HeaderBytes(self, href, first, version)
+
+    def beginning(self, href: str, length: int) -> tuple[memoryview, Version] | None:
+        """The first bytes of a file, and which version it is; None if there is no such file. Raises AssetUnreadable."""
+        path = local_path(href)
+        try:
+            if path:
+                file = self._file(path)
+                status = file.stat()
+                if not stat.S_ISREG(status.st_mode):
+                    raise EgressRefused("it is no plain file")
+                version = _version_of(status)
+                (piece,) = _local(file, [(0, length)], version)
+            else:
+                piece, version = self._piece(href, (0, length))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except _FAULTS as error:
+            raise _unreadable(href, error) from None
+        self.meter.add(len(piece))
+        return piece, version
+
+    def whole(self, href: str, most: int) -> memoryview | None:
+        """All bytes of a file; None if there is no such file. Raises AssetUnreadable, and ValueError if it has more
+        than `most`."""
+        found = self.beginning(href, most)
+        if found is None:
+            return None
+        content, version = found
+        if version[2] > most:
+            raise ValueError(f"it has {version[2]:,} bytes, more than it could need")
+        if len(content) < version[2]:
+            raise ValueError("the file ends before it does")
+        return content
 
     def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:
@@ -143,10 +176,10 @@ class ByteSources:
             piece = self._web.piece(href, *span)
             return piece.content, (piece.tag, piece.modified, piece.size)
         if parts.scheme == "file":
-            raise EgressRefused("its catalogue is an API, whose items name no files of this machine")
+            raise EgressRefused("its catalogue is an API, whose items may not name files of this machine")
         if parts.scheme != "s3" or not BUCKET.fits(parts.netloc):
-            kind = "address that images are read from; use a path, https or s3"
-            raise EgressRefused(f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]} is not a kind of {kind}")
+            place = f"{parts.scheme[:20]}://{parts.netloc.rpartition('@')[2][:80]}"
+            raise EgressRefused(f"images are not read from {place}; use a path, https or s3")
         answer = obstore.get(self._store(parts.netloc), unquote(parts.path).lstrip("/"), options={"range": span})
         return memoryview(answer.bytes()), _version(answer.meta)
 
@@ -299,11 +332,11 @@ def _unreadable(href: str, error: Exception) -> AssetUnreadable:
         return AssetUnreadable(f"image {name} does not exist", href=href)
     if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError):
         return AssetUnreadable(
-            f"image {name} may not be read with the credentials at hand (see AWS_* variables)", href=href
+            f"image {name} may not be read with the available credentials (see the AWS_* variables)", href=href
         )
     if isinstance(error, NotSupportedError | NoRanges):
         return AssetUnreadable(
-            f"image {name} cannot be read in parts: its server does not answer range requests", href=href
+            f"image {name} cannot be read in parts: its server does not support range requests", href=href
         )
     if not isinstance(error, BaseError | NoAnswer):
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

@@ -1,4 +1,4 @@
-"""GDAL fallback: the slow way to blocks, for files that our own reader does not support (JPEG 2000, JPEG, LERC …).
+"""GDAL fallback: the slow way to blocks, for files that our own readers do not support (JPEG, LERC, one-tile JP2 …).
 
 GDAL only decodes: it gets the bytes of one file from our own source, opens no other file or address, and is told which
 driver to use. For some of its drivers (VRT, WMS …) an image is a text that names other files.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from io import RawIOBase
 from itertools import count
 from pathlib import Path
@@ -32,9 +31,7 @@ from arpent.adapters.images.mask import masked
 from arpent.adapters.images.served import refuse
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
-from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.imagery import Block
-from arpent.network.policy import EgressPolicy
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "GTiff"),
@@ -82,17 +79,14 @@ def _numbers_beside(path: Path) -> dict[int, float]:
     return found
 
 
-Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
-
-
 class GdalImage:
     """One open file at full resolution. GDAL allows one thread at a time in a file."""
 
-    def __init__(self, href: str, origins: ByteSources) -> None:
-        """Open the file. Raises AssetUnreadable."""
+    def __init__(self, href: str, origins: ByteSources, file: HeaderBytes | None = None) -> None:
+        """`file`: its beginning, if that is known. Raises AssetUnreadable."""
         self._href = href
         self._lock = Lock()
-        self._source = _OneFile(origins, href)
+        self._source = _OneFile(origins, href, file)
         driver = self._source.driver()
         if driver is None:
             raise AssetUnreadable(
@@ -115,7 +109,13 @@ class GdalImage:
         if (fault := fault_of(self.raster)) is not None:
             raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
 
-    def read(self, block: Block, band: int) -> NDArray[np.generic]:
+    def packed_bytes(self, block: Block, band: int) -> int:
+        return 0
+
+    def fetch(self, blocks: Sequence[Block], band: int) -> None:
+        """GDAL fetches for itself."""
+
+    def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
         """One block, padded to full size. Raises AssetUnreadable."""
         shape = self.raster.levels[0]
         window = Window(
@@ -191,46 +191,13 @@ class GdalImage:
         )
 
 
-class ApartImage(GdalImage):
-    """The header of a file, read by another process because this one must not die; its blocks cannot be read here."""
-
-    def __init__(self, submit: Submit, href: str, origins: ByteSources) -> None:
-        """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
-        self._href = href
-        try:
-            self.raster = submit(partial(gdal_header, origins.policy), href).future.result()
-        except AssetUnreadable:
-            raise
-        except Exception as error:
-            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
-
-    def read(self, block: Block, band: int) -> NDArray[np.generic]:
-        raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
-
-    def close(self) -> None:
-        """Do nothing: no file is open."""
-
-
-def gdal_header(policy: EgressPolicy | None, href: str) -> Raster:
-    """The header of an image, read by GDAL. Raises AssetUnreadable."""
-    origins = ByteSources(policy=policy)
-    try:
-        image = GdalImage(href, origins)
-        try:
-            return image.raster
-        finally:
-            image.close()
-    finally:
-        origins.close()
-
-
 class _OneFile:
     """What GDAL may open: this image and, on this machine, the `.msk` beside it if that is a TIFF. GDAL sees no other
     file."""
 
-    def __init__(self, origins: ByteSources, href: str) -> None:
-        """Open the image's bytes. Raises AssetUnreadable."""
-        self._file = origins.head(href)
+    def __init__(self, origins: ByteSources, href: str, file: HeaderBytes | None) -> None:
+        """Open the file. Raises AssetUnreadable."""
+        self._file = file or origins.head(href)
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
         self.name = f"/arpent/image-{next(_numbers)}"
         """Virtual name under which GDAL opens it; no such file exists."""

@@ -14,8 +14,9 @@ from tifffile import TiffFile, TiffPage
 
 from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
+from arpent.adapters.images.image import Unusual
 from arpent.adapters.images.mask import Mask
-from arpent.adapters.images.table import Table, Unusual, block_table
+from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
 from arpent.domain.imagery.raster import Raster
 
@@ -103,7 +104,7 @@ def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[T
     sides = {(page.shape.width, page.shape.height): page for page in pages}
     full = sides.get((tables[0].shape.width, tables[0].shape.height))
     if full is None:
-        raise Unusual("its mask is of another size")
+        raise Unusual("its mask has another size")
     if any(page.shape.block_width * page.shape.block_height * page.samples > MOST_BLOCK_BYTES for page in pages):
         raise Oversized("one of the blocks of its mask is too large")
     own = tuple(sides.get((table.shape.width, table.shape.height), full) for table in tables)

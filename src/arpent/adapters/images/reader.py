@@ -1,4 +1,4 @@
-"""Reader: AssetReader for (cloud-optimised) GeoTIFFs on disks, web servers and S3 (docs/adr/0004-reader.md)."""
+"""Reader: AssetReader for images on disks, web servers and S3 (docs/adr/0004-reader.md)."""
 
 from __future__ import annotations
 
@@ -6,43 +6,30 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import (
-    ByteSources,
-    HeaderBytes,
-    Range,
-    Replaced,
-    Version,
-    local_path,
-    public_name,
-)
-from arpent.adapters.images.decode import Buffer, decode
-from arpent.adapters.images.gdal_fallback import GdalImage, says_more
-from arpent.adapters.images.header import Header, mask_beside, parse_header
-from arpent.adapters.images.mask import masked
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name
+from arpent.adapters.images.geotiff import GeoTiff
+from arpent.adapters.images.image import Image
 from arpent.adapters.images.served import check_served
-from arpent.adapters.images.table import Unusual
 from arpent.adapters.images.tiff_directories import Oversized
+from arpent.adapters.images.unusual import Opener, open_unusual
+from arpent.adapters.images.zarr.store import place_of
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 from arpent.network.policy import EgressPolicy
 
-Image = Header | GdalImage
 Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
 """Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of a TIFF."""
 _LOAD_BYTES = 4 << 20
 """Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
@@ -52,10 +39,6 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-_Payloads = dict[tuple[str, Range], Buffer]
-"""(file, offset, length) → the bytes there."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
     """Neighbouring blocks of one image that are fetched together."""
@@ -63,7 +46,7 @@ class _Load:
     href: str
     """Href of the image."""
     image: Image
-    """Header of the image, or GDAL's handle."""
+    """The image, its header read."""
     blocks: tuple[Block, ...]
     """The blocks, in the order asked."""
 
@@ -75,11 +58,11 @@ class _Parcel:
     href: str
     """Href of the image."""
     image: Image
-    """Header of the image, or GDAL's handle."""
+    """The image, its header read."""
     block: Block
     """The block."""
-    payloads: _Payloads = field(default_factory=dict)
-    """Bytes of the block and of its masks; what is missing is read later (local files)."""
+    fetched: Any = None
+    """What `Image.fetch` brought for it and its neighbours; nothing of a local file, which is read later."""
 
 
 class CogReader:
@@ -92,7 +75,7 @@ class CogReader:
         requests: int = 12,
         s3_options: Mapping[str, str] | None = None,
         retry_seconds: float = 60.0,
-        unusual: Callable[[str, ByteSources], GdalImage] = GdalImage,
+        unusual: Opener = open_unusual,
         policy: EgressPolicy | None = None,
     ) -> None:
         """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
@@ -138,8 +121,7 @@ class CogReader:
         self._origins.close()
         for future in images:
             with suppress(Exception):
-                if isinstance(image := future.result(timeout=0), GdalImage):
-                    image.close()
+                future.result(timeout=0).close()
 
     # ---- headers
 
@@ -170,50 +152,29 @@ class CogReader:
         return future
 
     def _open(self, href: str) -> Image:
-        file = self._origins.head(href)
         try:
-            image: Image = self._header(href, file)
+            if place_of(href) is not None:
+                image = self._unusual(href, self._origins, None)
+            else:
+                image = self._opened(href, self._origins.head(href))
         except Replaced:
             raise self._replaced(href) from None
-        except Oversized as error:
-            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
-        except AssetUnreadable:
-            raise
-        except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
-            image = self._unusual(href, self._origins)
         try:
             check_served(image.raster)
         except AssetUnreadable:
-            if isinstance(image, GdalImage):
-                image.close()
+            image.close()
             raise
         return image
 
-    def _header(self, href: str, file: HeaderBytes) -> Header:
-        """The header with the masks in the file and beside it. A remote mask file is requested only if the image itself
-        has no mask, since each look takes a request."""
-        path = local_path(href)
-        if path is not None and says_more(path):
-            raise Unusual("a file beside it says more of its bands")
-        header = parse_header(href, file)
-        silent = header.raster.no_data is None and not header.masks
-        beside = self._beside(mask_beside(href)) if silent or path is not None else None
-        if beside is None:
-            return header
-        file.seek(0)
-        return parse_header(href, file, beside)
-
-    def _beside(self, href: str) -> HeaderBytes | None:
-        """The image's mask file; None if there is none, or the server answers with something else."""
+    def _opened(self, href: str, file: HeaderBytes) -> Image:
         try:
-            file = self._origins.head(href)
-        except AssetUnreadable as error:
-            if error.transient:
-                raise
-            return None
-        found = file.read(4) in TIFF
-        file.seek(0)
-        return file if found else None
+            return GeoTiff(href, self._origins, file)
+        except Oversized as error:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
+        except (AssetUnreadable, Replaced):
+            raise
+        except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
+            return self._unusual(href, self._origins, file.again())
 
     # ---- blocks
 
@@ -221,7 +182,7 @@ class CogReader:
         """Every block; bytes of remote files are fetched ahead, many at once."""
         run: list[_Load] = []
         for load in self._loads(requests, band):
-            if isinstance(load.image, GdalImage) or local_path(load.href):
+            if local_path(load.href):
                 yield from self._fetched(run, band)
                 run = []
                 for block in load.blocks:
@@ -249,49 +210,15 @@ class CogReader:
     def _fetched(self, loads: list[_Load], band: int) -> Iterator[_Parcel]:
         if not loads:
             return
-        for load, payloads in _ahead(self._fetchers(), lambda load: self._fetch(load, band), loads, self._requests):
+        for load, fetched in _ahead(self._fetchers(), lambda load: self._fetch(load, band), loads, self._requests):
             for block in load.blocks:
-                yield _Parcel(href=load.href, image=load.image, block=block, payloads=payloads)
+                yield _Parcel(href=load.href, image=load.image, block=block, fetched=fetched)
 
-    def _fetch(self, load: _Load, band: int) -> tuple[_Load, _Payloads]:
-        """The bytes of the blocks and of the masks over them."""
-        image = load.image
-        assert isinstance(image, Header)
-        shapes = image.raster.levels
-        wanted = {load.href: {image.tables[block.level].entry(block.row, block.column, band) for block in load.blocks}}
-        versions, most = {load.href: image.version}, {load.href: image.most_packed}
-        for mask in image.masks:
-            if mask.concerns(band) and not mask.shared:
-                versions[mask.href] = mask.version
-                most[mask.href] = max(most.get(mask.href, 0), mask.most_packed)
-                parts = (mask.ranges(shapes[block.level], block, band) for block in load.blocks)
-                wanted.setdefault(mask.href, set()).update(*parts)
-        payloads: _Payloads = {}
-        for href, entries in wanted.items():
-            size = versions[href][2]
-            there = sorted(
-                entry for entry in entries if min(entry) > 0 and entry[1] <= most[href] and sum(entry) <= size
-            )
-            found = self._bytes(href, versions[href], there) if there else []
-            payloads |= {(href, entry): piece for entry, piece in zip(there, found, strict=True)}
-        return load, payloads
-
-    def _bytes(self, href: str, version: Version, ranges: Sequence[Range]) -> list[Buffer]:
+    def _fetch(self, load: _Load, band: int) -> tuple[_Load, Any]:
         try:
-            return [*self._origins.ranges(href, ranges, version)]
+            return load, load.image.fetch(load.blocks, band)
         except Replaced:
-            raise self._replaced(href) from None
-
-    def _payload(self, parcel: _Parcel, place: tuple[str, Version, int], entry: Range) -> Buffer:
-        """The bytes of one block, fetched ahead or read now. `place`: the file, its version, and the maximum length of
-        a block there. Raises ValueError if the block is longer, or the file ends before it."""
-        href, version, most = place
-        if sum(entry) > version[2]:
-            raise ValueError("the file ends before it does")
-        if entry[1] > most:
-            raise ValueError(f"it has {entry[1]:,} packed bytes, more than it could need")
-        found = parcel.payloads.get((href, entry))
-        return self._bytes(href, version, [entry])[0] if found is None else found
+            raise self._replaced(load.href) from None
 
     def _replaced(self, href: str) -> AssetUnreadable:
         with self._lock:  # where one image is new, others are: what is known of them may be old, too
@@ -299,23 +226,11 @@ class CogReader:
         return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
 
     def _decode(self, parcel: _Parcel, band: int) -> Piece:
-        image, block = parcel.image, parcel.block
-        if isinstance(image, GdalImage):
-            return parcel.href, block, image.read(block, band)
-        table = image.tables[block.level]
-        shape = (table.rows(block.row), table.shape.block_width)
-        rows = min(block.rows or shape[0], shape[0])
-        full = (rows if block.rows else table.shape.block_height, shape[1])
-        entry = table.entry(block.row, block.column, band)
+        block = parcel.block
         try:
-            if min(entry) > 0:
-                payload = self._payload(parcel, (parcel.href, image.version, image.most_packed), entry)
-                pixels = decode(payload, table, shape, rows, band)
-            else:
-                pixels = np.full(full, _empty(image), image.raster.dtype)
-            if pixels.shape != full:
-                pixels = np.pad(pixels, ((0, full[0] - pixels.shape[0]), (0, 0)))
-            return parcel.href, block, self._masked(parcel, image, pixels, band)
+            return parcel.href, block, parcel.image.read(block, band, parcel.fetched)
+        except Replaced:
+            raise self._replaced(parcel.href) from None
         except ValueError as error:
             place = f"block (row {block.row}, column {block.column}) of level {block.level}"
             raise AssetUnreadable(
@@ -323,18 +238,6 @@ class CogReader:
                 href=parcel.href,
                 block=(block.level, block.row, block.column),
             ) from None
-
-    def _masked(self, parcel: _Parcel, image: Header, pixels: NDArray[np.generic], band: int) -> NDArray[np.generic]:
-        """The pixels of a block with its masks applied. Raises ValueError if a mask is damaged."""
-        block, masks = parcel.block, [mask for mask in image.masks if mask.concerns(band)]
-        if not masks:
-            return pixels
-        shape, rows = image.raster.levels[block.level], pixels.shape[0]
-        valid = []
-        for mask in masks:
-            payload = partial(self._payload, parcel, (mask.href, mask.version, mask.most_packed))
-            valid.append(mask.valid(shape, block, band, rows, payload))
-        return masked(pixels, valid)
 
     def _fetchers(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -357,23 +260,12 @@ def _holds(raster: Raster, block: Block) -> bool:
     return 0 <= block.row < level.blocks_down and 0 <= block.column < level.blocks_across
 
 
-def _empty(image: Header) -> float:
-    """The value of a block that was never written: no data, as in GDAL."""
-    no_data, dtype = image.raster.no_data, image.raster.dtype
-    if no_data is None or dtype.kind == "f":
-        return no_data or 0.0
-    bounds = np.iinfo(dtype)  # type: ignore[type-var]
-    return no_data if bounds.min <= no_data <= bounds.max else 0.0
-
-
 def _portions(blocks: Sequence[Block], image: Image, band: int) -> Iterator[tuple[Block, ...]]:
     """The blocks in groups, each for one fetch."""
     part: list[Block] = []
     size = 0
     for block in blocks:
-        length = 0
-        if isinstance(image, Header):
-            length = image.tables[block.level].entry(block.row, block.column, band)[1]
+        length = image.packed_bytes(block, band)
         if part and (len(part) >= _LOAD_BLOCKS or size + length > _LOAD_BYTES):
             yield tuple(part)
             part, size = [], 0

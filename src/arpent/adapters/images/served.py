@@ -16,7 +16,7 @@ ODD = {
     "uint64": "whole numbers of 64 bits, which evalscripts cannot hold",
     "float16": "numbers of 16 bits with a fraction",
 }
-"""Type → description."""
+"""Pixel type → its description in messages."""
 
 
 def check_served(raster: Raster) -> None:
@@ -28,9 +28,9 @@ def refuse(href: str, *types: str) -> None:
     """As `check_served`, by the names of the bands' types."""
     odd = [name for name in types if name not in SERVED]
     if odd:
-        what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an odd type")
+        what = "complex numbers" if "complex" in odd[0] else ODD.get(odd[0], "pixels of an unusual type")
         raise AssetUnreadable(
-            f"image {public_name(href)} has {what} ({odd[0]}); served are {', '.join(SERVED)}. Convert it, with "
+            f"image {public_name(href)} has {what} ({odd[0]}); supported are {', '.join(SERVED)}. Convert it, with "
             "gdal_translate -ot Float32, for example",
             href=href,
         )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tifffile import TiffPage
 
 from arpent.adapters.images.decode import CODECS
+from arpent.adapters.images.image import Unusual
 from arpent.domain.imagery.raster import Level
 
 SPARE_BYTES = 1 << 16
@@ -17,10 +18,6 @@ _PREDICTORS = {"f": (1, 2, 3), "i": (1, 2), "u": (1, 2), "b": (1,)}
 """Kind of pixel type → supported predictors."""
 _BIT = 1
 _YCBCR = 6
-
-
-class Unusual(Exception):
-    """Something in the file that only GDAL can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

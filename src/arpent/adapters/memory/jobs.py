@@ -26,7 +26,7 @@ class MemoryJobStore:
     def add(self, job: Job) -> None:
         with self._tables.lock:
             if job.id in self._tables.rows:
-                raise Conflict(f"There is a request {job.id} already")
+                raise Conflict(f"A request with the id {job.id} exists already")
             self._tables.rows[job.id] = JobRow(job=_kept(job))
 
     def get(self, job_id: str) -> Job:

@@ -81,7 +81,7 @@ class JobRow(Claimable):
     served: datetime = NEVER
     """When work of the job was last claimed."""
     partitions: dict[int, PartitionRow] = field(default_factory=dict)
-    """By number."""
+    """Partitions of the job by number."""
     findings: dict[tuple[int, str], tuple[Finding, int | None]] = field(default_factory=dict)
     """(feature, kind) → the finding and the partition it comes from; None: from the analysis."""
 

@@ -151,7 +151,7 @@ class CloudObjects:
             store = self._stores.get(key)
             if store is None:
                 if location.scheme not in ("s3", "gs"):
-                    raise StorageDenied(f"Cannot {action} {location.url}: arpent knows s3:// and gs:// only.")
+                    raise StorageDenied(f"Cannot {action} {location.url}: only s3:// and gs:// are supported.")
                 _check(location, action)
                 with panics_told(location, action):
                     store = self._s3(location, action) if location.scheme == "s3" else self._gcs(location, action)
@@ -212,8 +212,8 @@ class CloudObjects:
                 ) from None
         if hindrance := next((name for name in _OTHER_GOOGLE_KEYS if self._environment.get(name)), None):
             raise StorageDenied(
-                f"{what}: {hindrance}, set where arpent runs, would take the place of the request's `credentials`. "
-                "Its operator should set GOOGLE_APPLICATION_CREDENTIALS instead."
+                f"{what}: {hindrance}, set where arpent runs, would replace the request's `credentials`. "
+                "The operator should set GOOGLE_APPLICATION_CREDENTIALS instead."
             )
         try:
             return GCSStore(

@@ -40,7 +40,7 @@ def panics_told(location: Location, action: str) -> Iterator[None]:
         log.error("The store's client panicked over bucket %r; what it said may hold keys", location.bucket)
         raise StorageDenied(
             f"Cannot {action} {location.url}: the store's client cannot work with this bucket, region or key. Check "
-            "that `region`, `accessKey` and `secretAccessKey` hold no spaces, line ends or other odd characters."
+            "that `region`, `accessKey` and `secretAccessKey` hold no spaces, line breaks or other unusual characters."
         ) from None
 
 
@@ -66,14 +66,14 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
                 f"{what}: the store refuses ({answer}). Check the keys, and that they have "
                 f"{RIGHTS[location.scheme][action]} for {_folder(location)} in {bucket}."
                 # Who may not list a bucket is not told what is not in it.
-                + (" The object may also not be there." if action == "read" else "")
+                + (" The object may also be missing." if action == "read" else "")
             ),
         ),
         (
             isinstance(error, PreconditionError),
             StorageUnavailable(f"{what}: the object changed while it was read.", transient=True),
         ),
-        (isinstance(error, ValueError), StorageDenied(f"{what}: the store's client does not take this key or URL.")),
+        (isinstance(error, ValueError), StorageDenied(f"{what}: the store's client does not accept this key or URL.")),
         (
             "redirect" in text or 300 <= status < 400 or answer == "AuthorizationHeaderMalformed",
             StorageDenied(f"{what}: {bucket} is in another region; set `region`."),

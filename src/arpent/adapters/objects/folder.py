@@ -187,16 +187,20 @@ def _explained(error: OSError, location: Location, action: str) -> WorldError:
     """The operating system's error in arpent's words."""
     what = f"Cannot {action} {location.url}"
     if error.errno in _REFUSED:
-        return StorageDenied(f"{what}: the folder of bucket {location.bucket!r} does not allow it; check its rights.")
+        return StorageDenied(
+            f"{what}: the folder of bucket {location.bucket!r} does not allow it; check its permissions."
+        )
     if error.errno in _ABSENT and action == "read":
         return StorageNotFound(f"{what}: bucket {location.bucket!r} has no object {location.key!r}.")
     if error.errno in (*_ABSENT, errno.EEXIST):
-        return StorageDenied(f"{what}: an object stands where the key needs a folder, or a folder under its name.")
+        return StorageDenied(
+            f"{what}: there is an object where the key needs a folder, or a folder of the object's name."
+        )
     if error.errno == errno.ENAMETOOLONG:
-        return StorageDenied(f"{what}: the file system does not take such a long name.")
+        return StorageDenied(f"{what}: the name is too long for the file system.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageUnavailable(
-            f"{what}: the disk of bucket {location.bucket!r} is full. Make room on it, and START the request again.",
+            f"{what}: the disk of bucket {location.bucket!r} is full. Free space on it, and START the request again.",
             transient=True,
         )
     return StorageUnavailable(f"{what}: {os.strerror(error.errno or errno.EIO)}.", transient=True)

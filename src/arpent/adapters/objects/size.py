@@ -9,4 +9,4 @@ from arpent.domain.location import Location
 def check_size(location: Location, size: int, most: int | None) -> None:
     """Refuse an object of more than `most` bytes. Raises LimitExceeded."""
     if most is not None and size > most:
-        raise LimitExceeded(f"{location.url} has {size:,} bytes, more than the {most:,} that are read of it")
+        raise LimitExceeded(f"{location.url} has {size:,} bytes, more than the {most:,} allowed")

@@ -105,8 +105,8 @@ class AssumedRole:
             raise self._unavailable(f"{host} does not answer ({type(error).__name__}).") from None
         if 300 <= answer.status_code < 400:
             raise StorageDenied(
-                f"{self._what}: {urlsplit(self.endpoint).netloc} sends its callers elsewhere (HTTP "
-                f"{answer.status_code}), and keys do not follow. {_NO_SERVICE}"
+                f"{self._what}: {urlsplit(self.endpoint).netloc} redirects (HTTP "
+                f"{answer.status_code}), and keys are not sent to another server. {_NO_SERVICE}"
             )
         if not answer.ok:
             raise self._refusal(answer.status_code, answer.text)

@@ -50,7 +50,7 @@ def demonstrate(
         raise InvalidRequest("--catalog and --features go together: imagery and the polygons to look at in it")
     if options.folder.exists():
         if any(options.folder.iterdir()) and not (options.folder / MARKER).exists():
-            raise InvalidRequest(f"{options.folder} is not empty and not a former demo; choose another with --folder")
+            raise InvalidRequest(f"{options.folder} is not empty and not an earlier demo; choose another with --folder")
         shutil.rmtree(options.folder)
     options.folder.mkdir(parents=True)
     (options.folder / MARKER).touch()
@@ -60,7 +60,7 @@ def demonstrate(
         console.print("[bold]1[/] A landscape: made here, seeded, so that everybody sees the same …")
         scenery = made(options.folder / "landscape")
     else:
-        console.print("[bold]1[/] Imagery and parcels of yours")
+        console.print("[bold]1[/] Your imagery and parcels")
         source = str(Path(catalog).resolve()) if Path(catalog).exists() else catalog
         scenery = brought(source, features, start, end)
     console.print(f"  imagery {scenery.catalog}\n  parcels {scenery.features}", highlight=False)
@@ -141,7 +141,7 @@ def _farewell(base: str, client_id: str, secret: str, folder: Path, options: Dem
     console.print("\n[bold]Look next[/]")
     console.print(f"  one result     {next(iter(sorted(folder.glob('*.json'))), folder)}")
     console.print(f"  one table      {program} results {folder} --csv table.csv")
-    console.print(f"  what was odd   {folder / 'report' / 'features.json'}")
+    console.print(f"  findings   {folder / 'report' / 'features.json'}")
     console.print(f"  server's log   {options.folder / 'server.log'}")
 
 

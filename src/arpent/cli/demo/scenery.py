@@ -28,7 +28,7 @@ class Scenery:
     catalog: str
     """Folder of STAC items, or URL of a STAC API."""
     features: Path
-    """A GeoPackage."""
+    """Path of a GeoPackage."""
     start: str
     """Start of the time range, ISO 8601."""
     end: str

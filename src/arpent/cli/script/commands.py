@@ -13,7 +13,7 @@ import typer
 from arpent.cli.guard import read_text
 from arpent.domain.errors import InvalidRequest
 
-app = typer.Typer(help="The bench for evalscripts: check one, run one.", no_args_is_help=True)
+app = typer.Typer(help="Check and run evalscripts.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="An evalscript.", exists=True, dir_okay=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -24,7 +24,7 @@ def check(
     file: FileArgument,
     collection: Annotated[
         list[str] | None,
-        typer.Option(help="What its inputs are, in order, or datasource=collection; else the one that fits best."),
+        typer.Option(help="Collections of its inputs, in order, or datasource=collection; default: the best fit."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,7 +48,9 @@ def run(
     file: FileArgument,
     on: Annotated[str, typer.Option("--on", help="Samples as JSON, a file of them, or a request's JSON file.")],
     feature: Annotated[int | None, typer.Option(help="With a request: primary key of the feature.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Start of an interval; else the first with data.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start of an interval; default: the first with data.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run an evalscript on given samples, as the script sees them, or on a feature of a request in place of its
@@ -62,7 +64,7 @@ def run(
     text, given = _given(on)
     if isinstance(given, dict) and "input" in given and "aggregation" in given:
         if feature is None:
-            raise InvalidRequest("--on names a request; say --feature, the primary key of one of its features")
+            raise InvalidRequest("--on names a request; give --feature, the primary key of one of its features")
         found = run_on_feature(settings, source, text, feature, start)
         _print([json.dumps(found)] if as_json else feature_lines(found))
         failed = found.get("error") is not None

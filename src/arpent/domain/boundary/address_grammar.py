@@ -73,6 +73,6 @@ def account_fault(fields: Mapping[str, object]) -> str | None:
     """What is wrong with a service account's file, without showing its values; None if nothing is."""
     for name, form in ACCOUNT.items():
         if name in fields and not form.fits(fields[name]):
-            return f"has a `{name}` that is none: it must {form.words}"
+            return f"has an invalid `{name}`: it must {form.words}"
     missing = sorted(ACCOUNT_NEEDS - fields.keys())
     return f"lacks `{missing[0]}`" if missing else None

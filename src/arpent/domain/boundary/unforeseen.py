@@ -57,7 +57,7 @@ def environment_fault(error: BaseException) -> EnvironmentFault | None:
         )
     if isinstance(error, OSError) and error.errno in NO_RESOURCES:
         return EnvironmentFault(
-            f"The machine that does arpent's work has a problem: {os.strerror(error.errno)}. Mend it, then START the "
+            f"The machine that runs arpent has a problem: {os.strerror(error.errno)}. Fix it, then START the "
             "request again"
         )
     return None

@@ -6,9 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from arpent.domain.interval import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How the stored numbers of one image become physical values: linear, then, for a radiance that is to be a
+    temperature, Planck's law backwards."""
+
+    scale: float
+    """Factor."""
+    offset: float
+    """Summand."""
+    planck: tuple[float, float] | None = None
+    """K1 (in the unit of the radiance) and K2 (kelvin); None: linear is all."""
+
+    def values(self, stored: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Of stored numbers of any shape; NaN where there is no temperature."""
+        linear = np.asarray(stored, np.float64) * self.scale + self.offset
+        if self.planck is None:
+            return linear
+        first, second = self.planck
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = second / np.log(first / linear + 1.0)
+        return np.where((linear > 0) & np.isfinite(found), found, np.nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +45,10 @@ class Asset:
     harmonization: float = 0.0
     """Number added to digital numbers so that DN = 10000 * reflectance: -1000 where the file has the baseline offset
     (sentinelhub.md 6)."""
+    calibrations: Mapping[str, Calibration | str] = field(default_factory=dict)
+    """Rule of a unit (`Unit.calibration`) → the calibration, or a sentence why there is none."""
+    no_data: float | None = None
+    """What the item says is no data, for a file that does not say; None: it does not, either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +78,8 @@ class Item:
     covers both. None: there is one reading only."""
     last: datetime | None = None
     """End of a time range; aware, UTC. None if the item has one instant."""
+    variant: str = ""
+    """Which of the collection's variants it is of; empty: it has none."""
 
     def within(self, interval: Interval) -> bool:
         """Whether the item belongs to the interval: its instant, or any part of its time range, lies inside."""

@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 class Ticket(Protocol):
-    """A partition that is computed in another process, here or on a cluster."""
+    """A partition that is computed in another process, here or on a cluster. Only `result` raises."""
 
     def done(self) -> bool:
         """Whether the work has ended, with or without an error."""
@@ -30,7 +30,7 @@ class Ticket(Protocol):
 
 
 class Executor(Protocol):
-    """Runs functions of one lease in other processes: of this machine, or of a cluster."""
+    """Runs functions of one lease in other processes: of this machine, or of a cluster. Only `submit` raises."""
 
     @property
     def slots(self) -> int:
@@ -48,7 +48,7 @@ class Executor(Protocol):
 
 
 class PendingCall(Protocol[Answer]):
-    """A call under way in another process."""
+    """A call under way in another process. Only the result of `future` raises."""
 
     @property
     def future(self) -> Future[Answer]:
@@ -64,7 +64,7 @@ class PendingCall(Protocol[Answer]):
 
 class Bulkhead(Protocol):
     """Runs calls in child processes, so that a crash or endless loop does not take the server along; clients take
-    turns."""
+    turns. Only `submit` and `admit` raise; errors of a call come out of its PendingCall."""
 
     def submit(
         self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None

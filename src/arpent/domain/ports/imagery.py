@@ -41,7 +41,7 @@ class Block:
 
 
 class Count(Protocol):
-    """A count that still grows."""
+    """A count that still grows. Reading it raises nothing."""
 
     @property
     def total(self) -> int:
@@ -49,7 +49,7 @@ class Count(Protocol):
 
 
 class AssetReader(Protocol):
-    """Reads cloud-optimised GeoTIFFs and other images as blocks. Raises AssetUnreadable, naming the image."""
+    """Reads cloud-optimised GeoTIFFs and other images as blocks. Only `describe` and `read` raise."""
 
     def counting(self) -> AbstractContextManager[Count]:
         """Count the compressed bytes read for the calling thread inside the `with` block, for metrics.

@@ -27,11 +27,12 @@ class JobStore(Protocol):
     """Stores jobs. A job that is read carries its progress, summed over its partitions.
 
     A job whose row cannot be read comes back as FAILED and `unreadable`, with the reason as its error; other jobs are
-    not affected.
+    not affected. Every method raises WorldError (transient) when the store does not answer, and DatabaseRefused when it
+    refuses a value for good.
     """
 
     def add(self, job: Job) -> None:
-        """Store a new job; no other job may have its id."""
+        """Store a new job. Raises Conflict or DatabaseRefused if another job has its id."""
 
     def get(self, job_id: str) -> Job:
         """The job, with progress. Raises JobNotFound."""
@@ -76,7 +77,11 @@ class Lease:
 
 
 class WorkStore(Protocol):
-    """Hands out analyses and partitions by lease."""
+    """Hands out analyses and partitions by lease.
+
+    Every method raises WorldError (transient) when the store does not answer, and DatabaseRefused when it refuses a
+    value for good.
+    """
 
     def claim(
         self,
@@ -134,7 +139,8 @@ class WorkStore(Protocol):
 
 
 class ClientStore(Protocol):
-    """Stores OAuth2 clients; secrets are stored hashed."""
+    """Stores OAuth2 clients; secrets are stored hashed. Every method raises WorldError when the store does not
+    answer."""
 
     def add(self, name: str) -> tuple[str, str]:
         """Create a client and return (client id, secret). The secret cannot be read again."""

@@ -78,7 +78,7 @@ class ScriptSession(Protocol):
 
 
 class ScriptRuntime(Protocol):
-    """Opens interpreters for evalscripts. A script cannot affect anything outside its session."""
+    """Opens interpreters for evalscripts. A script cannot affect anything outside its session. Only `open` raises."""
 
     @property
     def seconds(self) -> float:

@@ -20,8 +20,8 @@ from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
 SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
 TAKEN = (
-    "Another feature is called '{identifier}', too, and output.s3.url names files by it: this one's results are called "
-    "'{own}'. Put <ID> into the url, or make the identifiers differ."
+    "Another feature has the same identifier '{identifier}', and output.s3.url names files by it: this one's "
+    "results are called '{own}'. Put <ID> into the url, or make the identifiers differ."
 )
 REPAIRED = "The identifier has bytes that are not UTF-8; each is shown as \ufffd. Write the column as UTF-8."
 LONG = "The identifier is longer than the {limit} letters that a file's name may have; the file is called '{name}'."
@@ -31,11 +31,19 @@ NO_INTERVAL = (
     "aggregationInterval, or set lastIntervalBehavior to SHORTEN or EXTEND."
 )
 CLOUDY = (
-    "maxCloudCoverage leaves no acquisition of the time range that reaches the feature (one that does not tell its "
-    "cloud cover passes only at 100); its file will hold no interval."
+    "maxCloudCoverage leaves no acquisition of the time range that reaches the feature (an item without cloud "
+    "cover passes only at 100); its file will hold no interval."
+)
+FILTERED = (
+    "dataFilter ({names}) leaves no acquisition of the time range that reaches the feature; its file will hold no "
+    "interval."
+)
+LACKING = (
+    "No acquisition that reaches the feature has all bands that the script asks for ({bands} is missing): its samples "
+    "are no data."
 )
 LATE = "dataFilter.timeRange leaves no acquisition of the request's intervals; the file will hold no interval."
-SAMPLED = " Only a sample of the features was looked at: others may share this."
+SAMPLED = " Only a sample of the features was checked: others may be affected too."
 
 
 def unusable_findings(features: Features, found: Mapping[int, tuple[str, str]]) -> list[Finding]:
@@ -88,14 +96,19 @@ def outside(
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     late = [outside_time(binding, intervals) for binding in bindings]
     cloudy = np.any([found.reached for found in seen.filtered], axis=0) if seen.filtered else ~seen.reached
+    others = sorted({name for found in seen.filtered for name in found.other})
     findings = []
     for row in np.flatnonzero(~seen.reached).tolist():
         kind, message = "outside-imagery", OUTSIDE
         if all(late):
             kind, message = "filtered-out", LATE
         elif cloudy[row]:
-            kind, message = "filtered-out", CLOUDY
+            kind, message = "filtered-out", FILTERED.format(names=", ".join(others)) if others else CLOUDY
         findings.append(_finding(sample, row, Verdict.WARNING, kind, message if complete else message + SAMPLED))
+    for found in seen.filtered:
+        message = LACKING.format(bands=" or ".join(found.lacking)) + ("" if complete else SAMPLED)
+        bare = np.flatnonzero(seen.reached & ~found.complete) if found.lacking else ()
+        findings.extend(_finding(sample, int(row), Verdict.WARNING, "band-missing", message) for row in bare)
     return findings
 
 

@@ -41,7 +41,7 @@ def dry_run(
         return ()
     scenes, fault = faults[0]
     told = f"The script throws for all made-up samples {scenes.where}: {fault}"
-    return (f"{told}. Where real samples do not do better, intervals have this error instead of numbers.",)
+    return (f"{told}. Unless real samples avoid it, intervals will have this error instead of numbers.",)
 
 
 def attempt(

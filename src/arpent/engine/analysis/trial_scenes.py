@@ -48,7 +48,11 @@ class TrialScenes:
             return "without scenes"
         count = max(len(group) for group in self.scenes)
         many = f"{count} scene" + ("" if count == 1 else "s")
-        return f"in {many}, made-up too" if self.made_up else f"in the {many} from {iso_seconds(self.interval.start)}"
+        return (
+            f"in {many}that are made up too"
+            if self.made_up
+            else f"in the {many} from {iso_seconds(self.interval.start)}"
+        )
 
 
 def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[TrialScenes, ...]:

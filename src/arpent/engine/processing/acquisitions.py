@@ -50,7 +50,7 @@ class IntervalAcquisitions:
     """One interval, with the acquisitions of each input of the script."""
 
     interval: Interval
-    """The interval."""
+    """Interval of the acquisitions."""
     inputs: tuple[Acquisitions, ...]
     """Per input; none if there is an error."""
     error: Exception | None = None
@@ -111,7 +111,7 @@ def _acquired(
     except Exception as error:
         if (fault := environment_fault(error)) is not None:
             raise fault from error
-        log.exception("The acquisitions of an interval cannot be told")
+        log.exception("The acquisitions of an interval cannot be determined")
         return IntervalAcquisitions(interval=interval, inputs=(), error=error)
 
 
@@ -125,14 +125,16 @@ def _first_hrefs(binding: BandBinding, items: Sequence[Item]) -> list[str]:
 
 
 def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, services: Services) -> Acquisitions:
-    """The input's acquisitions in the interval, filtered by cloud cover and in mosaicking order. Raises
+    """The input's acquisitions in the interval, filtered and in mosaicking order. Raises
     CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
     candidates = arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
     items, reach = [], []
     for item in candidates:
-        if passes_cloud_filter(item, binding) and (reached := geometry.reached(item.footprint)).any():
+        if not passes_filters(item, binding):
+            continue
+        if (reached := geometry.reached(item.footprint)).any():
             items.append(item)
             reach.append(reached)
     return Acquisitions(
@@ -147,9 +149,13 @@ def count_filtered(
 ) -> None:
     """Add to `filtered`, per input, what its filters exclude and let through in this interval."""
     for counts, acquisitions, binding in zip(filtered, found.inputs, bindings, strict=True):
-        counts.taken += len(acquisitions.items)
+        bands = [requested.band.name for requested in binding.requests]
+        for item, reached in zip(acquisitions.items, acquisitions.reach, strict=True):
+            counts.take(item, bands, reached)
         for item in acquisitions.candidates:
-            if not passes_cloud_filter(item, binding):
+            if (refused := refusing_filter(item, binding)) is not None:
+                counts.drop(item, refused[0], geometry.reached(item.footprint), silent=refused[1])
+            elif not passes_cloud_filter(item, binding):
                 counts.add(item, geometry.reached(item.footprint))
 
 
@@ -164,6 +170,22 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
             raster = services.reader.describe(item.assets[wanted[0]].href)
             outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
+
+
+def passes_filters(item: Item, binding: BandBinding) -> bool:
+    """Whether no field of `dataFilter` excludes the item."""
+    return refusing_filter(item, binding) is None and passes_cloud_filter(item, binding)
+
+
+def refusing_filter(item: Item, binding: BandBinding) -> tuple[str, bool] | None:
+    """The first field of `dataFilter` that excludes the item, and whether because the item does not say; None: none
+    does."""
+    for name, value in binding.source.filters:
+        known = binding.collection.filters.get(name)
+        answer = known.takes(value, item.properties, item.id, item.variant) if known else True
+        if not answer:
+            return name, answer is None
+    return None
 
 
 def passes_cloud_filter(item: Item, binding: BandBinding) -> bool:

@@ -52,7 +52,7 @@ class FinalAttemptReader:
 
     def _check(self, href: str) -> None:
         if self._given_up(href):
-            message = f"an image of {_server(href)} was not asked for: {PATIENCE} others could not be had"
+            message = f"an image of {_server(href)} was not requested: {PATIENCE} others could not be read"
             raise _passing(AssetUnreadable(message, href=href))
 
     def _given_up(self, href: str) -> bool:

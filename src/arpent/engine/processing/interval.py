@@ -45,7 +45,7 @@ class Computation:
     calculations: Calculations
     """What to report."""
     services: Services
-    """The ports."""
+    """Ports for images, catalogue and buckets."""
 
 
 def evaluate_isolated(

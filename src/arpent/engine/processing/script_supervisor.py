@@ -54,7 +54,7 @@ class _Call:
     values: NDArray[np.float64] | None = None
     """(width, N); None until a part has come back."""
     failures: dict[int, ScriptError] = field(default_factory=dict)
-    """Segment → error."""
+    """Index of a segment → its error."""
     log: list[str] = field(default_factory=list)
     """Lines that the script logged."""
     wasted: float = 0.0
@@ -224,8 +224,8 @@ class ScriptSupervisor:
         error = self._hopeless or self._last
         assert error is not None, "patience is lost by errors only"
         return type(error)(
-            f"not computed: {max(call.wasted, self._wasted):.0f} s went into finding out for which features of the "
-            f"partition the script fails, and it fails for too many; the last time, {ScriptError.__str__(error)}"
+            f"not computed: {max(call.wasted, self._wasted):.0f} s were spent on finding the features for "
+            f"which the script fails, and there are too many; the last error: {ScriptError.__str__(error)}"
         )
 
     # ---- the session

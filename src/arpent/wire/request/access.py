@@ -66,7 +66,9 @@ def write_prefix(access: Access, parameter: str, client: str | None = None) -> L
         known = ", ".join(sorted(PLACEHOLDERS))
         raise InvalidRequest.at(at, f"has an unknown placeholder {min(unknown)}; there are {known}")
     if used and not used & NAMING:
-        raise InvalidRequest.at(at, f"is a template and must hold {ID} or {IDENTIFIER}, else features share one object")
+        raise InvalidRequest.at(
+            at, f"is a template and must hold {ID} or {IDENTIFIER}, otherwise features would share one object"
+        )
     return location
 
 

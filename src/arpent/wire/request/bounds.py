@@ -39,7 +39,7 @@ def reference_system(name: str | None) -> CRS:
     found = _EPSG.fullmatch(name)
     if found is None:
         example = "write http://www.opengis.net/def/crs/EPSG/0/32633"
-        raise InvalidRequest.at(f"{_AT}->properties->crs", f"is no name of a CRS; {example}")
+        raise InvalidRequest.at(f"{_AT}->properties->crs", f"is not the name of a CRS; {example}")
     if int(found[1]) not in SUPPORTED_CODES:
         raise InvalidRequest.at(
             f"{_AT}->properties->crs", f"EPSG:{found[1]} is not supported; use WGS 84 (4326), UTM (32601 …) or 3857"

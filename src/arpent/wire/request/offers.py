@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import Source
 from arpent.wire.request.schema import DataFilter, Processing
+from arpent.wire.request.unserved import INSTANCES
 
 NEUTRAL: Mapping[str, str] = {"orthorectify": "false"}
 """Option → value that changes nothing, for a collection that does not say what its pixels are."""
@@ -42,4 +43,5 @@ def unoffered(source: Source, collection: Collection) -> Iterator[tuple[str, str
             yield place, "is not served yet; leave it out"
         elif wish != offered:
             told = f"is '{wish:.40}', but the pixels of {collection.id} are {offered}"
-            yield place, f"{told}; leave it out, or write {offered}"
+            reason = f" ({INSTANCES[wish]})" if place == "dataFilter->demInstance" and wish in INSTANCES else ""
+            yield place, f"{told}{reason}; leave it out, or write {offered}"

@@ -16,12 +16,13 @@ from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.interval import LastInterval
 from arpent.domain.location import FeatureFile, Location
-from arpent.domain.request import Bounds, MosaickingOrder, Request, Resampling, Source
+from arpent.domain.request import Bounds, MosaickingOrder, Request, Resampling, Source, chosen
 from arpent.wire.iso import check_count, parse_duration, parse_time_range
 from arpent.wire.request.access import read_features_file, read_object, write_prefix
 from arpent.wire.request.body import read_json
 from arpent.wire.request.bounds import bounds
 from arpent.wire.request.calculations import calculations
+from arpent.wire.request.filters import filters_of, unfiltered
 from arpent.wire.request.offers import unoffered, wishes_of
 from arpent.wire.request.schema import (
     BatchAggregation,
@@ -34,7 +35,7 @@ from arpent.wire.request.schema import (
     StatisticalBody,
 )
 from arpent.wire.request.unknown_keys import unknown_keys
-from arpent.wire.request.unserved import unserved
+from arpent.wire.request.unserved import COLLECTIONS, unserved
 from arpent.wire.request.violations import Gathering, refusal, translate
 from arpent.wire.secrets import without_secrets
 
@@ -85,11 +86,14 @@ def check_collections(request: Request, find: Callable[[str], Collection | None]
     violations: list[tuple[str, str]] = []
     for position, source in enumerate(request.sources):
         at = f"input->data->{position}"
-        collection = find(source.collection)
+        collection = chosen(source, find)
         if collection is None:
-            violations.append((f"{at}->type", f"'{source.collection}' is no collection of this server"))
+            reason = COLLECTIONS.get(source.collection)
+            told = f": {reason}" if reason else ""
+            violations.append((f"{at}->type", f"'{source.collection}' is not a collection of this server{told}"))
             continue
-        violations.extend((f"{at}->{place}", violation) for place, violation in unoffered(source, collection))
+        unfit = (*unoffered(source, collection), *unfiltered(source, collection))
+        violations.extend((f"{at}->{place}", violation) for place, violation in unfit)
         if collection.cloud_cover is None:
             if source.mosaicking_order is MosaickingOrder.LEAST_CC:
                 wish = "leastCC needs a cloud cover, which this collection lacks; use mostRecent or leastRecent"
@@ -227,6 +231,7 @@ def _source(entry: SourceEntry, position: int) -> Source:
         downsampling=processing.downsampling or Resampling.NEAREST,
         harmonize_values=processing.harmonize_values is not False,
         wishes=wishes_of(data_filter, processing),
+        filters=filters_of(data_filter),
     )
 
 
@@ -238,7 +243,9 @@ def _check_sides(area: Bounds, sampling: Resolution | Size) -> None:
     extents = np.asarray([box], np.float64)
     # before rounding to integers: a tiny resolution would overflow them
     if (extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9).any():
-        raise InvalidRequest.at("aggregation->resx", f"makes more than {MAXIMUM_SIDE} samples per side; coarsen it")
+        raise InvalidRequest.at(
+            "aggregation->resx", f"makes more than {MAXIMUM_SIDE} samples per side; use a coarser one"
+        )
     grid = Grids.over(extents, sampling)
     for name, source, side in (("width", "resx", grid.width[0]), ("height", "resy", grid.height[0])):
         if side > MAXIMUM_SIDE:

@@ -94,7 +94,14 @@ class DataFilter(Shape):
     time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
     mosaicking_order: MosaickingOrder | None = Field(None, description="Default: mostRecent")
     max_cloud_coverage: Number | None = Field(None, ge=0, le=100, description="Percent of the whole tile, inclusive")
-    dem_instance: object | None = Field(None, description="Only what the collection is")
+    dem_instance: object | None = Field(None, description="COPERNICUS_30 or COPERNICUS_90 of `dem`")
+    resolution: str | None = Field(None, description="Sentinel-1: HIGH, MEDIUM or FULL")
+    acquisition_mode: str | None = Field(None, description="Sentinel-1: IW, EW, SM or WV")
+    polarization: str | None = Field(None, description="Sentinel-1: DV, DH, SV, SH, VV, VH, HH or HV")
+    orbit_direction: str | None = Field(None, description="Sentinel-1: ASCENDING or DESCENDING")
+    timeliness: str | None = Field(None, description="Sentinel-1: NRT3h, Fast24h …")
+    tiers: str | None = Field(None, description="Landsat: ALL_TIERS, TIER_1 or TIER_1_AND_RT")
+    constellation: str | None = Field(None, description="HLS: LANDSAT or SENTINEL")
 
 
 class Processing(Shape):

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
-    "dataFilter": {
-        "resolution": (),
-        "acquisitionMode": (),
-        "polarization": (),
-        "orbitDirection": (),
-        "timeliness": (),
-        "tiers": ("ALL_TIERS",),
-        "constellation": (),
-    },
     "processing": {
         "radiometricTerrainOversampling": (),
         "speckleFilter": ({"type": "NONE"},),
@@ -27,6 +18,17 @@ UNSERVED: dict[str, dict[str, tuple[object, ...]]] = {
 """Section of an entry of `input.data` → field → values that ask for nothing and are therefore accepted. Options that a
 collection may offer are in `offers`."""
 
+_SWATH = "its archives hold NetCDF in the geometry of the satellite's swath, which nobody here puts on a map yet"
+COLLECTIONS: Mapping[str, str] = {
+    "sentinel-3-olci": _SWATH,
+    "sentinel-3-olci-l2": _SWATH,
+    "sentinel-3-slstr": _SWATH,
+    "sentinel-5p-l2": _SWATH,
+}
+"""Collections of the real service that no open archive serves in a form that can be read here → the reason."""
+INSTANCES: Mapping[str, str] = {"MAPZEN": "no open archive has it as cloud-optimised GeoTIFF; COPERNICUS_30 does"}
+"""Instances of `dem` of which the same holds."""
+
 
 def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Violations (parameter, violation) for the fields of this body that arpent does not serve."""
@@ -36,9 +38,4 @@ def unserved(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             values = entry.get(section) if isinstance(entry, dict) else None
             for name, value in values.items() if isinstance(values, dict) else ():
                 if name in fields and value is not None and value not in fields[name]:
-                    yield f"input->data->{position}->{section}->{name}", _refusal(fields[name])
-
-
-def _refusal(harmless: tuple[object, ...]) -> str:
-    words = "is not served yet; leave it out"
-    return f"{words}, or write {harmless[0]}" if harmless and isinstance(harmless[0], str) else words
+                    yield f"input->data->{position}->{section}->{name}", "is not served yet; leave it out"

@@ -69,7 +69,7 @@ def test_an_item_that_does_not_say_is_named(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING):
         assert list(read_items([(item("nobody knows"), "/x.json")] * 2, L2A, folder=True)) == []
     (line,) = [each.getMessage() for each in caplog.records]
-    assert line.startswith("Item 'nobody knows' does not say whether it is of sentinel-2-l2a")
+    assert line.startswith("Item 'nobody knows' does not say whether it belongs to sentinel-2-l2a")
     assert "set its `collection` to sentinel-2-l2a" in line
     assert line.endswith("It is left out.")
 

@@ -108,7 +108,7 @@ BROKEN = {
     "cut off": (shapely.to_wkb(SQUARE)[:-20], "bytes"),
     "no such type": (struct.pack("<BI", 1, 99) + bytes(20), "cannot be read"),
     "noise": (b"\1\3\0\0\0" + b"\xff" * 30, "cannot be read"),
-    "no blob of a GeoPackage": (b"GP", "no geometry of a GeoPackage"),
+    "no blob of a GeoPackage": (b"GP", "not a geometry of a GeoPackage"),
     "curve in a collection": (collection(7, CURVE), "a curve"),
     "curve cut off": (CURVE[:-8], "curve|cannot be read"),
 }

@@ -66,10 +66,10 @@ def test_a_missing_bucket_says_what_to_do(store: FolderObjects) -> None:
 
 def test_an_object_cannot_be_a_folder(store: FolderObjects) -> None:
     store.write(at("a"), b"")
-    with pytest.raises(StorageDenied, match="stands where"):
+    with pytest.raises(StorageDenied, match="there is an object where"):
         store.write(at("a/b"), b"")
     store.write(at("c/d"), b"")
-    with pytest.raises(StorageDenied, match="stands where"):
+    with pytest.raises(StorageDenied, match="there is an object where"):
         store.write(at("c"), b"")
     with pytest.raises(StorageNotFound):
         store.read(at("c"))
@@ -95,7 +95,7 @@ def read_only_bucket() -> Iterator[FolderObjects]:
 
 
 def test_a_read_only_bucket_is_denied(read_only_bucket: FolderObjects) -> None:
-    with pytest.raises(StorageDenied, match="check its rights"):
+    with pytest.raises(StorageDenied, match="check its permissions"):
         read_only_bucket.write(at("x"), b"")
 
 

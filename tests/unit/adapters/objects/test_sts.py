@@ -217,7 +217,7 @@ def test_no_secret_shows(sts: Sts) -> None:
 def test_keys_follow_no_redirect(sts: Sts, status: int) -> None:
     """Not even to the same service: who redirects a signed request is no Security Token Service."""
     sts.answers = [(status, f"{sts.url}/elsewhere"), (200, answer())]
-    with pytest.raises(StorageDenied, match=f"elsewhere .HTTP {status}.*AWS_ENDPOINT_URL_STS"):
+    with pytest.raises(StorageDenied, match=f"redirects .HTTP {status}.*AWS_ENDPOINT_URL_STS"):
         role(sts).assume()
     assert len(sts.asked) == 1
 

@@ -52,7 +52,6 @@ def test_met(collection: str, entry: dict[str, Any]) -> None:
         (S2, "processing", "orthorectify", True, "is not served yet"),
         (S2, "processing", "backCoeff", "GAMMA0_TERRAIN", "is not served yet"),
         (DEM, "dataFilter", "demInstance", "MAPZEN", "are COPERNICUS_30"),
-        (DEM, "dataFilter", "demInstance", "COPERNICUS_90", "are COPERNICUS_30"),
     ],
 )
 def test_refused_by_name(collection: str, section: str, name: str, value: object, told: str) -> None:

@@ -101,7 +101,7 @@ def test_sampling(changes: dict[str, Any], sampling: Resolution | Size) -> None:
         ({"input.data.0.dataFilter.maxCloudCoverage": 101}, "input->data->0->dataFilter->maxCloudCoverage"),
         ({"input.data.0.processing": {"upsampling": "LANCZOS"}}, "input->data->0->processing->upsampling"),
         ({"input.data.0.processing": {"speckleFilter": {"type": "LEE"}}}, "input->data->0->processing->speckleFilter"),
-        ({"input.data.0.dataFilter.orbitDirection": "BOTH"}, "input->data->0->dataFilter->orbitDirection"),
+        ({"input.data.0.dataFilter.orbitDirection": 5}, "input->data->0->dataFilter->orbitDirection"),
         ({"output": REMOVE}, "output"),
         ({"output.s3.url": "s3://bucket/<REQUEST_ID>/x"}, "output->s3->url"),
         ({"output.s3.url": "s3://bucket/<FID>.json"}, "output->s3->url"),

@@ -125,16 +125,10 @@ def test_a_sentence_of_the_schema_stands_as_it_is() -> None:
         parse_batch(text(BATCH, {"aggregation.resx": "10"}))
 
 
-@pytest.mark.parametrize(
-    ("entry", "refused"),
-    [
-        ({"tiers": "TIER_1"}, "leave it out, or write ALL_TIERS"),
-        ({"orbitDirection": "ASCENDING"}, "leave it out"),
-    ],
-)
-def test_what_asks_for_nothing_is_named_where_something_is_asked_for(entry: dict[str, object], refused: str) -> None:
-    """What a collection is may be said, too: see test_offers.py."""
+@pytest.mark.parametrize("entry", [{"speckleFilter": {"type": "LEE"}}, {"egm": True}, {"minQa": 50}])
+def test_what_is_not_served_is_refused(entry: dict[str, object]) -> None:
+    """What a collection is may be said, too: see test_offers.py; which of its acquisitions: test_filters.py."""
     body = json.loads(text(BATCH))
-    body["input"]["data"] = [{"type": "dem", "dataFilter": entry}]
-    with pytest.raises(InvalidRequest, match=refused):
+    body["input"]["data"] = [{"type": "dem", "processing": entry}]
+    with pytest.raises(InvalidRequest, match="is not served yet; leave it out"):
         parse_batch(json.dumps(body))

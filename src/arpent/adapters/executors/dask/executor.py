@@ -122,7 +122,7 @@ class DaskExecutor:
             with config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_WORK}):
                 future = client.submit(work, key=work.name, pure=False, workers=list(self._found.wanted) or None)
         except (RuntimeError, OSError) as error:
-            raise WorldError(f"The Dask scheduler takes no work: {type(error).__name__}", transient=True) from error
+            raise WorldError(f"The Dask scheduler accepts no work: {type(error).__name__}", transient=True) from error
         ticket = DaskTicket(future)
         with self._lock:
             self._tickets = {name: each for name, each in self._tickets.items() if not each.done()}
@@ -180,7 +180,7 @@ class DaskExecutor:
 
     def _connect(self) -> Client:
         if self._address.startswith("tls:") and not _has_certificates():
-            raise WorldError(f"No way to {self._address}: {TLS_SETTINGS} must name certificates")
+            raise WorldError(f"Cannot connect to {self._address}: {TLS_SETTINGS} must name certificates")
         try:
             return Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=False)
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:

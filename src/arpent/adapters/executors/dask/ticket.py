@@ -39,7 +39,7 @@ class DaskTicket:
         except ArpentError:
             raise
         except Exception as error:  # what a partition raises is ours, see Work: the worker could not even begin
-            raise EnvironmentFault(f"A worker of the cluster cannot do arpent's work: {error}") from error
+            raise EnvironmentFault(f"A worker of the cluster cannot run arpent: {error}") from error
 
     def cancel(self) -> None:
         """Give up the work. If it has begun it goes on in its worker, but its outcome is dropped."""

@@ -107,7 +107,7 @@ class Slot(Thread):
         limits = self._limits
         seconds = limits.seconds if seconds is None else seconds
         if seconds is not None and time.monotonic() - began > seconds:
-            raise LimitExceeded(f"It took longer than the {seconds:g} s that it may take")
+            raise LimitExceeded(f"It took longer than the allowed {seconds:g} s")
         if limits.memory_mib is not None and worker.resident_mib() > limits.memory_mib:
             raise _too_much(limits)
 
@@ -138,12 +138,10 @@ class Slot(Thread):
             except EOFError:
                 cause = self._reap()
             except OSError as error:
-                raise EnvironmentFault(f"No worker process can be had: {error}") from error
+                raise EnvironmentFault(f"No worker process can be started: {error}") from error
             else:
                 return self._worker
-        raise EnvironmentFault(
-            f"Worker processes end before they can begin ({cause}); the server's log has the details"
-        )
+        raise EnvironmentFault(f"Worker processes end while they start ({cause}); the server's log has the details")
 
     def _reap(self) -> str:
         worker, self._worker = self._worker, None
@@ -156,4 +154,4 @@ def _told(outcome: Any, limits: CallLimits) -> Any:
 
 
 def _too_much(limits: CallLimits) -> LimitExceeded:
-    return LimitExceeded(f"It needs more than the {limits.memory_mib} MiB of memory that it may have")
+    return LimitExceeded(f"It needs more than the allowed {limits.memory_mib} MiB of memory")

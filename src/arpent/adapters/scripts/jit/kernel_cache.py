@@ -30,7 +30,7 @@ class Kernel:
     """A compiled script for one layout."""
 
     code: LlvmKernel
-    """Machine code."""
+    """Machine code of the kernel."""
     missing: tuple[int | None, ...]
     """Per output, then once for all outputs: index of the extra row that is 1 where the output is missing; None: it
     never is. Then per output: index of the row that is 1 where undefined counts as 0."""

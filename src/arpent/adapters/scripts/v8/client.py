@@ -78,7 +78,7 @@ class InterpreterClient:
                 return value
             case {"fault": [str() as message, str() as stack]}:
                 raise self.error(kind, message, stack)
-        raise ScriptExecutionError("the interpreter answered nonsense")
+        raise ScriptExecutionError("the interpreter gave an invalid answer")
 
     def error(self, kind: type[ScriptError], message: str, stack: str) -> ScriptError:
         """What the script threw, with its position in the user's text."""
@@ -94,7 +94,7 @@ class InterpreterClient:
             parsed = None
         if isinstance(parsed, dict):
             return cleaned(parsed)
-        raise ScriptExecutionError("the interpreter answered nonsense")
+        raise ScriptExecutionError("the interpreter gave an invalid answer")
 
     def _exchange(self, message: Mapping[str, object], descriptor: int | None) -> Message:
         if not self._alive:
@@ -120,5 +120,5 @@ class InterpreterClient:
         if end == "time" or (end is None and status in _OUT_OF_TIME):
             return ScriptTimeout(f"the script ran longer than {self._allowed:.3g} s; it must do less per sample")
         if end == "memory" or (end is None and status in _OUT_OF_MEMORY):
-            return ScriptOutOfMemory(f"the script wanted more than the {self._memory_mib} MiB of memory it may have")
+            return ScriptOutOfMemory(f"the script needed more than the allowed {self._memory_mib} MiB of memory")
         return ScriptExecutionError(message or "the interpreter of this script died")

@@ -107,7 +107,7 @@ def obstacle() -> str | None:
     if sys.maxsize < 1 << 32:
         return f"it exists for processes of 64 bits, and this Python has 32 on {name}"
     result = _seccomp(machine, 0)  # a kernel that takes filters looks for the program, and there is none at 0
-    return None if result == (-1, EFAULT) else f"the kernel takes none ({os.strerror(result[1])})"
+    return None if result == (-1, EFAULT) else f"the kernel accepts none ({os.strerror(result[1])})"
 
 
 def confine() -> str | None:
@@ -115,7 +115,7 @@ def confine() -> str | None:
     if (why := obstacle() or install(filter_program(MACHINES[platform.machine()]))) is not None:
         return why
     refused = _call("syscall", _GETPPID[MACHINES[platform.machine()].column])
-    return None if refused == (-1, EPERM) else "the kernel has taken it and does not apply it"
+    return None if refused == (-1, EPERM) else "the kernel accepted it but does not apply it"
 
 
 def install(instructions: Sequence[Instruction]) -> str | None:
@@ -127,7 +127,7 @@ def install(instructions: Sequence[Instruction]) -> str | None:
     result, error = _seccomp(MACHINES[platform.machine()], ctypes.addressof(whole))
     if result > 0:
         return f"the kernel cannot put it on thread {result}"
-    return None if result == 0 else f"the kernel does not take it ({os.strerror(error)})"
+    return None if result == 0 else f"the kernel refuses it ({os.strerror(error)})"
 
 
 def filter_program(machine: Machine) -> tuple[Instruction, ...]:

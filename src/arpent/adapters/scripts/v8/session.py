@@ -82,7 +82,7 @@ class V8Session:
         answer = self._listed(self._ask(function, preprocessing(self._evalscript, scenes, interval)), name)
         groups = [answer] if function == "filter" else answer
         if len(groups) != len(scenes):
-            raise ScriptExecutionError(f"the interpreter answered nonsense ({name})")
+            raise ScriptExecutionError(f"the interpreter gave an invalid answer ({name})")
         chosen = []
         for rows, group in zip(groups, scenes, strict=True):
             listed = self._listed(rows, name)
@@ -101,7 +101,7 @@ class V8Session:
         }
         counts = self._ask("updateOutput", question)
         if not isinstance(counts, dict):
-            raise ScriptExecutionError("updateOutput gave no numbers of bands")
+            raise ScriptExecutionError("updateOutput set no numbers of bands")
         self._current = counted(self._evalscript, counts)
         return self._current
 
@@ -153,7 +153,7 @@ class V8Session:
             self._arena.forget_descriptor()
         capacity = capacity_of(layout, self._arena.size)
         if capacity == 0:
-            raise ScriptOutOfMemory("one sample has more scenes and bands than an interpreter takes")
+            raise ScriptOutOfMemory("one sample has more scenes and bands than fit the memory of an interpreter")
         return replace(layout, capacity=capacity)
 
     def _attach(self, evalscript: Evalscript, layout: MemoryLayout) -> int:
@@ -198,7 +198,7 @@ class V8Session:
                 return position, (message, stack)
             case [int() as position] if 0 <= position < count and before is not None:
                 return position, before
-        raise ScriptExecutionError("the interpreter answered nonsense")
+        raise ScriptExecutionError("the interpreter gave an invalid answer")
 
     # ---- answers
 
@@ -214,7 +214,7 @@ class V8Session:
     def _listed(self, value: object, what: str) -> list[object]:
         if isinstance(value, list):
             return value
-        raise ScriptExecutionError(f"the interpreter answered nonsense ({what})")
+        raise ScriptExecutionError(f"the interpreter gave an invalid answer ({what})")
 
 
 def pieces(

@@ -96,7 +96,7 @@ class Intrinsic:
     name: str
     """Name in messages."""
     action: Callable[[Sequence[JsValue]], JsValue]
-    """Arguments → result."""
+    """Function from arguments to result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,13 +109,13 @@ def test_a_crash_costs_one_call(bulkhead: ProcessBulkhead, number: signal.Signal
 @pytest.mark.parametrize("take", [take_memory, take_it_bit_by_bit, take_shared_memory])
 def test_memory_has_a_limit(bulkhead: ProcessBulkhead, take: Any) -> None:
     assert result(bulkhead.submit("me", take_memory, 50)) == 50 << 17
-    with pytest.raises(LimitExceeded, match=f"more than the {MEMORY} MiB"):
+    with pytest.raises(LimitExceeded, match=f"more than the allowed {MEMORY} MiB"):
         result(bulkhead.submit("me", take, 3 * MEMORY))
     assert result(bulkhead.submit("me", double, 2)) == 4
 
 
 def test_time_has_a_limit(bulkhead: ProcessBulkhead) -> None:
-    with pytest.raises(LimitExceeded, match=r"longer than the 0\.2 s"):
+    with pytest.raises(LimitExceeded, match=r"longer than the allowed 0\.2 s"):
         result(bulkhead.submit("me", sleep, PATIENCE, 0.2))
     assert result(bulkhead.submit("me", double, 2)) == 4
 

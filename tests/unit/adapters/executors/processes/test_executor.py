@@ -177,7 +177,7 @@ def test_the_death_of_idle_workers_is_survived() -> None:
 def test_workers_that_cannot_begin_are_not_charged_to_the_work() -> None:
     executor = ProcessExecutor(1, prepare_badly)
     try:
-        with pytest.raises(WorldError, match=r"before they can begin \(exit code 3\)") as caught:
+        with pytest.raises(WorldError, match=r"while they start \(exit code 3\)") as caught:
             wait_for(executor.submit(count, lease()))
         assert caught.value.transient
         assert not isinstance(caught.value, WorkerDied)

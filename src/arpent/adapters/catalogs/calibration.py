@@ -1,0 +1,142 @@
+"""Calibration: what an item tells of how its stored numbers become physical values, joined with the constants of the
+collection; or a sentence why that cannot be known."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.domain.imagery.collection import Band, Collection
+from arpent.domain.imagery.item import Calibration
+
+SUN = ("view:sun_elevation", "eo:sun_elevation")
+"""Properties with the sun's height over the horizon, in degrees."""
+PLATFORM = ("platform", "eo:platform")
+"""Properties that name the satellite."""
+_LANDSAT_ID = re.compile(r"^L[A-Z]0(\d)_")
+_Constants = Mapping[str, object]
+
+
+def calibrations(
+    collection: Collection, band: Band, item: Document, asset: Document, instant: datetime
+) -> dict[str, Calibration | str]:
+    """Rule → the calibration, or why there is none; for the rules that the band's units name."""
+    constants = collection.calibrations.get(band.name, {})
+    rules = {unit.calibration for unit in band.units if unit.calibration}
+    return {rule: _RULES[rule](constants, item, band_fields(asset, band.index), instant) for rule in sorted(rules)}
+
+
+def band_fields(asset: Document, index: int) -> Document:
+    """What an asset says of one band of its file: `raster:bands` (STAC 1.0), `bands` (STAC 1.1), or of all at once."""
+    for name in ("raster:bands", "bands"):
+        bands = asset.get(name)
+        if isinstance(bands, Sequence) and not isinstance(bands, str) and bands:
+            own = bands[index] if index < len(bands) else None
+            if isinstance(own, Mapping) and any(_field(own, word) is not None for word in ("scale", "nodata")):
+                return {**asset, **own}
+    return asset
+
+
+def told_no_data(asset: Document, index: int) -> float | None:
+    """The number that the item calls no data in a band of an asset."""
+    return _number(_field(band_fields(asset, index), "nodata"))
+
+
+def platform_of(item: Document) -> str:
+    """`landsat-9`, by property or by a Landsat id; empty if the item does not say."""
+    own = properties(item)
+    told = next((own[name] for name in PLATFORM if isinstance(own.get(name), str) and own[name]), None)
+    if isinstance(told, str):
+        return told.strip().lower().replace("_", "-").replace(" ", "-")
+    found = _LANDSAT_ID.match(str(item.get("id")))
+    return f"landsat-{found[1]}" if found else ""
+
+
+def earth_sun_distance(instant: datetime) -> float:
+    """In astronomical units, to about 0.0003."""
+    return 1.0 - 0.01672 * math.cos(math.radians(0.9856 * (instant.timetuple().tm_yday - 4)))
+
+
+def _item_scale(_: _Constants, __: Document, fields: Document, ___: datetime) -> Calibration | str:
+    linear = _linear(fields)
+    return linear or "its item does not tell raster:bands scale and offset"
+
+
+def _toa_reflectance(constants: _Constants, item: Document, fields: Document, instant: datetime) -> Calibration | str:
+    """USGS's numbers still lack the sun's height: reflectance is theirs over its sine. Of a radiance it is
+    pi L d^2 / (E sin)."""
+    own = properties(item)
+    elevation = next((number for name in SUN if (number := _number(own.get(name))) is not None), None)
+    if elevation is None or not 0 < elevation <= 90:
+        return "its item does not tell view:sun_elevation, or the sun is below the horizon"
+    height = math.sin(math.radians(elevation))
+    told = _linear(fields)
+    if told is not None and _is_radiance(fields):
+        platform = platform_of(item)
+        irradiance = _number(_by_platform(constants, "irradiance", platform))
+        if irradiance is None:
+            return f"its item tells a radiance, and the irradiance of platform '{platform}' is not known"
+        factor = math.pi * earth_sun_distance(instant) ** 2 / (irradiance * height)
+        return Calibration(scale=told.scale * factor, offset=told.offset * factor)
+    pair = _pair(constants.get("reflectance"))
+    told = told or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
+    if told is None:
+        return "its item does not tell raster:bands scale and offset (REFLECTANCE_MULT and _ADD of its MTL file)"
+    return Calibration(scale=told.scale / height, offset=told.offset / height)
+
+
+def _brightness_temperature(constants: _Constants, item: Document, fields: Document, _: datetime) -> Calibration | str:
+    platform = platform_of(item)
+    planck = _pair(_by_platform(constants, "planck", platform))
+    told = _linear(fields)
+    if told is None:
+        pair = _pair(_by_platform(constants, "radiance", platform))
+        told = Calibration(scale=pair[0], offset=pair[1]) if pair else None
+    elif not _is_radiance(fields):  # kelvin already
+        return told
+    if planck is None or told is None:
+        return f"the thermal constants of platform '{platform}' are not known, and its item does not tell them"
+    return Calibration(scale=told.scale, offset=told.offset, planck=planck)
+
+
+def _linear(fields: Document) -> Calibration | None:
+    """The scale and offset that the item tells; None: it does not tell a scale."""
+    scale, offset = _number(_field(fields, "scale")), _number(_field(fields, "offset"))
+    return Calibration(scale=scale, offset=offset or 0.0) if scale else None
+
+
+def _field(fields: Document, name: str) -> object:
+    return fields.get(name, fields.get(f"raster:{name}"))
+
+
+def _is_radiance(fields: Document) -> bool:
+    return "watt" in str(fields.get("unit") or "").lower()
+
+
+def _by_platform(constants: _Constants, name: str, platform: str) -> object:
+    table = constants.get(name)
+    return table.get(platform) if isinstance(table, Mapping) else None
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    if isinstance(value, tuple | list) and len(value) == 2:
+        first, second = (_number(each) for each in value)
+        return (first, second) if first is not None and second is not None else None
+    return None
+
+
+def _number(value: object) -> float | None:
+    """NaN is how some files write it: then it is no number here, and NaN is never data anyway."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+_RULES: Mapping[str, Callable[[_Constants, Document, Document, datetime], Calibration | str]] = {
+    "item-scale": _item_scale,
+    "toa-reflectance": _toa_reflectance,
+    "brightness-temperature": _brightness_temperature,
+}

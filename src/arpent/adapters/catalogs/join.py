@@ -1,0 +1,58 @@
+"""Join: items of another catalogue, such as cloud masks, added to the items of the same acquisitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import shapely
+
+from arpent.domain.imagery.collection import Join
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+
+TILES = ("grid:code", "s2:mgrs_tile")
+"""Properties that name the tile."""
+
+
+def with_slack(interval: Interval, join: Join) -> Interval:
+    """The interval, and on both sides the time in which an item may be joined."""
+    slack = timedelta(minutes=join.minutes)
+    return Interval(start=interval.start - slack, end=interval.end + slack)
+
+
+def with_bands(items: Sequence[Item], others: Sequence[Item], join: Join) -> tuple[Item, ...]:
+    """The items, each with the bands of the one among the others that is of its acquisition: same platform and tile, as
+    far as both name them, within `join.minutes`, and over the same ground; of several the one that covers most of it,
+    then the nearest in time. An item without one stays as it is, and lacks those bands."""
+    slack = timedelta(minutes=join.minutes)
+    tree = shapely.STRtree([other.footprint for other in others])
+
+    def whole(item: Item) -> Item:
+        near = (others[row] for row in tree.query(item.footprint, predicate="intersects").tolist())
+        fitting = (other for other in near if abs(other.instant - item.instant) <= slack and _same(item, other))
+        best = max(fitting, key=lambda other: _closeness(item, other), default=None)
+        return item if best is None else replace(item, assets={**item.assets, **best.assets})
+
+    return tuple(whole(item) for item in items)
+
+
+def _same(first: Item, second: Item) -> bool:
+    pairs = ((_platform(first), _platform(second)), (_tile(first), _tile(second)))
+    return all(one == other for one, other in pairs if one and other)
+
+
+def _closeness(item: Item, other: Item) -> tuple[float, float, str]:
+    """Later sorts higher: shared ground, then time, then id."""
+    shared = shapely.area(shapely.intersection(item.footprint, other.footprint))
+    return round(float(shared), 9), -abs((other.instant - item.instant).total_seconds()), other.id
+
+
+def _platform(item: Item) -> str:
+    return str(item.properties.get("platform") or "").strip().lower().replace(" ", "-").replace("_", "-")
+
+
+def _tile(item: Item) -> str:
+    told = next((str(item.properties[name]) for name in TILES if item.properties.get(name)), "")
+    return told.upper().removeprefix("MGRS-")

@@ -1,0 +1,191 @@
+"""Jp2Image: a JPEG 2000 file read tile by tile; OpenJPEG (in GDAL) decodes files that are made of one tile each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.windows import Window
+
+from arpent.adapters.images.bounds import fault_of
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
+from arpent.adapters.images.gdal_fallback import QUIET, says_more
+from arpent.adapters.images.header import mask_beside
+from arpent.adapters.images.image import Unusual
+from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
+from arpent.adapters.images.jp2.one_tile import one_tile, window_of
+from arpent.adapters.images.jp2.tile_parts import HEAD, Part, TileParts, parsed_part
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.imagery import Block
+
+DRIVER = "JP2OpenJPEG"
+_OPTIONS = {**QUIET, "GDAL_NUM_THREADS": "1"}
+"""GDAL's options; the threads are the reader's, and a machine has a worker for each core."""
+_INKS = {ColorInterp.gray, ColorInterp.undefined, ColorInterp.red, ColorInterp.green, ColorInterp.blue}
+"""What the bands of an image can be that says nothing of masks or colours."""
+Tile = Sequence[memoryview]
+"""The bytes of its parts."""
+
+
+class Jp2Image:
+    """An image of that kind. Its tiles are found when they are first asked for."""
+
+    def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
+        """Raises Unusual where GDAL has to read the whole file; AssetUnreadable and Replaced."""
+        path = local_path(href)
+        if path is not None and (says_more(path) or os.path.lexists(mask_beside(str(path)))):
+            raise Unusual("a file beside it says more of its bands")
+        self._href = href
+        self._origins = origins
+        self._version = file.version
+        try:
+            self._layout = read_layout(file, file.size)  # type: ignore[arg-type]
+            raster = _raster(href, self._layout)
+        except ValueError as error:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
+        layout = self._layout
+        if (fault := fault_of(raster, layout.components)) is not None:
+            raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
+        self._mean = (layout.end - layout.first) // (layout.across * layout.down)
+        self.raster = replace(raster, block_bytes=float(self._mean))
+        self._parts = TileParts(
+            partial(origins.ranges, href, version=file.version), (layout.first, layout.end),
+            layout.across * layout.down, listed=listed_parts(layout), far=path is None,
+        )  # fmt: skip
+
+    def packed_bytes(self, block: Block, band: int) -> int:
+        return self._mean
+
+    def fetch(self, blocks: Sequence[Block], band: int) -> Mapping[int, Tile]:
+        """Tile → the bytes of its parts; tiles that are not there, or too long, are left out."""
+        found: dict[int, Tile] = {}
+        try:
+            tiles = self._parts.find({self._number(block) for block in blocks})
+        except ValueError:  # whoever needs one will say why
+            return found
+        whole = {tile: parts for tile, parts in tiles.items() if self._fault(parts) is None}
+        ranges = [(part.position, part.length) for parts in whole.values() for part in parts]
+        pieces = iter(self._ranges(ranges) if ranges else ())
+        for tile, parts in whole.items():
+            bytes_of_parts = [next(pieces) for _ in parts]
+            if self._fits(parts, bytes_of_parts):
+                found[tile] = bytes_of_parts
+        return found
+
+    def read(self, block: Block, band: int, fetched: Mapping[int, Tile] | None) -> NDArray[np.generic]:
+        tile = self._number(block)
+        parts = (fetched or {}).get(tile)
+        if parts is None:
+            parts = self._tile(tile)
+        layout, level = self._layout, self.raster.levels[block.level]
+        kept = window_of(layout, len(self.raster.levels) - 1, block.row, block.column)
+        content = one_tile(layout, kept, (block.row, block.column), parts)
+        size = (level.block_width, level.block_height)
+        window = Window(
+            (block.column - kept.left) * size[0], (block.row - kept.top) * size[1],
+            min(size[0], level.width - block.column * size[0]), min(size[1], level.height - block.row * size[1]),
+        )  # fmt: skip
+        try:
+            pixels = _decoded(content, block.level, band, window)
+        except (RasterioError, MemoryError, IndexError):
+            raise ValueError("its bytes are damaged") from None
+        if pixels.shape != (window.height, window.width) or pixels.dtype != self.raster.dtype:
+            raise ValueError("it is of another size or type than its file says")
+        missing = ((0, size[1] - window.height), (0, size[0] - window.width))
+        return pixels if not any(after for _, after in missing) else np.pad(pixels, missing)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _number(self, block: Block) -> int:
+        return block.row * self._layout.across + block.column
+
+    def _ranges(self, ranges: Sequence[Range]) -> list[memoryview]:
+        return self._origins.ranges(self._href, ranges, self._version)
+
+    def _tile(self, tile: int) -> Tile:
+        """The parts of one tile. Raises ValueError where the file does not hold them."""
+        while True:
+            parts = self._parts.find([tile]).get(tile, ())
+            fault = self._fault(parts) if parts else "the file does not hold it"
+            if fault is None:
+                found = self._ranges([(part.position, part.length) for part in parts])
+                if self._fits(parts, found):
+                    return found
+                fault = "it is not where its file says"
+            if not self._parts.distrust():
+                raise ValueError(fault)
+
+    def _fault(self, parts: Sequence[Part]) -> str | None:
+        """Why the parts of a tile are not worth reading."""
+        if parts[-1].end > self._layout.end:
+            return "the file ends before it does"
+        if any(part.count not in (0, len(parts)) for part in parts):
+            return "the file does not hold all of it"
+        packed = sum(part.length for part in parts)
+        if packed > self._layout.most_packed:
+            return f"it has {packed:,} packed bytes, more than it could need"
+        return None
+
+    def _fits(self, parts: Sequence[Part], found: Tile) -> bool:
+        """Whether there are the parts that were looked for."""
+        for part, piece in zip(parts, found, strict=True):
+            there = parsed_part(bytes(piece[:HEAD]), part.position, self._layout.end)
+            if there is None or (there.tile, there.length, len(piece)) != (part.tile, part.length, part.length):
+                return False
+            if there.count not in (0, len(parts)):
+                return False
+        return True
+
+
+def _decoded(content: bytes, level: int, band: int, window: Window) -> NDArray[np.generic]:
+    options = {"overview_level": level - 1} if level else {}
+    with rasterio.Env(**_OPTIONS), MemoryFile(content) as memory, memory.open(driver=DRIVER, **options) as image:
+        pixels: NDArray[np.generic] = image.read(band + 1, window=window)
+    return pixels
+
+
+def _raster(href: str, layout: Layout) -> Raster:
+    """What GDAL reads from the header alone. Raises ValueError, Unusual and AssetUnreadable."""
+    try:
+        with rasterio.Env(**_OPTIONS), MemoryFile(layout.header()) as memory, memory.open(driver=DRIVER) as image:
+            return _described(href, image, (layout.tile_width, layout.tile_height))
+    except (AssetUnreadable, Unusual):
+        raise
+    except Exception:  # a damaged header makes GDAL raise many things
+        raise ValueError("its header is damaged") from None
+
+
+def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster:
+    if image.crs is None:
+        raise AssetUnreadable(f"image {public_name(href)} has no coordinate reference system", href=href)
+    if set(image.block_shapes) != {tile[::-1]} or not set(image.colorinterp) <= _INKS or len(set(image.dtypes)) > 1:
+        raise Unusual("it is one tile, or its bands are not alike")
+    levels = [Level(width=image.width, height=image.height, block_width=tile[0], block_height=tile[1])]
+    for number, _ in enumerate(image.overviews(1), 1):
+        factor = 1 << number  # what GDAL tells is rounded
+        if tile[0] % factor or tile[1] % factor:
+            break
+        levels.append(
+            Level(
+                width=-(-image.width // factor),
+                height=-(-image.height // factor),
+                block_width=tile[0] // factor,
+                block_height=tile[1] // factor,
+            )
+        )
+    return Raster(
+        href=href, crs=CRS.from_user_input(image.crs.to_wkt()), transform=image.transform,
+        dtype=np.dtype(image.dtypes[0]), band_count=image.count, no_data=image.nodatavals[0],
+        levels=tuple(levels),
+    )  # fmt: skip

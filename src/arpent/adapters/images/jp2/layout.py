@@ -1,0 +1,230 @@
+"""Layout of a JPEG 2000 file: its boxes, and what the main header of its codestream says of tiles."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from arpent.adapters.images.image import Unusual
+
+SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+CODESTREAM = b"\xff\x4f\xff\x51"
+"""How a file begins that is a bare codestream: SOC and SIZ."""
+MOST_BOXES = 256
+MOST_BOX_BYTES = 4 << 20
+"""Of all boxes that say something of the image: a georeference takes some kilobytes."""
+MOST_SEGMENT_BYTES = 4 << 20
+"""Of the main header; a table of 65,535 tiles takes 393,210 bytes."""
+MOST_TILES = 65_535
+"""The number of a tile has 16 bits."""
+MOST_CODE_BLOCKS = 1 << 18
+"""Of one tile and component: decoders keep some hundred bytes for each."""
+_TOLD = frozenset({b"ftyp", b"rreq", b"jp2h", b"asoc", b"uuid", b"xml "})
+"""Boxes that GDAL looks at."""
+_SIZ, _COD, _COC, _TLM, _POC, _PPM, _CAP, _SOT = 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF5F, 0xFF60, 0xFF50, 0xFF90
+_LONE = frozenset({_SIZ, _COD})
+"""Segments of which there is exactly one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What is known of a file before any tile is."""
+
+    boxes: bytes
+    """The boxes about the image, as they are in the file; empty for a bare codestream."""
+    segments: tuple[tuple[int, bytes], ...]
+    """Marker and content of each segment of the main header."""
+    width: int
+    """Pixels of the image along x; its first pixel and tile lie at the origin of the reference grid."""
+    height: int
+    """Pixels along y."""
+    tile_width: int
+    """Pixels of a tile along x."""
+    tile_height: int
+    """Pixels of a tile along y."""
+    components: int
+    """Bands."""
+    depth: int
+    """Bits of a pixel, less one; 128 more if it has a sign."""
+    first: int
+    """Where the first tile part begins in the file."""
+    end: int
+    """Where the codestream ends at the latest."""
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Pixels of a tile along x and y, as far as the image reaches."""
+        return min(self.tile_width, self.width), min(self.tile_height, self.height)
+
+    @property
+    def across(self) -> int:
+        """Tiles of a row."""
+        return -(-self.width // self.tile_width)
+
+    @property
+    def down(self) -> int:
+        """Rows of tiles."""
+        return -(-self.height // self.tile_height)
+
+    @property
+    def most_packed(self) -> int:
+        """Bytes that a tile can take: no encoder makes it twice as long."""
+        pixels = self.sides[0] * self.sides[1] * self.components
+        return 2 * pixels * -(-((self.depth & 0x7F) + 1) // 8) + (1 << 16)
+
+    def header(self) -> bytes:
+        """A file like this one that ends where its first tile begins, for whoever wants to know the rest."""
+        codestream = main_header(self.segments) + struct.pack(">H", _SOT)
+        if not self.boxes:
+            return codestream
+        return SIGNATURE + self.boxes + struct.pack(">I4s", 8 + len(codestream), b"jp2c") + codestream
+
+
+def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
+    """The bytes of these segments, without tables of tiles, which hold for one file only."""
+    told = (struct.pack(">HH", marker, 2 + len(content)) + content for marker, content in segments if marker != _TLM)
+    return CODESTREAM[:2] + b"".join(told)
+
+
+def read_layout(file: BinaryIO, size: int) -> Layout:
+    """The layout of a file of that many bytes. Raises Unusual where GDAL is needed; ValueError, in words, where nobody
+    should try."""
+    boxes, start, end = _boxes(file, size)
+    segments, first = _segments(file, start, end)
+    found = dict(segments)
+    if not found.keys() >= _LONE:
+        raise ValueError("its main header lacks the sizes or the coding style")
+    return _checked(boxes, segments, found, (first, end))
+
+
+def listed_parts(layout: Layout) -> tuple[tuple[int, int, int], ...] | None:
+    """(tile, position, length) of every tile part, by the file's own table (TLM); None if it has none, or one that
+    cannot be right."""
+    tables = sorted(
+        ((content[0], content) for marker, content in layout.segments if marker == _TLM and len(content) > 2),
+        key=lambda one: one[0],
+    )
+    parts: list[tuple[int, int, int]] = []
+    at = layout.first
+    for _, content in tables:
+        names, long = (content[1] >> 4) & 3, (content[1] >> 6) & 1
+        if names == 3:
+            return None
+        form = struct.Struct(">" + ("", "B", "H")[names] + ("I" if long else "H"))
+        if (len(content) - 2) % form.size:
+            return None
+        for entry in form.iter_unpack(content[2:]):
+            tile, length = entry if names else (len(parts), entry[0])
+            if length < 14 or at + length > layout.end or tile >= layout.across * layout.down:
+                return None
+            parts.append((tile, at, length))
+            at += length
+    return tuple(parts) or None
+
+
+def _boxes(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
+    """The boxes about the image, and where its codestream begins and ends."""
+    if _at(file, 0, 4) == CODESTREAM:
+        return b"", 0, size
+    if _at(file, 0, len(SIGNATURE)) != SIGNATURE:
+        raise Unusual("it is no JPEG 2000")
+    kept: list[bytes] = []
+    span: tuple[int, int] | None = None
+    at, held = len(SIGNATURE), 0
+    for _ in range(MOST_BOXES):
+        head = _at(file, at, 16)
+        if len(head) < 8:
+            break
+        length, kind = struct.unpack_from(">I4s", head)
+        begin = 8
+        if length == 1 and len(head) == 16:
+            (length,), begin = struct.unpack_from(">Q", head, 8), 16
+        end = min(at + length, size) if length else size
+        if length and length < begin:
+            raise ValueError(f"one of its boxes has {length} bytes")
+        if kind == b"jp2c" and span is None:
+            span = (at + begin, end)
+        elif kind in _TOLD:
+            held += end - at
+            if held > MOST_BOX_BYTES:
+                raise ValueError(f"its boxes have more than {MOST_BOX_BYTES >> 20} MiB")
+            kept.append(struct.pack(">I4s", 8 + end - at - begin, kind) + _at(file, at + begin, end - at - begin))
+        at = end
+    if span is None:
+        raise ValueError("it has no codestream")
+    return b"".join(kept), *span
+
+
+def _segments(file: BinaryIO, start: int, end: int) -> tuple[tuple[tuple[int, bytes], ...], int]:
+    """Marker and content of each segment of the main header, and where that ends."""
+    if _at(file, start, 4) != CODESTREAM:
+        raise ValueError("its codestream does not begin as one")
+    found: list[tuple[int, bytes]] = []
+    at = start + 2
+    while True:
+        head = _at(file, at, 4)
+        if len(head) < 4 or at + 4 > end:
+            raise ValueError("its main header ends too soon")
+        marker, length = struct.unpack(">HH", head)
+        if marker == _SOT:
+            return tuple(found), at
+        if marker < 0xFF30 or length < 2:
+            raise ValueError("its main header is damaged")
+        if at - start > MOST_SEGMENT_BYTES:
+            raise ValueError(f"its main header has more than {MOST_SEGMENT_BYTES >> 20} MiB")
+        content = _at(file, at + 4, length - 2)
+        if marker in _LONE and any(marker == known for known, _ in found):
+            raise ValueError("its main header says the same thing twice")
+        found.append((marker, content))
+        at += 2 + length
+
+
+def _checked(
+    boxes: bytes, segments: tuple[tuple[int, bytes], ...], found: Mapping[int, bytes], span: tuple[int, int]
+) -> Layout:
+    siz = found[_SIZ]
+    if len(siz) < 36:
+        raise ValueError("its main header is damaged")
+    _, right, bottom, left, top, width, height, tile_left, tile_top, components = struct.unpack_from(">H8IH", siz)
+    depths = {siz[at : at + 3] for at in range(36, 36 + 3 * components, 3)}
+    if not components or len(siz) < 36 + 3 * components or not width or not height or not right or not bottom:
+        raise ValueError("its main header is damaged")
+    if _PPM in found or _POC in found or _CAP in found:
+        raise Unusual("its tiles cannot be taken apart, or are not of JPEG 2000 part 1")
+    if (left, top, tile_left, tile_top) != (0, 0, 0, 0):
+        raise Unusual("it does not begin at the origin of its grid")
+    if len(depths) != 1 or (depth := next(iter(depths)))[1:] != b"\1\1":
+        raise Unusual("its bands are not alike")
+    tiles = -(-right // width) * -(-bottom // height)
+    if tiles > MOST_TILES:
+        raise ValueError(f"it has {tiles:,} tiles, more than {MOST_TILES:,}")
+    for marker, content in segments:
+        if marker in (_COD, _COC):
+            check_coding(marker, content, (min(width, right), min(height, bottom)), components)
+    return Layout(
+        boxes=boxes, segments=segments, width=right, height=bottom, tile_width=width, tile_height=height,
+        components=components, depth=depth[0], first=span[0], end=span[1],
+    )  # fmt: skip
+
+
+def check_coding(marker: int, content: bytes, sides: tuple[int, int], components: int) -> None:
+    """A tile of these sides (width, height) that is cut into millions of pieces fills a decoder's memory. Raises
+    ValueError; `content`: of a segment that tells how all bands (COD) or one (COC) are coded."""
+    if marker == _COC:  # the number of the band, then the same without what holds for all bands
+        content = content[1 if components < 257 else 2 :]
+        content = content[:1] + bytes(4) + content[1:]
+    if len(content) < 10:
+        raise ValueError("it does not say how it is coded")
+    across, down = (content[6] & 15) + 2, (content[7] & 15) + 2
+    if content[0] & 1:  # each resolution has its own precincts, and no code block is larger
+        across = min([across, *((size & 15) for size in content[10:])])
+        down = min([down, *((size >> 4) for size in content[10:])])
+    if (sides[0] >> across) * (sides[1] >> down) > MOST_CODE_BLOCKS:
+        raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS:,} code blocks")
+
+
+def _at(file: BinaryIO, position: int, length: int) -> bytes:
+    file.seek(position)
+    return file.read(length)

@@ -1,0 +1,279 @@
+"""Tile parts: where the tiles of a JPEG 2000 codestream lie.
+
+Each part of a tile says how long it is, and nothing says where the others are unless the file has a table (TLM). On
+this machine the chain of parts is walked once. Elsewhere each step would be a request, so a tile is searched for:
+packed pixels never look like the marker that begins a part, so that parts can be seen in any piece of the file, and
+tiles usually follow each other in their order.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from threading import Lock
+
+Read = Callable[[Sequence[tuple[int, int]]], Sequence[memoryview]]
+"""(offset, length) of pieces of the file → the pieces."""
+
+HEAD = 12
+"""Bytes that say which part of which tile begins, and how long it is (SOT)."""
+MOST_TILE_PARTS = 1 << 18
+"""Parts of one file."""
+MOST_STEPS = 4096
+"""Requests that one walk over a far file may take …"""
+_THROUGH = 1 << 16
+"""… in which parts that are shorter are read in passing."""
+_MARK = b"\xff\x90\x00\x0a"
+_ROUNDS = 20
+"""Rounds of looks before the whole chain is walked."""
+_NEAR = 4
+"""Tiles that are stepped over, one by one."""
+_FARTHEST = 8
+"""Looks in a row, one behind the other, that show no part."""
+_SMALLEST_LOOK, _LARGEST_LOOK = 1 << 16, 1 << 20
+"""Bytes of one look."""
+
+
+class Unordered(Exception):
+    """The tiles do not follow each other, or are not whole: the chain has to be walked."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """One part of a tile."""
+
+    tile: int
+    """Number of the tile."""
+    number: int
+    """Number of the part within the tile."""
+    position: int
+    """Where it begins in the file."""
+    length: int
+    """Bytes, its head included."""
+    count: int
+    """Parts of the tile; 0: not told."""
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the file."""
+        return self.position + self.length
+
+
+class _Look:
+    """Where a tile is looked for, as long as nothing more is known of its neighbours."""
+
+    def __init__(self) -> None:
+        self._between: tuple[Part, Part] | None = None
+        self._begin = self._limit = 0
+        self.place = 0
+        """Where to look."""
+
+    def aim(self, tile: int, before: Part, after: Part) -> int:
+        """Move `place` to the next look between two parts that are known; how many bytes that look takes. The first is
+        where the tile should begin if all were of one length; the next ones lie behind it, then before it. Raises
+        Unordered where there can be no part."""
+        if before.end + HEAD > after.position:
+            raise Unordered
+        mean = (after.position - before.end) / max(1, after.tile - before.tile - 1)
+        size = int(min(max(mean, _SMALLEST_LOOK), _LARGEST_LOOK))
+        if self._between != (before, after):
+            place = before.end + int((tile - before.tile - 1) * mean - size / 2)
+            self._between, self._limit = (before, after), after.position
+            self._begin = self.place = min(max(place, before.end), max(after.position - size, before.end))
+            return size
+        self.place += size
+        if self.place >= self._limit:
+            if self._begin <= before.end:
+                raise Unordered
+            self._limit = self._begin
+            self._begin = self.place = max(before.end, (before.end + self._begin - size) // 2)
+        elif self.place - self._begin > _FARTHEST * size:
+            raise Unordered
+        return size
+
+
+class TileParts:
+    """The parts that are known so far. Thread-safe."""
+
+    def __init__(
+        self, read: Read, span: tuple[int, int], tiles: int,
+        *, listed: Sequence[tuple[int, int, int]] | None = None, far: bool,
+    ) -> None:  # fmt: skip
+        """`span`: where the first part begins, and where the codestream ends; `listed`: the parts by the file's own
+        table; `far`: whether each read takes a request."""
+        self._read = read
+        self._first, self._end = span
+        self._tiles = tiles
+        self._far = far
+        self._lock = Lock()
+        self._whole: dict[int, tuple[Part, ...]] = {}
+        self._seen: list[Part] = []
+        self._ends = {span[0]}
+        self._walked = False
+        for tile, position, length in listed or ():
+            known = self._whole.get(tile, ())
+            self._whole[tile] = (*known, Part(tile, len(known), position, length, 0))
+        self._listed = bool(listed)
+
+    def find(self, tiles: Iterable[int]) -> dict[int, tuple[Part, ...]]:
+        """The parts of these tiles, in order; tiles that the file does not hold are left out. Raises ValueError where
+        finding them would not end; what `read` raises."""
+        wanted = set(tiles)
+        with self._lock:
+            if missing := wanted - self._whole.keys():
+                self._find(missing)
+            return {tile: self._whole[tile] for tile in sorted(wanted) if tile in self._whole}
+
+    def distrust(self) -> bool:
+        """Forget the file's own table, because it was seen to be wrong. False: there is none."""
+        with self._lock:
+            if self._listed:
+                self._whole.clear()
+            was, self._listed = self._listed, False
+            return was
+
+    def _find(self, tiles: Set[int]) -> None:
+        if self._listed:  # its table does not name them
+            self._listed = False
+            self._whole.clear()
+        if self._walked:
+            return
+        try:
+            if self._far:
+                self._search(tiles)
+                return
+        except Unordered:
+            pass
+        self._walk()
+
+    # ---- some tiles, by looking near the places where they should be, for all of them at once
+
+    def _search(self, tiles: Set[int]) -> None:
+        """Raises Unordered."""
+        if not self._seen:
+            self._step(self._first, self._read([(self._first, self._piece(self._first))])[0])
+        looks = {tile: _Look() for tile in tiles}
+        for _ in range(_ROUNDS):
+            wishes = {tile: place for tile in looks if (place := self._wish(tile, looks[tile])) is not None}
+            if not wishes:
+                return
+            places = sorted(set(wishes.values()))
+            for place, piece in zip(places, self._read(places), strict=True):
+                if place[0] in self._ends:
+                    self._step(place[0], piece)
+                else:
+                    self._note_all(bytes(piece), place[0])
+        raise Unordered
+
+    def _wish(self, tile: int, look: _Look) -> tuple[int, int] | None:
+        """What to read next for a tile; None: it is found."""
+        before, after = self._neighbours(tile)
+        if before.tile == tile:
+            return self._collect(before)
+        if tile - before.tile <= _NEAR:
+            return before.end, self._piece(before.end)
+        size = look.aim(tile, before, after)
+        return look.place, min(size + HEAD, self._end - look.place)
+
+    def _neighbours(self, tile: int) -> tuple[Part, Part]:
+        """The last part seen that lies before the tile's second one, and the first behind; made up if there is none."""
+        place = bisect_right(self._seen, (tile, 0), key=lambda part: (part.tile, part.number))
+        behind = self._seen[place] if place < len(self._seen) else Part(self._tiles, 0, self._end, 0, 0)
+        if place == 0:
+            raise Unordered
+        return self._seen[place - 1], behind
+
+    def _collect(self, part: Part) -> tuple[int, int] | None:
+        """Keep all parts of the tile whose first one this is; else where the next one is to be read."""
+        parts = [part]
+        while part.count and len(parts) < part.count:
+            place = bisect_right(self._seen, parts[-1])
+            following = self._seen[place] if place < len(self._seen) else None
+            if following is None or following.position != parts[-1].end:
+                return parts[-1].end, self._piece(parts[-1].end)
+            parts.append(following)
+        whole = [(part.tile, number, part.count) for number in range(part.count)]
+        if not part.count or [(one.tile, one.number, one.count) for one in parts] != whole:
+            raise Unordered
+        self._whole[part.tile] = tuple(parts)
+        return None
+
+    def _piece(self, position: int) -> int:
+        """Bytes to read where a part begins. Raises Unordered where none can."""
+        if position + HEAD > self._end:
+            raise Unordered
+        return min(_SMALLEST_LOOK, self._end - position)
+
+    def _step(self, position: int, piece: memoryview) -> None:
+        """Note the part that begins there, and those that follow it within the piece."""
+        at = 0
+        while at + HEAD <= len(piece):
+            part = self._parsed(bytes(piece[at : at + HEAD]), position + at)
+            self._note(part)
+            at = part.end - position
+            if part.tile + 1 >= self._tiles:
+                return
+
+    def _note_all(self, piece: bytes, place: int) -> None:
+        """Note every part that begins in a piece of the file."""
+        at = piece.find(_MARK)
+        while at >= 0 and at + HEAD <= len(piece):
+            self._note(self._parsed(piece[at : at + HEAD], place + at))
+            at = piece.find(_MARK, at + 1)
+
+    def _note(self, part: Part) -> None:
+        place = bisect_right(self._seen, part)
+        if place and self._seen[place - 1] == part:
+            return
+        around = self._seen[max(0, place - 1) : place + 1]
+        if any((one < part) != (one.position < part.position) for one in around):
+            raise Unordered
+        insort(self._seen, part)
+        self._ends.add(part.end)
+
+    def _parsed(self, head: bytes, position: int) -> Part:
+        """Raises Unordered where there is no sensible part."""
+        part = parsed_part(head, position, self._end)
+        if part is None or part.tile >= self._tiles or part.end > self._end:
+            raise Unordered
+        return part
+
+    # ---- all tiles, by the chain
+
+    def _walk(self) -> None:
+        """Note every part up to the first that is none, or that reaches beyond the file. Raises ValueError where there
+        are too many."""
+        found: dict[int, list[Part]] = {}
+        position, piece, start, steps, parts = self._first, b"", self._first, 0, 0
+        length = HEAD  # of the next piece: short parts are read in passing
+        while position + HEAD <= self._end:
+            if not start <= position <= start + len(piece) - HEAD:
+                steps += 1
+                if steps > MOST_STEPS and self._far:
+                    raise ValueError(f"its tiles are found in more than {MOST_STEPS:,} requests only")
+                start, piece = position, bytes(self._read([(position, min(length, self._end - position))])[0])
+                if len(piece) < HEAD:
+                    break
+            part = parsed_part(piece[position - start : position - start + HEAD], position, self._end)
+            if part is None:
+                break
+            parts += 1
+            if parts > MOST_TILE_PARTS:
+                raise ValueError(f"it has more than {MOST_TILE_PARTS:,} parts of tiles")
+            if part.tile < self._tiles:
+                found.setdefault(part.tile, []).append(part)
+            position, length = part.end, _THROUGH if part.length < _THROUGH else HEAD
+        self._whole = {tile: tuple(each) for tile, each in found.items()}
+        self._walked = True
+
+
+def parsed_part(head: bytes, position: int, end: int) -> Part | None:
+    """The part whose first 12 bytes these are; None if they begin none. It may reach beyond the file."""
+    if len(head) < HEAD or not head.startswith(_MARK):
+        return None
+    tile, length, number, count = struct.unpack_from(">HIBB", head, 4)
+    if length == 0:  # the last one reaches to the end
+        length = end - position
+    return Part(tile, number, position, length, count) if length > HEAD else None

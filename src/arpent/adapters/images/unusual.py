@@ -1,0 +1,81 @@
+"""Unusual images: what our own reader of GeoTIFFs does not know, opened here or by a process that may die."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, public_name
+from arpent.adapters.images.gdal_fallback import GdalImage
+from arpent.adapters.images.image import Image, Unusual
+from arpent.adapters.images.jp2.image import Jp2Image
+from arpent.adapters.images.zarr.image import ZarrImage
+from arpent.adapters.images.zarr.store import place_of
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.ports.execution import PendingCall
+from arpent.domain.ports.imagery import Block
+from arpent.network.policy import EgressPolicy
+
+Opener = Callable[[str, ByteSources, HeaderBytes | None], Image]
+"""Opens an image whose first bytes are there already, if it is one file. Raises AssetUnreadable, and Replaced."""
+Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
+
+
+def open_unusual(href: str, origins: ByteSources, file: HeaderBytes | None) -> Image:
+    """Arrays of Zarr; JPEG 2000 tile by tile where it is laid out so; everything else by GDAL."""
+    if (place := place_of(href)) is not None:
+        return ZarrImage(href, origins, place)
+    if file is None:
+        file = origins.head(href)
+    try:
+        return Jp2Image(href, origins, file.again())
+    except Unusual:
+        return GdalImage(href, origins, file)
+
+
+class ApartImage:
+    """The header of a file, read by another process because this one must not die; its blocks cannot be read here."""
+
+    def __init__(self, submit: Submit, href: str, origins: ByteSources, file: HeaderBytes | None) -> None:
+        """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
+        self._href = href
+        try:
+            self.raster: Raster = submit(partial(header_apart, origins.policy), href).future.result()
+        except AssetUnreadable:
+            raise
+        except Exception as error:
+            raise AssetUnreadable(f"image {public_name(href)} ends whoever reads it: {error}", href=href) from None
+
+    def packed_bytes(self, block: Block, band: int) -> int:
+        return 0
+
+    def fetch(self, blocks: Sequence[Block], band: int) -> None:
+        """Nothing is read here."""
+
+    def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
+        raise AssetUnreadable(f"image {public_name(self._href)} is not read in this process", href=self._href)
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+
+def header_apart(policy: EgressPolicy | None, href: str) -> Raster:
+    """The header alone, in the process that may die. Raises AssetUnreadable."""
+    origins = ByteSources(policy=policy)
+    try:
+        image = open_unusual(href, origins, None)
+        try:
+            return image.raster
+        finally:
+            image.close()
+    except Replaced:
+        raise AssetUnreadable(
+            f"image {public_name(href)} was replaced while it was read", transient=True, href=href
+        ) from None
+    finally:
+        origins.close()

@@ -1,0 +1,99 @@
+"""Chunks: the packed bytes of an array's chunks, each an object of its own or a part of a shard."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.adapters.images.byte_source import ByteSources, Version
+from arpent.adapters.images.decode import Buffer
+from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
+from arpent.adapters.images.zarr.store import StorePlace
+
+_EMPTY = 2**64 - 1
+"""Offset and length of a chunk that a shard does not hold."""
+_MOST_INDEXES = 64
+"""Indexes of shards kept."""
+_SPARE_BYTES = 1 << 16
+Number = tuple[int, ...]
+"""Which chunk or shard, by axis."""
+Index = tuple[Version, NDArray[np.uint64]]
+"""The version of a shard, and offsets and lengths (n, 2) of its chunks."""
+
+
+class Chunks:
+    """Those of one array. Thread-safe."""
+
+    def __init__(self, origins: ByteSources, place: StorePlace, path: str, layout: ArrayLayout) -> None:
+        """`path`: of the array in the store."""
+        self._origins = origins
+        self._place = place
+        self._path = path
+        self._layout = layout
+        self._indexes: OrderedDict[Number, Index | None] = OrderedDict()
+        self._lock = Lock()
+
+    def pixels(self, number: Number, packed: Buffer | None) -> NDArray[np.generic]:
+        """A chunk, whole, by its packed bytes; None: it was never written. Raises ValueError where they are damaged."""
+        layout = self._layout
+        if packed is None:
+            return np.full(layout.chunks, np.array(layout.fill).astype(layout.dtype))
+        return layout.chain.decode(packed, layout.chunks)
+
+    def packed(self, number: Number) -> Buffer | None:
+        """The bytes of a chunk; None if it was never written. Raises ValueError, AssetUnreadable and Replaced."""
+        layout = self._layout
+        if layout.shards is None:
+            return self._origins.whole(self._address(number), self._most_packed)
+        ratio = [whole // part for whole, part in zip(layout.shards.shape, layout.chunks, strict=True)]
+        shard = tuple(one // many for one, many in zip(number, ratio, strict=True))
+        index = self._index(shard, layout.shards)
+        if index is None:
+            return None
+        version, entries = index
+        inside = np.ravel_multi_index([one % many for one, many in zip(number, ratio, strict=True)], ratio)
+        offset, length = (int(one) for one in entries[inside])
+        if (offset, length) == (_EMPTY, _EMPTY):
+            return None
+        if offset + length > version[2]:
+            raise ValueError("the file ends before it does")
+        if not 0 < length <= self._most_packed:
+            raise ValueError(f"it has {length:,} packed bytes, more than it could need, or none")
+        return self._origins.ranges(self._address(shard), [(offset, length)], version)[0]
+
+    def _address(self, number: Number) -> str:
+        return self._place.href(self._path, self._layout.key(number))
+
+    @property
+    def _most_packed(self) -> int:
+        """Bytes that a chunk can have in the store: no codec makes it twice as long."""
+        return 2 * self._layout.chunk_bytes + _SPARE_BYTES
+
+    def _index(self, shard: Number, shards: Shards) -> Index | None:
+        """Offsets and lengths (n, 2) of the chunks of a shard; None if it was never written. Raises ValueError."""
+        with self._lock:
+            if shard in self._indexes:
+                return self._indexes[shard]
+        found = self._read_index(self._address(shard), shards)
+        with self._lock:
+            self._indexes[shard] = found
+            while len(self._indexes) > _MOST_INDEXES:
+                self._indexes.popitem(last=False)
+        return found
+
+    def _read_index(self, href: str, shards: Shards) -> Index | None:
+        beginning = self._origins.beginning(href, shards.packed if shards.first else 1)
+        if beginning is None:
+            return None
+        packed, version = beginning
+        if version[2] < shards.packed:
+            raise ValueError("its shard is shorter than the index of it")
+        if not shards.first:
+            place = (version[2] - shards.packed, shards.packed)
+            (packed,) = self._origins.ranges(href, [place], version)
+        count = shards.packed // 16
+        entries = shards.index.decode(packed, (count, 2))
+        return version, np.asarray(entries, np.uint64)

@@ -1,0 +1,153 @@
+"""Codecs of Zarr: from the bytes of a chunk to its pixels, by imagecodecs, without the GIL.
+
+The output is bounded by what a chunk can hold, whatever the bytes say of themselves.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from arpent.adapters.images.decode import Buffer
+
+_BLOSC_HEAD = 16
+_CRC_BYTES = 4
+_CASTAGNOLI = 0x82F63B78
+
+Unpack = Callable[[Buffer, int], Buffer]
+"""(packed bytes, bytes that they can give at most) → bytes. Raises ValueError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """How a chunk is packed."""
+
+    steps: tuple[Unpack, ...]
+    """What makes bytes of bytes, first the last that was done when the chunk was written."""
+    dtype: np.dtype[np.generic]
+    """Type of a pixel in the bytes, byte order included."""
+    order: tuple[int, ...] | None = None
+    """Where the axes of the array lie in the bytes, slowest first; None: as they are."""
+
+    def decode(self, packed: Buffer, shape: tuple[int, ...]) -> NDArray[np.generic]:
+        """A chunk of that shape, in native byte order. Raises ValueError, in words."""
+        count = int(np.prod(shape))
+        size = count * self.dtype.itemsize
+        for step in self.steps:
+            try:
+                packed = step(packed, size)
+            except ValueError:
+                raise
+            except Exception as error:  # each codec has errors of its own
+                raise ValueError(f"its bytes are damaged ({type(error).__name__})") from None
+        if len(packed) != size:
+            raise ValueError(f"it holds {len(packed):,} bytes instead of {size:,}")
+        pixels = np.frombuffer(packed, self.dtype, count)
+        if self.order is None:
+            pixels = pixels.reshape(shape)
+        else:
+            pixels = pixels.reshape([shape[axis] for axis in self.order]).transpose(np.argsort(self.order))
+        return np.ascontiguousarray(pixels.astype(self.dtype.newbyteorder("="), copy=False))
+
+
+def step_of(name: str, settings: Mapping[str, Any]) -> Unpack:
+    """The codec of that name. Raises ValueError, naming it, where it is none that is served."""
+    del settings  # what is needed to decode stands in the bytes
+    found = STEPS.get(name.removeprefix("numcodecs."))
+    if found is None:
+        raise ValueError(f"it is packed by {name[:40]!r}; served are {', '.join(STEPS)}")
+    return found
+
+
+def unshuffled(settings: Mapping[str, Any]) -> Unpack:
+    """The filter that writes the first bytes of all numbers, then the second ones … Raises ValueError."""
+    width = settings.get("elementsize", 4)
+    if not isinstance(width, int) or not 1 <= width <= 16:
+        raise ValueError("the width of its shuffle is odd")
+
+    def undo(packed: Buffer, most: int) -> Buffer:
+        rows = np.frombuffer(packed, np.uint8)
+        whole = len(rows) // width * width
+        return rows[:whole].reshape(width, -1).T.tobytes() + bytes(rows[whole:])
+
+    return undo
+
+
+def without_sum(packed: Buffer, most: int) -> Buffer:
+    """The bytes before a CRC32C. Raises ValueError if they are others than were written."""
+    if len(packed) < _CRC_BYTES:
+        raise ValueError("it is too short")
+    body, (wanted,) = memoryview(packed)[:-_CRC_BYTES], struct.unpack("<I", bytes(packed[-_CRC_BYTES:]))
+    if _crc32c(np.frombuffer(body, np.uint8), _TABLE) != wanted:
+        raise ValueError("its bytes are damaged: their sum is another one")
+    return body
+
+
+def _blosc(packed: Buffer, most: int) -> Buffer:
+    if len(packed) < _BLOSC_HEAD:
+        raise ValueError("it is too short")
+    size, block, whole = struct.unpack_from("<III", packed, 4)
+    if size > most:
+        raise ValueError(f"it says that it gives {size:,} bytes, more than the {most:,} of a chunk")
+    if whole > len(packed) or block > max(size, 1):
+        raise ValueError("it is cut, or its head is damaged")
+    return _bytes(imagecodecs.blosc_decode(packed, numthreads=1))  # type: ignore[arg-type]
+
+
+def _bounded(decode: Callable[..., Any], **options: Any) -> Unpack:
+    return lambda packed, most: _bytes(decode(packed, out=most, **options))
+
+
+def _bytes(found: Any) -> Buffer:
+    return found if isinstance(found, bytes | bytearray | memoryview) else bytes(found)
+
+
+STEPS: Mapping[str, Unpack] = MappingProxyType(
+    {
+        "blosc": _blosc,
+        "zstd": _bounded(imagecodecs.zstd_decode),
+        "gzip": _bounded(imagecodecs.gzip_decode),
+        "zlib": _bounded(imagecodecs.zlib_decode),
+        "lz4": _bounded(imagecodecs.lz4_decode, header=True),
+        "crc32c": without_sum,
+    }
+)
+"""Name of a codec → what undoes it."""
+
+
+def _table() -> NDArray[np.uint32]:
+    values = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        values = np.where(values & 1, (values >> 1) ^ np.uint32(_CASTAGNOLI), values >> 1)
+    return values
+
+
+_TABLE = _table()
+
+
+@njit(cache=True, nogil=True)
+def _crc32c(content, table):  # type: ignore[no-untyped-def]
+    """CRC32C of (n,) bytes; `table` has an entry for each of 256 bytes, so that the index is inside."""
+    found = np.uint32(0xFFFFFFFF)
+    for one in content:
+        found = table[(found ^ one) & np.uint32(0xFF)] ^ (found >> np.uint32(8))
+    return found ^ np.uint32(0xFFFFFFFF)
+
+
+def order_of(setting: object, dimensions: int) -> tuple[int, ...] | None:
+    """The axes as a transposition tells them. Raises ValueError."""
+    if setting == "C":
+        return None
+    if setting == "F":
+        return tuple(range(dimensions))[::-1]
+    if isinstance(setting, Sequence) and sorted(setting) == list(range(dimensions)):
+        return tuple(setting)
+    raise ValueError("the order of its axes is odd")

@@ -1,0 +1,121 @@
+"""Georeference of a Zarr array: what its attributes, its groups, its grid mapping or its coordinates tell."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from arpent.adapters.images.zarr.layout import ArrayLayout
+from arpent.adapters.images.zarr.store import Node
+
+Attributes = Mapping[str, Any]
+Find = Callable[[str], Node | None]
+"""Name of a neighbour in the array's group → the neighbour."""
+Coordinates = Callable[[str, int], NDArray[np.float64]]
+"""Name of an axis and its pixels → (n,) centres of the pixels. Raises ValueError."""
+
+_CODE = re.compile(r"(?:urn:ogc:def:crs:)?([A-Za-z]{2,10})(?:_\d{4})?:+(\d{1,7})")
+_LONGEST_WKT = 1 << 16
+_UNEVEN = 1e-3
+"""Of a pixel: how far a coordinate may lie from its place."""
+_TRANSFORMS = (("proj:transform", "proj:shape"), ("spatial:transform", "spatial:shape"))
+
+
+def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
+    """From the array, its grid mapping, and its groups, from the inside. Raises ValueError where none tells it."""
+    mapping = _grid_mapping(layout, groups, find)
+    for attributes in (layout.attributes, *([mapping] if mapping else []), *groups):
+        for told in _told(attributes):
+            if (crs := _crs(told)) is not None:
+                return crs
+    raise ValueError("it has no coordinate reference system")
+
+
+def transform_of(layout: ArrayLayout, groups: list[Attributes], find: Find, coordinates: Coordinates) -> Affine:
+    """Pixel corner → x, y. Raises ValueError where nothing tells it."""
+    for attributes in (layout.attributes, *groups[:1]):  # what holds for a whole store is of another resolution
+        for name, shape in _TRANSFORMS:
+            sides = attributes.get(shape)
+            if isinstance(sides, list) and sides[-2:] != list(layout.shape[-2:]):
+                continue
+            numbers = _numbers(attributes.get(name))
+            if numbers is not None and len(numbers) in (6, 9):
+                return Affine(*numbers[:6])
+    mapping = _grid_mapping(layout, groups, find) or {}
+    if isinstance(text := mapping.get("GeoTransform"), str | list):
+        numbers = _numbers(text.split()[:6] if isinstance(text, str) else text)
+        if numbers is not None and len(numbers) == 6:
+            return Affine.from_gdal(*numbers)
+    if not layout.dimensions:
+        raise ValueError("it has no georeference: neither proj:transform nor names of its axes")
+    rows, columns = layout.dimensions[-2:]
+    left, across = _start(coordinates(columns, layout.shape[-1]), columns)
+    top, down = _start(coordinates(rows, layout.shape[-2]), rows)
+    return Affine(across, 0.0, left - across / 2, 0.0, down, top - down / 2)
+
+
+def _grid_mapping(layout: ArrayLayout, groups: list[Attributes], find: Find) -> Attributes | None:
+    """The attributes of the variable that holds the projection, as CF says; xarray calls it spatial_ref."""
+    named = next(
+        (one["grid_mapping"] for one in (layout.attributes, *groups[:1]) if isinstance(one.get("grid_mapping"), str)),
+        "spatial_ref",
+    )
+    if not re.fullmatch(r"\w{1,80}", named):
+        return None
+    node = find(named)
+    return None if node is None else node.attributes
+
+
+def _told(attributes: Attributes) -> Iterator[object]:
+    """Everything that may be a CRS."""
+    for name in ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "crs_wkt", "spatial_ref", "crs"):
+        yield attributes.get(name)
+    other, discovery = attributes.get("other_metadata"), attributes.get("stac_discovery")
+    if isinstance(other, dict):
+        yield other.get("horizontal_CRS_code")
+    if isinstance(discovery, dict) and isinstance(inner := discovery.get("properties"), dict):
+        for name in ("proj:code", "proj:epsg"):
+            yield inner.get(name)
+
+
+def _crs(told: object) -> CRS | None:
+    """None for what is none. A text is a code or WKT and nothing else: PROJ takes some texts for names of files."""
+    try:
+        if isinstance(told, int) and not isinstance(told, bool):
+            return CRS.from_epsg(told)
+        if isinstance(told, dict):
+            return CRS.from_json_dict(told)
+        if not isinstance(told, str) or len(told) > _LONGEST_WKT:
+            return None
+        if (code := _CODE.fullmatch(told.strip())) is not None:
+            return CRS.from_authority(code[1].upper(), code[2])
+        return CRS.from_wkt(told) if re.match(r"\s*[A-Za-z_]{4,20}\[", told) else None
+    except (CRSError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _numbers(value: object) -> list[float] | None:
+    try:
+        found = [float(one) for one in value] if isinstance(value, list) else None
+    except (TypeError, ValueError):
+        return None
+    return found if found is not None and all(map(math.isfinite, found)) else None
+
+
+def _start(centres: NDArray[np.float64], name: str) -> tuple[float, float]:
+    """The first centre and the step. Raises ValueError where they are not evenly spaced."""
+    if len(centres) < 2:
+        raise ValueError(f"its coordinate {name[:40]} has one value, which tells no size of a pixel")
+    step = float(centres[-1] - centres[0]) / (len(centres) - 1)
+    places = centres[0] + step * np.arange(len(centres))
+    if not math.isfinite(step) or not step or not (np.abs(centres - places) <= _UNEVEN * abs(step)).all():
+        raise ValueError(f"its coordinate {name[:40]} is not evenly spaced")
+    return float(centres[0]), step

@@ -1,0 +1,182 @@
+"""ZarrImage: an array of a Zarr store, chunks being blocks."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.adapters.images.bounds import fault_of
+from arpent.adapters.images.byte_source import ByteSources, public_name
+from arpent.adapters.images.decode import Buffer
+from arpent.adapters.images.zarr.chunks import Chunks, Number
+from arpent.adapters.images.zarr.georeference import crs_of, transform_of
+from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
+from arpent.adapters.images.zarr.store import Store, StorePlace
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.imagery import Block
+
+_MOST_COORDINATES = 1 << 20
+"""Pixels of an axis whose coordinates are read …"""
+_MOST_COORDINATE_CHUNKS = 256
+"""… and the chunks they are in."""
+_ALONE = 1 << 30
+"""More than one fetch brings: each object is a request of its own."""
+_TIMES = {"t", "time", "dates", "date"}
+_TURNED = {("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing")}
+Fetched = Mapping[Number, "Buffer | None"]
+"""Numbers of a chunk → its packed bytes; None: it was never written."""
+
+
+class ZarrImage:
+    """One array, of two axes or with a third one of bands before them."""
+
+    def __init__(self, href: str, origins: ByteSources, place: StorePlace) -> None:
+        """Raises AssetUnreadable."""
+        self._href = href
+        self._origins = origins
+        self._place = place
+        try:
+            store = Store(origins, place)
+            self._layout = _layout(store, place.path)
+            self._bands = _band_axis(self._layout)
+            self._chunks = Chunks(origins, place, place.path, self._layout)
+            self.raster = self._raster(store)
+            fault = fault_of(self.raster, self._layout.chunks[self._bands] if self._bands is not None else 1)
+        except ValueError as error:
+            raise self._unreadable(str(error)) from None
+        if fault is not None:
+            raise self._unreadable(fault)
+
+    def packed_bytes(self, block: Block, band: int) -> int:
+        return _ALONE
+
+    def fetch(self, blocks: Sequence[Block], band: int) -> Fetched:
+        found: dict[Number, Buffer | None] = {}
+        for block in blocks:
+            number = self._number(block, band)
+            try:
+                found[number] = self._chunks.packed(number)
+            except ValueError:
+                continue  # whoever needs it will say why
+        return found
+
+    def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
+        number, layout = self._number(block, band), self._layout
+        packed = fetched[number] if fetched and number in fetched else self._chunks.packed(number)
+        pixels = self._chunks.pixels(number, packed)
+        inside = tuple(
+            band % layout.chunks[axis] if axis == self._bands else 0 for axis in range(len(layout.chunks) - 2)
+        )
+        found: NDArray[np.generic] = pixels[inside]
+        return found
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    # ---- header
+
+    def _raster(self, store: Store) -> Raster:
+        layout, path = self._layout, self._place.path
+        groups = [node.attributes for node in store.groups(path)]
+        group = path.rpartition("/")[0]
+
+        def neighbour(name: str) -> str:
+            return f"{group}/{name}" if group else name
+
+        rows, columns = layout.shape[-2:]
+        chunk_rows, chunk_columns = layout.chunks[-2:]
+        return Raster(
+            href=self._href,
+            crs=crs_of(layout, groups, lambda name: store.node(neighbour(name)) if path else None),
+            transform=transform_of(
+                layout, groups, lambda name: store.node(neighbour(name)) if path else None,
+                lambda name, length: _coordinates(self._origins, store, neighbour(name), length),
+            ),
+            dtype=layout.dtype,
+            band_count=1 if self._bands is None else layout.shape[self._bands],
+            no_data=_no_data(layout),
+            levels=(Level(width=columns, height=rows, block_width=chunk_columns, block_height=chunk_rows),),
+        )  # fmt: skip
+
+    def _unreadable(self, reason: str) -> AssetUnreadable:
+        return AssetUnreadable(f"image {public_name(self._href)} cannot be read: {reason}", href=self._href)
+
+    def _number(self, block: Block, band: int) -> Number:
+        leading = (
+            band // self._layout.chunks[axis] if axis == self._bands else 0
+            for axis in range(len(self._layout.shape) - 2)
+        )  # fmt: skip
+        return (*leading, block.row, block.column)
+
+
+def _layout(store: Store, path: str) -> ArrayLayout:
+    node = store.node(path)
+    if node is None or not node.is_array:
+        there = store.arrays()
+        what = "is a group of arrays" if node is not None else "is not in the store"
+        hint = f"; there are {there}" if there else ""
+        raise ValueError(f"{path[:200] or 'its root'} {what}: the asset must lead to one array{hint}")
+    return parse_array(node.document, node.attributes)
+
+
+def _band_axis(layout: ArrayLayout) -> int | None:
+    """The axis of bands before y and x; None if there is none. Raises ValueError where there are further ones."""
+    names = layout.dimensions or ("",) * len(layout.shape)
+    if len(layout.shape) < 2:
+        raise ValueError("it has one axis")
+    if tuple(name.lower() for name in names[-2:]) in _TURNED:
+        raise ValueError(f"its axes end with {names[-2]}, {names[-1]}; served is y, x")
+    long = [axis for axis, side in enumerate(layout.shape[:-2]) if side > 1]
+    if len(long) > 1:
+        raise ValueError(
+            f"it has {len(layout.shape)} axes of more than one value; served are y, x, and bands before them"
+        )
+    if long and names[long[0]].lower() in _TIMES:
+        raise ValueError(f"it holds {layout.shape[long[0]]:,} dates; an item's array must be of one")
+    return long[0] if long else None
+
+
+def _no_data(layout: ArrayLayout) -> float | None:
+    """By the attributes, as CF and EOPF write them; else the fill value of version 2, which xarray takes for it."""
+    own = layout.attributes
+    inner = own.get("_eopf_attrs")
+    eopf = inner.get("fill_value") if isinstance(inner, dict) else None
+    for told in (own.get("_FillValue"), own.get("missing_value"), own.get("nodata"), own.get("fill_value"), eopf):
+        if (number := _plain(told)) is not None:
+            return number
+    return layout.fill if layout.version == 2 and layout.told_fill else None
+
+
+def _plain(told: object) -> float | None:
+    """A number; xarray writes one with a fraction as base64 of its eight bytes."""
+    if isinstance(told, str):
+        if told == "NaN":
+            return float("nan")
+        try:
+            return float(struct.unpack("<d", base64.b64decode(told, validate=True))[0])
+        except (ValueError, struct.error):
+            return None
+    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
+
+
+def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> NDArray[np.float64]:
+    """(length,) centres of pixels along an axis. Raises ValueError."""
+    node = store.node(path)
+    if node is None or not node.is_array:
+        raise ValueError(f"it has no georeference: neither proj:transform nor an array {path[:80]}")
+    layout = parse_array(node.document, node.attributes)
+    if layout.shape != (length,) or max(length, *layout.chunks) > _MOST_COORDINATES:
+        raise ValueError(f"its coordinates {path[:80]} are not of its size")
+    count = -(-length // layout.chunks[0])
+    if count > _MOST_COORDINATE_CHUNKS:
+        raise ValueError(f"its coordinates {path[:80]} are cut into {count:,} chunks")
+    chunks = Chunks(origins, store.place, path, layout)
+    parts = [chunks.pixels((number,), chunks.packed((number,))).astype(np.float64) for number in range(count)]
+    scale, offset = _plain(layout.attributes.get("scale_factor")), _plain(layout.attributes.get("add_offset"))
+    found: NDArray[np.float64] = np.concatenate(parts)[:length] * (1.0 if scale is None else scale) + (offset or 0.0)
+    return found

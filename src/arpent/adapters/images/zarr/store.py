@@ -1,0 +1,180 @@
+"""Store: a Zarr hierarchy in a folder, behind http(s) or in a bucket; its metadata, consolidated or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakKeyDictionary
+
+from arpent.adapters.images.byte_source import ByteSources, local_path
+
+MOST_METADATA = 32 << 20
+"""Bytes of one document; that of a whole Sentinel-2 product has half a megabyte."""
+MOST_HIERARCHIES = 64
+"""Stores whose metadata is kept …"""
+KEPT_SECONDS = 60.0
+"""… and for how long: the bands of an item are opened one soon after the other."""
+_SUFFIX = ".zarr"
+_DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
+_TOLD = 12
+"""Arrays that a message names."""
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlace:
+    """Where an array lies."""
+
+    root: str
+    """Folder or URL of the store, without a query."""
+    path: str
+    """The array within it, without slashes at its ends; empty: the store is the array."""
+    query: str
+    """What each of its addresses ends with: a signature."""
+
+    def href(self, *keys: str) -> str:
+        """The address of a key of the store."""
+        key = "/".join(one for one in keys if one)
+        if "://" not in self.root:
+            return os.path.join(self.root, key)
+        return f"{self.root}/{key}" + (f"?{self.query}" if self.query else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A group or an array."""
+
+    document: Document
+    """zarr.json, .zarray or .zgroup."""
+    attributes: Document
+    """What else is told of it."""
+
+    @property
+    def is_array(self) -> bool:
+        """Not a group."""
+        return self.document.get("node_type") == "array" or "shape" in self.document
+
+
+def place_of(href: str) -> StorePlace | None:
+    """Where the array lies that an href names: below a folder whose name ends with .zarr, or in a folder of this
+    machine that holds a document of Zarr. None: it is no Zarr."""
+    path = local_path(href)
+    text = href if path is None else str(path)
+    parts = urlsplit(text) if path is None else None
+    segments = (parts.path if parts else text).rstrip("/").split("/")
+    ends = [number for number, one in enumerate(segments) if one.lower().endswith(_SUFFIX) and len(one) > len(_SUFFIX)]
+    if ends:
+        root, inner = "/".join(segments[: ends[-1] + 1]), "/".join(segments[ends[-1] + 1 :])
+    elif path is not None and path.is_dir() and any((path / name).is_file() for name in _DOCUMENTS):
+        root, inner = text.rstrip("/"), ""
+    else:
+        return None
+    if path is not None and Path(root).is_file():  # an image with an odd name
+        return None
+    if parts is not None:
+        return StorePlace(root=urlunsplit((parts.scheme, parts.netloc, root, "", "")), path=inner, query=parts.query)
+    return StorePlace(root=root, path=inner, query="")
+
+
+class Store:
+    """One hierarchy."""
+
+    def __init__(self, origins: ByteSources, place: StorePlace) -> None:
+        """Raises AssetUnreadable, and ValueError where its metadata is damaged."""
+        self._origins = origins
+        self.place = place
+        self._nodes = _kept_nodes(self)
+
+    def node(self, path: str) -> Node | None:
+        """The node there; None if there is none. Raises as above."""
+        if self._nodes is not None:
+            return self._nodes.get(path)
+        if (document := self.document(path, "zarr.json")) is not None:
+            return Node(document=document, attributes=_table(document.get("attributes")))
+        found = self.document(path, ".zarray") or self.document(path, ".zgroup")
+        if found is None:
+            return None
+        return Node(document=found, attributes=self.document(path, ".zattrs") or {})
+
+    def arrays(self) -> str:
+        """Which arrays there are, for a message; empty if the store does not say."""
+        names = [path for path, node in (self._nodes or {}).items() if node.is_array]
+        more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+        return ", ".join(name[:80] for name in sorted(names)[:_TOLD]) + more
+
+    def groups(self, path: str) -> Iterator[Node]:
+        """The groups that hold a node, from the inside."""
+        while path:
+            path = path.rpartition("/")[0]
+            if (node := self.node(path)) is not None:
+                yield node
+
+    def document(self, *keys: str) -> Document | None:
+        """A JSON document; None if it is not there. Raises as above."""
+        content = self._origins.whole(self.place.href(*keys), MOST_METADATA)
+        if content is None:
+            return None
+        try:
+            return _table(json.loads(bytes(content)))
+        except (ValueError, RecursionError):
+            raise ValueError(f"its {keys[-1]} is no JSON") from None
+
+
+_kept: WeakKeyDictionary[ByteSources, OrderedDict[str, tuple[float, Mapping[str, Node] | None]]] = WeakKeyDictionary()
+_lock = Lock()
+
+
+def _kept_nodes(store: Store) -> Mapping[str, Node] | None:
+    """The nodes by consolidated metadata, remembered for a while; None: each has its own document only."""
+    name, now = f"{store.place.root}?{store.place.query}", time.monotonic()
+    with _lock:
+        known = _kept.setdefault(store._origins, OrderedDict()).get(name)
+    if known is not None and now - known[0] < KEPT_SECONDS:
+        return known[1]
+    found = _consolidated(store)
+    with _lock:
+        kept = _kept.setdefault(store._origins, OrderedDict())
+        kept[name] = (now, found)
+        while len(kept) > MOST_HIERARCHIES:
+            kept.popitem(last=False)
+    return found
+
+
+def _consolidated(store: Store) -> Mapping[str, Node] | None:
+    root = store.document("zarr.json")
+    if root is not None:
+        inner = root.get("consolidated_metadata")
+        if not isinstance(inner, dict) or not isinstance(inner.get("metadata"), dict):
+            return None
+        found = {
+            str(path).strip("/"): Node(document=_table(one), attributes=_table(_table(one).get("attributes")))
+            for path, one in inner["metadata"].items()
+        }
+        return {"": Node(document=root, attributes=_table(root.get("attributes"))), **found}
+    root = store.document(".zmetadata")
+    if root is None:
+        return None
+    entries = _table(root.get("metadata"))
+    found = {}
+    for key, document in entries.items():
+        path, _, name = str(key).rpartition("/")
+        if name in (".zarray", ".zgroup"):
+            attributes = entries.get(f"{path}/.zattrs" if path else ".zattrs", {})
+            found[path] = Node(document=_table(document), attributes=_table(attributes))
+    return found
+
+
+def _table(value: object) -> Document:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError("its metadata is no table")
+    return value

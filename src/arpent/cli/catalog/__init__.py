@@ -1,0 +1,1 @@
+"""`arpent catalog`: catalogues made from what is no catalogue."""

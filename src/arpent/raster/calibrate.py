@@ -1,0 +1,48 @@
+"""Calibrate: digital numbers → the values that each sample's own item tells, for units that are not the same for all
+items (Landsat Level 1, whose reflectance hangs on the height of the sun)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.item import Calibration, Item
+from arpent.raster.conversion import BandRequest
+
+
+def check_calibration(requested: BandRequest, item: Item) -> None:
+    """Raises AssetUnreadable if a unit needs what the item does not tell."""
+    rule = requested.unit.calibration
+    found = item.assets[requested.band.name].calibrations.get(rule) if rule else None
+    if rule and not isinstance(found, Calibration):
+        href = item.assets[requested.band.name].href
+        reason = found or "its item does not tell how"
+        raise AssetUnreadable(
+            f"{requested.band.name} of item {item.id} cannot be given in {requested.unit.name}: {reason}; ask for DN",
+            href=href,
+        )
+
+
+def calibrate(
+    values: NDArray[np.generic],
+    used: NDArray[np.signedinteger],
+    requested: BandRequest,
+    groups: Sequence[Sequence[Item]],
+    hole: float,
+) -> NDArray[np.generic]:
+    """Values (scenes, N) of one band request; `used` (scenes, N): position, among the items of the scene's group, of
+    the one the sample came from; -1: none, where `hole` stands. As they are if the unit is the same for all items."""
+    if not requested.unit.calibration:
+        return values
+    found = np.full(values.shape, hole, np.float64)
+    for scene, group in enumerate(groups):
+        for position, item in enumerate(group):
+            rows = np.flatnonzero(used[scene] == position)
+            if len(rows):
+                calibration = item.assets[requested.band.name].calibrations[requested.unit.calibration]
+                assert isinstance(calibration, Calibration), "checked when the item was read"
+                found[scene, rows] = calibration.values(values[scene, rows])
+    return found

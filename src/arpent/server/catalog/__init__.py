@@ -1,0 +1,1 @@
+"""Catalog: the routes of the Catalog API."""

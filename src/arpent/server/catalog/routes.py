@@ -1,0 +1,94 @@
+"""Routes of the Catalog API: what the official client's SentinelHubCatalog asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from arpent.domain.errors import CollectionNotFound
+from arpent.domain.imagery.collection import Collection
+from arpent.server.address import list_address
+from arpent.server.body import read_body
+from arpent.server.boundary import json_response
+from arpent.server.calls import ProcessCalls, answer_of
+from arpent.server.options import ServerOptions
+from arpent.wire.catalog.documents import CONFORMANCE, collection_document, landing, queryables_document
+from arpent.wire.catalog.query import body_of
+from arpent.wire.request.body import SentBody
+
+CATALOG_PATHS = ("/api/v1/catalog/1.0.0", "/catalog/v1")
+"""The documented path, and the newer alias (sentinelhub.md 1.1)."""
+GEOJSON = "application/geo+json;charset=utf-8"
+
+
+def catalog_routes(
+    calls: ProcessCalls,
+    owner: Callable[[Request], Awaitable[str]],
+    options: ServerOptions,
+) -> APIRouter:
+    """The routes, relative to one of CATALOG_PATHS. Searches are answered in other processes; the entry page needs no
+    token."""
+    collections = calls.collections
+    router = APIRouter(tags=["catalog"])
+    caller = Depends(owner)
+
+    def address(request: Request) -> str:
+        own = list_address(request, options)
+        path = next(path for path in CATALOG_PATHS if path in own)
+        return own[: own.index(path) + len(path)]
+
+    def known(name: str) -> Collection:
+        if name not in collections:
+            ids = ", ".join(sorted({each.id for each in collections.values()}))
+            raise CollectionNotFound(f"There is no collection '{name:.60}'; there is {ids}.")
+        return collections[name]
+
+    async def search(request: Request, client: str, body: SentBody) -> Response:
+        payload = await answer_of(request, calls.catalog(client, body, address(request)), options.patience)
+        return Response(payload, headers={"content-type": GEOJSON})
+
+    async def entry(request: Request) -> Response:
+        """What there is."""
+        return json_response(landing(address(request)))
+
+    router.add_api_route("", entry, methods=["GET"], response_class=Response)
+    router.add_api_route("/", entry, methods=["GET"], response_class=Response, include_in_schema=False)
+
+    @router.get("/conformance")
+    async def conformance() -> Response:
+        """Which specifications this keeps to."""
+        return json_response({"conformsTo": list(CONFORMANCE)})
+
+    @router.get("/collections", dependencies=[caller])
+    async def list_collections(request: Request) -> Response:
+        """All collections of this server."""
+        own = address(request)
+        every = {each.id: each for each in collections.values()}
+        entries = [collection_document(every[name], own) for name in sorted(every)]
+        return json_response({"collections": entries, "links": [{"rel": "self", "href": f"{own}/collections"}]})
+
+    @router.get("/collections/{name}", dependencies=[caller])
+    async def describe(request: Request, name: str) -> Response:
+        """One collection."""
+        return json_response(collection_document(known(name), address(request)))
+
+    @router.get("/collections/{name}/queryables", dependencies=[caller])
+    async def what_to_ask(request: Request, name: str) -> Response:
+        """What a filter over it may ask for."""
+        return json_response(queryables_document(known(name), address(request)))
+
+    @router.get("/search", summary="Acquisitions")
+    async def search_by_parameters(request: Request, client: str = caller) -> Response:
+        """Acquisitions of a collection; the query string has the fields of the body."""
+        calls.admit(client)
+        return await search(request, client, SentBody(text=body_of(request.query_params)))
+
+    @router.post("/search", summary="Acquisitions")
+    async def search_by_body(request: Request, client: str = caller) -> Response:
+        """Acquisitions of a collection in a time and an area."""
+        calls.admit(client)
+        return await search(request, client, await read_body(request, options.maximum_body))
+
+    return router

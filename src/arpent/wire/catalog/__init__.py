@@ -1,0 +1,1 @@
+"""Catalog: the Catalog API of the official client: its searches read, its documents written."""
