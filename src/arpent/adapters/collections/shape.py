@@ -62,7 +62,7 @@ class BandEntry(Strict):
 
 
 class MatchEntry(Strict):
-    """`[match]`."""
+    """Table `[match]` of a collection file."""
 
     constellations: tuple[str, ...] = ()
     product_types: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class MatchEntry(Strict):
 
 
 class HarmonizeEntry(Strict):
-    """`[harmonize]`."""
+    """Table `[harmonize]` of a collection file."""
 
     rules: tuple[Rule, ...] = Field(min_length=1)
     offset: float

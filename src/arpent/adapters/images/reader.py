@@ -60,7 +60,7 @@ class _Parcel:
     image: Image
     """The image, its header read."""
     block: Block
-    """The block."""
+    """Place of the block in the image."""
     fetched: Any = None
     """What `Image.fetch` brought for it and its neighbours; nothing of a local file, which is read later."""
 

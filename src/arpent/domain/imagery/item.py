@@ -19,9 +19,9 @@ class Calibration:
     temperature, Planck's law backwards."""
 
     scale: float
-    """Factor."""
+    """Factor applied to the stored number."""
     offset: float
-    """Summand."""
+    """Number added after scaling."""
     planck: tuple[float, float] | None = None
     """K1 (in the unit of the radiance) and K2 (kelvin); None: linear is all."""
 

@@ -71,7 +71,7 @@ def catalog_routes(
 
     @router.get("/collections/{name}", dependencies=[caller])
     async def describe(request: Request, name: str) -> Response:
-        """One collection."""
+        """Describe one collection."""
         return json_response(collection_document(known(name), address(request)))
 
     @router.get("/collections/{name}/queryables", dependencies=[caller])

@@ -15,7 +15,7 @@ class Comparison:
     """A property against constants."""
 
     name: str
-    """The property."""
+    """Name of the property."""
     test: str
     """One of COMPARISONS, `in`, `between` or `isNull`."""
     values: tuple[Literal, ...] = ()
@@ -24,7 +24,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:
-    """Predicates joined."""
+    """Predicates joined by an operator."""
 
     operator: str
     """and, or, not."""

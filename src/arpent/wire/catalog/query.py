@@ -41,7 +41,7 @@ class SearchQuery:
     """What is searched for."""
 
     collection: Collection
-    """Whose items."""
+    """The collection whose items are searched."""
     interval: Interval
     """In which time."""
     box: Box

@@ -45,7 +45,7 @@ class Layout:
     tile_height: int
     """Pixels of a tile along y."""
     components: int
-    """Bands."""
+    """Number of bands."""
     depth: int
     """Bits of a pixel, less one; 128 more if it has a sign."""
     first: int

@@ -28,11 +28,11 @@ class Window:
     left: int
     """First column of tiles."""
     top: int
-    """First row."""
+    """First row of tiles."""
     across: int
-    """Columns."""
+    """Number of columns of tiles."""
     down: int
-    """Rows."""
+    """Number of rows of tiles."""
 
 
 def window_of(layout: Layout, lower: int, row: int, column: int) -> Window:

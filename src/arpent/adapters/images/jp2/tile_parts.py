@@ -151,7 +151,7 @@ class TileParts:
     # ---- some tiles, by looking near the places where they should be, for all of them at once
 
     def _search(self, tiles: Set[int]) -> None:
-        """Raises Unordered."""
+        """Find the parts of these tiles. Raises Unordered if tiles do not follow each other in the file."""
         if not self._seen:
             self._step(self._first, self._read([(self._first, self._piece(self._first))])[0])
         looks = {tile: _Look() for tile in tiles}
@@ -243,8 +243,8 @@ class TileParts:
     # ---- all tiles, by the chain
 
     def _walk(self) -> None:
-        """Note every part up to the first that is none, or that reaches beyond the file. Raises ValueError where there
-        are too many."""
+        """Note every part up to the first that is invalid or reaches beyond the file. Raises ValueError where there are
+        too many."""
         found: dict[int, list[Part]] = {}
         position, piece, start, steps, parts = self._first, b"", self._first, 0, 0
         length = HEAD  # of the next piece: short parts are read in passing

@@ -87,7 +87,8 @@ def _told(attributes: Attributes) -> Iterator[object]:
 
 
 def _crs(told: object) -> CRS | None:
-    """None for what is none. A text is a code or WKT and nothing else: PROJ takes some texts for names of files."""
+    """The CRS that a text names; None if it names no CRS. A text is a code or WKT and nothing else: PROJ takes some
+    texts for names of files."""
     try:
         if isinstance(told, int) and not isinstance(told, bool):
             return CRS.from_epsg(told)

@@ -36,7 +36,7 @@ class ZarrImage:
     """One array, of two axes or with a third one of bands before them."""
 
     def __init__(self, href: str, origins: ByteSources, place: StorePlace) -> None:
-        """Raises AssetUnreadable."""
+        """Read the metadata of the array at `place`. Raises AssetUnreadable."""
         self._href = href
         self._origins = origins
         self._place = place

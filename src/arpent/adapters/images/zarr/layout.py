@@ -38,7 +38,7 @@ class Shards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayLayout:
-    """One array."""
+    """What the metadata of one array says."""
 
     shape: tuple[int, ...]
     """Pixels by axis; the last two are y and x."""
@@ -63,7 +63,7 @@ class ArrayLayout:
     attributes: Document
     """What else is told of it."""
     version: int
-    """Of the format."""
+    """Version of the format: 2 or 3."""
 
     def key(self, place: Sequence[int]) -> str:
         """The key of the object of chunk or shard at these numbers, below the array's."""

@@ -85,7 +85,7 @@ def place_of(href: str) -> StorePlace | None:
 
 
 class Store:
-    """One hierarchy."""
+    """One hierarchy of groups and arrays."""
 
     def __init__(self, origins: ByteSources, place: StorePlace) -> None:
         """Raises AssetUnreadable, and ValueError where its metadata is damaged."""
