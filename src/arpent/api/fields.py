@@ -52,7 +52,7 @@ class Columns:
     """Which columns count."""
 
     keep: tuple[str, ...] | None = None
-    """None: all."""
+    """Columns to keep; None: all of them."""
     id: str | None = None
     """The one that tells features apart; None: a column `id` whose values differ, else the primary key."""
 

@@ -47,7 +47,7 @@ class Ran:
     """What came of one request."""
 
     job: Job
-    """DONE."""
+    """The job, whose status is DONE."""
     findings: tuple[Finding, ...]
     """What is known of its features."""
     folder: Path

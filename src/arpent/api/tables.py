@@ -41,7 +41,7 @@ class Summary:
     """The commonest reasons of those, and how often."""
 
     def fields(self) -> dict[str, object]:
-        """As JSON."""
+        """The summary as the fields of a JSON object."""
         return {
             "features": self.features,
             "intervals": self.intervals,

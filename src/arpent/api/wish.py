@@ -28,7 +28,7 @@ class Wish:
     start: str
     """A day, or an instant in ISO 8601."""
     end: str
-    """Likewise; exclusive."""
+    """A day, or an instant in ISO 8601; exclusive."""
     every: str
     """ISO 8601 duration: P10D, P1M."""
     resolution: float

@@ -31,7 +31,7 @@ COMMONEST = 5
 
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
-    """Run one request; returns what came of it. Raises CallerError for an invalid request, ArpentError if the job
+    """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if the job
     failed."""
     worker.check_places(settings)
     with TemporaryDirectory(prefix="arpent-") as folder:

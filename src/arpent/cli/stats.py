@@ -41,7 +41,7 @@ class StatsOptions:
 
 
 def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
-    """Do it; what came of it, as JSON: `rows`, `files`, `hints`. Raises CallerError, ScriptError or WorldError;
+    """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or WorldError;
     ArpentError if the job failed."""
     check_ending(options.output)
     wish = Wish(

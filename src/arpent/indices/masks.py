@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudMask:
-    """One rule."""
+    """A rule that tells clear samples of a collection."""
 
     band: str
     """The band that tells."""
     clear: str
     """JavaScript over `Q`, the band's number: true where the ground is seen."""
     words: str
-    """The same for a person."""
+    """The rule in words, for a comment in the script."""
 
 
 MASKS: Mapping[str, CloudMask] = {

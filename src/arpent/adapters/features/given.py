@@ -13,13 +13,13 @@ from arpent.domain.location import FeatureFile, Location
 
 @dataclass(frozen=True, slots=True)
 class GivenFeatures:
-    """The same for every file."""
+    """Answers with these features, whatever file is named."""
 
     given: Features
     """At least one."""
 
     def features(self, file: FeatureFile, most: int | None = None) -> Features:
-        """Raises FeaturesUnreadable."""
+        """All of them. Raises FeaturesUnreadable if there are more than `most`."""
         if most is not None and len(self.given) > most:
             raise FeaturesUnreadable(f"There are more than the {most} features that are taken at once")
         return self.given

@@ -14,7 +14,7 @@ NAME_LETTERS = 40
 """A longer text is a definition; its name says more."""
 
 
-def crs_of(text: str | None, what: str, *, local: bool = False) -> CRS:
+def crs_of_features(text: str | None, what: str, *, local: bool = False) -> CRS:
     """The CRS of a table (`what`, for errors) from WKT, PROJJSON or a name: one of sentinelhub.md 2.1, or, of a local
     file, any. Raises FeaturesUnreadable."""
     try:

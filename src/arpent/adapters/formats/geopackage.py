@@ -16,7 +16,7 @@ from pyogrio.raw import open_arrow
 from pyogrio.raw import read as read_raw
 from pyproj import CRS
 
-from arpent.adapters.formats.crs import crs_of
+from arpent.adapters.formats.crs import crs_of_features
 from arpent.adapters.formats.geometries import NO_BLOB, geometries_of
 from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
@@ -84,7 +84,7 @@ def _read(path: Path, layer: str, batch: int, file: FeatureFile, where: str | No
             use_pyarrow=True,
             IMMUTABLE="YES",
         ) as (about, reader):
-            crs = crs_of(about["crs"], f"table {layer!r}", local=file.local)
+            crs = crs_of_features(about["crs"], f"table {layer!r}", local=file.local)
             names = (about["fid_column"] or "OGC_FID", about["geometry_name"] or "wkb_geometry")
             table = _Table(path=path, layer=layer, key=names[0], geometry=names[1], crs=crs, identifier=identifier)
             for rows in reader:

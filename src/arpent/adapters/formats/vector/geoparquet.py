@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arpent.adapters.formats.crs import crs_of
-from arpent.adapters.formats.vector.opened import BATCH, Opened, chosen
+from arpent.adapters.formats.crs import crs_of_features
+from arpent.adapters.formats.vector.opened import BATCH, Opened, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -34,9 +34,9 @@ def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[Opened]:
             if name not in there or geometry.get("encoding") != "WKB":
                 raise FeaturesUnreadable(f"{NAME} has no primary column of WKB in its `geo` metadata. {WAY_OUT}")
             own = {name, *_covering(geometry), *(each for each in there if each.startswith(INDEX))}
-            columns = chosen([each for each in there if each not in own], file.columns, file.identifier, NAME)
+            columns = columns_to_read([each for each in there if each not in own], file.columns, file.identifier, NAME)
             yield Opened(
-                crs=crs_of(_crs_text(geometry), f"column {name!r}", local=file.local),
+                crs=crs_of_features(_crs_text(geometry), f"column {name!r}", local=file.local),
                 key=None,
                 geometry=str(name),
                 columns=tuple(columns),

@@ -16,8 +16,8 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from pyogrio.raw import open_arrow
 from pyogrio.raw import read as read_raw
 
-from arpent.adapters.formats.crs import crs_of
-from arpent.adapters.formats.vector.opened import BATCH, Opened, chosen
+from arpent.adapters.formats.crs import crs_of_features
+from arpent.adapters.formats.vector.opened import BATCH, Opened, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -56,7 +56,7 @@ def open_ogr(
         pyogrio.set_gdal_config_options(PLAIN)
         layer = _only_layer(source, name) if layer is None else layer
         there = [str(field) for field in pyogrio.read_info(source, layer=layer, **options)["fields"]]
-        columns = chosen(there, file.columns, file.identifier, name)
+        columns = columns_to_read(there, file.columns, file.identifier, name)
         with open_arrow(
             source,
             layer=layer,
@@ -68,7 +68,7 @@ def open_ogr(
             **options,
         ) as (about, reader):
             yield Opened(
-                crs=crs_of(about["crs"], f"layer {layer!r}", local=file.local),
+                crs=crs_of_features(about["crs"], f"layer {layer!r}", local=file.local),
                 key=about["fid_column"] or "OGC_FID",
                 geometry=about["geometry_name"] or "wkb_geometry",
                 columns=tuple(columns),

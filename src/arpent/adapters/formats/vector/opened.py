@@ -40,7 +40,9 @@ class Opened:
     """Primary keys → WKB of curves made of straight pieces."""
 
 
-def chosen(there: Sequence[str], columns: Sequence[str] | None, identifier: str | None, name: str) -> list[str]:
+def columns_to_read(
+    there: Sequence[str], columns: Sequence[str] | None, identifier: str | None, name: str
+) -> list[str]:
     """The columns to read of those that there are: the ones asked for (None: all) and that of the identifiers. Raises
     FeaturesUnreadable if one is not there."""
     wanted = list(there if columns is None else columns)
