@@ -31,8 +31,8 @@ COMMONEST = 5
 
 
 def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
-    """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if the job
-    failed."""
+    """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if
+    the job failed."""
     worker.check_places(settings)
     with TemporaryDirectory(prefix="arpent-") as folder:
         own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})

@@ -41,8 +41,8 @@ class StatsOptions:
 
 
 def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
-    """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or WorldError;
-    ArpentError if the job failed."""
+    """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
+    WorldError; ArpentError if the job failed."""
     check_ending(options.output)
     wish = Wish(
         start=instant_of(options.start),
