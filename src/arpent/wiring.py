@@ -31,8 +31,8 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
-from arpent.adapters.formats.geopackage import read_features
 from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.adapters.formats.vector.files import read_file
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
@@ -251,7 +251,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), read_features, pack),
+        prepare=partial(load_readers, partial(configure, settings.log_format), read_file, pack),
         kept_ready=False,
     )
 

@@ -14,7 +14,7 @@ from pyproj import CRS
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
 from arpent.domain.imagery.raster import Level, Raster
-from arpent.raster.cells import Cells
+from arpent.raster.blocks.cells import Cells
 from arpent.zonal.pixel_coverage import pixel_coverage
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -34,6 +34,7 @@ from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import without_samples
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
+from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")
@@ -79,6 +80,10 @@ def analyse(
     check_wanted(wanted)
     # Writing the report also shows early whether the bucket can be written at all.
     services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, told))
+
+    if services.table is not None:
+        place = own(request.output, job_id, "features/features.parquet")
+        services.features.copy(request.features, place, origin(job_id, request))
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)

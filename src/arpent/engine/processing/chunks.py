@@ -19,7 +19,7 @@ from arpent.domain.ports.imagery import AssetReader
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.raster.cells import Cells, Run
+from arpent.raster.blocks.cells import Cells, Run
 from arpent.zonal.pixel_coverage import pixel_coverage
 
 TRIED = 5

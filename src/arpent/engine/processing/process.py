@@ -27,6 +27,7 @@ from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
+from arpent.wire.origin import origin
 
 MOST_SCRIPT = 1 << 20
 """Maximum size in bytes of an evalscript in a bucket."""
@@ -135,7 +136,7 @@ def _write_table(
         place = own(request.output, job_id, f"parquet/part-{partition.number:06d}-{turn}.parquet")
         if before is None or place.key in before or any(wanted.any() for _, wanted in chosen):
             with services.stopwatch.stage(RENDER):
-                table = services.table(chosen, request.calculations)
+                table = services.table(chosen, request.calculations, origin(job_id, request))
             services.objects.write(place, table)
 
 

@@ -76,6 +76,19 @@ class Access(Shape):
     gs: GsAccess | None = None
 
 
+Column = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+
+
+class FeaturesAccess(Access):
+    """The file of features, its format by its ending: .gpkg, .fgb, .geojson, .json, .zip (a Shapefile), .parquet. The
+    columns are an extension of ours."""
+
+    columns: list[Column] | None = Field(
+        None, max_length=1000, description='Columns that the features file carries; ["*"]: all', examples=[["crop"]]
+    )
+    identifier: Column | None = Field(None, description="Column of the identifiers; default: `identifier`")
+
+
 class TimeRange(Shape):
     """Two instants, ISO 8601 with a time zone."""
 
@@ -122,7 +135,7 @@ class SourceEntry(Shape):
 class BatchInput(Shape):
     """Features and data of a batch request."""
 
-    features: Access
+    features: FeaturesAccess
     data: list[SourceEntry] = Field(min_length=1)
 
 

@@ -28,10 +28,10 @@ from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile
 
 HANG = 60.0
-FILE = Location(scheme="s3", bucket="fields", key="parcels.gpkg")
+FILE = FeatureFile(scheme="s3", bucket="fields", key="parcels.gpkg")
 BATCH = 3
 
 
@@ -48,46 +48,53 @@ def made(ids: range) -> Features:
     )
 
 
-def read(path: Path) -> Iterator[Features]:
+def read(path: Path, file: FeatureFile) -> Iterator[Features]:
     """As many features as the file has bytes."""
     count = path.stat().st_size
     for start in range(1, count + 1, BATCH):
         yield made(range(start, min(start + BATCH, count + 1)))
 
 
-def read_one(path: Path, feature: int) -> Features | None:
+def read_one(path: Path, file: FeatureFile, feature: int) -> Features | None:
     return made(range(feature, feature + 1)) if 0 < feature <= path.stat().st_size else None
 
 
-def crash(path: Path) -> Iterator[Features]:
-    yield from read(path)
+def write_copy(path: Path, file: FeatureFile, target: Path, about: str) -> None:
+    target.write_text(f"{path.suffix} {path.stat().st_size} {about}")
+
+
+def crash(path: Path, file: FeatureFile) -> Iterator[Features]:
+    yield from read(path, file)
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def never_end(path: Path) -> Iterator[Features]:
-    yield from read(path)
+def never_end(path: Path, file: FeatureFile) -> Iterator[Features]:
+    yield from read(path, file)
     time.sleep(10 * HANG)
 
 
-def without_end(path: Path) -> Iterator[Features]:
+def without_end(path: Path, file: FeatureFile) -> Iterator[Features]:
     while True:
-        yield from read(path)
+        yield from read(path, file)
 
 
-def take_memory(path: Path) -> Iterator[Features]:
+def take_memory(path: Path, file: FeatureFile) -> Iterator[Features]:
     yield made(range(1, int(np.ones(1 << 30).sum())))
 
 
-def refuse(path: Path) -> Iterator[Features]:
+def refuse(path: Path, file: FeatureFile) -> Iterator[Features]:
     raise FeaturesUnreadable("The file is not a GeoPackage.")
-    yield from read(path)
+    yield from read(path, file)
 
 
 @pytest.fixture
 def direct(tmp_path: Path) -> DirectFeatures:
     (tmp_path / "fields").mkdir()
     (tmp_path / "fields" / FILE.key).write_bytes(bytes(10))
-    return DirectFeatures(objects=FolderObjects(tmp_path), read=read, read_one=read_one, most_bytes=100, most_rows=1000)
+    return DirectFeatures(
+        objects=FolderObjects(tmp_path), read=read, read_one=read_one, write_copy=write_copy, most_bytes=100,
+        most_rows=1000,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

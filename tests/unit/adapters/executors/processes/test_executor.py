@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import random
@@ -13,9 +12,11 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from arpent.adapters.executors.inline import InlineExecutor
@@ -240,8 +241,8 @@ def test_whenever_workers_are_killed_every_ticket_ends() -> None:
                 waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, dice.choice(leases)))
             if sum(ends.values()) > 20 and dice.random() < 0.05:
                 time.sleep(dice.uniform(0, 0.01))
-                for worker in dice.sample(multiprocessing.active_children(), 1):
-                    worker.kill()
+                with suppress(psutil.NoSuchProcess, IndexError):
+                    dice.choice(psutil.Process().children()).kill()
                     killed += 1
             ends[ended(waiting.popleft())] += 1
         ends.update(ended(ticket) for ticket in waiting)
@@ -260,10 +261,31 @@ if __name__ == "__main__":
     for _ in range(2):
         executor.submit(sleep_long, lease())
     time.sleep(0.5)
-    import multiprocessing
-    print(*(ids | {child.pid for child in multiprocessing.active_children()}), flush=True)
+    import psutil
+    print(*(ids | {child.pid for child in psutil.Process().children()}), flush=True)
     time.sleep(600)
 """
+
+
+BARE = """
+import sys
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from tests.unit.adapters.executors.processes.test_executor import count, lease, wait_for
+print("begins", __name__, flush=True)
+executor = ProcessExecutor(2)
+print(wait_for(executor.submit(count, lease())).done)
+executor.close()
+"""
+
+
+def test_a_script_that_guards_nothing_runs_once(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "bare.py").write_text(BARE)
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "bare.py")], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.split() == ["begins", "__main__", "3"]
+    assert done.stderr == ""
 
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path, repository: Path) -> None:

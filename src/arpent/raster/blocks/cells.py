@@ -179,7 +179,7 @@ def _choose(columns, rows, pixels, ranges, wanted, chosen):  # type: ignore[no-u
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _choose_straight(columns, rows, grids, origin, ranges, wanted, chosen):  # type: ignore[no-untyped-def]
-    """The same for grids that lie straight on the image: a row of samples has one row of pixels."""
+    """Like `_choose`, for grids that lie straight on the image, where a row of samples has one row of pixels."""
     offsets, first_rows, last_rows, first_columns, last_columns = ranges
     first, last, across, top, left, high, wide = wanted
     bounds, width, height = grids
