@@ -31,27 +31,28 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
-from arpent.adapters.formats.geopackage import read_features
 from arpent.adapters.formats.prometheus_metrics import metrics_text
+from arpent.adapters.formats.vector.files import read_file
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, JobNotFound, WorldError
+from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Bulkhead, Executor
 from arpent.domain.ports.features import FeatureSource
-from arpent.domain.ports.jobs import JobStore, Lease
+from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.storage import ObjectStore
 from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
+from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
-from arpent.jobs.runner import SPARE_PLACES, Runner
+from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
@@ -90,6 +91,7 @@ requests."""
 HEADERS = "headers of images"
 HEADER_SECONDS = 30.0
 """Time limit for the header of an image that only GDAL can read."""
+SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """Scheme of a Dask cluster's address in settings → scheme of its real address."""
 
@@ -158,7 +160,9 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
     """The processes for calls that the server must survive."""
     return ProcessBulkhead(
         settings.synchronous_workers,
-        CallLimits(seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory),
+        CallLimits(
+            seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory, advice=SYNCHRONOUS_ADVICE
+        ),
         queue=settings.synchronous_queue,
         prepare=partial(prepare_calls, for_workers(settings)),
     )
@@ -221,12 +225,11 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     apart = partial(ApartImage, partial(reading.submit, HEADERS, seconds=HEADER_SECONDS))
     reader = CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
 
-    def analyse_job(job: Job) -> Analysis:
+    def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
-        apart = features_apart(settings, services.objects, reading, job.owner, partial(is_wanted, jobs, job.id))
-        return analysis(
-            job, replace(services, reader=reader, features=apart), operator_limits(settings, max(1, executor.slots))
-        )
+        apart = features_apart(settings, services.objects, reading, job.owner, wanted)
+        allowed = operator_limits(settings, max(1, executor.slots))
+        return analysis(job, replace(services, reader=reader, features=apart), allowed, wanted)
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -249,7 +252,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), read_features, pack),
+        prepare=partial(load_readers, partial(configure, settings.log_format), read_file, pack),
         kept_ready=False,
     )
 
@@ -262,17 +265,6 @@ def features_apart(
     return ApartFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
     )
-
-
-def is_wanted(jobs: JobStore, job_id: str) -> bool:
-    """Whether the job's analysis is still wanted: its user has not stopped it."""
-    try:
-        job = jobs.get(job_id)
-    except JobNotFound:
-        return False
-    except WorldError:
-        return True
-    return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
@@ -362,9 +354,9 @@ def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
     )
 
 
-def analysis(job: Job, services: Services, allowed: Limits) -> Analysis:
-    """Analyse a job."""
-    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed)
+def analysis(job: Job, services: Services, allowed: Limits, wanted: Callable[[], bool] = lambda: True) -> Analysis:
+    """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
+    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed, wanted)
 
 
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:

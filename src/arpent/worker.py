@@ -14,8 +14,8 @@ from pathlib import Path
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
-from arpent.adapters.formats.geopackage import read_feature, read_features
 from arpent.adapters.formats.parquet_table import table_of
+from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
@@ -148,6 +148,7 @@ def _services(serialised: str) -> Services:
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
+        samples_at_once=settings.pixel_budget,
     )
 
 
@@ -205,11 +206,12 @@ def egress_policy(settings: Settings) -> EgressPolicy:
 
 
 def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
-    """A source of the store's GeoPackages, for a process that may die."""
+    """A source of the store's files of features, for a process that may die."""
     return DirectFeatures(
         objects=store,
-        read=read_features,
-        read_one=read_feature,
+        read=read_file,
+        read_one=read_one,
+        write_copy=copy_file,
         most_bytes=settings.features_bytes,
         most_rows=settings.features_rows,
     )

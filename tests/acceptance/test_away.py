@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 PARCELS = good_parcels(30)
 SETTINGS = {
     "PIXEL_BUDGET": "1500", "POLICY__ATTEMPTS": "2", "POLICY__RETRY_SECONDS": "0.1", "EXECUTOR": "processes:4",
+    "POLICY__OUTAGE_SECONDS": "4", "POLICY__ABSENCE_SECONDS": "4",
 }  # fmt: skip
 LOST = "33TYM_20230613"
 """An image that some parcels need in one of their intervals."""
@@ -86,6 +87,24 @@ def go_on(server: Server, session: OAuth2Session, job: str) -> dict[str, Any]:
     assert client.act(session, server, job, "start") == 204
     client.wait_until(session, server, job, ("PROCESSING", "DONE"))
     return client.wait_until(session, server, job, seconds=180)
+
+
+def test_a_catalogue_that_comes_back_costs_nothing(
+    server: Server, session: OAuth2Session, whole: dict[str, Any]
+) -> None:
+    """The job says what its partitions wait for."""
+    job = client.create(session, server, body(100_002))
+    assert client.act(session, server, job, "start") == 204
+    folder = server.buckets / "results" / "away" / job
+    wait_for(lambda: len(list(folder.glob("*.json"))) > 2, 60, "the first results", pause=0.01)
+    hidden = server.catalog.rename(server.catalog.with_suffix(".hidden"))
+    wait_for(lambda: "waiting" in client.status(session, server, job), 60, "that it waits", pause=0.05)
+    told = client.status(session, server, job)
+    hidden.rename(server.catalog)
+    assert (told["status"], "items.json" in told["waiting"]["for"]) == ("PROCESSING", True), told
+    done = client.wait_until(session, server, job, seconds=180)
+    assert "waiting" not in done
+    check_it_is_whole(server, done, whole)
 
 
 def test_the_catalogue_is_away(server: Server, session: OAuth2Session, whole: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ CALCULATIONS = {
     },
     "classes": {"histograms": {"default": {"bins": [0, 5, 12]}}},
 }
-FROM_FILES = ["items", "geometry"]
+FROM_FILES = ["items"]
 """Columns that files do not tell."""
 
 

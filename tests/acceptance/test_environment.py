@@ -38,7 +38,7 @@ class Place:
                 "database_url": f"sqlite:///{folder / 'arpent.db'}",
                 "buckets": self.buckets,
                 "catalog": str(catalog),
-                "policy": {"attempts": 2, "retry_seconds": 0.05, "analysis_seconds": 0.5, "absence_seconds": 0.5},
+                "policy": {"attempts": 2, "retry_seconds": 0.05, "outage_seconds": 0.5, "absence_seconds": 0.5},
             }
         )
         write_geopackage(self.buckets / "fields" / "parcels.gpkg", PARCELS)

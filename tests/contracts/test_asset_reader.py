@@ -325,9 +325,6 @@ def test_a_server_that_is_gone_may_come_back(tmp_path: Path) -> None:
 
 
 def test_headers_and_blocks_from_afar_are_fetched_at_once(tmp_path: Path) -> None:
-    """40 requests of 0.1 s each, one after another, would take 4 s."""
-    from time import monotonic
-
     pixels = np.random.default_rng(1).integers(0, 9999, (512, 512)).astype("u2")
     for number in range(10):
         write(tmp_path / f"{number}.tif", pixels, nodata=0, **TILED)
@@ -335,11 +332,10 @@ def test_headers_and_blocks_from_afar_are_fetched_at_once(tmp_path: Path) -> Non
         web.seconds = 0.1
         reader = CogReader(requests=12)
         hrefs = [f"{web.url}/{number}.tif" for number in range(10)]
-        start = monotonic()
         reader.prepare(hrefs)
         blocks = [Block(level=0, row=0, column=0), Block(level=0, row=7, column=7)]
         assert len(list(reader.read([(href, blocks) for href in hrefs]))) == 20
-        assert monotonic() - start < 1.5
+        assert web.busiest > 6, "not one after another"
         assert len(web.asked) == 30, "one request per header and per far-apart block"
         reader.close()
 

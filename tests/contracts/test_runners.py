@@ -16,7 +16,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from tests.support.jobs import Clock, all_done, cut, make_job, make_request, processing_job
 from tests.support.stores import Stores
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 
 
 def test_runners_share_jobs(stores: Stores) -> None:
@@ -28,7 +28,7 @@ def test_runners_share_jobs(stores: Stores) -> None:
         ended.append((lease.job_id, lease.partition.number))
 
     duties = WorkFunctions(
-        analyse=lambda job: Analysis(partitions=iter(cut(40, 2))),
+        analyse=lambda job, wanted: Analysis(partitions=iter(cut(40, 2))),
         process=all_done,
         parse=lambda job: make_request(),
         give_up=lambda lease, error: Outcome(done=0, failed=2),
@@ -65,7 +65,7 @@ def test_a_hundred_jobs_take_turns(stores: Stores, clock: Clock) -> None:
         return all_done(lease)
 
     duties = WorkFunctions(
-        analyse=lambda job: Analysis(partitions=iter(())),
+        analyse=lambda job, wanted: Analysis(partitions=iter(())),
         process=process,
         parse=lambda job: make_request(),
         give_up=lambda lease, error: Outcome(done=0, failed=1),

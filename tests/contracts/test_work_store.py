@@ -64,6 +64,31 @@ class TestWaiting:
         work.renew(held, clock(), 60)
         assert jobs.get(job.id).waiting_for is None
 
+    def test_a_partition_waits_and_says_for_what(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        """Waiting is no failed attempt, and any other end of an attempt ends it."""
+        job = processing_job(jobs, work, clock, cut(2, 1)).id
+        began = clock()
+        for turn in range(3):
+            lease = claim(work, clock)
+            assert (number(lease), lease.attempt, lease.waiting_since) == (0, 1, None if turn == 0 else began)
+            work.wait(lease, clock(), clock() + timedelta(seconds=5), f"the catalogue is away \0 {turn}")
+            found = jobs.get(job)
+            assert (found.waiting_since, found.waiting_for) == (began, f"the catalogue is away \ufffd {turn}")
+            other = claim(work, clock)
+            assert (number(other), other.waiting_since) == (1, None), "nobody else waits"
+            work.release(other, None)
+            clock.tick(5)
+        lease = claim(work, clock)
+        work.release(lease, clock())
+        lease = claim(work, clock)
+        assert (lease.attempt, lease.waiting_since) == (2, None)
+        work.wait(lease, clock(), clock(), "away again")
+        lease = claim(work, clock)
+        assert lease.waiting_since == clock()
+        work.finish(lease, all_done(lease))
+        found = jobs.get(job)
+        assert (found.waiting_since, found.waiting_for) == (None, None)
+
 
 class TestClaiming:
     def test_hands_out_each_partition_once(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:

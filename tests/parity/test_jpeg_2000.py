@@ -80,6 +80,14 @@ def test_layouts(tmp_path: Path, reader: CogReader, options: dict[str, Any]) -> 
         by_tiles(reader, str(path))
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_file_whose_pixels_lie_nowhere_says_so(tmp_path: Path, reader: CogReader) -> None:
+    """It has a CRS, and no transform: GDAL gives it the coordinates of its columns and rows."""
+    path = write_jp2(tmp_path / "a.jp2", rough(200, 200), transform=rasterio.Affine.identity())
+    with pytest.raises(AssetUnreadable, match=r"a\.jp2 is not georeferenced"):
+        reader.describe(path)
+
+
 @pytest.mark.parametrize(("height", "width", "tile"), [(64, 900, 64), (900, 70, 64), (257, 255, 128), (1000, 33, 32)])
 def test_sides(tmp_path: Path, reader: CogReader, height: int, width: int, tile: int) -> None:
     by_tiles(reader, write_jp2(tmp_path / "a.jp2", rough(height, width), tile, RESOLUTIONS=5))

@@ -165,6 +165,14 @@ def test_a_file_that_is_not_georeferenced_says_so(tmp_path: Path, reader: CogRea
         reader.describe(str(tmp_path / "a.tif"))
 
 
+def test_a_file_whose_pixels_lie_nowhere_says_so(tmp_path: Path, reader: CogReader) -> None:
+    """It has a CRS, and no transform: GDAL gives it the coordinates of its columns and rows."""
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        path = write(tmp_path / "a.tif", formula(40, 40), transform=rasterio.Affine.identity())
+    with pytest.raises(AssetUnreadable, match=r"a\.tif is not georeferenced"):
+        reader.describe(path)
+
+
 def test_real_images_equal_rasterio(shared_data: Path, reader: CogReader) -> None:
     images = sorted(shared_data.glob("stac/*/*/*.tif"))[::7]
     assert images

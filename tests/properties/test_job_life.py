@@ -41,7 +41,7 @@ class JobLife(RuleBasedStateMachine):
         self.jobs, self.work = stores.jobs, stores.work
         self.service = JobService(self.jobs, POLICY, lambda owner, request: None, self.clock)
         duties = WorkFunctions(
-            analyse=lambda job: Analysis(partitions=cut(FEATURES, SIZE)),
+            analyse=lambda job, wanted: Analysis(partitions=cut(FEATURES, SIZE)),
             process=lambda lease: Outcome(done=0, failed=0),
             parse=lambda job: make_request(),
             give_up=lambda lease, error: Outcome(done=0, failed=0),

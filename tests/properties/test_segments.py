@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -140,3 +141,25 @@ def test_neighbours_and_order_do_not_matter(seed: int):
     together = of(list(range(len(values))))
     assert [together[row] for row in order] == of(order.tolist())
     assert together == [of([row])[0] for row in range(len(values))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS)
+def test_windows_of_rows_make_up_the_whole(seed: int):
+    generator = np.random.default_rng(seed)
+    shapes = [geometry(generator, False, 1.0) for _ in range(4)]
+    bounds = shapely.bounds(shapes)
+    width, height = generator.integers(1, 30, (2, 4))
+    features = Features(
+        crs=CRS(32633), ids=np.arange(4), identifiers=(None,) * 4, geometries=np.array(shapes, dtype=object)
+    )
+    grids = Grids(bounds=bounds, width=width, height=height)
+    whole = pixel_coverage(features, grids)
+    cuts = np.sort(generator.integers(0, 31, (3, 4)), axis=0).clip(max=height)
+    edges = np.vstack((np.zeros(4, np.int64), cuts, height))
+    parts = [pixel_coverage(features, grids, np.column_stack(pair)) for pair in pairwise(edges)]
+    for k in range(4):
+        mine = slice(whole.offsets[k], whole.offsets[k + 1])
+        found = [(part, slice(part.offsets[k], part.offsets[k + 1])) for part in parts]
+        assert np.concatenate([part.rows[cut] for part, cut in found]).tolist() == whole.rows[mine].tolist()
+        assert np.concatenate([part.columns[cut] for part, cut in found]).tolist() == whole.columns[mine].tolist()

@@ -109,11 +109,10 @@ def test_a_killed_worker_costs_its_own_work_only(executor: DaskExecutor) -> None
 def test_cancelled_work_is_over_at_once(executor: DaskExecutor) -> None:
     ticket = executor.submit(nap, lease())
     time.sleep(0.3)
-    began = time.monotonic()
     ticket.cancel()
+    assert ticket.done(), "nobody waits for the end of the nap"
     with pytest.raises(WorldError, match="lost"):
-        outcome(ticket, 1)
-    assert time.monotonic() - began < 1
+        outcome(ticket)
 
 
 def error_of(ticket: Ticket) -> WorkerDied | None:
@@ -132,7 +131,7 @@ def test_what_a_frozen_worker_has_is_lost_and_it_gets_no_more(executor: DaskExec
     frozen.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     wait_for(lambda: executor.slots == 1 and all(ticket.done() for ticket in tickets), 20, "the silence to be noticed")
-    assert SILENCE_SECONDS - 1.5 < time.monotonic() - began < 3 * SILENCE_SECONDS
+    assert time.monotonic() - began > SILENCE_SECONDS - 1.5
     reasons = [str(error) for ticket in tickets if (error := error_of(ticket)) is not None]
     assert len(reasons) == 2, "two of them ran there"
     assert all(f"silent for {SILENCE_SECONDS:g} s" in reason for reason in reasons)
@@ -165,7 +164,7 @@ def test_stop_lets_run_what_runs_and_cancels_what_waits(workers: Cluster, tmp_pa
         jobs, work, policy = SqlJobStore(engine), SqlWorkStore(engine), Policy()
         job = processing_job(jobs, work, Clock(), cut(16, 2)).id
         duties = WorkFunctions(
-            analyse=lambda job: Analysis(partitions=iter(())),
+            analyse=lambda job, wanted: Analysis(partitions=iter(())),
             process=partial(nap_in, tmp_path),
             parse=lambda job: make_request(),
             give_up=lambda lease, error: Outcome(done=0, failed=2),

@@ -19,7 +19,7 @@ import psutil
 from tests.support.server import Server, arpent
 
 ZYGOTE = "arpent.adapters.scripts.v8.zygote"
-SPAWNED = "multiprocessing.spawn"
+SPAWNED = "arpent.adapters.executors.processes.worker"
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from time import sleep
 from urllib.parse import unquote, urlsplit
 
@@ -25,18 +25,26 @@ class Web:
     """Paths with this in them are answered 503; empty: none."""
     asked: list[str] = field(default_factory=list)
     """Paths with queries, one per request."""
+    busiest: int = 0
+    """Requests that it had at once, at most."""
 
 
 @contextmanager
 def serve(folder: Path) -> Iterator[Web]:
     web = Web(url="")
+    lock, at_once = Lock(), list[str]()
 
     class Files(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             web.asked.append(self.path)
+            with lock:
+                at_once.append(self.path)
+                web.busiest = max(web.busiest, len(at_once))
             sleep(web.seconds)
+            with lock:
+                at_once.pop()
             path = folder / unquote(urlsplit(self.path).path).lstrip("/")
             status = 503 if web.away and web.away in self.path else web.status
             if status or not path.is_file():

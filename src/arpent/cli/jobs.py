@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 from uuid import UUID
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from arpent import wiring
 from arpent.domain.errors import InvalidRequest
@@ -21,6 +23,10 @@ from arpent.settings import Settings
 from arpent.wire.job import status_object
 
 POLL_SECONDS = 1.0
+PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
+"""The beginning of an id."""
+MOST = 10_000
+"""Jobs among which a beginning is looked for, the newest first."""
 RESTING = (Status.DONE, Status.FAILED, Status.STOPPED, Status.CREATED)
 """Statuses in which nothing happens without a user's action."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -41,7 +47,8 @@ def entries(settings: Settings, owner: str | None, count: int) -> Lines:
 
 def job_table(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
     """The newest `count` jobs of a client, or of all, as a table."""
-    table = Table("job", "status", "%", "features", "failed", "left", "age", "owner", box=None, pad_edge=False)
+    names = ("status", "%", "features", "failed", "left", "age", "owner")
+    table = Table(Column("job", no_wrap=True, min_width=36), *names, box=None, pad_edge=False)
     for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
         share, progress = completion(job, settings.policy), job.progress
         reason = f" {job.stop_reason}" if job.stop_reason else ""
@@ -53,11 +60,17 @@ def job_table(settings: Settings, owner: str | None, count: int, now: datetime) 
 
 
 def find_job(jobs: JobStore, job_id: str) -> Job:
-    """A job by its id. Raises InvalidRequest, JobNotFound."""
+    """A job by its id, or by a beginning of it that no other job has. Raises InvalidRequest, JobNotFound."""
     try:
         return jobs.get(str(UUID(job_id)))
     except ValueError:
-        raise InvalidRequest(f"{job_id!r:.60} is not the id of a request: a UUID; see `arpent jobs`") from None
+        if not PREFIX.fullmatch(job_id.lower()):
+            raise InvalidRequest(f"{job_id!r:.60} is not the id of a request: a UUID; see `arpent jobs`") from None
+    found = [job for job in jobs.list(None, SortKey.CREATED_DESCENDING, 0, MOST) if job.id.startswith(job_id.lower())]
+    if len(found) != 1:
+        count = "No request begins" if not found else f"{len(found)} requests begin"
+        raise InvalidRequest(f"{count} with {job_id!r:.60}; see `arpent jobs`")
+    return jobs.get(found[0].id)
 
 
 def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[float], None] = time.sleep) -> Lines:
@@ -71,8 +84,8 @@ def observe(settings: Settings, job_id: str, *, watch: bool, pause: Callable[[fl
         pause(POLL_SECONDS)
 
 
-def show(lines: Lines, console: Console) -> None:
-    """Show the job's progress as a bar, and its last state in words."""
+def show(lines: Lines, console: Console) -> dict[str, Any]:
+    """Show the job's progress as a bar, and its last state in words. Returns that state."""
     columns = (
         TextColumn("{task.description:<14}"),
         BarColumn(),
@@ -88,6 +101,7 @@ def show(lines: Lines, console: Console) -> None:
         console.print(str(hint), soft_wrap=True, highlight=False)
     if why := last.get("error") or last.get("stoppedStatusReason"):
         console.print(f"[bold]{last['status']}[/]:", str(why), soft_wrap=True, highlight=False)
+    return last
 
 
 def _words(status: dict[str, object]) -> str:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,8 +28,8 @@ app = typer.Typer(
     cls=Guarded,
     help="What did each of these fields look like, over time? Sentinel Hub's Batch Statistical API, on your machine.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
@@ -38,10 +38,34 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(script_app, name="script")
 app.add_typer(catalog_app, name="catalog")
 
+WITH_FAILURES = 3
+"""Exit code of a job that is done, but not of all that was asked."""
 MOST_JOBS = 1_000_000
 """Maximum number of jobs of one list."""
+WIDEST = 400
+"""Columns of a table in a pipe."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What did each of these fields look like, over time? Sentinel Hub's Batch Statistical API, on your machine."""
+    signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C: what was begun is cleared away
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @app.command()
@@ -81,14 +105,61 @@ def run(
 
     outcome = run_now(_settings(executor), read_text(request, "The request"), Console(stderr=True))
     typer.echo(
-        json.dumps(outcome)
+        json.dumps({name: value for name, value in outcome.items() if name != "told"})
         if as_json
         else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
     )
     if "hint" in outcome:
         typer.echo(f"arpent: {outcome['hint']}", err=True)
-    if outcome["status"] != "DONE":
-        raise typer.Exit(1)
+    for line in outcome["told"]:
+        typer.echo(f"arpent: {line}", err=True)
+    if outcome["failed"] or outcome["incomplete"]:
+        raise typer.Exit(WITH_FAILURES)
+
+
+@app.command()
+def stats(  # noqa: PLR0913, PLR0917
+    features: Annotated[Path, typer.Argument(help="GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet …")],
+    catalog: Annotated[str | None, typer.Option(help="Folder of STAC items, a STAC API URL, or earth-search.")] = None,
+    start: Annotated[str, typer.Option("--from", help="First day, 2023-04-01, or an ISO instant.")] = "",
+    end: Annotated[str, typer.Option("--to", help="The day after the last, or an ISO instant.")] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="*.parquet, .csv, .gpkg, .geojson, .fgb")
+    ] = None,
+    index: Annotated[str | None, typer.Option(help="ndvi,ndwi,ndmi,evi,savi,ndre,nbr: one or several.")] = None,
+    script: Annotated[Path | None, typer.Option(help="An evalscript instead of an index.")] = None,
+    mask_clouds: Annotated[bool, typer.Option("--mask-clouds", help="Leave cloudy samples out (of an index).")] = False,
+    every: Annotated[str, typer.Option(help="Length of an interval, ISO 8601: P10D, P1M.")] = "P10D",
+    resolution: Annotated[str, typer.Option(help="Metres on the ground: 10m.")] = "10m",
+    collection: Annotated[str, typer.Option(help="See `arpent collections`.")] = "sentinel-2-l2a",
+    order: Annotated[str, typer.Option(help="mostRecent, leastRecent or leastCC wins a pixel.")] = "mostRecent",
+    max_cloud_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Percent of a tile.")] = None,
+    percentiles: Annotated[str | None, typer.Option(help="5,50,95: columns of their own.")] = None,
+    pixels: Annotated[str, typer.Option(help="Which samples belong to a polygon: service.")] = "service",
+    columns: Annotated[str | None, typer.Option(help="crop,owner: columns to keep; default: all.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Column that tells the features apart.")] = None,  # noqa: A002
+    wide: Annotated[bool, typer.Option("--wide", help="A row per feature, a column (mean) per date.")] = False,
+    executor: Annotated[str | None, typer.Option(help="processes, processes:N or inline; default: by size.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A table of statistics from a file of fields: no JSON, no server."""
+    given = {"--catalog": catalog or os.environ.get("ARPENT_CATALOG"), "--from": start, "--to": end, "--output": output}
+    if missing := [name for name, value in given.items() if not value]:
+        raise InvalidRequest(f"{', '.join(missing)} is missing: see `arpent stats --help`")
+    assert output is not None
+    check_target(output, "--output")
+    from arpent.cli.stats import StatsOptions
+    from arpent.cli.stats import stats as stats_now
+
+    options = StatsOptions(
+        features=features, catalog=str(given["--catalog"]), output=output, start=start, end=end, every=every,
+        resolution=resolution, index=index, script=script, mask_clouds=mask_clouds, collection=collection, order=order,
+        max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, columns=columns, id=id,
+        wide=wide, executor=executor,
+    )  # fmt: skip
+    outcome = stats_now(options, Console(stderr=True))
+    typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))
+    _end_of_rows(outcome["rows"])
 
 
 @app.command()
@@ -149,26 +220,29 @@ def jobs(
     if as_json:
         typer.echo(json.dumps({"data": list(watching.entries(_settings(), owner, count))}))
     else:
-        Console().print(watching.job_table(_settings(), owner, count, wiring.now()))
+        # In a pipe lines are as long as they are: an id is never cut.
+        width = None if sys.stdout.isatty() else WIDEST
+        Console(width=width).print(watching.job_table(_settings(), owner, count, wiring.now()), crop=False)
 
 
 @app.command()
 def status(
-    job: Annotated[str, typer.Argument(help="The request's id.")],
+    job: Annotated[str, typer.Argument(help="The request's id, or its beginning.")],
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object; with --watch one per second.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a second.")] = False,
 ) -> None:
     """Show how far a request is."""
     from arpent.cli import jobs as watching
 
     lines = watching.observe(_settings(), job, watch=watch)
+    last: dict[str, Any] = {}
     if not as_json:
-        watching.show(lines, Console())
+        last = watching.show(lines, Console())
     else:
-        for line in lines:
-            typer.echo(json.dumps(line))
+        for last in lines:
+            typer.echo(json.dumps(last))
+    if watch:
+        _end_of_job(last)
 
 
 @client_app.command("add")
@@ -242,11 +316,16 @@ def migrate() -> None:
 
 
 @app.command()
-def collections() -> None:
+def collections(as_json: JsonOption = False) -> None:
     """List the data collections that this server knows, and their bands."""
     from arpent import worker
 
-    for collection in {one.id: one for one in worker.collections(_settings()).values()}.values():
+    known = {one.id: one for one in worker.collections(_settings()).values()}
+    if as_json:
+        data = [{"id": one.id, "aliases": list(one.aliases), "bands": list(one.bands)} for one in known.values()]
+        typer.echo(json.dumps({"data": data}))
+        return
+    for collection in known.values():
         typer.echo(f"{collection.id}\t{' '.join(collection.bands)}")
 
 
@@ -254,6 +333,21 @@ def collections() -> None:
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+def _end_of_rows(rows: dict[str, Any]) -> None:
+    """The exit code says whether all is well: 3 if something failed, or nothing has a number."""
+    if rows["failed"] or not rows["withNumbers"]:
+        raise typer.Exit(WITH_FAILURES)
+
+
+def _end_of_job(status: dict[str, Any]) -> None:
+    """As `_end_of_rows`, of a job that was followed to its end: 1 if it failed."""
+    progress = status.get("progress", {})
+    if status["status"] == "FAILED":
+        raise typer.Exit(1)
+    if status["status"] == "DONE" and (progress.get("failed") or progress.get("incomplete")):
+        raise typer.Exit(WITH_FAILURES)
 
 
 def _settings(executor: str | None = None) -> Settings:
@@ -270,7 +364,8 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
-    while sys.stdin.buffer.read(1):
+    # Not by sys.stdin: a thread that waits in it holds its lock, and Python cannot end.
+    while os.read(0, 1):
         pass
     stop.set()
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
 from arpent import wiring, worker
+from arpent.api.run import MOST_FINDINGS
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import ArpentError
+from arpent.domain.finding import INCOMPLETE, Finding
 from arpent.domain.job import ENDED, Job, Status, UserAction
 from arpent.domain.location import ID, REQUEST_ID
 from arpent.engine.output_keys import template
@@ -19,11 +24,15 @@ from arpent.wire.job import hint
 from arpent.wire.request.parse import parse_batch
 
 OWNER = worker.LOCAL
+INCOMPLETE_KINDS = (INCOMPLETE, "intervals-failed")
+"""Of features that lack some of their intervals, for an error."""
+COMMONEST = 5
+"""Kinds of findings that are told."""
 
 
-def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
-    """Run one request; returns its status object. Raises CallerError for an invalid request, ArpentError if the job
-    failed."""
+def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
+    """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if
+    the job failed."""
     worker.check_places(settings)
     with TemporaryDirectory(prefix="arpent-") as folder:
         own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})
@@ -47,13 +56,14 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, object]:
             runner.close()
             executor.close()
         job = service.get(OWNER, job.id)
+        findings = service.findings(OWNER, job.id, 0, MOST_FINDINGS)
         engine.dispose()
     if job.status is Status.FAILED:
         raise ArpentError(job.error or "the job failed")
-    return _told(job)
+    return _told(job, findings)
 
 
-def _told(job: Job) -> dict[str, object]:
+def _told(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
     request = parse_batch(job.body)
     assert request.output is not None, "a batch request has an output"
     folder = request.output.at(template(request.output).replace(REQUEST_ID, job.id).split(ID, 1)[0])
@@ -63,7 +73,24 @@ def _told(job: Job) -> dict[str, object]:
         "features": job.progress.features,
         "done": job.progress.done,
         "failed": job.progress.failed,
+        "incomplete": sum(each.kind in INCOMPLETE_KINDS for each in findings),
+        "findings": [
+            {"verdict": verdict, "kind": kind, "features": count, "message": message}
+            for (verdict, kind), count, message in commonest(findings)
+        ],
+        "told": [f"{count:,} features {kind}, such as: {text}" for (_, kind), count, text in commonest(findings)],
         "output": folder.url,
         "costPU": job.progress.processing_units,
         **({"hint": text} if (text := hint(job)) else {}),
     }
+
+
+def commonest(findings: Sequence[Finding]) -> Iterator[tuple[tuple[str, str], int, str]]:
+    """((verdict, kind), how many features, the message of the first of them), the commonest first."""
+    first: dict[tuple[str, str], str] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in findings:
+        first.setdefault((str(each.verdict), each.kind), each.message)
+        counts[(str(each.verdict), each.kind)] += 1
+    for key, count in counts.most_common(COMMONEST):
+        yield key, count, first[key]

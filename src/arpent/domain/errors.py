@@ -26,11 +26,12 @@ ArpentError
 │  ├─ StorageNotFound
 │  ├─ StorageUnavailable
 │  ├─ EnvironmentFault      the machine or installation is at fault, not a feature: the job waits or fails
+│  │  ├─ StorageFault       the bucket of the script or the results is unavailable: the partition waits
 │  │  └─ SandboxUnavailable  evalscripts cannot be sandboxed as the settings demand
 │  ├─ DatabaseRefused       the database refuses this, and would refuse it again
 │  ├─ WorkLost              the worker that had the work cannot be reached
 │  └─ WorkerDied            the process that did the work was killed, or crashed
-├─ ReadingStopped           the reading was cancelled: nobody needs its result
+├─ NoLongerWanted           the work was cancelled: nobody needs its result
 ├─ InvalidSetting           a setting, or a file that one names, is wrong; the operator can fix it
 ├─ Conflict                 somebody else saved the job in the meantime
 └─ LeaseLost                the lease ran out; the work belongs to somebody else now
@@ -222,6 +223,10 @@ class EnvironmentFault(WorldError):
         super().__init__(message, transient=transient)
 
 
+class StorageFault(EnvironmentFault):
+    """The bucket of the script or of the results is unavailable, perhaps for a while."""
+
+
 class SandboxUnavailable(EnvironmentFault):
     """Evalscripts cannot be sandboxed here as they should be, and no setting allows to run them anyway."""
 
@@ -249,8 +254,8 @@ class WorkerDied(WorldError):
         super().__init__(message, transient=transient)
 
 
-class ReadingStopped(ArpentError):
-    """The reading was cancelled: nobody needs its result."""
+class NoLongerWanted(ArpentError):
+    """The work was cancelled: nobody needs its result."""
 
 
 class InvalidSetting(ArpentError):

@@ -51,3 +51,15 @@ class Location:
         """The location of an object below this prefix: `s3://b/a`.child("c") is `s3://b/a/c`."""
         prefix = self.key.rstrip("/")
         return self.at(f"{prefix}/{name}" if prefix else name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureFile(Location):
+    """A file of features, and what of its columns counts."""
+
+    identifier: str | None = None
+    """Column that holds the identifiers; None: `identifier`, if there is such a column (sentinelhub.md 2.1)."""
+    columns: tuple[str, ...] | None = ()
+    """Columns that the results carry; None: all."""
+    local: bool = False
+    """A file of whoever runs this process: any format that GDAL reads, in any CRS that PROJ knows."""

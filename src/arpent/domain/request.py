@@ -13,7 +13,7 @@ from arpent.domain.calculation import Calculations
 from arpent.domain.grid import Resolution, Size
 from arpent.domain.imagery.collection import Collection, instance
 from arpent.domain.interval import Interval, LastInterval, Period, split
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile, Location
 
 
 class MosaickingOrder(StrEnum):
@@ -83,7 +83,7 @@ class Bounds:
 class Request:
     """A statistical request, batch (features and output are locations) or synchronous (bounds, no output)."""
 
-    features: Location | Bounds
+    features: FeatureFile | Bounds
     """Where the polygons are: a file in a bucket, or bounds."""
     sources: tuple[Source, ...]
     """Entries of `input.data`, at least one."""
@@ -101,6 +101,8 @@ class Request:
     """Which statistics to report."""
     output: Location | None
     """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
+    shown: str = ""
+    """The body's JSON text without its secrets, for the metadata of what is written."""
 
     @property
     def intervals(self) -> tuple[Interval, ...]:

@@ -13,7 +13,8 @@ from arpent.domain.calculation import Calculations
 from arpent.domain.errors import LimitExceeded
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.grid import Grids
-from arpent.engine.services import Allowance
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.services import Allowance, Services
 
 MEBIBYTE = 1 << 20
 BASE_MIB = 400
@@ -26,6 +27,10 @@ BAND_BYTES = 8
 """Bytes per sample, scene and band: the number, and its copy for the script."""
 OUTPUT_BYTES = 16
 """Bytes per sample and band that the script returns: a double, and what the statistics make of it."""
+PLAIN_BANDS = 3
+"""Bands in and out of the script by which samples are counted where a setting speaks of samples."""
+MOST_AT_ONCE = 2**31 - 1
+"""Samples are numbered by int32."""
 KEPT_BYTES = 8
 """Additional bytes of both, if what the script saw and returned is kept for an explanation."""
 MOST_ANSWER_NUMBERS = 1_000_000
@@ -80,9 +85,7 @@ def check_scenes(
             f"{_described(samples, depth)} more than the allowed {allowance.samples:,}",
             allowance.samples // depth, grids, depth,
         )  # fmt: skip
-    kept = KEPT_BYTES if allowance.kept else 0
-    each = SAMPLE_BYTES + (OUTPUT_BYTES + 2 * kept) * evalscript.width
-    each += sum(count * (SCENE_BYTES + (BAND_BYTES + kept) * wide) for count, wide in zip(scenes, bands, strict=True))
+    each = _sample_bytes(evalscript, bands, scenes, KEPT_BYTES if allowance.kept else 0)
     room = max(1, (allowance.memory_mib - BASE_MIB) * MEBIBYTE)
     if samples * each > room:
         need = BASE_MIB + samples * each // MEBIBYTE
@@ -91,6 +94,26 @@ def check_scenes(
             f"{need:,} MiB of memory, more than the allowed {allowance.memory_mib:,}",
             room // each, grids, depth,
         )  # fmt: skip
+
+
+def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], scenes: int, services: Services) -> int:
+    """How many samples of a partition are worked on at once: those that take as much memory as
+    `services.samples_at_once` of one scene with PLAIN_BANDS bands. A synchronous request was checked before: it is not
+    cut."""
+    if services.allowance is not None:
+        return MOST_AT_ONCE
+    bands = [len(one.requests) for one in bindings]
+    plain = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
+    each = _sample_bytes(evalscript, bands, [scenes] * len(bands), 0)
+    return max(1, min(MOST_AT_ONCE, services.samples_at_once * plain // each))
+
+
+def _sample_bytes(evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], kept: int) -> int:
+    """Bytes per sample, for the bands and scenes of each input; `kept`: more for each number."""
+    each = SAMPLE_BYTES + (OUTPUT_BYTES + 2 * kept) * evalscript.width
+    return each + sum(
+        count * (SCENE_BYTES + (BAND_BYTES + kept) * wide) for count, wide in zip(scenes, bands, strict=True)
+    )
 
 
 def _described(samples: int, depth: int) -> str:

@@ -31,10 +31,11 @@ from arpent.engine.processing.acquisitions import (
     refusing_filter,
 )
 from arpent.engine.processing.inputs import Prepared
-from arpent.engine.processing.interval import Computation, as_failure, masks_of, run_script, summarise_answer
+from arpent.engine.processing.interval import Computation, run_script
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
+from arpent.engine.processing.totals import IntervalTotals, as_failure, masks_of
 from arpent.engine.services import Limits, Services
 from arpent.zonal.sample_type import converted
 
@@ -121,7 +122,12 @@ def _explained(case: _Case) -> Explanation:
         prepared, answer = run_script(case.computation, case.found)
     except ScriptError as error:
         return _told(case, _result(case, failure=as_failure(error)), None, None, error)
-    result = _result(case, summarise_answer(case.computation, case.found, prepared, answer))
+    computation = case.computation
+    totals = IntervalTotals(
+        computation.bindings, computation.calculations, computation.geometry.grids.sample_count, case.found
+    )
+    totals.add(np.zeros(1, np.intp), case.found, prepared, answer)
+    result = _result(case, next(totals.results()))
     broken = 0 in result.intervals[0].failures
     return _told(case, result, prepared, answer, (answer.failures.get(0) or answer.failures.get(1)) if broken else None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
-from arpent.domain.errors import ArpentError, AssetUnreadable, CatalogUnavailable
+from arpent.domain.errors import ArpentError, AssetUnreadable, CatalogUnavailable, NoLongerWanted
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Raster
@@ -25,11 +25,24 @@ BROKEN = "the image cannot be read"
 """Message to features about an image that broke the reader."""
 
 
-def guarded(services: Services) -> Services:
-    """The same services, with a reader and catalogue that raise only arpent's errors."""
+Wanted = Callable[[], bool]
+"""Whether the work is still wanted: its user has not stopped it."""
+
+
+def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:
+    """The same services, with a reader and catalogue that raise only arpent's errors, and NoLongerWanted instead of
+    describing an image or searching once the work is not wanted."""
     if isinstance(services.reader, GuardedReader):
         return services
-    return replace(services, reader=GuardedReader(services.reader), catalog=GuardedCatalog(services.catalog))
+    return replace(
+        services, reader=GuardedReader(services.reader, wanted), catalog=GuardedCatalog(services.catalog, wanted)
+    )
+
+
+def check_wanted(wanted: Wanted) -> None:
+    """Raise NoLongerWanted if the work is not wanted any more."""
+    if not wanted():
+        raise NoLongerWanted("nobody waits for it any more")
 
 
 @contextmanager
@@ -48,8 +61,9 @@ def image_errors(href: str) -> Iterator[None]:
 class GuardedReader:
     """An AssetReader: an image that breaks the wrapped reader is unreadable, others are not affected."""
 
-    def __init__(self, reader: AssetReader) -> None:
+    def __init__(self, reader: AssetReader, wanted: Wanted = lambda: True) -> None:
         self._reader = reader
+        self._wanted = wanted
 
     def counting(self) -> AbstractContextManager[Count]:
         return self._reader.counting()
@@ -62,6 +76,7 @@ class GuardedReader:
             log.warning("Headers cannot be fetched ahead", exc_info=True)
 
     def describe(self, href: str) -> Raster:
+        check_wanted(self._wanted)
         with image_errors(href):
             return self._reader.describe(href)
 
@@ -87,12 +102,14 @@ class GuardedReader:
 class GuardedCatalog:
     """A Catalog: a search that breaks the wrapped catalogue raises CatalogUnavailable."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, wanted: Wanted = lambda: True) -> None:
         self._catalog = catalog
+        self._wanted = wanted
 
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
+        check_wanted(self._wanted)
         try:
             with panics_as_errors():
                 return self._catalog.search(collection, interval, box)

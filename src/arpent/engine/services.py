@@ -46,12 +46,15 @@ class Services:
     """Collections by id and alias."""
     features: FeatureSource
     """Reader of feature files."""
-    table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations], bytes] | None
-    """Renders some features (n,) of a partition's results as a table; None: no table is written."""
+    table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations, str], bytes] | None
+    """Renders some features (n,) of the results of a partition, and its provenance (JSON), as a table; None: no table
+    and no features file is written."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
     allowance: Allowance | None = None
     """Limits of the current request if it is answered synchronously; None: no limit but the machine's."""
+    samples_at_once: int = 4_000_000
+    """Maximum number of samples of a partition that are in memory at once; see `engine.budget`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

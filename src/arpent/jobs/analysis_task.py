@@ -4,9 +4,10 @@ lease, without harm."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event as Flag
 from time import perf_counter
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
@@ -17,19 +18,25 @@ from arpent.domain.errors import (
     DatabaseRefused,
     JobNotFound,
     LeaseLost,
-    ReadingStopped,
+    NoLongerWanted,
     ScriptError,
     WorldError,
 )
 from arpent.domain.job import Job, Status, UserAction
-from arpent.domain.partition import Analysis
+from arpent.domain.partition import Analysis, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
+from arpent.jobs.in_flight import BackgroundCall
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
 from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
 from arpent.jobs.worker_deaths import analysis_kills
 
 log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""Seconds between checks whether an analysis is still wanted."""
+ENDING_SECONDS = 600.0
+"""Maximum seconds for which a stopped analysis keeps its place, until its running step ends."""
 
 
 class AnalysisTask:
@@ -52,9 +59,9 @@ class AnalysisTask:
                 self._perform(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)
-        except ReadingStopped as error:
+        except NoLongerWanted as error:
             log.info("The analysis is given up: %s", error, extra=about)
-            self._give_up(lease)
+            self._stopped(lease)
         except (CallerError, ScriptError) as error:
             log.info("The analysis failed: %s", error, extra=about)
             self._fail(lease, str(error))
@@ -80,16 +87,52 @@ class AnalysisTask:
 
     def _analyse(self, lease: Lease, job: Job) -> None:
         began = perf_counter()
-        analysis = self._functions.analyse(job)
+        analysis = self._while_wanted(lease, job)
+        if analysis is None:
+            return
         self._functions.analysed(lease, perf_counter() - began)
-        self._work.add(lease, analysis.partitions, analysis.findings)
+        self._work.add(lease, self._partitions(job, analysis), analysis.findings)
         self._conclude(lease, Event.ANALYSED, analysis=analysis)
+
+    def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:
+        """The analysis, from a thread of its own; None after STOP, which ends the job's analysis at any step. The
+        thread ends at its next check of `wanted`: each step between two checks (a search, a script, the header of an
+        image) has a time limit, and the lease keeps its place until then. Raises what the analysis raises."""
+        stopped = Flag()
+        call = BackgroundCall(lambda: self._functions.analyse(job, lambda: not stopped.is_set()))
+        while not call.wait(LOOK_SECONDS):
+            if not self._is_wanted(job.id):
+                stopped.set()
+                self._stopped(lease)
+                call.wait(ENDING_SECONDS)
+                return None
+        return call.result()
+
+    def _partitions(self, job: Job, analysis: Analysis) -> Iterator[Partition]:
+        """The partitions, which are cut while they are stored. Raises NoLongerWanted after STOP."""
+        looked = perf_counter()
+        for partition in analysis.partitions:
+            if perf_counter() - looked > LOOK_SECONDS:
+                if not self._is_wanted(job.id):
+                    raise NoLongerWanted("STOP was asked for")
+                looked = perf_counter()
+            yield partition
+
+    def _is_wanted(self, job_id: str) -> bool:
+        """Whether the job's analysis is still wanted: its user has not stopped it."""
+        try:
+            job = self._jobs.get(job_id)
+        except JobNotFound:
+            return False
+        except WorldError:
+            return True
+        return job.status is Status.ANALYSING and job.user_action is not UserAction.STOP
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
         """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
         over."""
         now = self._now()
-        seconds = self._policy.analysis_seconds if error.transient else self._policy.absence_seconds
+        seconds = self._policy.outage_seconds if error.transient else self._policy.absence_seconds
         last = (lease.waiting_since or now) + timedelta(seconds=seconds)
         stopped = self._jobs.get(lease.job_id).user_action is UserAction.STOP
         if now >= last or stopped or isinstance(error, DatabaseRefused):
@@ -103,8 +146,8 @@ class AnalysisTask:
     def _fail(self, lease: Lease, reason: str) -> None:
         self._conclude(lease, Event.ANALYSIS_FAILED, error=reason)
 
-    def _give_up(self, lease: Lease) -> None:
-        """STOP came while features were read. If the user has asked to go on since, the analysis starts again."""
+    def _stopped(self, lease: Lease) -> None:
+        """STOP came during the analysis. If the user has asked to go on since, the analysis starts again."""
         try:
             self._conclude(lease, Event.ANALYSIS_STOPPED)
         except ActionNotAllowed:

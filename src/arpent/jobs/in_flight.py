@@ -1,9 +1,10 @@
-"""In flight: a piece of work that a runner holds, elsewhere or in a thread beside its loop."""
+"""In flight: pieces of work that a runner holds, elsewhere or in a thread beside its loop, and how many more it may
+take."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Thread
@@ -15,6 +16,11 @@ from arpent.domain.ports.execution import Ticket
 from arpent.domain.ports.jobs import Lease
 
 log = logging.getLogger(__name__)
+
+ANALYSES_AT_ONCE = 2
+"""Threads for analyses; partitions of other jobs are processed meanwhile."""
+SPARE_PLACES = 1
+"""Additional places for analyses and partitions, for other clients when one client has taken all places."""
 
 Answer = TypeVar("Answer")
 
@@ -32,6 +38,11 @@ class BackgroundCall(Generic[Answer]):
     def done(self) -> bool:
         """Whether the call has ended, with or without an error."""
         return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long for the end; returns whether it has ended."""
+        self._thread.join(seconds)
+        return self.done()
 
     def begun(self) -> bool:
         """Always True: the thread starts at once."""
@@ -93,3 +104,25 @@ class InFlight:
 def raising(error: Exception) -> Outcome:
     """Raise the error: what a BackgroundCall runs in place of work that could not be submitted."""
     raise error
+
+
+def next_lease(claim: Callable[..., Lease | None], in_flight: Sequence[InFlight], slots: int) -> Lease | None:
+    """The next work, if there is room for it. `claim`: WorkStore.claim with time and seconds; `slots`: places of the
+    executor. When one client has all places there is one more for others, so that nobody waits for one client's work to
+    end."""
+    analysed, processed = _owners(in_flight, analyses=True), _owners(in_flight, analyses=False)
+    analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < slots
+    if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
+        return lease
+    if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
+        lease = claim(analyses=True, partitions=False, but=set(analysed))
+        if lease is not None:
+            return lease
+    if len(set(processed)) == 1 and len(processed) < slots + SPARE_PLACES:
+        return claim(analyses=False, partitions=True, but=set(processed))
+    return None
+
+
+def _owners(in_flight: Sequence[InFlight], *, analyses: bool) -> list[str]:
+    """Clients of the work in hand: of analyses, or of partitions."""
+    return [each.lease.owner for each in in_flight if (each.lease.partition is None) is analyses]

@@ -29,8 +29,9 @@ class Policy:
     """Attempts at a partition before its features get an error; deaths of its worker before it is halved."""
     retry_seconds: Annotated[float, Field(ge=0, le=DAY)] = 2.0
     """Seconds before the second attempt; doubles with each further one, and varies by half."""
-    analysis_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
-    """Seconds that an analysis waits for a catalogue, bucket or server that does not answer, before the job fails …"""
+    outage_seconds: Annotated[float, Field(ge=0, le=DAY)] = 300.0
+    """Seconds that an analysis or a partition waits for a catalogue or bucket that does not answer, and an analysis for
+    any server, before it fails …"""
     absence_seconds: Annotated[float, Field(ge=0, le=DAY)] = 10.0
     """… and for one that does not exist or refuses access: it may be away for a moment, or misspelt."""
     failed_keys_hours: Annotated[float, Field(ge=0, le=100 * 366 * 24)] = 24.0

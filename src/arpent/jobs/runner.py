@@ -27,19 +27,23 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.analysis_task import AnalysisTask
-from arpent.jobs.in_flight import BackgroundCall, InFlight, raising
+from arpent.jobs.in_flight import BackgroundCall, InFlight, next_lease, raising
 from arpent.jobs.policy import Policy
 from arpent.jobs.request_cache import RequestCache
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
-from arpent.jobs.work_functions import WorkFunctions, pause_before_retry, transient, unwritten, without_texts
+from arpent.jobs.work_functions import (
+    WorkFunctions,
+    is_away,
+    pause_before_retry,
+    retry_while_away,
+    transient,
+    unwritten,
+    without_texts,
+)
 from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
 
-ANALYSES_AT_ONCE = 2
-"""Threads for analyses; partitions of other jobs are processed meanwhile."""
-SPARE_PLACES = 1
-"""Additional places for analyses and partitions, for other clients when one client has taken all places."""
 GLANCE_SECONDS = 0.02
 """Seconds between checks of work in hand."""
 LONGEST_TROUBLE_SECONDS = 10.0
@@ -207,8 +211,10 @@ class Runner:
             if self._survived(running, error):
                 return
             error = self._blamed(lease, error)
+        if not running.giving_up and self._waits(running, error):
+            return
         tries = self._policy.attempts * (2 if running.giving_up else 1)
-        if transient(error) and lease.attempt < tries:
+        if transient(error) and lease.attempt < tries and (running.giving_up or not is_away(error)):
             log.warning("Attempt %d of a partition failed: %s", lease.attempt, error, extra=about)
             self._release(running, self._now() + pause_before_retry(lease.attempt, self._policy))
             self._functions.retried(lease, error)
@@ -219,6 +225,17 @@ class Runner:
             running.outcome = unwritten(lease, error)
         else:
             self._in_flight[self._in_flight.index(running)] = self._given_up(lease, error)
+
+    def _waits(self, running: InFlight, error: Exception) -> bool:
+        """Whether the partition waits for something unavailable; the job then says for what."""
+        lease, now = running.lease, self._now()
+        if (retry_at := retry_while_away(lease, error, now, self._policy)) is None:
+            return False
+        log.warning("A partition waits: %s", error, extra={"job": lease.job_id})
+        self._work.wait(lease, now, retry_at, str(error))
+        self._in_flight.remove(running)
+        self._functions.retried(lease, error)
+        return True
 
     def _blamed(self, lease: Lease, error: WorkerDied) -> WorldError:
         """Why a partition whose workers died is not tried again. While no feature of the job has a result, no feature
@@ -331,32 +348,13 @@ class Runner:
 
     def _claim_all(self) -> bool:
         moved = False
-        while (lease := self._claim()) is not None:
+        claim = partial(self._work.claim, self._now(), self._policy.lease_seconds)
+        while (lease := next_lease(claim, self._in_flight, self._executor.slots)) is not None:
             self._take(lease)
             moved = True
         if not moved:
             self._look_at = time.monotonic() + self._pause
         return moved
-
-    def _claim(self) -> Lease | None:
-        """The next work, if there is room for it. When one client has all places there is one more for others, so that
-        nobody waits for one client's work to end."""
-        analysed, processed = self._owners(analyses=True), self._owners(analyses=False)
-        analyses, partitions = len(analysed) < ANALYSES_AT_ONCE, len(processed) < self._executor.slots
-        claim = partial(self._work.claim, self._now(), self._policy.lease_seconds)
-        if (analyses or partitions) and (lease := claim(analyses=analyses, partitions=partitions)) is not None:
-            return lease
-        if len(set(analysed)) == 1 and len(analysed) < ANALYSES_AT_ONCE + SPARE_PLACES:
-            lease = claim(analyses=True, partitions=False, but=set(analysed))
-            if lease is not None:
-                return lease
-        if len(set(processed)) == 1 and len(processed) < self._executor.slots + SPARE_PLACES:
-            return claim(analyses=False, partitions=True, but=set(processed))
-        return None
-
-    def _owners(self, *, analyses: bool) -> list[str]:
-        """Clients of the work in hand: of analyses, or of partitions."""
-        return [each.lease.owner for each in self._in_flight if (each.lease.partition is None) is analyses]
 
     def _take(self, lease: Lease) -> None:
         ticket: Ticket | BackgroundCall[None] | BackgroundCall[Outcome]

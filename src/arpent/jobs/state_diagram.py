@@ -16,8 +16,8 @@ An event that is not listed is refused with status 400, and the request stays as
 
 NOTES = """
 * START from CREATED runs the analysis and then the processing. START during the analysis does the same.
-* STOP during the analysis ends it while features are being read; otherwise the analysis finishes first. After STOP
-  during processing, running partitions finish; queued ones stay open.
+* STOP during the analysis ends it, whatever it is doing. After STOP during processing, running partitions finish;
+  queued ones stay open.
 * START of a stopped request continues with what is left. It is refused for `restart_pause_minutes` after the STOP, as
   in the real service.
 * START of a request that is DONE with failed features, or that stopped as UNHEALTHY, processes only those again
@@ -26,8 +26,9 @@ NOTES = """
 * START of a FAILED request continues it: the analysis, or, if that had succeeded, the open partitions and what failed
   (an extension; the real service refuses it). The keys sent with a request are deleted some time after it failed
   (`failed_keys_hours`); then START is refused, too.
-* An analysis for which a catalogue, a bucket or a server is unavailable waits and tries again (`analysis_seconds`,
-  `absence_seconds`); `waiting` in the task object says for what. STOP ends the waiting: FAILED.
+* An analysis for which a catalogue, a bucket or a server is unavailable waits and tries again (`outage_seconds`,
+  `absence_seconds`), and so does a partition for which a catalogue or a bucket is unavailable; `waiting` in the task
+  object says for what. STOP ends the waiting of an analysis: FAILED.
 * ENVIRONMENT_FAILED: workers cannot start, or results cannot be written. No feature is blamed for it.
 * `completionPercentage` is 100 when the request is DONE and never before. It never falls, except by a START that
   processes failed features again. FAILED reports 100 too (`failed_reports_full`).

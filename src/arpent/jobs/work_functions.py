@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import WorldError
+from arpent.domain.errors import CatalogUnavailable, StorageFault, WorldError
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
@@ -23,8 +24,9 @@ LONGEST_PAUSE_SECONDS = 60.0
 class WorkFunctions:
     """Functions of a runner. `process` runs in other processes and is picklable; the others run in this process."""
 
-    analyse: Callable[[Job], Analysis]
-    """Analyses a job. Raises CallerError, ScriptError or WorldError."""
+    analyse: Callable[[Job, Callable[[], bool]], Analysis]
+    """Analyses a job for as long as the second argument returns True. Raises CallerError, ScriptError, WorldError
+    or NoLongerWanted."""
     process: Callable[[Lease], Outcome]
     """Computes a partition and writes its results."""
     parse: Callable[[Job], Request]
@@ -51,6 +53,24 @@ def pause_before_retry(attempt: int, policy: Policy) -> timedelta:
     attempts that failed together do not return together."""
     seconds = min(LONGEST_PAUSE_SECONDS, policy.retry_seconds * 2.0 ** (attempt - 1))
     return timedelta(seconds=seconds * random.uniform(0.5, 1.5))
+
+
+def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
+    """Whether a catalogue or bucket is unavailable: then time is limited, not the number of attempts."""
+    return isinstance(error, CatalogUnavailable | StorageFault)
+
+
+def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Policy) -> datetime | None:
+    """When to try a partition again whose catalogue or bucket is unavailable; pauses double. None: the error is of
+    another kind, or the partition has waited for as long as it may."""
+    if not is_away(error):
+        return None
+    since = lease.waiting_since or now
+    last = since + timedelta(seconds=policy.outage_seconds if error.transient else policy.absence_seconds)
+    if now >= last:
+        return None
+    seconds = min(LONGEST_PAUSE_SECONDS, max(policy.retry_seconds, (now - since).total_seconds()))
+    return min(last, now + timedelta(seconds=seconds * random.uniform(0.5, 1.5)))
 
 
 def unwritten(lease: Lease, error: Exception) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -16,9 +17,10 @@ from requests import Response, Session
 from urllib3 import PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from arpent.network.deadline import Watched, addresses_of
 from arpent.network.policy import PORTS, EgressPolicy, EgressRefused, check_url
 
 MOST_HOPS = 5
@@ -28,8 +30,7 @@ MOST_HOPS = 5
 def checked_pools(policy: EgressPolicy | None, **options: Any) -> PoolManager:
     """Pools by host. `policy` None: everything may be reached."""
     manager = PoolManager(**options)
-    if policy is not None:
-        manager.pool_classes_by_scheme = _classes(policy)
+    manager.pool_classes_by_scheme = pool_classes(policy)
     return manager
 
 
@@ -43,7 +44,7 @@ def proxy_of(url: str, policy: EgressPolicy | None) -> str | None:
         return None
     if policy is not None:
         try:
-            policy.check(host, port, _resolved(host, port))
+            policy.check(host, port, addresses_of(host, port))
         except socket.gaierror:
             policy.check(host, port, ())
     return proxy if "://" in proxy else f"http://{proxy}"
@@ -51,7 +52,9 @@ def proxy_of(url: str, policy: EgressPolicy | None) -> str | None:
 
 def proxy_pools(proxy: str, **options: Any) -> ProxyManager:
     """Pools that go through the operator's proxy."""
-    return ProxyManager(proxy, **options)
+    manager = ProxyManager(proxy, **options)
+    manager.pool_classes_by_scheme = pool_classes(None)
+    return manager
 
 
 def guard_session(session: Session) -> None:
@@ -76,14 +79,19 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
         raise EgressRefused("its server redirects from https to an address without encryption")
 
 
-def _classes(policy: EgressPolicy) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return connected(self, policy)
+def pool_classes(policy: EgressPolicy | None) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools by scheme whose connections end at their thread's deadline and, with a policy, go to addresses that it was
+    asked about."""
 
-    class Secure(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return connected(self, policy)
+    class Guarded(Watched):
+        def _open(self, addresses: list[str]) -> socket.socket:
+            return super()._open(addresses) if policy is None else connected(self, policy, addresses)
+
+    class Plain(Guarded, HTTPConnection):
+        pass
+
+    class Secure(Guarded, HTTPSConnection):
+        pass
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -94,18 +102,10 @@ def _classes(policy: EgressPolicy) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _resolved(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def connected(connection: Any, policy: EgressPolicy) -> socket.socket:
-    """A socket to one of the checked addresses. Raises EgressRefused, and what urllib3 expects."""
+def connected(connection: Any, policy: EgressPolicy, addresses: Sequence[str]) -> socket.socket:
+    """A socket to one of `addresses`, the host's, after the policy has allowed them. Raises EgressRefused, and what
+    urllib3 expects."""
     host, port = str(connection._dns_host), int(connection.port or 0)
-    try:
-        addresses = _resolved(host, port)
-    except (socket.gaierror, UnicodeError) as error:
-        raise NameResolutionError(host, connection, socket.gaierror(str(error))) from error
     policy.check(host, port, addresses)
     last: OSError | None = None
     for address in addresses:

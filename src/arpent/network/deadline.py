@@ -1,7 +1,7 @@
 """Deadline: HTTP requests that end in time whatever the server does: it may trickle, stall, or send without end.
 
-Timeouts of the usual clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here a
-timer shuts the connection down while the thread reads from it.
+Timeouts of the usual clients apply to each read, so one byte every few seconds keeps them waiting for ever. Here
+another thread shuts the connection down while this one reads from it.
 """
 
 from __future__ import annotations
@@ -10,27 +10,15 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock, Thread, Timer, local
+from threading import Condition, Lock, Thread, local
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError
-
-from arpent.network.access import OpenAccess, SourceAccess
-from arpent.network.connections import check_target, connected, guard_session
-from arpent.network.policy import EgressPolicy
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
 
 RESOLVE_SECONDS = 5.0
 """Time limit for resolving a host name."""
-MOST_ANSWER_BYTES = 256 << 20
-"""Maximum size of one answer, unpacked."""
-LONGEST_RETRY_AFTER = 20.0
-"""Longest pause that a server can ask for, in seconds."""
-_CHUNK = 1 << 16
-_REFUSED = (401, 403)
+LOOK_SECONDS = 0.25
+"""Seconds between checks for deadlines that have passed."""
 _HERE = local()
 
 
@@ -42,9 +30,7 @@ class Deadline:
         self.end = time.monotonic() + seconds
         self._lock = Lock()
         self._connections: list[socket.socket] = []
-        self._timer = Timer(seconds, self._shut_down)
-        self._timer.daemon = True
-        self._timer.start()
+        _WATCH.add(self)
 
     @property
     def passed(self) -> bool:
@@ -55,13 +41,16 @@ class Deadline:
         with self._lock:
             self._connections.append(connection)
         if self.passed:
-            self._shut_down()
+            self.shut_down()
 
     def close(self) -> None:
-        """Cancel the timer: the requests ended in time."""
-        self._timer.cancel()
+        """Forget the connections: the requests ended in time."""
+        with self._lock:
+            self._connections.clear()
+        _WATCH.discard(self)
 
-    def _shut_down(self) -> None:
+    def shut_down(self) -> None:
+        """Shut down the connections that are watched."""
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):  # it was closed meanwhile
@@ -70,118 +59,78 @@ class Deadline:
 
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
-    """Requests that this thread makes inside the `with` block, through a session of `session`, end within `seconds`."""
-    outer, deadline = _current(), Deadline(seconds)
+    """Requests that this thread makes inside the `with` block, through `Watched` connections, end within `seconds`."""
+    before, deadline = current(), Deadline(seconds)
     _HERE.deadline = deadline
     try:
         yield deadline
     finally:
         deadline.close()
-        _HERE.deadline = outer
+        _HERE.deadline = before
 
 
-def session(
-    retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None, access: SourceAccess | None = None
-) -> requests.Session:
-    """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
-    requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
-    there are none."""
-    made = requests.Session()
-    if policy is not None:
-        guard_session(made)
-    adapter = _Adapter(timeout, retry, policy, access or OpenAccess())
-    made.mount("http://", adapter)
-    made.mount("https://", adapter)
-    return made
+class _Watch:
+    """One thread for all deadlines: a thread for each would cost more than a short request."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._open: set[Deadline] = set()
+        self._thread: Thread | None = None
+
+    def add(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._open.add(deadline)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            elif len(self._open) == 1:
+                self._changed.notify()
+
+    def discard(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._open.discard(deadline)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._open:
+                    self._changed.wait()
+                due = [deadline for deadline in self._open if deadline.passed]
+            for deadline in due:  # repeated until it is closed: it may have opened another connection
+                deadline.shut_down()
+            time.sleep(LOOK_SECONDS)
 
 
-class PatientRetry(Retry):
-    """Retries that stop at the deadline, and at once if a name does not resolve; pauses are bounded."""
-
-    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[no-untyped-def]
-        deadline = _current()
-        if isinstance(error, NameResolutionError) or (deadline is not None and deadline.passed):
-            raise MaxRetryError(_pool, url, error) from error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-    def get_retry_after(self, response):  # type: ignore[no-untyped-def]
-        asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, LONGEST_RETRY_AFTER)
+_WATCH = _Watch()
 
 
-def _current() -> Deadline | None:
+def current() -> Deadline | None:
+    """The deadline of this thread; None outside `within`."""
     return getattr(_HERE, "deadline", None)
 
 
-class _Adapter(HTTPAdapter):
-    def __init__(
-        self, timeout: tuple[float, float], retry: Retry, policy: EgressPolicy | None, access: SourceAccess
-    ) -> None:
-        self._access = access
-        self._timeout = timeout
-        self._policy = policy
-        super().__init__(max_retries=retry)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        _watch_pools(self.poolmanager, self._policy)
-
-    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*arguments, **options)
-        _watch_pools(manager, None)  # the operator's proxy; its targets are asked about in `send`
-        return manager
-
-    def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
-        """As in the base class, with the keys of this host; the whole answer is read here."""
-        if self._policy is not None:
-            check_target(str(request.url), self._policy)
-        plain = str(request.url)
-        for again in (False, True):
-            asked = self._access.request(plain)
-            request.url = asked.url
-            request.headers.update(asked.headers)
-            answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
-            if again or answer.status_code not in _REFUSED or not self._access.refused(asked):
-                return self._whole(answer)
-            answer.close()
-        raise AssertionError("the last answer is returned")
-
-    def _whole(self, answer: requests.Response) -> requests.Response:
-        """With everything that it holds, up to MOST_ANSWER_BYTES."""
-        parts, size = [], 0
-        for part in answer.iter_content(_CHUNK):
-            parts.append(part)
-            size += len(part)
-            if size > MOST_ANSWER_BYTES:
-                answer.close()
-                raise requests.exceptions.ContentDecodingError(f"the answer is longer than {MOST_ANSWER_BYTES} bytes")
-        answer._content = b"".join(parts)
-        answer._content_consumed = True  # type: ignore[attr-defined]
-        return answer
-
-
-class _Watched:
+class Watched:
     """A connection that the thread's deadline can shut down, from the start of its handshake."""
 
     _twin: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
-        deadline = _current()
+        deadline = current()
         if deadline is not None and deadline.passed:
             raise ConnectTimeoutError(self, "the deadline has passed")
-        _resolve(self)
-        made = self._open()
+        made = self._open(_resolved(self))
         self._twin = made.dup()  # TLS takes the first one over
         if deadline is not None:
             deadline.watch(self._twin)
         return made
 
-    def _open(self) -> socket.socket:
+    def _open(self, addresses: list[str]) -> socket.socket:
+        """A socket to the host, which has these addresses."""
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
         return made
 
     def request(self, *arguments: Any, **options: Any) -> Any:
-        deadline = _current()
+        deadline = current()
         if deadline is not None and self._twin is not None:
             deadline.watch(self._twin)
         return super().request(*arguments, **options)  # type: ignore[misc]
@@ -193,41 +142,19 @@ class _Watched:
         super().close()  # type: ignore[misc]
 
 
-def _watch_pools(manager: PoolManager, policy: EgressPolicy | None) -> None:
-    """Make the pools use watched connections. With a policy, each connects only to an address that the policy
-    allows."""
-
-    class Guarded(_Watched):
-        def _open(self) -> socket.socket:
-            return super()._open() if policy is None else connected(self, policy)
-
-    class Plain(Guarded, HTTPConnection):
-        pass
-
-    class Secure(Guarded, HTTPSConnection):
-        pass
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
-
-
-def _resolve(connection: Any) -> None:
+def _resolved(connection: Any) -> list[str]:
     """Resolve the host name in a thread, because a resolver can block for minutes. Raises NameResolutionError."""
-    host, port = connection._dns_host, connection.port
+    host, port = str(connection._dns_host), int(connection.port or 0)
+    found: list[str] = []
     failure: list[socket.gaierror] = []
 
     def look_up() -> None:
         try:
-            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found.extend(addresses_of(host, port))
         except socket.gaierror as error:
             failure.append(error)
-        except (OSError, UnicodeError):
-            pass  # the connection will say it
+        except (OSError, UnicodeError) as error:
+            failure.append(socket.gaierror(str(error)))
 
     thread = Thread(target=look_up, daemon=True)
     thread.start()
@@ -235,3 +162,10 @@ def _resolve(connection: Any) -> None:
     if thread.is_alive() or failure:
         cause = failure[0] if failure else socket.gaierror(socket.EAI_AGAIN, "no answer")
         raise NameResolutionError(host, connection, cause)
+    return found
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the resolver's order. Raises OSError or UnicodeError."""
+    answers = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in answers))

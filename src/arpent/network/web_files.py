@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
+from arpent.network.deadline import within
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
@@ -132,6 +133,15 @@ class WebFiles:
             pools.clear()
 
     def _once(self, url: str, start: int, end: int) -> Piece:
+        with within(WHOLE_SECONDS) as deadline:  # redirects and headers included, which may come byte by byte
+            try:
+                return self._followed(url, start, end)
+            except (HTTPError, OSError, NoRanges, EgressRefused):
+                if deadline.passed:  # a truncated answer may look like another error
+                    raise NoAnswer from None
+                raise
+
+    def _followed(self, url: str, start: int, end: int) -> Piece:
         headers = {**_HEADERS, "range": f"bytes={start}-{end - 1}"}
         hops, renewed = 0, False
         while hops <= MOST_HOPS:
@@ -207,13 +217,12 @@ def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:
 
 
 def _content(response: BaseHTTPResponse, length: int) -> memoryview:
-    """The body of the answer. Raises NoAnswer if it is incomplete or late."""
-    until = time.monotonic() + WHOLE_SECONDS
+    """The body of the answer. Raises NoAnswer if it is incomplete."""
     pieces: list[bytes] = []
     missing = length
     while missing > 0:
         piece = response.read1(min(missing, _PIECE), decode_content=False)
-        if not piece or time.monotonic() > until:
+        if not piece:
             raise NoAnswer
         pieces.append(piece)
         missing -= len(piece)

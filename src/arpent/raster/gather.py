@@ -41,7 +41,9 @@ def stored_no_data(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple
         return False, zero
     if dtype.kind == "f":
         widest = float(np.finfo(dtype).max)  # type: ignore[type-var]
-        return True, dtype.type(np.clip(no_data, -widest, widest))
+        return True, dtype.type(no_data if np.isinf(no_data) else np.clip(no_data, -widest, widest))
+    if np.isinf(no_data):
+        return False, zero
     result_limits = np.iinfo(dtype)  # type: ignore[type-var]
     possible = no_data == int(no_data) and result_limits.min <= no_data <= result_limits.max
     return possible, dtype.type(int(no_data)) if possible else zero

@@ -13,7 +13,7 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
-from arpent.raster.block_index import NearestIndex
+from arpent.raster.blocks.block_index import NearestIndex
 from arpent.raster.calibrate import check_calibration
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion

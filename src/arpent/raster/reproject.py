@@ -50,6 +50,12 @@ class Reprojection:
         if not self.identity:
             self._refine(tolerance)
 
+    @property
+    def smooth(self) -> NDArray[np.bool_]:
+        """(n,): whether one patch, that of `corners`, is accurate enough for all of a feature."""
+        smooth: NDArray[np.bool_] = (self._splits == 1) & ~self._exact
+        return smooth
+
     def coordinates(self, samples: Samples) -> Coordinates:
         """(N,) x and y of the samples' centres; not finite where PROJ cannot transform."""
         x, y = np.empty(len(samples)), np.empty(len(samples))

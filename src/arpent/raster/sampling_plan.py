@@ -13,8 +13,8 @@ from pyproj import CRS
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
-from arpent.raster.block_index import NearestIndex, sort_by_block
-from arpent.raster.block_index_aligned import sort_straight
+from arpent.raster.blocks.block_index import NearestIndex, sort_by_block
+from arpent.raster.blocks.block_index_aligned import sort_straight
 from arpent.raster.footprints.antimeridian import period
 from arpent.raster.footprints.reach import Reach
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours

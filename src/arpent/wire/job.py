@@ -19,6 +19,8 @@ NO_INTERVAL = (
 )
 
 
+WAITING = frozenset({Status.ANALYSING, Status.PROCESSING})
+"""Statuses in which a job shows what its work waits for."""
 SHOWN_DEPTH = 200
 """Depth of a stored request that can safely be written as JSON; requests accepted today are far less deep."""
 UNREADABLE = "The stored request cannot be read, or is nested too deeply to be shown; create it again."
@@ -44,7 +46,7 @@ def status_object(job: Job, completion: float) -> dict[str, object]:
     }
     if job.status is Status.FAILED and job.error is not None:
         fields["error"] = job.error
-    if job.status is Status.ANALYSING and job.waiting_for is not None and job.waiting_since is not None:
+    if job.status in WAITING and job.waiting_for is not None and job.waiting_since is not None:
         fields["waiting"] = {"for": job.waiting_for, "since": iso_microseconds(job.waiting_since)}
     if job.status is Status.STOPPED and job.stop_reason is not None:
         fields["stoppedStatusReason"] = job.stop_reason.value

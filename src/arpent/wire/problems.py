@@ -31,7 +31,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.AssetUnreadable: (HTTPStatus.INTERNAL_SERVER_ERROR, "RENDERER_EXCEPTION"),
     errors.WorkerDied: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
-    errors.ReadingStopped: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
+    errors.NoLongerWanted: (HTTPStatus.CONFLICT, "COMMON_EXCEPTION"),
     errors.InvalidSetting: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),
     errors.EnvironmentFault: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.DatabaseRefused: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),

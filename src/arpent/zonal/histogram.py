@@ -30,41 +30,68 @@ def check_histogram(histogram: Histogram, sample_type: SampleType, lenient: bool
         )
 
 
-def histogram(
+class FixedHistogram:
+    """Counts in bins that do not depend on the samples, which may come in parts; made by `fixed_histogram`."""
+
+    def __init__(self, edges: NDArray[np.float64], integer: bool, count: int) -> None:
+        """`edges` (b + 1,), the same for `count` features."""
+        bins = len(edges) - 1
+        self._edges, self._integer = edges, integer
+        self._edge_offsets = np.zeros(count + 1, np.int64)
+        self._count_offsets = np.arange(count + 1) * bins
+        self._counts = np.zeros(count * bins, np.int64)
+        self._tails = np.zeros((2, count), np.int64)
+
+    def add(self, segments: Segments) -> None:
+        """Count the samples of each feature, and those outside its polygon."""
+        _count(segments, self._edges, self._edge_offsets, self._count_offsets, self._counts, self._tails)
+
+    def finish(self) -> HistogramCounts:
+        """What was counted."""
+        return HistogramCounts(
+            edges=self._edges,
+            counts=self._counts.reshape(self._tails.shape[1], len(self._edges) - 1),
+            edge_offsets=None,
+            count_offsets=None,
+            underflow=self._tails[0],
+            overflow=self._tails[1],
+            integer=self._integer,
+        )
+
+
+def fixed_histogram(wish: Histogram, sample_type: SampleType, count: int) -> FixedHistogram | None:
+    """For `count` features: bins [low, high), the last one closed, the rest under- and overflow (sentinelhub.md 3.3).
+    None where the wish leaves edges to the samples."""
+    integer = prints_integers(wish, sample_type)
+    common = shared(wish, integer)
+    return None if common is None else FixedHistogram(common, integer, count)
+
+
+def histogram_of_samples(
     wish: Histogram,
     sample_type: SampleType,
     segments: Segments,
     extremes: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> HistogramCounts:
-    """Counts of each feature's samples per bin: [low, high), the last bin closed, all others as underflow or overflow
-    (sentinelhub.md 3.3).
-
-    `extremes`: min and max of each feature (n,), NaN where nothing is valid; they replace edges that are not given. A
-    feature without a valid sample then has no histogram (an empty slice of edges). If the given edge leaves no room for
-    bins, the histogram has that edge, no bins, and under- and overflow.
-    """
+    """The same where each feature's samples are the edges that the wish leaves open. `extremes`: min and max of each
+    feature (n,), NaN where nothing is valid. Without a valid sample such a feature has no histogram (an empty slice of
+    edges); where the edge that is given leaves no room it has that edge, no bin, and tails."""
     n = len(segments.counts)
     integer = prints_integers(wish, sample_type)
-    common = shared(wish, integer)
-    if common is not None:
-        bins = np.full(n, len(common) - 1, np.int64)
-        edges, edge_offsets = common, np.zeros(n + 1, np.int64)
-    else:
-        low, high = _finite(segments, *extremes)
-        low = low if wish.low_edge is None else np.where(np.isnan(low), np.nan, wish.low_edge)
-        high = high if wish.high_edge is None else np.where(np.isnan(high), np.nan, wish.high_edge)
-        edges, edge_offsets = between(wish, low, high, integer)
-        bins = np.maximum(np.diff(edge_offsets) - 1, 0)
+    low, high = _finite(segments, *extremes)
+    low = low if wish.low_edge is None else np.where(np.isnan(low), np.nan, wish.low_edge)
+    high = high if wish.high_edge is None else np.where(np.isnan(high), np.nan, wish.high_edge)
+    edges, edge_offsets = between(wish, low, high, integer)
     count_offsets = np.zeros(n + 1, np.int64)
-    np.cumsum(bins, out=count_offsets[1:])
+    np.cumsum(np.maximum(np.diff(edge_offsets) - 1, 0), out=count_offsets[1:])
     counts = np.zeros(int(count_offsets[-1]), np.int64)
     tails = np.zeros((2, n), np.int64)
     _count(segments, edges, edge_offsets, count_offsets, counts, tails)
     return HistogramCounts(
         edges=edges,
-        counts=counts if common is None else counts.reshape(n, len(common) - 1),
-        edge_offsets=edge_offsets if common is None else None,
-        count_offsets=count_offsets if common is None else None,
+        counts=counts,
+        edge_offsets=edge_offsets,
+        count_offsets=count_offsets,
         underflow=tails[0],
         overflow=tails[1],
         integer=integer,

@@ -11,8 +11,9 @@ from arpent.domain.grid import Grids, Samples
 from arpent.zonal.rasterize import WIDEST, scan
 
 
-def pixel_coverage(features: Features, grids: Grids) -> Samples:
-    """The samples inside each of n features, row by row, by the calibrated rule (sentinelhub.md 4.2).
+def pixel_coverage(features: Features, grids: Grids, windows: NDArray[np.int64] | None = None) -> Samples:
+    """The samples inside each feature, row by row, by the calibrated rule (sentinelhub.md 4.2); only those in rows
+    `windows` (n, 2), first and the one behind the last, if they are given.
 
     A sample is inside when at least 7 of its 8 x 256 sub-samples are: every sample that the polygon touches, except
     slivers below about 0.34 % of a sample. Holes and parts follow the even-odd rule over all rings. A geometry that is
@@ -23,7 +24,10 @@ def pixel_coverage(features: Features, grids: Grids) -> Samples:
         raise ValueError(f"a grid may have at most {WIDEST} columns")
     vertices, rings, polygons = outlines(features.geometries)
     shapes = np.column_stack((grids.width, grids.height))
-    offsets, columns, rows = scan(vertices, rings, polygons, np.ascontiguousarray(grids.bounds, np.float64), shapes)
+    bounds = np.ascontiguousarray(grids.bounds, np.float64)
+    if windows is None:
+        windows = np.column_stack((np.zeros_like(grids.height), grids.height))
+    offsets, columns, rows = scan(vertices, rings, polygons, bounds, shapes, windows)
     return Samples(offsets=offsets, columns=columns, rows=rows)
 
 

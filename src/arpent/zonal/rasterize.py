@@ -162,12 +162,14 @@ def scan(
     polygons: NDArray[np.int64],
     bounds: NDArray[np.float64],
     shapes: NDArray[np.int64],
+    windows: NDArray[np.int64],
     most: int = ROOM,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
     """Samples inside each feature (sentinelhub.md 4.2), even-odd over all of its rings.
 
     `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
-    are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height.
+    are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height;
+    `windows` (n, 2) first row and the one behind the last, within the height.
     `most`: samples to make room for at first.
     Returns offsets (n + 1,), columns (N,), rows (N,).
     """
@@ -176,7 +178,7 @@ def scan(
     # Pages that are never written cost nothing, so room for every sample of every grid is cheaper than growing.
     room = 2
     for k in range(n):
-        room = min(room + shapes[k, 0] * shapes[k, 1], most)
+        room = min(room + shapes[k, 0] * (windows[k, 1] - windows[k, 0]), most)
     columns = np.empty(room, np.int32)
     rows = np.empty(room, np.int32)
     total = 0
@@ -189,7 +191,8 @@ def scan(
         extent_x, extent_y = bounds[k, 2] - bounds[k, 0], bounds[k, 3] - bounds[k, 1]
         scale_x, scale_y = width / extent_x * SUB_COLUMNS, height / extent_y * SUB_ROWS
         # Infinite where the grid has no extent, or one of less than 1e-305.
-        if len(mine) > 1 and 0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf:
+        first, last = max(windows[k, 0], 0), min(windows[k, 1], height)
+        if first < last and len(mine) > 1 and 0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf:
             for i in range(mine[0], mine[len(mine) - 1]):
                 vertices[i, 0] = (vertices[i, 0] - bounds[k, 0]) * scale_x
                 vertices[i, 1] = (bounds[k, 3] - vertices[i, 1]) * scale_y
@@ -202,7 +205,7 @@ def scan(
             _cross(vertices, mine, starts, crossings, lines, float(width * SUB_COLUMNS))
             if len(steps) < width + 2:
                 steps = np.zeros(2 * width + 2, np.int32)
-            for row in range(height):
+            for row in range(first, last):
                 if len(columns) < total + width + 2:
                     columns, rows = _double(columns, total + width + 2), _double(rows, total + width + 2)
                 low, high = _fill(row, starts, crossings, steps)

@@ -1,8 +1,9 @@
-"""Reductions over segments of one flat array: counts, sums, extremes and ranks, one compiled call for all."""
+"""Reductions over slices of one flat array: each feature's samples, and ranks in them, one compiled call for all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -31,88 +32,49 @@ class Segments:
     """(n,): value of the samples outside the polygon."""
 
 
+def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
+    """Only what lies outside the polygons."""
+    n = len(weights)
+    return Segments(
+        samples=np.empty(0, np.float32),
+        offsets=np.zeros(n + 1, np.int64),
+        counts=np.zeros(n, np.int64),
+        weights=weights,
+        extra=extra,
+    )
+
+
+def join_parts(parts: Sequence[Segments], weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
+    """The samples of all parts, and what lies outside the polygons."""
+    if len(parts) == 1:
+        return replace(parts[0], weights=weights, extra=extra)
+    counts = np.zeros_like(weights)
+    for part in parts:
+        counts += part.counts
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    samples, ends = np.empty(int(offsets[-1]), np.float32), offsets[:-1].copy()
+    for part in parts:
+        _append(part.samples, part.offsets, part.counts, samples, ends)
+    return Segments(samples=samples, offsets=offsets, counts=counts, weights=weights, extra=extra)
+
+
 # The kernels below trust the segments: `compact` made counts that fit their slices.
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
-def _extremes(samples: NDArray[np.float32], begin: int, end: int) -> tuple[np.float32, np.float32]:
-    """Smallest and largest sample. The flags only let the compiler reorder comparisons; there is no NaN or -0.0
-    here."""
-    low = high = samples[begin]
-    for i in range(begin, end):
-        x = samples[i]
-        low = x if x < low else low
-        high = x if x > high else high
-    return low, high
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def moments(
+def _append(
     samples: NDArray[np.float32],
     offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
-    weights: NDArray[np.int64],
-    extra: NDArray[np.float64],
-    out: NDArray[np.float64],
+    out: NDArray[np.float32],
+    ends: NDArray[np.int64],
 ) -> None:
-    """min, max, mean and population standard deviation of each segment into `out` (4, n); NaN where it is empty.
-
-    Segment k is `samples[offsets[k]:offsets[k] + counts[k]]`, plus `extra[k]` counted `weights[k]` times. Doubles, in
-    two passes with a correction, summed in four lanes: the same order on every machine, hence the same bits.
-    """
+    """Copy each segment behind what `out` holds of it, which ends at `ends`: room for all was counted before."""
     for k in range(len(counts)):
-        begin, end = offsets[k], offsets[k] + counts[k]
-        weight, value = weights[k], extra[k]
-        n = float(counts[k] + weight)
-        if n == 0.0:
-            out[:, k] = np.nan
-            continue
-        low, high = value, value
-        if counts[k] > 0:
-            least, most = _extremes(samples, begin, end)
-            low, high = np.float64(least), np.float64(most)
-            if weight > 0:
-                low, high = min(low, value), max(high, value)
-        mean = (_sum(samples, begin, end) + (weight * value if weight > 0 else 0.0)) / n
-        squares, rest = _deviations(samples, begin, end, mean)
-        if weight > 0:
-            squares += weight * (value - mean) * (value - mean)
-            rest += weight * (value - mean)
-        out[0, k], out[1, k], out[2, k] = low, high, min(max(mean, low), high) if mean == mean else mean  # noqa: PLR0124
-        out[3, k] = np.sqrt(max((squares - rest * rest / n) / n, 0.0)) if squares == squares else squares  # noqa: PLR0124
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sum(samples: NDArray[np.float32], begin: int, end: int) -> float:
-    a = b = c = d = 0.0
-    whole = begin + ((end - begin) & ~3)
-    for i in range(begin, whole, 4):
-        a += samples[i]
-        b += samples[i + 1]
-        c += samples[i + 2]
-        d += samples[i + 3]
-    for i in range(whole, end):
-        a += samples[i]
-    return (a + b) + (c + d)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _deviations(samples: NDArray[np.float32], begin: int, end: int, mean: float) -> tuple[float, float]:
-    """Sum of squared deviations, and sum of deviations, which corrects for the rounding of the mean."""
-    a = b = p = q = 0.0
-    whole = begin + ((end - begin) & ~1)
-    for i in range(begin, whole, 2):
-        x = samples[i] - mean
-        y = samples[i + 1] - mean
-        a += x * x
-        b += y * y
-        p += x
-        q += y
-    if whole < end:
-        x = samples[whole] - mean
-        a += x * x
-        p += x
-    return a + b, p + q
+        for i in range(counts[k]):
+            out[ends[k] + i] = samples[offsets[k] + i]
+        ends[k] += counts[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -212,11 +174,9 @@ def pick(
     ranks: NDArray[np.int64],
     out: NDArray[np.float64],
 ) -> None:
-    """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where a
-    segment is empty.
-
-    Segments and weights as in `moments`. Reorders each segment's samples. Ranks are below `counts + weights`.
-    """
+    """`sorted[rank]` of each segment for every column of `ranks` (n, k), ascending within a row, 0-based; NaN where
+    a segment is empty; `extra[k]` counts `weights[k]` times. Reorders each segment's samples. A rank is below
+    `counts + weights`, so without the weight it lies in the slice."""
     todo = np.empty((DEPTH, 4), np.int64)
     wanted = np.empty(ranks.shape[1], np.int64)
     for k in range(len(counts)):

@@ -11,9 +11,85 @@ from numpy.typing import NDArray
 from arpent.domain.calculation import Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
-from arpent.zonal.histogram import histogram
-from arpent.zonal.reductions import OutsideSample, Segments, moments, pick
+from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
+from arpent.zonal.moments import add_samples, moments, no_sums
+from arpent.zonal.reductions import OutsideSample, Segments, join_parts, no_samples, pick
 from arpent.zonal.sample_type import compact, type_limits
+
+
+class Reduction:
+    """One band of one output, for all features of a partition; their samples may come in parts, cut anyhow: the
+    numbers have the same bits (see `moments`)."""
+
+    def __init__(self, count: int, calculation: Calculation, sample_type: SampleType) -> None:
+        """`count`: of the features."""
+        wish = calculation.histogram
+        self._calculation = calculation
+        self._sample_type = sample_type
+        self._inside = np.zeros(count, np.int64)
+        self._counts = np.zeros(count, np.int64)
+        self._sums = no_sums(count)
+        self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
+        self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
+        self._kept: list[Segments] = []
+
+    def add(
+        self,
+        values: NDArray[np.float64],
+        valid: NDArray[np.bool_] | NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+    ) -> None:
+        """`values` and `valid` (N,) are what the script returned for some of the samples inside each polygon, `offsets`
+        (n + 1,) cuts them by feature. Each sample comes once."""
+        samples, counts = np.empty(len(values), np.float32), np.empty(len(offsets) - 1, np.int64)
+        compact(values, _bytes(valid), offsets, type_limits(self._sample_type), samples, counts)
+        none = np.zeros(len(counts))
+        part = Segments(samples=samples, offsets=offsets, counts=counts, weights=none.astype(np.int64), extra=none)
+        self._inside += np.diff(offsets)
+        self._counts += counts
+        add_samples(samples, offsets, counts, self._sums)
+        if self._fixed is not None:
+            self._fixed.add(part)
+        if self._keeps:
+            self._kept.append(part)
+
+    def finish(self, sample_count: NDArray[np.int64], outside: OutsideSample | None = None) -> BandStatistics:
+        """Everything that one band reports (sentinelhub.md 3.3). `sample_count` (n,) counts all samples of each grid;
+        those outside the polygon all have the answer `outside` (None: masked), and count as often as there are."""
+        weights, extra = self._outside(sample_count, outside)
+        counts, numbers = self._counts + weights, np.empty((4, len(self._counts)), np.float64)
+        moments(self._sums, self._counts, weights, extra, numbers)
+        wish, percentiles = self._calculation.histogram, self._calculation.percentiles
+        kept = join_parts(self._kept, weights, extra) if self._keeps else None
+        histogram = None
+        if self._fixed is not None:
+            self._fixed.add(no_samples(weights, extra))
+            histogram = self._fixed.finish()
+        elif wish is not None and kept is not None:
+            histogram = histogram_of_samples(wish, self._sample_type, kept, (numbers[0], numbers[1]))
+        return BandStatistics(
+            minimum=numbers[0],
+            maximum=numbers[1],
+            mean=numbers[2],
+            standard_deviation=numbers[3],
+            sample_count=sample_count,
+            no_data_count=sample_count - counts,
+            percentiles=_percentiles(kept, percentiles) if percentiles and kept is not None else None,
+            ranks=percentiles,
+            histogram=histogram,
+        )
+
+    def _outside(
+        self, sample_count: NDArray[np.int64], outside: OutsideSample | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """How many valid samples lie outside each polygon (n,), and the value of each of those (n,)."""
+        n = len(self._counts)
+        if outside is None or not outside.valid.any():
+            return np.zeros(n, np.int64), np.zeros(n)
+        single, valid = np.empty(n, np.float32), np.empty(n, np.int64)
+        compact(outside.value, _bytes(outside.valid), np.arange(n + 1), type_limits(self._sample_type), single, valid)
+        weights = (sample_count - self._inside) * valid
+        return weights, np.where(weights > 0, single, 0.0).astype(np.float64)
 
 
 def summarise(
@@ -26,54 +102,10 @@ def summarise(
     sample_type: SampleType,
     outside: OutsideSample | None = None,
 ) -> BandStatistics:
-    """The statistics of one band for n features (sentinelhub.md 3.3).
-
-    `values` and `valid` (N,) are what the script returned for the samples inside each polygon; `offsets` (n + 1,)
-    delimits the features. `sample_count` (n,) counts all samples of each grid. All samples outside the polygon have the
-    value `outside` (None: they are masked), and each of them counts.
-    """
-    segments = _segments(values, valid, offsets, sample_count=sample_count, sample_type=sample_type, outside=outside)
-    counts = segments.counts + segments.weights
-    numbers = np.empty((4, len(counts)), np.float64)
-    moments(segments.samples, segments.offsets, segments.counts, segments.weights, segments.extra, numbers)
-    return BandStatistics(
-        minimum=numbers[0],
-        maximum=numbers[1],
-        mean=numbers[2],
-        standard_deviation=numbers[3],
-        sample_count=sample_count,
-        no_data_count=sample_count - counts,
-        percentiles=_percentiles(segments, calculation.percentiles) if calculation.percentiles else None,
-        ranks=calculation.percentiles,
-        histogram=(
-            histogram(calculation.histogram, sample_type, segments, (numbers[0], numbers[1]))
-            if calculation.histogram
-            else None
-        ),
-    )
-
-
-def _segments(
-    values: NDArray[np.float64],
-    valid: NDArray[np.bool_] | NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    *,
-    sample_count: NDArray[np.int64],
-    sample_type: SampleType,
-    outside: OutsideSample | None,
-) -> Segments:
-    n = len(offsets) - 1
-    target = type_limits(sample_type)
-    samples = np.empty(len(values), np.float32)
-    counts = np.empty(n, np.int64)
-    compact(values, _bytes(valid), offsets, target, samples, counts)
-    weights, extra = np.zeros(n, np.int64), np.zeros(n, np.float64)
-    if outside is not None and outside.valid.any():
-        single, valid_outside = np.empty(n, np.float32), np.empty(n, np.int64)
-        compact(outside.value, _bytes(outside.valid), np.arange(n + 1), target, single, valid_outside)
-        weights = (sample_count - np.diff(offsets)) * valid_outside
-        extra = np.where(weights > 0, single, 0.0).astype(np.float64)
-    return Segments(samples=samples, offsets=offsets, counts=counts, weights=weights, extra=extra)
+    """`Reduction` of samples that are all there."""
+    reduction = Reduction(len(offsets) - 1, calculation, sample_type)
+    reduction.add(values, valid, offsets)
+    return reduction.finish(sample_count, outside)
 
 
 def _bytes(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,25 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent import worker
-from arpent.domain.errors import CatalogUnavailable, EnvironmentFault, StorageDenied, StorageUnavailable
+from arpent.domain.errors import (
+    CatalogUnavailable,
+    EnvironmentFault,
+    NoLongerWanted,
+    StorageDenied,
+    StorageFault,
+    StorageUnavailable,
+)
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
 from arpent.domain.imagery.raster import Raster
+from arpent.domain.interval import Interval
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine import isolation
 from arpent.engine.analysis import analyse
+from arpent.engine.guards import guarded
 from arpent.engine.isolation import Isolation
 from arpent.engine.processing import compute, interval, process, write_files
 from arpent.engine.services import Services
@@ -158,14 +168,14 @@ def test_in_one_interval_it_fails_in_that_only(
 ) -> None:
     whole, _ = run(services, script)
     days = [entry["interval"]["from"] for entry in json.loads(whole[VICTIM])["response"]["data"]]
-    sound = interval.evaluate
+    sound = interval.run_script
 
     def broken(computation: Any, acquired: Any) -> Any:
         if VICTIM in computation.geometry.features.ids and f"{acquired.interval.start:%Y-%m-%d}" == days[1][:10]:
             raise error
-        yield from sound(computation, acquired)
+        return sound(computation, acquired)
 
-    monkeypatch.setattr(interval, "evaluate", broken)
+    monkeypatch.setattr(interval, "run_script", broken)
     found, outcome = run(services, script)
     check_only(found, whole, VICTIM)
     entries, expected = (json.loads(text[VICTIM])["response"]["data"] for text in (found, whole))
@@ -206,9 +216,9 @@ class TestStore:
         "error", [StorageDenied("no right"), StorageUnavailable("the disk is full", transient=True)]
     )
     def test_a_store_that_takes_nothing_blames_no_feature(self, services: Services, error: Exception) -> None:
-        with pytest.raises(EnvironmentFault, match=str(error)) as caught:
+        with pytest.raises(StorageFault, match=str(error)) as caught:
             run(services, refuses=lambda key: error)
-        assert caught.value.transient
+        assert caught.value.transient is isinstance(error, StorageUnavailable)
 
 
 @dataclass
@@ -335,3 +345,25 @@ class TestIsolation:
         answers = list(Isolation().run(np.arange(100_000), call))
         assert sum(len(rows) for rows, _ in answers) == 100_000
         assert len(calls) <= 2 * isolation.MOST_FAILURES + 1
+
+
+def test_what_nobody_wants_any_more_is_not_begun(services: Services) -> None:
+    """STOP: no further search, no further header."""
+
+    class Catalog:
+        def search(self, *_: object) -> tuple[()]:
+            return ()
+
+    wanted = [True, False, False]
+    kept = guarded(replace(services, catalog=Catalog()), lambda: wanted.pop(0))
+    collection = services.collections["sentinel-2-l2a"]
+    wish = (
+        collection,
+        Interval(start=datetime(2023, 6, 1, tzinfo=UTC), end=datetime(2023, 7, 1, tzinfo=UTC)),
+        (15.0, 46.0, 15.1, 46.1),
+    )
+    assert kept.catalog.search(*wish) == ()
+    with pytest.raises(NoLongerWanted):
+        kept.catalog.search(*wish)
+    with pytest.raises(NoLongerWanted):
+        kept.reader.describe("a.tif")

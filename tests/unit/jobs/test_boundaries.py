@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class Site:
             if not runner.turn():
                 time.sleep(0.005)
 
-    def analyse(self, job: Job) -> Analysis:
+    def analyse(self, job: Job, wanted: Callable[[], bool]) -> Analysis:
         if faults := self.analysis_faults.get(job.id):
             raise faults.pop(0)
         return Analysis(partitions=cut(4, 2), findings=self.findings)
@@ -291,7 +291,7 @@ class TestThreads:
             PeriodicTask(name="good", seconds=0.01, action=lambda: done.append("good")),
         ]
         running = PeriodicTasks(tasks)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while min(done.count("bad"), done.count("good")) < 3 and time.monotonic() < end:
             time.sleep(0.01)
         running.close()

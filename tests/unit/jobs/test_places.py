@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from arpent.domain.ports.jobs import Lease
-from arpent.jobs.policy import Policy
-from arpent.jobs.runner import ANALYSES_AT_ONCE, Runner
+from arpent.jobs.in_flight import ANALYSES_AT_ONCE, next_lease
 from tests.support.jobs import Clock, make_partition
 
 SLOTS = 2
@@ -45,12 +45,11 @@ class Work:
 def places(analyses: Collection[str], partitions: Collection[str]) -> tuple[list[str], list[str]]:
     """Whose analyses and partitions are under way in the end."""
     work: Any = Work(analyses, partitions)
-    executor: Any = SimpleNamespace(slots=SLOTS)
-    runner = Runner(None, work, executor, SimpleNamespace(parse=None), Policy(), now=Clock())  # type: ignore[arg-type]
-    while (lease := runner._claim()) is not None:
-        runner._in_flight.append(SimpleNamespace(lease=lease))  # type: ignore[arg-type]
-        assert len(runner._in_flight) < 20
-    held = [each.lease for each in runner._in_flight]
+    in_flight: list[Any] = []
+    while (lease := next_lease(partial(work.claim, Clock()(), 60.0), in_flight, SLOTS)) is not None:
+        in_flight.append(SimpleNamespace(lease=lease))
+        assert len(in_flight) < 20
+    held = [each.lease for each in in_flight]
     return [each.owner for each in held if each.partition is None], [each.owner for each in held if each.partition]
 
 

@@ -6,9 +6,10 @@ import contextlib
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 from math import ceil, log2
 from threading import Event as Flag
 from threading import Thread
@@ -23,6 +24,7 @@ from arpent.domain.errors import (
     FeaturesUnreadable,
     ScriptSyntaxError,
     StorageDenied,
+    StorageFault,
     StorageUnavailable,
     WorkerDied,
     WorkLost,
@@ -32,6 +34,7 @@ from arpent.domain.job import Job, Progress, Status, StopReason
 from arpent.domain.partition import Analysis, Outcome, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.domain.request import Request
+from arpent.jobs import analysis_task
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance, completion
@@ -53,7 +56,7 @@ def of(lease: Lease) -> Partition:
 class Engineer:
     """A scripted engine: what it is to raise, by partition number, first come first served."""
 
-    partitions: list[Partition]
+    partitions: Iterable[Partition]
     faults: dict[int, list[Exception]] = field(default_factory=dict)
     give_up_faults: list[Exception] = field(default_factory=list)
     analysis_faults: list[Exception] = field(default_factory=list)
@@ -68,10 +71,13 @@ class Engineer:
     death: Exception = field(default_factory=lambda: WorkerDied("A worker process died (SIGKILL)"))
     deaths: int = 0
     during: Callable[[], None] = lambda: None
+    analysis: Callable[[Job, Callable[[], bool]], Analysis] | None = None
 
-    def analyse(self, job: Job) -> Analysis:
+    def analyse(self, job: Job, wanted: Callable[[], bool]) -> Analysis:
         if self.analysis_faults:
             raise self.analysis_faults.pop(0)
+        if self.analysis is not None:
+            return self.analysis(job, wanted)
         self.during()
         return Analysis(partitions=iter(self.partitions), estimate={"features": 6.0}, hints=("look",))
 
@@ -260,13 +266,85 @@ class TestAnalysisFaults:
         assert (site.job.status, site.job.error) == (Status.FAILED, str(BUSY))
 
 
+class TestStop:
+    def test_ends_an_analysis_whatever_it_is_doing(self, site: Site, request: pytest.FixtureRequest) -> None:
+        """A script, a search: nobody can end it from outside, and nobody waits for it."""
+        begun, over, looked = Flag(), Flag(), []
+        request.addfinalizer(over.set)
+
+        def analyse(job: Job, wanted: Callable[[], bool]) -> Analysis:
+            looked.append(wanted())
+            begun.set()
+            over.wait()
+            looked.append(wanted())
+            return Analysis(partitions=iter(cut(4, 2)))
+
+        site.begin()
+        runner = site.runner(Engineer([], analysis=analyse))
+        runner.run_until(begun.is_set)
+        site.act(Event.STOP)
+        runner.run_until(lambda: site.job.status is Status.STOPPED)
+        over.set()
+        runner.run_until_idle()
+        assert looked == [True, False]
+        assert site.job.progress.partitions == 0
+
+    def test_ends_the_cutting_of_partitions(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(analysis_task, "LOOK_SECONDS", 0.0)
+
+        def partitions() -> Iterator[Partition]:
+            for number in count():
+                if number == 3:
+                    site.act(Event.STOP)
+                yield Partition(number=number, features=next(iter(cut(1, 1))).features)
+
+        site.begin()
+        site.runner(Engineer(partitions())).run_until_idle()
+        assert site.job.status is Status.STOPPED
+
+
 class TestPartitionFaults:
     def test_transient_ones_are_tried_again(self, site: Site) -> None:
-        engineer = Engineer(cut(4, 2), faults={1: [BUSY, CatalogUnavailable("504", transient=True)]})
+        engineer = Engineer(cut(4, 2), faults={1: [BUSY, BUSY]})
         site.begin()
         site.runner(engineer).run_until_idle()
         assert site.job.progress.done == 4
-        assert engineer.retried == [str(BUSY), "504"]
+        assert engineer.retried == [str(BUSY), str(BUSY)]
+
+    @pytest.mark.parametrize(
+        ("away", "seconds", "ends"),
+        [
+            (CatalogUnavailable("HTTP 504", transient=True), 300, (Status.DONE, 2, 2)),
+            (CatalogUnavailable("it is not there"), 10, (Status.DONE, 2, 2)),
+            (StorageFault("the bucket does not answer", transient=True), 300, (Status.FAILED, 2, 0)),
+            (StorageFault("there is no bucket", transient=False), 10, (Status.FAILED, 2, 0)),
+        ],
+        ids=["catalogue", "no catalogue", "bucket", "no bucket"],
+    )
+    def test_what_is_away_is_waited_for(
+        self, site: Site, away: WorldError, seconds: int, ends: tuple[Status, int, int]
+    ) -> None:
+        """As long as an analysis would, however many tries that takes; then START does the rest."""
+        site.policy = replace(POLICY, retry_seconds=0.5)
+        engineer = Engineer(cut(4, 2), faults={1: [away] * 1000})
+        site.begin()
+        began, runner = site.clock(), site.runner(engineer)
+        while (site.clock() - began).total_seconds() < seconds:
+            runner.run_until_idle()
+            assert (site.job.status, site.job.progress.done, site.job.progress.failed) == (Status.PROCESSING, 2, 0)
+            assert (site.job.waiting_for, site.job.waiting_since) == (str(away), began)
+            site.clock.tick(seconds / 16)
+        assert len(engineer.retried) > POLICY.attempts
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.done, site.job.progress.failed) == ends
+        assert (engineer.given_up or [site.job.error]) == [str(away)]
+        engineer.faults[1] = [away]
+        site.act(Event.START)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.waiting_since) == (Status.PROCESSING, site.clock()), "with all its patience"
+        site.clock.tick(1)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.progress.done, site.job.waiting_for) == (Status.DONE, 4, None)
 
     def test_after_the_last_attempt_features_get_the_reason(self, site: Site) -> None:
         engineer = Engineer(cut(4, 2), faults={1: [BUSY] * 3})

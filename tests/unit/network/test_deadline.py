@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -15,77 +15,21 @@ from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
-from arpent.network import deadline
+from arpent.network import deadline, sessions
+from tests.support.slow_server import BEHAVIOURS, serving, trickle
 from tests.support.stac_api import stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
 JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
 BOX = (15.0, 46.0, 15.1, 46.1)
-HANG = 20.0
+HANG = 60.0
 """Seconds after which a search counts as hanging, on the slowest machine."""
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-
-
-def trickle(connection: socket.socket) -> None:
-    connection.sendall(HEAD)
-    while True:
-        connection.sendall(b" ")
-        time.sleep(0.05)
-
-
-def trickle_headers(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-    while True:
-        connection.sendall(b"x")
-        time.sleep(0.05)
-
-
-def stall(connection: socket.socket) -> None:
-    connection.sendall(HEAD + b'{"type": "Catalog", ')
-    time.sleep(60)
-
-
-def say_nothing(connection: socket.socket) -> None:
-    time.sleep(60)
-
-
-def ask_for_an_hour(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-
-def send_without_end(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-    while True:
-        connection.sendall(b" " * 65536)
-
-
-BEHAVIOURS = [trickle, trickle_headers, stall, say_nothing, ask_for_an_hour, send_without_end]
-
-
-@contextmanager
-def serving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    threading.Thread(target=talk, args=(connection,), daemon=True).start()
-
-        def talk(connection: socket.socket) -> None:
-            with suppress(OSError), connection:
-                connection.recv(65536)
-                behave(connection)
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("behave", BEHAVIOURS, ids=lambda one: str(one.__name__))
 def test_every_search_ends(behave: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "LONGEST_RETRY_AFTER", 0.2)
-    monkeypatch.setattr(deadline, "MOST_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setattr(sessions, "LONGEST_RETRY_AFTER", 0.2)
+    monkeypatch.setattr(sessions, "MOST_ANSWER_BYTES", 1 << 20)
     began = time.monotonic()
     with serving(behave) as url:
         catalog = ApiCatalog(url, backoff=0.01, seconds=2.0, timeout=(0.5, 0.5))
@@ -123,7 +67,7 @@ def test_a_host_that_does_not_resolve_is_named_at_once(monkeypatch: pytest.Monke
 
 def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "RESOLVE_SECONDS", 0.2)
-    monkeypatch.setattr(deadline.socket, "getaddrinfo", lambda *_, **__: time.sleep(30))
+    monkeypatch.setattr(deadline.socket, "getaddrinfo", lambda *_, **__: time.sleep(30) or [])
     began = time.monotonic()
     with pytest.raises(CatalogUnavailable, match="does not resolve"):
         ApiCatalog("http://slow.example.test/v1").search(COLLECTION, JUNE, BOX)

@@ -8,8 +8,8 @@ from affine import Affine
 
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import Level
-from arpent.raster.block_index import sort_by_block
-from arpent.raster.block_index_aligned import sort_straight
+from arpent.raster.blocks.block_index import sort_by_block
+from arpent.raster.blocks.block_index_aligned import sort_straight
 from arpent.raster.reproject import _direct, to_pixels
 
 

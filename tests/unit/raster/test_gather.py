@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from arpent.raster.canvas import Target
 from arpent.raster.conversion import Conversion
-from arpent.raster.gather import _gather, gather
+from arpent.raster.gather import _gather, gather, stored_no_data
 
 CONVERSION = Conversion(offset=0.0, low=0.0, high=65535.0, no_data=0.0, dtype=np.dtype(np.uint16))
 
@@ -38,6 +41,19 @@ def test_the_compiled_kernel_gives_the_same() -> None:
     gather(block, np.arange(3, dtype=np.int32), np.array([2, 900, 7], np.int32), there)
     assert there.values.tolist() == [3, 0, 8]
     assert there.hits.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("tag", "dtype", "expected"),
+    [
+        (np.inf, "u1", (False, 0)), (-np.inf, "i2", (False, 0)), (256.0, "u1", (False, 0)), (0.5, "u2", (False, 0)),
+        (1e300, "u4", (False, 0)), (255.0, "u1", (True, 255)), (np.nan, "f4", (False, 0)),
+        (np.inf, "f4", (True, np.inf)),
+        (-1e300, "f4", (True, np.finfo("f4").min)), (-np.inf, "f8", (True, -np.inf)),
+    ],
+)  # fmt: skip
+def test_only_numbers_of_the_files_type_are_its_no_data(tag: float, dtype: str, expected: tuple[bool, float]) -> None:
+    assert stored_no_data(replace(CONVERSION, no_data=tag), np.dtype(dtype)) == expected
 
 
 def test_masked_pixels_are_left_out() -> None:

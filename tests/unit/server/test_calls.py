@@ -59,7 +59,10 @@ def test_a_full_queue_has_the_real_services_shape(here: World) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(WorkerDied("A worker process died (SIGSEGV)"), 503), (LimitExceeded("It took longer than the 120 s"), 400)],
+    [
+        (WorkerDied("A worker process died (SIGSEGV)"), 503),
+        (LimitExceeded("It took longer than the 120 s. Shorten the time range"), 400),
+    ],
 )
 def test_what_ends_a_worker_is_said(here: World, error: Exception, status: int) -> None:
     answer = ask(here, error)

@@ -26,9 +26,10 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
 from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
-from arpent.network.deadline import Deadline, PatientRetry, session, within
+from arpent.network.deadline import Deadline, within
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused
+from arpent.network.sessions import PatientRetry, session
 from arpent.raster.footprints.antimeridian import boxes_of
 
 PAGE = 200

@@ -75,7 +75,7 @@ jobs = Table(
     Column("failures", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     Column("served", BigInteger, nullable=False, default=0),
-    # Since when its analysis waits for something outside, and for what.
+    # Since when its analysis or a partition waits for something outside, and for what.
     Column("waiting_since", Instant),
     Column("waiting_for", CleanText),
     Column("error", CleanText),
@@ -111,6 +111,8 @@ partitions = Table(
     Column("deaths", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     Column("cut_from", Integer),
+    # Since when something it needs is unavailable.
+    Column("waiting_since", Instant),
     # How often it was claimed, how often START took up what had failed, and how many of `done` it can better.
     Column("claims", Integer, nullable=False, default=0),
     Column("round", Integer, nullable=False, default=0),

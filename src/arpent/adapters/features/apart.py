@@ -15,15 +15,15 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from arpent.adapters.features.direct import DirectFeatures, joined
-from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, ReadingStopped, WorkerDied, WorldError
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, WorkerDied, WorldError
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile, Location
 from arpent.domain.ports.execution import PendingCall
 
 Answer = TypeVar("Answer")
 Pack = Callable[[Features], bytes]
-Wish = tuple[Location, int | None, Path]
-"""(location, maximum number of features, folder for the packed batches)."""
+Wish = tuple[FeatureFile, int | None, Path]
+"""(file, maximum number of features, folder for the packed batches)."""
 
 LOOK_SECONDS = 1.0
 """Pause between checks whether the result is still wanted."""
@@ -48,7 +48,7 @@ class ApartFeatures:
         self._unpack = unpack
         self._wanted = wanted
 
-    def features(self, location: Location, most: int | None = None) -> Features:
+    def features(self, file: FeatureFile, most: int | None = None) -> Features:
         parts: list[Features] = []
         with TemporaryDirectory(prefix="arpent-") as folder:
 
@@ -58,14 +58,17 @@ class ApartFeatures:
                     parts.append(self._unpack(path.read_bytes()))
                     path.unlink()
 
-            wish: Wish = (location, most, Path(folder))
-            self._answer(location, partial(_spool, self._direct, self._pack), wish, take)
+            wish: Wish = (file, most, Path(folder))
+            self._answer(file, partial(_spool, self._direct, self._pack), wish, take)
             take()
-        return joined(location, iter(parts))
+        return joined(file, iter(parts))
 
-    def feature(self, location: Location, feature: int) -> Features | None:
-        found = self._answer(location, partial(_one, self._direct, self._pack), (location, feature))
+    def feature(self, file: FeatureFile, feature: int) -> Features | None:
+        found = self._answer(file, partial(_one, self._direct, self._pack), (file, feature))
         return None if found is None else self._unpack(found)
+
+    def copy(self, file: FeatureFile, target: Location, about: str) -> None:
+        self._answer(file, partial(_copy, self._direct), (file, target, about))
 
     def _answer(
         self,
@@ -74,7 +77,7 @@ class ApartFeatures:
         argument: object,
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """The answer of the call. Raises ReadingStopped as soon as it is no longer wanted."""
+        """The answer of the call. Raises NoLongerWanted as soon as it is no longer wanted."""
         call = self._submit(function, argument)
         try:
             while self._wanted():
@@ -87,17 +90,17 @@ class ApartFeatures:
                     continue
                 return answer
         except LimitExceeded as error:
-            raise FeaturesUnreadable(f"The GeoPackage {location.url} cannot be read. {error}") from error
+            raise FeaturesUnreadable(f"The file {location.url} cannot be read. {error}") from error
         except WorkerDied as error:
             raise FeaturesUnreadable(
-                f"The GeoPackage {location.url} crashes the process that reads it: {error}. Write it again "
+                f"The file {location.url} crashes the process that reads it: {error}. Write it again "
                 "with geopandas or ogr2ogr, and check its geometries."
             ) from error
         except CancelledError as error:
             raise WorldError("The reading of the features was cancelled", transient=True) from error
         finally:
             call.cancel()
-        raise ReadingStopped(f"The reading of {location.url} was stopped")
+        raise NoLongerWanted(f"The reading of {location.url} was stopped")
 
 
 def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
@@ -105,11 +108,18 @@ def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
     location, most, folder = wish
     count = 0
     for count, batch in enumerate(direct.batches(location, most), 1):
-        _batch(folder, count - 1).write_bytes(pack(batch))
+        written = folder / "part"
+        written.write_bytes(pack(batch))
+        written.rename(_batch(folder, count - 1))  # the waiting reader must not see half a file
     return count
 
 
-def _one(direct: DirectFeatures, pack: Pack, wish: tuple[Location, int]) -> bytes | None:
+def _copy(direct: DirectFeatures, wish: tuple[FeatureFile, Location, str]) -> None:
+    """In the other process: write the features file."""
+    direct.copy(*wish)
+
+
+def _one(direct: DirectFeatures, pack: Pack, wish: tuple[FeatureFile, int]) -> bytes | None:
     """In the other process: read one feature and pack it."""
     found = direct.feature(*wish)
     return None if found is None else pack(found)

@@ -11,10 +11,12 @@ import numpy as np
 
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile, Location
 from arpent.domain.ports.storage import ObjectStore
 
-FILE = "features.gpkg"
+NAME = "features"
+MOST_ENDING = 12
+"""Letters of an ending that is kept: it tells the format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,39 +25,50 @@ class DirectFeatures:
 
     objects: ObjectStore
     """Where the files lie."""
-    read: Callable[[Path], Iterator[Features]]
+    read: Callable[[Path, FeatureFile], Iterator[Features]]
     """Reads a file's features in batches."""
-    read_one: Callable[[Path, int], Features | None]
+    read_one: Callable[[Path, FeatureFile, int], Features | None]
     """Reads one feature by its primary key."""
+    write_copy: Callable[[Path, FeatureFile, Path, str], None]
+    """Writes a file's features as GeoParquet: (file, which columns, target, provenance)."""
     most_bytes: int
     """Maximum size of a file in bytes."""
     most_rows: int
     """Maximum number of features of a file, whatever the caller allows."""
 
-    def features(self, location: Location, most: int | None = None) -> Features:
-        return joined(location, self.batches(location, most))
+    def features(self, file: FeatureFile, most: int | None = None) -> Features:
+        return joined(file, self.batches(file, most))
 
-    def feature(self, location: Location, feature: int) -> Features | None:
+    def feature(self, file: FeatureFile, feature: int) -> Features | None:
         with TemporaryDirectory(prefix="arpent-") as folder:
-            return self.read_one(self._fetched(location, Path(folder)), feature)
+            return self.read_one(self._fetched(file, Path(folder)), file, feature)
 
-    def batches(self, location: Location, most: int | None) -> Iterator[Features]:
+    def copy(self, file: FeatureFile, target: Location, about: str) -> None:
+        with TemporaryDirectory(prefix="arpent-") as folder:
+            made = Path(folder, "copy.parquet")
+            self.write_copy(self._fetched(file, Path(folder)), file, made, about)
+            self.objects.write(target, made.read_bytes())
+
+    def batches(self, file: FeatureFile, most: int | None) -> Iterator[Features]:
         """The features in batches. Raises FeaturesUnreadable if there are more than `most` or `most_rows`."""
         limit = self.most_rows if most is None else min(most, self.most_rows)
         count = 0
         with TemporaryDirectory(prefix="arpent-") as folder:
-            for batch in self.read(self._fetched(location, Path(folder))):
+            for batch in self.read(self._fetched(file, Path(folder)), file):
                 count += len(batch)
                 if count > limit:
                     raise FeaturesUnreadable(
-                        f"The GeoPackage {location.url} holds more than the {limit} features that this server takes "
+                        f"The file {file.url} holds more than the {limit} features that this server takes "
                         "at once; split it into several requests"
                     )
                 yield batch
 
-    def _fetched(self, location: Location, folder: Path) -> Path:
-        path = folder / FILE
-        self.objects.download(location, path, self.most_bytes)
+    def _fetched(self, file: FeatureFile, folder: Path) -> Path:
+        if file.local:
+            return Path("/", file.key)
+        ending = Path(file.key).suffix.lower()
+        path = folder / (NAME + (ending if ending[1:].isalnum() and len(ending) <= MOST_ENDING else ".gpkg"))
+        self.objects.download(file, path, self.most_bytes)
         return path
 
 
@@ -69,7 +82,7 @@ def joined(location: Location, batches: Iterator[Features]) -> Features:
     """All batches as one. Raises FeaturesUnreadable if there is no feature."""
     parts = [batch for batch in batches if len(batch)]
     if not parts:
-        raise FeaturesUnreadable(f"The GeoPackage {location.url} holds no features")
+        raise FeaturesUnreadable(f"The file {location.url} holds no features")
     return Features(
         crs=parts[0].crs,
         ids=np.concatenate([part.ids for part in parts]),

@@ -15,25 +15,37 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldE
 from pyogrio.raw import open_arrow
 from pyogrio.raw import read as read_raw
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
+from arpent.adapters.formats.crs import crs_of_features
 from arpent.adapters.formats.geometries import NO_BLOB, geometries_of
 from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
+from arpent.adapters.formats.vector.opened import IDENTIFIER, TEXTS, as_bytes
 from arpent.adapters.formats.wkb import flaws_of
-from arpent.domain.crs import code
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
+from arpent.domain.location import FeatureFile
 
-IDENTIFIER = "identifier"
-"""Name of the optional column (sentinelhub.md 2.1)."""
 _MAGIC = b"SQLite format 3\0"
 _APPLICATIONS = (b"GPKG", b"GP10", b"GP11")
 """Application ids of a GeoPackage, at byte 68 of an SQLite file."""
-_READ_ERRORS = (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, pa.ArrowException, OSError)
+_READ_ERRORS = (
+    DataSourceError,
+    DataLayerError,
+    FeatureError,
+    FieldError,
+    GeometryError,
+    pa.ArrowException,
+    OSError,
+    UnicodeDecodeError,
+)
 
 
-def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:
+ANY = FeatureFile(scheme="s3", bucket="", key="")
+"""A file of which nothing special is wanted."""
+
+
+def read_features(path: Path, batch: int = 50_000, file: FeatureFile = ANY) -> Iterator[Features]:
     """The features of the GeoPackage's only feature table, `batch` at a time, in the table's order.
 
     Ids are the primary key. `identifier` is text; numbers and dates come as their text. Geometries of any type are
@@ -44,9 +56,9 @@ def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:
     Raises FeaturesUnreadable: not a GeoPackage, no or several feature tables, no features, a CRS that is not in the
     list of sentinelhub.md 2.1, a damaged file.
     """
-    layer = _only_layer(path)
+    layer = only_layer(path, file)
     empty = True
-    for features in _read(path, layer, batch):
+    for features in _read(path, layer, batch, file):
         if len(features):
             empty = False
             yield features
@@ -54,43 +66,45 @@ def read_features(path: Path, batch: int = 50_000) -> Iterator[Features]:
         raise FeaturesUnreadable(f"The GeoPackage has no features: table {layer!r} is empty.")
 
 
-def read_feature(path: Path, feature: int) -> Features | None:
+def read_feature(path: Path, feature: int, file: FeatureFile = ANY) -> Features | None:
     """The feature with this primary key, found by the table's index, as Features of length 1; None if there is none.
 
     Raises FeaturesUnreadable as `read_features` does, but does not look at the other features.
     """
-    layer = _only_layer(path)
+    layer = only_layer(path, file)
     try:
         key = pyogrio.read_info(path, layer=layer)["fid_column"] or "fid"
     except _READ_ERRORS as error:
         raise FeaturesUnreadable(f"The GeoPackage is damaged: table {layer!r} cannot be read.") from error
     quoted = str(key).replace('"', '""')
-    return next(_read(path, layer, 1, f'"{quoted}" = {int(feature)}'), None)
+    return next(_read(path, layer, 1, file, f'"{quoted}" = {int(feature)}'), None)
 
 
-def _read(path: Path, layer: str, batch: int, where: str | None = None) -> Iterator[Features]:
+def _read(path: Path, layer: str, batch: int, file: FeatureFile, where: str | None = None) -> Iterator[Features]:
+    identifier = IDENTIFIER if file.identifier is None else file.identifier
     try:
         with open_arrow(
             path,
             layer=layer,
-            columns=[IDENTIFIER],
+            columns=[identifier],
             where=where,
             batch_size=batch,
             return_fids=True,
             use_pyarrow=True,
             IMMUTABLE="YES",
         ) as (about, reader):
-            crs = _crs(layer, about["crs"])
+            crs = crs_of_features(about["crs"], f"table {layer!r}", local=file.local)
             names = (about["fid_column"] or "OGC_FID", about["geometry_name"] or "wkb_geometry")
-            table = _Table(path=path, layer=layer, key=names[0], geometry=names[1], crs=crs)
+            table = _Table(path=path, layer=layer, key=names[0], geometry=names[1], crs=crs, identifier=identifier)
             for rows in reader:
                 yield table.features(rows)
     except _READ_ERRORS as error:
         raise FeaturesUnreadable(f"The GeoPackage is damaged: table {layer!r} cannot be read to its end.") from error
 
 
-def _only_layer(path: Path) -> str:
-    """Name of the only feature table; tables without geometries do not count."""
+def only_layer(path: Path, file: FeatureFile = ANY) -> str:
+    """Name of the one feature table, of which the columns that are wanted may be read; tables without geometries do not
+    count. Raises FeaturesUnreadable."""
     with path.open("rb") as stream:
         start = stream.read(100)
     if not start:
@@ -99,7 +113,8 @@ def _only_layer(path: Path) -> str:
         raise FeaturesUnreadable(
             "The file is not a GeoPackage. Write one, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
         )
-    check_tables(path)
+    named = [*(file.columns or ()), IDENTIFIER if file.identifier is None else file.identifier]
+    check_tables(path, None if file.columns is None else frozenset(name.lower() for name in named))
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
     except _READ_ERRORS as error:
@@ -113,21 +128,6 @@ def _only_layer(path: Path) -> str:
     return layers[0]
 
 
-def _crs(layer: str, text: str | None) -> CRS:
-    """The table's CRS, if it is supported. Raises FeaturesUnreadable otherwise."""
-    try:
-        number = code(CRS.from_user_input(text)) if text else None
-    except CRSError:
-        number = None
-    if number is None:
-        named = text.split("\n", 1)[0][:120] if text else "undefined"
-        raise FeaturesUnreadable(
-            f"The CRS of table {layer!r} ({named}) is not supported. "
-            "Reproject it, to EPSG:4326, a UTM zone on WGS 84, or another of the documented list."
-        )
-    return CRS.from_epsg(number)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Table:
     """The feature table of an open file."""
@@ -139,6 +139,8 @@ class _Table:
     geometry: str
     """Name of the geometry column."""
     crs: CRS
+    identifier: str
+    """Column of the identifiers."""
 
     @property
     def rows(self) -> Rows:
@@ -148,7 +150,12 @@ class _Table:
     @cached_property
     def texts(self) -> Mapping[int, str]:
         """Primary key → identifier, for rows whose identifier is stored as text."""
-        return self.rows.texts(IDENTIFIER)
+        return self.rows.texts(self.identifier)
+
+    @cached_property
+    def cut_off(self) -> Mapping[int, str]:
+        """Primary key → identifier, of rows of which GDAL returns only its beginning."""
+        return self.rows.cut_off(self.identifier)
 
     def features(self, rows: pa.RecordBatch) -> Features:
         """The features of one batch of rows."""
@@ -169,15 +176,18 @@ class _Table:
     def _identifiers(self, ids: NDArray[np.int64], rows: pa.RecordBatch) -> tuple[str | None, ...]:
         """(n,): identifiers as text. Bytes that are not UTF-8 become U+FFFD. Text in a column declared as numbers or
         dates, which GDAL reads as 0 or null, is kept."""
-        if IDENTIFIER not in rows.schema.names:
+        if self.identifier not in rows.schema.names:
             return (None,) * int(rows.num_rows)
-        column = rows.column(IDENTIFIER)
-        if any(is_kind(column.type) for is_kind in _TEXTS):
-            return tuple(None if each is None else each.decode("utf-8", "replace") for each in _binary(column))
+        column = rows.column(self.identifier)
+        if any(is_kind(column.type) for is_kind in TEXTS):
+            return tuple(
+                None if each is None else self.cut_off.get(key) or each.decode("utf-8", "replace")
+                for key, each in zip(ids.tolist(), as_bytes(column), strict=True)
+            )
         try:
             told: list[str | None] = column.cast(pa.string()).to_pylist()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise FeaturesUnreadable(f"The column `{IDENTIFIER}` is {column.type}; make it text.") from error
+            raise FeaturesUnreadable(f"The column `{self.identifier}` is {column.type}; make it text.") from error
         numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         return tuple(
             self.texts.get(key, each) if numbers or each is None else each
@@ -200,14 +210,3 @@ class _Table:
             self.path, layer=self.layer, fids=list(keys), columns=[], return_fids=True, IMMUTABLE="YES"
         )
         return {int(key): one for key, one in zip(found, wkb, strict=True) if one is not None}
-
-
-_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-"""Column types that hold text, or bytes that may be text."""
-
-
-def _binary(column: pa.Array) -> list[bytes | None]:
-    """The raw bytes of text values, which a file may fill with anything."""
-    large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
-    found: list[bytes | None] = column.cast(pa.large_binary() if large else pa.binary()).to_pylist()
-    return found

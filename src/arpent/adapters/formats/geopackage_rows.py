@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from arpent.domain.boundary.text import clean
 
 _CHUNK = 500
 """Primary keys per query."""
@@ -34,7 +36,16 @@ class Rows:
             f"SELECT {_quoted(self.key)}, CAST({name} AS BLOB) FROM {_quoted(self.table)} "
             f"WHERE typeof({name}) IN ('text', 'blob')"
         )
-        return {int(key): text.decode("utf-8", "replace") for key, text in found if isinstance(text, bytes)}
+        return _decoded(found)
+
+    def cut_off(self, column: str) -> dict[int, str]:
+        """Primary key → text, of the rows whose text has a NUL, at which GDAL cuts it."""
+        name = _quoted(column)
+        found = self._ask(
+            f"SELECT {_quoted(self.key)}, CAST({name} AS BLOB) FROM {_quoted(self.table)} "
+            f"WHERE instr(CAST({name} AS BLOB), X'00') > 0"
+        )
+        return _decoded(found)
 
     def broken(self, column: str, keys: Sequence[int]) -> frozenset[int]:
         """Which of these rows hold something in a geometry column that is not an empty geometry."""
@@ -47,21 +58,26 @@ class Rows:
             )
         return frozenset(int(row) for row, head in found if not _is_empty(head))
 
-    def _ask(self, question: str) -> list[tuple[int, bytes]]:
+    def _ask(self, question: str) -> list[tuple[int, bytes | None]]:
         try:
             return list(self._answers(question))
         except (sqlite3.Error, OverflowError, ValueError):
             return []
 
-    def _answers(self, question: str) -> Iterator[tuple[int, bytes]]:
+    def _answers(self, question: str) -> Iterator[tuple[int, bytes | None]]:
         address = f"file:{quote(str(self.path.absolute()))}?mode=ro&immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as database:
             database.execute("PRAGMA trusted_schema=OFF")
             yield from database.execute(question)
 
 
-def _is_empty(head: bytes) -> bool:
-    return len(head) >= 4 and head[:2] == b"GP" and bool(head[3] & _EMPTY)
+def _decoded(found: Iterable[tuple[int, bytes | None]]) -> dict[int, str]:
+    return {int(key): clean(text.decode("utf-8", "replace")) for key, text in found if isinstance(text, bytes)}
+
+
+def _is_empty(head: bytes | None) -> bool:
+    """Whether the header says that the geometry is empty. SQLite returns None for the head of zero bytes."""
+    return head is not None and len(head) >= 4 and head[:2] == b"GP" and bool(head[3] & _EMPTY)
 
 
 def _quoted(name: str) -> str:

@@ -32,10 +32,11 @@ GENERATED = frozenset({2, 3})
 WAY_OUT = "Write the features into a table, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
 
 
-def check_tables(path: Path) -> None:
+def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identifier"})) -> None:
     """Check that the GeoPackage's own tables and the feature tables are plain. Refused are virtual tables, computed
-    columns, and views, except views that select rows of one table, joined with others by their primary key. Raises
-    FeaturesUnreadable, naming the table."""
+    columns, and views, except views that select rows of one table, joined with others by their primary key. `wanted`:
+    the columns that will be read beside the geometries, in lower case; None: all. Raises FeaturesUnreadable, naming the
+    table."""
     try:
         with _opened(path) as database:
             kinds = _kinds(database)
@@ -47,12 +48,12 @@ def check_tables(path: Path) -> None:
                 if kind == "view":
                     _check_view(database, layer, kinds)
                 elif kind:
-                    _check_table(database, layer, frozenset({geometry.lower(), "identifier"}), text)
-    except sqlite3.Error as error:
+                    _check_table(database, layer, None if wanted is None else wanted | {geometry.lower()}, text)
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote the file
         if "interrupted" in str(error):
             reason = f"checking its tables takes longer than {SECONDS:g} s"
             raise FeaturesUnreadable(f"The GeoPackage cannot be read: {reason}. {WAY_OUT}") from None
-        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({error}).") from None
+        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({_told(error)}).") from None
 
 
 @contextmanager
@@ -133,3 +134,7 @@ def _is_virtual(text: str) -> bool:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _told(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    return str(error) if isinstance(error, sqlite3.Error) else "it holds text that is not UTF-8"

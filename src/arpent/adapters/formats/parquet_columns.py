@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
 import pyarrow as pa
-from pyproj import CRS
 
 from arpent.domain.calculation import Calculations
 from arpent.domain.result import PartitionResult
@@ -38,11 +36,12 @@ HISTOGRAM = (
     ("underflow", pa.int64()),
     ("overflow", pa.int64()),
 )
+ABOUT = b"arpent"
+"""Key of the provenance in the metadata of tables and features files: JSON."""
 AFTER = (
     ("status", pa.string()),
     ("reason", pa.string()),
     ("items", pa.list_(pa.string())),
-    ("geometry", pa.binary()),
 )
 
 
@@ -72,9 +71,3 @@ def schema(ranks: tuple[float, ...]) -> pa.Schema:
     """
     percentiles = tuple((percentile_column(k), pa.float64()) for k in ranks)
     return pa.schema([*BEFORE, *STATISTICS, *percentiles, *HISTOGRAM, *AFTER])
-
-
-def geo(crs: CRS) -> bytes:
-    """The file's `geo` metadata, GeoParquet 1.1: `geometry` is WKB, x first, in the features' CRS."""
-    geometry = {"encoding": "WKB", "geometry_types": [], "crs": crs.to_json_dict()}
-    return orjson.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}})

@@ -20,7 +20,7 @@ Row = Mapping[str, object]
 
 def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
     """One table with the columns of docs/numbers.md, sorted by id, interval, output and band. It has the percentiles
-    that any row has. `items` and `geometry` are null, because result files do not contain them."""
+    that any row has. `items` is null, because result files do not contain it."""
     parts = [pa.Table.from_pylist(list(rows), schema(_ranks(rows))) for rows in batches]
     every = sorted({float(name[1:]) for part in parts for name in part.column_names if _is_percentile(name)})
     layout = schema(tuple(every))

@@ -8,17 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shapely
 from numpy.typing import NDArray
 
-from arpent.adapters.formats.parquet_columns import INSTANT, found_ranks, geo, job_ranks, percentile_column, schema
+from arpent.adapters.formats.parquet_columns import ABOUT, INSTANT, found_ranks, job_ranks, percentile_column, schema
 from arpent.domain.calculation import Calculations
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 
 OK = "OK"
 FAILED = "FAILED"
 DICTIONARY_BYTES = 16 * 1024 * 1024
-"""Geometries repeat in every row of a feature; up to this size Parquet stores each only once."""
+"""Names repeat in every row of a feature; up to this size Parquet stores each only once."""
 
 Columns = dict[str, pa.Array]
 
@@ -26,20 +25,25 @@ Columns = dict[str, pa.Array]
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
     """The Parquet file of one result; without `calculations` it has the percentile columns that occur in the result."""
     ranks = found_ranks(result) if calculations is None else job_ranks(calculations)
-    return _rendered([(result, np.ones(len(result.features), bool))], ranks)
+    return _rendered([(result, np.ones(len(result.features), bool))], ranks, "{}")
 
 
-def table_of(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], calculations: Calculations) -> bytes:
-    """One Parquet file (zstd, GeoParquet) of some features (n,) of each of several results.
+def table_of(
+    parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], calculations: Calculations, about: str
+) -> bytes:
+    """One Parquet file (zstd) of some features (n,) of each of several results.
 
     Rows: statistics by interval; then failed intervals (no output and band); then failed features (no interval either);
     failures have `status` FAILED and a `reason`. The schema follows from `calculations` alone, so that all parts of a
-    job form one data set, even a part without rows or in which every feature failed.
+    job form one data set, even a part without rows or in which every feature failed. `about`: the provenance (JSON),
+    kept in the file's metadata.
     """
-    return _rendered(parts, job_ranks(calculations))
+    return _rendered(parts, job_ranks(calculations), about)
 
 
-def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks: tuple[float, ...]) -> bytes:
+def _rendered(
+    parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks: tuple[float, ...], about: str
+) -> bytes:
     layout = schema(ranks)
     batches = []
     for result, wanted in parts:
@@ -53,11 +57,11 @@ def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks:
         compression="zstd",
         store_schema=False,  # readers get plain types, not our way of building them
         dictionary_pagesize_limit=DICTIONARY_BYTES,
-        use_dictionary=["identifier", "output", "band", "status", "reason", "items.list.element", "geometry"],
-        write_statistics=[name for name in layout.names if name not in ("geometry", "histogram_edges", "items")],
+        use_dictionary=["identifier", "output", "band", "status", "reason", "items.list.element"],
+        write_statistics=[name for name in layout.names if name not in ("histogram_edges", "items")],
     ) as writer:
         writer.write_table(whole)
-        writer.add_key_value_metadata({b"geo": geo(parts[0][0].features.crs)})
+        writer.add_key_value_metadata({ABOUT: about.encode()})
     return sink.getvalue()
 
 
@@ -68,7 +72,6 @@ def _identity(result: PartitionResult) -> Columns:
         "id": pa.array(features.ids, pa.int64()),
         "identifier": pa.array(features.identifiers, pa.string()),
         "geometry_pixel_count": pa.array(result.geometry_pixel_count, pa.int64()),
-        "geometry": pa.array(shapely.to_wkb(features.geometries), pa.binary()),
     }
 
 

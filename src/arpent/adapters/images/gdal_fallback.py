@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.enums import ColorInterp, MaskFlags
@@ -161,10 +162,7 @@ class GdalImage:
 
     def _describe(self) -> Raster:
         dataset = self._dataset
-        if dataset.crs is None:
-            raise AssetUnreadable(
-                f"image {public_name(self._href)} has no coordinate reference system", href=self._href
-            )
+        check_georeference(self._href, dataset)
         refuse(self._href, *dataset.dtypes)
         if len(set(dataset.dtypes)) > 1:
             kinds = ", ".join(dict.fromkeys(dataset.dtypes))
@@ -188,6 +186,16 @@ class GdalImage:
             band_no_data=numbers if len(set(numbers)) > 1 else (),
             masked=self._alpha is not None or any(MaskFlags.per_dataset in each for each in dataset.mask_flag_enums),
             levels=(level,),
+        )
+
+
+def check_georeference(href: str, dataset: Any) -> None:
+    """Raise AssetUnreadable if an open image has no coordinate reference system or no transform."""
+    if dataset.crs is None:
+        raise AssetUnreadable(f"image {public_name(href)} has no coordinate reference system", href=href)
+    if dataset.transform == Affine.identity():  # GDAL's value for a file without georeference
+        raise AssetUnreadable(
+            f"image {public_name(href)} is not georeferenced: it does not say where its pixels lie", href=href
         )
 
 

@@ -156,6 +156,8 @@ def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
     if matrix is not None:
         (a, b, _, c), (d, e, _, f) = np.asarray(matrix, np.float64).reshape(4, 4)[:2].tolist()
         transform = Affine(a, b, c, d, e, f)
+        if transform == Affine.identity():
+            raise Unusual("its pixels lie where their columns and rows say")
     else:
         scale, tie = keys.get("ModelPixelScale"), keys.get("ModelTiepoint")
         if scale is None or tie is None or np.size(cast("list[float]", tie)) != 6:

@@ -27,6 +27,8 @@ class Claimable:
     """Earliest time of the next try."""
     failures: int = 0
     """Number of failed attempts."""
+    waiting_since: datetime | None = None
+    """Since when something it needs is unavailable; None: nothing is missing."""
     vanished: int = 0
     """Number of holders whose lease ran out."""
 

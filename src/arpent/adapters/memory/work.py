@@ -68,10 +68,10 @@ class MemoryWorkStore:
         now = self._now()
         with self._tables.lock:
             held, row = self._held(lease), self._tables.rows[lease.job_id]
-            held.token, held.failures = None, 0
+            held.token, held.failures, held.waiting_since = None, 0, None
+            row.job = replace(row.job, waiting_since=None, waiting_for=None)
             if lease.partition is None:  # what may be analysed again has all its patience again
                 held.vanished = 0
-                row.job = replace(row.job, waiting_since=None, waiting_for=None)
             if outcome is not None:
                 if isinstance(held, PartitionRow):
                     _book(held, outcome, now)
@@ -87,7 +87,7 @@ class MemoryWorkStore:
                 held = self._held(lease)
             except LeaseLost:
                 return
-            held.token = None
+            held.token = held.waiting_since = None
             held.vanished += lost
             if retry_at is None:
                 return
@@ -103,10 +103,11 @@ class MemoryWorkStore:
                 held = self._held(lease)
             except LeaseLost:
                 return
-            assert isinstance(held, JobRow), "a partition is released"
+            row = self._tables.rows[lease.job_id]
             held.token, held.not_before = None, retry_at
-            held.failures += 1
-            held.job = replace(held.job, waiting_since=lease.waiting_since or now, waiting_for=cleaned(reason))
+            held.failures += lease.partition is None
+            held.waiting_since = since = lease.waiting_since or now
+            row.job = replace(row.job, waiting_since=since, waiting_for=cleaned(reason))
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         with self._tables.lock:
@@ -122,7 +123,7 @@ class MemoryWorkStore:
             )
             part.features, part.size = first, part.size - len(second)
             part.cut_from, part.deaths, part.vanished, part.failures = origin, deaths, 0, 0
-            part.token, part.not_before = None, NEVER
+            part.token, part.not_before, part.waiting_since = None, NEVER, None
             return True
 
     def reopen(self, job_id: str) -> None:
@@ -133,7 +134,7 @@ class MemoryWorkStore:
             for part in row.partitions.values():
                 if not part.finished:
                     part.failures = part.deaths = part.vanished = 0
-                    part.cut_from, part.not_before = None, NEVER
+                    part.cut_from, part.not_before, part.waiting_since = None, NEVER, None
                 elif part.failed + part.incomplete > 0:
                     _reopen(row, part)
 
@@ -172,7 +173,7 @@ def _take_analysis(row: JobRow, until: datetime) -> Lease:
     row.job = replace(row.job, version=row.job.version + 1)
     return Lease(
         job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished,
-        owner=row.job.owner, waiting_since=row.job.waiting_since,
+        owner=row.job.owner, waiting_since=row.waiting_since,
     )  # fmt: skip
 
 
@@ -186,7 +187,7 @@ def _take_partition(row: JobRow, now: datetime, until: datetime) -> Lease | None
     part.claims += 1
     return Lease(
         job_id=row.job.id, token=token, partition=partition, attempt=part.failures + 1, deaths=part.deaths,
-        vanished=part.vanished,
+        vanished=part.vanished, waiting_since=part.waiting_since,
     )  # fmt: skip
 
 

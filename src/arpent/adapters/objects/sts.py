@@ -13,10 +13,13 @@ from threading import Lock
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
+from urllib3 import Retry
 
 from arpent.adapters.objects.sigv4 import Keys, signed_form
 from arpent.domain.boundary.address_grammar import MACHINE_REGION, ROLE
 from arpent.domain.errors import StorageDenied, StorageUnavailable, WorldError
+from arpent.network.deadline import within
+from arpent.network.sessions import session
 
 SESSION = "arpent"
 """RoleSessionName; appears in the bucket owner's log."""
@@ -26,6 +29,8 @@ RENEWAL = timedelta(minutes=10)
 """Keys are renewed this long before they end, or after three quarters of their lifetime if that is later. obstore asks
 for new keys five minutes before the end, so a late answer costs nothing until then."""
 TRIES = 3
+TIMEOUT, WHOLE_SECONDS = (5.0, 20.0), 40.0
+"""Seconds to connect and between two bytes, and for the whole answer."""
 PAUSE = timedelta(seconds=30)
 """Pause between tries to renew keys that are still valid."""
 
@@ -97,12 +102,13 @@ class AssumedRole:
         headers = signed_form(self.endpoint, form, self.keys, self.region, "sts", now)
         try:
             # A redirect would take keys, signature and token to an address that nobody here has named.
-            answer = requests.post(
-                f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, timeout=(5, 20), allow_redirects=False
-            )
+            with within(WHOLE_SECONDS) as deadline, session(Retry(0), TIMEOUT) as talk:
+                answer = talk.post(f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, allow_redirects=False)
+            cut_off = "no whole answer in time" if deadline.passed else ""
         except requests.RequestException as error:
-            host = urlsplit(self.endpoint).netloc
-            raise self._unavailable(f"{host} does not answer ({type(error).__name__}).") from None
+            cut_off = type(error).__name__
+        if cut_off:
+            raise self._unavailable(f"{urlsplit(self.endpoint).netloc} does not answer ({cut_off}).")
         if 300 <= answer.status_code < 400:
             raise StorageDenied(
                 f"{self._what}: {urlsplit(self.endpoint).netloc} redirects (HTTP "

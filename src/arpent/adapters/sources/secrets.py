@@ -8,7 +8,7 @@ from pathlib import Path
 from arpent.network.access import AccessFailed
 from arpent.network.source import ArchiveSource
 
-MOST_BYTES = 65_536
+MOST_SECRET_BYTES = 65_536
 
 
 def secret_of(reference: str | None) -> str | None:
@@ -20,7 +20,7 @@ def secret_of(reference: str | None) -> str | None:
         return os.environ.get(where, "").strip() or None
     try:
         with Path(where).expanduser().open("rb") as file:
-            return file.read(MOST_BYTES).decode().strip() or None
+            return file.read(MOST_SECRET_BYTES).decode().strip() or None
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

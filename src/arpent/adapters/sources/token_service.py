@@ -10,8 +10,9 @@ from urllib.request import getproxies
 import requests
 
 from arpent.network.access import AccessFailed
-from arpent.network.deadline import PatientRetry, session, within
+from arpent.network.deadline import within
 from arpent.network.policy import EgressPolicy, EgressRefused
+from arpent.network.sessions import PatientRetry, session
 
 SECONDS = 60.0
 """Longest that keys may take to come, with all tries and pauses."""

@@ -68,12 +68,12 @@ class Lease:
     vanished: int = 0
     """How often the lease ran out or its holder was lost: killed, frozen or cut off."""
     waiting_since: datetime | None = None
-    """For an analysis: since when something it needs is unavailable; None: nothing is missing."""
+    """Since when something it needs is unavailable; None: nothing is missing."""
     request: Request | None = field(default=None, repr=False)
     """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
     secrets."""
     owner: str = ""
-    """Client id of the job's owner; for a partition it is filled in together with `body`."""
+    """Client id of the job's owner; for a partition it is filled in together with `request`."""
 
 
 class WorkStore(Protocol):
@@ -122,8 +122,9 @@ class WorkStore(Protocol):
         """
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
-        """Give an analysis back until `retry_at`, because something it needs is unavailable. The job then shows
-        `reason` and since when it waits. Does nothing if the lease is lost."""
+        """Give the work back until `retry_at`, because something it needs is unavailable. The job then shows `reason`
+        and since when it waits. This counts as a failed attempt of an analysis, but not of a partition. Does nothing if
+        the lease is lost."""
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         """Replace a partition by its two halves, both free at once, each with `deaths` deaths. The job's progress stays

@@ -20,19 +20,21 @@ from arpent.engine import hints
 from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
 from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
-from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
+from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, partition_size, runs
 from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands
+from arpent.engine.budget import PLAIN_BANDS
 from arpent.engine.geometry_checks import check_geometries, usable_rows
-from arpent.engine.guards import guarded
+from arpent.engine.guards import Wanted, check_wanted, guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import script_of
-from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.processing.sample_geometry import without_samples
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
+from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")
@@ -40,12 +42,14 @@ SURVEYED = 500
 """Number of features for which the survey searches imagery."""
 
 
-def analyse(job_id: str, request: Request, services: Services, limits: Limits) -> Analysis:
+def analyse(
+    job_id: str, request: Request, services: Services, limits: Limits, wanted: Wanted = lambda: True
+) -> Analysis:
     """The Analysis of a job: partitions, findings, estimate and hints, without reading a pixel. Raises CallerError if
-    request or features are wrong, ScriptError, or WorldError."""
+    request or features are wrong, ScriptError, WorldError, and NoLongerWanted soon after `wanted` returns False."""
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
     assert request.output is not None, "a batch request has an output"
-    services = guarded(services)
+    services = guarded(services, wanted)
     script = script_of(request, services)
     bindings, told = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
@@ -73,14 +77,20 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
             complete=len(sample) == len(usable),
         ),
     ]
+    check_wanted(wanted)
     # Writing the report also shows early whether the bucket can be written at all.
     services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, told))
 
+    if services.table is not None:
+        place = own(request.output, job_id, "features/features.parquet")
+        services.features.copy(request.features, place, origin(job_id, request))
+
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
-    weight[rows] = grids.sample_count * seen.depth
-    parts = runs(weight, layout, limits.pixel_budget, limits.parallelism, seen.depth)
-    size = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
+    weight[rows] = grids.sample_count
+    size = partition_size(weight, layout, limits.pixel_budget, _kept_numbers(request))
+    parts = runs(weight, layout, size, limits.parallelism)
+    volume = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(
         partitions=cut_into_partitions(features, parts),
         findings=findings,
@@ -90,10 +100,16 @@ def analyse(job_id: str, request: Request, services: Services, limits: Limits) -
             intervals=len(request.intervals),
             sample=sample,
             sample_count=grids.sample_count,
-            size=size,
-            seconds=seconds_of(size, len(usable) * len(request.intervals), len(parts), limits.parallelism),
+            size=volume,
+            seconds=seconds_of(volume, len(usable) * len(request.intervals), len(parts), limits.parallelism),
         ),
     )
+
+
+def _kept_numbers(request: Request) -> int:
+    """Numbers that a sample leaves behind until its partition is done, at most about."""
+    wishes = request.calculations.outputs.values()
+    return len(request.intervals) * PLAIN_BANDS if any(one.percentiles or one.histograms for one in wishes) else 0
 
 
 def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
@@ -152,7 +168,7 @@ def _survey(
 ) -> Survey:
     if not len(sample):
         return replace(NOTHING, filtered=tuple(Filtered(0) for _ in bindings))
-    return survey(bindings, request.intervals, sample_geometry(sample, grids), services)
+    return survey(bindings, request.intervals, without_samples(sample, grids), services)
 
 
 def _evenly(count: int) -> NDArray[np.intp]:

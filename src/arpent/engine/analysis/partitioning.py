@@ -21,6 +21,12 @@ DECODING = 0.4
 """Decoding a block takes about as long as everything else does for this many samples per pixel of it."""
 SLACK, LARGE_SLACK = 0.15, 0.5
 """How far from its equal share of the work a partition may end, for the sake of a whole block …"""
+LARGE_FEATURE = 0.25
+"""A feature is large if it has more samples than this share of a block's pixels."""
+MOST_CHUNKS = 16
+"""A partition of large features has at most so many chunks: it is what a worker that dies costs."""
+KEPT_PER_SAMPLE = 32
+"""Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
 """SLACK applies up to this many partitions per worker, LARGE_SLACK above: with more partitions differences even out."""
 
@@ -88,21 +94,49 @@ def _pixels(
     return np.nan_to_num(across, nan=-1.0, posinf=-1.0), np.nan_to_num(down, nan=-1.0, posinf=-1.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionSize:
+    """How large partitions may be, and how many there are at least."""
+
+    samples: int
+    """Samples of a partition, at most; they are worked on in chunks (`engine.processing.chunks`)."""
+    per_worker: int = PARTITIONS_PER_WORKER
+    """Partitions for each worker, at least."""
+
+
+def partition_size(
+    weight: NDArray[np.int64], layout: BlockAssignment, pixel_budget: int, kept_numbers: int
+) -> PartitionSize:
+    """The size for features of `weight` (n,) samples, of which `pixel_budget` fit into memory at once.
+
+    Features as large as blocks share blocks with many neighbours: the fewer partitions, the fewer blocks are decoded
+    twice. `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
+    over all intervals), and must fit into memory, too.
+    """
+    large = weight > LARGE_FEATURE * layout.pixels
+    if weight[large].sum() <= weight.sum() / 2:
+        return PartitionSize(samples=pixel_budget)
+    most = MOST_CHUNKS * pixel_budget
+    if kept_numbers:
+        most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
+    return PartitionSize(samples=most, per_worker=1)
+
+
 def runs(
-    weight: NDArray[np.int64], layout: BlockAssignment, budget: int, parallelism: int, depth: int = 1
+    weight: NDArray[np.int64], layout: BlockAssignment, size: PartitionSize, parallelism: int
 ) -> tuple[NDArray[np.intp], ...]:
-    """Rows of the features of each partition, in block order, about equal in work and of at most `budget` samples each
+    """Rows of the features of each partition, in block order, about equal in work and of at most `size.samples` each
     (a single feature may exceed it).
 
-    `weight` (n,): samples that a feature holds in memory at once, in `depth` scenes. Partitions end between two blocks
-    where possible, since a block shared by two partitions is decoded twice.
+    `weight` (n,): samples of each feature. Partitions end between two blocks where possible, since a block shared by
+    two partitions is decoded twice.
     """
     weight, block = weight[layout.order], layout.block[layout.order]
     first = np.append(True, np.diff(block) != 0)[: len(block)]
-    work = weight + first * layout.pixels[layout.order] * DECODING * depth
-    fewest = max(parallelism * PARTITIONS_PER_WORKER, -(-int(weight.sum()) // budget))
+    work = weight + first * layout.pixels[layout.order] * DECODING
+    fewest = max(parallelism * size.per_worker, -(-int(weight.sum()) // size.samples))
     slack = SLACK if fewest <= parallelism * MANY else LARGE_SLACK
-    return tuple(layout.order[rows] for rows in _runs(weight, work, np.flatnonzero(first), budget, fewest, slack))
+    return tuple(layout.order[rows] for rows in _runs(weight, work, np.flatnonzero(first), size.samples, fewest, slack))
 
 
 def cut_into_partitions(features: Features, parts: Sequence[NDArray[np.intp]]) -> Iterator[Partition]:

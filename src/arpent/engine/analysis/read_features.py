@@ -7,23 +7,23 @@ from dataclasses import replace
 from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound
 from arpent.domain.feature import Features
-from arpent.domain.location import ID, Location
+from arpent.domain.location import ID, FeatureFile, Location
 from arpent.engine.output_keys import result_key, template
 from arpent.engine.services import Limits, Services
 
 
-def load_features(location: Location, services: Services, limits: Limits) -> Features:
-    """All features of the file, checked as a set. Raises FeaturesUnreadable, LimitExceeded, ReadingStopped or
+def load_features(file: FeatureFile, services: Services, limits: Limits) -> Features:
+    """All features of the file, checked as a set. Raises FeaturesUnreadable, LimitExceeded, NoLongerWanted or
     WorldError."""
-    return _cleaned(services.features.features(location, limits.maximum_features))
+    return _cleaned(services.features.features(file, limits.maximum_features))
 
 
-def load_feature(location: Location, feature: int, services: Services) -> Features:
+def load_feature(file: FeatureFile, feature: int, services: Services) -> Features:
     """The feature with this primary key, as Features of length 1. Raises FeatureNotFound, FeaturesUnreadable or
     WorldError."""
-    found = services.features.feature(location, feature)
+    found = services.features.feature(file, feature)
     if found is None:
-        raise FeatureNotFound(f"The GeoPackage {location.url} has no feature {feature}")
+        raise FeatureNotFound(f"The file {file.url} has no feature {feature}")
     return _cleaned(found)
 
 

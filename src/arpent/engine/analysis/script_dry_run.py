@@ -85,8 +85,9 @@ def check_resolution(features: Features, sampling: Resolution | Size, bindings: 
         limit = binding.collection.maximum_resolution
         name = next(iter(binding.collection.aliases), binding.collection.id)
         if metres > limit:
+            told = f"{metres:.2f}" if metres < 1e12 else f"{metres:.3g}"
             raise ResolutionTooCoarse(
-                f"Your request of {metres:.2f} meters per pixel exceeds the limit {limit:.2f} meters per pixel of the "
+                f"Your request of {told} meters per pixel exceeds the limit {limit:.2f} meters per pixel of the "
                 f"collection {name}. Please revise the resolution (or corresponding width/height) to make sure it is "
                 f"in supported range.{note}"
             )

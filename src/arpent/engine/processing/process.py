@@ -8,7 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.errors import ArpentError, EnvironmentFault, StorageDenied, StorageNotFound, WorldError
+from arpent.domain.errors import (
+    ArpentError,
+    CatalogUnavailable,
+    StorageDenied,
+    StorageFault,
+    StorageNotFound,
+    WorldError,
+)
 from arpent.domain.finding import INCOMPLETE, Finding, Verdict
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
@@ -20,6 +27,7 @@ from arpent.engine.processing.final_attempt import FinalAttemptReader
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
+from arpent.wire.origin import origin
 
 MOST_SCRIPT = 1 << 20
 """Maximum size in bytes of an evalscript in a bucket."""
@@ -29,8 +37,8 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     """Compute and write one partition. Running it twice writes the same bytes to the same keys.
 
     `final`: there will be no further attempt, so that an image that cannot be read now fails the features that need it.
-    Raises WorldError, always transient: the analysis has read this file, searched this catalogue and written to this
-    bucket, so what fails now may work again.
+    Raises WorldError: CatalogUnavailable and StorageFault unchanged, all others as transient: the analysis has read
+    this file, so what fails now may work again.
     """
     reader = FinalAttemptReader(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
@@ -41,6 +49,8 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
             with services.stopwatch.stage(WRITE):
                 outcome = write(job_id, request, partition, results, services)
         return replace(outcome, bytes_read=bytes_read.total, seconds=services.stopwatch.seconds)
+    except (CatalogUnavailable, StorageFault):
+        raise
     except WorldError as error:
         error.transient = True
         raise
@@ -59,11 +69,11 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
 
 
 def _script(request: Request, services: Services) -> str:
-    """The script's text. Without it no feature can be computed, so a failure raises EnvironmentFault."""
+    """The script's text. Without it no feature can be computed, so a failure raises StorageFault."""
     try:
         return script_of(request, services)
     except WorldError as error:
-        raise EnvironmentFault(str(error)) from error
+        raise StorageFault(str(error), transient=error.transient) from error
 
 
 def script_of(request: Request, services: Services) -> str:
@@ -76,7 +86,7 @@ def script_of(request: Request, services: Services) -> str:
 def write(
     job_id: str, request: Request, partition: Partition, results: Sequence[PartitionResult], services: Services
 ) -> Outcome:
-    """Write one file per feature, and the partition's part of the table. Raises EnvironmentFault if no results can be
+    """Write one file per feature, and the partition's part of the table. Raises StorageFault if no results can be
     written at all."""
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
@@ -97,7 +107,7 @@ def write(
         try:
             _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
         except WorldError as error:
-            raise EnvironmentFault(str(error)) from error
+            raise StorageFault(str(error), transient=error.transient) from error
     failed = sum(each.verdict is Verdict.FAILED for each in findings)
     return Outcome(
         done=sum(len(result.features) for result in results) - failed,
@@ -126,7 +136,7 @@ def _write_table(
         place = own(request.output, job_id, f"parquet/part-{partition.number:06d}-{turn}.parquet")
         if before is None or place.key in before or any(wanted.any() for _, wanted in chosen):
             with services.stopwatch.stage(RENDER):
-                table = services.table(chosen, request.calculations)
+                table = services.table(chosen, request.calculations, origin(job_id, request))
             services.objects.write(place, table)
 
 

@@ -62,3 +62,10 @@ class SampleGeometry:
 def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
     """The geometry of these features: finds the samples inside each polygon."""
     return SampleGeometry(features=features, grids=grids, samples=pixel_coverage(features, grids))
+
+
+def without_samples(features: Features, grids: Grids) -> SampleGeometry:
+    """The geometry of features whose samples come later, in chunks; enough to tell what reaches them."""
+    nothing = np.zeros(0, np.int32)
+    samples = Samples(offsets=np.zeros(len(features) + 1, np.int64), columns=nothing, rows=nothing)
+    return SampleGeometry(features=features, grids=grids, samples=samples)

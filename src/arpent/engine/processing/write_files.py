@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import EnvironmentFault, StorageDenied, WorldError
+from arpent.domain.errors import StorageDenied, StorageFault, WorldError
 from arpent.domain.location import Location
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.isolation import Isolation
@@ -19,7 +19,7 @@ from arpent.wire.result.render import render_results
 
 
 def write_files(job_id: str, output: Location, result: PartitionResult, services: Services) -> dict[int, Failure]:
-    """Write the files; returns row → why this feature has no file. Raises EnvironmentFault if nothing can be written:
+    """Write the files; returns row → why this feature has no file. Raises StorageFault if nothing can be written:
     the disk is full, the bucket is gone or refuses everything."""
 
     def some(rows: NDArray[np.intp]) -> None:
@@ -35,9 +35,9 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
                 message = sentence(answer, "This feature's file cannot be written")
                 lost |= dict.fromkeys(rows.tolist(), Failure(type=ErrorType.EXECUTION_ERROR, message=message))
     except WorldError as fault:
-        raise EnvironmentFault(str(fault)) from fault
+        raise StorageFault(str(fault), transient=fault.transient) from fault
     if isinstance(error, StorageDenied) and len(lost) == len(result.features) > 1:
-        raise EnvironmentFault(str(error)) from error
+        raise StorageFault(str(error), transient=False) from error
     return lost
 
 

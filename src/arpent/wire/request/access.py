@@ -21,11 +21,13 @@ from arpent.domain.boundary.address_grammar import (
     account_fault,
 )
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, Location
-from arpent.wire.request.schema import Access, GsAccess, S3Access
+from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, FeatureFile, Location
+from arpent.wire.request.schema import Access, FeaturesAccess, GsAccess, S3Access
 
 PLACEHOLDERS = frozenset({REQUEST_ID, ID, IDENTIFIER})
 """Placeholders that a template may contain."""
+ALL = "*"
+"""Among the names of columns: all that there are."""
 NAMING = frozenset({ID, IDENTIFIER})
 """A template must contain one of these; otherwise all features would write the same object."""
 
@@ -39,6 +41,20 @@ def read_object(access: Access, parameter: str, client: str | None = None) -> Lo
     if not location.key or location.key.endswith("/"):
         raise InvalidRequest.at(at, f"names no object: write {location.scheme}://{location.bucket}/path/to/object")
     return location
+
+
+def read_features_file(access: FeaturesAccess, parameter: str, client: str | None = None) -> FeatureFile:
+    """The file of features; its columns are an extension of ours. Raises InvalidRequest as `read_object` does."""
+    found = read_object(access, parameter, client)
+    columns = tuple(dict.fromkeys(access.columns or ()))
+    return FeatureFile(
+        scheme=found.scheme,
+        bucket=found.bucket,
+        key=found.key,
+        credentials=found.credentials,
+        identifier=access.identifier,
+        columns=None if ALL in columns else columns,
+    )
 
 
 def write_prefix(access: Access, parameter: str, client: str | None = None) -> Location:

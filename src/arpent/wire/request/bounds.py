@@ -14,7 +14,9 @@ from arpent.domain.request import Bounds
 from arpent.wire.request.schema import BoundsEntry
 
 _CRS84 = re.compile(r"(https?://www\.opengis\.net/def/crs/OGC/[0-9.]+/|OGC:|urn:ogc:def:crs:OGC:[0-9.]*:)?CRS84")
-_EPSG = re.compile(r"(?:https?://www\.opengis\.net/def/crs/EPSG/[0-9.]+/|EPSG:|urn:ogc:def:crs:EPSG:[0-9.]*:)(\d{1,6})")
+_EPSG = re.compile(
+    r"(?:https?://www\.opengis\.net/def/crs/EPSG/[0-9.]+/|EPSG:|urn:ogc:def:crs:EPSG:[0-9.]*:)([0-9]{1,6})"
+)
 _AT = "input->bounds"
 
 Position = tuple[float, float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -55,7 +56,14 @@ def read_histogram(entry: HistogramEntry, at: str) -> Histogram:
     )
     if (bins := wish.known_bins) is not None and bins > MAXIMUM_BINS:
         raise InvalidRequest.at(f"{at}->binWidth", f"makes more than {MAXIMUM_BINS} bins; widen it")
+    if low is not None and high is not None and not _tell_apart(float(low), float(high), wish.known_bins):
+        raise InvalidRequest.at(f"{at}->highEdge", "is too close to lowEdge: the bins between them would have no width")
     return wish
+
+
+def _tell_apart(low: float, high: float, bins: float | None) -> bool:
+    """Whether the edges of so many bins between `low` and `high` differ as doubles."""
+    return (high - low) / max(1.0, bins or 1.0) > max(math.ulp(low), math.ulp(high))
 
 
 def _integer(numbers: list[int | float]) -> bool | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,10 +15,10 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.interval import LastInterval
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile, Location
 from arpent.domain.request import Bounds, MosaickingOrder, Request, Resampling, Source, chosen
 from arpent.wire.iso import check_count, parse_duration, parse_time_range
-from arpent.wire.request.access import read_object, write_prefix
+from arpent.wire.request.access import read_features_file, read_object, write_prefix
 from arpent.wire.request.body import read_json
 from arpent.wire.request.bounds import bounds
 from arpent.wire.request.calculations import calculations
@@ -35,6 +37,7 @@ from arpent.wire.request.schema import (
 from arpent.wire.request.unknown_keys import unknown_keys
 from arpent.wire.request.unserved import COLLECTIONS, unserved
 from arpent.wire.request.violations import Gathering, refusal, translate
+from arpent.wire.secrets import without_secrets
 
 MAXIMUM_SCRIPT = 32 * 1024
 """Size in bytes at which an inline evalscript is refused (sentinelhub.md 2.3)."""
@@ -54,10 +57,11 @@ def parse_batch(text: str, client: str | None = None) -> Request:
     _refuse_key(body, "bounds", "belongs to the synchronous API; a batch request has input->features")
     shape = _validate(BatchBody, body)
     gathering = Gathering()
-    features = gathering.attempt(read_object, shape.input.features, "input->features", client)
+    features = gathering.attempt(read_features_file, shape.input.features, "input->features", client)
     output = gathering.attempt(write_prefix, shape.output, "output", client)
     script = gathering.attempt(_batch_script, shape.aggregation, client)
-    return _request(shape, gathering, features, script, output)
+    request = _request(shape, gathering, features, script, output)
+    return replace(request, shown=json.dumps(without_secrets(text), ensure_ascii=False))
 
 
 def parse_statistical(text: str) -> Request:
@@ -121,7 +125,7 @@ def _refuse_key(body: dict[str, Any], name: str, violation: str) -> None:
 def _request(
     shape: BatchBody | StatisticalBody,
     gathering: Gathering,
-    area: Location | Bounds,
+    area: FeatureFile | Bounds,
     script: str | Location,
     output: Location | None,
 ) -> Request:
@@ -238,9 +242,10 @@ def _check_sides(area: Bounds, sampling: Resolution | Size) -> None:
     box = area.box if area.box is not None else shapely.bounds(area.geometry)
     extents = np.asarray([box], np.float64)
     # before rounding to integers: a tiny resolution would overflow them
-    if (extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9).any():
+    fine = extents[0, 2:] - extents[0, :2] > np.array((sampling.x, sampling.y)) * 1e9
+    for name in np.array(["resx", "resy"])[fine]:
         raise InvalidRequest.at(
-            "aggregation->resx", f"makes more than {MAXIMUM_SIDE} samples per side; use a coarser one"
+            f"aggregation->{name}", f"makes more than {MAXIMUM_SIDE} samples per side; use a coarser one"
         )
     grid = Grids.over(extents, sampling)
     for name, source, side in (("width", "resx", grid.width[0]), ("height", "resy", grid.height[0])):

@@ -19,6 +19,11 @@ from arpent.domain.grid import MAXIMUM_SIDE
 from arpent.domain.interval import LastInterval
 from arpent.domain.request import MosaickingOrder, Resampling
 
+LARGEST = 1e300
+"""Largest absolute value of a number: the difference of two larger ones could be infinite."""
+NARROWEST = 1e-12
+"""Minimum width of bins: edges of narrower ones could be equal as doubles."""
+
 
 def _number(value: object) -> object:
     """A JSON number whose literal keeps its kind: 1 stays an int, 1.0 a float (sentinelhub.md 2.4)."""
@@ -30,10 +35,13 @@ def _number(value: object) -> object:
         finite = False
     if not finite:
         raise PydanticCustomError("number", "must be a finite number")
+    if abs(value) > LARGEST:
+        raise PydanticCustomError("number", "must lie between -1e300 and 1e300")
     return value
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
+Count = Annotated[int, BeforeValidator(_number)]
 
 
 class Shape(BaseModel):
@@ -66,6 +74,19 @@ class Access(Shape):
 
     s3: S3Access | None = None
     gs: GsAccess | None = None
+
+
+Column = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+
+
+class FeaturesAccess(Access):
+    """The file of features, its format by its ending: .gpkg, .fgb, .geojson, .json, .zip (a Shapefile), .parquet. The
+    columns are an extension of ours."""
+
+    columns: list[Column] | None = Field(
+        None, max_length=1000, description='Columns that the features file carries; ["*"]: all', examples=[["crop"]]
+    )
+    identifier: Column | None = Field(None, description="Column of the identifiers; default: `identifier`")
 
 
 class TimeRange(Shape):
@@ -114,7 +135,7 @@ class SourceEntry(Shape):
 class BatchInput(Shape):
     """Features and data of a batch request."""
 
-    features: Access
+    features: FeaturesAccess
     data: list[SourceEntry] = Field(min_length=1)
 
 
@@ -170,8 +191,8 @@ class HistogramEntry(Shape):
     (sentinelhub.md 2.4)."""
 
     bins: list[Number] | None = Field(None, min_length=2, max_length=MAXIMUM_BINS + 1, description="Ascending edges")
-    bin_count: int | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)
-    bin_width: Number | None = Field(None, gt=0)
+    bin_count: Count | None = Field(None, alias="nBins", gt=0, le=MAXIMUM_BINS)
+    bin_width: Annotated[Number, Field(ge=NARROWEST)] | None = Field(None, gt=0)
     low_edge: Number | None = None
     high_edge: Number | None = None
 

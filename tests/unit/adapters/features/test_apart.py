@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +22,16 @@ from pyproj import CRS
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features import apart
 from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, ReadingStopped, StorageNotFound
+from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
 from arpent.domain.feature import Features
-from arpent.domain.location import Location
+from arpent.domain.location import FeatureFile
 
 HANG = 60.0
-FILE = Location(scheme="s3", bucket="fields", key="parcels.gpkg")
+FILE = FeatureFile(scheme="s3", bucket="fields", key="parcels.gpkg")
 BATCH = 3
 
 
@@ -43,51 +48,58 @@ def made(ids: range) -> Features:
     )
 
 
-def read(path: Path) -> Iterator[Features]:
+def read(path: Path, file: FeatureFile) -> Iterator[Features]:
     """As many features as the file has bytes."""
     count = path.stat().st_size
     for start in range(1, count + 1, BATCH):
         yield made(range(start, min(start + BATCH, count + 1)))
 
 
-def read_one(path: Path, feature: int) -> Features | None:
+def read_one(path: Path, file: FeatureFile, feature: int) -> Features | None:
     return made(range(feature, feature + 1)) if 0 < feature <= path.stat().st_size else None
 
 
-def crash(path: Path) -> Iterator[Features]:
-    yield from read(path)
+def write_copy(path: Path, file: FeatureFile, target: Path, about: str) -> None:
+    target.write_text(f"{path.suffix} {path.stat().st_size} {about}")
+
+
+def crash(path: Path, file: FeatureFile) -> Iterator[Features]:
+    yield from read(path, file)
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def never_end(path: Path) -> Iterator[Features]:
-    yield from read(path)
-    time.sleep(HANG)
+def never_end(path: Path, file: FeatureFile) -> Iterator[Features]:
+    yield from read(path, file)
+    time.sleep(10 * HANG)
 
 
-def without_end(path: Path) -> Iterator[Features]:
+def without_end(path: Path, file: FeatureFile) -> Iterator[Features]:
     while True:
-        yield from read(path)
+        yield from read(path, file)
 
 
-def take_memory(path: Path) -> Iterator[Features]:
+def take_memory(path: Path, file: FeatureFile) -> Iterator[Features]:
     yield made(range(1, int(np.ones(1 << 30).sum())))
 
 
-def refuse(path: Path) -> Iterator[Features]:
+def refuse(path: Path, file: FeatureFile) -> Iterator[Features]:
     raise FeaturesUnreadable("The file is not a GeoPackage.")
-    yield from read(path)
+    yield from read(path, file)
 
 
 @pytest.fixture
 def direct(tmp_path: Path) -> DirectFeatures:
     (tmp_path / "fields").mkdir()
     (tmp_path / "fields" / FILE.key).write_bytes(bytes(10))
-    return DirectFeatures(objects=FolderObjects(tmp_path), read=read, read_one=read_one, most_bytes=100, most_rows=1000)
+    return DirectFeatures(
+        objects=FolderObjects(tmp_path), read=read, read_one=read_one, write_copy=write_copy, most_bytes=100,
+        most_rows=1000,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessBulkhead]:
-    limits = CallLimits(seconds=3.0, memory_mib=600)
+    limits = CallLimits(seconds=HANG, memory_mib=600)
     processes = ProcessBulkhead(1, limits, queue=9, kept_ready=False)
     yield processes
     processes.close()
@@ -99,7 +111,7 @@ Open = Callable[..., ApartFeatures]
 @pytest.fixture
 def opened(direct: DirectFeatures, processes: ProcessBulkhead) -> Open:
     def opened(reader: Callable[[Path], Iterator[Features]] = read, **options: object) -> ApartFeatures:
-        submit = partial(processes.submit, "me")
+        submit = partial(processes.submit, "me", seconds=3.0 if reader is never_end else None)
         return ApartFeatures(replace(direct, read=reader), submit, pack=pack, unpack=unpack, **options)  # type: ignore[arg-type]
 
     return opened
@@ -144,7 +156,7 @@ def test_a_file_that_ends_its_reader_ends_nobody_else(opened: Open, reader: obje
 
 def test_what_nobody_wants_is_not_read_to_its_end(opened: Open) -> None:
     wanted = iter([True, False])
-    with pytest.raises(ReadingStopped):
+    with pytest.raises(NoLongerWanted):
         opened(never_end, wanted=lambda: next(wanted)).features(FILE)
     assert len(opened().features(FILE)) == 10
 
@@ -174,3 +186,28 @@ def test_nothing_is_left_behind(opened: Open, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(FeaturesUnreadable):
         opened(refuse).features(FILE)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes it may be slow: half of it lies there while somebody looks."""
+    looked = threading.Event()
+    true = Path.write_bytes
+
+    def slowly(path: Path, content: bytes) -> int:
+        true(path, content[: len(content) // 2])
+        looked.clear()
+        assert looked.wait(HANG)
+        return true(path, content)
+
+    def submit(function: Callable[[Any], Any], argument: object) -> SimpleNamespace:
+        return SimpleNamespace(future=pool.submit(function, argument), cancel=lambda: None)
+
+    def wanted() -> bool:
+        looked.set()
+        return True
+
+    monkeypatch.setattr(apart, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        source = ApartFeatures(direct, submit, pack=pack, unpack=unpack, wanted=wanted)  # type: ignore[arg-type]
+        assert source.features(FILE).ids.tolist() == list(range(1, 11))

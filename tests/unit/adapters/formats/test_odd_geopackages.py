@@ -20,6 +20,10 @@ SQUARE = shapely.box(500_000, 5_000_000, 500_100, 5_000_100)
 RING = [(500_000.0, 5_000_000.0), (500_100.0, 5_000_000.0), (500_050.0, 5_000_100.0), (500_000.0, 5_000_000.0)]
 
 
+NOTHING = b"nothing"
+"""Stands for no bytes."""
+
+
 def write(path: Path, count: int, *changes: tuple[int, bytes], **columns: Sequence[object]) -> Path:
     """So many squares; then the geometries of some rows replaced by bytes: WKB, or a blob that begins with GP."""
     pyogrio.raw.write(
@@ -32,7 +36,7 @@ def write(path: Path, count: int, *changes: tuple[int, bytes], **columns: Sequen
 
 
 def blob(wkb: bytes) -> bytes:
-    return wkb if wkb[:2] == b"GP" else b"GP\0\1" + struct.pack("<i", 32633) + wkb
+    return b"" if wkb is NOTHING else wkb if wkb[:2] == b"GP" else b"GP\0\1" + struct.pack("<i", 32633) + wkb
 
 
 def sql(path: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
@@ -109,6 +113,7 @@ BROKEN = {
     "no such type": (struct.pack("<BI", 1, 99) + bytes(20), "cannot be read"),
     "noise": (b"\1\3\0\0\0" + b"\xff" * 30, "cannot be read"),
     "no blob of a GeoPackage": (b"GP", "not a geometry of a GeoPackage"),
+    "no bytes at all": (NOTHING, "not a geometry of a GeoPackage"),
     "curve in a collection": (collection(7, CURVE), "a curve"),
     "curve cut off": (CURVE[:-8], "curve|cannot be read"),
 }
@@ -149,6 +154,8 @@ def test_an_identifier_that_is_not_utf_8(path: Path) -> None:
         ([1, 2, 3], None, ("1", None, "3")),
         ([1, 2, 3], b"\xff7", ("1", "\ufffd7", "3")),
         (["a", "b", "c"], b"raw", ("a", "raw", "c")),
+        (["a", "b", "c"], "a\0b", ("a", "a\ufffdb", "c")),
+        ([1, 2, 3], "1\0b", ("1", "1\ufffdb", "3")),
     ],
 )
 def test_text_in_a_column_of_another_type(

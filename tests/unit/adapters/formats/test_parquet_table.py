@@ -11,9 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-import shapely
 
-from arpent.adapters.formats.parquet_table import table
+from arpent.adapters.formats.parquet_table import table, table_of
 from arpent.domain.calculation import Calculation, Calculations, Histogram, OutputCalculations
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from tests.support.results import band, interval, partition
@@ -102,17 +101,11 @@ def test_every_part_of_a_job_has_the_same_schema(tmp_path: Path):
     assert frame[frame.status == "OK"].groupby("band")["mean"].count().tolist() == [2, 2]
 
 
-def test_it_is_geoparquet():
-    found = read(table(example(), WISH))
-    geo = json.loads(found.schema.metadata[b"geo"])
-    assert geo["columns"]["geometry"]["crs"]["id"] == {"authority": "EPSG", "code": 32633}
-    assert shapely.from_wkb(found["geometry"][1].as_py()).equals(shapely.box(1, 0, 2, 1))
-
-
-def test_a_missing_geometry_is_null():
-    result = partition(2, failures={0: BROKEN, 1: BROKEN})
-    result.features.geometries[0] = None
-    assert read(table(result, WISH))["geometry"][0].as_py() is None
+def test_it_says_where_it_comes_from_and_repeats_no_geometry():
+    found = read(table_of([(example(), np.ones(4, bool))], WISH, '{"software": "x"}'))
+    assert json.loads(found.schema.metadata[b"arpent"]) == {"software": "x"}
+    assert b"geo" not in found.schema.metadata
+    assert "geometry" not in found.column_names
 
 
 def test_the_same_result_gives_the_same_bytes():

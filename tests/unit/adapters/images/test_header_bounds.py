@@ -16,7 +16,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from tests.support.cogs import formula, write
 
-HANG = 20.0
+HANG = 60.0
 """Seconds after which a reader counts as hanging, on the slowest machine."""
 MUTATIONS = 400
 Harm = Callable[[bytearray], None]

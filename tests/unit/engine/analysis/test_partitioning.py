@@ -12,9 +12,11 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Level, Raster
-from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, runs
+from arpent.engine.analysis.partitioning import PartitionSize, assign_blocks, cut_into_partitions, runs
 
 UTM = CRS.from_epsg(32633)
+
+ANY, FORTY, TEN = (PartitionSize(samples=samples) for samples in (10**9, 40, 10))
 
 
 def features_at(points: np.ndarray) -> Features:
@@ -59,16 +61,14 @@ def test_the_first_image_that_holds_a_feature_is_its_home():
 def test_a_cut_falls_between_two_blocks_where_the_budget_allows():
     points = np.array([[100.0, 900.0]] * 3 + [[900.0, 900.0]] * 3)
     layout = assign_blocks(points, UTM, [image()])
-    partitions = list(cut_into_partitions(features_at(points), runs(np.full(6, 10), layout, budget=40, parallelism=1)))
+    partitions = list(cut_into_partitions(features_at(points), runs(np.full(6, 10), layout, FORTY, parallelism=1)))
     assert [len(partition.features) for partition in partitions] == [3, 3]
 
 
 def test_a_feature_larger_than_the_budget_is_a_partition_of_its_own():
     points = np.array([[100.0, 900.0], [110.0, 900.0], [120.0, 900.0]])
     layout = assign_blocks(points, UTM, [image()])
-    partitions = list(
-        cut_into_partitions(features_at(points), runs(np.array([1, 100, 1]), layout, budget=10, parallelism=1))
-    )
+    partitions = list(cut_into_partitions(features_at(points), runs(np.array([1, 100, 1]), layout, TEN, parallelism=1)))
     assert [partition.features.ids.tolist() for partition in partitions] == [[0], [1], [2]]
 
 
@@ -77,7 +77,7 @@ def test_a_small_job_keeps_every_worker_busy(parallelism: int):
     points = np.column_stack((np.linspace(0, 990, 100), np.full(100, 500.0)))
     layout = assign_blocks(points, UTM, [image()])
     partitions = list(
-        cut_into_partitions(features_at(points), runs(np.full(100, 10), layout, budget=10**9, parallelism=parallelism))
+        cut_into_partitions(features_at(points), runs(np.full(100, 10), layout, ANY, parallelism=parallelism))
     )
     assert len(partitions) >= parallelism
 
@@ -93,9 +93,8 @@ def test_every_feature_is_in_exactly_one_partition(
     points = np.array([entry[:2] for entry in entries])
     weight = np.array([entry[2] for entry in entries])
     layout = assign_blocks(points, UTM, [image()])
-    partitions = list(
-        cut_into_partitions(features_at(points), runs(weight, layout, budget=budget, parallelism=parallelism))
-    )
+    size = PartitionSize(samples=budget)
+    partitions = list(cut_into_partitions(features_at(points), runs(weight, layout, size, parallelism=parallelism)))
     ids = [int(feature) for partition in partitions for feature in partition.features.ids]
     assert sorted(ids) == list(range(len(entries)))
     assert [partition.number for partition in partitions] == list(range(len(partitions)))

@@ -35,7 +35,10 @@ def test_the_default_is_longitude_first() -> None:
     assert reference_system(None) == CRS.from_authority("OGC", "CRS84")
 
 
-@pytest.mark.parametrize("name", ["", "WGS84", "EPSG:27700", "EPSG:999999", "http://example.org/32633"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "WGS84", "EPSG:27700", "EPSG:999999", "EPSG:\uff13\uff12\uff16\uff13\uff13", "http://example.org/32633"],
+)
 def test_names_refused(name: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         reference_system(name)

@@ -154,7 +154,8 @@ def test_durations(written: str, period: Period) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "P", "PT", "1D", "P1DT12H", "PT12H", "P0D", "-P1D", "P1.5D", "P10000D1M", "P9999Y"]
+    "written",
+    ["", "P", "PT", "1D", "P1DT12H", "PT12H", "P0D", "-P1D", "P1.5D", "P10000D1M", "P9999Y", "P\uff11D", "P1D\n"],
 )
 def test_durations_refused(written: str) -> None:
     assert parameters(refused({"aggregation.aggregationInterval.of": written})) == [
@@ -266,6 +267,11 @@ def test_a_synchronous_request_has_bounds_and_an_inline_script() -> None:
 def test_without_size_a_synchronous_request_gets_256_by_256() -> None:
     changes = dict.fromkeys(("aggregation.resx", "aggregation.resy"), REMOVE)
     assert parse_statistical(text(STATISTICAL, changes)).sampling == Size(width=256, height=256)
+
+
+@pytest.mark.parametrize("field", ["resx", "resy"])
+def test_an_absurd_resolution_is_refused_by_name(field: str) -> None:
+    assert parameters(refused({f"aggregation.{field}": 1e-300}, STATISTICAL)) == [f"aggregation->{field}"]
 
 
 def test_a_resolution_too_fine_in_the_real_services_words() -> None:

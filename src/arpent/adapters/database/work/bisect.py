@@ -27,7 +27,7 @@ def bisect(connection: Connection, job_id: str, number: int, deaths: int) -> boo
     if len(features) < 2 or _suspects(connection, job_id, origin) >= MOST_SUSPECTS:
         return False
     first, second = halves(features)
-    fate = {"cut_from": origin, "deaths": deaths, "vanished": 0}
+    fate = {"cut_from": origin, "deaths": deaths, "vanished": 0, "waiting_since": None}
     connection.execute(
         update(partitions)
         .where(*row)

@@ -101,7 +101,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     partition = Partition(number=number, features=_features(payload), round=chosen.round, again=chosen.claims > 0)
     return Lease(
         job_id=job_id, token=token, partition=partition, attempt=chosen.failures + 1, deaths=chosen.deaths,
-        vanished=vanished,
+        vanished=vanished, waiting_since=chosen.waiting_since,
     )  # fmt: skip
 
 

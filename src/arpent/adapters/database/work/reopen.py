@@ -16,7 +16,7 @@ TO_RETRY = or_(findings.c.verdict == Verdict.FAILED, findings.c.kind == INCOMPLE
 def reopen(connection: Connection, job_id: str) -> None:
     """Open every finished partition with such features; a second call finds none left. Open partitions get all their
     attempts back."""
-    patience = {"failures": 0, "deaths": 0, "vanished": 0, "cut_from": None, "not_before": None}
+    patience = {"failures": 0, "deaths": 0, "vanished": 0, "cut_from": None, "not_before": None, "waiting_since": None}
     connection.execute(
         update(partitions).where(partitions.c.job_id == job_id, partitions.c.finished.is_(False)).values(patience)
     )

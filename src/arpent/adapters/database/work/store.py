@@ -104,15 +104,19 @@ class SqlWorkStore:
                     processing_units=partitions.c.processing_units + outcome.processing_units,
                 )
             if lease.partition is None:  # what may be analysed again has all its patience again
-                statement = statement.values(vanished=0, waiting_since=None, waiting_for=None)
-            _held(connection.execute(statement.values(token=None, leased_until=None, failures=0)), lease)
+                statement = statement.values(vanished=0, waiting_for=None)
+            statement = statement.values(token=None, leased_until=None, failures=0, waiting_since=None)
+            _held(connection.execute(statement), lease)
             if outcome is not None:
                 _insert_findings(connection, lease, outcome.findings)
-                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(last_updated=now))
+                news = {"last_updated": now, "waiting_since": None, "waiting_for": None}
+                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(news))
             return progress_of(connection, (lease.job_id,), now).get(lease.job_id, Progress())
 
     def release(self, lease: Lease, retry_at: datetime | None, *, died: bool = False, lost: bool = False) -> None:
         statement = _leased(lease).values(token=None, leased_until=None)
+        if lease.partition is not None:
+            statement = statement.values(waiting_since=None)
         if retry_at is not None:
             count = partitions.c.deaths if died else _table(lease).c.failures
             statement = statement.values({"not_before": retry_at, count.name: count + 1})
@@ -122,17 +126,14 @@ class SqlWorkStore:
             connection.execute(statement)
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
-        assert lease.partition is None, "a partition is released"
-        waits = {
-            "token": None,
-            "leased_until": None,
-            "not_before": retry_at,
-            "failures": jobs.c.failures + 1,
-            "waiting_since": lease.waiting_since or now,
-            "waiting_for": reason,
-        }
+        since = lease.waiting_since or now
+        told = {"waiting_since": since, "waiting_for": reason}
+        waits = _leased(lease).values(token=None, leased_until=None, not_before=retry_at, waiting_since=since)
         with writing(self._engine) as connection:
-            connection.execute(_leased(lease).values(waits))
+            if lease.partition is None:
+                connection.execute(waits.values(failures=jobs.c.failures + 1, **told))
+            elif connection.execute(waits).rowcount:
+                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(told))
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         assert lease.partition is not None, "an analysis is not cut"

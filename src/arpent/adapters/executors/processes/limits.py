@@ -20,6 +20,8 @@ class CallLimits:
     """Time from handing the call to a worker until its answer."""
     memory_mib: int | None = None
     """Mebibytes of the worker, native code included; a script's interpreter is another process with its own limit."""
+    advice: str = ""
+    """What the caller can do after a call that took too much, as a sentence."""
 
 
 NO_LIMITS = CallLimits()

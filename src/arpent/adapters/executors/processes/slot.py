@@ -107,7 +107,7 @@ class Slot(Thread):
         limits = self._limits
         seconds = limits.seconds if seconds is None else seconds
         if seconds is not None and time.monotonic() - began > seconds:
-            raise LimitExceeded(f"It took longer than the allowed {seconds:g} s")
+            raise _over(limits, f"It took longer than the allowed {seconds:g} s")
         if limits.memory_mib is not None and worker.resident_mib() > limits.memory_mib:
             raise _too_much(limits)
 
@@ -154,4 +154,8 @@ def _told(outcome: Any, limits: CallLimits) -> Any:
 
 
 def _too_much(limits: CallLimits) -> LimitExceeded:
-    return LimitExceeded(f"It needs more than the allowed {limits.memory_mib} MiB of memory")
+    return _over(limits, f"It needs more than the allowed {limits.memory_mib} MiB of memory")
+
+
+def _over(limits: CallLimits, what: str) -> LimitExceeded:
+    return LimitExceeded(f"{what}. {limits.advice}" if limits.advice else what)

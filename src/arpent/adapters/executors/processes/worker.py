@@ -5,14 +5,15 @@ A worker shares nothing with another, no queue, lock or semaphore, so that killi
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from threading import Thread
 from traceback import format_exc
 from typing import Any
@@ -36,25 +37,44 @@ READY = b"ready"
 """A worker's message before its first work."""
 
 
+BOOT = """import signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+import sys
+from multiprocessing.connection import Connection
+link = Connection(int(sys.argv[1]))
+try:
+    sys.path[:] = link.recv()
+except EOFError:
+    sys.exit()
+from arpent.adapters.executors.processes.worker import serve_parent
+serve_parent(link)"""
+"""What a worker runs first: Ctrl-C reaches the whole group, and the parent decides what ends and when."""
+
+
 class Worker:
-    """A freshly started process (spawn) and this end of its pipe; no third process has the other end."""
+    """A freshly started process and this end of its pipe; no third process has the other end.
+
+    It is a program of its own, not a child of `multiprocessing`, which would run the caller's script again in it:
+    `arpent.statistics` is called from scripts that guard nothing, and from notebooks.
+    """
 
     def __init__(self, prepare: Callable[[], None] | None, memory_mib: int | None = None) -> None:
         """`prepare`: picklable, runs first in the worker. `memory_mib`: its memory limit. Raises OSError if the machine
         cannot start a process."""
-        spawn = multiprocessing.get_context("spawn")
-        self._link, theirs = spawn.Pipe()
+        self._link, theirs = Pipe()
         with theirs:  # so that it closes with the worker
-            arguments = (theirs, os.getpid(), prepare, memory_mib)
-            self._process = spawn.Process(target=_live, args=arguments, daemon=True)
-            self._process.start()
+            arguments = [sys.executable, *_flags(), "-c", BOOT, str(theirs.fileno())]
+            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        with suppress(OSError):  # it is dead already, as whoever waits for it will find
+            self._link.send(sys.path)
+            self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False
 
     def make_ready(self, look: Callable[[], None]) -> None:
         """Wait until the worker is ready. Raises EOFError if it is dead, and what `look` raises."""
         if not self._ready:
             self._ready = self.answer(look) == READY
-        elif not self._process.is_alive():
+        elif self._process.poll() is not None:
             raise EOFError
 
     def give(self, parcel: bytes) -> None:
@@ -69,7 +89,7 @@ class Worker:
         worker is dead."""
         while True:
             look()
-            alive = self._process.is_alive()
+            alive = self._process.poll() is None
             if self._link.poll(LOOK_SECONDS if alive else 0):  # last words count
                 try:
                     return self._link.recv_bytes()
@@ -80,26 +100,21 @@ class Worker:
 
     def resident_mib(self) -> float:
         """Mebibytes of memory that the worker uses now."""
-        process = self._process.pid
-        return 0.0 if process is None else resident_mib(process)
+        return resident_mib(self._process.pid)
 
     def kill(self) -> None:
         """Kill the worker; callable from any thread."""
-        with suppress(ValueError, AttributeError):  # it was buried meanwhile
-            self._process.kill()
+        self._process.kill()
 
     def reap(self) -> str:
         """Kill the worker if it lives, reap it, and return the cause of its death in words."""
         self._link.close()
-        self._process.join(DEATH_SECONDS)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join(KILL_SECONDS)
-        code = self._process.exitcode
-        if code is None:
-            return "not even of SIGKILL"
-        self._process.close()
-        return _cause(code)
+        with suppress(subprocess.TimeoutExpired):
+            return _cause(self._process.wait(DEATH_SECONDS))
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            return _cause(self._process.wait(KILL_SECONDS))
+        return "not even of SIGKILL"
 
 
 def _cause(code: int) -> str:
@@ -118,19 +133,25 @@ def opened(answer: bytes) -> Any:
     return outcome
 
 
+def _flags() -> list[str]:
+    """The options that this interpreter was started with."""
+    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return found
+
+
 # ---- inside ----------------------------------------------------------------------------------------------------
 
 
-def _live(link: Connection, parent: int, prepare: Callable[[], None] | None, memory_mib: int | None) -> None:
-    # Ctrl-C reaches the whole group; the parent decides what ends and when.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICENESS)
-    Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if memory_mib is not None:
-        limit_memory(memory_mib)
-    if prepare is not None:
-        prepare()
+def serve_parent(link: Connection) -> None:
+    """A worker's whole life."""
     with suppress(EOFError, OSError):  # the parent hung up
+        parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
+        os.nice(NICENESS)
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+        if memory_mib is not None:
+            limit_memory(memory_mib)
+        if prepare is not None:
+            prepare()
         link.send_bytes(READY)
         while True:
             link.send_bytes(_done(link.recv_bytes()))

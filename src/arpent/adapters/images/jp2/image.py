@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
-from arpent.adapters.images.gdal_fallback import QUIET, says_more
+from arpent.adapters.images.gdal_fallback import QUIET, check_georeference, says_more
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import Unusual
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
@@ -167,8 +167,7 @@ def _raster(href: str, layout: Layout) -> Raster:
 
 
 def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster:
-    if image.crs is None:
-        raise AssetUnreadable(f"image {public_name(href)} has no coordinate reference system", href=href)
+    check_georeference(href, image)
     if set(image.block_shapes) != {tile[::-1]} or not set(image.colorinterp) <= _INKS or len(set(image.dtypes)) > 1:
         raise Unusual("it is one tile, or its bands are not alike")
     levels = [Level(width=image.width, height=image.height, block_width=tile[0], block_height=tile[1])]

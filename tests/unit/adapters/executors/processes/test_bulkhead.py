@@ -22,7 +22,7 @@ from arpent.domain.errors import InvalidRequest, LimitExceeded, RateLimited, Wor
 
 PATIENCE = 60
 MEMORY = 600
-LIMITS = CallLimits(seconds=20.0, memory_mib=MEMORY)
+LIMITS = CallLimits(seconds=20.0, memory_mib=MEMORY, advice="Ask for less.")
 
 
 def double(number: int) -> int:
@@ -115,7 +115,7 @@ def test_memory_has_a_limit(bulkhead: ProcessBulkhead, take: Any) -> None:
 
 
 def test_time_has_a_limit(bulkhead: ProcessBulkhead) -> None:
-    with pytest.raises(LimitExceeded, match=r"longer than the allowed 0\.2 s"):
+    with pytest.raises(LimitExceeded, match=r"longer than the allowed 0\.2 s\. Ask for less\."):
         result(bulkhead.submit("me", sleep, PATIENCE, 0.2))
     assert result(bulkhead.submit("me", double, 2)) == 4
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import random
@@ -13,9 +12,11 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from arpent.adapters.executors.inline import InlineExecutor
@@ -26,8 +27,10 @@ from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import Lease
 from tests.support.jobs import make_partition, make_request
 
-PATIENCE_SECONDS = 30
-STRESS_SECONDS = 12
+PATIENCE_SECONDS = 120
+"""After so long something counts as hanging, on the slowest machine."""
+STRESS = {"3": 200, "WorkerDied": 3}
+"""How many tickets have to end so, at least."""
 
 
 def count(lease: Lease) -> Outcome:
@@ -225,29 +228,27 @@ def ended(ticket: Ticket) -> str:
 
 
 def test_whenever_workers_are_killed_every_ticket_ends() -> None:
-    """Thousands of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
+    """Hundreds of tiny tasks; workers die by themselves between any two instructions, and are killed at any time."""
     dice = random.Random(5)
     executor = ProcessExecutor(3)
     ends: Counter[str] = Counter()
     waiting: deque[Ticket] = deque()
     leases = (lease(), lease(), replace(lease(), request=make_request("x" * 400_000)))
-    began = time.monotonic()
-    kill_at = began + 1
+    killed = 0
     try:
-        while (now := time.monotonic()) < began + STRESS_SECONDS:
+        while killed < 12 or any(ends[end] < least for end, least in STRESS.items()):
             while len(waiting) < 60:
                 waiting.append(executor.submit(ends_soon if dice.random() < 0.004 else count, dice.choice(leases)))
-            if now > kill_at:
-                kill_at = now + dice.uniform(0, 0.4)
-                for worker in dice.sample(multiprocessing.active_children(), 1):
-                    worker.kill()
+            if sum(ends.values()) > 20 and dice.random() < 0.05:
+                time.sleep(dice.uniform(0, 0.01))
+                with suppress(psutil.NoSuchProcess, IndexError):
+                    dice.choice(psutil.Process().children()).kill()
+                    killed += 1
             ends[ended(waiting.popleft())] += 1
         ends.update(ended(ticket) for ticket in waiting)
     finally:
         executor.close()
     assert ends.keys() <= {"3", "WorkerDied"}, ends
-    assert ends["3"] > 200, ends
-    assert ends["WorkerDied"] > 2, ends
 
 
 PARENT = """
@@ -260,10 +261,31 @@ if __name__ == "__main__":
     for _ in range(2):
         executor.submit(sleep_long, lease())
     time.sleep(0.5)
-    import multiprocessing
-    print(*(ids | {child.pid for child in multiprocessing.active_children()}), flush=True)
+    import psutil
+    print(*(ids | {child.pid for child in psutil.Process().children()}), flush=True)
     time.sleep(600)
 """
+
+
+BARE = """
+import sys
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from tests.unit.adapters.executors.processes.test_executor import count, lease, wait_for
+print("begins", __name__, flush=True)
+executor = ProcessExecutor(2)
+print(wait_for(executor.submit(count, lease())).done)
+executor.close()
+"""
+
+
+def test_a_script_that_guards_nothing_runs_once(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "bare.py").write_text(BARE)
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "bare.py")], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.split() == ["begins", "__main__", "3"]
+    assert done.stderr == ""
 
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path, repository: Path) -> None:

@@ -184,7 +184,7 @@ def test_dates_are_refused(folder: Path) -> None:
     [
         ("array", put("proj:epsg", value="PROJ file.db"), "no coordinate reference system"),
         ("array", put("proj:epsg", value=10**9), "no coordinate reference system"),
-        ("array", put("proj:transform", value=[0, 0, 0, 0, 0, 0]), "not finite, or flat"),
+        ("array", put("proj:transform", value=[0, 0, 0, 0, 0, 0]), "not finite, or has no area"),
         ("array", put("proj:transform", value=["a"] * 6), "."),
         ("array", put("proj:transform", value=[float("inf"), 0, 0, 0, -10, 0]), "."),
     ],

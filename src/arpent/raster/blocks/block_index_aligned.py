@@ -12,7 +12,7 @@ from numba import njit
 
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import Level
-from arpent.raster.block_index import NearestIndex, tables_of
+from arpent.raster.blocks.block_index import NearestIndex, tables_of
 
 
 def sort_straight(shape: Level, transform: Affine, grids: Grids, samples: Samples) -> NearestIndex:

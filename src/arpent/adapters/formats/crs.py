@@ -1,0 +1,32 @@
+"""CRS of a file of features: what its text names, and whether we take it."""
+
+from __future__ import annotations
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from arpent.domain.crs import code
+from arpent.domain.errors import FeaturesUnreadable
+
+WAY_OUT = "Reproject it, to EPSG:4326, a UTM zone on WGS 84, or another of the documented list."
+
+NAME_LETTERS = 40
+"""A longer text is a definition; its name says more."""
+
+
+def crs_of_features(text: str | None, what: str, *, local: bool = False) -> CRS:
+    """The CRS of a table (`what`, for errors) from WKT, PROJJSON or a name: one of sentinelhub.md 2.1, or, of a local
+    file, any. Raises FeaturesUnreadable."""
+    try:
+        found = CRS.from_user_input(text) if text else None
+    except CRSError:
+        found = None
+    number = None if found is None else code(found)
+    if number is not None:
+        return CRS.from_epsg(number)
+    if found is not None and local and (found.is_geographic or found.is_projected or found.is_compound):
+        return found
+    named = "undefined" if not text else text.split("\n", 1)[0][:120]
+    if found is not None and text and len(text) > NAME_LETTERS:
+        named = found.name
+    raise FeaturesUnreadable(f"The CRS of {what} ({named}) is not supported. {WAY_OUT}")

@@ -1,0 +1,1 @@
+"""Vector files: what GDAL reads, zipped Shapefiles, GeoParquet; and the features file that we write."""

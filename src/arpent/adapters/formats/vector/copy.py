@@ -1,0 +1,109 @@
+"""The features file of a job: GeoParquet 1.1 with the user's columns, once per feature, beside the long table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from arpent.adapters.formats.parquet_columns import ABOUT
+from arpent.adapters.formats.vector.opened import (
+    IDENTIFIER,
+    TEXTS,
+    Opened,
+    as_bytes,
+    batches_with_ids,
+    geometries_in,
+    texts_of,
+)
+from arpent.domain.location import FeatureFile
+
+OWN = ("id", IDENTIFIER, "geometry", "bbox")
+"""Columns that every features file has."""
+PREFIX = "feature_"
+"""What a column of the user gets in front if its name is one of ours."""
+BOX = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
+ROW_GROUP = 50_000
+
+
+def own_name(column: str, taken: tuple[str, ...] = OWN) -> str:
+    """The name of a user's column among ours."""
+    return f"{PREFIX}{column}" if column in taken else column
+
+
+def write_copy(opened: Opened, file: FeatureFile, target: Path, about: str) -> None:
+    """All rows. Text that is not UTF-8 is repaired; a geometry that cannot be read is null."""
+    identifier = IDENTIFIER if file.identifier is None else file.identifier
+    told = IDENTIFIER if identifier == IDENTIFIER else None  # that column is there already
+    columns = [name for name in opened.columns if file.columns is None or name in file.columns]
+    kinds: set[str] = set()
+    whole: list[NDArray[np.float64]] = []
+    writer: pq.ParquetWriter | None = None
+    try:
+        for ids, rows in batches_with_ids(opened):
+            geometries, _ = geometries_in(opened, ids, rows)
+            taken = pa.table(
+                {
+                    "id": pa.array(ids),
+                    IDENTIFIER: pa.array(texts_of(rows, identifier), pa.string()),
+                    **{own_name(name): _clean(rows.column(name)) for name in columns if name != told},
+                    "geometry": pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()),
+                    "bbox": boxes(geometries),
+                }
+            )
+            kinds |= {str(each.geom_type) for each in geometries if each is not None}
+            whole.append(shapely.bounds(geometries))
+            if writer is None:
+                writer = pq.ParquetWriter(target, taken.schema, compression="zstd", store_schema=False)
+            writer.write_table(taken, ROW_GROUP)
+        if writer is not None:
+            extent = np.concatenate(whole) if whole else np.zeros((0, 4))
+            writer.add_key_value_metadata({b"geo": geo(opened.crs, kinds, extent), ABOUT: about.encode()})
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def boxes(geometries: NDArray[np.object_]) -> pa.Array:
+    """(n,): bounding boxes; null for what has none."""
+    bounds = shapely.bounds(geometries)
+    mask = ~np.isfinite(bounds).all(axis=1)
+    parts = [pa.array(bounds[:, place]) for place in range(4)]
+    return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask))
+
+
+def geo(crs: CRS, kinds: set[str], bounds: NDArray[np.float64]) -> bytes:
+    """The `geo` entry of GeoParquet 1.1: `geometry` is WKB, x first, in this CRS; `bbox` covers it."""
+    covering = {"bbox": {name: ["bbox", name] for name in ("xmin", "ymin", "xmax", "ymax")}}
+    geometry: dict[str, object] = {
+        "encoding": "WKB", "geometry_types": sorted(kinds), "crs": crs.to_json_dict(), "covering": covering,
+    }  # fmt: skip
+    finite = bounds[np.isfinite(bounds).all(axis=1)]
+    if len(finite):
+        geometry["bbox"] = [*finite[:, :2].min(axis=0).tolist(), *finite[:, 2:].max(axis=0).tolist()]
+    return orjson.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}})
+
+
+def about_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, object]:
+    """The provenance that a file of ours carries; {} if none."""
+    text = (metadata or {}).get(ABOUT)
+    found = orjson.loads(text) if text else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _clean(column: pa.Array) -> pa.Array:
+    """Text that is text for sure."""
+    if any(is_kind(column.type) for is_kind in TEXTS[:2]):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            return pa.array([None if each is None else each.decode("utf-8", "replace") for each in as_bytes(column)])
+        return column.cast(pa.string())
+    return column

@@ -1,0 +1,85 @@
+"""Files of features by the ending of their names: Features in batches, one feature, and the copy that results carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from arpent.adapters.formats import geopackage
+from arpent.adapters.formats.vector.archive import unpacked
+from arpent.adapters.formats.vector.copy import write_copy
+from arpent.adapters.formats.vector.geoparquet import open_geoparquet
+from arpent.adapters.formats.vector.ogr import check_content, open_ogr
+from arpent.adapters.formats.vector.opened import Opened, batches_with_ids, features_of
+from arpent.domain.errors import FeaturesUnreadable
+from arpent.domain.feature import Features
+from arpent.domain.location import FeatureFile
+
+ENDINGS = {
+    ".gpkg": ".gpkg", ".fgb": ".fgb", ".geojson": ".geojson", ".json": ".geojson", ".shp": ".shp", ".zip": ".zip",
+    ".parquet": ".parquet", ".geoparquet": ".parquet",
+}  # fmt: skip
+"""Ending of a name → the format."""
+
+
+def format_of(file: FeatureFile) -> str:
+    """The format by the name's ending. Another ending is a GeoPackage; of a local file, whatever GDAL makes of it
+    ("")."""
+    ending = Path(file.key).suffix.lower()
+    return ENDINGS.get(ending, "" if file.local else ".gpkg")
+
+
+def read_file(path: Path, file: FeatureFile) -> Iterator[Features]:
+    """The features, in batches. Ids are the primary keys that GDAL tells, those of a GeoPackage its table's; rows of
+    Parquet are counted from 0. Identifiers are text, geometries two-dimensional, x (longitude) first; what cannot be
+    read is None, with its reason in `flaws`. Raises FeaturesUnreadable."""
+    if format_of(file) == ".gpkg":
+        yield from geopackage.read_features(path, file=file)
+        return
+    empty = True
+    with _opened(path, file) as opened:
+        for ids, rows in batches_with_ids(opened):
+            if len(ids):
+                empty = False
+                yield features_of(opened, ids, rows, file.identifier)
+    if empty:
+        raise FeaturesUnreadable("The file has no features.")
+
+
+def read_one(path: Path, file: FeatureFile, feature: int) -> Features | None:
+    """The feature with this primary key; None if there is none. Raises FeaturesUnreadable."""
+    if format_of(file) == ".gpkg":
+        return geopackage.read_feature(path, feature, file=file)
+    with _opened(path, replace(file, columns=())) as opened:
+        for ids, rows in batches_with_ids(opened):
+            (found,) = (ids == feature).nonzero()
+            if len(found):
+                place = int(found[0])
+                return features_of(opened, ids[place : place + 1], rows.slice(place, 1), file.identifier)
+    return None
+
+
+def copy_file(path: Path, file: FeatureFile, target: Path, about: str) -> None:
+    """Write the features as GeoParquet 1.1. Raises FeaturesUnreadable."""
+    with _opened(path, file) as opened:
+        write_copy(opened, file, target, about)
+
+
+@contextmanager
+def _opened(path: Path, file: FeatureFile) -> Iterator[Opened]:
+    kind = format_of(file)
+    if kind == ".parquet":
+        with open_geoparquet(path, file) as opened:
+            yield opened
+    elif kind == ".zip":
+        with unpacked(path) as shape:
+            check_content(shape, ".shp")
+            with open_ogr(shape, ".shp", file) as opened:
+                yield opened
+    else:
+        layer = geopackage.only_layer(path, file) if kind == ".gpkg" else None
+        check_content(path, kind)
+        with open_ogr(path, kind, file, layer=layer) as opened:
+            yield opened

@@ -1,0 +1,108 @@
+"""Opened: a file of features as batches of Arrow columns, whatever its format; rows → Features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from arpent.adapters.formats.geometries import geometries_of
+from arpent.adapters.formats.wkb import flaws_of
+from arpent.domain.errors import FeaturesUnreadable
+from arpent.domain.feature import Features
+
+IDENTIFIER = "identifier"
+"""The column of identifiers if no other is chosen (sentinelhub.md 2.1)."""
+BATCH = 50_000
+"""Rows of a batch."""
+TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+"""Kinds of columns that hold text, or bytes that may be text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An open file."""
+
+    crs: CRS
+    key: str | None
+    """Column of the primary keys; None: rows are counted from 0."""
+    geometry: str
+    """Column of the geometries, WKB."""
+    columns: tuple[str, ...]
+    """The other columns that are read."""
+    batches: Iterator[pa.RecordBatch]
+    """All of these columns; of one layer, in its order."""
+    linear: Callable[[Sequence[int]], Mapping[int, bytes]] = lambda _: {}
+    """Primary keys → WKB of curves made of straight pieces."""
+
+
+def columns_to_read(
+    there: Sequence[str], columns: Sequence[str] | None, identifier: str | None, name: str
+) -> list[str]:
+    """The columns to read of those that there are: the ones asked for (None: all) and that of the identifiers. Raises
+    FeaturesUnreadable if one is not there."""
+    wanted = list(there if columns is None else columns)
+    for column in [*wanted, *([] if identifier is None else [identifier])]:
+        if column not in there:
+            known = ", ".join(there[:50]) or "none"
+            raise FeaturesUnreadable(f"{name} has no column {column!r:.80}; there is {known}")
+    extra = IDENTIFIER if identifier is None else identifier
+    return list(dict.fromkeys([*wanted, *([extra] if extra in there else [])]))
+
+
+def batches_with_ids(opened: Opened) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch]]:
+    """Each batch with the primary keys of its rows (n,)."""
+    start = 0
+    for rows in opened.batches:
+        if opened.key is None:
+            ids = np.arange(start, start + rows.num_rows, dtype=np.int64)
+        else:
+            ids = np.asarray(rows.column(opened.key).to_numpy(zero_copy_only=False), np.int64)
+        start += rows.num_rows
+        yield ids, rows
+
+
+def features_of(opened: Opened, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
+    """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
+    geometries, flaws = geometries_in(opened, ids, rows)
+    identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
+    return Features(crs=opened.crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws)
+
+
+def geometries_in(
+    opened: Opened, ids: NDArray[np.int64], rows: pa.RecordBatch
+) -> tuple[NDArray[np.object_], dict[int, str]]:
+    """(n,): geometries, two-dimensional; and primary key → why one is missing although there are bytes."""
+    column = rows.column(opened.geometry)
+    column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
+    wkb = np.empty(len(column), np.object_)
+    wkb[:] = column.to_pylist()
+    refused = flaws_of(ids, wkb)
+    wkb[np.isin(ids, list(refused))] = None
+    geometries, flaws = geometries_of(ids.tolist(), wkb, opened.linear)
+    return geometries, flaws | refused
+
+
+def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
+    """(n,): a column as text; bytes that are not UTF-8 become U+FFFD. None where there is no such column."""
+    if column not in rows.schema.names:
+        return (None,) * int(rows.num_rows)
+    found = rows.column(column)
+    if any(is_kind(found.type) for is_kind in TEXTS):
+        return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
+    try:
+        told: list[str | None] = found.cast(pa.string()).to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise FeaturesUnreadable(f"The column `{column}` is {found.type}; make it text.") from error
+    return tuple(told)
+
+
+def as_bytes(column: pa.Array) -> list[bytes | None]:
+    """The bytes of texts, unchecked: a file may hold any."""
+    large = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)
+    found: list[bytes | None] = column.cast(pa.large_binary() if large else pa.binary()).to_pylist()
+    return found

@@ -1,0 +1,240 @@
+"""Fields: a path, a frame, GeoJSON, geometries or a box, as a caller gives them → features and their columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from pyproj import CRS
+
+from arpent import worker
+from arpent.adapters.database.work.payload import pack, unpack
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features.apart import ApartFeatures
+from arpent.adapters.features.direct import load_readers
+from arpent.adapters.formats.vector.copy import OWN, own_name, write_copy
+from arpent.adapters.formats.vector.opened import Opened, batches_with_ids, features_of
+from arpent.adapters.objects.folder import FolderObjects
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.feature import Features
+from arpent.domain.location import FeatureFile, Location
+from arpent.settings import Settings
+
+DEGREES = "EPSG:4326"
+KEY = "__key"
+"""Column of the primary keys, by which numbers and columns are joined."""
+ID = "id"
+QUEUE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Features as the caller has them."""
+
+    features: Features
+    """In their own CRS."""
+    table: pa.Table
+    """KEY, ID, the caller's columns, `geometry` (WKB, in the CRS of the features)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns count."""
+
+    keep: tuple[str, ...] | None = None
+    """Columns to keep; None: all of them."""
+    id: str | None = None
+    """The one that tells features apart; None: a column `id` whose values differ, else the primary key."""
+
+
+def read_fields(given: Any, columns: Columns, settings: Settings, crs: str | None = None) -> Fields:
+    """`given`: a path; a GeoDataFrame or GeoSeries; GeoJSON, as a dict, text or `__geo_interface__`; a geometry of
+    shapely, or a list of them; or a box of four numbers. `crs`: of geometries and boxes, longitude and latitude if
+    None. Raises InvalidRequest, FeaturesUnreadable."""
+    if isinstance(given, str) and given.lstrip().startswith("{"):
+        given = _json_of(given)
+    if isinstance(given, str | Path):
+        return _of_file(Path(given), columns, settings)
+    if _is_frame(given):
+        return _of_frame(given, columns)
+    if isinstance(given, shapely.Geometry):
+        given = [given]
+    if isinstance(given, Sequence) and len(given) == 4 and all(isinstance(each, int | float) for each in given):
+        given = [_box(given)]
+    if isinstance(given, Sequence) and given and all(isinstance(each, shapely.Geometry) for each in given):
+        return _of_geometries(list(given), columns, crs)
+    content = given if isinstance(given, Mapping) else getattr(given, "__geo_interface__", None)
+    if isinstance(content, Mapping):
+        with TemporaryDirectory(prefix="arpent-") as folder:
+            path = Path(folder, "fields.geojson")
+            path.write_text(json.dumps(_collection(content)))
+            return _of_file(path, columns, settings)
+    raise InvalidRequest(
+        f"Features of type {type(given).__name__} are not understood: give a path, a GeoDataFrame, GeoJSON, geometries "
+        "of shapely, or a box (minx, miny, maxx, maxy)"
+    )
+
+
+# ---- files -----------------------------------------------------------------------------------------------------
+
+
+def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
+    path = path.expanduser().resolve()
+    if path.is_dir() and path.suffix.lower() != ".gdb":
+        raise InvalidRequest(f"{path} is a folder; name a file of features in it")
+    if not path.exists():
+        raise InvalidRequest(
+            f"{path} is not there: name a GeoPackage, GeoJSON, Shapefile, FlatGeobuf or GeoParquet file"
+        )
+    file = FeatureFile(
+        scheme="file", bucket="", key=path.as_posix().lstrip("/"), identifier=columns.id, columns=None, local=True
+    )
+    with TemporaryDirectory(prefix="arpent-") as folder, _reading(settings) as submit:
+        store = FolderObjects(Path(folder))
+        Path(folder, "copy").mkdir()
+        target = Location(scheme="s3", bucket="copy", key="features.parquet")
+        source = ApartFeatures(
+            worker.direct_features(settings, store), partial(submit, worker.LOCAL), pack=pack, unpack=unpack
+        )
+        features = source.features(file)
+        source.copy(file, target, "{}")
+        table = pq.read_table(Path(folder, "copy", "features.parquet"))
+    return Fields(features=features, table=_shaped(table, columns))
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Callable[..., Any]]:
+    """Processes that may die over a file."""
+    limits = CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory)
+    bulkhead = ProcessBulkhead(1, limits, queue=QUEUE, prepare=partial(load_readers, _nothing, pack), kept_ready=False)
+    try:
+        yield bulkhead.submit
+    finally:
+        bulkhead.close()
+
+
+def _nothing() -> None:
+    """Logs stay as they are."""
+
+
+# ---- what is in memory -----------------------------------------------------------------------------------------
+
+
+def _is_frame(given: Any) -> bool:
+    """A GeoDataFrame or GeoSeries, whether or not GeoPandas was imported here."""
+    return type(given).__module__.partition(".")[0] == "geopandas"
+
+
+def _of_frame(frame: Any, columns: Columns) -> Fields:
+    """The index tells features apart, unless a column is chosen."""
+    if frame.crs is None:
+        raise InvalidRequest("The frame has no CRS: set it, with frame.set_crs('EPSG:4326') for degrees")
+    geometry = frame.geometry
+    others = frame.drop(columns=geometry.name) if hasattr(frame, "columns") else frame.to_frame()[[]]
+    index = others.index
+    named = {} if ID in others.columns or columns.id is not None else {ID: pa.array(index.to_numpy(), from_pandas=True)}
+    plain = pa.Table.from_pandas(others, preserve_index=False) if len(others.columns) else None
+    arrays = named | ({} if plain is None else {name: plain[name].combine_chunks() for name in plain.column_names})
+    return _of_columns(geometry.to_numpy(), arrays, CRS.from_user_input(frame.crs), columns)
+
+
+def _of_geometries(geometries: list[shapely.Geometry], columns: Columns, crs: str | None) -> Fields:
+    return _of_columns(geometries, {}, CRS.from_user_input(crs or DEGREES), columns)
+
+
+def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, columns: Columns) -> Fields:
+    """By the same steps as a file."""
+    geometry = "__geometry"
+    rows = pa.RecordBatch.from_pydict(
+        {geometry: pa.array(shapely.to_wkb(list(geometries), flavor="iso"), pa.binary()), **arrays}
+    )
+    if columns.id is not None and columns.id not in arrays:
+        raise InvalidRequest(f"There is no column {columns.id!r:.80}; there is {', '.join(arrays) or 'none'}")
+    file = FeatureFile(scheme="file", bucket="", key="", identifier=columns.id, columns=None, local=True)
+    opened = Opened(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
+    ((ids, batch),) = batches_with_ids(opened)
+    features = features_of(opened, ids, batch, file.identifier)
+    with TemporaryDirectory(prefix="arpent-") as folder:
+        opened = Opened(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
+        write_copy(opened, file, Path(folder, "copy"), "{}")
+        table = pq.read_table(Path(folder, "copy"))
+    return Fields(features=features, table=_shaped(table, columns))
+
+
+def _json_of(text: str) -> Any:
+    with suppress(ValueError):
+        return json.loads(text)
+    raise InvalidRequest("The text begins as GeoJSON does, but is no JSON")
+
+
+def _collection(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A FeatureCollection of GeoJSON of any kind."""
+    if content.get("type") == "FeatureCollection":
+        return content
+    feature = (
+        content if content.get("type") == "Feature" else {"type": "Feature", "properties": {}, "geometry": content}
+    )
+    return {"type": "FeatureCollection", "features": [feature]}
+
+
+def _box(numbers: Sequence[float]) -> shapely.Geometry:
+    minx, miny, maxx, maxy = (float(number) for number in numbers)
+    if minx >= maxx or miny >= maxy:
+        raise InvalidRequest("A box must be minx, miny, maxx, maxy with minx < maxx and miny < maxy")
+    return shapely.box(minx, miny, maxx, maxy)
+
+
+# ---- columns ---------------------------------------------------------------------------------------------------
+
+
+def _shaped(table: pa.Table, columns: Columns) -> pa.Table:
+    """A features file as Fields has it. Raises InvalidRequest for a column that is not there, or does not tell features
+    apart."""
+    users = {_given_name(name): name for name in table.column_names if name not in ("id", "geometry", "bbox")}
+    if not any(value is not None for value in table["identifier"].to_pylist()) or columns.id is not None:
+        users.pop("identifier", None)
+    if columns.id is not None and columns.id == "identifier":
+        users["identifier"] = "identifier"
+    chosen = _id_column(table, users, columns)
+    keep = [name for name in (users if columns.keep is None else columns.keep) if name != ID]
+    if unknown := [name for name in keep if name not in users]:
+        raise InvalidRequest(f"There is no column {unknown[0]!r:.80}; there is {', '.join(users) or 'none'}")
+    return pa.table(
+        {
+            KEY: table["id"],
+            ID: table["id"] if chosen is None else table[users[chosen]],
+            **{name: table[users[name]] for name in keep},
+            "geometry": table["geometry"],
+        }
+    )
+
+
+def _given_name(name: str) -> str:
+    """What the caller calls a column of a features file."""
+    return next((own for own in OWN if own_name(own) == name), name)
+
+
+def _id_column(table: pa.Table, users: Mapping[str, str], columns: Columns) -> str | None:
+    if columns.id is None:
+        return ID if ID in users and _differ(table[users[ID]]) else None
+    if columns.id not in users:
+        raise InvalidRequest(f"There is no column {columns.id!r:.80}; there is {', '.join(users) or 'none'}")
+    if not _differ(table[users[columns.id]]):
+        raise InvalidRequest(
+            f"The column {columns.id!r} does not tell the features apart: values are missing or occur twice"
+        )
+    return columns.id
+
+
+def _differ(column: pa.ChunkedArray) -> bool:
+    return column.null_count == 0 and len(column.unique()) == len(column)

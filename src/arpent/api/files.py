@@ -1,0 +1,170 @@
+"""Files: a table as GeoParquet, CSV, GeoPackage, GeoJSON or FlatGeobuf, by the ending of its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from arpent.adapters.formats.parquet_columns import ABOUT
+from arpent.adapters.formats.parquet_rows import write_csv
+from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo
+from arpent.api.fields import ID, KEY
+from arpent.api.local import Answer
+from arpent.api.tables import clear_name, wide_table
+from arpent.domain.errors import InvalidRequest
+
+DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".fgb": "FlatGeobuf"}
+ENDINGS = (".parquet", ".csv", *DRIVERS)
+FEATURES = ".features.parquet"
+"""Ending of the features file beside a long table."""
+POLYGONS = {"Polygon", "MultiPolygon"}
+
+
+def check_ending(path: Path) -> None:
+    """Raises InvalidRequest for a file of another kind."""
+    if path.suffix.lower() not in ENDINGS:
+        raise InvalidRequest(f"{path} has no ending that is written: {', '.join(ENDINGS)}")
+
+
+def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
+    """The files that were written. A long Parquet table has its geometries in a file beside it; in the formats of GIS
+    each row has its own. GeoJSON is in EPSG:4326, the others in the CRS of the features."""
+    fields = answer.fields.table
+    table = wide_table(answer.rows, fields) if wide else answer.rows
+    ending = path.suffix.lower()
+    if ending == ".csv":
+        _place(path, lambda part: _csv(table, part))
+        return (path,)
+    crs = answer.fields.features.crs
+    if ending == ".parquet" and not wide:
+        beside = path.with_name(path.stem + FEATURES)
+        _place(beside, lambda part: write_geoparquet(_own(fields), crs, answer.about, part))
+        _place(path, lambda part: _parquet(table, {ABOUT: answer.about.encode()}, part))
+        return path, beside
+    rows = _located(table, fields)
+    if ending == ".parquet":
+        _place(path, lambda part: write_geoparquet(rows, crs, answer.about, part))
+    else:
+        _place(path, lambda part: _vector(rows, crs, part, DRIVERS[ending], answer.about))
+    return (path,)
+
+
+def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
+    """GeoParquet 1.1 of a table with `geometry` (WKB), its boxes beside."""
+    geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
+    kinds = {str(one.geom_type) for one in geometries if one is not None}
+    covered = table.append_column("bbox", boxes(geometries))
+    _parquet(covered, {b"geo": geo(crs, kinds, shapely.bounds(geometries)), ABOUT: about.encode()}, path)
+
+
+def _own(fields: pa.Table) -> pa.Table:
+    others = [name for name in fields.column_names if name not in (KEY, "geometry")]
+    named = {clear_name(name, ("bbox",)): fields[name] for name in others}
+    return pa.table({**named, "geometry": fields["geometry"]})
+
+
+def _located(table: pa.Table, fields: pa.Table) -> pa.Table:
+    """With the geometry of each row's feature."""
+    places = pc.index_in(table[ID], value_set=fields[ID].combine_chunks())
+    return table.append_column("geometry", fields["geometry"].take(places))
+
+
+def _place(path: Path, write: Callable[[Path], None]) -> None:
+    """All of the file or nothing."""
+    part = path.with_name(f".part-{path.name}")
+    try:
+        part.unlink(missing_ok=True)
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _parquet(table: pa.Table, metadata: Mapping[bytes, bytes], path: Path) -> None:
+    with pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(dict(metadata))
+
+
+def _csv(table: pa.Table, path: Path) -> None:
+    with path.open("wb") as sink:
+        write_csv(_plain(table, instants=True), sink)
+
+
+def _plain(table: pa.Table, *, instants: bool) -> pa.Table:
+    """Lists and structs as JSON, and if wanted instants as ISO 8601."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            texts = [None if one is None else json.dumps(one, default=str) for one in table.column(place).to_pylist()]
+            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
+        elif instants and pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            texts = pc.strftime(table.column(place).cast(pa.timestamp("s", "UTC")), "%Y-%m-%dT%H:%M:%SZ")
+            table = table.set_column(place, field.name, texts)
+        elif pa.types.is_null(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+    return table
+
+
+def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> None:
+    from pyogrio.raw import write_arrow
+
+    geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
+    if driver == "GeoJSON":
+        geometries, crs = _in_degrees(geometries, crs), CRS.from_epsg(4326)
+    geometries, kind = _of_one_kind(geometries)
+    plain = _plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
+    plain = plain.rename_columns(_caseless(plain.column_names))
+    plain = plain.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
+    options = {"FID": "ogc_fid"} if driver == "GPKG" else {}
+    authority = crs.to_authority()
+    write_arrow(
+        plain,
+        path,
+        layer=path.name.removeprefix(".part-").rpartition(".")[0],
+        driver=driver,
+        geometry_name="geometry",
+        geometry_type=kind,
+        crs=crs.to_wkt() if authority is None else ":".join(authority),
+        layer_metadata={ABOUT.decode(): about} if driver == "GPKG" else None,
+        **options,
+    )
+
+
+def _in_degrees(geometries: NDArray[np.object_], crs: CRS) -> NDArray[np.object_]:
+    change = Transformer.from_crs(crs, 4326, always_xy=True)
+    moved = shapely.transform(geometries, lambda xy: np.column_stack(change.transform(xy[:, 0], xy[:, 1])))
+    return np.asarray(moved, np.object_)
+
+
+def _of_one_kind(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], str]:
+    """Polygons beside MultiPolygons become those: a layer has one type."""
+    kinds = {str(one.geom_type) for one in geometries if one is not None}
+    if len(kinds) == 1:
+        return geometries, kinds.pop()
+    if kinds and kinds <= POLYGONS:
+        multi = [
+            shapely.MultiPolygon([one]) if one is not None and one.geom_type == "Polygon" else one for one in geometries
+        ]
+        return np.array(multi, np.object_), "MultiPolygon"
+    return geometries, "Unknown"
+
+
+def _caseless(names: list[str]) -> list[str]:
+    """Names that differ without regard to case, as GIS formats want."""
+    taken: set[str] = set()
+    told = []
+    for name in names:
+        while name.lower() in taken:
+            name = f"{PREFIX}{name}"  # noqa: PLW2901
+        taken.add(name.lower())
+        told.append(name)
+    return told

@@ -1,0 +1,93 @@
+"""Frames: a table as a DataFrame, a GeoDataFrame, or a vector cube of xarray; each library only if asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from arpent.adapters.formats.vector.copy import PREFIX
+from arpent.api.fields import ID, KEY
+from arpent.api.local import Answer
+from arpent.api.tables import wide_table
+from arpent.domain.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+COORDINATES = ("from", "output", "band")
+NOT_NUMBERS = {"to", "status", "reason", "items", "histogram_edges", "histogram_counts"}
+
+
+def data_frame(answer: Answer, *, wide: bool, geometry: bool) -> pd.DataFrame:
+    """Long or wide; with `geometry` a GeoDataFrame in the CRS of the features. Raises InvalidRequest where the library
+    is missing."""
+    _needed("pandas")
+    table = wide_table(answer.rows, answer.fields.table) if wide else answer.rows
+    frame: pd.DataFrame = table.to_pandas()
+    frame.attrs["arpent"] = answer.about
+    if not geometry:
+        return frame
+    geopandas = _needed("geopandas")
+    fields = answer.fields.table
+    places = {each: place for place, each in enumerate(fields[ID].to_pylist())}
+    shapes = np.asarray(shapely.from_wkb(fields["geometry"].to_pylist()), np.object_)
+    taken = shapes[[places[each] for each in table[ID].to_pylist()]]
+    located: pd.DataFrame = geopandas.GeoDataFrame(frame, geometry=list(taken), crs=answer.fields.features.crs)
+    return located
+
+
+def cube(answer: Answer) -> xr.Dataset:
+    """Dimensions `geometry` (shapely, with `id` and the caller's columns along it), `from`, `output`, `band`; a
+    variable per statistic, NaN where there is none. `xvec` reads it. Raises InvalidRequest without the library."""
+    xarray = _needed("xarray")
+    fields = answer.fields.table
+    numbers = answer.rows.filter(pa.compute.is_valid(answer.rows["output"]))
+    axes = {name: sorted(set(numbers[name].to_pylist())) for name in COORDINATES}
+    at = [_places(numbers[ID], fields[ID].to_pylist())]
+    at += [_places(numbers[name], axes[name]) for name in COORDINATES]
+    shape = (len(fields), *(len(axes[name]) for name in COORDINATES))
+    own = [name for name in answer.rows.column_names if name not in _caller(answer)]
+    variables: dict[str, Any] = {}
+    for name in own:
+        if name in COORDINATES or name in NOT_NUMBERS:
+            continue
+        values = np.full(shape, np.nan)
+        values[tuple(at)] = numbers[name].to_numpy(zero_copy_only=False).astype(float)
+        variables[name] = (("geometry", *COORDINATES), values)
+    shapes = np.asarray(shapely.from_wkb(fields["geometry"].to_pylist()), np.object_)
+    coordinates: dict[str, Any] = {
+        "geometry": ("geometry", shapes, {"crs": answer.fields.features.crs.to_wkt()}),
+        "from": ("from", np.array([moment.replace(tzinfo=None) for moment in axes["from"]], "datetime64[ns]")),
+        "output": axes["output"],
+        "band": axes["band"],
+    }
+    for name in fields.column_names:
+        if name not in (KEY, "geometry"):
+            told = name if name not in variables and name not in coordinates else f"{PREFIX}{name}"
+            coordinates[told] = ("geometry", fields[name].to_pandas().to_numpy())
+    made: xr.Dataset = xarray.Dataset(variables, coords=coordinates, attrs={"arpent": answer.about})
+    return made
+
+
+def _caller(answer: Answer) -> set[str]:
+    """Columns of the long table that are the caller's."""
+    names = answer.rows.column_names
+    return set(names[: names.index("from")])
+
+
+def _places(column: pa.ChunkedArray, values: list[Any]) -> list[int]:
+    places = {value: place for place, value in enumerate(values)}
+    return [places[value] for value in column.to_pylist()]
+
+
+def _needed(library: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(library)
+    except ImportError:
+        raise InvalidRequest(f"This needs {library}: pip install 'arpent[frames]'") from None

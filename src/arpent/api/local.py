@@ -1,0 +1,76 @@
+"""Local: a wish for some fields, answered on this machine by the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from arpent import __version__, worker
+from arpent.api.fields import Fields
+from arpent.api.run import Ran, run_features
+from arpent.api.tables import Summary, long_table, summary_of
+from arpent.api.wish import Wish, body_of
+from arpent.api.zones import in_metres
+from arpent.domain.job import Job
+from arpent.settings import Settings
+from arpent.wire.request.parse import parse_batch
+
+Watch = Callable[[Job, int, int], None]
+"""Is told of the job, which of several groups of features it is for (from 0), and how many groups there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a wish."""
+
+    rows: pa.Table
+    """Long; see `api.tables`."""
+    fields: Fields
+    summary: Summary
+    hints: tuple[str, ...]
+    """What is allowed, and most likely not meant."""
+    about: str
+    """Provenance, JSON: software, collection, the request, the CRS of the grids."""
+
+
+def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch, executor: str | None = None) -> Answer:
+    """Raises CallerError, ScriptError or WorldError; ArpentError if a job failed."""
+    body = body_of(wish, worker.collections(settings))
+    request = parse_batch(body)
+    with TemporaryDirectory(prefix="arpent-") as folder:
+        for bucket in ("fields", "results"):
+            Path(folder, bucket).mkdir()
+        own = settings.model_copy(update={"buckets": Path(folder), "parquet": True, "bucket_grants": {}})
+        groups = list(in_metres(fields.features))
+        ran: list[Ran] = []
+        for number, features in enumerate(groups):
+            told = partial(_told, watch, number, len(groups))
+            ran.append(run_features(own, body, features, told, executor))
+        rows = long_table([one.folder for one in ran], fields.table)
+    hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
+    return Answer(
+        rows=rows,
+        fields=fields,
+        summary=summary_of(rows, len(fields.features), len(request.intervals)),
+        hints=hints,
+        about=json.dumps(
+            {
+                "software": f"arpent {__version__}",
+                "collections": [source.collection for source in request.sources],
+                "gridCrs": [f"EPSG:{features.crs.to_epsg()}" for features in groups],
+                "catalog": settings.catalog,
+                "request": json.loads(request.shown),
+            },
+            ensure_ascii=False,
+        ),
+    )
+
+
+def _told(watch: Watch, number: int, count: int, job: Job) -> None:
+    watch(job, number, count)

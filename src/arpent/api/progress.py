@@ -1,0 +1,83 @@
+"""Progress: a bar on standard error with rate and time left, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from arpent.api.local import Watch
+from arpent.domain.job import Job, Status
+
+LONG_MINUTES = 1.0
+"""From this estimate on it is told before the work begins."""
+
+
+@contextmanager
+def bar(console: Console | None) -> Iterator[Watch]:
+    """What is to be told of a job; None: nothing is shown."""
+    if console is None:
+        yield lambda job, number, count: None
+        return
+    columns = (
+        TextColumn("  {task.description:<14}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>5.1f} %  {task.fields[words]}"),
+        TimeRemainingColumn(),
+    )
+    told: set[str] = set()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("READING", total=100, words="")
+
+        def watch(job: Job, number: int, count: int) -> None:
+            done = job.progress.percentage if job.status is Status.PROCESSING else 100.0 * (job.status is Status.DONE)
+            if job.estimate and job.id not in told:
+                told.add(job.id)
+                if (words := estimate_of(job)) is not None:
+                    progress.console.print(words, highlight=False, soft_wrap=True)
+            progress.update(
+                task, description=str(job.status), completed=(number * 100 + done) / count, words=_words(job)
+            )
+
+        yield watch
+
+
+def estimate_of(job: Job) -> str | None:
+    """In words, of a job that takes long; None: it does not."""
+    minutes = job.estimate.get("minutes", 0.0)
+    if minutes < LONG_MINUTES:
+        return None
+    size = job.estimate.get("bytes", 0.0) / 1e9
+    return f"  about {minutes:.0f} min: {job.estimate.get('features', 0):,.0f} features, {size:.1f} GB to read"
+
+
+def _words(job: Job) -> str:
+    progress = job.progress
+    words = [f"{progress.done + progress.failed:,} of {progress.features:,} features"] if progress.features else []
+    if progress.failed:
+        words.append(f"{progress.failed:,} failed")
+    if progress.rate is not None:
+        words.append(f"{progress.rate:,.0f} per second" if progress.rate >= 10 else f"{progress.rate:.2g} per second")
+    return ", ".join(words)
+
+
+@contextmanager
+def remote_bar(console: Console | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What is to be shown of a status object; None: nothing is."""
+    if console is None:
+        yield lambda status: None
+        return
+    columns = (
+        TextColumn("  {task.description:<14}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>5.1f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=100)
+        yield lambda status: progress.update(
+            task, description=str(status["status"]), completed=float(status["completionPercentage"])
+        )

@@ -1,0 +1,187 @@
+"""Statistics: fields, a catalogue and a wish in; a DataFrame out. The same engine as the server's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
+
+from arpent import worker
+from arpent.api.fields import Columns, read_fields
+from arpent.api.frames import cube, data_frame
+from arpent.api.local import Answer, answer
+from arpent.api.progress import bar
+from arpent.api.wish import Wish, instant_of, metres_of, names_of
+from arpent.domain.errors import InvalidRequest
+from arpent.settings import load
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Day = str | date
+
+
+class Options(TypedDict, total=False):
+    """What may be told beside the time; see `statistics`."""
+
+    every: str
+    resolution: str | float
+    index: str | Sequence[str] | None
+    script: str | Path | None
+    mask_clouds: bool
+    collection: str
+    order: str
+    max_cloud_coverage: float | None
+    percentiles: Sequence[float]
+    pixels: str
+    columns: str | Sequence[str] | None
+    id: str | None
+    crs: str | None
+    wide: bool
+    geometry: bool | None
+    executor: str | None
+    progress: bool | None
+
+
+@overload
+def statistics(
+    features: Any, catalog: str | Path, *, start: Day, end: Day, as_xarray: Literal[True], **options: Unpack[Options]
+) -> xr.Dataset: ...
+
+
+@overload
+def statistics(
+    features: Any,
+    catalog: str | Path,
+    *,
+    start: Day,
+    end: Day,
+    as_xarray: Literal[False] = False,
+    **options: Unpack[Options],
+) -> pd.DataFrame: ...
+
+
+def statistics(  # noqa: PLR0913
+    features: Any,
+    catalog: str | Path,
+    *,
+    start: Day,
+    end: Day,
+    every: str = "P10D",
+    resolution: str | float = 10,
+    index: str | Sequence[str] | None = None,
+    script: str | Path | None = None,
+    mask_clouds: bool = False,
+    collection: str = "sentinel-2-l2a",
+    order: str = "mostRecent",
+    max_cloud_coverage: float | None = None,
+    percentiles: Sequence[float] = (),
+    pixels: str = "service",
+    columns: str | Sequence[str] | None = None,
+    id: str | None = None,  # noqa: A002
+    crs: str | None = None,
+    wide: bool = False,
+    geometry: bool | None = None,
+    as_xarray: bool = False,
+    executor: str | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame | xr.Dataset:
+    """Statistics of each feature in each interval of time.
+
+    Args:
+        features: A path (GeoPackage, GeoJSON, Shapefile, FlatGeobuf, GeoParquet and what else GDAL reads); a
+            GeoDataFrame or GeoSeries; GeoJSON (dict or text); geometries of shapely; or a box (minx, miny, maxx, maxy).
+        catalog: A folder of STAC items, the URL of a STAC API, or `earth-search`.
+        start, end: Days or instants; `end` is exclusive.
+        every: Length of an interval, ISO 8601 (`P10D`, `P1M`); the last one may be shorter.
+        resolution: Metres on the ground. Features in degrees (or in a CRS that requests may not have) are carried to
+            their UTM zone, in which the imagery lies, too; others stay in their CRS.
+        index: `"ndvi"`, `"ndvi,evi"` or a list: ndvi, ndwi, ndmi, evi, savi, ndre, nbr.
+        script: Instead of an index: an evalscript's text, or the path of its file.
+        mask_clouds: Leave cloudy samples out (SCL of Sentinel-2, QA_PIXEL of Landsat); for indices.
+        collection: The data collection.
+        order: Which acquisition wins a pixel within an interval: `mostRecent`, `leastRecent` or `leastCC`.
+        max_cloud_coverage: Acquisitions with more cloud cover (percent) are left out.
+        percentiles: Columns `p5.0`, `p50.0` … beside min, max, mean and stDev.
+        columns: Columns of the features to keep; all by default.
+        id: Column that tells the features apart; by default a column `id` whose values differ (of a frame: its index),
+            else the primary key.
+        crs: Of geometries and boxes; longitude and latitude by default.
+        wide: A row per feature and a column per date (the mean), instead of a row per feature, interval and band.
+        geometry: Give a GeoDataFrame; by default as the features came.
+        as_xarray: Give an xarray.Dataset with the dimensions geometry, from, output and band.
+        executor: `inline`, `processes`, `processes:N`; by default small jobs run in this process.
+        progress: Show a bar on standard error; by default in a terminal.
+
+    Returns:
+        A row per feature, interval, output and band: `id`, your columns, `from`, `to` (UTC), `output`, `band`, `min`,
+        `max`, `mean`, `stDev`, `sample_count`, `no_data_count`, `geometry_pixel_count`, `valid_share`, the percentiles,
+        `status`, `reason`, `items` (docs/numbers.md). `frame.attrs["arpent"]` says where it comes from.
+
+    Raises:
+        arpent.ArpentError: What is wrong, in words: a request, a file, a catalogue, a script.
+
+    Example:
+        >>> arpent.statistics("fields.gpkg", "earth-search", start="2023-04-01", end="2023-10-01", index="ndvi")
+    """
+    wish = Wish(
+        start=instant_of(start),
+        end=instant_of(end),
+        every=every,
+        resolution=metres_of(resolution),
+        collection=collection,
+        index=names_of(index),
+        script=script_text(script),
+        mask_clouds=mask_clouds,
+        order=order,
+        max_cloud_coverage=max_cloud_coverage,
+        percentiles=tuple(percentiles),
+        pixels=pixels,
+    )
+    asked = Columns(keep=None if columns is None else names_of(columns), id=id)
+    found = answer_of(features, catalog, wish, asked, crs=crs, executor=executor, progress=progress)
+    if as_xarray:
+        return cube(found)
+    is_frame = type(features).__module__.partition(".")[0] == "geopandas"
+    return data_frame(found, wide=wide, geometry=is_frame if geometry is None else geometry)
+
+
+def answer_of(
+    features: Any,
+    catalog: str | Path,
+    wish: Wish,
+    columns: Columns,
+    *,
+    crs: str | None = None,
+    executor: str | None = None,
+    progress: bool | None = None,
+) -> Answer:
+    """What comes of a wish, before it is a frame or a file."""
+    from rich.console import Console
+
+    settings = load(catalog=str(catalog))
+    worker.check_places(settings)
+    console = Console(stderr=True)
+    shown = console.is_terminal if progress is None else progress
+    with bar(console if shown else None) as watch:
+        fields = read_fields(features, columns, settings, crs)
+        return answer(settings, fields, wish, watch, executor or _chosen_executor())
+
+
+def _chosen_executor() -> str | None:
+    """What the operator's settings say, if they say anything."""
+    import os
+
+    return os.environ.get("ARPENT_EXECUTOR")
+
+
+def script_text(script: str | Path | None) -> str | None:
+    """An evalscript's text: itself, or that of a file. Raises InvalidRequest."""
+    if script is None or (isinstance(script, str) and ("\n" in script or "function" in script)):
+        return script
+    try:
+        return Path(script).read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"The script {script} cannot be read: {getattr(error, 'strerror', error)}") from None

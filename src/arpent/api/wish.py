@@ -1,0 +1,123 @@
+"""Wish: what is asked of some fields, checked; and the batch request that asks it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.request import MosaickingOrder
+from arpent.indices.script import index_script
+
+FIELDS_URL = "s3://fields/fields"
+RESULTS = "results"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_METRES = re.compile(r"(\d+(?:\.\d+)?)\s*m?")
+PIXEL_RULES = ("service",)
+"""Which samples belong to a polygon: only the calibrated rule of the service is there yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One question about some fields."""
+
+    start: str
+    """A day, or an instant in ISO 8601."""
+    end: str
+    """A day, or an instant in ISO 8601; exclusive."""
+    every: str
+    """ISO 8601 duration: P10D, P1M."""
+    resolution: float
+    """Metres on the ground, along both axes."""
+    collection: str = "sentinel-2-l2a"
+    """Id or alias."""
+    index: tuple[str, ...] = ()
+    """Names of indices; either these or a script."""
+    script: str | None = None
+    """An evalscript's text."""
+    mask_clouds: bool = False
+    """Leave cloudy samples out; of indices only."""
+    order: str = "mostRecent"
+    """Which acquisition wins a pixel: mostRecent, leastRecent, leastCC."""
+    max_cloud_coverage: float | None = None
+    """Percent of a tile, inclusive."""
+    percentiles: tuple[float, ...] = ()
+    """0 to 100."""
+    pixels: str = "service"
+    """Rule of the samples that belong to a polygon."""
+
+
+def metres_of(text: str | float) -> float:
+    """`10m`, `10` or a number, in metres. Raises InvalidRequest."""
+    if isinstance(text, int | float):
+        value = float(text)
+    elif (found := _METRES.fullmatch(text.strip())) is not None:
+        value = float(found[1])
+    else:
+        raise InvalidRequest(f"The resolution {text!r:.40} is not understood: write metres, 10m or 10")
+    if not 0 < value < float("inf"):
+        raise InvalidRequest("The resolution must be above 0 metres")
+    return value
+
+
+def instant_of(value: str | date) -> str:
+    """A day or an instant as ISO 8601 with a zone."""
+    if isinstance(value, datetime):
+        return value.isoformat() if value.tzinfo else f"{value.isoformat()}Z"
+    text = value.isoformat() if isinstance(value, date) else value.strip()
+    return f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
+
+
+def body_of(wish: Wish, collections: Mapping[str, Collection]) -> str:
+    """The JSON of a batch request, its files in the buckets `fields` and `results`. Raises InvalidRequest."""
+    if wish.pixels not in PIXEL_RULES:
+        raise InvalidRequest(f"The pixel rule {wish.pixels!r:.40} is not there yet: leave it out, or write service")
+    if wish.order not in set(MosaickingOrder):
+        raise InvalidRequest(f"The order {wish.order!r:.40} is not known: write {', '.join(MosaickingOrder)}")
+    filters: dict[str, object] = {"mosaickingOrder": wish.order}
+    if wish.max_cloud_coverage is not None:
+        filters["maxCloudCoverage"] = wish.max_cloud_coverage
+    aggregation = {
+        "timeRange": {"from": wish.start, "to": wish.end},
+        "aggregationInterval": {"of": wish.every, "lastIntervalBehavior": "SHORTEN"},
+        "resx": wish.resolution,
+        "resy": wish.resolution,
+        "evalscript": script_of_wish(wish, collections),
+    }
+    body: dict[str, object] = {
+        "input": {
+            "features": {"s3": {"url": FIELDS_URL}},
+            "data": [{"type": wish.collection, "dataFilter": filters}],
+        },
+        "aggregation": aggregation,
+        "output": {"s3": {"url": f"s3://{RESULTS}"}},
+    }
+    if wish.percentiles:
+        body["calculations"] = {"default": {"statistics": {"default": {"percentiles": {"k": list(wish.percentiles)}}}}}
+    return json.dumps(body)
+
+
+def script_of_wish(wish: Wish, collections: Mapping[str, Collection]) -> str:
+    """The evalscript: the one that is given, or that of the indices. Raises InvalidRequest."""
+    if (wish.script is None) == (not wish.index):
+        raise InvalidRequest("Give either an index (ndvi) or an evalscript")
+    if wish.script is not None:
+        if wish.mask_clouds:
+            raise InvalidRequest("Clouds are masked of indices only; of a script of yours, let it set dataMask")
+        return wish.script
+    known = collections.get(wish.collection)
+    return index_script(
+        [name.lower() for name in wish.index],
+        wish.collection if known is None else known.id,
+        mask_clouds=wish.mask_clouds,
+    )
+
+
+def names_of(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """`ndvi,ndwi` or a list of names."""
+    parts = value.split(",") if isinstance(value, str) else value or ()
+    return tuple(part.strip() for part in parts if part.strip())

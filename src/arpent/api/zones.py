@@ -1,0 +1,60 @@
+"""Zones: features are carried to a CRS in which a metre is a metre: the UTM zone of the place, as imagery is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from arpent.domain.crs import code
+from arpent.domain.feature import Features
+
+WIDTH = 6.0
+"""Degrees of a zone."""
+REACH = 4.5
+"""Degrees from the central meridian up to which features go with the zone of most of them: 1.5 beyond its edge."""
+STRETCHED = 3857
+"""Web Mercator: its metres are longer than those on the ground."""
+
+
+def in_metres(features: Features) -> Iterator[Features]:
+    """The features, in one or more groups, in a CRS whose unit is a metre on the ground: their own, where it is
+    projected and one that requests may have, else UTM on WGS 84, those far apart in zones of their own."""
+    number = code(features.crs)
+    if number not in (None, STRETCHED) and not features.crs.is_geographic:
+        yield features
+        return
+    centres = _centres(features)
+    zones = np.clip(np.floor((centres[:, 0] + 180) / WIDTH), 0, 59)
+    southern = centres[:, 1] < 0
+    placed = np.isfinite(centres).all(axis=1)
+    groups = np.where(placed, zones * 2 + southern, -1).astype(np.int64)
+    if placed.any():
+        main = int(np.bincount(groups[placed]).argmax())
+        meridian = (main // 2) * WIDTH - 177.0
+        near = np.abs((centres[:, 0] - meridian + 180) % 360 - 180) <= REACH
+        equator = np.abs(centres[:, 1]) < 1.0
+        groups[~placed | (near & ((southern == bool(main % 2)) | equator))] = main
+    for group in np.unique(groups).tolist():
+        epsg = 32631 if group < 0 else 32601 + group // 2 + 100 * (group % 2)
+        yield _carried(features.take(np.flatnonzero(groups == group)), CRS.from_epsg(epsg))
+
+
+def _centres(features: Features) -> NDArray[np.float64]:
+    """(n, 2): longitude and latitude of the middle of each box; NaN where there is none."""
+    bounds = features.bounds
+    middle = (bounds[:, :2] + bounds[:, 2:]) / 2
+    change = Transformer.from_crs(features.crs, 4326, always_xy=True)
+    return np.column_stack(change.transform(middle[:, 0], middle[:, 1]))
+
+
+def _carried(features: Features, crs: CRS) -> Features:
+    change = Transformer.from_crs(features.crs, crs, always_xy=True)
+    geometries = shapely.transform(
+        features.geometries, lambda points: np.column_stack(change.transform(points[:, 0], points[:, 1]))
+    )
+    return replace(features, crs=crs, geometries=np.asarray(geometries, np.object_), valid=None)

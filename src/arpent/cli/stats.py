@@ -1,0 +1,81 @@
+"""`arpent stats`: a file of fields in, a table out, without JSON, buckets or a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from arpent.api.fields import Columns
+from arpent.api.files import check_ending, save
+from arpent.api.statistics import answer_of, script_text
+from arpent.api.wish import Wish, instant_of, metres_of, names_of
+from arpent.domain.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsOptions:
+    """What was typed."""
+
+    features: Path
+    catalog: str
+    output: Path
+    start: str
+    end: str
+    every: str
+    resolution: str
+    index: str | None
+    script: Path | None
+    mask_clouds: bool
+    collection: str
+    order: str
+    max_cloud_coverage: float | None
+    percentiles: str | None
+    pixels: str
+    columns: str | None
+    id: str | None
+    wide: bool
+    executor: str | None
+
+
+def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
+    """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
+    WorldError; ArpentError if the job failed."""
+    check_ending(options.output)
+    wish = Wish(
+        start=instant_of(options.start),
+        end=instant_of(options.end),
+        every=options.every,
+        resolution=metres_of(options.resolution),
+        collection=options.collection,
+        index=names_of(options.index),
+        script=script_text(options.script),
+        mask_clouds=options.mask_clouds,
+        order=options.order,
+        max_cloud_coverage=options.max_cloud_coverage,
+        percentiles=_numbers(options.percentiles),
+        pixels=options.pixels,
+    )
+    columns = Columns(keep=None if options.columns is None else names_of(options.columns), id=options.id)
+    found = answer_of(
+        options.features, options.catalog, wish, columns, executor=options.executor, progress=console.is_terminal
+    )
+    files = save(found, options.output, wide=options.wide)
+    for line in (*found.summary.sentences(), *found.hints):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    return {
+        "status": "DONE",
+        "files": [str(path) for path in files],
+        "rows": found.summary.fields(),
+        "hints": list(found.hints),
+    }
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    """`5,50,95`. Raises InvalidRequest."""
+    try:
+        return tuple(float(part) for part in names_of(text))
+    except ValueError:
+        raise InvalidRequest(f"--percentiles {text!r:.60} must be numbers from 0 to 100: 5,50,95") from None

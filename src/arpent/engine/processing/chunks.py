@@ -1,0 +1,118 @@
+"""Chunks: the samples of a partition in parts that fit into memory and share no block of the imagery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.feature import Features
+from arpent.domain.grid import Grids, Samples
+from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.ports.imagery import AssetReader
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.processing.acquisitions import IntervalAcquisitions
+from arpent.engine.processing.sample_geometry import SampleGeometry
+from arpent.raster.blocks.cells import Cells, Run
+from arpent.zonal.pixel_coverage import pixel_coverage
+
+TRIED = 5
+"""Items whose headers are tried in search of the images' blocks."""
+SIDE = 1024
+"""Samples per side of the cells where no image tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Samples that are read and evaluated at once."""
+
+    rows: NDArray[np.intp]
+    """(k,): their features, as rows of the partition, ascending."""
+    geometry: SampleGeometry
+    """Those features, with the samples of this chunk."""
+
+
+def chunks(features: Features, grids: Grids, raster: Raster, most: int) -> Iterator[Chunk]:
+    """Every sample inside a polygon once, about `most` at a time; every feature in at least one chunk, also one without
+    samples. `raster`: whose blocks the cuts follow."""
+    cells, placed = Cells(features.crs, grids, raster), np.zeros(len(features), bool)
+    for run in cells.runs(most):
+        samples = cells.within(run, _found(features, grids, run))
+        counts = samples.counts
+        waiting = np.zeros(len(features), bool)
+        waiting[run.features] = ~placed[run.features]
+        rows = np.flatnonzero((counts > 0) | waiting)
+        placed[rows] = True
+        geometry = SampleGeometry(features=features.take(rows), grids=grids.take(rows), samples=samples.take(rows))
+        yield Chunk(rows=rows, geometry=geometry)
+
+
+def _found(features: Features, grids: Grids, run: Run) -> Samples:
+    """The samples in the windows of a run, for all features."""
+    samples = pixel_coverage(features.take(run.features), grids.take(run.features), run.windows)
+    counts = np.zeros(len(features), np.int64)
+    counts[run.features] = samples.counts
+    return Samples(offsets=np.append(0, np.cumsum(counts)), columns=samples.columns, rows=samples.rows)
+
+
+def raster_of_blocks(
+    bindings: Sequence[BandBinding],
+    found: Sequence[IntervalAcquisitions],
+    features: Features,
+    grids: Grids,
+    reader: AssetReader,
+) -> Raster:
+    """An image whose blocks are worth following: of the items that reach the most features the one with the largest
+    blocks on the ground, into which those of finer bands fit."""
+    for binding, item in _most_useful(bindings, found):
+        rasters = []
+        for requested in binding.requests:
+            with suppress(AssetUnreadable, KeyError):
+                rasters.append(reader.describe(item.assets[requested.band.name].href))
+        if rasters:
+            return max(rasters, key=_block_area)
+    return _invented(features, grids)
+
+
+def _most_useful(
+    bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]
+) -> Iterator[tuple[BandBinding, Item]]:
+    """Up to TRIED items, those that reach the most features first, each of another day or place."""
+    counted = [
+        (int(reached), place, binding, item)
+        for one in found
+        for binding, acquisitions in zip(bindings, one.inputs, strict=False)
+        for place, (item, reached) in enumerate(
+            zip(acquisitions.items, acquisitions.reach.sum(axis=1).tolist(), strict=True)
+        )
+    ]
+    counted.sort(key=lambda each: -each[0])
+    for _, _, binding, item in counted[:TRIED]:
+        yield binding, item
+
+
+def _block_area(raster: Raster) -> float:
+    level = raster.levels[0]
+    return abs(raster.transform.determinant) * level.block_width * level.block_height
+
+
+def _invented(features: Features, grids: Grids) -> Raster:
+    """The features' own grid, in blocks of SIDE samples, where no image can be asked."""
+    step = np.median(grids.pixel_size, axis=0)
+    left, top = features.bounds[:, 0].min(), features.bounds[:, 3].max()
+    return Raster(
+        href="",
+        crs=features.crs,
+        transform=Affine(float(step[0]), 0.0, float(left), 0.0, -float(step[1]), float(top)),
+        dtype=np.dtype(np.uint8),
+        band_count=1,
+        no_data=None,
+        masked=False,
+        levels=(Level(width=SIDE, height=SIDE, block_width=SIDE, block_height=SIDE),),
+    )

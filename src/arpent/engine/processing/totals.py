@@ -1,0 +1,203 @@
+"""Totals: the statistics of one interval, added up from chunks of the features' samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arpent.domain.calculation import Calculations
+from arpent.domain.errors import ScriptError, ScriptTimeout
+from arpent.domain.evalscript import Evalscript, Mosaicking, Output
+from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
+from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.processing.acquisitions import IntervalAcquisitions
+from arpent.engine.processing.inputs import Prepared
+from arpent.engine.processing_units import band_samples, fusion
+from arpent.zonal.reductions import OutsideSample
+from arpent.zonal.statistics import Reduction
+
+Key = tuple[object, ...]
+"""What features that see the same scenes have in common, whichever chunk they come in."""
+
+
+class IntervalTotals:
+    """Adds what the script returned for parts of the samples; the numbers have the same bits however they were cut."""
+
+    def __init__(
+        self,
+        bindings: Sequence[BandBinding],
+        calculations: Calculations,
+        sample_count: NDArray[np.int64],
+        found: IntervalAcquisitions,
+    ) -> None:
+        """`sample_count` (n,): of the partition's features' grids; `found`: what reaches any of them."""
+        self._bindings = bindings
+        self._calculations = calculations
+        self._sample_count = sample_count
+        self._found = found
+        self._groups: dict[Key, _Group] = {}
+        self._failures: dict[int, Failure] = {}
+
+    def add(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer) -> None:
+        """Samples of the features `rows` (ascending), none of which was added before. `part`: what reaches them."""
+        key = self._key(part)
+        if key not in self._groups:
+            self._groups[key] = _Group(self._bindings, self._calculations, self._sample_count, self._found, prepared)
+        self._groups[key].add(rows, part, prepared, answer)
+
+    def fail(self, rows: NDArray[np.intp], failure: Failure) -> None:
+        """These features have no numbers in this interval, whatever else is added."""
+        for row in rows.tolist():
+            self._failures.setdefault(row, failure)
+
+    def results(self) -> Iterator[IntervalResult]:
+        """One for each group of features that see the same scenes, over all features of the partition, and one for
+        those that failed as a whole."""
+        failed = np.zeros(len(self._sample_count), bool)
+        failed[list(self._failures)] = True
+        for group in self._groups.values():
+            yield group.result(~failed)
+        if self._failures:
+            yield IntervalResult(
+                interval=self._found.interval, present=failed, outputs={}, failures=dict(self._failures)
+            )
+
+    def _key(self, part: IntervalAcquisitions) -> Key:
+        """SIMPLE makes one mosaic of whatever there is; with several sources it counts whether there is anything."""
+        several = len(self._bindings) > 1
+        return tuple(
+            (not several or len(one.items) > 0)
+            if binding.input.mosaicking is Mosaicking.SIMPLE
+            else tuple(item.id for item in one.items)
+            for binding, one in zip(self._bindings, part.inputs, strict=True)
+        )
+
+
+class _Group:
+    """Features that see the same scenes, and so have the same outputs."""
+
+    def __init__(
+        self,
+        bindings: Sequence[BandBinding],
+        calculations: Calculations,
+        sample_count: NDArray[np.int64],
+        found: IntervalAcquisitions,
+        prepared: Prepared,
+    ) -> None:
+        count = len(sample_count)
+        self._bindings, self._sample_count, self._found = bindings, sample_count, found
+        self._evalscript: Evalscript = prepared.evalscript
+        self._members, self._present = np.zeros(count, bool), np.zeros(count, bool)
+        self._inside = np.zeros(count, np.int64)
+        self._failures: dict[int, Failure] = {}
+        self._outside: tuple[NDArray[np.float64], Failure | None] | None = None
+        self._band_samples = 0.0
+        self._places = [{item.id: place for place, item in enumerate(one.items)} for one in found.inputs]
+        """Per input: id of an item → its place among those that reach any of the partition's features."""
+        self._used = [np.zeros((len(places), count), bool) for places in self._places]
+        self._considered = [np.zeros(len(places), bool) for places in self._places]
+        self._reductions = {
+            (output.id, band): Reduction(count, calculations.of(output.id, band), output.sample_type)
+            for output in self._evalscript.outputs
+            for band in output.bands
+        }
+
+    def add(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer) -> None:
+        lengths = np.zeros(len(self._members), np.int64)
+        lengths[rows] = np.diff(prepared.segments)
+        offsets = np.append(0, np.cumsum(lengths))
+        masks = masks_of(self._evalscript, answer.values)
+        everywhere = np.ones(answer.values.shape[1], bool)
+        for values, (output, band) in zip(answer.values, self._bands(), strict=False):
+            valid = everywhere if output.mask is None else masks[output.mask]
+            self._reductions[output.id, band].add(values[:-1], valid[:-1], offsets)
+        self._members[rows] = True
+        self._present[rows] |= part.present
+        self._inside += lengths
+        self._note_used(rows, part, prepared)
+        self._note_failures(rows, prepared, answer)
+        self._band_samples = fusion(binding.collection.id for binding in self._bindings) * band_samples(
+            (binding.input.bands, _depth(inputs))
+            for binding, inputs in zip(self._bindings, prepared.inputs, strict=True)
+        )
+
+    def result(self, well: NDArray[np.bool_]) -> IntervalResult:
+        items = tuple(item.id for one in self._found.inputs for item in one.items)
+        used = np.concatenate(self._used) if self._used else np.zeros((0, len(self._members)), bool)
+        seen = np.concatenate(self._considered) if self._considered else np.zeros(0, bool)
+        return IntervalResult(
+            interval=self._found.interval,
+            present=self._present & well,
+            outputs=self._statistics(),
+            failures=self._all_failures(),
+            items=tuple(item for item, one in zip(items, seen, strict=True) if one),
+            band_samples=self._band_samples,
+            used=used[seen],
+        )
+
+    def _bands(self) -> Iterator[tuple[Output, str]]:
+        """Output and name of each band that the script returns, in its order."""
+        for output in self._evalscript.outputs:
+            for band in output.bands:
+                yield output, band
+
+    def _statistics(self) -> dict[str, dict[str, BandStatistics]]:
+        assert self._outside is not None, "a group has had samples added"
+        values, count = self._outside[0], len(self._members)
+        masks = masks_of(self._evalscript, values[:, np.newaxis])
+        sample_count = np.where(self._members, self._sample_count, 0)
+        found: dict[str, dict[str, BandStatistics]] = {output.id: {} for output in self._evalscript.outputs}
+        for value, (output, band) in zip(values.tolist(), self._bands(), strict=False):
+            valid = True if output.mask is None else bool(masks[output.mask][0])
+            outside = OutsideSample(value=np.full(count, value), valid=np.full(count, valid))
+            found[output.id][band] = self._reductions[output.id, band].finish(sample_count, outside)
+        return found
+
+    def _note_used(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared) -> None:
+        """`prepared.used` has a row for each item of each input of the part."""
+        start = 0
+        for places, used, considered, one in zip(self._places, self._used, self._considered, part.inputs, strict=True):
+            for item in one.items:
+                used[places[item.id], rows] |= prepared.used[start]
+                considered[places[item.id]] = True
+                start += 1
+
+    def _note_failures(self, rows: NDArray[np.intp], prepared: Prepared, answer: ScriptAnswer) -> None:
+        outside = len(rows)
+        for row, error in answer.failures.items():
+            if row != outside:
+                self._failures.setdefault(int(rows[row]), as_failure(error))
+        for row, failure in prepared.failures.items():
+            self._failures.setdefault(int(rows[row]), failure)
+        if self._outside is None:
+            beyond = answer.failures.get(outside)
+            self._outside = (answer.values[:, -1].copy(), None if beyond is None else as_failure(beyond))
+
+    def _all_failures(self) -> dict[int, Failure]:
+        """Row → why. If the script throws for a sample outside, every feature with such samples failed."""
+        failures = dict(self._failures)
+        if self._outside is not None and self._outside[1] is not None:
+            for row in np.flatnonzero(self._members & (self._sample_count > self._inside)).tolist():
+                failures.setdefault(row, self._outside[1])
+        return failures
+
+
+def as_failure(error: ScriptError) -> Failure:
+    """A script's fault as a result file tells it."""
+    kind = ErrorType.TIMEOUT if isinstance(error, ScriptTimeout) else ErrorType.EXECUTION_ERROR
+    return Failure(type=kind, message=str(error))
+
+
+def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
+    first = evalscript.width - evalscript.mask_bands
+    return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
+
+
+def _depth(inputs: ScriptInput) -> int:
+    """Samples per pixel."""
+    values = inputs.values[0]
+    return 1 if values.ndim == 1 else values.shape[0]

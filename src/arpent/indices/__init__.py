@@ -1,0 +1,1 @@
+"""Spectral indices: formulas in roles of bands, the bands of each collection, cloud masks, and the evalscript."""

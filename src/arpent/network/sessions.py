@@ -1,0 +1,99 @@
+"""Sessions whose requests obey the deadline (`deadline.within`) and a limit on the bytes of an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+from urllib3.exceptions import MaxRetryError, NameResolutionError
+
+from arpent.network.access import OpenAccess, SourceAccess
+from arpent.network.connections import check_target, guard_session, pool_classes
+from arpent.network.deadline import current
+from arpent.network.policy import EgressPolicy
+
+MOST_ANSWER_BYTES = 256 << 20
+"""Maximum size of one answer, unpacked."""
+LONGEST_RETRY_AFTER = 20.0
+"""Longest pause that a server can ask for, in seconds."""
+_CHUNK = 1 << 16
+_REFUSED = (401, 403)
+
+
+def session(
+    retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None, access: SourceAccess | None = None
+) -> requests.Session:
+    """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
+    requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
+    there are none."""
+    made = requests.Session()
+    if policy is not None:
+        guard_session(made)
+    adapter = _Adapter(timeout, retry, policy, access or OpenAccess())
+    made.mount("http://", adapter)
+    made.mount("https://", adapter)
+    return made
+
+
+class PatientRetry(Retry):
+    """Retries that stop at the deadline, and at once if a name does not resolve; pauses are bounded."""
+
+    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[no-untyped-def]
+        deadline = current()
+        if isinstance(error, NameResolutionError) or (deadline is not None and deadline.passed):
+            raise MaxRetryError(_pool, url, error) from error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+    def get_retry_after(self, response):  # type: ignore[no-untyped-def]
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, LONGEST_RETRY_AFTER)
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(
+        self, timeout: tuple[float, float], retry: Retry, policy: EgressPolicy | None, access: SourceAccess
+    ) -> None:
+        self._access = access
+        self._timeout = timeout
+        self._policy = policy
+        super().__init__(max_retries=retry)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = pool_classes(self._policy)
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = pool_classes(None)  # the operator's proxy; `send` asks about its targets
+        return manager
+
+    def send(self, request, stream=False, timeout=None, verify=True, cert=None, proxies=None):  # type: ignore[no-untyped-def]
+        """As in the base class, with the keys of this host; the whole answer is read here."""
+        if self._policy is not None:
+            check_target(str(request.url), self._policy)
+        plain = str(request.url)
+        for again in (False, True):
+            asked = self._access.request(plain)
+            request.url = asked.url
+            request.headers.update(asked.headers)
+            answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
+            if again or answer.status_code not in _REFUSED or not self._access.refused(asked):
+                return _whole(answer)
+            answer.close()
+        raise AssertionError("the last answer is returned")
+
+
+def _whole(answer: requests.Response) -> requests.Response:
+    """The answer with everything that it holds, up to MOST_ANSWER_BYTES."""
+    parts, size = [], 0
+    for part in answer.iter_content(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_ANSWER_BYTES:
+            answer.close()
+            raise requests.exceptions.ContentDecodingError(f"the answer is longer than {MOST_ANSWER_BYTES} bytes")
+    answer._content = b"".join(parts)
+    answer._content_consumed = True  # type: ignore[attr-defined]
+    return answer

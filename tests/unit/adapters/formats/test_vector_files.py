@@ -1,0 +1,169 @@
+"""Vector files: every format gives the same features and columns, and none opens what it only names."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
+from arpent.domain.errors import FeaturesUnreadable
+from arpent.domain.location import FeatureFile
+
+SQUARES = shapely.box([10, 11, 12], 50, [10.5, 11.5, 12.5], 51)
+DRIVERS = {
+    "fields.gpkg": "GPKG", "fields.fgb": "FlatGeobuf", "fields.geojson": "GeoJSON", "fields.json": "GeoJSON",
+    "fields.shp": "ESRI Shapefile",
+}  # fmt: skip
+UNSORTED = {".fgb": {"SPATIAL_INDEX": "NO"}}
+"""With an index FlatGeobuf has an order of its own."""
+FORMATS = [*DRIVERS, "fields.parquet", "fields.geoparquet", "fields.zip"]
+
+
+def frame(crs: int = 4326) -> geopandas.GeoDataFrame:
+    columns = {
+        "identifier": ["a", None, "c"],
+        "crop": ["maize", "wheat", "röd"],
+        "area": [1.5, 2.5, None],
+        "owner": [1, 2, 3],
+        "sown": [date(2023, 4, 1), date(2023, 4, 2), date(2023, 4, 3)],
+    }
+    return geopandas.GeoDataFrame(pd.DataFrame(columns), geometry=SQUARES, crs=f"EPSG:{crs}")
+
+
+def written(folder: Path, name: str, crs: int = 4326) -> Path:
+    made = frame(crs)
+    path = folder / name
+    if name.endswith("parquet"):
+        made.to_parquet(path, write_covering_bbox=True, schema_version="1.1.0")
+    elif name.endswith(".zip"):
+        made.to_file(folder / "inner.shp", driver="ESRI Shapefile")
+        with zipfile.ZipFile(path, "w") as archive:
+            for part in folder.glob("inner.*"):
+                archive.write(part, f"deep/{part.name}")
+            archive.writestr("deep/inner.shp.xml", "<x/>")
+    else:
+        made.to_file(path, driver=DRIVERS[name], **UNSORTED.get(path.suffix, {}))
+    return path
+
+
+def named(path: Path, **wishes: object) -> FeatureFile:
+    return FeatureFile(scheme="s3", bucket="b", key=path.name, **wishes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_features(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name)
+    (found,) = read_file(path, named(path))
+    assert found.crs == CRS.from_epsg(4326)
+    assert found.identifiers == ("a", None, "c")
+    first = 1 if name.endswith("gpkg") else 0
+    assert found.ids.tolist() == [first, first + 1, first + 2]
+    assert shapely.equals(found.geometries, SQUARES).all()
+    one = read_one(path, named(path), first + 1)
+    assert one is not None
+    assert shapely.equals(one.geometries[0], SQUARES[1])
+    assert read_one(path, named(path), 99) is None
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_features_file_carries_the_columns(tmp_path: Path, name: str) -> None:
+    path, target = written(tmp_path, name), tmp_path / "copy.out"
+    copy_file(path, named(path, columns=None), target, '{"software": "x"}')
+    table = pq.read_table(target)
+    assert table.column_names == ["id", "identifier", "crop", "area", "owner", "sown", "geometry", "bbox"]
+    assert table["crop"].to_pylist() == ["maize", "wheat", "röd"]
+    assert table["area"].to_pylist() == [1.5, 2.5, None]
+    assert table["owner"].to_pylist() == [1, 2, 3]
+    assert [str(each)[:10] for each in table["sown"].to_pylist()] == ["2023-04-01", "2023-04-02", "2023-04-03"]
+    assert table["bbox"][1].as_py() == {"xmin": 11.0, "ymin": 50.0, "xmax": 11.5, "ymax": 51.0}
+    about = json.loads(pq.read_metadata(target).metadata[b"geo"])
+    assert about["columns"]["geometry"]["geometry_types"] == ["Polygon"]
+    assert about["columns"]["geometry"]["bbox"] == [10, 50, 12.5, 51]
+    read = geopandas.read_parquet(target, bbox=(11.2, 50, 11.4, 51))
+    assert (read["crop"].tolist(), read.crs.to_epsg()) == (["wheat"], 4326)
+
+
+def test_columns_and_identifier_are_chosen(tmp_path: Path) -> None:
+    path, target = written(tmp_path, "fields.fgb"), tmp_path / "copy.parquet"
+    file = named(path, columns=("owner",), identifier="crop")
+    (found,) = read_file(path, file)
+    assert found.identifiers == ("maize", "wheat", "röd")
+    copy_file(path, file, target, "{}")
+    assert pq.read_table(target).column_names == ["id", "identifier", "owner", "geometry", "bbox"]
+    (found,) = read_file(path, named(path, identifier="owner"))
+    assert found.identifiers == ("1", "2", "3")
+
+
+@pytest.mark.parametrize("name", ["fields.gpkg", "fields.fgb", "fields.parquet"])
+def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name)
+    with pytest.raises(FeaturesUnreadable, match=r"no column 'crops'; there is .*crop"):
+        copy_file(path, named(path, columns=("crops",)), tmp_path / "x", "{}")
+
+
+def test_a_user_column_with_a_name_of_ours_gets_another(tmp_path: Path) -> None:
+    path = tmp_path / "fields.fgb"
+    frame().rename(columns={"owner": "id", "crop": "bbox"}).to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    copy_file(path, named(path, columns=None), tmp_path / "x", "{}")
+    table = pq.read_table(tmp_path / "x")
+    assert table["feature_id"].to_pylist() == [1, 2, 3]
+    assert table["id"].to_pylist() == [0, 1, 2]
+    assert table["feature_bbox"].to_pylist() == ["maize", "wheat", "röd"]
+
+
+def test_any_crs_of_a_local_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "fields.fgb", 25832)
+    with pytest.raises(FeaturesUnreadable, match=r"CRS .*EPSG:25832"):
+        list(read_file(path, named(path)))
+    (found,) = read_file(path, named(path, local=True))
+    assert found.crs.to_epsg() == 25832
+
+
+PIPELINE = {
+    "type": "gdal_streamed_alg",
+    "command_line": "gdal vector convert {} --output-format=stream streamed_dataset",
+}
+VRT = '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>'
+
+
+@pytest.mark.parametrize(
+    "name", ["x.geojson", "x.json", "x.fgb", "x.zip", "x.parquet", "x.gpkg", "x.shp", "x.vrt", "x"]
+)
+def test_what_names_other_files_is_not_opened(tmp_path: Path, name: str) -> None:
+    other = written(tmp_path, "fields.geojson")
+    for content in (json.dumps(PIPELINE).replace("{}", str(other)), VRT.format(other), ""):
+        path = tmp_path / name
+        path.write_text(content)
+        with pytest.raises(FeaturesUnreadable):
+            list(read_file(path, named(path)))
+        with pytest.raises(FeaturesUnreadable):
+            copy_file(path, named(path, columns=None), tmp_path / "copy", "{}")
+
+
+def test_a_shapefile_in_an_archive_is_the_only_one(tmp_path: Path) -> None:
+    path = tmp_path / "two.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.shp", b"")
+        archive.writestr("b.shp", b"")
+    with pytest.raises(FeaturesUnreadable, match=r"2 files \*\.shp"):
+        list(read_file(path, named(path)))
+
+
+def test_what_is_no_polygon_stays_and_null_is_null(tmp_path: Path) -> None:
+    shapes = geopandas.GeoDataFrame(
+        {"n": [1, 2, 3]}, geometry=[shapely.Point(1, 2), None, SQUARES[0]], crs="EPSG:32633"
+    )
+    shapes.to_file(tmp_path / "a.fgb", driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    (found,) = read_file(tmp_path / "a.fgb", named(tmp_path / "a.fgb"))
+    assert [None if each is None else each.geom_type for each in found.geometries] == ["Point", None, "Polygon"]
+    assert np.array_equal(found.ids, [0, 1, 2])

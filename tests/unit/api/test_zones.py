@@ -1,0 +1,54 @@
+"""Zones: metres are metres on the ground, whatever the CRS of the features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from pyproj import CRS, Geod, Transformer
+
+from arpent.api.zones import in_metres
+from arpent.domain.feature import Features
+
+
+def features(centres: list[tuple[float, float]], crs: int = 4326, side: float = 0.01) -> Features:
+    shapes = [shapely.box(x - side, y - side, x + side, y + side) for x, y in centres]
+    return Features(
+        crs=CRS.from_epsg(crs),
+        ids=np.arange(len(shapes)),
+        identifiers=(None,) * len(shapes),
+        geometries=np.array([*shapes], object),
+    )
+
+
+def zones(given: Features) -> dict[int, list[int]]:
+    return {group.crs.to_epsg() or 0: group.ids.tolist() for group in in_metres(given)}
+
+
+def test_features_of_one_country_share_a_zone_and_far_ones_have_their_own() -> None:
+    assert zones(features([(14, 46), (15, 46), (18.9, 46), (11.2, 46)])) == {32633: [0, 1, 2, 3]}
+    assert zones(features([(14, 46), (15, 46), (25, 46), (-58, -34)])) == {32633: [0, 1], 32635: [2], 32721: [3]}
+
+
+@pytest.mark.parametrize("crs", [32633, 3035, 3794, 2154])
+def test_metres_of_a_request_stay_as_they_are(crs: int) -> None:
+    given = features([(500_000, 100_000)], crs, 50)
+    assert next(in_metres(given)) is given
+
+
+@pytest.mark.parametrize(("crs", "middle"), [(3857, (1_600_000, 5_800_000)), (25833, (500_000, 5_100_000))])
+def test_others_are_carried_and_keep_their_size_on_the_ground(crs: int, middle: tuple[float, float]) -> None:
+    given = features([middle], crs, 500)
+    (carried,) = in_metres(given)
+    assert carried.crs.to_epsg() == 32633
+    ring = shapely.get_coordinates(carried.geometries[0])
+    ground = shapely.get_coordinates(given.geometries[0])
+    degrees = Transformer.from_crs(crs, 4326, always_xy=True).transform(ground[:, 0], ground[:, 1])
+    length = Geod(ellps="WGS84").line_length(*degrees)
+    assert np.hypot(*np.diff(ring, axis=0).T).sum() == pytest.approx(length, rel=1e-3)
+
+
+def test_features_without_a_place_go_with_the_others() -> None:
+    given = features([(14, 46), (15, 46)])
+    given.geometries[1] = None
+    assert zones(given) == {32633: [0, 1]}

@@ -1,0 +1,121 @@
+"""Results are the same bytes however few samples of a partition are worked on at once, and no block is decoded more
+often for it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from arpent.domain.feature import Features
+from arpent.domain.imagery.raster import Raster
+from arpent.domain.partition import Partition
+from arpent.domain.ports.imagery import AssetReader, Block, Count
+from arpent.engine.processing.process import process
+from arpent.engine.services import Services
+from arpent.settings import Settings
+from arpent.wire.request.parse import parse_batch
+from arpent.worker import services_of
+from tests.support.client import seed_body
+from tests.support.engine import features
+from tests.support.parcels import good_parcels
+from tests.support.scripts import GREENEST_DAY, SEED
+from tests.support.world import SEASON, make_imagery
+
+PARCELS = good_parcels(30)
+FEW, ALL = 700, 10**9
+"""Samples at once: less than the largest parcel has, and all of them."""
+JUNE = tuple(acquisition for acquisition in SEASON if acquisition.instant < "2023-07-01")
+EVERYTHING = {"default": {"statistics": {"default": {"percentiles": {"k": [5, 33.3, 50]}}}}}
+BINS = {"default": {"histograms": {"default": {"nBins": 8}}}}
+
+
+@dataclass
+class CountedReader:
+    """An AssetReader that counts the blocks it decodes."""
+
+    inner: AssetReader
+    blocks: Counter[tuple[str, int, Block]] = field(default_factory=Counter)
+
+    def counting(self) -> AbstractContextManager[Count]:
+        return self.inner.counting()
+
+    def prepare(self, hrefs: Sequence[str]) -> None:
+        self.inner.prepare(hrefs)
+
+    def describe(self, href: str) -> Raster:
+        return self.inner.describe(href)
+
+    def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Any]:
+        for href, blocks in requests:
+            self.blocks.update((href, band, block) for block in blocks)
+        return self.inner.read(requests, band)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chunks")
+    make_imagery(folder / "stac", JUNE)
+    return folder
+
+
+def run(
+    folder: Path, some: Features, script: str, most: int, name: str, **more: Any
+) -> tuple[dict[str, bytes], Counter[tuple[str, int, Block]], float]:
+    buckets = folder / name
+    (buckets / "results").mkdir(parents=True, exist_ok=True)
+    services: Services = services_of(Settings(catalog=str(folder / "stac"), buckets=buckets, pixel_budget=most))
+    reader = CountedReader(services.reader)
+    body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", aggregationInterval={"of": "P10D"})
+    body |= more
+    outcome = process(
+        "job", parse_batch(json.dumps(body)), Partition(number=0, features=some), replace(services, reader=reader)
+    )
+    assert outcome.failed == 0
+    files = {path.name: path.read_bytes() for path in sorted((buckets / "results" / "out" / "job").glob("*.json"))}
+    return files, reader.blocks, outcome.processing_units
+
+
+@pytest.mark.parametrize("calculations", [{}, EVERYTHING, BINS], ids=["moments", "percentiles", "bins"])
+@pytest.mark.parametrize("script", [SEED.text, GREENEST_DAY.text], ids=["SIMPLE", "ORBIT"])
+@pytest.mark.parametrize("epsg", [32633, 4326])
+def test_the_bytes_do_not_depend_on_the_cut(folder: Path, epsg: int, script: str, calculations: dict[str, Any]) -> None:
+    if script == GREENEST_DAY.text:
+        calculations = {name.replace("default", "greenest"): wish for name, wish in calculations.items()}
+    sampling = {"resx": 0.0001, "resy": 0.0001} if epsg == 4326 else {"resx": 10, "resy": 10}
+    some = features(PARCELS, epsg)
+    name = f"{epsg}-{len(script)}-{list(calculations.values())}".replace("/", "")
+    more = {"calculations": calculations} if calculations else {}
+    body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", aggregationInterval={"of": "P10D"})
+    more["aggregation"] = body["aggregation"] | sampling
+    whole = run(folder, some, script, ALL, f"whole-{name}", **more)
+    cut = run(folder, some, script, FEW, f"cut-{name}", **more)
+    assert len(whole[0]) == len(PARCELS)
+    assert cut[0] == whole[0]
+    assert cut[2] == whole[2]
+
+
+def test_blocks_are_decoded_once_however_the_samples_are_cut(folder: Path) -> None:
+    """Large squares all over the imagery, of which none fits into memory as a whole."""
+    x, y = shapely.bounds([parcel.geometry for parcel in PARCELS])[:, :2].min(axis=0)
+    squares = [
+        replace(
+            PARCELS[0], id=100 + k, geometry=shapely.box(x + 700 * k, y + 400 * k, x + 700 * k + 900, y + 400 * k + 900)
+        )
+        for k in range(6)
+    ]
+    some = features(squares, 32633)
+    whole = run(folder, some, SEED.text, ALL, "whole-squares")
+    cut = run(folder, some, SEED.text, 5_000, "cut-squares")
+    assert cut[0] == whole[0]
+    followed = [times for (href, _, _), times in cut[1].items() if "33TXM" in href]
+    assert max(followed) == 1, "the tile that holds most of them"
+    assert np.mean(list(cut[1].values())) <= np.mean(list(whole[1].values())) + 0.3, "both tiles"
