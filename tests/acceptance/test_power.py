@@ -87,7 +87,7 @@ def test_results_are_on_disk_before_the_database_says_so(
 
     def power_may_fail_now(store: SqlWorkStore, lease: Lease, outcome: Outcome | None) -> Progress:
         if lease.partition is not None:
-            # The copy of the features is written, and synced, by the process that may die, which this test does not see.
+            # The copy of the features is written and synced by the process that may die, unseen by this test.
             files = [path for path in bucket.rglob("*") if path.is_file() and path.name != "features.parquet"]
             lost.extend(path for path in files if not disk.holds(path))
             names = {path.name for path in files} | {path.parent.name for path in files}
