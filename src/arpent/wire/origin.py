@@ -8,12 +8,12 @@ from arpent import __version__
 from arpent.domain.request import Request
 
 
-def origin(job_id: str, request: Request) -> str:
-    """JSON, the same for every file of a job: software, job, collections, and the request without its secrets."""
+def origin(request: Request) -> str:
+    """JSON for the metadata of a table: software, collections, and the request without its secrets. The job is not
+    named: the same request gives the same bytes."""
     return json.dumps(
         {
             "software": f"arpent {__version__}",
-            "id": job_id,
             "collections": [source.collection for source in request.sources],
             "request": json.loads(request.shown or "{}"),
         },

@@ -83,7 +83,7 @@ def analyse(
 
     if services.table is not None:
         place = own(request.output, job_id, "features/features.parquet")
-        services.features.copy(request.features, place, origin(job_id, request))
+        services.features.copy(request.features, place, origin(request))
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)

@@ -136,7 +136,7 @@ def _write_table(
         place = own(request.output, job_id, f"parquet/part-{partition.number:06d}-{turn}.parquet")
         if before is None or place.key in before or any(wanted.any() for _, wanted in chosen):
             with services.stopwatch.stage(RENDER):
-                table = services.table(chosen, request.calculations, origin(job_id, request))
+                table = services.table(chosen, request.calculations, origin(request))
             services.objects.write(place, table)
 
 
