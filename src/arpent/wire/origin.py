@@ -9,13 +9,14 @@ from arpent.domain.request import Request
 
 
 def origin(request: Request) -> str:
-    """JSON for the metadata of a table: software, collections, and the request without its secrets. The job is not
-    named: the same request gives the same bytes."""
+    """JSON for the metadata of a table: software, collections, and the request without its secrets. Job and output are
+    not named: the same wish gives the same bytes, wherever they are written."""
+    wish = json.loads(request.shown or "{}")
     return json.dumps(
         {
             "software": f"arpent {__version__}",
             "collections": [source.collection for source in request.sources],
-            "request": json.loads(request.shown or "{}"),
+            "request": {name: value for name, value in wish.items() if name != "output"},
         },
         ensure_ascii=False,
     )
