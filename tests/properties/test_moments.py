@@ -41,7 +41,7 @@ def reduced(
 ) -> BandStatistics:
     reduction = Reduction(len(counts), calculation, SampleType.FLOAT32)
     for part in parts:
-        reduction.add(*part)
+        reduction.add(reduction.converted(*part))
     return reduction.finish(counts, outside)
 
 

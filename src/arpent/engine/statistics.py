@@ -19,7 +19,7 @@ from arpent.engine.hints import Filtered, of_filters, of_offers
 from arpent.engine.processing.acquisitions import count_filtered, intervals_with_acquisitions
 from arpent.engine.processing.compute import compute_on_grids
 from arpent.engine.processing.process import script_of
-from arpent.engine.processing.sample_geometry import sample_geometry
+from arpent.engine.processing.sample_geometry import without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import LEAST_REQUEST
 from arpent.engine.services import Limits, Services
@@ -57,7 +57,7 @@ def _filter_hints(
     """Hints about filters and missing bands, if they are why there is no data; empty if neither can be."""
     if not any(_has_filters(one) for one in bindings):
         return ()
-    geometry = sample_geometry(features, grids)
+    geometry = without_samples(features, grids)
     filtered = tuple(Filtered(len(features)) for _ in bindings)
     for found in intervals_with_acquisitions(bindings, request.intervals, geometry, services):
         if found.error is None:

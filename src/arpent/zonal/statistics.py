@@ -33,21 +33,24 @@ class Reduction:
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
         self._kept: list[Segments] = []
 
-    def add(
+    def converted(
         self,
         values: NDArray[np.float64],
         valid: NDArray[np.bool_] | NDArray[np.uint8],
         offsets: NDArray[np.int64],
-    ) -> None:
-        """`values` and `valid` (N,) are what the script returned for some of the samples inside each polygon, `offsets`
-        (n + 1,) cuts them by feature. Each sample comes once."""
+    ) -> Segments:
+        """The valid samples, in the output's type, to be added. `values` and `valid` (N,) are what the script returned
+        for some of the samples inside each polygon; `offsets` (n + 1,) delimits the features. Nothing is changed."""
         samples, counts = np.empty(len(values), np.float32), np.empty(len(offsets) - 1, np.int64)
         compact(values, _bytes(valid), offsets, type_limits(self._sample_type), samples, counts)
         none = np.zeros(len(counts))
-        part = Segments(samples=samples, offsets=offsets, counts=counts, weights=none.astype(np.int64), extra=none)
-        self._inside += np.diff(offsets)
-        self._counts += counts
-        add_samples(samples, offsets, counts, self._sums)
+        return Segments(samples=samples, offsets=offsets, counts=counts, weights=none.astype(np.int64), extra=none)
+
+    def add(self, part: Segments) -> None:
+        """Add what `converted` made of some samples, each of which comes once."""
+        self._inside += np.diff(part.offsets)
+        self._counts += part.counts
+        add_samples(part.samples, part.offsets, part.counts, self._sums)
         if self._fixed is not None:
             self._fixed.add(part)
         if self._keeps:
@@ -102,9 +105,9 @@ def summarise(
     sample_type: SampleType,
     outside: OutsideSample | None = None,
 ) -> BandStatistics:
-    """`Reduction` of samples that are all there."""
+    """The statistics of one band whose samples are all there; see `Reduction`."""
     reduction = Reduction(len(offsets) - 1, calculation, sample_type)
-    reduction.add(values, valid, offsets)
+    reduction.add(reduction.converted(values, valid, offsets))
     return reduction.finish(sample_count, outside)
 
 

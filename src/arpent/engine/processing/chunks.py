@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from affine import Affine
@@ -49,7 +50,9 @@ def chunks(features: Features, grids: Grids, raster: Raster, most: int) -> Itera
         waiting[run.features] = ~placed[run.features]
         rows = np.flatnonzero((counts > 0) | waiting)
         placed[rows] = True
-        geometry = SampleGeometry(features=features.take(rows), grids=grids.take(rows), samples=samples.take(rows))
+        # The features that are left out have no samples here: only the offsets change.
+        mine = Samples(offsets=np.append(0, np.cumsum(counts[rows])), columns=samples.columns, rows=samples.rows)
+        geometry = SampleGeometry(features=features.take(rows), grids=grids.take(rows), samples=mine)
         yield Chunk(rows=rows, geometry=geometry)
 
 
@@ -83,17 +86,14 @@ def raster_of_blocks(
 def _most_useful(
     bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]
 ) -> Iterator[tuple[BandBinding, Item]]:
-    """Up to TRIED items, those that reach the most features first, each of another day or place."""
+    """Up to TRIED items with their inputs, those that reach the most features first."""
     counted = [
-        (int(reached), place, binding, item)
+        (reached, binding, item)
         for one in found
         for binding, acquisitions in zip(bindings, one.inputs, strict=False)
-        for place, (item, reached) in enumerate(
-            zip(acquisitions.items, acquisitions.reach.sum(axis=1).tolist(), strict=True)
-        )
+        for item, reached in zip(acquisitions.items, acquisitions.reach.sum(axis=1).tolist(), strict=True)
     ]
-    counted.sort(key=lambda each: -each[0])
-    for _, _, binding, item in counted[:TRIED]:
+    for _, binding, item in sorted(counted, key=itemgetter(0), reverse=True)[:TRIED]:
         yield binding, item
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,9 @@ from arpent.engine.geometry_checks import as_failures, check_geometries, usable_
 from arpent.engine.guards import guarded
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions, intervals_with_acquisitions
-from arpent.engine.processing.chunks import Chunk, chunks, raster_of_blocks
+from arpent.engine.processing.chunks import chunks, raster_of_blocks
 from arpent.engine.processing.interval import Computation, add_isolated
-from arpent.engine.processing.sample_geometry import sample_geometry, without_samples
+from arpent.engine.processing.sample_geometry import SampleGeometry, sample_geometry, without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.processing_units import processing_units
@@ -88,99 +89,103 @@ def _usable(
         bindings = bind_bands(session.evalscript, request, services.collections)
     except ScriptError as error:
         return _failed(features, dict.fromkeys(range(len(features)), as_failure(error)))
-    limit = samples_at_once(session.evalscript, bindings, 1, services)
-    if grids.sample_count.sum() <= limit and not _has_scenes(bindings):
-        return _in_one_piece(request, features, grids, bindings, session, services)
-    return _in_chunks(request, features, grids, bindings, session, services)
-
-
-def _in_one_piece(
-    request: Request,
-    features: Features,
-    grids: Grids,
-    bindings: tuple[BandBinding, ...],
-    session: ScriptSupervisor,
-    services: Services,
-) -> PartitionResult:
-    """All samples at once, one interval after the other, while the next one is searched for."""
-    geometry = sample_geometry(features, grids)
-    computation = Computation(
-        bindings=bindings, geometry=geometry, session=session, calculations=request.calculations, services=services
-    )
-    rows, isolation = np.arange(len(features)), Isolation()
-    intervals: list[IntervalResult] = []
-    for found in intervals_with_acquisitions(bindings, request.intervals, geometry, services, prefetch=True):
-        totals = IntervalTotals(bindings, request.calculations, grids.sample_count, found)
-        add_isolated(computation, rows, found, totals, isolation)
-        intervals.extend(totals.results())
-    return _result(features, grids, intervals, geometry.samples.counts)
-
-
-def _in_chunks(
-    request: Request,
-    features: Features,
-    grids: Grids,
-    bindings: tuple[BandBinding, ...],
-    session: ScriptSupervisor,
-    services: Services,
-) -> PartitionResult:
-    """Some samples at once, for all intervals: each block of the imagery is decoded for one chunk only."""
-    reach = without_samples(features, grids)
-    whole = list(intervals_with_acquisitions(bindings, request.intervals, reach, services, prefetch=True))
-    scenes = max((int(one.reach.sum(axis=0).max(initial=1)) for found in whole for one in found.inputs), default=1)
-    limit = samples_at_once(session.evalscript, bindings, scenes, services)
-    totals = [IntervalTotals(bindings, request.calculations, grids.sample_count, found) for found in whole]
-    counts, isolation = np.zeros(len(features), np.int64), Isolation()
-    for chunk in _cut(features, grids, bindings, whole, limit, services):
-        counts[chunk.rows] += chunk.geometry.samples.counts
-        computation = Computation(
-            bindings=bindings,
-            geometry=chunk.geometry,
-            session=session,
-            calculations=request.calculations,
-            services=services,
-        )
-        for found, one in zip(whole, totals, strict=True):
-            add_isolated(computation, chunk.rows, found.take(chunk.rows), one, isolation)
-    return _result(features, grids, [result for one in totals for result in one.results()], counts)
-
-
-def _cut(
-    features: Features,
-    grids: Grids,
-    bindings: Sequence[BandBinding],
-    found: Sequence[IntervalAcquisitions],
-    limit: int,
-    services: Services,
-) -> Iterator[Chunk]:
+    work = _Work(request=request, features=features, grids=grids, bindings=bindings, session=session, services=services)
+    fits = grids.sample_count.sum() <= work.samples_at_once(1)
+    if fits and not _has_scenes(bindings):
+        geometry = sample_geometry(features, grids)
+        return _in_one_chunk(work, geometry, work.acquisitions(geometry))
+    found = list(work.acquisitions(without_samples(features, grids)))
+    limit = work.samples_at_once(_most_scenes(bindings, found))
     if grids.sample_count.sum() <= limit:
-        yield Chunk(rows=np.arange(len(features)), geometry=sample_geometry(features, grids))
-    else:
-        raster = raster_of_blocks(bindings, found, features, grids, services.reader)
-        yield from chunks(features, grids, raster, max(1, limit // CHUNKS))
+        return _in_one_chunk(work, sample_geometry(features, grids), found)
+    return _in_chunks(work, found, max(1, limit // CHUNKS))
 
 
-def _result(
-    features: Features, grids: Grids, intervals: list[IntervalResult], counts: NDArray[np.int64]
-) -> PartitionResult:
-    return PartitionResult(
-        features=features,
-        intervals=tuple(intervals),
-        geometry_pixel_count=counts,
-        processing_units=processing_units(grids.sample_count, _weights(intervals, len(features))),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A partition's usable features, and what their numbers are made with."""
+
+    request: Request
+    features: Features
+    grids: Grids
+    bindings: tuple[BandBinding, ...]
+    session: ScriptSupervisor
+    services: Services
+
+    def samples_at_once(self, scenes: int) -> int:
+        """How many samples fit into memory, each in so many scenes."""
+        return samples_at_once(self.session.evalscript, self.bindings, scenes, self.services)
+
+    def acquisitions(self, geometry: SampleGeometry) -> Iterator[IntervalAcquisitions]:
+        """What reaches the features, interval by interval."""
+        return intervals_with_acquisitions(
+            self.bindings, self.request.intervals, geometry, self.services, prefetch=True
+        )
+
+    def totals(self, found: IntervalAcquisitions) -> IntervalTotals:
+        """The totals of one interval, empty."""
+        return IntervalTotals(self.bindings, self.request.calculations, self.grids.sample_count, found)
+
+    def computation(self, geometry: SampleGeometry) -> Computation:
+        """What reads and evaluates these samples."""
+        return Computation(
+            bindings=self.bindings,
+            geometry=geometry,
+            session=self.session,
+            calculations=self.request.calculations,
+            services=self.services,
+        )
+
+    def result(self, intervals: Sequence[IntervalResult], counts: NDArray[np.int64]) -> PartitionResult:
+        """The partition's result; `counts` (n,): samples inside each polygon."""
+        weights = np.zeros(len(self.features))  # input bands times data samples, over the intervals with data
+        for one in intervals:
+            weights += one.present * one.band_samples
+        return PartitionResult(
+            features=self.features,
+            intervals=tuple(intervals),
+            geometry_pixel_count=counts,
+            processing_units=processing_units(self.grids.sample_count, weights),
+        )
+
+
+def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[IntervalAcquisitions]) -> PartitionResult:
+    """All samples at once, one interval after the other: nothing of an interval is kept but its statistics."""
+    computation, rows, isolation = work.computation(geometry), np.arange(len(work.features)), Isolation()
+    intervals: list[IntervalResult] = []
+    for one in found:
+        totals = work.totals(one)
+        add_isolated(computation, rows, one, totals, isolation)
+        intervals.extend(totals.results())
+    return work.result(intervals, geometry.samples.counts)
+
+
+def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) -> PartitionResult:
+    """About `most` samples at once, for all intervals: each block of the imagery is decoded for one chunk only."""
+    totals = [work.totals(one) for one in found]
+    counts, isolation = np.zeros(len(work.features), np.int64), Isolation()
+    raster = raster_of_blocks(work.bindings, found, work.features, work.grids, work.services.reader)
+    for chunk in chunks(work.features, work.grids, raster, most):
+        counts[chunk.rows] += chunk.geometry.samples.counts
+        computation = work.computation(chunk.geometry)
+        for one, total in zip(found, totals, strict=True):
+            add_isolated(computation, chunk.rows, one.take(chunk.rows), total, isolation)
+    return work.result([result for one in totals for result in one.results()], counts)
 
 
 def _has_scenes(bindings: Sequence[BandBinding]) -> bool:
     return any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
 
 
-def _weights(intervals: list[IntervalResult], count: int) -> NDArray[np.float64]:
-    """(n,): input bands times data samples, summed over the intervals with data."""
-    weights = np.zeros(count)
-    for one in intervals:
-        weights += one.present * one.band_samples
-    return weights
+def _most_scenes(bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]) -> int:
+    """Most scenes that a feature sees in an interval, at most; SIMPLE holds one, whatever it is made of."""
+    depths = [
+        int(acquisitions.reach.sum(axis=0).max(initial=1))
+        for one in found
+        for binding, acquisitions in zip(bindings, one.inputs, strict=False)  # none, where there is an error
+        if binding.input.mosaicking is not Mosaicking.SIMPLE
+    ]
+    return max(depths, default=1)
 
 
 def _failed(features: Features, failures: Mapping[int, Failure]) -> PartitionResult:

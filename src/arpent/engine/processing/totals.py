@@ -42,7 +42,7 @@ class IntervalTotals:
         self._failures: dict[int, Failure] = {}
 
     def add(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer) -> None:
-        """Samples of the features `rows` (ascending), none of which was added before. `part`: what reaches them."""
+        """Add samples of the features `rows` (ascending), none of which was added before. `part`: what reaches them."""
         key = self._key(part)
         if key not in self._groups:
             self._groups[key] = _Group(self._bindings, self._calculations, self._sample_count, self._found, prepared)
@@ -111,9 +111,13 @@ class _Group:
         offsets = np.append(0, np.cumsum(lengths))
         masks = masks_of(self._evalscript, answer.values)
         everywhere = np.ones(answer.values.shape[1], bool)
+        parts = []
         for values, (output, band) in zip(answer.values, self._bands(), strict=False):
             valid = everywhere if output.mask is None else masks[output.mask]
-            self._reductions[output.id, band].add(values[:-1], valid[:-1], offsets)
+            reduction = self._reductions[output.id, band]
+            parts.append((reduction, reduction.converted(values[:-1], valid[:-1], offsets)))
+        for reduction, part_of_band in parts:  # only now: had one failed, these features would be tried again by halves
+            reduction.add(part_of_band)
         self._members[rows] = True
         self._present[rows] |= part.present
         self._inside += lengths
