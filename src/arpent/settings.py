@@ -113,7 +113,7 @@ class Settings(BaseModel):
     unfiltered_scripts: bool = False
     """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
     pixel_budget: int = Field(4_000_000, ge=1, le=LARGEST_BUDGET)
-    """Maximum number of samples of a partition; bounds the memory of a worker."""
+    """Number of samples that a worker works on at once, of one scene with three bands; see `engine.budget`."""
     synchronous_workers: int = Field(2, ge=1, le=1024)
     """Processes that one client's synchronous and explain requests may use at once; there is one process more."""
     synchronous_seconds: float = Field(120.0, gt=0, le=86_400)

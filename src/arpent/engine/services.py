@@ -62,7 +62,7 @@ class Limits:
     """Limits that the operator sets."""
 
     pixel_budget: int = 4_000_000
-    """Maximum number of samples of a partition, over all scenes that are in memory at once."""
+    """Number of samples that a worker works on at once; partitions of large features have a multiple of it."""
     parallelism: int = 1
     """Number of partitions that can be processed at once: a small job gets at least so many."""
     maximum_features: int | None = None
