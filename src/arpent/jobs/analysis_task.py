@@ -97,7 +97,7 @@ class AnalysisTask:
     def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:
         """The analysis, from a thread of its own; None after STOP, which ends the job's analysis at any step. The
         thread ends at its next check of `wanted`: each step between two checks (a search, a script, the header of an
-        image) has a time limit, and the lease keeps its place until then. Raises what the analysis raises."""
+        image) has a time limit, and the analysis keeps its place until then. Raises what the analysis raises."""
         stopped = Flag()
         call = BackgroundCall(lambda: self._functions.analyse(job, lambda: not stopped.is_set()))
         while not call.wait(LOOK_SECONDS):
