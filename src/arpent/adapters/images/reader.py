@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
 from arpent.adapters.images.memo import Memo
@@ -201,7 +201,7 @@ class CogReader:
 
     def _replaced(self, href: str) -> AssetUnreadable:
         self._images.clear()  # where one image is new, others are: what is known of them may be old, too
-        return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
+        return replaced(href)
 
     def _decode(self, parcel: _Parcel, band: int) -> Piece:
         block = parcel.block

@@ -58,9 +58,9 @@ class Chain:
         return np.ascontiguousarray(pixels.astype(self.dtype.newbyteorder("="), copy=False))
 
 
-def step_of(name: str, settings: Mapping[str, Any]) -> Unpack:
-    """The codec of that name. Raises ValueError, naming it, where it is none that is served."""
-    del settings  # what is needed to decode stands in the bytes
+def step_of(name: str) -> Unpack:
+    """The codec of that name; what is needed to decode stands in the bytes. Raises ValueError, naming it, where it is
+    none that is served."""
     found = STEPS.get(name.removeprefix("numcodecs."))
     if found is None:
         raise ValueError(f"it is packed by {name[:40]!r}; served are {', '.join(STEPS)}")
