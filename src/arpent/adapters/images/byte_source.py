@@ -58,7 +58,7 @@ class Replaced(Exception):
 
 
 def replaced(href: str) -> AssetUnreadable:
-    """The same for callers of the reader: worth another try."""
+    """What callers of the reader are told of a replaced image: another try may help."""
     return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
 
 

@@ -18,7 +18,6 @@ from arpent.adapters.images.byte_counter import Bytes, on_behalf
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
-from arpent.adapters.images.memo import Memo
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.adapters.images.unusual import Opener, open_unusual
@@ -27,6 +26,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 from arpent.network.access import SourceAccess
+from arpent.network.memo import Memo
 from arpent.network.policy import EgressPolicy
 
 Piece = tuple[str, Block, NDArray[np.generic]]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, Version
 from arpent.adapters.images.decode import Buffer
-from arpent.adapters.images.memo import Memo
 from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
 from arpent.adapters.images.zarr.store import StorePlace
+from arpent.network.memo import Memo
 
 _EMPTY = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from arpent.adapters.images.byte_source import ByteSources, local_path
-from arpent.adapters.images.memo import Memo
+from arpent.network.memo import Memo
 
 MOST_METADATA = 32 << 20
 """Bytes of one document; that of a whole Sentinel-2 product has half a megabyte."""

@@ -8,7 +8,7 @@ from threading import Event as Flag
 
 import pytest
 
-from arpent.adapters.images.memo import Memo
+from arpent.network.memo import Memo
 
 
 def test_threads_that_ask_at_once_share_one_value() -> None:

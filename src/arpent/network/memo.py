@@ -1,4 +1,4 @@
-"""Memo: what is made once per key, by the thread that asks first; the others wait for it."""
+"""Memo: what is fetched once per key, by the thread that asks first; the others wait for it."""
 
 from __future__ import annotations
 
