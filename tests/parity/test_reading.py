@@ -326,4 +326,4 @@ def test_bands_of_different_types_are_refused_by_name(tmp_path: Path, monkeypatc
     head = f'<VRTDataset rasterXSize="40" rasterYSize="40"><SRS>{wkt}</SRS><GeoTransform>{place}</GeoTransform>'
     vrt.write_text(f"{head}{sources}</VRTDataset>")
     with pytest.raises(AssetUnreadable, match=r"c\.vrt has bands of different types \(uint8, float32\)"):
-        GdalImage(str(vrt), ByteSources())
+        GdalImage(str(vrt), ByteSources(), ByteSources().head(str(vrt)))

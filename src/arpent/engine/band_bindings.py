@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from arpent.domain.errors import InvalidRequest, ScriptSetupError
-from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking
 from arpent.domain.imagery.collection import Collection, Unit
 from arpent.domain.request import Request, Source, chosen
 from arpent.evalscript.lint import band_fault
@@ -30,11 +30,21 @@ class BandBinding:
     """Bands to read, in the input's order, without dataMask."""
 
     @property
+    def has_scenes(self) -> bool:
+        """Whether the script sees each scene of the input by itself."""
+        return self.input.mosaicking is not Mosaicking.SIMPLE
+
+    @property
     def scales(self) -> tuple[tuple[float, float], ...]:
         """(scale, offset) per band of the input, dataMask included."""
         units = iter(requested.unit for requested in self.requests)
         chosen = (MASK_UNIT if band == DATA_MASK else next(units) for band in self.input.bands)
         return tuple((unit.scale, unit.offset) for unit in chosen)
+
+
+def has_scenes(bindings: Iterable[BandBinding]) -> bool:
+    """Whether the script sees scenes of any input."""
+    return any(binding.has_scenes for binding in bindings)
 
 
 def bind_bands(

@@ -15,6 +15,9 @@ from arpent.engine.band_bindings import BandBinding
 DEFAULTS: Mapping[str, str] = {"backCoeff": "GAMMA0_ELLIPSOID", "orthorectify": "false", "demInstance": "MAPZEN"}
 """What the real service does if the request does not say (sentinelhub.md 2.2)."""
 
+CLOUDS = "maxCloudCoverage"
+"""The field of `dataFilter` that excludes by cloud cover."""
+
 
 @dataclass(slots=True)
 class Filtered:
@@ -28,8 +31,8 @@ class Filtered:
     """Ids of items that `maxCloudCoverage` excluded …"""
     untold: set[str] = field(default_factory=set)
     """… and of those among them without a cloud cover."""
-    reached: NDArray[np.bool_] = field(init=False)
-    """(n,): whether an excluded item reaches the feature."""
+    reached: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Field of `dataFilter` → (n,): whether an item that it excluded reaches the feature."""
     other: dict[str, set[str]] = field(default_factory=dict)
     """Further field of `dataFilter` → ids of items that it excluded …"""
     silent: dict[str, set[str]] = field(default_factory=dict)
@@ -42,7 +45,6 @@ class Filtered:
     """(n,): whether an item that passed, and has all bands, reaches the feature."""
 
     def __post_init__(self) -> None:
-        self.reached = np.zeros(self.features, np.bool_)
         self.complete = np.zeros(self.features, np.bool_)
 
     def drop(self, item: Item, name: str, reached: NDArray[np.bool_], *, silent: bool) -> None:
@@ -51,7 +53,7 @@ class Filtered:
             self.other.setdefault(name, set()).add(item.id)
             if silent:
                 self.silent.setdefault(name, set()).add(item.id)
-            self.reached |= reached
+            self._reach(name, reached)
 
     def take(self, item: Item, bands: Sequence[str], reached: NDArray[np.bool_]) -> None:
         """Count an item that passed, given the bands that the script reads and the features (n,) that it reaches."""
@@ -69,7 +71,10 @@ class Filtered:
             self.cloudy.add(item.id)
             if item.cloud_cover is None:
                 self.untold.add(item.id)
-            self.reached |= reached
+            self._reach(CLOUDS, reached)
+
+    def _reach(self, name: str, reached: NDArray[np.bool_]) -> None:
+        self.reached[name] = self.reached.get(name, False) | reached
 
 
 def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Event as Flag
 from time import perf_counter
 
@@ -28,7 +28,7 @@ from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.in_flight import BackgroundCall
 from arpent.jobs.policy import Policy
 from arpent.jobs.state_machine import Event, advance
-from arpent.jobs.work_functions import WorkFunctions, pause_before_retry
+from arpent.jobs.work_functions import WorkFunctions, end_of_waiting, pause_before_retry
 from arpent.jobs.worker_deaths import analysis_kills
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class AnalysisTask:
     def _while_wanted(self, lease: Lease, job: Job) -> Analysis | None:
         """The analysis, from a thread of its own; None after STOP, which ends the job's analysis at any step. The
         thread ends at its next check of `wanted`: each step between two checks (a search, a script, the header of an
-        image) has a time limit, and the lease keeps its place until then. Raises what the analysis raises."""
+        image) has a time limit, and the analysis keeps its place until then. Raises what the analysis raises."""
         stopped = Flag()
         call = BackgroundCall(lambda: self._functions.analyse(job, lambda: not stopped.is_set()))
         while not call.wait(LOOK_SECONDS):
@@ -132,8 +132,7 @@ class AnalysisTask:
         """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
         over."""
         now = self._now()
-        seconds = self._policy.outage_seconds if error.transient else self._policy.absence_seconds
-        last = (lease.waiting_since or now) + timedelta(seconds=seconds)
+        last = end_of_waiting(lease, error, now, self._policy)
         stopped = self._jobs.get(lease.job_id).user_action is UserAction.STOP
         if now >= last or stopped or isinstance(error, DatabaseRefused):
             log.warning("The analysis failed: %s", error, extra={"job": lease.job_id})

@@ -157,7 +157,8 @@ class Runner:
             try:
                 self._work.renew(running.lease, now, self._policy.lease_seconds)
             except LeaseLost as error:
-                self._drop(running, error)
+                if running.lease.partition is not None:  # an analysis keeps its place until its thread ends
+                    self._drop(running, error)
             running.renew_at = self._next_renewal(now)
         return False
 
@@ -377,9 +378,8 @@ class Runner:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):
                     self._work.release(lease, None)
                     raise
-                ticket = BackgroundCall(
-                    partial(raising, error)
-                )  # it costs this partition, like any other failure of it
+                # It costs this partition, like any other failure of it.
+                ticket = BackgroundCall(partial(raising, error))
         self._in_flight.append(InFlight(lease=lease, ticket=ticket, renew_at=self._next_renewal(self._now())))
 
     def _suspected(self, lease: Lease) -> bool:

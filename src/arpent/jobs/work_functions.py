@@ -60,16 +60,22 @@ def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
     return isinstance(error, CatalogUnavailable | StorageFault)
 
 
+def end_of_waiting(lease: Lease, error: WorldError, now: datetime, policy: Policy) -> datetime:
+    """Until when work waits for what is unavailable, counted from the first failure."""
+    seconds = policy.outage_seconds if error.transient else policy.absence_seconds
+    return (lease.waiting_since or now) + timedelta(seconds=seconds)
+
+
 def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Policy) -> datetime | None:
     """When to try a partition again whose catalogue or bucket is unavailable; pauses double. None: the error is of
     another kind, or the partition has waited for as long as it may."""
     if not is_away(error):
         return None
-    since = lease.waiting_since or now
-    last = since + timedelta(seconds=policy.outage_seconds if error.transient else policy.absence_seconds)
+    last = end_of_waiting(lease, error, now, policy)
     if now >= last:
         return None
-    seconds = min(LONGEST_PAUSE_SECONDS, max(policy.retry_seconds, (now - since).total_seconds()))
+    waited = (now - (lease.waiting_since or now)).total_seconds()
+    seconds = min(LONGEST_PAUSE_SECONDS, max(policy.retry_seconds, waited))
     return min(last, now + timedelta(seconds=seconds * random.uniform(0.5, 1.5)))
 
 

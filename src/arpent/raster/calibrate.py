@@ -39,10 +39,11 @@ def calibrate(
         return values
     found = np.full(values.shape, hole, np.float64)
     for scene, group in enumerate(groups):
-        for position, item in enumerate(group):
+        for position in np.unique(used[scene]).tolist():
+            if position < 0:
+                continue
+            calibration = group[position].assets[requested.band.name].calibrations[requested.unit.calibration]
+            assert isinstance(calibration, Calibration), "checked when the item was read"
             rows = np.flatnonzero(used[scene] == position)
-            if len(rows):
-                calibration = item.assets[requested.band.name].calibrations[requested.unit.calibration]
-                assert isinstance(calibration, Calibration), "checked when the item was read"
-                found[scene, rows] = calibration.values(values[scene, rows])
+            found[scene, rows] = calibration.values(values[scene, rows])
     return found

@@ -46,7 +46,7 @@ class InterpolationIndex:
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
         """(position in `blocks`, block) of each block with samples still to be filled. `filled`: (N,)."""
-        across = -(-self.shape.width // self.shape.block_width)
+        across = self.shape.blocks_across
         for position, number in enumerate(self.blocks):
             entries = self.order[self.starts[position] : self.starts[position + 1]]
             if not filled[self.samples[entries]].all():
@@ -78,7 +78,7 @@ class Accumulation:
     def take(self, position: int, pixels: NDArray[np.generic]) -> None:
         """Add the pixels of the block at this position to the sums."""
         index = self.index
-        row, column = divmod(int(index.blocks[position]), -(-index.shape.width // index.shape.block_width))
+        row, column = divmod(int(index.blocks[position]), index.shape.blocks_across)
         check, no_data = stored_no_data(self.target.conversion, pixels.dtype)
         stored, mask = flat(pixels)
         _accumulate(
@@ -109,7 +109,7 @@ def index_neighbours(level: int, shape: Level, coordinates: Coordinates, cubic: 
     reach = 1 if cubic else 0
     left, right = _touched(columns, reach, shape.width, shape.block_width)
     top, bottom = _touched(rows, reach, shape.height, shape.block_height)
-    across = -(-shape.width // shape.block_width)
+    across = shape.blocks_across
     pairs = []
     for down in range(int((bottom - top).max(initial=-1)) + 1):
         for along in range(int((right - left).max(initial=-1)) + 1):

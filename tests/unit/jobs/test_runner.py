@@ -34,7 +34,7 @@ from arpent.domain.job import Job, Progress, Status, StopReason
 from arpent.domain.partition import Analysis, Outcome, Partition
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.domain.request import Request
-from arpent.jobs import analysis_task
+from arpent.jobs import analysis_task, in_flight
 from arpent.jobs.policy import Policy
 from arpent.jobs.runner import Runner
 from arpent.jobs.state_machine import Event, advance, completion
@@ -288,6 +288,34 @@ class TestStop:
         runner.run_until_idle()
         assert looked == [True, False]
         assert site.job.progress.partitions == 0
+
+    def test_leaves_the_analysis_its_place_until_it_ends(
+        self, site: Site, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(in_flight, "ANALYSES_AT_ONCE", 1)
+        begun, over = [], Flag()
+        request.addfinalizer(over.set)
+
+        def analyse(job: Job, wanted: Callable[[], bool]) -> Analysis:
+            begun.append(job.id)
+            over.wait()
+            return Analysis(partitions=iter(cut(4, 2)))
+
+        first = site.begin()
+        runner = site.runner(Engineer([], analysis=analyse))
+        runner.run_until(lambda: begun == [first])
+        site.act(Event.STOP)
+        runner.run_until(lambda: site.job.status is Status.STOPPED)
+        second = site.begin()
+        site.clock.tick(site.policy.lease_seconds)
+        for _ in range(20):
+            runner.turn()
+            time.sleep(0.002)
+        assert begun == [first], "its thread still runs"
+        over.set()
+        runner.run_until_idle()
+        assert begun == [first, second]
+        assert site.job.status is Status.DONE
 
     def test_ends_the_cutting_of_partitions(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(analysis_task, "LOOK_SECONDS", 0.0)

@@ -29,7 +29,7 @@ def fault_of(raster: Raster, together: int = 1) -> str | None:
             return (
                 f"it has {level.width} x {level.height} pixels, in blocks of {level.block_width} x {level.block_height}"
             )
-        blocks = -(-level.width // level.block_width) * -(-level.height // level.block_height)
+        blocks = level.blocks_across * level.blocks_down
         if blocks > MOST_BLOCKS:
             return f"it has {blocks:,} blocks, more than {MOST_BLOCKS:,}"
         size = level.block_width * level.block_height * raster.dtype.itemsize * together

@@ -57,6 +57,11 @@ class Replaced(Exception):
     """The image has been replaced since its header was read."""
 
 
+def replaced(href: str) -> AssetUnreadable:
+    """What callers of the reader are told of a replaced image: another try may help."""
+    return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
+
+
 class ByteSources:
     """Reads what an href names, as far as the policy allows. Thread-safe; counts the bytes it reads."""
 
@@ -101,40 +106,33 @@ class ByteSources:
 
     def head(self, href: str) -> HeaderBytes:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
-        path = local_path(href)
         try:
-            if path:
-                file = self._file(path)
-                status = file.stat()
-                if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
-                    raise EgressRefused("it is not a regular file")
-                version = _version_of(status)
-                first = bytes(_local(file, [(0, _HEAD)], version)[0])
-            else:
-                piece, version = self._piece(href, (0, _HEAD))
-                first = bytes(piece)
+            piece, version = self._first(href, _HEAD)
         except _FAULTS as error:
             raise self._unreadable(href, error) from None
-        self.meter.add(len(first))
-        return HeaderBytes(self, href, first, version)
+        return HeaderBytes(self, href, bytes(piece), version)
 
     def beginning(self, href: str, length: int) -> tuple[memoryview, Version] | None:
         """The first bytes of a file, and which version it is; None if there is no such file. Raises AssetUnreadable."""
-        path = local_path(href)
         try:
-            if path:
-                file = self._file(path)
-                status = file.stat()
-                if not stat.S_ISREG(status.st_mode):
-                    raise EgressRefused("it is no plain file")
-                version = _version_of(status)
-                (piece,) = _local(file, [(0, length)], version)
-            else:
-                piece, version = self._piece(href, (0, length))
+            return self._first(href, length)
         except _FAULTS as error:
             if isinstance(error, FileNotFoundError | NotADirectoryError) and not answer_of(error).misplaced:
                 return None
             raise self._unreadable(href, error) from None
+
+    def _first(self, href: str, length: int) -> tuple[memoryview, Version]:
+        """As `beginning`, but raises _FAULTS."""
+        path = local_path(href)
+        if path is None:
+            piece, version = self._piece(href, (0, length))
+        else:
+            file = self._file(path)
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
+                raise EgressRefused("it is not a regular file")
+            version = _version_of(status)
+            (piece,) = _local(file, [(0, length)], version)
         self.meter.add(len(piece))
         return piece, version
 

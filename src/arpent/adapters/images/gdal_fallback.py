@@ -26,21 +26,20 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.header import mask_beside
+from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked
 from arpent.adapters.images.served import refuse
+from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"II*\0", "GTiff"),
-    (b"MM\0*", "GTiff"),
-    (b"II+\0", "GTiff"),
-    (b"MM\0+", "GTiff"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
-    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
+    *((signature, "GTiff") for signature in TIFF),
+    (JP2_SIGNATURE, "JP2OpenJPEG"),
+    (CODESTREAM, "JP2OpenJPEG"),
 )
 """First bytes of a file → the driver to open it with. Other files are not opened, whatever their name."""
 QUIET = {
@@ -83,8 +82,8 @@ def _numbers_beside(path: Path) -> dict[int, float]:
 class GdalImage:
     """One open file at full resolution. GDAL allows one thread at a time in a file."""
 
-    def __init__(self, href: str, origins: ByteSources, file: HeaderBytes | None = None) -> None:
-        """`file`: its beginning, if that is known. Raises AssetUnreadable."""
+    def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
+        """`file`: its beginning. Raises AssetUnreadable."""
         self._href = href
         self._lock = Lock()
         self._source = _OneFile(origins, href, file)
@@ -203,9 +202,9 @@ class _OneFile:
     """What GDAL may open: this image and, on this machine, the `.msk` beside it if that is a TIFF. GDAL sees no other
     file."""
 
-    def __init__(self, origins: ByteSources, href: str, file: HeaderBytes | None) -> None:
-        """Open the file. Raises AssetUnreadable."""
-        self._file = file or origins.head(href)
+    def __init__(self, origins: ByteSources, href: str, file: HeaderBytes) -> None:
+        """`file`: the image. Raises AssetUnreadable."""
+        self._file = file
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
         self.name = f"/arpent/image-{next(_numbers)}"
         """Virtual name under which GDAL opens it; no such file exists."""
@@ -262,8 +261,5 @@ class _Told(RawIOBase):
         except AssetUnreadable as error:
             self._source.failure = error
         except Replaced:
-            name, href = public_name(self._file.href), self._file.href
-            self._source.failure = AssetUnreadable(
-                f"image {name} was replaced while it was read", transient=True, href=href
-            )
+            self._source.failure = replaced(self._file.href)
         return 0

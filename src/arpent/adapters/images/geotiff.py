@@ -15,12 +15,11 @@ from arpent.adapters.images.header import Header, mask_beside, parse_header
 from arpent.adapters.images.image import Unusual
 from arpent.adapters.images.mask import masked
 from arpent.adapters.images.table import Table
+from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of a TIFF."""
 Payloads = dict[tuple[str, Range], Buffer]
 """(file, offset, length) → the bytes there."""
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from threading import RLock
+from functools import partial
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
 from arpent.adapters.images.served import check_served
@@ -25,6 +26,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 from arpent.network.access import SourceAccess
+from arpent.network.memo import Memo
 from arpent.network.policy import EgressPolicy
 
 Piece = tuple[str, Block, NDArray[np.generic]]
@@ -87,8 +89,8 @@ class CogReader:
         self._origins = ByteSources(s3_options, retry_seconds, policy, access)
         self._threads = threads
         self._requests = requests
-        self._images: OrderedDict[str, Future[Image]] = OrderedDict()
-        self._lock = RLock()
+        self._images: Memo[str, Image] = Memo(_MOST_IMAGES)
+        self._lock = Lock()
         self._fetching: ThreadPoolExecutor | None = None
         self._decoding: ThreadPoolExecutor | None = None
 
@@ -98,9 +100,8 @@ class CogReader:
 
     def prepare(self, hrefs: Sequence[str]) -> None:
         for href in dict.fromkeys(hrefs):
-            with self._lock:
-                if href not in self._images and local_path(href) is None:
-                    self._remember(href, self._fetchers().submit(on_behalf(self._open), href))
+            if local_path(href) is None:
+                self._images.begin(href, partial(self._fetchers().submit, on_behalf(self._open), href))
 
     def describe(self, href: str) -> Raster:
         return self._image(href).raster
@@ -115,8 +116,7 @@ class CogReader:
         """End the threads and close all files. Call it before the Python process ends."""
         with self._lock:
             pools, self._fetching, self._decoding = (self._fetching, self._decoding), None, None
-            images = list(self._images.values())
-            self._images.clear()
+        images = self._images.clear()
         for pool in pools:
             if pool:
                 pool.shutdown(cancel_futures=True)
@@ -128,30 +128,7 @@ class CogReader:
     # ---- headers
 
     def _image(self, href: str) -> Image:
-        with self._lock:
-            future = self._images.get(href)
-            mine = future is None
-            if future is None:
-                future = self._remember(href, Future())
-            self._images.move_to_end(href)
-        if mine:
-            try:
-                future.set_result(self._open(href))
-            except BaseException as error:
-                future.set_exception(error)
-        try:
-            return future.result()
-        except BaseException:
-            with self._lock:  # a failure is not remembered: it may pass
-                if self._images.get(href) is future:
-                    del self._images[href]
-            raise
-
-    def _remember(self, href: str, future: Future[Image]) -> Future[Image]:
-        self._images[href] = future
-        while len(self._images) > _MOST_IMAGES:
-            self._images.popitem(last=False)
-        return future
+        return self._images.get(href, lambda: self._open(href))
 
     def _open(self, href: str) -> Image:
         try:
@@ -223,9 +200,8 @@ class CogReader:
             raise self._replaced(load.href) from None
 
     def _replaced(self, href: str) -> AssetUnreadable:
-        with self._lock:  # where one image is new, others are: what is known of them may be old, too
-            self._images.clear()
-        return AssetUnreadable(f"image {public_name(href)} was replaced while it was read", transient=True, href=href)
+        self._images.clear()  # where one image is new, others are: what is known of them may be old, too
+        return replaced(href)
 
     def _decode(self, parcel: _Parcel, band: int) -> Piece:
         block = parcel.block

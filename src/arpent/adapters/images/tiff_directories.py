@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of a TIFF."""
 MOST_DIRECTORIES = 256
 """Maximum number of directories; a COG has one per overview and mask, about twenty."""
 MOST_TAGS = 1024

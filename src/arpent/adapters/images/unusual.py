@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, public_name
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, public_name, replaced
 from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.image import Image, Unusual
 from arpent.adapters.images.jp2.image import Jp2Image
@@ -75,8 +75,6 @@ def header_apart(policy: EgressPolicy | None, access: SourceAccess, href: str) -
         finally:
             image.close()
     except Replaced:
-        raise AssetUnreadable(
-            f"image {public_name(href)} was replaced while it was read", transient=True, href=href
-        ) from None
+        raise replaced(href) from None
     finally:
         origins.close()

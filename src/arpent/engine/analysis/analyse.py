@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
-from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
 from arpent.domain.location import Location
@@ -23,7 +22,7 @@ from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, esti
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, partition_size, runs
 from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
-from arpent.engine.band_bindings import BandBinding, bind_bands
+from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
 from arpent.engine.budget import PLAIN_BANDS
 from arpent.engine.geometry_checks import check_geometries, usable_rows
 from arpent.engine.guards import Wanted, check_wanted, guarded
@@ -146,21 +145,17 @@ def _understood(
     with services.runtime.open(script) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
-        if not _has_scenes(bindings):
+        if not has_scenes(bindings):
             dry_run(session, bindings, ())
         return bindings, script_hints(session.evalscript)
 
 
 def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:
     """Hints from a dry run in the scenes that the survey found."""
-    if not _has_scenes(bindings):
+    if not has_scenes(bindings):
         return ()
     with services.runtime.open(script) as session:
         return dry_run(session, bindings, seen.scenes, complete=seen.all_scenes)
-
-
-def _has_scenes(bindings: Sequence[BandBinding]) -> bool:
-    return any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
 
 
 def _survey(

@@ -23,8 +23,9 @@ SLACK, LARGE_SLACK = 0.15, 0.5
 """How far from its equal share of the work a partition may end, for the sake of a whole block …"""
 LARGE_FEATURE = 0.25
 """A feature is large if it has more samples than this share of a block's pixels."""
-MOST_CHUNKS = 16
-"""A partition of large features has at most so many chunks: it is what a worker that dies costs."""
+MOST_BUDGETS = 16
+"""A partition of large features has at most so many times the pixel budget of samples (chunks are cut finer): it is
+what a worker that dies costs."""
 KEPT_PER_SAMPLE = 32
 """Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
@@ -113,10 +114,10 @@ def partition_size(
     twice. `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
     over all intervals), and must fit into memory, too.
     """
-    large = weight > LARGE_FEATURE * layout.pixels
+    large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
     if weight[large].sum() <= weight.sum() / 2:
         return PartitionSize(samples=pixel_budget)
-    most = MOST_CHUNKS * pixel_budget
+    most = MOST_BUDGETS * pixel_budget
     if kept_numbers:
         most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
     return PartitionSize(samples=most, per_worker=1)

@@ -15,7 +15,7 @@ from arpent.domain.interval import Interval
 from arpent.domain.location import IDENTIFIER, Location
 from arpent.engine.analysis.estimate import Survey
 from arpent.engine.band_bindings import BandBinding
-from arpent.engine.hints import outside_time
+from arpent.engine.hints import CLOUDS, outside_time
 from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
 SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
@@ -95,15 +95,15 @@ def outside(
     if not intervals:
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     late = [outside_time(binding, intervals) for binding in bindings]
-    cloudy = np.any([found.reached for found in seen.filtered], axis=0) if seen.filtered else ~seen.reached
-    others = sorted({name for found in seen.filtered for name in found.other})
     findings = []
     for row in np.flatnonzero(~seen.reached).tolist():
+        excluding = sorted({name for found in seen.filtered for name, reached in found.reached.items() if reached[row]})
         kind, message = "outside-imagery", OUTSIDE
         if all(late):
             kind, message = "filtered-out", LATE
-        elif cloudy[row]:
-            kind, message = "filtered-out", FILTERED.format(names=", ".join(others)) if others else CLOUDY
+        elif excluding:
+            kind = "filtered-out"
+            message = CLOUDY if excluding == [CLOUDS] else FILTERED.format(names=", ".join(excluding))
         findings.append(_finding(sample, row, Verdict.WARNING, kind, message if complete else message + SAMPLED))
     for found in seen.filtered:
         message = LACKING.format(bands=" or ".join(found.lacking)) + ("" if complete else SAMPLED)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.domain.errors import ResolutionTooCoarse, ScriptError, ScriptExecutionError, ScriptOutOfMemory
-from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution, Size
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptSession
 from arpent.engine.analysis.trial_scenes import PARTS, TRIAL_NUMBERS, TrialScenes, made_up_scenes, trial_inputs
-from arpent.engine.band_bindings import BandBinding
+from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.raster.footprints.reach import geographic
 
 METRES_PER_DEGREE = 111_319.49
@@ -30,7 +29,7 @@ def dry_run(
     Raises ScriptTimeout or ScriptOutOfMemory. Raises ScriptExecutionError for an undefined name, and if the script
     throws everywhere although these are all scenes of the job (`complete`) or there are no scenes.
     """
-    scened = any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
+    scened = has_scenes(bindings)
     real = tuple(seen) if scened else ()
     answer, faults = attempt(session, bindings, (*real, *made_up_scenes(bindings)))
     if answer is None:

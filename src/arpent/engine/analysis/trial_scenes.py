@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.evalscript import DATA_MASK, Mosaicking
+from arpent.domain.evalscript import DATA_MASK
 from arpent.domain.interval import Interval, iso_seconds
 from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.engine.band_bindings import BandBinding
@@ -57,7 +57,7 @@ class TrialScenes:
 
 def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[TrialScenes, ...]:
     """Made-up scenes, in several numbers, each of another day. If all inputs are SIMPLE: one entry without scenes."""
-    scened = [binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings]
+    scened = [binding.has_scenes for binding in bindings]
     return tuple(
         TrialScenes(
             scenes=tuple(_made_up(depth) if each else () for each in scened),
@@ -89,7 +89,7 @@ def trial_inputs(
 
 
 def _trial_input(binding: BandBinding, scenes: tuple[Scene, ...], samples: slice) -> ScriptInput:
-    scened = binding.input.mosaicking is not Mosaicking.SIMPLE
+    scened = binding.has_scenes
     categorical = {requested.band.name for requested in binding.requests if requested.band.categorical}
     values = []
     for place, name in enumerate(binding.input.bands):

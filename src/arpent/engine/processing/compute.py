@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptError
-from arpent.domain.evalscript import Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
 from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
-from arpent.engine.band_bindings import BandBinding, bind_bands
+from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
 from arpent.engine.budget import samples_at_once
 from arpent.engine.geometry_checks import as_failures, check_geometries, usable_rows
 from arpent.engine.guards import guarded
@@ -91,7 +90,7 @@ def _usable(
         return _failed(features, dict.fromkeys(range(len(features)), as_failure(error)))
     work = _Work(request=request, features=features, grids=grids, bindings=bindings, session=session, services=services)
     fits = grids.sample_count.sum() <= work.samples_at_once(1)
-    if fits and not _has_scenes(bindings):
+    if fits and not has_scenes(bindings):
         geometry = sample_geometry(features, grids)
         return _in_one_chunk(work, geometry, work.acquisitions(geometry))
     found = list(work.acquisitions(without_samples(features, grids)))
@@ -173,17 +172,13 @@ def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) ->
     return work.result([result for one in totals for result in one.results()], counts)
 
 
-def _has_scenes(bindings: Sequence[BandBinding]) -> bool:
-    return any(binding.input.mosaicking is not Mosaicking.SIMPLE for binding in bindings)
-
-
 def _most_scenes(bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]) -> int:
     """Most scenes that a feature sees in an interval, at most; SIMPLE holds one, whatever it is made of."""
     depths = [
         int(acquisitions.reach.sum(axis=0).max(initial=1))
         for one in found
         for binding, acquisitions in zip(bindings, one.inputs, strict=False)  # none, where there is an error
-        if binding.input.mosaicking is not Mosaicking.SIMPLE
+        if binding.has_scenes
     ]
     return max(depths, default=1)
 

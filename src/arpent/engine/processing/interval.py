@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculations
 from arpent.domain.errors import ScriptError
-from arpent.domain.evalscript import Mosaicking
 from arpent.domain.ports.scripts import ScriptAnswer
-from arpent.engine.band_bindings import BandBinding
+from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
@@ -57,8 +56,9 @@ def add_isolated(
     if found.error is not None:
         totals.fail(rows, unforeseen_failure(found.error))
         return
+    # A single SIMPLE input makes one group: then all rows are worked on, so that nothing need be copied.
+    alone = len(computation.bindings) == 1 and not has_scenes(computation.bindings)
     for members in groups(computation.bindings, found):
-        alone = len(computation.bindings) == 1 and computation.bindings[0].input.mosaicking is Mosaicking.SIMPLE
         group = np.arange(len(members)) if alone else np.flatnonzero(members)
         for part, error in isolation.run(rows[group], partial(_add, computation, rows, found, totals)):
             if isinstance(error, Exception):
@@ -94,9 +94,9 @@ def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iter
     """Groups of features (n,) that see the same scenes: a script's `samples` has one entry per scene of its feature;
     with several sources, `samples` of SIMPLE have length 0 or 1 (sentinelhub.md 5.2)."""
     scened = [
-        one.reach.any(axis=0, keepdims=True) if binding.input.mosaicking is Mosaicking.SIMPLE else one.reach
+        one.reach if binding.has_scenes else one.reach.any(axis=0, keepdims=True)
         for binding, one in zip(bindings, found.inputs, strict=True)
-        if len(bindings) > 1 or binding.input.mosaicking is not Mosaicking.SIMPLE
+        if len(bindings) > 1 or binding.has_scenes
     ]
     present = found.present
     group = np.zeros(len(present), np.intp)

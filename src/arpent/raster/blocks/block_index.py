@@ -44,7 +44,7 @@ class NearestIndex:
         if filled.any():
             depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
         for position in np.flatnonzero(depths):
-            row, column = divmod(int(self.blocks[position]), -(-self.shape.width // self.shape.block_width))
+            row, column = divmod(int(self.blocks[position]), self.shape.blocks_across)
             yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
 
     def samples_of(self, position: int) -> NDArray[np.int32]:
@@ -60,7 +60,7 @@ class NearestIndex:
 
 def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:
     """Index of the samples at these columns and rows of the level; samples outside the image are left out."""
-    across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
+    across, down = shape.blocks_across, shape.blocks_down
     tables = tables_of(shape)
     counts = np.zeros(across * down + 1, np.int64)
     _count(*coordinates, tables, counts)
@@ -80,7 +80,7 @@ def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> Nearest
 def tables_of(shape: Level) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Four tables: column → block column and pixel column in the block, row → block row and pixel row. Numbers of
     blocks and pixels are sums of two entries; dividing per sample would cost more than all the rest."""
-    across = -(-shape.width // shape.block_width)
+    across = shape.blocks_across
     columns, rows = np.arange(shape.width), np.arange(shape.height)
     return (
         (columns // shape.block_width).astype(np.int32),

@@ -18,7 +18,7 @@ from arpent.raster.blocks.block_index import NearestIndex, tables_of
 def sort_straight(shape: Level, transform: Affine, grids: Grids, samples: Samples) -> NearestIndex:
     """The same index as `sort_by_block` makes on level 0, bit for bit."""
     tables = tables_of(shape)
-    across, down = -(-shape.width // shape.block_width), -(-shape.height // shape.block_height)
+    across, down = shape.blocks_across, shape.blocks_down
     features = (samples.offsets, samples.columns, samples.rows, np.ascontiguousarray(grids.bounds))
     sides, origin = (grids.width, grids.height), (transform.c, transform.a, transform.f, transform.e)
     homes = np.empty(len(grids), np.int64)

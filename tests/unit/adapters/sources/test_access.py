@@ -132,7 +132,7 @@ def test_gdal_reads_by_the_same_keys(kind: str, opened: Opened, tmp_path: Path) 
     entry, at.wants, href = kinds(at)[kind]
     keys = access(mine=entry)
     sources = ByteSources(access=keys)
-    image = GdalImage(href, sources)
+    image = GdalImage(href, sources, sources.head(href))
     assert (image.read(Block(level=0, row=1, column=2), 0) == (PIXELS % 4096)[64:128, 128:192]).all()
     image.close()
     sources.close()

@@ -12,7 +12,14 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Level, Raster
-from arpent.engine.analysis.partitioning import PartitionSize, assign_blocks, cut_into_partitions, runs
+from arpent.engine.analysis.partitioning import (
+    MOST_BUDGETS,
+    PartitionSize,
+    assign_blocks,
+    cut_into_partitions,
+    partition_size,
+    runs,
+)
 
 UTM = CRS.from_epsg(32633)
 
@@ -110,3 +117,15 @@ def test_what_reaches_into_the_next_blocks_stays_with_the_first_one():
     layout = assign_blocks(centres, UTM, [image()], corners)
     assert len(set(layout.block.tolist())) == 1
     assert layout.inside.all()
+
+
+def test_features_that_no_known_image_contains_are_not_large():
+    layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [])
+    size = partition_size(np.full(2, 10**6), layout, pixel_budget=1000, kept_numbers=0)
+    assert size == PartitionSize(samples=1000)
+
+
+def test_partitions_of_features_as_large_as_blocks_hold_several_pixel_budgets():
+    layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
+    size = partition_size(np.full(2, 2000), layout, pixel_budget=1000, kept_numbers=0)
+    assert size == PartitionSize(samples=MOST_BUDGETS * 1000, per_worker=1)

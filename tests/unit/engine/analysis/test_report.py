@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 import shapely
 from pyproj import CRS
 
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.evalscript import Input, Mosaicking
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.interval import Interval
 from arpent.domain.location import Location
+from arpent.domain.request import Source
 from arpent.engine.analysis import report
+from arpent.engine.analysis.estimate import NOTHING
 from arpent.engine.analysis.read_features import with_own_keys
+from arpent.engine.band_bindings import bind_input
+from arpent.engine.hints import Filtered
 from arpent.engine.output_keys import result_key, template
+from tests.support.cogs import item
 
 BY_NAME = Location(scheme="s3", bucket="b", key="out/<REQUEST_ID>/<IDENTIFIER>")
 BY_ID = Location(scheme="s3", bucket="b", key="out")
@@ -78,3 +89,27 @@ def test_names_that_may_surprise() -> None:
     assert names(told, BY_NAME) == [(2, "duplicate-identifier"), (3, "identifier-repaired"), (4, "long-identifier")]
     (long,) = [one for one in report.names(told, told, BY_NAME) if one.kind == "long-identifier"]
     assert "x" * 150 + "~4" in long.message
+
+
+def test_the_filters_that_excluded_a_feature_are_named() -> None:
+    s2 = load_collections()["sentinel-2-l2a"]
+    one = Input(datasource=None, bands=("B04",), units=(None,), mosaicking=Mosaicking.SIMPLE)
+    binding = bind_input(one, Source(id="0", collection=s2.id), s2)
+    start = datetime(2023, 6, 1, tzinfo=UTC)
+    filtered = Filtered(4)
+    filtered.add(item("cloudy", {}), np.array([True, False, True, False]))
+    filtered.drop(item("other", {}), "orbitDirection", np.array([False, True, True, False]), silent=False)
+    seen = replace(NOTHING, reached=np.zeros(4, bool), filtered=(filtered,))
+    found = report.outside(
+        features("a", "b", "c", "d"),
+        seen,
+        [binding],
+        intervals=[Interval(start=start, end=start + timedelta(days=5))],
+        complete=True,
+    )
+    assert [finding.message for finding in found] == [
+        report.CLOUDY,
+        report.FILTERED.format(names="orbitDirection"),
+        report.FILTERED.format(names="maxCloudCoverage, orbitDirection"),
+        report.OUTSIDE,
+    ]

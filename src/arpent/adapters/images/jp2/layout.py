@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from arpent.adapters.images.image import Unusual
 
-SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"
 """How a file begins that is a bare codestream: SOC and SIZ."""
 MOST_BOXES = 256
@@ -79,7 +79,7 @@ class Layout:
         codestream = main_header(self.segments) + struct.pack(">H", _SOT)
         if not self.boxes:
             return codestream
-        return SIGNATURE + self.boxes + struct.pack(">I4s", 8 + len(codestream), b"jp2c") + codestream
+        return JP2_SIGNATURE + self.boxes + struct.pack(">I4s", 8 + len(codestream), b"jp2c") + codestream
 
 
 def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
@@ -128,11 +128,11 @@ def _boxes(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
     """The boxes about the image, and where its codestream begins and ends."""
     if _at(file, 0, 4) == CODESTREAM:
         return b"", 0, size
-    if _at(file, 0, len(SIGNATURE)) != SIGNATURE:
+    if _at(file, 0, len(JP2_SIGNATURE)) != JP2_SIGNATURE:
         raise Unusual("it is no JPEG 2000")
     kept: list[bytes] = []
     span: tuple[int, int] | None = None
-    at, held = len(SIGNATURE), 0
+    at, held = len(JP2_SIGNATURE), 0
     for _ in range(MOST_BOXES):
         head = _at(file, at, 16)
         if len(head) < 8:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from arpent.adapters.images.jp2.layout import SIGNATURE, Layout, check_coding, main_header
+from arpent.adapters.images.jp2.layout import JP2_SIGNATURE, Layout, check_coding, main_header
 from arpent.adapters.images.jp2.tile_parts import HEAD
 
 _SIZ, _COD, _COC, _SOD, _EOC = 0xFF51, 0xFF52, 0xFF53, 0xFF93, b"\xff\xd9"
@@ -83,7 +83,7 @@ def _boxes(layout: Layout, window: Window) -> list[bytes]:
     colours = struct.pack(">BBBI", 1, 0, 0, _COLOURS if layout.components > 2 else _GREY)
     place = _PLACE + b"MSIG/".ljust(22, b"\0") + struct.pack("<6d", 1.0, -1.0, 0.0, 0.0, 1.0, 1.0)
     return [
-        SIGNATURE, _box(b"ftyp", b"jp2 \0\0\0\0jp2 "), _box(b"jp2h", _box(b"ihdr", head) + _box(b"colr", colours)),
+        JP2_SIGNATURE, _box(b"ftyp", b"jp2 \0\0\0\0jp2 "), _box(b"jp2h", _box(b"ihdr", head) + _box(b"colr", colours)),
         _box(b"uuid", place),
     ]  # fmt: skip
 

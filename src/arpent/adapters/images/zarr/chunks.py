@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from arpent.adapters.images.byte_source import ByteSources, Version
 from arpent.adapters.images.decode import Buffer
 from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
 from arpent.adapters.images.zarr.store import StorePlace
+from arpent.network.memo import Memo
 
 _EMPTY = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""
@@ -33,10 +33,9 @@ class Chunks:
         self._place = place
         self._path = path
         self._layout = layout
-        self._indexes: OrderedDict[Number, Index | None] = OrderedDict()
-        self._lock = Lock()
+        self._indexes: Memo[Number, Index | None] = Memo(_MOST_INDEXES)
 
-    def pixels(self, number: Number, packed: Buffer | None) -> NDArray[np.generic]:
+    def pixels(self, packed: Buffer | None) -> NDArray[np.generic]:
         """A chunk, whole, by its packed bytes; None: it was never written. Raises ValueError where they are damaged."""
         layout = self._layout
         if packed is None:
@@ -50,7 +49,7 @@ class Chunks:
             return self._origins.whole(self._address(number), self._most_packed)
         ratio = [whole // part for whole, part in zip(layout.shards.shape, layout.chunks, strict=True)]
         shard = tuple(one // many for one, many in zip(number, ratio, strict=True))
-        index = self._index(shard, layout.shards)
+        index = self._indexes.get(shard, partial(self._index, self._address(shard), layout.shards))
         if index is None:
             return None
         version, entries = index
@@ -72,19 +71,8 @@ class Chunks:
         """Bytes that a chunk can have in the store: no codec makes it twice as long."""
         return 2 * self._layout.chunk_bytes + _SPARE_BYTES
 
-    def _index(self, shard: Number, shards: Shards) -> Index | None:
+    def _index(self, href: str, shards: Shards) -> Index | None:
         """Offsets and lengths (n, 2) of the chunks of a shard; None if it was never written. Raises ValueError."""
-        with self._lock:
-            if shard in self._indexes:
-                return self._indexes[shard]
-        found = self._read_index(self._address(shard), shards)
-        with self._lock:
-            self._indexes[shard] = found
-            while len(self._indexes) > _MOST_INDEXES:
-                self._indexes.popitem(last=False)
-        return found
-
-    def _read_index(self, href: str, shards: Shards) -> Index | None:
         beginning = self._origins.beginning(href, shards.packed if shards.first else 1)
         if beginning is None:
             return None

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import google_crc32c
 import imagecodecs
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from arpent.adapters.images.decode import Buffer
 
 _BLOSC_HEAD = 16
 _CRC_BYTES = 4
-_CASTAGNOLI = 0x82F63B78
 
 Unpack = Callable[[Buffer, int], Buffer]
 """(packed bytes, bytes that they can give at most) → bytes. Raises ValueError."""
@@ -58,9 +57,9 @@ class Chain:
         return np.ascontiguousarray(pixels.astype(self.dtype.newbyteorder("="), copy=False))
 
 
-def step_of(name: str, settings: Mapping[str, Any]) -> Unpack:
-    """The codec of that name. Raises ValueError, naming it, where it is none that is served."""
-    del settings  # what is needed to decode stands in the bytes
+def step_of(name: str) -> Unpack:
+    """The codec of that name; what is needed to decode stands in the bytes. Raises ValueError, naming it, where it is
+    none that is served."""
     found = STEPS.get(name.removeprefix("numcodecs."))
     if found is None:
         raise ValueError(f"it is packed by {name[:40]!r}; served are {', '.join(STEPS)}")
@@ -86,7 +85,7 @@ def without_sum(packed: Buffer, most: int) -> Buffer:
     if len(packed) < _CRC_BYTES:
         raise ValueError("it is too short")
     body, (wanted,) = memoryview(packed)[:-_CRC_BYTES], struct.unpack("<I", bytes(packed[-_CRC_BYTES:]))
-    if _crc32c(np.frombuffer(body, np.uint8), _TABLE) != wanted:
+    if google_crc32c.value(bytes(body)) != wanted:
         raise ValueError("its bytes are damaged: their sum is another one")
     return body
 
@@ -121,25 +120,6 @@ STEPS: Mapping[str, Unpack] = MappingProxyType(
     }
 )
 """Name of a codec → what undoes it."""
-
-
-def _table() -> NDArray[np.uint32]:
-    values = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        values = np.where(values & 1, (values >> 1) ^ np.uint32(_CASTAGNOLI), values >> 1)
-    return values
-
-
-_TABLE = _table()
-
-
-@njit(cache=True, nogil=True)
-def _crc32c(content, table):  # type: ignore[no-untyped-def]
-    """CRC32C of (n,) bytes; `table` has an entry for each of 256 bytes, so that the index is inside."""
-    found = np.uint32(0xFFFFFFFF)
-    for one in content:
-        found = table[(found ^ one) & np.uint32(0xFF)] ^ (found >> np.uint32(8))
-    return found ^ np.uint32(0xFFFFFFFF)
 
 
 def order_of(setting: object, dimensions: int) -> tuple[int, ...] | None:

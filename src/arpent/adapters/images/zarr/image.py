@@ -68,7 +68,7 @@ class ZarrImage:
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
         number, layout = self._number(block, band), self._layout
         packed = fetched[number] if fetched and number in fetched else self._chunks.packed(number)
-        pixels = self._chunks.pixels(number, packed)
+        pixels = self._chunks.pixels(packed)
         inside = tuple(
             band % layout.chunks[axis] if axis == self._bands else 0 for axis in range(len(layout.chunks) - 2)
         )
@@ -176,7 +176,7 @@ def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> 
     if count > _MOST_COORDINATE_CHUNKS:
         raise ValueError(f"its coordinates {path[:80]} are cut into {count:,} chunks")
     chunks = Chunks(origins, store.place, path, layout)
-    parts = [chunks.pixels((number,), chunks.packed((number,))).astype(np.float64) for number in range(count)]
+    parts = [chunks.pixels(chunks.packed((number,))).astype(np.float64) for number in range(count)]
     scale, offset = _plain(layout.attributes.get("scale_factor")), _plain(layout.attributes.get("add_offset"))
     found: NDArray[np.float64] = np.concatenate(parts)[:length] * (1.0 if scale is None else scale) + (offset or 0.0)
     return found

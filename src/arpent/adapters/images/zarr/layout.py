@@ -97,7 +97,7 @@ def _second(document: Document, attributes: Document) -> ArrayLayout:
         raise ValueError(f"its pixels are {name!r}") from None
     dtype = _type(stored.name).newbyteorder("=")
     packing = [document.get("compressor")] if document.get("compressor") else []
-    steps = [step_of(str(one.get("id")), one) for one in _tables(packing, "compressor")]
+    steps = [step_of(str(one.get("id"))) for one in _tables(packing, "compressor")]
     for one in reversed(_tables(document.get("filters") or [], "filters")):
         if one.get("id") != "shuffle":
             raise ValueError(f"it is filtered by {str(one.get('id'))[:40]!r}, which is not served")
@@ -188,7 +188,7 @@ def _chain(codecs: Sequence[Document], dtype: np.dtype[np.generic], dimensions: 
     endian = (rest.pop(0).get("configuration") or {}).get("endian", "little")
     if endian not in ("little", "big"):
         raise ValueError("its byte order is odd")
-    steps = tuple(step_of(str(one.get("name")), one) for one in reversed(rest))
+    steps = tuple(step_of(str(one.get("name"))) for one in reversed(rest))
     return Chain(steps=steps, dtype=dtype.newbyteorder("<" if endian == "little" else ">"), order=order)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from arpent.adapters.images.byte_source import ByteSources, local_path
+from arpent.network.memo import Memo
 
 MOST_METADATA = 32 << 20
 """Bytes of one document; that of a whole Sentinel-2 product has half a megabyte."""
@@ -128,27 +127,20 @@ class Store:
             raise ValueError(f"its {keys[-1]} is no JSON") from None
 
 
-_kept: WeakKeyDictionary[ByteSources, OrderedDict[str, tuple[float, Mapping[str, Node] | None]]] = WeakKeyDictionary()
+Nodes = Mapping[str, Node] | None
+"""The nodes by consolidated metadata; None: each has its own document only."""
+_kept: WeakKeyDictionary[ByteSources, Memo[str, Nodes]] = WeakKeyDictionary()
 _lock = Lock()
 
 
-def _kept_nodes(store: Store) -> Mapping[str, Node] | None:
-    """The nodes by consolidated metadata, remembered for a while; None: each has its own document only."""
-    name, now = f"{store.place.root}?{store.place.query}", time.monotonic()
+def _kept_nodes(store: Store) -> Nodes:
+    """Those of the store, remembered for a while."""
     with _lock:
-        known = _kept.setdefault(store._origins, OrderedDict()).get(name)
-    if known is not None and now - known[0] < KEPT_SECONDS:
-        return known[1]
-    found = _consolidated(store)
-    with _lock:
-        kept = _kept.setdefault(store._origins, OrderedDict())
-        kept[name] = (now, found)
-        while len(kept) > MOST_HIERARCHIES:
-            kept.popitem(last=False)
-    return found
+        kept = _kept.setdefault(store._origins, Memo(MOST_HIERARCHIES, KEPT_SECONDS))
+    return kept.get(f"{store.place.root}?{store.place.query}", lambda: _consolidated(store))
 
 
-def _consolidated(store: Store) -> Mapping[str, Node] | None:
+def _consolidated(store: Store) -> Nodes:
     root = store.document("zarr.json")
     if root is not None:
         inner = root.get("consolidated_metadata")

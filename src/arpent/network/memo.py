@@ -1,0 +1,71 @@
+"""Memo: what is fetched once per key, by the thread that asks first; the others wait for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Memo(Generic[Key, Value]):
+    """Values by key. Thread-safe; a failure is not remembered, since it may pass."""
+
+    def __init__(self, most: int, seconds: float = math.inf) -> None:
+        """`most`: values kept, those used last; `seconds`: for how long each is kept."""
+        self._most = most
+        self._seconds = seconds
+        self._kept: OrderedDict[Key, tuple[float, Future[Value]]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+        """The value, made here if nobody has begun to make it. Raises what `make` raises."""
+        with self._lock:
+            future = self._known(key)
+            mine = future is None
+            if future is None:
+                future = self._keep(key, Future())
+            self._kept.move_to_end(key)
+        if mine:
+            try:
+                future.set_result(make())
+            except BaseException as error:  # whoever waits is told
+                future.set_exception(error)
+        try:
+            return future.result()
+        except BaseException:
+            with self._lock:
+                if key in self._kept and self._kept[key][1] is future:
+                    del self._kept[key]
+            raise
+
+    def begin(self, key: Key, start: Callable[[], Future[Value]]) -> None:
+        """Have the value made elsewhere, if nobody has begun to make it; `start` must not wait."""
+        with self._lock:
+            if self._known(key) is None:
+                self._keep(key, start())
+
+    def clear(self) -> list[Future[Value]]:
+        """Forget all values, and return them."""
+        with self._lock:
+            futures = [future for _, future in self._kept.values()]
+            self._kept.clear()
+        return futures
+
+    def _known(self, key: Key) -> Future[Value] | None:
+        began, future = self._kept.get(key, (0.0, None))
+        if future is not None and future.done() and time.monotonic() - began >= self._seconds:
+            return None
+        return future
+
+    def _keep(self, key: Key, future: Future[Value]) -> Future[Value]:
+        self._kept[key] = time.monotonic(), future
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return future
