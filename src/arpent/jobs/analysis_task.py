@@ -130,11 +130,13 @@ class AnalysisTask:
 
     def _trouble(self, lease: Lease, error: WorldError) -> None:
         """Something is unavailable: the analysis waits, and the job says for what, until the time limit for waiting is
-        over."""
+        over. STOP ends the waiting."""
         now = self._now()
         last = end_of_waiting(lease, error, now, self._policy)
-        stopped = self._jobs.get(lease.job_id).user_action is UserAction.STOP
-        if now >= last or stopped or isinstance(error, DatabaseRefused):
+        if self._jobs.get(lease.job_id).user_action is UserAction.STOP:
+            self._stopped(lease)
+            return
+        if now >= last or isinstance(error, DatabaseRefused):
             log.warning("The analysis failed: %s", error, extra={"job": lease.job_id})
             self._fail(lease, str(error))
             return
