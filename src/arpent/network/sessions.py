@@ -62,7 +62,7 @@ class _Session(requests.Session):
 
     def rebuild_auth(self, prepared_request, response):  # type: ignore[no-untyped-def]
         """… except after a redirect: as in the base class, without that."""
-        if self.should_strip_auth(response.request.url, prepared_request.url):
+        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("authorization", None)
 
 
