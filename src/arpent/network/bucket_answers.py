@@ -53,6 +53,6 @@ def answer_of(error: Exception) -> BucketAnswer:
     status, code = int(found[1]) if found else 0, named[1] if named else ""
     if code in _REGION or 300 <= status < 400 or (not (code or status) and "redirect" in text):
         return BucketAnswer(status=status, code="region")
-    if "nstance metadata" in text or "169.254." in text:
+    if not code and ("nstance metadata" in text or "169.254." in text):
         return BucketAnswer(status=status, code="keys")
     return BucketAnswer(status=status, code=code or (str(status) if status else ""))
