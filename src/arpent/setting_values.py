@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pydantic import AfterValidator, SecretStr
 
+from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.network.policy import is_web_address
 from arpent.wire.secrets import is_placeholder
 
@@ -16,10 +17,12 @@ SHORTEST_KEY = 32
 
 
 def address(text: str) -> str:
-    """URL of a STAC API, or a folder or file; other schemes would be taken for folders."""
-    scheme, separator, _ = text.partition("://")
-    if separator and scheme not in ("http", "https", "file"):
+    """URL of a STAC API, a folder or file, or stac-geoparquet in a bucket; other schemes would be taken for folders."""
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme not in ("http", "https", "file", "s3"):
         raise ValueError(f"nothing reads {scheme}://")
+    if scheme == "s3" and separator and not BUCKET.fits(rest.partition("/")[0]):
+        raise ValueError("it names no bucket")
     if scheme in ("http", "https") and separator and not is_web_address(text):
         raise ValueError("it has no host, or an invalid port")
     return text

@@ -61,9 +61,11 @@ class Settings(BaseModel):
     buckets: Path | None = Field(None, description="a folder")
     """Folder in place of S3: s3://name/key is folder/name/key. Unset: real S3, with the AWS_* variables."""
     catalog: Address | None = Field(
-        None, description="the URL of a STAC API, an archive such as earth-search, or a folder or file"
+        None,
+        description="the URL of a STAC API, an archive such as earth-search, a folder or file, or s3://bucket/prefix",
     )
-    """A STAC API URL, the name of an archive (`earth-search`), or a folder or file of STAC items."""
+    """A STAC API URL, the name of an archive (`earth-search`), a folder or file of STAC items, or stac-geoparquet, also
+    as s3://bucket/prefix."""
     catalogs: dict[str, Address] = Field(default_factory=dict, description='catalogues by collection: {"dem": "./dem"}')
     """Another catalogue for one collection: id → URL or folder."""
     sources: dict[str, SourceEntry] = Field(

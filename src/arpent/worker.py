@@ -97,7 +97,7 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
     """The JSON text of a client's batch request, after checking it. Raises InvalidRequest."""
     text = body.whole()
     request = parse_batch(text, client)
-    check_collections(request, collections(settings).get)
+    check_collections(request, services_of(settings).collections.get)
     grants(client, settings).check(request)
     return text
 
@@ -270,5 +270,5 @@ def check_places(settings: Settings) -> None:
         if (path := catalog_path(address)) is not None and not path.exists():
             raise InvalidSetting(
                 f"{name} names {address}, which does not exist: it must be a folder or file of STAC items, the URL of "
-                f"a STAC API, stac-geoparquet, or one of {', '.join(presets())}"
+                f"a STAC API, stac-geoparquet (also s3://bucket/prefix), or one of {', '.join(presets())}"
             )

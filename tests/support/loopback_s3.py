@@ -22,6 +22,8 @@ class LoopbackS3:
     """Methods that are refused."""
     faults: list[int] = field(default_factory=list)
     """Statuses to answer with, first come first served, before working again; 0: the connection is cut midway."""
+    tag: str = ""
+    """ETag of every object; empty: its size."""
     tokens: list[str | None] = field(default_factory=list)
     """Session tokens seen."""
     in_flight: int = 0
@@ -51,7 +53,8 @@ def _answer(  # noqa: PLR0911 - one line per answer of the protocol
         prefix = parse_qs(split.query).get("prefix", [""])[0]
         entries = "".join(
             f"<Contents><Key>{escape(name)}</Key><Size>{len(objects[name])}</Size>"
-            "<LastModified>2024-01-01T00:00:00.000Z</LastModified><ETag>x</ETag></Contents>"
+            "<LastModified>2024-01-01T00:00:00.000Z</LastModified>"
+            f"<ETag>{state.tag or len(objects[name])}</ETag></Contents>"
             for name in sorted(objects)
             if name.startswith(prefix)
         )
@@ -90,7 +93,7 @@ def _handler(state: LoopbackS3) -> type[BaseHTTPRequestHandler]:
                 self.send_header("content-range", f"bytes {first}-{first + len(payload) - 1}/{total}")
             self.send_header("content-length", str(len(payload) + cut))
             self.send_header("last-modified", "Mon, 01 Jan 2024 00:00:00 GMT")
-            self.send_header("etag", f'"{total}"')
+            self.send_header("etag", f'"{state.tag or total}"')
             self.end_headers()
             if self.command != "HEAD" and status != 204:
                 self.wfile.write(payload)

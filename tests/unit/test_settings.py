@@ -13,6 +13,7 @@ import pytest
 
 from arpent.domain.errors import InvalidSetting
 from arpent.settings import CONFIG, FILE, TRACEBACK, Settings, load, variables
+from arpent.worker import check_places
 
 OTHERS = {
     "ARPENT_DATABASE_URL": "sqlite:///other.db", "ARPENT_BUCKETS": "./buckets", "ARPENT_CATALOG": "earth-search",
@@ -195,7 +196,9 @@ def test_an_unknown_key_is_refused(text: str, said: str) -> None:
         ("DATABASE_URL", "sqlite://", "(it names no file, and several processes need the same one)"),
         ("DATABASE_URL", "sqlite:///jobs.db?timeout=5", "(nothing may follow the file)"),
         ("DATABASE_URL", "sqlite:///:memory:", "(it names no file, and several processes need the same one)"),
-        ("CATALOG", "s3://bucket/stac", "(nothing reads s3://)"),
+        ("CATALOG", "gs://bucket/stac", "(nothing reads gs://)"),
+        ("CATALOG", "s3:///stac", "(it names no bucket)"),
+        ("CATALOG", "s3://user:word@bucket/stac", "(it names no bucket)"),
         ("CATALOGS", "dem=./dem", '"dem=./dem", but must be catalogues by collection: {"dem": "./dem"}'),
         ("CATALOGS", "[1]", '[1], but must be catalogues by collection: {"dem": "./dem"}'),
         ("POLICY", "x", '"x", but must be a table of limits'),
@@ -237,6 +240,15 @@ def test_a_wrong_value_is_told_with_what_is_allowed(
 def test_a_wrong_file_is_told_with_its_name(text: bytes, said: str) -> None:
     Path(FILE).write_bytes(text)
     assert refused().startswith(said)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket", "s3://bucket/items.parquet", "s3://bucket/prefix/"])
+def test_a_catalogue_may_lie_in_a_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARPENT_CATALOG", address)
+    monkeypatch.setenv("ARPENT_CATALOGS", json.dumps({"dem": address}))
+    settings = load()
+    check_places(settings)
+    assert (settings.catalog, settings.catalogs) == (address, {"dem": address})
 
 
 def test_a_file_with_a_byte_order_mark_is_read() -> None:

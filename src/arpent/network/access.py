@@ -3,6 +3,7 @@ reads images, catalogues and buckets knows this Protocol; `adapters/sources` imp
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ class Asked:
     """Whether the host's login is a way over another host and back, which ends with a cookie."""
 
 
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Variables that name an S3-compatible store; the first that is set is used."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketAccess:
     """How a bucket is opened; None: as the machine's variables say."""
@@ -44,8 +49,25 @@ class BucketAccess:
     keys: Callable[[], Mapping[str, object]] | None = field(default=None, repr=False)
     """A provider as obstore wants it. Raises AccessFailed."""
 
-    def options(self) -> dict[str, object]:
-        """Settings of obstore's S3Store; what is not set is left out."""
+    def options(
+        self,
+        client: Mapping[str, object],
+        environment: Mapping[str, str] | None = None,
+        defaults: Mapping[str, object] | None = None,
+    ) -> dict[str, object]:
+        """Settings of obstore's S3Store: those of the source, over `defaults`. The store is the one that its source,
+        `defaults` or AWS_ENDPOINT_URL_S3 of `environment` (None: the machine's) name; there the bucket is part of the
+        path, unless they say otherwise, and http is allowed if the URL says so. `client`: settings of its client."""
+        variables = os.environ if environment is None else environment
+        named = next((variables[name] for name in _ENDPOINTS if variables.get(name)), None)
+        found = {**(defaults or {}), **self._own()}
+        if endpoint := found.get("endpoint") or named:
+            found = {"virtual_hosted_style_request": False, **found, "endpoint": endpoint}
+        plain = {"allow_http": True} if str(endpoint).startswith("http://") else {}
+        return {**found, "client_options": {**client, **plain}}
+
+    def _own(self) -> dict[str, object]:
+        """The settings of the source; what is not set is left out."""
         unsigned = False if self.keys is not None else self.unsigned
         given: dict[str, object] = {
             "endpoint": self.endpoint, "region": self.region, "skip_signature": unsigned,

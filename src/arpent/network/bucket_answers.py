@@ -29,6 +29,13 @@ class BucketAnswer:
     """A code of S3, `region`, `keys` (this machine has none), or the status in its place; empty: no answer."""
 
     @property
+    def words(self) -> str:
+        """What it said, in brackets of a message."""
+        if self.code in ("region", "keys", "", str(self.status)):
+            return f"HTTP {self.status}" if self.status else "no answer"
+        return self.code
+
+    @property
     def denied(self) -> bool:
         """Whether keys are missing or refused."""
         return self.code == "keys" or self.code in _KEYS or self.status in (401, 403)
@@ -44,8 +51,8 @@ def answer_of(error: Exception) -> BucketAnswer:
     text = str(error)
     found, named = _STATUS.search(text), _CODE.search(text)
     status, code = int(found[1]) if found else 0, named[1] if named else ""
-    if code in _REGION or 300 <= status < 400 or "redirect" in text:
+    if code in _REGION or 300 <= status < 400 or (not (code or status) and "redirect" in text):
         return BucketAnswer(status=status, code="region")
-    if "nstance metadata" in text or "169.254." in text:
+    if not code and ("nstance metadata" in text or "169.254." in text):
         return BucketAnswer(status=status, code="keys")
     return BucketAnswer(status=status, code=code or (str(status) if status else ""))

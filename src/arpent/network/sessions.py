@@ -6,6 +6,8 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 from urllib3 import Retry
 from urllib3.exceptions import MaxRetryError, NameResolutionError
 
@@ -28,7 +30,7 @@ def session(
     """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
     requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
     there are none."""
-    made = requests.Session()
+    made = _Session()
     if policy is not None:
         guard_session(made)
     adapter = _Adapter(timeout, retry, policy, access or OpenAccess())
@@ -49,6 +51,25 @@ class PatientRetry(Retry):
     def get_retry_after(self, response):  # type: ignore[no-untyped-def]
         asked = super().get_retry_after(response)
         return None if asked is None else min(asked, LONGEST_RETRY_AFTER)
+
+
+class _Session(requests.Session):
+    """Takes proxies and certificates from the machine, but no login: its netrc file is for sources that say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _login_of_url  # with any `auth`, requests does not look into the netrc file …
+
+    def rebuild_auth(self, prepared_request, response):  # type: ignore[no-untyped-def]
+        """… except after a redirect: as in the base class, without that."""
+        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("authorization", None)
+
+
+def _login_of_url(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """The request with the user and password that its URL names, if any."""
+    user, password = get_auth_from_url(str(request.url))
+    return HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 class _Adapter(HTTPAdapter):
@@ -78,10 +99,10 @@ class _Adapter(HTTPAdapter):
             asked = self._access.request(plain)
             request.url = asked.url
             request.headers.update(asked.headers)
-            answer = super().send(request, True, timeout or self._timeout, verify, cert, proxies)
+            with self._access.place(plain):
+                answer = _whole(super().send(request, True, timeout or self._timeout, verify, cert, proxies))
             if again or answer.status_code not in _REFUSED or not self._access.refused(asked):
-                return _whole(answer)
-            answer.close()
+                return answer
         raise AssertionError("the last answer is returned")
 
 

@@ -16,6 +16,7 @@ from arpent.adapters.catalogs.calibration import calibrations, platform_of, told
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
+from arpent.adapters.catalogs.origin import shown
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
@@ -50,7 +51,7 @@ def read_items(
         except Exception as error:
             name = document.get("id") if isinstance(document, dict) else None
             known = isinstance(error, CatalogUnavailable)
-            text = str(error) if known else f"Item {name!r} in {source} cannot be read ({type(error).__name__})."
+            text = str(error) if known else f"Item {name!r} in {shown(source)} cannot be read ({type(error).__name__})."
             if text not in _told and len(_told) < MOST_TOLD:
                 _told.add(text)
                 log.warning("%s It is left out.", text, exc_info=not known)
@@ -125,7 +126,7 @@ def read_item(document: Document, collection: Collection, source: str, access: S
             href=source,
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, shapely.errors.ShapelyError) as error:
-        raise CatalogUnavailable(f"Item {name!r} in {source} is not a valid STAC item: {error}.") from error
+        raise CatalogUnavailable(f"Item {name!r} in {shown(source)} is not a valid STAC item: {error}.") from error
 
 
 def absolute(href: str, source: str) -> str:

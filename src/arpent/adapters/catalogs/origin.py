@@ -1,6 +1,8 @@
-"""Origin: the address of an item, to which its relative hrefs are relative."""
+"""Origin: the address of an item, to which its relative hrefs are relative; and how addresses stand in messages."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 from arpent.adapters.catalogs.harmonization import Document
 
@@ -14,3 +16,11 @@ def own_address(document: Document, otherwise: str) -> str:
         if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
             return str(link["href"]) if str(link["href"]).startswith(_SCHEMES) else otherwise
     return otherwise
+
+
+def shown(address: str) -> str:
+    """The address without what may be secret: user, password and query (signatures)."""
+    if "://" not in address:
+        return address
+    split = urlsplit(address)
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"

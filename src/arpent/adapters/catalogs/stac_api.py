@@ -9,18 +9,17 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from threading import local
-from urllib.parse import urlsplit
 
 import requests
 
 from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, Ask, NotJson, Patience, Refused, Server
 from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
-from arpent.adapters.catalogs.api.pages import Pages
+from arpent.adapters.catalogs.api.pages import Pages, key_of
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
-from arpent.adapters.catalogs.origin import own_address
+from arpent.adapters.catalogs.origin import own_address, shown
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -122,11 +121,11 @@ class ApiCatalog:
         query: dict[str, object] = {"datetime": _range(interval) if interval else _WHOLE_TIME}
         if names := self._collections(server, collection):
             query["collections"] = names
-        found: dict[str, None] = {}
+        found: set[object] = set()
         for part in boxes_of(box):  # not every API knows a box that passes 180
             for document in islice(self._pages(server, {**query, "bbox": list(part)}), MOST_ITEMS + 1):
-                if (key := repr(document)) not in found:
-                    found[key] = None
+                if (key := key_of(document)) not in found:
+                    found.add(key)
                     yield document
                 if len(found) > MOST_ITEMS:
                     raise CatalogUnavailable(
@@ -185,9 +184,8 @@ class ApiCatalog:
 
     @property
     def _name(self) -> str:
-        """The API's URL without user, password and query."""
-        split = urlsplit(self._url)
-        return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
+        """The API's URL, for messages."""
+        return shown(self._url)
 
     def _explained(self, error: Exception, deadline: Deadline) -> CatalogUnavailable:
         """The error for a person. A refusal is final; without an answer, or after a server error, another try may

@@ -69,11 +69,6 @@ def _files(extra: Path | None) -> Iterator[tuple[str, str]]:
             raise CollectionFileError(f"{path} (ARPENT_COLLECTIONS) is not UTF-8: see byte {error.start}.") from None
 
 
-def parse_collection(name: str, text: str) -> Collection:
-    """The collection of one file; `name` is for messages. Raises CollectionFileError."""
-    return _parsed(name, _table(name, text))
-
-
 def _table(name: str, text: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)

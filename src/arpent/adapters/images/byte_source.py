@@ -41,8 +41,6 @@ _GAP = 262144
 """Ranges this close together are fetched as one; the bytes between are discarded."""
 _TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
 """Time limits of one request to a bucket, its whole answer included."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Variables that name an S3-compatible store; the first that is set is used."""
 _PARTS = 16
 """Number of distant ranges fetched at once, by all threads together."""
 _MOST_STORES = 64
@@ -234,16 +232,7 @@ class ByteSources:
             return self._stores[name]
 
     def _bucket(self, name: str, way: BucketAccess, *, patient: bool) -> S3Store:
-        """A bucket of the store that its source, the settings or AWS_ENDPOINT_URL_S3 name; there the bucket is part of
-        the path, unless its source says otherwise."""
-        options: dict[str, object] = {"client_options": dict(_TIMEOUTS), **self._s3_options, **way.options()}
-        named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
-        if endpoint := options.setdefault("endpoint", named):
-            options.setdefault("virtual_hosted_style_request", False)
-            if str(endpoint).startswith("http://"):
-                options["client_options"] = {**_TIMEOUTS, "allow_http": True}
-        else:
-            del options["endpoint"]
+        options = way.options(_TIMEOUTS, defaults=self._s3_options)
         retry: RetryConfig = self._retry if patient else {"max_retries": 0}
         return S3Store(name, retry_config=retry, **options)  # type: ignore[arg-type]
 

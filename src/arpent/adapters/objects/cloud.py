@@ -61,7 +61,6 @@ _OTHER_GOOGLE_KEYS = (
     "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE",
 )  # fmt: skip
 """Variables that obstore would prefer to the keys that it is given."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 class CloudObjects:
@@ -155,7 +154,7 @@ class CloudObjects:
             way, keys = self._way(location, action)
             store = self._store(location, action, way)
             try:
-                with panics_told(location, action):
+                with self._access.place(location.url), panics_told(location, action):
                     return call(store)
             except OBSTORE_ERRORS as error:
                 stale = bool(keys) and answer_of(error).denied and not again
@@ -166,7 +165,7 @@ class CloudObjects:
         raise AssertionError("the last try returns or raises")
 
     def _page(self, pages: Iterator[Sequence[ObjectMeta]], prefix: Location) -> Sequence[ObjectMeta]:
-        with panics_told(prefix, "list"):
+        with self._access.place(prefix.url), panics_told(prefix, "list"):
             return next(pages, ())
 
     def _store(self, location: Location, action: str, way: BucketAccess) -> Store:
@@ -215,7 +214,6 @@ class CloudObjects:
 
     def _s3(self, location: Location, way: BucketAccess, action: str) -> S3Store:
         credentials, environment = location.credentials, self._environment
-        endpoint = way.endpoint or next((environment[name] for name in _ENDPOINTS if environment.get(name)), None)
         machine = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         region = credentials.region or way.region or machine
         if not MACHINE_REGION.fits(region):
@@ -225,20 +223,10 @@ class CloudObjects:
             provider = self._roles.setdefault(credentials, RoleKeys(_role(location, action, environment, region)))
         elif keys := _keys(credentials):
             provider = _RequestKeys(keys)
-        options = way.options() | {"region": region}
-        if endpoint:
-            options = {"virtual_hosted_style_request": False} | options | {"endpoint": endpoint}
+        options = way.options(_TIMEOUTS, environment) | {"region": region}
         if provider:
             options["credential_provider"] = provider
-        http: ClientConfig = {**_TIMEOUTS}
-        if endpoint and endpoint.startswith("http://"):
-            http["allow_http"] = True
-        return S3Store(
-            location.bucket,
-            retry_config=self._retry,
-            client_options=http,
-            **options,  # type: ignore[arg-type]
-        )
+        return S3Store(location.bucket, retry_config=self._retry, **options)  # type: ignore[arg-type]
 
     def _gcs(self, location: Location, action: str) -> GCSStore:
         """A Google Cloud Storage bucket; `GOOGLE_BASE_URL` names a compatible store."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionErr
 from arpent.domain.boundary.unforeseen import NativePanic, panics_as_errors
 from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.domain.location import Location
+from arpent.network.bucket_answers import answer_of
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,8 @@ def panics_told(location: Location, action: str) -> Iterator[None]:
 def storage_error(error: Exception, location: Location, action: str) -> WorldError:
     """The error in arpent's words, by the first row of the table that applies; it also says whether another try can
     help."""
-    text = str(error)
-    found = re.search(r"status code: (\d{3})", text)
-    status = int(found[1]) if found else 0
-    named = re.search(r"(?:<Code>|\(code: )(\w+)", text)
-    answer = named[1] if named else f"HTTP {status}" if status else "no answer"
+    said = answer_of(error)
+    answer, status = said.words, said.status
     what, bucket = f"Cannot {action} {location.url}", f"bucket {location.bucket!r}"
     absent = isinstance(error, FileNotFoundError) or answer in ("NoSuchBucket", "NoSuchKey")
     rows: tuple[tuple[bool, WorldError], ...] = (
@@ -75,11 +72,11 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
         ),
         (isinstance(error, ValueError), StorageDenied(f"{what}: the store's client does not accept this key or URL.")),
         (
-            "redirect" in text or 300 <= status < 400 or answer == "AuthorizationHeaderMalformed",
+            said.code == "region",
             StorageDenied(f"{what}: {bucket} is in another region; set `region`."),
         ),
         (
-            "nstance metadata" in text or "169.254." in text,
+            said.code == "keys",
             StorageDenied(f"{what}: the request has no keys, and neither has this machine (AWS_ACCESS_KEY_ID …)."),
         ),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -41,9 +42,9 @@ class TableAccess:
             return Asked(url=url)
         if source.sas_url is not None:
             return Asked(url=signed(url, self._token(source, url).get()))
-        login, cookies = self._login(source, url), source.login_host is not None
-        headers = {} if login is None else {"authorization": login.get()}
-        return Asked(url=url, headers=headers, keeps_cookies=cookies)
+        login = self._login(source, url).get()
+        headers = {"authorization": login} if login else {}
+        return Asked(url=url, headers=headers, keeps_cookies=source.login_host is not None)
 
     def refused(self, asked: Asked) -> bool:
         source = self.table.of(asked.url) or self.table.login_at(asked.url)
@@ -53,15 +54,15 @@ class TableAccess:
             token = self._token(source, asked.url)
             held = token.get()
             return asked.url != signed(asked.url, held) or token.refuse(held)
-        login = self._login(source, asked.url)
         sent = asked.headers.get("authorization")
-        return login is not None and sent is not None and login.refuse(sent)
+        return sent is not None and self._login(source, asked.url).refuse(sent)
 
     def bucket(self, url: str) -> BucketAccess:
         source = self.table.of(url)
         if source is None:
             return BucketAccess()
-        named, keys = profile_options(source), self._keys(source)
+        keys = self._keys(source)
+        named = self._of((source.name, "profile"), partial(profile_options, source)).get() if source.profile else {}
         endpoint = source.endpoint or named.get("endpoint")
         return BucketAccess(
             source=source.name,
@@ -98,10 +99,9 @@ class TableAccess:
         account, container = container_of(source, url)
         return self._of((source.name, account, container), lambda: token_for(source, account, container, self._policy))
 
-    def _login(self, source: ArchiveSource, url: str) -> Renewed[str] | None:
-        get = login_of(source, self._policy, url)
+    def _login(self, source: ArchiveSource, url: str) -> Renewed[str]:
         host = url.split("/", 3)[2] if source.netrc or source.login_host else ""
-        return None if get is None else self._of((source.name, host), get)
+        return self._of((source.name, "login", host), partial(login_of, source, self._policy, url))
 
     def _keys(self, source: ArchiveSource) -> Renewed[dict[str, Any]] | None:
         get = keys_of(source, self._policy)

@@ -43,13 +43,11 @@ def keys_of(source: ArchiveSource, policy: EgressPolicy | None) -> Callable[[], 
     return None
 
 
-def profile_options(source: ArchiveSource) -> dict[str, str]:
-    """Region and endpoint of a profile. Raises AccessFailed."""
-    if source.profile is None:
-        return {}
+def profile_options(source: ArchiveSource) -> TimedKey[dict[str, str]]:
+    """Region and endpoint of its profile. Raises AccessFailed."""
     found = _profile(source)
     named = {"region": found.get("region"), "endpoint": found.get("endpoint_url")}
-    return {name: value for name, value in named.items() if value}
+    return TimedKey(key={name: value for name, value in named.items() if value}, seconds=REREAD_SECONDS)
 
 
 def _of_table(source: ArchiveSource) -> TimedKey[Keys]:

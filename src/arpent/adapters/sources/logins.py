@@ -21,9 +21,15 @@ SHORTEST, DEFAULT = 1.0, 300.0
 """Seconds of a token of OpenID Connect: at least, and if its service does not say."""
 
 
-def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Callable[[], TimedKey[str]] | None:
-    """Who gets the Authorization header: the first kind that is set and there; None: nobody logs in. Raises
-    AccessFailed if one is set and nothing is there."""
+def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> TimedKey[str]:
+    """The Authorization header for the host of this URL, by the first kind of login that is set and there; empty:
+    nobody logs in. Raises AccessFailed if one is set and nothing is there."""
+    get = _kind_of(source, policy, url)
+    return TimedKey(key="", seconds=REREAD_SECONDS) if get is None else get()
+
+
+def _kind_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Callable[[], TimedKey[str]] | None:
+    """Who gets the header; None: nobody."""
     if source.login_host is not None and source.s3_credentials_url is None:
         here = url.split("/", 3)[2] == source.login_host
         if here or not is_there(source, "token"):
@@ -33,7 +39,7 @@ def login_of(source: ArchiveSource, policy: EgressPolicy | None, url: str) -> Ca
         (source.token_url is not None, is_there(source, *_secrets(source)), partial(_openid, source, policy)),
         (source.token_url is None and source.user is not None, is_there(source, "user", "password"),
          partial(_basic, source)),
-        (bool(source.netrc), _netrc_pair(url) is not None, partial(_netrc, source, url)),
+        (bool(source.netrc), bool(source.netrc) and _netrc_pair(url) is not None, partial(_netrc, source, url)),
     )  # fmt: skip
     wanted = [(there, get) for is_set, there, get in kinds if is_set]
     if not wanted:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import requests
 
@@ -32,8 +31,6 @@ def asking(what: str, url: str, policy: EgressPolicy | None, *, redirects: bool 
         allowed_methods=None, raise_on_status=False,
     )  # fmt: skip
     made = session(retry, TIMEOUT, policy)
-    made.trust_env = False  # the machine's netrc is used only where a source says so
-    made.proxies.update(getproxies())
     made.max_redirects = HOPS if redirects else 0
     host = urlsplit(url).netloc
     lead = f"{what} cannot be had from {host}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,10 @@ import rustac
 import shapely
 
 from arpent.adapters.catalogs.geoparquet import catalog as module
+from arpent.adapters.catalogs.geoparquet import files
 from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
 from arpent.adapters.catalogs.geoparquet.row_groups import spans
+from arpent.adapters.catalogs.item import read_item
 from arpent.adapters.catalogs.routing import open_catalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.adapters.collections.files import load_collections
@@ -32,11 +35,12 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
 from arpent.network import renewal
+from arpent.network.deadline import current
 from arpent.network.policy import policy_of
 from arpent.network.source import ArchiveSource
 from tests.support.archives import archive
 from tests.support.geoparquet import Document, write_geoparquet
-from tests.support.loopback_s3 import loopback_s3
+from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 
 COLLECTIONS = load_collections()
 COLLECTION = COLLECTIONS["sentinel-2-l2a"]
@@ -219,7 +223,7 @@ def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = tmp_path / self.path.lstrip("/")
+            path = tmp_path / self.path.partition("?")[0].lstrip("/")
             if not path.is_file():
                 self.send_error(404)
                 return
@@ -276,6 +280,88 @@ def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
         with pytest.raises(CatalogUnavailable, match="s3://bucket/items/"):
             open_catalog("s3://bucket/items/").search(COLLECTION, YEAR, WORLD)
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackS3]:
+    """A store that the machine's variables name, with a file whose rows are read one by one."""
+    write_geoparquet(tmp_path / "a.parquet", [item(number, 10, 10, number) for number in range(9)], rows=1)
+    with loopback_s3() as s3:
+        for name, value in {"ENDPOINT_URL_S3": s3.url, "ACCESS_KEY_ID": s3.key, "SECRET_ACCESS_KEY": "x"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        s3.buckets["bucket"]["a.parquet"] = (tmp_path / "a.parquet").read_bytes()
+        yield s3
+
+
+def test_a_bucket_is_opened_once(bucket: LoopbackS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    true = files._bucket
+    monkeypatch.setattr(files, "_bucket", lambda name, way: (opened.append(name), true(name, way))[1])
+    assert len(open_catalog("s3://bucket/").search(COLLECTION, YEAR, WORLD)) == 9
+    assert opened == ["bucket"]
+
+
+def test_an_object_that_is_replaced_meanwhile_is_told_and_then_read(
+    bucket: LoopbackS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by one of the same size."""
+    monkeypatch.setattr(files, "_TAIL", 1)
+    catalog = open_catalog("s3://bucket/a.parquet")
+    assert len(catalog.search(COLLECTION, Interval(start=YEAR.start, end=YEAR.start + timedelta(days=2)), WORLD)) == 2
+    bucket.tag = "another"
+    with pytest.raises(CatalogUnavailable, match=r"s3://bucket/a\.parquet cannot be read") as caught:
+        catalog.search(COLLECTION, YEAR, WORLD)
+    assert caught.value.transient
+    assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 9
+
+
+def test_a_search_ends_in_time_and_what_it_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        write_geoparquet(tmp_path / f"{number}.parquet", [item(number, 10, 10, number)])
+    read: list[object] = []
+    true = module.spans
+
+    def slow(file: pq.ParquetFile) -> object:
+        """Reading a footer takes all the time that there is."""
+        read.append(file)
+        deadline = current()
+        assert deadline is not None
+        deadline.end = 0.0
+        return true(file)
+
+    monkeypatch.setattr(module, "spans", slow)
+    catalog = GeoParquetCatalog(str(tmp_path))
+    for number in range(3):
+        with pytest.raises(CatalogUnavailable, match=r"does not answer \(no complete answer within 100 s\)") as caught:
+            catalog.search(COLLECTION, YEAR, WORLD)
+        assert caught.value.transient
+        assert len(read) == number + 1
+    assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 3
+
+
+def test_no_message_shows_what_is_secret(tmp_path: Path, web: tuple[str, list[int]]) -> None:
+    address = web[0]
+    write_geoparquet(tmp_path / "items.parquet", [item(1, 10, 10, 1)])
+    table = pq.read_table(tmp_path / "items.parquet")
+    pq.write_table(table.drop_columns(["assets"]), tmp_path / "other.parquet")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing else")
+    for name, told in {
+        "items": "has no items of dem", "other": "has no column assets", "broken": "cannot be read",
+        "none": "does not exist",
+    }.items():  # fmt: skip
+        plain = f"{address}/{name}.parquet"
+        for secret, words in ((f"{plain}?sig=SECRET", told), (plain.replace("://", "://me:SECRET@"), "names a user")):
+            with pytest.raises(CatalogUnavailable, match=f"{re.escape(plain)} .*{words}") as caught:
+                open_catalog(secret, policy=policy_of([address], [])).search(COLLECTIONS["dem"], YEAR, WORLD)
+            assert "SECRET" not in str(caught.value)
+
+
+def test_no_message_about_an_item_shows_what_is_secret() -> None:
+    wrong = {**item(1, 10, 10, 1), "properties": {"datetime": "never"}}
+    with pytest.raises(CatalogUnavailable, match=r"in https://host/a\.parquet is not") as caught:
+        read_item(wrong, COLLECTION, "https://me:SECRET@host/a.parquet?sig=SECRET")
+    assert "SECRET" not in str(caught.value)
 
 
 def keys(**entry: object) -> TableAccess:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.adapters.collections.files import CollectionFileError, load_collections, parse_collection
+from arpent.adapters.collections.files import CollectionFileError, load_collections
 from arpent.domain.imagery.collection import NoData
 
 MINIMAL = """
@@ -53,8 +53,9 @@ def test_sentinel_2_units_are_those_of_the_service() -> None:
         (', fallback_no_data = "none"', NoData(value=None)),
     ],
 )
-def test_four_words_for_no_data(words: str, expected: NoData) -> None:
-    collection = parse_collection("x.toml", MINIMAL.replace('units = "n" }', f'units = "n"{words} }}'))
+def test_four_words_for_no_data(words: str, expected: NoData, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(MINIMAL.replace('units = "n" }', f'units = "n"{words} }}'))
+    collection = load_collections(tmp_path)["byoc-1"]
     assert collection.bands["B1"].no_data == expected
 
 
@@ -94,9 +95,21 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
         (("[units]", '[harmonize]\nrules = ["guess"]\noffset = -1000\n[units]'), "`harmonize.rules.0`"),
     ],
 )
-def test_a_wrong_file_names_the_field(change: tuple[str, str], message: str) -> None:
+def test_a_wrong_file_names_the_field(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(MINIMAL.replace(*change))
     with pytest.raises(CollectionFileError, match=message):
-        parse_collection("x.toml", MINIMAL.replace(*change))
+        load_collections(tmp_path)
+
+
+def test_an_own_collection_says_what_its_pixels_are(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(f'offers = {{ backCoeff = "SIGMA0_ELLIPSOID", orthorectify = false }}\n{MINIMAL}')
+    own = load_collections(tmp_path)["byoc-1"]
+    assert own.offers == {"backCoeff": "SIGMA0_ELLIPSOID", "orthorectify": "false"}
+    for wrong in ('{ backcoeff = "BETA0" }', '{ backCoeff = "GAMMA" }', '{ orthorectify = "perhaps" }'):
+        file.write_text(f"offers = {wrong}\n{MINIMAL}")
+        with pytest.raises(CollectionFileError, match="offers"):
+            load_collections(tmp_path)
 
 
 def test_the_examples_of_the_documentation_load(tmp_path: Path) -> None:

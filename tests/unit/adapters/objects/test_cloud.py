@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from arpent.adapters.objects.cloud import IN_FLIGHT, CloudObjects
-from arpent.domain.errors import StorageDenied, StorageUnavailable
+from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable
 from arpent.domain.location import Credentials, Location
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 
@@ -106,6 +106,14 @@ def test_no_answer_is_transient() -> None:
     with pytest.raises(StorageUnavailable) as caught:
         silent.read(PLACE)
     assert caught.value.transient
+
+
+@pytest.mark.parametrize("key", ["redirect", "a/Instance metadata.json"])
+def test_a_key_is_not_taken_for_an_answer(key: str, server: LoopbackS3) -> None:
+    with pytest.raises(StorageNotFound, match="there is no object"):
+        opened(server).read(PLACE.at(key))
+    with pytest.raises(StorageNotFound, match="there is no bucket"):
+        opened(server).read(replace(PLACE.at(key), bucket="none"))
 
 
 def test_another_region_is_said(server: LoopbackS3) -> None:

@@ -17,7 +17,7 @@ from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.images.unusual import header_apart
-from arpent.adapters.sources import token_service
+from arpent.adapters.sources import bucket_keys, logins, token_service
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import source_table
 from arpent.domain.errors import AssetUnreadable
@@ -370,6 +370,23 @@ def test_two_stores_at_once(opened: Opened, tmp_path: Path) -> None:
     for href, at in (("s3://bucket/image.tif", one), ("s3://eodata/image.tif", two)):
         assert (read(keys, href) == PIXELS).all()
         assert {path.split("/")[1] for path, _ in at.asked} == {href.split("/")[2]}
+
+
+def test_files_of_the_machine_are_read_once_for_many_requests(
+    opened: Opened, machine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The netrc file, and only if its source says so; the files of AWS: for the keys, and for the place."""
+    at, read_files = opened(), []
+    for module, name in ((logins, "_netrc_pair"), (bucket_keys, "_profile")):
+        true = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda what, true=true: (read_files.append(what), true(what))[1])
+    for entry in ("bearer", "netrc", "profile"):
+        given, _, href = kinds(at)[entry]
+        keys = access(mine=given)
+        read_files.clear()
+        for _ in range(9):
+            assert keys.request(href).headers if entry != "profile" else keys.bucket(href).keys
+        assert len(read_files) <= {"bearer": 0, "netrc": 2, "profile": 1}[entry], entry
 
 
 def test_no_more_connections_than_allowed(opened: Opened) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_the_keys_of_the_table_are_used(at: Archive, tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(objects)).read(PLACE) == b"x"
     objects.download(PLACE, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"x"
+
+
+def test_no_more_connections_than_allowed(at: Archive) -> None:
+    at.pause = 0.01
+    objects = store(at, **KEYS, connections=2)
+    objects.write_many(PLACE, ((f"{number}", b"x") for number in range(40)))
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda number: objects.read(PLACE.at(f"{number}")), range(40))) == {b"x"}
+    assert 1 <= at.most_in_flight <= 2
 
 
 def test_a_requests_own_keys_go_first(at: Archive) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from arpent.adapters.collections.files import CollectionFileError, load_collections, parse_collection
+from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import InvalidRequest
 from arpent.wire.request.parse import check_collections, parse_batch
 from tests.unit.wire.bodies import BATCH, text
@@ -58,21 +58,3 @@ def test_refused_by_name(collection: str, section: str, name: str, value: object
     with pytest.raises(InvalidRequest, match=told) as caught:
         check(collection, **{section: {name: value}})
     assert [parameter for parameter, _ in caught.value.violations] == [f"input->data->0->{section}->{name}"]
-
-
-OWN = """
-id = "byoc-1"
-offers = {offers}
-[units]
-n = [{{ name = "DN" }}]
-[bands]
-B1 = {{ assets = ["one"], units = "n" }}
-"""
-
-
-def test_an_own_collection_says_what_its_pixels_are() -> None:
-    own = parse_collection("x.toml", OWN.format(offers='{ backCoeff = "SIGMA0_ELLIPSOID", orthorectify = false }'))
-    assert own.offers == {"backCoeff": "SIGMA0_ELLIPSOID", "orthorectify": "false"}
-    for wrong in ('{ backcoeff = "BETA0" }', '{ backCoeff = "GAMMA" }', '{ orthorectify = "perhaps" }'):
-        with pytest.raises(CollectionFileError, match="offers"):
-            parse_collection("x.toml", OWN.format(offers=wrong))

@@ -20,8 +20,6 @@ class Landing:
     """URL of the search."""
     posts: bool
     """Whether to search by POST; else by GET."""
-    filters: bool
-    """Whether it takes `filter` in CQL2 JSON."""
 
 
 def read_landing(server: Server, address: str, name: str, advice: str) -> Landing:
@@ -54,7 +52,6 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     return Landing(
         search=urljoin(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
-        filters="item-search#filter" in says and ("cql2-json" in says or "cql-json" in says or "basic-cql" in says),
     )
 
 

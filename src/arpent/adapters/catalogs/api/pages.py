@@ -40,10 +40,10 @@ class Pages:
         while ask is not None:
             ask, page = self._page(ask)
             found = page.get("features")
-            fresh = [each for each in found if _key(each) not in seen] if isinstance(found, list) else []
+            fresh = [each for each in found if key_of(each) not in seen] if isinstance(found, list) else []
             for each in fresh:  # one after the other: a page may name an item twice
-                if _key(each) not in seen:
-                    seen.add(_key(each))
+                if key_of(each) not in seen:
+                    seen.add(key_of(each))
                     yield each
             idle = 0 if fresh else idle + 1
             following = next_ask(ask, page)
@@ -118,7 +118,8 @@ def _counted(ask: Ask, otherwise: int) -> int:
     return int(str(found)) if str(found).isdigit() else otherwise
 
 
-def _key(document: object) -> object:
+def key_of(document: object) -> object:
+    """What tells an item from others: its id and collection, or all of it without an id."""
     if isinstance(document, dict) and isinstance(document.get("id"), str):
         return document.get("id"), repr(document.get("collection"))
     return repr(document)

@@ -23,19 +23,22 @@ from arpent.adapters.catalogs.geoparquet.rows import item_of
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items, told_times
 from arpent.adapters.catalogs.level import plain_word, product_of, words
-from arpent.adapters.catalogs.origin import own_address
+from arpent.adapters.catalogs.origin import own_address, shown
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
+from arpent.network.deadline import current, within
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.network.web_files import Denied, NoAnswer, NoRanges
 from arpent.raster.footprints.antimeridian import boxes_of
 
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
 """Minimum pause between two checks of the files: on this machine, and elsewhere."""
+SECONDS = 100.0
+"""Time limit of one search; it ends before the next footer or row group is read."""
 MOST_NARROW_BYTES = 64 << 20
 """Maximum size of the narrow columns kept in memory."""
 MOST_DOCUMENTS = 5_000
@@ -78,7 +81,7 @@ class GeoParquetCatalog:
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
         first, last = told_times(collection, interval)
-        with self._lock, self._faults():
+        with self._lock, within(SECONDS), self._faults():
             self._look()
             self._check_known(collection)
             documents = list(self._matching(collection, boxes, first, last))
@@ -96,6 +99,7 @@ class GeoParquetCatalog:
             for number, span in enumerate(groups):
                 if not (_may_hold(span, collection) and span.may_meet(boxes, first, last)):
                     continue
+                self._check_time()
                 columns = self._columns((file, number))
                 wanted = [_is_wanted(pair, collection) for pair in columns.pairs]
                 rows = columns.rows(boxes, first, last, wanted)
@@ -143,8 +147,12 @@ class GeoParquetCatalog:
             return
         found = self._files.list()
         if not found:
-            raise CatalogUnavailable(f"The catalogue {self._address} has no Parquet files: set `catalog` to theirs.")
-        self._spans = {file: self._spans[file] if file in self._spans else self._read_spans(file) for file in found}
+            raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
+        for file in found:  # kept one by one, so that a search whose time ends is not in vain
+            if file not in self._spans:
+                self._check_time()
+                self._spans[file] = self._read_spans(file)
+        self._spans = {file: self._spans[file] for file in found}
         self._narrow = OrderedDict((place, each) for place, each in self._narrow.items() if place[0] in self._spans)
         self._documents = OrderedDict((row, each) for row, each in self._documents.items() if row[0][0] in self._spans)
         self._open = OrderedDict((file, each) for file, each in self._open.items() if file in self._spans)
@@ -155,7 +163,7 @@ class GeoParquetCatalog:
         missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
         if missing:
             raise CatalogUnavailable(
-                f"{file.href} is no stac-geoparquet file: it has no column {' and no column '.join(missing)}."
+                f"{shown(file.href)} is no stac-geoparquet file: it has no column {' and no column '.join(missing)}."
             )
         return spans(opened)
 
@@ -173,7 +181,7 @@ class GeoParquetCatalog:
         if groups and not any(_may_hold(span, collection) for span in groups) and not _related(collection):
             held = sorted({name for span in groups for name in span.collections or ()})
             raise CatalogUnavailable(
-                f"The catalogue {self._address} has no items of {collection.id} "
+                f"{self._name} has no items of {collection.id} "
                 f"({', '.join(collection.stac_collections)}). It has: {', '.join(held[:12])}. To use one of them, name "
                 "it in `stac_collections` of a TOML file of your own (ARPENT_COLLECTIONS)."
             )
@@ -181,7 +189,7 @@ class GeoParquetCatalog:
     @contextmanager
     def _faults(self) -> Iterator[None]:
         """Turn errors into CatalogUnavailable, without the clients' own texts, which repeat URLs."""
-        name = f"The catalogue {self._address.partition('?')[0]}"
+        name = self._name
         try:
             yield
         except EgressRefused as error:
@@ -203,8 +211,21 @@ class GeoParquetCatalog:
         except _FAULTS as error:
             if answer_of(error).denied or answer_of(error).misplaced:
                 raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error
+            self._looked = -float("inf")  # a file may have been replaced
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise CatalogUnavailable(f"{name} cannot be read ({reason}).", transient=True) from error
+
+    @property
+    def _name(self) -> str:
+        """The catalogue, for messages."""
+        return f"The catalogue {shown(self._address)}"
+
+    def _check_time(self) -> None:
+        """Raise CatalogUnavailable if the time of this search is over."""
+        deadline = current()
+        if deadline is not None and deadline.passed:
+            reason = f"no complete answer within {deadline.seconds:g} s"
+            raise CatalogUnavailable(f"{self._name} does not answer ({reason}).", transient=True)
 
     def _advice(self, error: Exception) -> str:
         answer = error.answer if isinstance(error, Denied) else answer_of(error).code

@@ -16,6 +16,7 @@ import pyarrow as pa
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arpent.adapters.catalogs.origin import shown
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.access import BucketAccess, SourceAccess
 from arpent.network.bucket_answers import answer_of
@@ -33,8 +34,8 @@ MOST_FILES = 20_000
 """Maximum number of files of one catalogue."""
 _TAIL = 1 << 16
 """Bytes at the end of a file that are fetched at once: most footers fit."""
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Variables that name an S3-compatible store; the first that is set counts."""
+_TIMEOUTS: dict[str, object] = {"timeout": "120s", "connect_timeout": "5s"}
+"""Time limits of one request to a bucket, its whole answer included."""
 R = TypeVar("R")
 
 
@@ -58,6 +59,8 @@ class Files:
         self._address = address
         self._access = access
         self._web = WebFiles(policy, RETRY_SECONDS, access)
+        self._stores: dict[tuple[str, str], S3Store] = {}
+        """Open buckets by name and source: each keeps its connections and keys."""
 
     @property
     def is_remote(self) -> bool:
@@ -69,7 +72,7 @@ class Files:
         found = sorted(self._found(), key=lambda file: file.href)
         if len(found) > MOST_FILES:
             raise CatalogUnavailable(
-                f"The catalogue {self._address} has more than {MOST_FILES} Parquet files: write larger ones."
+                f"The catalogue {shown(self._address)} has more than {MOST_FILES} Parquet files: write larger ones."
             )
         return found
 
@@ -102,8 +105,8 @@ class Files:
             return [entry for page in pages for entry in page if entry["path"].endswith(SUFFIXES)]
 
         for entry in self._asked(self._address, found):
-            version = entry["e_tag"] or str(entry["last_modified"])
-            yield FoundFile(href=f"s3://{split.netloc}/{entry['path']}", size=entry["size"], version=version)
+            href = f"s3://{split.netloc}/{entry['path']}"
+            yield FoundFile(href=href, size=entry["size"], version=_version(entry))
 
     def _fetch_web(self, file: FoundFile, start: int, end: int) -> bytes:
         piece = self._web.piece(file.href, start, end)
@@ -115,7 +118,7 @@ class Files:
         split = urlsplit(file.href)
         key, span = split.path.lstrip("/"), (start, end)
         answer = self._asked(file.href, lambda store: obstore.get(store, key, options={"range": span}))
-        if answer.meta["size"] != file.size:
+        if answer.meta["size"] != file.size or _version(answer.meta) != file.version:
             raise OSError("it was replaced while it was read")
         return bytes(answer.bytes())
 
@@ -124,12 +127,16 @@ class Files:
         for again in (False, True):
             way = self._access.bucket(url)
             keys = {} if way.keys is None else way.keys()
+            name = (urlsplit(url).netloc, way.source)
             try:
                 with self._access.place(url):
-                    return call(_bucket(urlsplit(url).netloc, way))
+                    if name not in self._stores:
+                        self._stores[name] = _bucket(name[0], way)
+                    return call(self._stores[name])
             except (BaseError, OSError) as error:
                 if again or not answer_of(error).denied or not self._access.bucket_refused(url, keys):
                     raise
+                self._stores.pop(name, None)  # its client keeps the old keys
         raise AssertionError("the last try returns or raises")
 
 
@@ -184,13 +191,10 @@ def _local(path: str) -> FoundFile:
 
 
 def _bucket(name: str, way: BucketAccess) -> S3Store:
-    """The bucket, at the store that its source or AWS_ENDPOINT_URL_S3 names, by path unless its source says otherwise,
-    or at AWS."""
-    named = next((os.environ[variable] for variable in _ENDPOINTS if os.environ.get(variable)), None)
-    options = way.options()
-    if endpoint := way.endpoint or named:
-        options = {"virtual_hosted_style_request": False} | options | {"endpoint": endpoint}
-        if endpoint.startswith("http://"):
-            options["client_options"] = {"allow_http": True}
     retry: RetryConfig = {"retry_timeout": timedelta(seconds=RETRY_SECONDS)}
-    return S3Store(name, retry_config=retry, **options)  # type: ignore[arg-type]
+    return S3Store(name, retry_config=retry, **way.options(_TIMEOUTS))  # type: ignore[arg-type]
+
+
+def _version(meta: ObjectMeta) -> str:
+    """ETag, in which some listings leave out the quotes; else time of change, of which headers have whole seconds."""
+    return (meta["e_tag"] or "").strip('"') or str(meta["last_modified"].replace(microsecond=0))
