@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy import Engine, make_url
@@ -41,7 +42,7 @@ from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, W
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
-from arpent.domain.ports.execution import Bulkhead, Executor
+from arpent.domain.ports.execution import Bulkhead, Executor, PendingCall
 from arpent.domain.ports.features import FeatureSource
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.storage import ObjectStore
@@ -221,9 +222,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     run_metrics = run_metrics or RunMetrics()
     jobs = job_store(settings, engine)
     reading = feature_processes(settings)
-    # One client of its own: headers never wait for a place among the files of a client's features.
-    apart = partial(ApartImage, partial(reading.submit, HEADERS, seconds=HEADER_SECONDS))
-    reader = CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
+    reader = header_reader(settings, reading.submit)
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
@@ -246,8 +245,16 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
 
 
+def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
+    """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
+    that may die over them."""
+    # One client of its own: headers never wait for a place among the files of a client's features.
+    apart = partial(ApartImage, partial(submit, HEADERS, seconds=HEADER_SECONDS))
+    return CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
+
+
 def feature_processes(settings: Settings) -> ProcessBulkhead:
-    """The processes that read GeoPackages for a runner's analyses, started when needed."""
+    """The processes that read GeoPackages and unusual images for a runner's analyses, started when needed."""
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),

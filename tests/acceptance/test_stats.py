@@ -118,6 +118,7 @@ def test_the_users_columns_and_geometries_come_back(long: Path, fields: geopanda
     about = json.loads(pq.read_metadata(long / "ndvi.parquet").metadata[b"arpent"])
     assert about["software"] == f"arpent {arpent.__version__}"
     assert (about["collections"], about["gridCrs"]) == (["sentinel-2-l2a"], ["EPSG:32633"])
+    assert set(about["request"]) == {"input", "aggregation"}, "there is no output of its own"
     told = json.loads((long / "told.json").read_text())
     assert told["rows"]["features"] == len(fields)
     assert told["rows"]["intervals"] == 6
@@ -267,8 +268,8 @@ def test_bad_features_cost_themselves_only(catalog: Path, tmp_path: Path) -> Non
         ({"index": "ndvi", "order": "best"}, "mostRecent"),
         ({"index": "ndvi", "every": "10d"}, "aggregationInterval"),
         ({"index": "ndvi", "collection": "nope"}, "nope"),
-        ({"index": "ndvi", "script": "function"}, "either an index"),
-        ({"script": "function", "mask_clouds": True}, "dataMask"),
+        ({"index": "ndvi", "script": "function evaluatePixel() {}"}, "either an index"),
+        ({"script": "function evaluatePixel() {}", "mask_clouds": True}, "dataMask"),
         ({"script": "nowhere.js"}, "nowhere.js"),
         ({}, "index"),
     ],
@@ -292,6 +293,17 @@ def test_the_command_says_it_in_a_line_and_leaves_nothing(given: Path, catalog: 
         assert word in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_catalogue_and_the_executor_of_the_settings_count(given: Path, catalog: Path, tmp_path: Path) -> None:
+    asked = [str(given), "--index", "ndvi", "--from", START, "--to", "2023-06-11", "-o", "a.csv"]
+    (tmp_path / "arpent.toml").write_text(f"catalog = {json.dumps(str(catalog))}\nexecutor = 'inline'\n")
+    stats(tmp_path, *asked)
+    assert len(pd.read_csv(tmp_path / "a.csv")) > 20
+    done = stats(tmp_path, *asked, "--executor", "foo", code=2)
+    assert done.stderr.startswith('arpent: --executor is "foo", but must be inline, processes, processes:N')
+    (tmp_path / "arpent.toml").write_text(f"catalog = {json.dumps(str(catalog))}\nexecutor = 'foo'\n")
+    assert "`executor` in arpent.toml" in stats(tmp_path, *asked, code=2).stderr
 
 
 def test_a_client_submits_watches_and_gets_the_table(server: Server, credentials: tuple[str, str], given: Path) -> None:

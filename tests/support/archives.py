@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.http_server import QuietHandler, served
 
 Answer = tuple[int, dict[str, str], bytes]
 USER, PASSWORD = "anna", "pass:word"
@@ -186,9 +187,7 @@ def error(status: int, code: str) -> Answer:
 def archive(folder: Path, **given: object) -> Iterator[Archive]:
     state = Archive(folder=folder, **given)  # type: ignore[arg-type]
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def _serve(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
@@ -215,17 +214,5 @@ def archive(folder: Path, **given: object) -> Iterator[Archive]:
 
         do_GET = do_HEAD = do_PUT = do_POST = _serve  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

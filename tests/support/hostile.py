@@ -13,9 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from urllib.parse import unquote, urlsplit
+
+from tests.support.http_server import QuietHandler, served
 
 _OF_A_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "expect"})
 _PIECES = 20
@@ -90,9 +92,7 @@ def _passed_on(
 
 
 def _handler(proxy: Hostile) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if standing := proxy.standing(self.path):
@@ -150,9 +150,6 @@ def _handler(proxy: Hostile) -> type[BaseHTTPRequestHandler]:
             with suppress(OSError, ValueError):
                 super().finish()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     return Handler
 
 
@@ -162,14 +159,5 @@ def hostile(url: str, seed: int = 1) -> Iterator[Hostile]:
     split = urlsplit(url)
     assert split.hostname, "an URL with a host"
     proxy = Hostile(target=(split.hostname, split.port or 80), seed=seed)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy))
-    server.daemon_threads = True
-    proxy.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with served(_handler(proxy)) as proxy.url:
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,17 +6,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.support.http_server import QuietHandler, served
 
 ACCOUNT = "arpent@project.iam.gserviceaccount.com"
 
@@ -86,9 +87,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _handler(state: LoopbackGcs) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             status, payload = state.answer(self, body)
@@ -109,23 +108,11 @@ def _handler(state: LoopbackGcs) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_PUT = do_HEAD = _serve  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     return Handler
 
 
 @contextmanager
 def loopback_gcs() -> Iterator[LoopbackGcs]:
     state = LoopbackGcs()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with served(_handler(state)) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

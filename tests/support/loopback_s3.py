@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.support.http_server import QuietHandler, served
 
 
 @dataclass
@@ -67,9 +69,7 @@ def _answer(  # noqa: PLR0911 - one line per answer of the protocol
 def _handler(state: LoopbackS3) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             with lock:
@@ -103,23 +103,11 @@ def _handler(state: LoopbackS3) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_PUT = do_HEAD = _serve  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     return Handler
 
 
 @contextmanager
 def loopback_s3() -> Iterator[LoopbackS3]:
     state = LoopbackS3(url="")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with served(_handler(state)) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from time import sleep
 from urllib.parse import unquote, urlsplit
+
+from tests.support.http_server import QuietHandler, served
 
 
 @dataclass
@@ -34,9 +35,7 @@ def serve(folder: Path) -> Iterator[Web]:
     web = Web(url="")
     lock, at_once = Lock(), list[str]()
 
-    class Files(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Files(QuietHandler):
         def do_GET(self) -> None:
             web.asked.append(self.path)
             with lock:
@@ -67,17 +66,5 @@ def serve(folder: Path) -> Iterator[Web]:
             if self.command == "GET":
                 self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with served(Files) as web.url:
         yield web
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

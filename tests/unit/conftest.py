@@ -11,7 +11,7 @@ from tests.support.no_disk import no_disk
 
 UNIT = Path(__file__).parent
 ON_DISK = (
-    "adapters/", "cli/", "landscape/", "server/", "engine/test_chunks.py", "engine/test_explain.py",
+    "adapters/", "api/", "cli/", "landscape/", "server/", "engine/test_chunks.py", "engine/test_explain.py",
     "engine/test_hints.py", "engine/test_isolation.py", "engine/test_once.py", "engine/test_unforeseen.py",
     "jobs/test_boundaries.py", "jobs/test_bucket_grants.py", "network/", "test_places.py", "test_settings.py",
 )  # fmt: skip

@@ -16,7 +16,7 @@ import requests
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import ArpentError, InvalidRequest, StorageNotFound, WorldError
-from arpent.domain.job import ENDED, Status
+from arpent.domain.job import RESTING, Status
 from arpent.domain.location import Location
 from arpent.engine.output_keys import own
 from arpent.wire.request.access import write_prefix
@@ -32,7 +32,8 @@ POLL_SECONDS = 1.0
 TRIES = 6
 """Of a request that the server cannot take now."""
 BUSY = (429, 502, 503, 504)
-RESTING = (*(str(status) for status in ENDED), str(Status.CREATED))
+NOT_DONE = (429, 503)
+"""Of these: answers to what was surely not done. A gateway's 502 or 504 may come after a job was made."""
 
 
 class Client:
@@ -79,7 +80,7 @@ class Client:
             answer = self._ask(method, url, headers=headers, **options)
             if answer.status_code == 401 and attempt == 0:
                 self._token = ""
-            elif answer.status_code in BUSY and attempt + 1 < TRIES:
+            elif answer.status_code in (NOT_DONE if method == "POST" else BUSY) and attempt + 1 < TRIES:
                 time.sleep(_pause(answer, attempt))
             else:
                 return answer

@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from arpent import worker
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.api.fields import ID, Columns, read_fields
-from arpent.api.statistics import Day, script_text
-from arpent.api.wish import Wish, body_of, instant_of, metres_of, names_of
-from arpent.api.zones import in_metres
+from arpent.api.wish import Day, body_of, instant_of, wish_of
+from arpent.api.zones import one_in_metres
 from arpent.domain.errors import FeatureNotFound
 from arpent.domain.explanation import Explanation
 from arpent.engine.explain import explain as explain_one
@@ -88,26 +85,17 @@ def explain(  # noqa: PLR0913
     worker.check_places(settings)
     announce(unfiltered=settings.unfiltered_scripts)
     services = worker.services_of(settings)
-    wish = Wish(
-        start=instant_of(start),
-        end=instant_of(end),
-        every=every,
-        resolution=metres_of(resolution),
-        collection=collection,
-        index=names_of(index),
-        script=script_text(script),
-        mask_clouds=mask_clouds,
-        order=order,
-        max_cloud_coverage=max_cloud_coverage,
-    )
+    wish = wish_of(
+        start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
+        collection=collection, order=order, max_cloud_coverage=max_cloud_coverage,
+    )  # fmt: skip
     request = parse_batch(body_of(wish, services.collections))
     check_collections(request, services.collections.get)
     fields = read_fields(features, Columns(id=id), settings, crs)
     known = fields.table[ID].to_pylist()
     if feature not in known:
         raise FeatureNotFound(f"There is no feature {feature!r:.80}; ids are {', '.join(map(str, known[:5]))} …")
-    one = fields.features.take(np.array([known.index(feature)], np.intp))
-    (carried,) = in_metres(one)
+    carried = one_in_metres(fields.features, known.index(feature))
     begins = None if interval is None else parse_instant(instant_of(interval), "interval")
     limits = worker.synchronous_limits(settings)
     assert limits.allowance is not None

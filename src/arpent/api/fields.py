@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from arpent import worker
-from arpent.adapters.database.work.payload import pack, unpack
-from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
-from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.features.apart import ApartFeatures
-from arpent.adapters.features.direct import load_readers
+from arpent import wiring, worker
 from arpent.adapters.formats.vector.copy import OWN, own_name, write_copy
-from arpent.adapters.formats.vector.opened import Opened, batches_with_ids, features_of
+from arpent.adapters.formats.vector.opened import Opened, features_of
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
@@ -34,7 +29,6 @@ DEGREES = "EPSG:4326"
 KEY = "__key"
 """Column of the primary keys, by which numbers and columns are joined."""
 ID = "id"
-QUEUE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +59,7 @@ def read_fields(given: Any, columns: Columns, settings: Settings, crs: str | Non
         given = _json_of(given)
     if isinstance(given, str | Path):
         return _of_file(Path(given), columns, settings)
-    if _is_frame(given):
+    if is_frame(given):
         return _of_frame(given, columns)
     if isinstance(given, shapely.Geometry):
         given = [given]
@@ -99,38 +93,21 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
     file = FeatureFile(
         scheme="file", bucket="", key=path.as_posix().lstrip("/"), identifier=columns.id, columns=None, local=True
     )
-    with TemporaryDirectory(prefix="arpent-") as folder, _reading(settings) as submit:
+    with TemporaryDirectory(prefix="arpent-") as folder, closing(wiring.feature_processes(settings)) as reading:
         store = FolderObjects(Path(folder))
         Path(folder, "copy").mkdir()
         target = Location(scheme="s3", bucket="copy", key="features.parquet")
-        source = ApartFeatures(
-            worker.direct_features(settings, store), partial(submit, worker.LOCAL), pack=pack, unpack=unpack
-        )
+        source = wiring.features_apart(settings, store, reading, worker.LOCAL, lambda: True)
         features = source.features(file)
         source.copy(file, target, "{}")
         table = pq.read_table(Path(folder, "copy", "features.parquet"))
     return Fields(features=features, table=_shaped(table, columns))
 
 
-@contextmanager
-def _reading(settings: Settings) -> Iterator[Callable[..., Any]]:
-    """Processes that may die over a file."""
-    limits = CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory)
-    bulkhead = ProcessBulkhead(1, limits, queue=QUEUE, prepare=partial(load_readers, _nothing, pack), kept_ready=False)
-    try:
-        yield bulkhead.submit
-    finally:
-        bulkhead.close()
-
-
-def _nothing() -> None:
-    """Logs stay as they are."""
-
-
 # ---- what is in memory -----------------------------------------------------------------------------------------
 
 
-def _is_frame(given: Any) -> bool:
+def is_frame(given: Any) -> bool:
     """A GeoDataFrame or GeoSeries, whether or not GeoPandas was imported here."""
     return type(given).__module__.partition(".")[0] == "geopandas"
 
@@ -162,10 +139,8 @@ def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, colum
         raise InvalidRequest(f"There is no column {columns.id!r:.80}; there is {', '.join(arrays) or 'none'}")
     file = FeatureFile(scheme="file", bucket="", key="", identifier=columns.id, columns=None, local=True)
     opened = Opened(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
-    ((ids, batch),) = batches_with_ids(opened)
-    features = features_of(opened, ids, batch, file.identifier)
+    features = features_of(opened, np.arange(rows.num_rows, dtype=np.int64), rows, file.identifier)
     with TemporaryDirectory(prefix="arpent-") as folder:
-        opened = Opened(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
         write_copy(opened, file, Path(folder, "copy"), "{}")
         table = pq.read_table(Path(folder, "copy"))
     return Fields(features=features, table=_shaped(table, columns))

@@ -16,10 +16,10 @@ from pyproj import CRS, Transformer
 
 from arpent.adapters.formats.parquet_columns import ABOUT
 from arpent.adapters.formats.parquet_rows import write_csv
-from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo
+from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_name
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
-from arpent.api.tables import clear_name, wide_table
+from arpent.api.tables import wide_table
 from arpent.domain.errors import InvalidRequest
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".fgb": "FlatGeobuf"}
@@ -68,7 +68,7 @@ def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
 
 def _own(fields: pa.Table) -> pa.Table:
     others = [name for name in fields.column_names if name not in (KEY, "geometry")]
-    named = {clear_name(name, ("bbox",)): fields[name] for name in others}
+    named = {own_name(name, ("geometry", "bbox")): fields[name] for name in others}
     return pa.table({**named, "geometry": fields["geometry"]})
 
 

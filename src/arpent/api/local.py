@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from arpent import __version__, worker
+from arpent import worker
 from arpent.api.fields import Fields
 from arpent.api.run import Ran, run_features
 from arpent.api.tables import Summary, long_table, summary_of
@@ -19,6 +19,7 @@ from arpent.api.wish import Wish, body_of
 from arpent.api.zones import in_metres
 from arpent.domain.job import Job
 from arpent.settings import Settings
+from arpent.wire.origin import origin
 from arpent.wire.request.parse import parse_batch
 
 Watch = Callable[[Job, int, int], None]
@@ -39,7 +40,7 @@ class Answer:
     """Provenance, JSON: software, collection, the request, the CRS of the grids."""
 
 
-def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch, executor: str | None = None) -> Answer:
+def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch) -> Answer:
     """Raises CallerError, ScriptError or WorldError; ArpentError if a job failed."""
     body = body_of(wish, worker.collections(settings))
     request = parse_batch(body)
@@ -51,7 +52,7 @@ def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch, executo
         ran: list[Ran] = []
         for number, features in enumerate(groups):
             told = partial(_told, watch, number, len(groups))
-            ran.append(run_features(own, body, features, told, executor))
+            ran.append(run_features(own, body, features, told))
         rows = long_table([one.folder for one in ran], fields.table)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
@@ -61,11 +62,9 @@ def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch, executo
         hints=hints,
         about=json.dumps(
             {
-                "software": f"arpent {__version__}",
-                "collections": [source.collection for source in request.sources],
+                **json.loads(origin(request)),
                 "gridCrs": [f"EPSG:{features.crs.to_epsg()}" for features in groups],
                 "catalog": settings.catalog,
-                "request": json.loads(request.shown),
             },
             ensure_ascii=False,
         ),

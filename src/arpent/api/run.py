@@ -5,40 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from arpent import worker
+from arpent import wiring, worker
 from arpent.adapters.executors.inline import InlineExecutor
-from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.features.given import GivenFeatures
 from arpent.adapters.memory.jobs import MemoryJobStore
 from arpent.adapters.memory.tables import Tables
 from arpent.adapters.memory.work import MemoryWorkStore
 from arpent.adapters.scripts.v8.runtime import announce
-from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError
 from arpent.domain.feature import Features
-from arpent.domain.finding import Finding
 from arpent.domain.job import ENDED, Job, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
-from arpent.domain.ports.execution import Executor, Ticket
+from arpent.domain.ports.execution import Executor, PendingCall, Ticket
 from arpent.domain.ports.jobs import Lease
-from arpent.engine.analysis.analyse import analyse
-from arpent.engine.processing.process import give_up
-from arpent.engine.services import Limits
-from arpent.jobs.in_flight import SPARE_PLACES
+from arpent.engine.services import Services
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.settings import Settings
-from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wire.request.parse import parse_batch
 
 SMALL_SECONDS = 10.0
 """Seconds of one core up to which a job stays in this process: workers take a second or two to start."""
 OWNER = worker.LOCAL
-MOST_FINDINGS = 1_000_000
 
 Watch = Callable[[Job], None]
 
@@ -49,8 +42,6 @@ class Ran:
 
     job: Job
     """The job, whose status is DONE."""
-    findings: tuple[Finding, ...]
-    """What is known of its features."""
     folder: Path
     """Where its table lies."""
 
@@ -76,44 +67,62 @@ class ChosenLater:
             self._chosen.close()
 
 
-def run_features(settings: Settings, body: str, features: Features, watch: Watch, kind: str | None) -> Ran:
+class ApartAnalysis:
+    """The analysis of a server's runner: an image that only GDAL can read is opened by a process that may die."""
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self._settings = settings
+        self._reading = wiring.feature_processes(settings)
+        self._reader = wiring.header_reader(settings, self._submit)
+        self._services = replace(services, reader=self._reader)
+        self.met_unusual = False
+        """Whether there was such an image. Its pixels are not to be read in this process either."""
+        self.problem: Exception | None = None
+        """The last error, which a job knows as a sentence only."""
+
+    def analyse(self, job: Job, slots: int, wanted: Callable[[], bool]) -> Analysis:
+        """As `wiring.analysis`."""
+        try:
+            return wiring.analysis(job, self._services, wiring.operator_limits(self._settings, slots), wanted)
+        except Exception as error:
+            self.problem = error
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        self._reader.close()
+        self._reading.close()
+
+    def _submit(self, *call: Any, **options: Any) -> PendingCall[Any]:
+        self.met_unusual = True
+        return self._reading.submit(*call, **options)
+
+
+def run_features(settings: Settings, body: str, features: Features, watch: Watch) -> Ran:
     """Carry one batch request out over these features. `settings.buckets` is a folder with `fields` and `results`;
-    `kind`: how to execute, as the setting `executor`; None: small jobs in this process, others in workers. `watch` sees
-    the job again and again. Raises CallerError, ScriptError or WorldError; ArpentError if the job failed."""
+    where no `executor` is set, small jobs run in this process and others in workers. `watch` sees the job again and
+    again. Raises CallerError, ScriptError or WorldError; ArpentError if the job failed."""
     announce(unfiltered=settings.unfiltered_scripts)
     assert settings.buckets is not None, "results go into a folder"
     tables = Tables()
     jobs, work = MemoryJobStore(tables), MemoryWorkStore(tables)
     services = replace(worker.services_of(settings), features=GivenFeatures(features))
-    check = lambda _, request: check_collections(request, services.collections.get)  # noqa: E731
-    service = JobService(jobs, settings.policy, check, _now)
+    check = lambda _, request: wiring.check_request(services.collections, request)  # noqa: E731
+    service = JobService(jobs, settings.policy, check, wiring.now)
     job, request = service.create(OWNER, body), parse_batch(body, OWNER)
-    executor = _executor(settings, kind, lambda: service.get(OWNER, job.id))
-    limits = Limits(
-        pixel_budget=settings.pixel_budget,
-        parallelism=executor.slots,
-        maximum_features=settings.policy.maximum_features,
-        lenient_histograms=settings.lenient_histograms,
-    )
-    problems: list[Exception] = []
+    analysing = ApartAnalysis(settings, services)
 
-    def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
-        try:
-            return analyse(job.id, request, services, limits, wanted)
-        except Exception as error:
-            problems.append(error)
-            raise
+    def is_small(slots: int) -> bool:
+        seconds = service.get(OWNER, job.id).estimate.get("minutes", 0.0) * 60 * slots
+        return seconds < SMALL_SECONDS and not analysing.met_unusual
 
-    def give_up_lease(lease: Lease, error: Exception) -> Outcome:
-        assert lease.partition is not None, "an analysis has no files"
-        reason = ArpentError(sentence(error))
-        return give_up(lease.job_id, request, lease.partition, reason, services)
-
+    executor = _executor(settings, is_small)
     functions = WorkFunctions(
-        analyse=analyse_job,
+        analyse=lambda job, wanted: analysing.analyse(job, executor.slots, wanted),
         process=partial(worker.process_lease, worker.for_workers(settings)),
         parse=lambda _: request,
-        give_up=give_up_lease,
+        give_up=lambda lease, error: wiring.give_up_lease(job, lease, error, services),
+        close=analysing.close,
     )
     runner = Runner(jobs, work, executor, functions, settings.policy)
 
@@ -128,43 +137,20 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     finally:
         runner.close()
         executor.close()
-    job = service.get(OWNER, job.id)
-    if job.status is not Status.DONE:
-        raise problems[-1] if problems and isinstance(problems[-1], ArpentError) else ArpentError(_why(job))
-    return Ran(
-        job=job,
-        findings=service.findings(OWNER, job.id, 0, MOST_FINDINGS),
-        folder=settings.buckets / "results" / job.id / "parquet",
-    )
+    done = service.get(OWNER, job.id)
+    if done.status is not Status.DONE:
+        raise analysing.problem if isinstance(analysing.problem, ArpentError) else ArpentError(_why(done))
+    return Ran(job=done, folder=settings.buckets / "results" / job.id / "parquet")
 
 
-def _executor(settings: Settings, kind: str | None, job: Callable[[], Job]) -> Executor:
-    """As the setting says; None: by the size of the job, once that is known."""
-    name, _, rest = (kind or "").partition(":")
-    if name == "inline":
-        return InlineExecutor()
-    if name == "processes":
-        return _processes(int(rest) if rest else os.cpu_count() or 1)
-    if name:
-        from arpent import wiring  # clusters are an extra
-
-        return wiring.executor_of(settings.model_copy(update={"executor": kind}))
+def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:
+    """As the setting says, if it was set; else this process for a small job, and workers for others, once that is
+    known."""
+    if "executor" in settings.model_fields_set:
+        return wiring.executor_of(settings)
     slots = os.cpu_count() or 1
-
-    def make() -> Executor:
-        seconds = job().estimate.get("minutes", 0.0) * 60 * slots
-        return InlineExecutor() if seconds < SMALL_SECONDS else _processes(slots)
-
-    return ChosenLater(slots, make)
-
-
-def _processes(count: int) -> Executor:
-    return ProcessExecutor(count, spare=SPARE_PLACES)
+    return ChosenLater(slots, lambda: InlineExecutor() if is_small(slots) else wiring.executor_of(settings))
 
 
 def _why(job: Job) -> str:
     return job.error or f"the job ended as {job.status}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

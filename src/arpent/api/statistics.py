@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from arpent import worker
-from arpent.api.fields import Columns, read_fields
+from arpent.api.fields import Columns, is_frame, read_fields
 from arpent.api.frames import cube, data_frame
 from arpent.api.local import Answer, answer
 from arpent.api.progress import bar
-from arpent.api.wish import Wish, instant_of, metres_of, names_of
-from arpent.domain.errors import InvalidRequest
+from arpent.api.wish import Day, Wish, names_of, wish_of
 from arpent.settings import load
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-Day = str | date
 
 
 class Options(TypedDict, total=False):
@@ -112,7 +108,8 @@ def statistics(  # noqa: PLR0913
         wide: A row per feature and a column per date (the mean), instead of a row per feature, interval and band.
         geometry: Give a GeoDataFrame; by default as the features came.
         as_xarray: Give an xarray.Dataset with the dimensions geometry, from, output and band.
-        executor: `inline`, `processes`, `processes:N`; by default small jobs run in this process.
+        executor: `inline`, `processes`, `processes:N`, `dask://host:port`; by default as the setting `executor`
+            says; where it is not set either, small jobs run in this process.
         progress: Show a bar on standard error; by default in a terminal.
 
     Returns:
@@ -126,26 +123,16 @@ def statistics(  # noqa: PLR0913
     Example:
         >>> arpent.statistics("fields.gpkg", "earth-search", start="2023-04-01", end="2023-10-01", index="ndvi")
     """
-    wish = Wish(
-        start=instant_of(start),
-        end=instant_of(end),
-        every=every,
-        resolution=metres_of(resolution),
-        collection=collection,
-        index=names_of(index),
-        script=script_text(script),
-        mask_clouds=mask_clouds,
-        order=order,
-        max_cloud_coverage=max_cloud_coverage,
-        percentiles=tuple(percentiles),
+    wish = wish_of(
+        start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
+        collection=collection, order=order, max_cloud_coverage=max_cloud_coverage, percentiles=percentiles,
         pixels=pixels,
-    )
+    )  # fmt: skip
     asked = Columns(keep=None if columns is None else names_of(columns), id=id)
     found = answer_of(features, catalog, wish, asked, crs=crs, executor=executor, progress=progress)
     if as_xarray:
         return cube(found)
-    is_frame = type(features).__module__.partition(".")[0] == "geopandas"
-    return data_frame(found, wide=wide, geometry=is_frame if geometry is None else geometry)
+    return data_frame(found, wide=wide, geometry=is_frame(features) if geometry is None else geometry)
 
 
 def answer_of(
@@ -161,27 +148,10 @@ def answer_of(
     """What comes of a wish, before it is a frame or a file."""
     from rich.console import Console
 
-    settings = load(catalog=str(catalog))
+    settings = load(catalog=str(catalog), executor=executor)
     worker.check_places(settings)
     console = Console(stderr=True)
     shown = console.is_terminal if progress is None else progress
     with bar(console if shown else None) as watch:
         fields = read_fields(features, columns, settings, crs)
-        return answer(settings, fields, wish, watch, executor or _chosen_executor())
-
-
-def _chosen_executor() -> str | None:
-    """What the operator's settings say, if they say anything."""
-    import os
-
-    return os.environ.get("ARPENT_EXECUTOR")
-
-
-def script_text(script: str | Path | None) -> str | None:
-    """An evalscript's text: itself, or that of a file. Raises InvalidRequest."""
-    if script is None or (isinstance(script, str) and ("\n" in script or "function" in script)):
-        return script
-    try:
-        return Path(script).read_bytes().decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InvalidRequest(f"The script {script} cannot be read: {getattr(error, 'strerror', error)}") from None
+        return answer(settings, fields, wish, watch)

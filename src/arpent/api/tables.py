@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from arpent.adapters.formats.vector.copy import PREFIX
+from arpent.adapters.formats.vector.copy import own_name
 from arpent.api.fields import ID, KEY
 
 OURS = ("from", "to", "output", "band")
@@ -74,13 +74,8 @@ def long_table(folders: Sequence[Path], fields: pa.Table) -> pa.Table:
     rows = rows.append_column("__row", place)
     rows = rows.take(pc.sort_indices(rows, [("__row", "ascending"), *((name, "ascending") for name in OURS)]))
     taken = fields.drop_columns([KEY, "geometry"]).take(rows["__row"])
-    columns = {clear_name(name, own): taken[name] for name in taken.column_names}
+    columns = {own_name(name, (*own, "geometry")): taken[name] for name in taken.column_names}
     return pa.table({**columns, **{name: rows[name] for name in own}})
-
-
-def clear_name(name: str, own: Sequence[str]) -> str:
-    """A column of the caller beside ours."""
-    return f"{PREFIX}{name}" if name in own or name == "geometry" else name
 
 
 def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.Table:
@@ -103,7 +98,7 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
         mine = found == key
         column[places[mine]] = values[mine]
     taken = fields.drop_columns([KEY, "geometry"])
-    told = {clear_name(name, list(columns)): taken[name] for name in taken.column_names}
+    told = {own_name(name, (*columns, "geometry")): taken[name] for name in taken.column_names}
     return pa.table({**told, **{key: pa.array(column, from_pandas=True) for key, column in columns.items()}})
 
 

@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import MosaickingOrder
 from arpent.indices.script import index_script
 
+Day = str | date
 FIELDS_URL = "s3://fields/fields"
 RESULTS = "results"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -49,6 +51,48 @@ class Wish:
     """0 to 100."""
     pixels: str = "service"
     """Rule of the samples that belong to a polygon."""
+
+
+def wish_of(  # noqa: PLR0913
+    *,
+    start: Day,
+    end: Day,
+    every: str,
+    resolution: str | float,
+    index: str | Sequence[str] | None,
+    script: str | Path | None,
+    mask_clouds: bool,
+    collection: str,
+    order: str,
+    max_cloud_coverage: float | None,
+    percentiles: Sequence[float] = (),
+    pixels: str = "service",
+) -> Wish:
+    """A wish from what a caller gives. Raises InvalidRequest for what cannot be read."""
+    return Wish(
+        start=instant_of(start),
+        end=instant_of(end),
+        every=every,
+        resolution=metres_of(resolution),
+        collection=collection,
+        index=names_of(index),
+        script=script_text(script),
+        mask_clouds=mask_clouds,
+        order=order,
+        max_cloud_coverage=max_cloud_coverage,
+        percentiles=tuple(percentiles),
+        pixels=pixels,
+    )
+
+
+def script_text(script: str | Path | None) -> str | None:
+    """An evalscript's text: itself, which has a line break or a brace, or that of a file. Raises InvalidRequest."""
+    if script is None or (isinstance(script, str) and ("\n" in script or "{" in script)):
+        return script
+    try:
+        return Path(script).read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"The script {script} cannot be read: {getattr(error, 'strerror', error)}") from None
 
 
 def metres_of(text: str | float) -> float:

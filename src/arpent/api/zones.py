@@ -44,6 +44,13 @@ def in_metres(features: Features) -> Iterator[Features]:
         yield _carried(features.take(np.flatnonzero(groups == group)), CRS.from_epsg(epsg))
 
 
+def one_in_metres(features: Features, place: int) -> Features:
+    """The feature at this place as `in_metres` carries it among all of them: its zone depends on the others."""
+    key = features.ids[place]
+    group = next(group for group in in_metres(features) if key in group.ids)
+    return group.take(np.flatnonzero(group.ids == key))
+
+
 def _centres(features: Features) -> NDArray[np.float64]:
     """(n, 2): longitude and latitude of the middle of each box; NaN where there is none."""
     bounds = features.bounds

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from arpent import wiring
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.job import Job, Status
+from arpent.domain.job import RESTING, Job
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
@@ -27,8 +27,6 @@ PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 """The beginning of an id."""
 MOST = 10_000
 """Jobs among which a beginning is looked for, the newest first."""
-RESTING = (Status.DONE, Status.FAILED, Status.STOPPED, Status.CREATED)
-"""Statuses in which nothing happens without a user's action."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 Lines = Iterator[dict[str, object]]

@@ -143,16 +143,18 @@ def stats(  # noqa: PLR0913, PLR0917
     as_json: JsonOption = False,
 ) -> None:
     """A table of statistics from a file of fields: no JSON, no server."""
-    given = {"--catalog": catalog or os.environ.get("ARPENT_CATALOG"), "--from": start, "--to": end, "--output": output}
+    catalog = _settings(executor=executor, catalog=catalog).catalog
+    given = {"--catalog": catalog, "--from": start, "--to": end, "--output": output}
     if missing := [name for name, value in given.items() if not value]:
         raise InvalidRequest(f"{', '.join(missing)} is missing: see `arpent stats --help`")
+    assert catalog is not None
     assert output is not None
     check_target(output, "--output")
     from arpent.cli.stats import StatsOptions
     from arpent.cli.stats import stats as stats_now
 
     options = StatsOptions(
-        features=features, catalog=str(given["--catalog"]), output=output, start=start, end=end, every=every,
+        features=features, catalog=catalog, output=output, start=start, end=end, every=every,
         resolution=resolution, index=index, script=script, mask_clouds=mask_clouds, collection=collection, order=order,
         max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, columns=columns, id=id,
         wide=wide, executor=executor,
@@ -279,10 +281,10 @@ def sources_check(
     as_json: JsonOption = False,
 ) -> None:
     """Try each catalogue (a search, one header, one block) and each source (its keys), and say what is missing."""
-    from arpent.cli.sources import Wish, attempts
+    from arpent.cli.sources import Search, attempts
 
     well = True
-    for attempt in attempts(_settings(), Wish.of(collection, at, start, end)):
+    for attempt in attempts(_settings(), Search.of(collection, at, start, end)):
         well &= attempt.well
         typer.echo(attempt.as_json if as_json else attempt.line)
     if not well:
@@ -350,10 +352,10 @@ def _end_of_job(status: dict[str, Any]) -> None:
         raise typer.Exit(WITH_FAILURES)
 
 
-def _settings(executor: str | None = None) -> Settings:
+def _settings(executor: str | None = None, catalog: str | None = None) -> Settings:
     from arpent.settings import load
 
-    return load(executor=executor)
+    return load(executor=executor, catalog=catalog)
 
 
 def _stop_on_signals() -> threading.Event:

@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from arpent import wiring, worker
-from arpent.api.run import MOST_FINDINGS
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import ArpentError
 from arpent.domain.finding import INCOMPLETE, Finding
@@ -24,6 +23,7 @@ from arpent.wire.job import hint
 from arpent.wire.request.parse import parse_batch
 
 OWNER = worker.LOCAL
+MOST_FINDINGS = 1_000_000
 INCOMPLETE_KINDS = (INCOMPLETE, "intervals-failed")
 """Of features that lack some of their intervals, for an error."""
 COMMONEST = 5

@@ -51,7 +51,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Search:
     """What is searched for."""
 
     collection: str | None
@@ -59,8 +59,8 @@ class Wish:
     interval: Interval
 
     @classmethod
-    def of(cls, collection: str | None, at: str | None, start: str, end: str) -> Wish:
-        """The options as a wish. Raises InvalidRequest if one of them cannot be read."""
+    def of(cls, collection: str | None, at: str | None, start: str, end: str) -> Search:
+        """The options as a search. Raises InvalidRequest if one of them cannot be read."""
         try:
             place = None if at is None else tuple(float(part) for part in at.split(","))
         except ValueError:
@@ -81,22 +81,22 @@ def told(settings: Settings) -> dict[str, str]:
     }
 
 
-def attempts(settings: Settings, wish: Wish) -> Iterator[Attempt]:
+def attempts(settings: Settings, search: Search) -> Iterator[Attempt]:
     """One after the other: catalogues with an image of each, then sources. Raises InvalidSetting."""
     worker.check_places(settings)
     access = worker.access_of(settings)
     catalogs = {"": settings.catalog} if settings.catalog else {}
     for collection, address in {**catalogs, **settings.catalogs}.items():
         alone = settings.model_copy(update={"catalog": address, "catalogs": {}})
-        wanted = [collection] if collection else [wish.collection] if wish.collection else None
-        yield from _catalog(address, worker.services_of(alone), wanted, wish)
+        wanted = [collection] if collection else [search.collection] if search.collection else None
+        yield from _catalog(address, worker.services_of(alone), wanted, search)
     for source in access.table.sources:
         yield from _source(source, access, settings)
 
 
-def _catalog(address: str, services: Services, wanted: list[str] | None, wish: Wish) -> Iterator[Attempt]:
+def _catalog(address: str, services: Services, wanted: list[str] | None, search: Search) -> Iterator[Attempt]:
     own = presets()[address].at if address in presets() else None
-    at = wish.at or own or SOMEWHERE
+    at = search.at or own or SOMEWHERE
     box = (at[0] - SIDE / 2, at[1] - SIDE / 2, at[0] + SIDE / 2, at[1] + SIDE / 2)
     known = list({one.id: one for one in services.collections.values()}.values())
     chosen = [services.collections[name] for name in wanted if name in services.collections] if wanted else known
@@ -105,7 +105,7 @@ def _catalog(address: str, services: Services, wanted: list[str] | None, wish: W
     failure = None
     for collection in _by_use(chosen):
         try:
-            items = services.catalog.search(collection, wish.interval, box)
+            items = services.catalog.search(collection, search.interval, box)
         except WorldError as error:
             failure = failure or error
             if error.transient:  # the others would wait as long

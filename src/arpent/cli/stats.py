@@ -10,8 +10,8 @@ from rich.console import Console
 
 from arpent.api.fields import Columns
 from arpent.api.files import check_ending, save
-from arpent.api.statistics import answer_of, script_text
-from arpent.api.wish import Wish, instant_of, metres_of, names_of
+from arpent.api.statistics import answer_of
+from arpent.api.wish import names_of, wish_of
 from arpent.domain.errors import InvalidRequest
 
 
@@ -44,15 +44,15 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
     WorldError; ArpentError if the job failed."""
     check_ending(options.output)
-    wish = Wish(
-        start=instant_of(options.start),
-        end=instant_of(options.end),
+    wish = wish_of(
+        start=options.start,
+        end=options.end,
         every=options.every,
-        resolution=metres_of(options.resolution),
-        collection=options.collection,
-        index=names_of(options.index),
-        script=script_text(options.script),
+        resolution=options.resolution,
+        index=options.index,
+        script=options.script,
         mask_clouds=options.mask_clouds,
+        collection=options.collection,
         order=options.order,
         max_cloud_coverage=options.max_cloud_coverage,
         percentiles=_numbers(options.percentiles),

@@ -25,6 +25,8 @@ class Status(StrEnum):
 
 ENDED = (Status.DONE, Status.FAILED, Status.STOPPED)
 """Statuses in which nothing happens by itself; some jobs can be started again."""
+RESTING = (*ENDED, Status.CREATED)
+"""Statuses in which nothing happens without a user's action: those, and of what was not begun."""
 
 
 class UserAction(StrEnum):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import shapely
 from pyproj import CRS, Geod, Transformer
 
-from arpent.api.zones import in_metres
+from arpent.api import explain as explaining
+from arpent.api.zones import in_metres, one_in_metres
 from arpent.domain.feature import Features
 
 
@@ -52,3 +55,23 @@ def test_features_without_a_place_go_with_the_others() -> None:
     given = features([(14, 46), (15, 46)])
     given.geometries[1] = None
     assert zones(given) == {32633: [0, 1]}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_feature_is_carried_as_among_the_others(place: int) -> None:
+    """17.9 and 18.1 degrees lie on either side of a zone's edge."""
+    given = features([(17.9, 46), (18.1, 46), (-58, -34)])
+    carried = one_in_metres(given, place)
+    assert carried.ids.tolist() == [place]
+    (group,) = (group for group in in_metres(given) if place in group.ids)
+    assert carried.crs == group.crs
+    assert carried.geometries[0] == group.geometries[group.ids.tolist().index(place)]
+
+
+def test_a_feature_is_explained_on_the_grid_of_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Features] = []
+    monkeypatch.setattr(explaining, "explain_one", lambda request, one, begins, services: seen.append(one))
+    given = [shapely.box(x, 46, x + 0.01, 46.01) for x in (17.9, 18.1)]
+    explaining.explain(given, tmp_path, feature=1, start="2023-06-01", end="2023-07-01", index="ndvi")
+    assert [one.crs.to_epsg() for one in seen] == [group.crs.to_epsg() for group in in_metres(features([(17.9, 46)]))]
+    assert [one.ids.tolist() for one in seen] == [[1]]

@@ -7,12 +7,10 @@ import _socket
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from arpent.network.policy import EgressPolicy, policy_of
 from arpent.settings import Settings
 from arpent.worker import egress_policy, services_of
 from tests.support.cogs import formula, write
+from tests.support.http_server import QuietHandler, served
 from tests.support.stac_api import stac_api
 from tests.support.web import serve
 
@@ -55,9 +54,7 @@ class Redirects:
 def redirecting() -> Iterator[Redirects]:
     state = Redirects()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             state.asked.append({name.lower(): value for name, value in self.headers.items()})
             self.send_response(state.status)
@@ -67,19 +64,8 @@ def redirecting() -> Iterator[Redirects]:
 
         do_POST = do_GET  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def reader(*urls: str, folders: tuple[str, ...] = (), further: tuple[str, ...] = ()) -> CogReader:

@@ -22,7 +22,7 @@ from arpent.domain.ports.execution import PendingCall
 
 Answer = TypeVar("Answer")
 Pack = Callable[[Features], bytes]
-Wish = tuple[FeatureFile, int | None, Path]
+Reading = tuple[FeatureFile, int | None, Path]
 """(file, maximum number of features, folder for the packed batches)."""
 
 LOOK_SECONDS = 1.0
@@ -58,8 +58,8 @@ class ApartFeatures:
                     parts.append(self._unpack(path.read_bytes()))
                     path.unlink()
 
-            wish: Wish = (file, most, Path(folder))
-            self._answer(file, partial(_spool, self._direct, self._pack), wish, take)
+            reading: Reading = (file, most, Path(folder))
+            self._answer(file, partial(_spool, self._direct, self._pack), reading, take)
             take()
         return joined(file, iter(parts))
 
@@ -103,9 +103,9 @@ class ApartFeatures:
         raise NoLongerWanted(f"The reading of {location.url} was stopped")
 
 
-def _spool(direct: DirectFeatures, pack: Pack, wish: Wish) -> int:
+def _spool(direct: DirectFeatures, pack: Pack, reading: Reading) -> int:
     """In the other process: write every batch to a file; returns their number."""
-    location, most, folder = wish
+    location, most, folder = reading
     count = 0
     for count, batch in enumerate(direct.batches(location, most), 1):
         written = folder / "part"

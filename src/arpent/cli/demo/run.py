@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from arpent.cli.demo.scenery import Scenery, brought, made
-from arpent.cli.demo.seed import Wish, Workflow, connect
+from arpent.cli.demo.seed import DemoRequest, Workflow, connect
 from arpent.cli.demo.server import register, serving
 from arpent.cli.demo.show import read_results, result_table
 from arpent.cli.progress_bar import bar_of
@@ -99,14 +99,14 @@ def run(scenery: Scenery, options: DemoOptions, console: Console) -> Path:
 
 
 def _carry_out(workflow: Workflow, scenery: Scenery, console: Console) -> tuple[str, str]:
-    wish = Wish(
+    request = DemoRequest(
         features=f"s3://{BUCKET}/parcels.gpkg",
         output=f"s3://{BUCKET}/results",
         start=scenery.start,
         end=scenery.end,
         resolution=scenery.resolution,
     )
-    request_id = workflow.create(wish)
+    request_id = workflow.create(request)
     with bar_of(console) as progress:
         bar = progress.add_task("CREATED", total=100)
 

@@ -36,7 +36,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class DemoRequest:
     """The request of the demonstration."""
 
     features: str
@@ -89,9 +89,9 @@ class Workflow:
         self._session = session
         self._say = say
 
-    def create(self, wish: Wish) -> str:
+    def create(self, request: DemoRequest) -> str:
         """POST the request; returns its id."""
-        answer = self._call("POST", "", wish.body())
+        answer = self._call("POST", "", request.body())
         self._say(f"POST {self._url} → 201, id {answer['id']}")
         return str(answer["id"])
 

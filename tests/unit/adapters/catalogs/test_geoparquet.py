@@ -6,11 +6,8 @@ import asyncio
 import json
 import pickle
 import re
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
@@ -40,6 +37,7 @@ from arpent.network.policy import policy_of
 from arpent.network.source import ArchiveSource
 from tests.support.archives import archive
 from tests.support.geoparquet import Document, write_geoparquet
+from tests.support.http_server import QuietHandler, served
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 
 COLLECTIONS = load_collections()
@@ -221,7 +219,7 @@ def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
     """Its address, and the bytes of each answer."""
     sent: list[int] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             path = tmp_path / self.path.partition("?")[0].lstrip("/")
             if not path.is_file():
@@ -237,15 +235,8 @@ def web(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
             self.end_headers()
             self.wfile.write(piece)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=partial(server.serve_forever, 0.01), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", sent
-    server.shutdown()
-    server.server_close()
+    with served(Handler) as url:
+        yield url, sent
 
 
 def test_behind_http_only_what_matches_is_fetched(tmp_path: Path, web: tuple[str, list[int]]) -> None:

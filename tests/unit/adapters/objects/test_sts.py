@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs
 
 import pytest
@@ -15,6 +13,7 @@ from arpent.adapters.objects import sts as sts_role
 from arpent.adapters.objects.sigv4 import Keys, derived_key, signed_form
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
 from arpent.domain.errors import StorageDenied, StorageUnavailable
+from tests.support.http_server import QuietHandler, served
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 SECRET = "TOPSECRET"
@@ -45,7 +44,7 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
     monkeypatch.setattr(sts_role.time, "sleep", lambda _: None)
     state = Sts()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             state.asked.append(parse_qs(self.rfile.read(int(self.headers["content-length"])).decode()))
             state.authorization = self.headers["authorization"]
@@ -53,20 +52,12 @@ def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sts]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("location", text)
+            self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Handler) as state.url:
+        yield state
 
 
 def role(sts: Sts, external_id: str | None = None) -> AssumedRole:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from arpent.domain.interval import Interval
 from arpent.network import renewal
 from arpent.network.source import ArchiveSource
 from tests.support.archives import Archive, archive
+from tests.support.http_server import QuietHandler, served
 from tests.support.stac_api import Api, stac_api
 from tests.support.world import SEASON, item
 
@@ -50,9 +49,7 @@ class Guard:
         self.api, self.at, self.refusals, self.page = api, at, 0, False
         guard = self
 
-        class Door(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Door(QuietHandler):
             def _serve(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
                 status, answer, kind = 200, b"", "application/json"
@@ -72,12 +69,8 @@ class Guard:
 
             do_GET = do_POST = _serve  # noqa: N815
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        self.door = Door
+        self.url = ""
 
 
 @pytest.fixture
@@ -85,9 +78,8 @@ def guard(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("CLIENT", "good")
     with archive(tmp_path) as at:
         made = Guard(api, at)
-        yield made
-        made.server.shutdown()
-        made.server.server_close()
+        with served(made.door) as made.url:
+            yield made
 
 
 def oidc(guard: Guard, **more: str) -> dict[str, Any]:

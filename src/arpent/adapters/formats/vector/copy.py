@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -89,13 +88,6 @@ def geo(crs: CRS, kinds: set[str], bounds: NDArray[np.float64]) -> bytes:
     if len(finite):
         geometry["bbox"] = [*finite[:, :2].min(axis=0).tolist(), *finite[:, 2:].max(axis=0).tolist()]
     return orjson.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}})
-
-
-def about_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, object]:
-    """The provenance that a file of ours carries; {} if none."""
-    text = (metadata or {}).get(ABOUT)
-    found = orjson.loads(text) if text else {}
-    return found if isinstance(found, dict) else {}
 
 
 def _clean(column: pa.Array) -> pa.Array:
