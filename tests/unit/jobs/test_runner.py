@@ -263,7 +263,7 @@ class TestAnalysisFaults:
         site.act(Event.STOP)
         site.clock.tick(5)
         runner.run_until_idle()
-        assert (site.job.status, site.job.error) == (Status.FAILED, str(BUSY))
+        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.USER_ACTION)
 
 
 class TestStop:
