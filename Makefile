@@ -8,7 +8,7 @@ NUMBERS := tests/support tests/unit tests/properties tests/parity tests/golden t
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow test-bounds test-services lowest chaos fuzz check bench format lock clean
+.PHONY: help demo serve page test test-slow test-bounds test-services lowest chaos fuzz check bench format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -22,9 +22,14 @@ $(READY): requirements/dev.txt pyproject.toml
 	@touch $@
 
 demo: $(READY) ## Run the whole Sentinel Hub workflow on a made landscape and show the results
+	@$(BIN)/python web/build.py --optional
 	@$(BIN)/arpent demo
 
+page: $(READY) ## Build the page at / into the package (Node.js of this machine, or from PyPI)
+	@$(BIN)/python web/build.py
+
 serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else on what `make demo` left
+	@$(BIN)/python web/build.py --optional
 	@if [ -z "$$ARPENT_CATALOG$$ARPENT_CONFIG" ] && [ ! -f arpent.toml ] && [ -d arpent-demo/landscape ]; then \
 	  export ARPENT_DATABASE_URL=sqlite:///arpent-demo/arpent.db ARPENT_BUCKETS=arpent-demo/buckets; \
 	  export ARPENT_CATALOG=arpent-demo/landscape/catalog; \

@@ -28,6 +28,16 @@ def address(text: str) -> str:
     return text
 
 
+def image_template(text: str) -> str:
+    """Template of the URLs of a base map's images. Its host becomes part of the page's policy."""
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("http", "https") or not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?/[!-~]+", rest):
+        raise ValueError("it must begin with https://host/")
+    if missing := [part for part in ("{z}", "{x}", "{y}") if part not in rest]:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    return text
+
+
 def job_database(url: str) -> str:
     """URL of the job database. Only its scheme is checked; the driver reads the rest."""
     scheme, separator, rest = url.partition("://")

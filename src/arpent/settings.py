@@ -20,7 +20,17 @@ from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import Policy
 from arpent.network.policy import is_entry
 from arpent.network.source import ArchiveSource
-from arpent.setting_values import SHORTEST_KEY, address, each, job_database, listed, long_key, parsed, table_entry
+from arpent.setting_values import (
+    SHORTEST_KEY,
+    address,
+    each,
+    image_template,
+    job_database,
+    listed,
+    long_key,
+    parsed,
+    table_entry,
+)
 
 PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
@@ -134,6 +144,12 @@ class Settings(BaseModel):
     """Maximum size of a GeoPackage, in bytes."""
     features_rows: int = Field(5_000_000, ge=1, le=LARGEST_BUDGET)
     """Maximum number of features of a GeoPackage; policy.maximum_features may be lower."""
+    upload_bytes: int = Field(100_000_000, ge=0, le=1 << 31)
+    """Maximum size in bytes of a file that is uploaded on the page, where buckets are a folder; 0: none is taken."""
+    basemap: Annotated[str, AfterValidator(image_template)] | None = Field(
+        None, description="https://host/{z}/{x}/{y}.png"
+    )
+    """Base map of the page: a template of URLs of images in Web Mercator. Unset: none."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     lenient_histograms: bool = False

@@ -55,6 +55,7 @@ from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
+from arpent.page import page_options
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
@@ -185,6 +186,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
         ),
         catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
         collections=collections(settings),
+        page=page_options(settings, bulkhead),
         admit=bulkhead.admit,
         close=bulkhead.close,
     )

@@ -6,15 +6,18 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.parquet_table import table_of
+from arpent.adapters.formats.results.tables import JobTables
+from arpent.adapters.formats.results.view import ResultView
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
@@ -42,6 +45,8 @@ from arpent.network.policy import EgressPolicy, is_web_address, policy_of
 from arpent.network.source import SourceTable
 from arpent.settings import Settings
 from arpent.wire.explanation import render_explanation
+from arpent.wire.features import render_features
+from arpent.wire.request.access import features_at
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
 from arpent.wire.secrets import without_forgotten
@@ -114,6 +119,61 @@ def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, 
     from arpent.adapters.formats.picture import picture  # Pillow, which workers of partitions do without
 
     return picture(found)
+
+
+@dataclass(frozen=True, slots=True)
+class JobAsked:
+    """A job whose results somebody looks at."""
+
+    id: str
+    """Its id."""
+    owner: str
+    """Its client."""
+    body: str = field(repr=False)
+    """Its request."""
+    moment: str
+    """Changes whenever the results may have changed."""
+
+
+def view_results(settings: Settings, wish: tuple[JobAsked, str, tuple[Any, ...]]) -> bytes:
+    """What the page shows of a job's results; `wish`: the job, the name of a method of ResultView, and its arguments.
+    Raises CallerError or WorldError."""
+    asked, method, arguments = wish
+    view = _result_view(settings.model_dump_json(exclude={"database_url", "secret_key"}), asked)
+    shown: bytes = getattr(view, method)(*arguments)
+    return shown
+
+
+@lru_cache(maxsize=2)
+def _result_view(serialised: str, asked: JobAsked) -> ResultView:
+    settings = Settings.model_validate_json(serialised)
+    request = parse_batch(without_forgotten(asked.body), asked.owner)
+    assert request.output is not None, "a batch request has one"
+    return ResultView(JobTables(services_for(asked.owner, settings).objects, request.output, asked.id))
+
+
+def describe_features(settings: Settings, wish: tuple[str, str]) -> bytes:
+    """JSON about a file of features; `wish`: the client, and the URL. Raises InvalidRequest, FeaturesUnreadable or
+    WorldError."""
+    client, url = wish
+    return render_features(services_for(client, settings).features.features(features_at(url, "url")))
+
+
+def upload_places(settings: Settings, client: str) -> list[str]:
+    """Where a client may put files, `bucket` or `bucket/prefix`, ascending; none where buckets are not folders."""
+    if settings.buckets is None:
+        return []
+    root = Path(client_folder(str(settings.buckets), client))
+    try:
+        buckets = sorted(entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+    return grants(client, settings).places(buckets)
+
+
+def store_upload(settings: Settings, client: str, url: str, payload: bytes) -> None:
+    """Store a file for a client. Raises InvalidRequest, StorageDenied, StorageNotFound, StorageUnavailable."""
+    services_for(client, settings).objects.write(features_at(url, "place"), payload)
 
 
 def synchronous_limits(settings: Settings) -> Limits:

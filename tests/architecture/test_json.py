@@ -17,6 +17,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "adapters/database/jobs.py": "a column of the database",
     "adapters/database/work/payload.py": "a column of the database",
     "adapters/formats/parquet_rows.py": "the texts in a column of Parquet",
+    "adapters/formats/results/tables.py": "the metadata of GeoParquet are JSON",
     "adapters/formats/vector/": "the metadata of GeoParquet are JSON",
     "adapters/images/zarr/store.py": "the metadata of Zarr are JSON",
     "adapters/objects/cloud.py": "a service account's key is JSON",

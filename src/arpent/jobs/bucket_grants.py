@@ -39,6 +39,13 @@ class BucketGrants:
             return True
         return any(_covers(grant.replace(CLIENT_ID, self.client), location) for grant in self.granted)
 
+    def places(self, buckets: Sequence[str]) -> list[str]:
+        """What the client may use of these buckets: `bucket`, or `bucket/prefix`."""
+        if self.granted is None or EVERYBODY in self.granted:
+            return list(buckets)
+        named = {grant.replace(CLIENT_ID, self.client).rstrip("/") for grant in self.granted}
+        return sorted(each for each in named if each.partition("/")[0] in buckets)
+
     def refusal(self, location: Location) -> str:
         """Why the client may not use it, and what to do."""
         keys = "" if self.folder else " with the server's own keys; send keys with the request"

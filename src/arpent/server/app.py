@@ -26,6 +26,9 @@ from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
+from arpent.server.page.files import file_routes
+from arpent.server.page.form import UPLOAD_PATH, form_routes
+from arpent.server.page.results import result_routes
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
@@ -63,23 +66,32 @@ def create_app(
         description="Statistics per field and time interval, compatible with Sentinel Hub's Batch Statistical API.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
     )
-    owner = bearer(tokens)
+    owner, page = bearer(tokens), calls.page
     app.include_router(token_routes(clients, tokens, options))
     for path in BATCH_PATHS:
         app.include_router(batch_routes(service, calls, owner, options), prefix=path)
         app.include_router(explain_routes(service, calls, owner, options), prefix=path)
+        app.include_router(result_routes(service, page, owner), prefix=path)
     for path in STATISTICS_PATHS:
         app.include_router(statistics_routes(calls, owner, options), prefix=path)
     for path in CATALOG_PATHS:
         app.include_router(catalog_routes(calls, owner, options), prefix=path)
+    app.include_router(form_routes(page, owner, options.patience))
+    app.include_router(file_routes(page))
     app.include_router(health_routes(ready, metrics, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(HungUp, _of_nobody)
-    app.add_middleware(Boundary, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope))
+    app.add_middleware(
+        Boundary,
+        maximum_body=options.maximum_body,
+        methods=lambda scope: allowed(app.routes, scope),
+        larger={UPLOAD_PATH: page.most_upload} if page.most_upload else {},
+    )
     document(app)
     return app
 

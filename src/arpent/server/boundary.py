@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import h11
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,10 +46,14 @@ _LOGGER = logging.getLogger(__name__)
 class Boundary:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str]) -> None:
-        """`methods`: HTTP methods of a request's path, for `Allow`; empty if there is no such path."""
+    def __init__(
+        self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str], larger: Mapping[str, int] | None = None
+    ) -> None:
+        """`methods`: HTTP methods of a request's path, for `Allow`; empty if there is no such path. `larger`: paths
+        whose bodies have another limit, in bytes."""
         self._app = app
         self._maximum_body = maximum_body
+        self._larger = larger or {}
         self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,12 +83,12 @@ class Boundary:
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
             return
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._maximum_body:
-            await answer(refused(413, TOO_LARGE.format(self._maximum_body)))(scope, receive, send_with_cors)
+        length, most = headers.get("content-length", ""), self._larger.get(scope["path"], self._maximum_body)
+        if length.isdigit() and int(length) > most:
+            await answer(refused(413, TOO_LARGE.format(most)))(scope, receive, send_with_cors)
             return
         try:
-            await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
+            await self._app(scope, _limited(receive, most), send_with_cors)
         except (asyncio.CancelledError, *ENDS_THE_PROCESS):
             raise
         except ClientDisconnect:  # nobody is there to be answered, and nothing is wrong here

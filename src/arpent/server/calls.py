@@ -15,6 +15,7 @@ from arpent.domain.errors import RateLimited, WorkerDied
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
 from arpent.domain.ports.execution import PendingCall
+from arpent.server.page.options import PageOptions
 from arpent.wire.request.body import SentBody
 
 Answer = TypeVar("Answer")
@@ -35,6 +36,8 @@ class ProcessCalls:
     """(client id, body of a catalogue search, address of the API) → a page of it, as JSON."""
     collections: Mapping[str, Collection]
     """By id and alias: those that a search may name."""
+    page: PageOptions
+    """What the page at `/` calls."""
     admit: Callable[[str], None]
     """(client id): raises RateLimited; called before a body is read."""
     close: Callable[[], None]

@@ -11,8 +11,9 @@ from tests.unit.server.fakes import World, world
 
 
 @pytest.fixture(scope="package")
-def running() -> Iterator[World]:
-    with world(ServerOptions(maximum_body=100_000)) as here:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    built = tmp_path_factory.mktemp("built")
+    with world(ServerOptions(maximum_body=100_000), str(built)) as here:
         yield here
 
 
@@ -23,4 +24,6 @@ def here(running: World) -> World:
     running.items.clear()
     running.searches.clear()
     running.ready = True
+    running.shown.clear()
+    running.stored.clear()
     return running

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Generic, NoReturn, TypeVar, cast
 from uuid import uuid4
@@ -28,9 +29,11 @@ from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
+from arpent.indices.script import index_script
 from arpent.server.app import create_app
 from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
+from arpent.server.page.options import PageOptions
 from arpent.server.tokens import Tokens
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import parse_batch, parse_statistical
@@ -39,6 +42,8 @@ Answer = TypeVar("Answer")
 Box = tuple[float, float, float, float]
 COLLECTIONS = load_collections()
 CLIENTS = {"me": "my-secret+/%20=", "you": "your-secret"}
+UPLOAD = 300_000
+"""Bytes of an upload, at most: more than of any other body."""
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
@@ -121,10 +126,34 @@ class World:
     outcomes: list[object] = field(default_factory=list)
     """What the next synchronous requests come to: a call, or an error."""
     ready: bool = True
+    built: str = "/nowhere"
+    """Folder of the built page."""
     items: list[Item] = field(default_factory=list)
     """What the catalogue has."""
     searches: list[tuple[str, Interval, Box]] = field(default_factory=list)
     """What it was asked."""
+
+    shown: list[tuple[str, str, tuple[object, ...]]] = field(default_factory=list)
+    """What was asked of results: job, method, arguments."""
+    stored: dict[str, bytes] = field(default_factory=dict)
+    """What was uploaded."""
+
+    @property
+    def page(self) -> PageOptions:
+        def results(job: Job, method: str, arguments: tuple[object, ...]) -> PendingCall[bytes]:
+            self.shown.append((job.id, method, arguments))
+            return Settled(lambda: b'{"is":"' + b"x" * 2000 + b'"}')
+
+        return PageOptions(
+            results=results,
+            describe=lambda client, url: Settled(lambda: b'{"features":3}'),
+            places=lambda client: ["fields", "shared/me"] if client == "me" else [],
+            store=lambda client, url, payload: self.stored.update({url: payload}),
+            script=lambda names, collection, mask: index_script(names, collection, mask_clouds=mask),
+            offers={"collections": []},
+            most_upload=UPLOAD,
+            folder=Path(self.built),
+        )
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         self.searches.append((collection.id, interval, box))
@@ -174,9 +203,9 @@ def found(here: World, body: SentBody, address: str) -> bytes:
 
 
 @contextmanager
-def world(options: ServerOptions) -> Iterator[World]:
+def world(options: ServerOptions, built: str = "/nowhere") -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
-    here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600))
+    here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600), built=built)
 
     def statistics(owner: str, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
         request = parse_statistical(body.whole())
@@ -206,6 +235,7 @@ def world(options: ServerOptions) -> Iterator[World]:
             explain=lambda job, feature, start, draw: Settled(lambda: b"{}"),
             catalog=lambda owner, body, address: Settled(lambda: found(here, body, address)),
             collections=COLLECTIONS,
+            page=here.page,
             admit=lambda owner: None,
             close=lambda: None,
         ),

@@ -86,6 +86,6 @@ def _wait(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             if requests.get(f"{base}/healthz", timeout=1).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
     raise ArpentError(f"the server did not answer within {START_SECONDS:.0f} s; see {log}")

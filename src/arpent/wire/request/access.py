@@ -57,6 +57,11 @@ def read_features_file(access: FeaturesAccess, parameter: str, client: str | Non
     )
 
 
+def features_at(url: str, parameter: str) -> FeatureFile:
+    """The file of features with this s3:// URL, opened with the server's own access. Raises InvalidRequest."""
+    return read_features_file(FeaturesAccess(s3=S3Access(url=url)), parameter)
+
+
 def write_prefix(access: Access, parameter: str, client: str | None = None) -> Location:
     """Location where results go: a prefix, or a template. `client` is the client for whom a role is assumed. Raises
     InvalidRequest, naming the field below `parameter`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from arpent.domain.finding import Finding
+from arpent.domain.finding import Finding, Verdict
 
 
 def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> bytes:
@@ -22,3 +22,17 @@ def render_report(findings: Sequence[Finding], hints: Sequence[str] = ()) -> byt
         for finding in findings
     ]
     return orjson.dumps({"findings": lines} | ({"hints": list(hints)} if hints else {}))
+
+
+def parse_report(payload: bytes) -> list[Finding]:
+    """The findings of a report."""
+    return [
+        Finding(
+            feature=int(line["id"]),
+            identifier=line["identifier"],
+            verdict=Verdict(line["verdict"]),
+            kind=line["kind"],
+            message=line["message"],
+        )
+        for line in orjson.loads(payload)["findings"]
+    ]

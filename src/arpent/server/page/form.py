@@ -1,0 +1,102 @@
+"""Form: what a new job can be made of (indices, collections, buckets), and the upload of a file of features."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Awaitable, Callable
+from secrets import token_hex
+from typing import IO, Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from arpent.domain.errors import InvalidRequest
+from arpent.server.boundary import JSON, TOO_LARGE, json_response
+from arpent.server.calls import answer_of
+from arpent.server.page.options import PageOptions
+
+UPLOAD_PATH = "/page/files"
+"""The one path that takes bodies of `most_upload` bytes."""
+AT_ONCE = 2
+"""Uploads that are held in memory at once, while they are stored."""
+FOLDER = "uploads"
+"""Folder of a bucket where uploaded files go, each in a folder of its own: none replaces another."""
+ENDINGS = ("gpkg", "fgb", "geojson", "json", "zip", "parquet", "geoparquet")
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._ -]{{0,99}}\.({'|'.join(ENDINGS)})", re.IGNORECASE)
+NO_PLACE = "is no bucket that this client may use; GET /page/form lists them"
+
+
+def form_routes(options: PageOptions, owner: Callable[[Request], Awaitable[str]], patience: float) -> APIRouter:
+    """The routes below /page; `patience`: seconds that a call may wait for a free process."""
+    router = APIRouter(tags=["page"])
+    caller = Depends(owner)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    @router.get("/page/form", summary="What a new request can be made of")
+    def offers(client: str = caller) -> Response:
+        """Collections, indices, and where this client may upload files to."""
+        places = list(options.places(client)) if options.most_upload else []
+        told = {"places": places, "uploadBytes": options.most_upload, "endings": ENDINGS, "basemap": options.basemap}
+        return json_response({**options.offers, **told})
+
+    @router.get("/page/script", summary="An evalscript of indices")
+    def script(
+        index: Annotated[list[str] | None, Query()] = None,
+        collection: str | None = None,
+        mask: str | None = None,
+        client: str = caller,
+    ) -> Response:
+        """A commented script with an output for each index; `mask=true` leaves clouds out."""
+        text = options.script(index or [], collection or "", mask == "true")
+        return json_response({"evalscript": text})
+
+    @router.get("/page/features", summary="What a file of features holds")
+    async def features(request: Request, url: str | None = None, client: str = caller) -> Response:
+        """Number, CRS and extent."""
+        if not url:
+            raise InvalidRequest.at("url", "is required, as s3://bucket/path/to/file.gpkg")
+        payload = await answer_of(request, options.describe(client, url), patience)
+        return Response(payload, headers={"content-type": JSON})
+
+    @router.post(UPLOAD_PATH, status_code=201, summary="Upload a file of features")
+    async def upload(
+        request: Request, place: str | None = None, name: str | None = None, client: str = caller
+    ) -> Response:
+        """The body is the file; `place` is one of the places of /page/form. Answers with its URL."""
+        if not options.most_upload:
+            raise HTTPException(404, "This server takes no uploads (ARPENT_UPLOAD_BYTES is 0).")
+        if place not in await run_in_threadpool(options.places, client):
+            raise InvalidRequest.at("place", NO_PLACE)
+        if name is None or not _NAME.fullmatch(name):
+            raise InvalidRequest.at(
+                "name", f"must be letters, digits, spaces and ._- and end in .{', .'.join(ENDINGS)}"
+            )
+        url = f"s3://{place}/{FOLDER}/{token_hex(8)}/{name}"
+        with tempfile.TemporaryFile(prefix="arpent-upload-") as spool:
+            await _receive(request, spool, options.most_upload)
+            async with turns:
+                await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
+        return json_response({"url": url}, 201)
+
+    return router
+
+
+async def _receive(request: Request, spool: IO[bytes], most: int) -> None:
+    """Write the body to the disk as it comes."""
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise HTTPException(413, TOO_LARGE.format(most))
+        await run_in_threadpool(spool.write, chunk)
+    if not size:
+        raise InvalidRequest("The body is empty: it must be the file.")
+
+
+def _whole(spool: IO[bytes]) -> bytes:
+    spool.seek(0)
+    return spool.read()

@@ -1,0 +1,38 @@
+"""Options of the page: what of this installation it shows, from the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from arpent.domain.job import Job
+from arpent.domain.ports.execution import PendingCall
+
+BUILT = Path(__file__).parent / "built"
+"""Where `make page` and the wheel's build put the files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageOptions:
+    """What the page's routes call. All raise ArpentError."""
+
+    results: Callable[[Job, str, tuple[Any, ...]], PendingCall[bytes]]
+    """(job, what to show, arguments) → the answer: see adapters.formats.results.view."""
+    describe: Callable[[str, str], PendingCall[bytes]]
+    """(client id, URL of a file of features) → JSON about it."""
+    places: Callable[[str], Sequence[str]]
+    """(client id) → `bucket` or `bucket/prefix` where it may put files; none where buckets are not folders."""
+    store: Callable[[str, str, bytes], None]
+    """(client id, URL, content): puts a file there."""
+    script: Callable[[Sequence[str], str, bool], str]
+    """(indices, collection, whether to mask clouds) → an evalscript."""
+    offers: Mapping[str, object] = field(default_factory=dict)
+    """What the form offers everybody: collections and indices."""
+    most_upload: int = 100_000_000
+    """Bytes of a file that is uploaded, at most; 0: none is."""
+    folder: Path = BUILT
+    """The built files."""
+    basemap: str | None = None
+    """Template of the URLs of a base map's images; None: there is none."""

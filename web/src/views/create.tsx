@@ -1,0 +1,254 @@
+// New request: a file of fields, an index or a script, and dates; with the JSON and the Python of it.
+import { useEffect, useState } from "preact/hooks";
+import * as api from "../api";
+import { body, python, shown, type Wish } from "../request";
+import { number } from "../text";
+import { Field, Source, Trouble, said, useAnswer } from "../ui";
+
+interface Described {
+  features: number;
+  crs: string | null;
+  name: string;
+  metresPerUnit: number | null;
+}
+
+const ORDERS = { mostRecent: "the newest", leastRecent: "the oldest", leastCC: "the least cloudy" };
+const PREFERRED = "sentinel-2-l2a";
+
+/** A day of last year in the growing season, `month` counted from 1. */
+const lastYear = (month: number): string => `${new Date().getFullYear() - 1}-${String(month).padStart(2, "0")}-01`;
+
+/** The dates of the newest request, which the next one most often shares; else a season of last year. */
+function rangeOf(before: api.Job | undefined): { from: string; to: string } {
+  const aggregation = before?.request?.aggregation as { timeRange?: { from?: string; to?: string } } | undefined;
+  const [from, to] = [aggregation?.timeRange?.from, aggregation?.timeRange?.to].map((each) => /^\d{4}-\d\d-\d\d/.exec(each ?? "")?.[0]);
+  return from && to ? { from, to } : { from: lastYear(5), to: lastYear(8) };
+}
+
+export function CreateView({ client }: { client: string }) {
+  const { value, trouble } = useAnswer("form", async () => ({ offers: await api.offers(), before: (await api.jobs("")).data[0] }));
+  if (!value) return trouble ? <Trouble text={trouble} /> : <p role="status">Loading …</p>;
+  return <Form client={client} offers={value.offers} range={rangeOf(value.before)} />;
+}
+
+function Form({ client, offers, range }: { client: string; offers: api.Offers; range: { from: string; to: string } }) {
+  const places = offers.places;
+  const first = offers.collections.find((each) => each.id === PREFERRED) ?? offers.collections[0];
+  const [place, setPlace] = useState(places[0] ?? "");
+  const [sent, setSent] = useState<number | null>(null);
+  const [way, setWay] = useState<"index" | "script">(first?.indices.length ? "index" : "script");
+  const [indices, setIndices] = useState<string[]>(first?.indices.length ? [first.indices[0]!.id] : []);
+  const [mask, setMask] = useState(true);
+  const [ranks, setRanks] = useState("");
+  const [wish, setWish] = useState<Wish>({
+    features: "", output: places[0] ? `s3://${places[0]}/results` : "", collection: first?.id ?? "", evalscript: "",
+    ...range, days: 10, metres: 10, metresPerUnit: 1, order: "leastCC", percentiles: [],
+    accessKey: "", secretAccessKey: "",
+  });
+  const [described, setDescribed] = useState<Described | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [trouble, setTrouble] = useState<string | null>(null);
+  const change = (part: Partial<Wish>) => setWish((before) => ({ ...before, ...part }));
+  const collection = offers.collections.find((each) => each.id === wish.collection);
+  const usable = indices.filter((index) => collection?.indices.some((each) => each.id === index));
+  const masked = mask && !!collection?.masks;
+
+  // The script of the chosen indices, as the server writes it.
+  const scriptQuery = way === "index" && usable.length
+    ? new URLSearchParams([...usable.map((each) => ["index", each]), ["collection", wish.collection], ["mask", String(masked)]] as string[][]).toString()
+    : null;
+  const made = useAnswer(scriptQuery, (signal) => api.get<{ evalscript: string }>(`./page/script?${scriptQuery}`, signal));
+  useEffect(() => {
+    if (way === "index" && made.value) change({ evalscript: made.value.evalscript });
+  }, [made.value, way]);
+  useEffect(() => {
+    const numbers = ranks.split(/[\s,;]+/).filter(Boolean).map(Number).filter((each) => each > 0 && each < 100);
+    change({ percentiles: numbers });
+  }, [ranks]);
+
+  const describe = async (url: string) => {
+    setDescribed(null);
+    try {
+      const found = await api.get<Described>(`./page/features?url=${encodeURIComponent(url)}`);
+      setDescribed(found);
+      change({ metresPerUnit: found.metresPerUnit });
+    } catch (error) {
+      setTrouble(said(error));
+    }
+  };
+  const chosen = async (event: Event) => {
+    const content = (event.currentTarget as HTMLInputElement).files?.[0];
+    if (!content) return;
+    setTrouble(null);
+    if (content.size > offers.uploadBytes) {
+      setTrouble(`The file has ${number(content.size)} bytes, and at most ${number(offers.uploadBytes)} are taken.`);
+      return;
+    }
+    setSent(0);
+    try {
+      const url = await api.upload(place, content, setSent);
+      change({ features: url });
+      await describe(url);
+    } catch (error) {
+      setTrouble(said(error));
+    }
+    setSent(null);
+  };
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setTrouble(null);
+    try {
+      const job = await api.create(body(wish));
+      try {
+        await api.act(job.id, "start");
+      } finally {
+        location.hash = `#/jobs/${job.id}`; // it is there, started or not
+      }
+    } catch (error) {
+      setTrouble(said(error));
+      setBusy(false);
+    }
+  };
+  const server = new URL("./", document.baseURI).href.replace(/\/$/, "");
+  return (
+    <form class="create" onSubmit={submit}>
+      <section class="card">
+        <h1>New request</h1>
+        <fieldset>
+          <legend>Fields</legend>
+          {places.length && offers.uploadBytes ? (
+            <>
+              {places.length > 1 ? (
+                <Field label="Bucket">
+                  <select
+                    value={place}
+                    onChange={(event) => {
+                      setPlace(event.currentTarget.value);
+                      change({ output: `s3://${event.currentTarget.value}/results` });
+                    }}
+                  >
+                    {places.map((each) => (
+                      <option key={each}>{each}</option>
+                    ))}
+                  </select>
+                </Field>
+              ) : null}
+              <Field label="Upload a file" hint={`GeoPackage, GeoJSON, FlatGeobuf, GeoParquet, or a zipped Shapefile; up to ${number(offers.uploadBytes / 1e6)} MB.`}>
+                <input type="file" name="file" accept={offers.endings.map((each) => `.${each}`).join(",")} onChange={chosen} />
+              </Field>
+            </>
+          ) : (
+            <>
+              <p>This server's buckets are real ones: name a file in yours, and keys unless the server has access.</p>
+              <Field label="Access key">
+                <input value={wish.accessKey} autocomplete="off" onInput={(event) => change({ accessKey: event.currentTarget.value.trim() })} />
+              </Field>
+              <Field label="Secret access key">
+                <input type="password" value={wish.secretAccessKey} autocomplete="off" onInput={(event) => change({ secretAccessKey: event.currentTarget.value.trim() })} />
+              </Field>
+            </>
+          )}
+          <Field label="File in a bucket">
+            <input
+              name="features" required pattern="s3://.+/.+" placeholder="s3://fields/fields.gpkg" value={wish.features}
+              onInput={(event) => change({ features: event.currentTarget.value })}
+              onChange={(event) => event.currentTarget.value && describe(event.currentTarget.value)}
+            />
+          </Field>
+          <p role="status">
+            {sent !== null
+              ? `Uploading, ${Math.round(sent * 100)} % …`
+              : described
+                ? `${number(described.features)} features in ${described.crs ?? described.name}${described.crs ? "" : ", which the server does not take"}`
+                : ""}
+          </p>
+        </fieldset>
+        <fieldset>
+          <legend>What to compute</legend>
+          <Field label="Collection">
+            <select value={wish.collection} onChange={(event) => change({ collection: event.currentTarget.value })}>
+              {offers.collections.map((each) => (
+                <option key={each.id}>{each.id}</option>
+              ))}
+            </select>
+          </Field>
+          <div class="choice" role="radiogroup" aria-label="Index or script">
+            <label>
+              <input type="radio" name="way" checked={way === "index"} disabled={!collection?.indices.length} onChange={() => setWay("index")} /> Indices
+            </label>
+            <label>
+              <input type="radio" name="way" checked={way === "script"} onChange={() => setWay("script")} /> A script of mine
+            </label>
+          </div>
+          {way === "index" ? (
+            <>
+              <div class="indices">
+                {collection?.indices.map((each) => (
+                  <label key={each.id} title={each.title}>
+                    <input
+                      type="checkbox" name={`index-${each.id}`} checked={usable.includes(each.id)}
+                      onChange={(event) =>
+                        setIndices(event.currentTarget.checked ? [...usable, each.id] : usable.filter((index) => index !== each.id))
+                      }
+                    />{" "}
+                    {each.id} <small>{each.title}</small>
+                  </label>
+                ))}
+              </div>
+              <label>
+                <input type="checkbox" checked={masked} disabled={!collection?.masks} onChange={(event) => setMask(event.currentTarget.checked)} /> Leave out
+                clouds
+              </label>
+              <Trouble text={made.trouble} />
+            </>
+          ) : null}
+          <Field label="Evalscript" hint={way === "index" ? "Written by the server for the indices above." : "JavaScript with setup() and evaluatePixel(), and a dataMask output."}>
+            <textarea
+              name="evalscript" rows={way === "index" ? 6 : 14} required spellcheck={false} readOnly={way === "index"} value={wish.evalscript}
+              onInput={(event) => change({ evalscript: event.currentTarget.value })}
+            />
+          </Field>
+          <Field label="Percentiles" hint="Such as 5, 50, 95; empty: none.">
+            <input name="percentiles" value={ranks} onInput={(event) => setRanks(event.currentTarget.value)} />
+          </Field>
+        </fieldset>
+        <fieldset class="grid">
+          <legend>When, how fine, where to</legend>
+          <Field label="From">
+            <input type="date" name="from" required value={wish.from} onInput={(event) => change({ from: event.currentTarget.value })} />
+          </Field>
+          <Field label="To (not included)">
+            <input type="date" name="to" required min={wish.from} value={wish.to} onInput={(event) => change({ to: event.currentTarget.value })} />
+          </Field>
+          <Field label="Days in an interval">
+            <input type="number" name="days" required min={1} max={3660} value={wish.days} onInput={(event) => change({ days: event.currentTarget.valueAsNumber })} />
+          </Field>
+          <Field label="Sample size in metres" hint={wish.metresPerUnit === null ? "The file is in degrees: it is converted." : undefined}>
+            <input type="number" name="metres" required min={0.1} step="any" value={wish.metres} onInput={(event) => change({ metres: event.currentTarget.valueAsNumber })} />
+          </Field>
+          <Field label="Of several images take">
+            <select value={wish.order} onChange={(event) => change({ order: event.currentTarget.value })}>
+              {Object.entries(ORDERS).map(([order, title]) => (
+                <option key={order} value={order}>
+                  {title}
+                </option>
+              ))}
+            </select>
+          </Field>
+          <Field label="Results go to">
+            <input name="output" required pattern="s3://.+" value={wish.output} onInput={(event) => change({ output: event.currentTarget.value })} />
+          </Field>
+        </fieldset>
+        <Trouble text={trouble} />
+        <button disabled={busy || sent !== null}>{busy ? "Starting …" : "Start"}</button>
+      </section>
+      <section class="card">
+        <h2>The same as JSON</h2>
+        <Source text={JSON.stringify(shown(wish), null, 2)} label="The request as JSON" />
+        <h2>The same in Python</h2>
+        <Source text={python(wish, client, server)} label="A Python program that sends the request" />
+      </section>
+    </form>
+  );
+}
