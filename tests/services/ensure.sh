@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the service tests need and this machine does not have yet: PostgreSQL with PostGIS, Ceph's gateway, `ip` for
-# networks of hosts, Dask's client, and a STAC API in an environment of its own.
+# networks of hosts, Dask's client, a STAC API in an environment of its own, a browser with what drives it, and the page.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
@@ -11,6 +11,7 @@ compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null || mis
 for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common ip:iproute2; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 if ((${#missing[@]})); then
     as_root=()
     if ((EUID != 0)); then
@@ -35,3 +36,7 @@ pgstac=$(dirname "$(dirname "$python")")/pgstac
     "$python" -m venv "$pgstac"
     "$pgstac/bin/python" -m pip install --quiet --disable-pip-version-check --requirement tests/services/pgstac.txt
 }
+
+"$python" -c 'import playwright' 2>/dev/null ||
+    "$python" -m pip install --quiet --disable-pip-version-check --requirement tests/services/browser.txt
+"$python" web/build.py

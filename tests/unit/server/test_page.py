@@ -127,7 +127,8 @@ def test_what_a_map_asks_for_reaches_the_results(here: World) -> None:
     ("below", "query", "named"),
     [
         ("/tiles/0/1/0", {}, "zoom"), ("/tiles/25/0/0", {}, "zoom"), ("/tiles/a/0/0", {}, "zoom"),
-        ("/tiles/1/-1/0", {}, "column"), ("/values", {"offset": "x"}, "offset"), ("/table", {"format": "xls"}, "format"),
+        ("/tiles/1/-1/0", {}, "column"), ("/values", {"offset": "x"}, "offset"),
+        ("/table", {"format": "xls"}, "format"),
         ("/scale", {"output": "ndvi"}, "band"), ("/values", WISH | {"from": "yesterday"}, "from"),
         ("/values", WISH | {"output": "x" * 300}, "output"),
     ],
@@ -179,7 +180,8 @@ def test_an_upload_is_stored_below_a_place_of_the_client(here: World) -> None:
     ("client", "place", "name"),
     [
         ("me", "other", "a.gpkg"), ("you", "fields", "a.gpkg"), ("me", "fields/..", "a.gpkg"), ("me", "", "a.gpkg"),
-        ("me", "fields", "../a.gpkg"), ("me", "fields", "a/b.gpkg"), ("me", "fields", "a.exe"), ("me", "fields", ".gpkg"),
+        ("me", "fields", "../a.gpkg"), ("me", "fields", "a/b.gpkg"), ("me", "fields", "a.exe"),
+        ("me", "fields", ".gpkg"),
         ("me", "fields", "a\n.gpkg"), ("me", "fields", "x" * 200 + ".gpkg"),
     ],
 )  # fmt: skip

@@ -78,7 +78,7 @@ def run(scenery: Scenery, options: DemoOptions, console: Console) -> Path:
     console.print(f"[bold]3[/] A client: [cyan]arpent client add demo[/] → {client_id}")
     began = time.monotonic()
     with serving(options.folder, scenery.catalog, options.port) as (base, process):
-        console.print(f"[bold]4[/] A server: [cyan]arpent serve[/] at {base} (docs at {base}/docs)")
+        console.print(f"[bold]4[/] A server: [cyan]arpent serve[/] at {base} (a page at {base}/)")
         workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}"))
         console.print("[bold]5[/] The real service's documented workflow, with requests and requests_oauthlib:")
         request_id, status = _carry_out(workflow, scenery, console)

@@ -10,10 +10,10 @@ from typing import Any
 import geopandas as gpd
 import orjson
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from pyarrow import csv
 from pyproj import Transformer
 
 from arpent.adapters.formats.parquet_columns import schema

@@ -1,0 +1,268 @@
+"""The page in a real browser: sign in, requests, a map, a curve, a new request; and the pixels of each view."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pytest
+from PIL import Image
+
+from arpent.cli.demo.seed import DemoRequest, Workflow, connect
+from arpent.landscape.make import Landscape, make_landscape
+from arpent.server.page.options import BUILT
+from tests.support.server import Server
+
+pytestmark = pytest.mark.services
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: install tests/services/browser.txt")
+BROWSER = os.environ.get("ARPENT_TEST_BROWSER", "")
+if not BROWSER or not (BUILT / "index.html").exists():
+    pytest.skip("needs a browser and the built page: set ARPENT_TEST_BROWSER, run `make page`", allow_module_level=True)
+
+MINUTES = 120_000.0
+"""Milliseconds that a step may take where many share the machine."""
+PARCELS = 60
+VIRIDIS = [(0x44, 0x01, 0x54), (0x3B, 0x52, 0x8B), (0x21, 0x91, 0x8C), (0x5E, 0xC9, 0x62), (0xFD, 0xE7, 0x25)]
+SOFTWARE = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+"""The browser draws without a graphics card, and runs as whoever runs the tests."""
+
+
+@pytest.fixture(scope="module")
+def land(tmp_path_factory: pytest.TempPathFactory) -> Landscape:
+    return make_landscape(tmp_path_factory.mktemp("land"), parcels=PARCELS, scenes=6, tile=256)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, land: Landscape) -> Iterator[Server]:
+    """With one job that is done: `s3://fields/parcels.gpkg`, B04 in two intervals."""
+    server = Server(folder=tmp_path_factory.mktemp("server"), catalog=land.catalog)
+    for name in ("fields", "results"):
+        (server.buckets / name).mkdir(parents=True)
+    (server.buckets / "fields" / "parcels.gpkg").write_bytes(land.features.read_bytes())
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def credentials(server: Server) -> tuple[str, str]:
+    return server.add_client()
+
+
+@pytest.fixture(scope="module")
+def done(server: Server, credentials: tuple[str, str]) -> str:
+    """The id of a job that is done."""
+    with connect(server.url, *credentials) as session:
+        workflow = Workflow(server.url, session, lambda line: None)
+        request = DemoRequest(
+            features="s3://fields/parcels.gpkg", output="s3://results/first", start="2020-05-15T00:00:00Z",
+            end="2020-07-14T00:00:00Z", resolution=10.0,
+        )  # fmt: skip
+        id_ = workflow.create(request)
+        workflow.act(id_, "start")
+        assert workflow.wait(id_, (), lambda status: None) == "DONE"
+    return id_
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BROWSER, args=SOFTWARE)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    """A tab that is not signed in. Anything that the browser complains about, its policy above all, fails the test; so
+    does a request to anywhere else."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    tab.set_default_timeout(MINUTES)
+    complaints: list[str] = []
+    tab.on("console", lambda each: complaints.append(each.text) if each.type == "error" else None)
+    tab.on("pageerror", lambda each: complaints.append(str(each)))
+    ours = (server.url, f"blob:{server.url}", "data:")
+    tab.on("request", lambda each: None if each.url.startswith(ours) else complaints.append(each.url))
+    yield tab
+    tab.close()
+    assert [each for each in complaints if "401" not in each] == []
+
+
+def enter(page: Any, server: Server, credentials: tuple[str, str]) -> None:
+    page.goto(server.url)
+    page.get_by_label("Client id").fill(credentials[0])
+    page.get_by_label("Client secret").fill(credentials[1])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Requests").wait_for()
+
+
+def pixels(shot: bytes) -> np.ndarray[Any, Any]:
+    """(height, width, 3): the picture's colours."""
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+
+def between_stops(picture: np.ndarray[Any, Any]) -> float:
+    """The share of pixels whose colour is one of the map's ramp, and not of its ground."""
+    steps = np.linspace(0, len(VIRIDIS) - 1, 200)
+    ramp = np.column_stack(
+        [np.interp(steps, range(len(VIRIDIS)), [each[part] for each in VIRIDIS]) for part in range(3)]
+    )
+    near = np.abs(picture[::3, ::3, None, :] - ramp).max(axis=-1).min(axis=-1) <= 6
+    return float(near.mean())
+
+
+def test_a_wrong_secret_is_told_and_no_secret_is_kept(page: Any, server: Server, credentials: tuple[str, str]) -> None:
+    page.goto(server.url)
+    page.get_by_label("Client id").fill(credentials[0])
+    page.get_by_label("Client secret").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert "wrong" in page.get_by_role("alert").inner_text()
+    shot = pixels(page.screenshot())
+    assert shot.mean() > 200  # a light page …
+    assert len(np.unique(shot.reshape(-1, 3), axis=0)) > 20  # … with something on it
+    enter(page, server, credentials)
+    kept = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+    assert credentials[0] in kept
+    assert credentials[1] not in kept
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
+    assert credentials[0] not in page.evaluate("JSON.stringify({...sessionStorage})")
+
+
+def test_requests_a_map_a_curve_and_a_picture(
+    page: Any, server: Server, credentials: tuple[str, str], done: str, tmp_path: Path
+) -> None:
+    enter(page, server, credentials)
+    line = page.get_by_role("row").filter(has_text=done)
+    line.wait_for()
+    assert all(part in line.inner_text() for part in ("DONE", "100 %", f"{PARCELS} of {PARCELS}"))
+    assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 20
+    page.get_by_role("link", name=done).click()
+
+    canvas = page.locator(".map[data-ready] canvas")
+    canvas.wait_for()
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1000)
+    first = pixels(canvas.screenshot())
+    assert between_stops(first) > 0.15, "the features are coloured by their numbers"
+    page.get_by_label("Date").fill("1")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1000)
+    second = pixels(canvas.screenshot())
+    assert between_stops(second) > 0.15
+    assert (np.abs(first - second).max(axis=-1) > 20).mean() > 0.02, "another date has other colours"
+
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] / 2 + 12, "y": box["height"] / 2 + 12})
+    panel = page.locator("section.feature")
+    panel.get_by_role("img").first.wait_for()
+    picked = int(panel.get_attribute("aria-label").split()[-1])
+    told = json.loads((server.buckets / "results" / "first" / done / f"{picked}.json").read_text())
+    means = [each["outputs"]["output_B04"]["bands"]["B0"]["stats"]["mean"] for each in told["response"]["data"]]
+    panel.get_by_text("All numbers").click()
+    shown = [float(cell) for cell in panel.locator("details table tbody tr td:nth-child(2)").all_inner_texts()]
+    assert shown == pytest.approx(means, rel=1e-3), "the curve has the numbers of the result file"
+    assert panel.locator("svg circle").count() == len(means)
+    line_and_band = pixels(panel.locator(".chart svg").screenshot())
+    assert (np.abs(line_and_band - [0x17, 0x61, 0x4A]).max(axis=-1) < 40).sum() > 50, "the line of the mean is drawn"
+
+    panel.get_by_role("button", name="Explain").click()
+    picture = panel.locator(".explained img")
+    picture.wait_for()
+    assert picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") > 200
+
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    saved.value.save_as(tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 1 + PARCELS * 2
+
+
+def test_everything_is_reached_by_keyboard(page: Any, server: Server, credentials: tuple[str, str], done: str) -> None:
+    enter(page, server, credentials)
+    page.goto(f"{server.url}/#/jobs/{done}")
+    page.locator(".map[data-ready]").wait_for()
+    page.get_by_role("button", name="Show feature 5").focus()
+    page.keyboard.press("Enter")
+    page.locator("section.feature svg").wait_for()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Feature 5"
+    page.get_by_label("Date").focus()
+    before = page.get_by_label("Date").get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_label("Date").get_attribute("aria-valuetext") != before
+    bare = page.evaluate(
+        """[...document.querySelectorAll('button, a, input, select, textarea')].filter((each) =>
+           !(each.innerText || each.ariaLabel || each.title || each.labels?.length)).map((each) => each.outerHTML)"""
+    )
+    assert bare == [], "each control has a name"
+
+
+def test_dark_is_dark(page: Any, server: Server, credentials: tuple[str, str], done: str) -> None:
+    enter(page, server, credentials)
+    page.get_by_role("button", name="Dark").click()
+    assert pixels(page.screenshot()).mean() < 60
+    page.goto(f"{server.url}/#/jobs/{done}")
+    canvas = page.locator(".map[data-ready] canvas")
+    canvas.wait_for()
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1000)
+    shot = pixels(canvas.screenshot())
+    assert between_stops(shot) > 0.1
+    assert (shot.max(axis=-1) < 40).mean() > 0.05, "its ground is dark"
+
+
+def test_a_new_request_from_a_file(
+    page: Any, server: Server, credentials: tuple[str, str], land: Landscape, tmp_path: Path
+) -> None:
+    source = tmp_path / "my fields.geojson"
+    pyogrio.write_dataframe(pyogrio.read_dataframe(land.features).head(12).to_crs(4326), source)
+    enter(page, server, credentials)
+    page.get_by_role("link", name="New request").click()
+    page.get_by_label("Bucket").first.select_option("results")
+    page.get_by_label("Upload a file").set_input_files(source)
+    page.get_by_text("12 features in EPSG:4326").wait_for()
+    page.get_by_label("From").fill("2020-05-15")
+    page.get_by_label("To (not included)").fill("2020-06-15")
+    page.get_by_label("Percentiles").fill("5, 50")
+    page.wait_for_function("document.querySelector('[name=evalscript]').value.includes('ndvi')")
+    told = json.loads(page.get_by_label("The request as JSON").inner_text())
+    python = page.get_by_label("A Python program that sends the request").inner_text()
+    assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 20
+    names: dict[str, Any] = {}
+    exec(python[: python.index("client =")], names)  # it is a program, and holds the same request
+    assert names["request"] == told
+    page.get_by_role("button", name="Start").click()
+    page.locator(".status.DONE").wait_for()
+    page.locator(".map[data-ready]").wait_for()
+    job = page.url.rpartition("/")[2]
+    stored = json.loads((server.buckets / "results" / "results" / job / "1.json").read_text())
+    bands = stored["response"]["data"][0]["outputs"]["ndvi"]["bands"]["B0"]["stats"]
+    assert set(bands["percentiles"]) == {"5.0", "50.0"}
+    page.get_by_role("button", name="Show feature 1", exact=True).click()
+    page.locator("section.feature path.rank").first.wait_for()
+    page.get_by_text("Columns of the file").click()
+    assert "crop" in page.locator("section.feature dl").inner_text()
+
+
+def test_a_refused_request_says_why(page: Any, server: Server, credentials: tuple[str, str]) -> None:
+    enter(page, server, credentials)
+    page.goto(f"{server.url}/#/new")
+    page.get_by_label("File in a bucket").fill("s3://fields/absent.gpkg")
+    page.get_by_label("A script of mine").check()
+    page.get_by_label("Evalscript").fill("no script")
+    page.get_by_role("alert").first.wait_for()
+    assert "absent.gpkg" in page.get_by_role("alert").first.inner_text()
+
+
+def test_the_api_is_documented_without_a_network(page: Any, server: Server) -> None:
+    page.goto(f"{server.url}/docs")
+    page.get_by_text("Create a request").first.wait_for()
+    assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 50
