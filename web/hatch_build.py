@@ -1,4 +1,4 @@
-"""The wheel's build makes the page first; without Node the wheel has none, unless ARPENT_BUILD_PAGE=required."""
+"""The wheel's build makes the page first; without Node the wheel has none, unless BUILD_PAGE=required."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        if module.main(["--optional"] if os.environ.get("ARPENT_BUILD_PAGE") != "required" else []):
-            raise RuntimeError("The page cannot be built, and ARPENT_BUILD_PAGE is `required`.")
+        if module.main(["--optional"] if os.environ.get("BUILD_PAGE") != "required" else []):
+            raise RuntimeError("The page cannot be built, and BUILD_PAGE is `required`.")

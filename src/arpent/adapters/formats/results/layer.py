@@ -27,7 +27,7 @@ DEEPEST = 18
 
 
 @dataclass(frozen=True)
-class Layer:
+class FeatureLayer:
     """The features of a job."""
 
     ids: NDArray[np.int64]

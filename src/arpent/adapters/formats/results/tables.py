@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyproj import CRS
 
-from arpent.adapters.formats.results.layer import Layer
+from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.domain.errors import InvalidRequest, StorageNotFound
 from arpent.domain.finding import Finding
 from arpent.domain.location import Location
@@ -76,7 +76,7 @@ class JobTables:
             raise InvalidRequest(NO_FEATURES) from None
         return pq.read_table(pa.BufferReader(payload), columns=None if columns is None else list(columns))
 
-    def layer(self) -> Layer:
+    def layer(self) -> FeatureLayer:
         """The features for the map. Raises InvalidRequest if there is no features file."""
         table = self.features(LAYER_COLUMNS)
         told = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]
@@ -84,7 +84,7 @@ class JobTables:
         sides = [box.field(name).to_numpy(zero_copy_only=False) for name in ("xmin", "ymin", "xmax", "ymax")]
         boxes = np.column_stack([np.asarray(side, float) for side in sides])
         boxes[np.asarray(box.is_null())] = np.nan
-        return Layer(
+        return FeatureLayer(
             ids=table["id"].to_numpy(),
             identifiers=table["identifier"],
             geometries=table["geometry"],

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS
-from arpent.adapters.formats.results.layer import Layer
+from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import LAYER_COLUMNS, JobTables
 from arpent.adapters.formats.results.vector_tile import encode
 from arpent.domain.errors import FeatureNotFound, LimitExceeded
@@ -129,7 +129,7 @@ class ResultView:
         return rows
 
     @cached_property
-    def _layer(self) -> Layer:
+    def _layer(self) -> FeatureLayer:
         return self._tables.layer()
 
     @cached_property

@@ -13,7 +13,7 @@ import pytest
 import shapely
 from pyproj import CRS, Transformer
 
-from arpent.adapters.formats.results.layer import WORLD, Layer
+from arpent.adapters.formats.results.layer import WORLD, FeatureLayer
 from arpent.adapters.formats.results.vector_tile import EXTENT, TileFeatures, encode
 
 HOLED = shapely.Polygon([(100, 100), (900, 100), (900, 900), (100, 900)], [[(300, 300), (300, 600), (600, 600)]])
@@ -87,9 +87,9 @@ def test_large_ids_and_far_coordinates_survive(tmp_path: Path) -> None:
     assert np.isclose(frame["value"].iloc[0], 1e30, rtol=1e-3)
 
 
-def layer(shapes: list[shapely.Geometry | None], crs: int = 32633) -> Layer:
+def layer(shapes: list[shapely.Geometry | None], crs: int = 32633) -> FeatureLayer:
     boxes = shapely.bounds(np.array(shapes, object)).reshape(-1, 4)
-    return Layer(
+    return FeatureLayer(
         ids=np.arange(1, len(shapes) + 1),
         identifiers=pa.chunked_array([pa.array([None] * len(shapes), pa.string())]),
         geometries=pa.chunked_array([pa.array(shapely.to_wkb(np.array(shapes, object)), pa.binary())]),
@@ -104,7 +104,7 @@ def tile_at(lon: float, lat: float, zoom: int) -> tuple[int, int, int]:
     return zoom, int((x + WORLD) // side), int((WORLD - y) // side)
 
 
-def seen(found: Layer, tile: tuple[int, int, int]) -> TileFeatures:
+def seen(found: FeatureLayer, tile: tuple[int, int, int]) -> TileFeatures:
     return found.within(tile, np.arange(len(found.ids), dtype=float), np.zeros(len(found.ids), np.int64))
 
 
