@@ -34,8 +34,8 @@ from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
 from arpent.adapters.formats.prometheus_metrics import metrics_text
 from arpent.adapters.formats.vector.files import read_file
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
@@ -249,8 +249,8 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
     """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
     that may die over them."""
     # One client of its own: headers never wait for a place among the files of a client's features.
-    apart = partial(ApartImage, partial(submit, HEADERS, seconds=HEADER_SECONDS))
-    return CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
+    apart = partial(IsolatedHeader, partial(submit, HEADERS, seconds=HEADER_SECONDS))
+    return CogReader(other_formats=apart, policy=egress_policy(settings), access=access_of(settings))
 
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:

@@ -14,8 +14,8 @@ import pytest
 from affine import Affine
 
 from arpent.adapters.images.jp2.image import Jp2Image
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.images.zarr.image import ZarrImage
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
@@ -79,7 +79,7 @@ def test_headers_are_read_by_another_process(hrefs: dict[str, str]) -> None:
         future.set_result(function(argument))
         return SimpleNamespace(future=future)
 
-    here, apart = CogReader(), CogReader(unusual=partial(ApartImage, submit))
+    here, apart = CogReader(), CogReader(other_formats=partial(IsolatedHeader, submit))
     for name, href in hrefs.items():
         assert apart.describe(href) == here.describe(href)
         if name != "GeoTIFF":

@@ -75,7 +75,7 @@ class ApartAnalysis:
         self._reading = wiring.feature_processes(settings)
         self._reader = wiring.header_reader(settings, self._submit)
         self._services = replace(services, reader=self._reader)
-        self.met_unusual = False
+        self.needs_gdal = False
         """Whether there was such an image. Its pixels are not to be read in this process either."""
         self.problem: Exception | None = None
         """The last error, which a job knows as a sentence only."""
@@ -94,7 +94,7 @@ class ApartAnalysis:
         self._reading.close()
 
     def _submit(self, *call: Any, **options: Any) -> PendingCall[Any]:
-        self.met_unusual = True
+        self.needs_gdal = True
         return self._reading.submit(*call, **options)
 
 
@@ -114,7 +114,7 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
 
     def is_small(slots: int) -> bool:
         seconds = service.get(OWNER, job.id).estimate.get("minutes", 0.0) * 60 * slots
-        return seconds < SMALL_SECONDS and not analysing.met_unusual
+        return seconds < SMALL_SECONDS and not analysing.needs_gdal
 
     executor = _executor(settings, is_small)
     functions = WorkFunctions(

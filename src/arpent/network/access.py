@@ -94,7 +94,7 @@ class SourceAccess(Protocol):
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
         """As `refused`, of what `keys` of a BucketAccess gave."""
 
-    def place(self, url: str) -> AbstractContextManager[None]:
+    def connection_slot(self, url: str) -> AbstractContextManager[None]:
         """Held while the source is asked: some allow few connections."""
 
     def alternate(self, url: str) -> str | None:
@@ -120,7 +120,7 @@ class OpenAccess:
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
         return False
 
-    def place(self, url: str) -> AbstractContextManager[None]:
+    def connection_slot(self, url: str) -> AbstractContextManager[None]:
         return nullcontext()
 
     def alternate(self, url: str) -> str | None:

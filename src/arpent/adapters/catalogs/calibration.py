@@ -40,7 +40,7 @@ def band_fields(asset: Document, index: int) -> Document:
     return asset
 
 
-def told_no_data(asset: Document, index: int) -> float | None:
+def declared_no_data(asset: Document, index: int) -> float | None:
     """The number that the item calls no data in a band of an asset."""
     return _number(_field(band_fields(asset, index), "nodata"))
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import numpy as np
 import shapely
 
-from arpent.adapters.catalogs.calibration import calibrations, platform_of, told_no_data
+from arpent.adapters.catalogs.calibration import calibrations, declared_no_data, platform_of
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
@@ -90,7 +90,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
     return named if level is None else level
 
 
-def told_times(collection: Collection, interval: Interval) -> tuple[float, float]:
+def declared_times(collection: Collection, interval: Interval) -> tuple[float, float]:
     """First and last second since 1970 of the times that items of the interval may give."""
     if collection.timeless:
         return -1e13, 1e13
@@ -163,7 +163,7 @@ def _assets(
                 href=_href(asset, source, access),
                 harmonization=offset(collection, document, asset) if band.harmonized else 0.0,
                 calibrations=calibrations(collection, band, document, asset, instant),
-                no_data=told_no_data(asset, band.index),
+                no_data=declared_no_data(asset, band.index),
             )
     return assets
 

@@ -194,7 +194,7 @@ class ByteSources:
             keys = {} if way.keys is None else way.keys()
             place, outages = f"s3://{bucket}", self._web.outages
             try:
-                with self.access.place(href):
+                with self.access.connection_slot(href):
                     store = self._store(bucket, way, patient=not outages.is_long(place))
                     answer = obstore.get(store, key, options={"range": span})
                     piece = memoryview(answer.bytes())

@@ -154,7 +154,7 @@ class CloudObjects:
             way, keys = self._way(location, action)
             store = self._store(location, action, way)
             try:
-                with self._access.place(location.url), panics_told(location, action):
+                with self._access.connection_slot(location.url), panics_told(location, action):
                     return call(store)
             except OBSTORE_ERRORS as error:
                 stale = bool(keys) and answer_of(error).denied and not again
@@ -165,7 +165,7 @@ class CloudObjects:
         raise AssertionError("the last try returns or raises")
 
     def _page(self, pages: Iterator[Sequence[ObjectMeta]], prefix: Location) -> Sequence[ObjectMeta]:
-        with self._access.place(prefix.url), panics_told(prefix, "list"):
+        with self._access.connection_slot(prefix.url), panics_told(prefix, "list"):
             return next(pages, ())
 
     def _store(self, location: Location, action: str, way: BucketAccess) -> Store:

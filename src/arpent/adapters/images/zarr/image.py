@@ -15,7 +15,7 @@ from arpent.adapters.images.decode import Buffer
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
-from arpent.adapters.images.zarr.store import Store, StorePlace
+from arpent.adapters.images.zarr.store import Store, StoreLocation
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -35,7 +35,7 @@ Fetched = Mapping[Number, "Buffer | None"]
 class ZarrImage:
     """One array, of two axes or with a third one of bands before them."""
 
-    def __init__(self, href: str, origins: ByteSources, place: StorePlace) -> None:
+    def __init__(self, href: str, origins: ByteSources, place: StoreLocation) -> None:
         """Read the metadata of the array at `place`. Raises AssetUnreadable."""
         self._href = href
         self._origins = origins
