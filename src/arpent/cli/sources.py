@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from arpent import worker
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import presets
-from arpent.domain.errors import ArpentError, InvalidRequest, StorageNotFound, WorldError
+from arpent.domain.errors import ArpentError, BucketNotFound, InvalidRequest, StorageNotFound, WorldError
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -167,9 +167,10 @@ def _bucket(match: str, access: TableAccess, settings: Settings) -> str:
     location = Location(scheme="s3", bucket=parts.netloc, key=f"{parts.path.strip('/')}/{ABSENT}".lstrip("/"))
     try:
         worker.objects(settings.model_copy(update={"buckets": None})).read(location)
-    except StorageNotFound as error:
-        if "no bucket" in str(error):
-            raise
+    except BucketNotFound:
+        raise
+    except StorageNotFound:
+        pass
     return "it lets us in"
 
 

@@ -160,6 +160,7 @@ def _told(
         result=result,
         error=error,
         log=() if answer is None else answer.log,
+        gaps=() if answer is None else answer.gaps,
     )
 
 

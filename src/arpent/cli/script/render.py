@@ -80,8 +80,7 @@ def feature_lines(found: Fields) -> Iterator[str]:
     assert isinstance(interval, dict)
     yield f"feature {found['id']}, {interval['from']} to {interval['to']}"
     if isinstance(error, dict):
-        place = f" (line {error['line']})" if "line" in error and "line" not in str(error["message"]) else ""
-        yield f"error: {error['message']}{place}"
+        yield f"error: {error['message']}"
     yield from (f"{path}: {value}" for path, value in _statistics(found.get("response"), ""))
     log = found.get("log")
     yield from (f"console.log: {line}" for line in (log if isinstance(log, list) else ()))

@@ -39,7 +39,7 @@ class Run:
     answers: tuple[Answered, ...]
     """One per sample."""
     log: tuple[str, ...]
-    """Lines that the script wrote with console.log."""
+    """Lines that the script wrote with console.log, and what it left out."""
 
 
 def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
@@ -85,7 +85,7 @@ def _asked(session: ScriptSession, given: Given) -> Iterator[tuple[list[Answered
         )
         for number in range(given.count)
     ]
-    yield answered, answer.log
+    yield answered, (*answer.log, *map(str, answer.gaps))
 
 
 def _left(entry: ScriptInput, rows: Sequence[int], mosaicking: Mosaicking) -> ScriptInput:

@@ -33,7 +33,7 @@ def dry_run(
     real = tuple(seen) if scened else ()
     answer, faults = attempt(session, bindings, (*real, *made_up_scenes(bindings)))
     if answer is None:
-        undefined = all(str(fault).startswith("ReferenceError") for _, fault in faults)
+        undefined = all(fault.error_class == "ReferenceError" for _, fault in faults)
         if undefined or not scened or (complete and real):
             raise faults[0][1]
     if not faults or (answer is not None and not real):

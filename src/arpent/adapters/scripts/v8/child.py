@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import mmap
 import os
 import resource
@@ -110,7 +111,7 @@ class Interpreter:
         self._post = engine["post"]
         self._functions = {name: engine[name] for name in _FUNCTIONS}
         checked = self._ask("check", seconds, message["source"])
-        if str(checked).startswith('{"fault"'):
+        if "fault" in json.loads(checked):
             return {"checked": checked, "report": self._parse_report(str(message["parsing"]), seconds)}
         program = self._v8.eval(str(message["program"]), timeout_sec=seconds)
         return {"answer": self._ask("load", seconds, program)}

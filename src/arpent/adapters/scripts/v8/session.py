@@ -18,7 +18,8 @@ from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
 from arpent.evalscript.harness import harness
 from arpent.evalscript.layout import SEGMENTS, MemoryLayout, capacity_of
-from arpent.evalscript.outputs import counted, declared
+from arpent.evalscript.outputs import counted, declared, gaps_of
+from arpent.evalscript.program import Thrown
 from arpent.evalscript.scenes import is_fusion, preprocessing, scene_fields, source_keys
 from arpent.evalscript.service_functions import PARAMETER, has_parameter
 from arpent.evalscript.setup import check_defined, check_version, read_setup
@@ -56,7 +57,7 @@ class V8Session:
         try:
             return self._ask("setup", kind=ScriptSetupError)
         except ScriptSetupError as error:
-            if "Cannot read properties of undefined" in str(error) and has_parameter(source):
+            if error.error_class == "TypeError" and has_parameter(source):
                 raise ScriptSetupError(f"{error.args[0]}: {PARAMETER}", error.line, error.column) from None
             raise
 
@@ -121,13 +122,13 @@ class V8Session:
         self._ask("begin", self._call_of(inputs))
         values = np.empty((evalscript.width, count))
         values[:, : offsets[0]] = values[:, offsets[-1] :] = np.nan
-        failures = self._passes(arrays, layout, number, offsets, values)
+        failures, counts = self._passes(arrays, layout, number, offsets, values)
         for segment in failures:
             values[:, offsets[segment] : offsets[segment + 1]] = np.nan
         if "updateOutputMetadata" in self._functions:
             self._ask("finish")
         log, self._log = tuple(self._log), []
-        return ScriptAnswer(values=values, failures=failures, log=log)
+        return ScriptAnswer(values=values, failures=failures, log=log, gaps=gaps_of(evalscript, counts))
 
     def _call_of(self, inputs: Sequence[ScriptInput]) -> dict[str, object]:
         factors = [entry.normalization_factor for entry in inputs]
@@ -173,29 +174,42 @@ class V8Session:
         number: int,
         offsets: NDArray[np.int64],
         values: NDArray[np.float64],
-    ) -> dict[int, ScriptError]:
-        """Run all samples, as many at a time as fit the arena; returns the error of each segment that threw."""
+    ) -> tuple[dict[int, ScriptError], list[int]]:
+        """Run all samples, as many at a time as fit the arena; returns the error of each segment that threw, and the
+        counts of `gaps_of`."""
         assert self._arena is not None
         failures: dict[int, ScriptError] = {}
-        known: dict[tuple[str, str], ScriptError] = {}
+        known: dict[Thrown, ScriptError] = {}
+        counts = [0] * (2 * len(declared(self._current)) + 1)
         for low, high, segments, ends in pieces(offsets, layout.capacity, failures):
             into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
             out = self._arena.pieces_out(layout, high - low)
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
             answer = self._value(self._client.action("run", question), ScriptExecutionError)
             values[:, low:high] = self._arena.values(layout, high - low)
-            thrown: tuple[str, str] | None = None
-            for fault in self._listed(answer, "run"):
+            faults, found = self._faults_and_counts(answer, len(counts))
+            counts = [sum(both) for both in zip(counts, found, strict=True)]
+            thrown: Thrown | None = None
+            for fault in faults:
                 position, thrown = self._fault(fault, len(segments), thrown)
-                error = known.setdefault(thrown, self._client.error(ScriptExecutionError, *thrown))
-                failures[int(segments[position])] = error
-        return failures
+                if thrown not in known:
+                    known[thrown] = self._client.error(ScriptExecutionError, thrown)
+                failures[int(segments[position])] = known[thrown]
+        return failures, counts
 
-    def _fault(self, fault: object, count: int, before: tuple[str, str] | None) -> tuple[int, tuple[str, str]]:
-        """The segment that threw, and (message, stack): its own, or those of the previous one."""
+    def _faults_and_counts(self, answer: object, size: int) -> tuple[list[object], list[int]]:
+        """What the engine's `run` returned."""
+        match answer:
+            case {"faults": list() as faults, "gaps": list() as counts} if len(counts) == size:
+                if all(isinstance(count, int) and count >= 0 for count in counts):
+                    return faults, counts
+        raise ScriptExecutionError("the interpreter gave an invalid answer (run)")
+
+    def _fault(self, fault: object, count: int, before: Thrown | None) -> tuple[int, Thrown]:
+        """The segment that threw, and what: its own error, or that of the previous one."""
         match fault:
-            case [int() as position, str() as message, str() as stack] if 0 <= position < count:
-                return position, (message, stack)
+            case [int() as position, str() as message, str() as stack, str() as kind] if 0 <= position < count:
+                return position, Thrown(message=message, stack=stack, error_class=kind)
             case [int() as position] if 0 <= position < count and before is not None:
                 return position, before
         raise ScriptExecutionError("the interpreter gave an invalid answer")
