@@ -31,7 +31,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "evalscript/scenes.py": "what a script sees as GeoJSON",
     "landscape/archive.py": "items of the made imagery",
     "logs.py": "lines of the log",
-    "server/boundary.py": "bodies of refusals that come before any route",
+    "server/middleware.py": "bodies of refusals that come before any route",
     "setting_values.py": "values of settings",
     "settings.py": "values of settings",
 }

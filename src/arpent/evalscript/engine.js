@@ -197,18 +197,18 @@
     return '{' + counts + '}';
   });
 
-  // ---- pixels: one arena of shared memory, views of it, and the loop over segments
-  const room = { arena: null, start: 0, bounds: null };
+  // ---- pixels: one buffer of shared memory, views of it, and the loop over segments
+  const room = { buffer: null, start: 0, bounds: null };
   const harnesses = create(null);
   function allocate() {
-    room.arena = new Shared(post.first);
-    return room.arena;
+    room.buffer = new Shared(post.first);
+    return room.buffer;
   }
   function anchor() {
     room.start = post.first;
-    room.bounds = new kinds.i4(room.arena, room.start, 2 * SEGMENTS);
+    room.bounds = new kinds.i4(room.buffer, room.start, 2 * SEGMENTS);
   }
-  const view = (kind, offset, length) => new kinds[kind](room.arena, room.start + offset, length);
+  const view = (kind, offset, length) => new kinds[kind](room.buffer, room.start + offset, length);
 
   // Whatever evaluatePixel returned that is not plain numbers where they belong. What is undefined or null in an array
   // is 0 in an output of an integer type, else NaN; an output that is missing is NaN.

@@ -106,5 +106,5 @@ def script_error(kind: type[ScriptError], thrown: Thrown, *, offset: int, lines:
         kind = ScriptOutOfMemory  # V8 has no class of its own for it
     found = _UNDEFINED.match(message) if error_class == "ReferenceError" else None
     undefined = found[1] if found else ""
-    told = f"{message}: {OLDER[undefined]}" if undefined in OLDER else message
-    return kind(told, *place, error_class=error_class, undefined=undefined)
+    advised = f"{message}: {OLDER[undefined]}" if undefined in OLDER else message
+    return kind(advised, *place, error_class=error_class, undefined=undefined)

@@ -1,4 +1,4 @@
-"""The generated loop and the arena it reads."""
+"""The generated loop and the buffer it reads."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def test_scenes_are_unrolled_up_to_32(rows: int, loop: bool) -> None:
 @pytest.mark.parametrize("rows", [0, 1, 5, 200])
 def test_columns_do_not_overlap_and_fit(rows: int) -> None:
     columns = (column("u1", rows), column("f8", rows), column("u2", rows))
-    for arena in (1 << 20, 1 << 22):
+    for buffer in (1 << 20, 1 << 22):
         empty = MemoryLayout(inputs=(columns,), width=3)
-        layout = MemoryLayout(inputs=(columns,), width=3, capacity=capacity_of(empty, arena))
+        layout = MemoryLayout(inputs=(columns,), width=3, capacity=capacity_of(empty, buffer))
         ends = [
             start + part.rows * layout.capacity * ITEM_SIZES[part.kind]
             for part, start in zip(columns, layout.offsets, strict=False)
@@ -67,7 +67,7 @@ def test_columns_do_not_overlap_and_fit(rows: int) -> None:
         assert 0 < layout.capacity <= MOST_SAMPLES
         assert layout.offsets[0] >= 8 * SEGMENTS
         assert all(end <= start for end, start in zip(ends, layout.offsets[1:], strict=True))
-        assert layout.size <= arena
+        assert layout.size <= buffer
         assert all(start % 64 == 0 for start in layout.offsets)
 
 

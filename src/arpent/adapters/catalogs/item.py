@@ -27,11 +27,11 @@ from arpent.network.access import OpenAccess, SourceAccess
 
 log = logging.getLogger(__name__)
 
-MOST_TOLD = 10_000
+MOST_LOGGED = 10_000
 """Maximum number of items to name in the log: a catalogue is searched again and again, with the same answers."""
 NEAR_ID = timedelta(days=31)
 """Longest time between the day in an item's id and the times that the item gives (MCD43A4: sixteen days)."""
-_told: set[str] = set()
+_logged: set[str] = set()
 
 
 def read_items(
@@ -52,8 +52,8 @@ def read_items(
             name = document.get("id") if isinstance(document, dict) else None
             known = isinstance(error, CatalogUnavailable)
             text = str(error) if known else f"Item {name!r} in {shown(source)} cannot be read ({type(error).__name__})."
-            if text not in _told and len(_told) < MOST_TOLD:
-                _told.add(text)
+            if text not in _logged and len(_logged) < MOST_LOGGED:
+                _logged.add(text)
                 log.warning("%s It is left out.", text, exc_info=not known)
         else:
             if item is not None:

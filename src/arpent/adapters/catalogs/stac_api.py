@@ -215,9 +215,9 @@ class ApiCatalog:
                 transient=error.status >= 500 or error.status in BUSY | CHOKED,
             )
         if isinstance(error, NotJson) and error.page and not deadline.passed:
-            advice, told = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
+            advice, title = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
             return CatalogUnavailable(
-                f"The catalogue {self._name} shows a web page{told} in place of an answer, such as one to log in"
+                f"The catalogue {self._name} shows a web page{title} in place of an answer, such as one to log in"
                 + (f": {advice}." if advice else ".")
             )
         reason = f"no complete answer within {deadline.seconds:g} s" if deadline.passed else _why(error)

@@ -53,7 +53,9 @@ def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identif
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             reason = f"checking its tables takes longer than {SECONDS:g} s"
             raise FeaturesUnreadable(f"The GeoPackage cannot be read: {reason}. {WAY_OUT}") from None
-        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({_told(error)}).") from None
+        raise FeaturesUnreadable(
+            f"The GeoPackage is damaged: its schema cannot be read ({_shortened(error)})."
+        ) from None
 
 
 @contextmanager
@@ -136,5 +138,5 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _told(error: sqlite3.Error | UnicodeDecodeError) -> str:
+def _shortened(error: sqlite3.Error | UnicodeDecodeError) -> str:
     return str(error) if isinstance(error, sqlite3.Error) else "it holds text that is not UTF-8"

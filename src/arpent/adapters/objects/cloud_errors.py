@@ -31,7 +31,7 @@ OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 
 
 @contextmanager
-def panics_told(location: Location, action: str) -> Iterator[None]:
+def panics_explained(location: Location, action: str) -> Iterator[None]:
     """Turn panics of the native client, which panics at values that fit no header or address, into StorageDenied."""
     try:
         with panics_as_errors():

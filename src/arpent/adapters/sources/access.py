@@ -13,7 +13,7 @@ from arpent.adapters.sources.bucket_keys import keys_of, profile_options
 from arpent.adapters.sources.connections import ConnectionSlots
 from arpent.adapters.sources.logins import login_of
 from arpent.adapters.sources.signatures import container_of, signed, token_for
-from arpent.network.access import Asked, BucketAccess
+from arpent.network.access import AuthorizedRequest, BucketAccess
 from arpent.network.policy import EgressPolicy
 from arpent.network.renewal import Renewed
 from arpent.network.source import ArchiveSource, SourceTable
@@ -36,17 +36,17 @@ class TableAccess:
     def __reduce__(self) -> tuple[object, ...]:
         return (TableAccess, (self.table, self._policy))
 
-    def request(self, url: str) -> Asked:
+    def request(self, url: str) -> AuthorizedRequest:
         source = self.table.of(url) or self.table.login_at(url)
         if source is None:
-            return Asked(url=url)
+            return AuthorizedRequest(url=url)
         if source.sas_url is not None:
-            return Asked(url=signed(url, self._token(source, url).get()))
+            return AuthorizedRequest(url=signed(url, self._token(source, url).get()))
         login = self._login(source, url).get()
         headers = {"authorization": login} if login else {}
-        return Asked(url=url, headers=headers, keeps_cookies=source.login_host is not None)
+        return AuthorizedRequest(url=url, headers=headers, keeps_cookies=source.login_host is not None)
 
-    def refused(self, asked: Asked) -> bool:
+    def refused(self, asked: AuthorizedRequest) -> bool:
         source = self.table.of(asked.url) or self.table.login_at(asked.url)
         if source is None:
             return False

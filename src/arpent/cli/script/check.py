@@ -10,8 +10,8 @@ from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking
 from arpent.domain.imagery.collection import Band, Collection, Unit
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.domain.request import Source
+from arpent.engine.analysis.dry_run_scenes import made_up_scenes
 from arpent.engine.analysis.script_dry_run import attempt
-from arpent.engine.analysis.trial_scenes import made_up_scenes
 from arpent.engine.band_bindings import bind_input
 from arpent.evalscript.lint import Gravity, Remark, lint, undefined
 from arpent.evalscript.names import suggestion
@@ -109,7 +109,7 @@ def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
     return best if best is not None and (any(fit(best)) or set(entry.bands) == {DATA_MASK}) else None
 
 
-# ---- the trial run
+# ---- the dry run
 
 
 def _tried(

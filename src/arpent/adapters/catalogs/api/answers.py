@@ -189,23 +189,23 @@ def reason_of(content: bytes) -> str:
     """The reason in an error body, on one line, without users and queries of URLs (they may be secret); empty if there
     is none."""
     try:
-        told = _told(orjson.loads(content))
+        reason = _reason_in(orjson.loads(content))
     except orjson.JSONDecodeError:
         text = content[:20_000].decode("utf-8", "replace")
         page = _PAGE.search(text)
-        told = page[1] if page else "" if "<" in text[:200] else text
-    line = " ".join(clean(_QUERY.sub(r"\1\3", told)).split())
+        reason = page[1] if page else "" if "<" in text[:200] else text
+    line = " ".join(clean(_QUERY.sub(r"\1\3", reason)).split())
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
-def _told(body: object, depth: int = 0) -> str:
+def _reason_in(body: object, depth: int = 0) -> str:
     if isinstance(body, str):
         return body
     if isinstance(body, list):
-        return "; ".join(filter(None, (_told(each, depth + 1) for each in body[:5])))
+        return "; ".join(filter(None, (_reason_in(each, depth + 1) for each in body[:5])))
     if not isinstance(body, dict) or depth > 4:
         return ""
-    found = next((text for name in _REASONS if (text := _told(body.get(name), depth + 1))), "")
+    found = next((text for name in _REASONS if (text := _reason_in(body.get(name), depth + 1))), "")
     place = body.get("loc")  # of a validation error of FastAPI
     return f"{'.'.join(str(part) for part in place)}: {found}" if isinstance(place, list) and found else found
 

@@ -36,9 +36,9 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     except NotJson as error:
         if not error.page:
             raise
-        told = f" but a page ({error})" if str(error) else ""
+        title = f" but a page ({error})" if str(error) else ""
         raise CatalogUnavailable(
-            f"{name} is no STAC API: its answer is no JSON{told}. Set `catalog` to the address of the API's landing "
+            f"{name} is no STAC API: its answer is no JSON{title}. Set `catalog` to the address of the API's landing "
             "page, to a folder of items, or to a stac-geoparquet file"
             + (f"; if it is a page to log in at: {advice}." if advice else ".")
         ) from error

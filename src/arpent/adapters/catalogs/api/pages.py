@@ -98,8 +98,8 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
     url = urljoin(asked.url, str(link.get("href") or ""))
-    told = link.get("body")
-    body: dict[str, object] = told if isinstance(told, dict) else {}
+    given = link.get("body")
+    body: dict[str, object] = given if isinstance(given, dict) else {}
     behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))
     method = str(link.get("method") or ("POST" if body else "GET")).upper()
     if method == "GET" and asked.method == "POST" and not link.get("method") and not _QUESTION & behind.keys():

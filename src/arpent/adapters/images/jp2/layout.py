@@ -84,8 +84,8 @@ class Layout:
 
 def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
     """The bytes of these segments, without tables of tiles, which hold for one file only."""
-    told = (struct.pack(">HH", marker, 2 + len(content)) + content for marker, content in segments if marker != _TLM)
-    return CODESTREAM[:2] + b"".join(told)
+    parts = (struct.pack(">HH", marker, 2 + len(content)) + content for marker, content in segments if marker != _TLM)
+    return CODESTREAM[:2] + b"".join(parts)
 
 
 def read_layout(file: BinaryIO, size: int) -> Layout:

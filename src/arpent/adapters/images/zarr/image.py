@@ -146,22 +146,22 @@ def _no_data(layout: ArrayLayout) -> float | None:
     own = layout.attributes
     inner = own.get("_eopf_attrs")
     eopf = inner.get("fill_value") if isinstance(inner, dict) else None
-    for told in (own.get("_FillValue"), own.get("missing_value"), own.get("nodata"), own.get("fill_value"), eopf):
-        if (number := _plain(told)) is not None:
+    for value in (own.get("_FillValue"), own.get("missing_value"), own.get("nodata"), own.get("fill_value"), eopf):
+        if (number := _plain(value)) is not None:
             return number
     return layout.fill if layout.version == 2 and layout.told_fill else None
 
 
-def _plain(told: object) -> float | None:
+def _plain(value: object) -> float | None:
     """A number; xarray writes one with a fraction as base64 of its eight bytes."""
-    if isinstance(told, str):
-        if told == "NaN":
+    if isinstance(value, str):
+        if value == "NaN":
             return float("nan")
         try:
-            return float(struct.unpack("<d", base64.b64decode(told, validate=True))[0])
+            return float(struct.unpack("<d", base64.b64decode(value, validate=True))[0])
         except (ValueError, struct.error):
             return None
-    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> NDArray[np.float64]:

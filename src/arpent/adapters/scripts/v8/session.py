@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arpent import __version__
 from arpent.adapters.scripts.v8.client import InterpreterClient
-from arpent.adapters.scripts.v8.shared_memory import Arena, arrays_of, columns_of
+from arpent.adapters.scripts.v8.shared_memory import SharedBuffer, arrays_of, columns_of
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Mosaicking
 from arpent.domain.interval import Interval
@@ -49,7 +49,7 @@ class V8Session:
             require_mask=require_mask,
         )
         self._current = self._evalscript
-        self._arena: Arena | None = None
+        self._buffer: SharedBuffer | None = None
         self._harnesses: dict[tuple[Evalscript, MemoryLayout], int] = {}
 
     def _set_up(self, source: str) -> object:
@@ -143,16 +143,16 @@ class V8Session:
         }
 
     def _prepare(self, layout: MemoryLayout, count: int) -> MemoryLayout:
-        """The layout with a capacity, over an arena that is large enough; the arena grows by doubling, up to a
+        """The layout with a capacity, over an buffer that is large enough; the buffer grows by doubling, up to a
         limit."""
         wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
         size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))
-        if self._arena is None or self._arena.size < size:
-            self._arena = Arena(size)
+        if self._buffer is None or self._buffer.size < size:
+            self._buffer = SharedBuffer(size)
             self._harnesses.clear()
-            self._client.action("arena", {"size": size}, self._arena.descriptor)
-            self._arena.forget_descriptor()
-        capacity = capacity_of(layout, self._arena.size)
+            self._client.action("buffer", {"size": size}, self._buffer.descriptor)
+            self._buffer.forget_descriptor()
+        capacity = capacity_of(layout, self._buffer.size)
         if capacity == 0:
             raise ScriptOutOfMemory("one sample has more scenes and bands than fit the memory of an interpreter")
         return replace(layout, capacity=capacity)
@@ -175,18 +175,18 @@ class V8Session:
         offsets: NDArray[np.int64],
         values: NDArray[np.float64],
     ) -> tuple[dict[int, ScriptError], list[int]]:
-        """Run all samples, as many at a time as fit the arena; returns the error of each segment that threw, and the
+        """Run all samples, as many at a time as fit the buffer; returns the error of each segment that threw, and the
         counts of `gaps_of`."""
-        assert self._arena is not None
+        assert self._buffer is not None
         failures: dict[int, ScriptError] = {}
         known: dict[Thrown, ScriptError] = {}
         counts = [0] * (2 * len(declared(self._current)) + 1)
         for low, high, segments, ends in pieces(offsets, layout.capacity, failures):
-            into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
-            out = self._arena.pieces_out(layout, high - low)
+            into = [self._buffer.cut(ends - low), *self._buffer.fill(layout, arrays, low, high)]
+            out = self._buffer.pieces_out(layout, high - low)
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
             answer = self._value(self._client.action("run", question), ScriptExecutionError)
-            values[:, low:high] = self._arena.values(layout, high - low)
+            values[:, low:high] = self._buffer.values(layout, high - low)
             faults, found = self._faults_and_counts(answer, len(counts))
             counts = [sum(both) for both in zip(counts, found, strict=True)]
             thrown: Thrown | None = None
