@@ -141,7 +141,7 @@ def test_cloud_cover_date_and_hrefs_are_those_of_the_item(shared_data: Path) -> 
 
 
 def test_every_band_that_an_archive_serves_is_found(shared_data: Path) -> None:
-    """The bands that a whole item of each collection has, counted by hand."""
+    """The bands of a complete item of each collection, counted by hand."""
     most: dict[str, int] = {}
     for _, _, collection, item in members(shared_data):
         most[collection.id] = max(most.get(collection.id, 0), len(item.assets))

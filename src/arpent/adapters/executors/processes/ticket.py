@@ -23,7 +23,7 @@ class ProcessTicket(Generic[Answer]):
         self._unwanted = False
         self.future: Future[Answer] = Future()
 
-    # ---- for whoever wants it done
+    # ---- for the caller
 
     def done(self) -> bool:
         return self.future.done()

@@ -97,7 +97,7 @@ class WorkerThread(Thread):
             ticket.settle(_as_outcome(opened(worker.answer(look)), self._limits))
         except EOFError as error:
             raise WorkerDied(f"A worker process died ({self._reap()})") from error
-        except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
+        except Exception:  # cancelled midway, over a limit, or an invalid answer
             self.kill()
             self._reap()
             raise

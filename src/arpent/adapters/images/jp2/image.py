@@ -71,7 +71,7 @@ class Jp2Image:
         found: dict[int, Tile] = {}
         try:
             tiles = self._parts.find({self._number(block) for block in blocks})
-        except ValueError:  # whoever needs one will say why
+        except ValueError:  # reading one says why
             return found
         whole = {tile: parts for tile, parts in tiles.items() if self._fault(parts) is None}
         ranges = [(part.position, part.length) for parts in whole.values() for part in parts]

@@ -62,7 +62,7 @@ class ZarrImage:
             try:
                 found[number] = self._chunks.packed(number)
             except ValueError:
-                continue  # whoever needs it will say why
+                continue  # reading it says why
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
