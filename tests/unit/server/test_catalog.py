@@ -219,12 +219,12 @@ class TestSearch:
             ({"ids": "a"}, "ids", "list of ids"),
         ],
     )
-    def test_refused(self, here: World, body: dict[str, Any], parameter: str, told: str) -> None:
+    def test_refused(self, here: World, body: dict[str, Any], parameter: str, other_api_message: str) -> None:
         answer = post(here, **body)
         error = answer.json()["error"]
         assert (answer.status_code, error["status"], error["code"]) == (400, 400, "COMMON_BAD_PAYLOAD")
         assert [each["parameter"] for each in error["errors"]] == [parameter]
-        assert told in error["message"]
+        assert other_api_message in error["message"]
         assert here.searches == []
 
     def test_a_catalogue_that_does_not_answer(self, here: World) -> None:

@@ -121,7 +121,7 @@ def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[P
             found.interval,
             computation.services,
         )
-    if computation.services.allowance is not None:  # updateOutput may have made more bands
+    if computation.services.synchronous is not None:  # updateOutput may have made more bands
         check_numbers(prepared.evalscript, computation.calculations, 1)
     owners = np.append(computation.geometry.features.ids, OUTSIDE)
     with stopwatch.stage(SCRIPT):
