@@ -32,6 +32,12 @@ class Segments:
     """(n,): value of the samples outside the polygon."""
 
 
+def unweighted(samples: NDArray[np.float32], offsets: NDArray[np.int64], counts: NDArray[np.int64]) -> Segments:
+    """Samples of which none lies outside the polygons."""
+    n = len(counts)
+    return Segments(samples=samples, offsets=offsets, counts=counts, weights=np.zeros(n, np.int64), extra=np.zeros(n))
+
+
 def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
     """Only what lies outside the polygons."""
     n = len(weights)

@@ -109,13 +109,12 @@ class _Group:
         lengths = np.zeros(len(self._members), np.int64)
         lengths[rows] = np.diff(prepared.segments)
         offsets = np.append(0, np.cumsum(lengths))
-        masks = masks_of(self._evalscript, answer.values)
-        everywhere = np.ones(answer.values.shape[1], bool)
+        masks = answer.values[self._evalscript.width - self._evalscript.mask_bands :, :-1]
         parts = []
         for values, (output, band) in zip(answer.values, self._bands(), strict=False):
-            valid = everywhere if output.mask is None else masks[output.mask]
+            valid = np.ones(offsets[-1], np.uint8) if output.mask is None else masks[output.mask]
             reduction = self._reductions[output.id, band]
-            parts.append((reduction, reduction.converted(values[:-1], valid[:-1], offsets)))
+            parts.append((reduction, reduction.part(values[:-1], valid, offsets)))
         for reduction, part_of_band in parts:  # only now: had one failed, these features would be tried again by halves
             reduction.add(part_of_band)
         self._members[rows] = True
