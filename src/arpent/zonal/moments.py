@@ -107,10 +107,7 @@ def _add_to_lanes(
     for i in range(len(values)):
         x, mark = values[i], valid[i]
         counted = counts_in(mark) & (x == x)  # noqa: PLR0124 - NaN is not itself
-        if integer:
-            x = min(max(np.floor(x + 0.5), low), high)
-        else:
-            x = np.float64(np.float32(x)) + 0.0
+        x = min(max(np.floor(x + 0.5), low), high) if integer else np.float64(np.float32(x)) + 0.0
         least, most, x = x if counted else np.inf, x if counted else -np.inf, x if counted else 0.0
         counts[i] += 1.0 if counted else 0.0
         lows[i] = least if least < lows[i] else lows[i]

@@ -51,7 +51,8 @@ def compact(
     counts: NDArray[np.int64],
 ) -> None:
     """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
-    receives how many there are; `valid` (N,) is neither 0 nor NaN where a sample is. The front never overtakes the sample being read, so `cursor` needs no check.
+    receives how many there are. A sample is valid where `valid` (N,) is neither 0 nor NaN. The front never overtakes
+    the sample being read, so `cursor` needs no check.
 
     Integer types round half up (`floor(x + 0.5)`) and clamp; float types become float32, where infinity is a value. NaN
     is no data for both (sentinelhub.md 3.3). Every type fits float32. A negative zero becomes 0.0, so that a minimum

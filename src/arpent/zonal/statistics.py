@@ -45,9 +45,7 @@ class Reduction:
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
         self._kept: list[Segments] = []
 
-    def part(
-        self, values: NDArray[np.float64], valid: NDArray[np.number], offsets: NDArray[np.int64]
-    ) -> ReductionPart:
+    def part(self, values: NDArray[np.float64], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> ReductionPart:
         """What is to be added for some of the samples inside each polygon, for which the script returned `values` (N,);
         those count whose mask `valid` (N,) is neither 0 nor NaN. `offsets` (n + 1,) delimits the features. Nothing is
         changed."""
@@ -104,7 +102,9 @@ class Reduction:
         if outside is None or not outside.valid.any():
             return np.zeros(n, np.int64), np.zeros(n)
         single, valid = np.empty(n, np.float32), np.empty(n, np.int64)
-        compact(outside.value, outside.valid.view(np.uint8), np.arange(n + 1), type_limits(self._sample_type), single, valid)
+        compact(
+            outside.value, outside.valid.view(np.uint8), np.arange(n + 1), type_limits(self._sample_type), single, valid
+        )
         weights = (sample_count - self._inside) * valid
         return weights, np.where(weights > 0, single, 0.0).astype(np.float64)
 
