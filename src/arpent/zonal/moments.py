@@ -119,9 +119,10 @@ def _add_to_lanes(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def add_sums(part: NDArray[np.float64], sums: NDArray[np.float64]) -> None:
-    """Add the sums of other samples of the same segments, both (ROWS, n)."""
-    _merge(sums, part)
+def add_sums(part: NDArray[np.float64], rows: NDArray[np.int64], sums: NDArray[np.float64]) -> None:
+    """Add the sums (ROWS, k) of other samples of the segments `rows` (k,) of `sums` (ROWS, n)."""
+    for k in range(len(rows)):
+        _merge(sums[:, rows[k] : rows[k] + 1], part[:, k : k + 1])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

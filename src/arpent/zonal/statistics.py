@@ -20,12 +20,12 @@ from arpent.zonal.sample_type import compact, type_limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReductionPart:
-    """What some samples add to a reduction of n features."""
+    """What some samples of k features add to a reduction."""
 
     inside: NDArray[np.int64]
-    """(n,): how many samples there are, valid or not."""
+    """(k,): how many samples there are, valid or not."""
     sums: NDArray[np.float64]
-    """(ROWS, n): see `moments`."""
+    """(ROWS, k): see `moments`."""
     segments: Segments | None
     """The valid samples, if a percentile or histogram needs them."""
 
@@ -43,11 +43,11 @@ class Reduction:
         self._sums = no_sums(count)
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
-        self._kept: list[Segments] = []
+        self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
 
     def part(self, values: NDArray[np.float64], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> ReductionPart:
-        """What is to be added for some of the samples inside each polygon, for which the script returned `values` (N,);
-        those count whose mask `valid` (N,) is neither 0 nor NaN. `offsets` (n + 1,) delimits the features. Nothing is
+        """What is to be added for some of the samples inside k polygons, for which the script returned `values` (N,);
+        those count whose mask `valid` (N,) is neither 0 nor NaN. `offsets` (k + 1,) delimits the features. Nothing is
         changed."""
         valid = valid.view(np.uint8) if valid.dtype == np.bool_ else valid
         sums, target = no_sums(len(offsets) - 1), type_limits(self._sample_type)
@@ -59,14 +59,14 @@ class Reduction:
             segments = unweighted(samples, offsets, counts)
         return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments)
 
-    def add(self, part: ReductionPart) -> None:
-        """Add what `part` made of some samples, each of which comes once."""
-        self._inside += part.inside
-        add_sums(part.sums, self._sums)
+    def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:
+        """Add what `part` made of samples of the features `rows` (k,); each sample comes once, in all."""
+        self._inside[rows] += part.inside
+        add_sums(part.sums, rows, self._sums)
         if part.segments is not None and self._fixed is not None:
-            self._fixed.add(part.segments)
+            self._fixed.add(part.segments, rows)
         if part.segments is not None and self._keeps:
-            self._kept.append(part.segments)
+            self._kept.append((part.segments, rows))
 
     def finish(self, sample_count: NDArray[np.int64], outside: OutsideSample | None = None) -> BandStatistics:
         """Everything that one band reports (sentinelhub.md 3.3). `sample_count` (n,) counts all samples of each grid;
@@ -78,7 +78,7 @@ class Reduction:
         kept = join_parts(self._kept, weights, extra) if self._keeps else None
         histogram = None
         if self._fixed is not None:
-            self._fixed.add(no_samples(weights, extra))
+            self._fixed.add(no_samples(weights, extra), np.arange(len(weights)))
             histogram = self._fixed.finish()
         elif wish is not None and kept is not None:
             histogram = histogram_of_samples(wish, self._sample_type, kept, (numbers[0], numbers[1]))
@@ -121,7 +121,7 @@ def summarise(
 ) -> BandStatistics:
     """The statistics of one band whose samples are all there; see `Reduction`."""
     reduction = Reduction(len(offsets) - 1, calculation, sample_type)
-    reduction.add(reduction.part(values, valid, offsets))
+    reduction.add(reduction.part(values, valid, offsets), np.arange(len(offsets) - 1))
     return reduction.finish(sample_count, outside)
 
 

@@ -30,7 +30,7 @@ def test_a_filled_sample_below_the_last_decoded_row_is_not_loaded() -> None:
     filled, values, hits = np.array([0, 1, 0], np.uint8), np.zeros(3, np.uint16), np.zeros(3, np.uint8)
     _gather.py_func(
         stored, np.zeros(0, bool), order, pixels.astype(np.int32), filled, values, hits, True, np.uint16(0),
-        0, 0, 65535, True,
+        0, 0, 65535,
     )  # fmt: skip
     assert values.tolist() == [3, 0, 8]
     assert hits.tolist() == [1, 0, 1]
@@ -52,8 +52,9 @@ TABLE = np.array([3, 3], np.int32)
 def test_a_piece_of_a_row_that_was_not_decoded_is_not_loaded() -> None:
     stored, filled = np.arange(1, 9, dtype=np.uint16), np.array([0, 1, 0, 0], np.uint8)
     values, hits = np.zeros(4, np.uint16), np.zeros(4, np.uint8)
+    scratch = np.zeros(2, np.int64), np.zeros(2, bool)
     _gather_pieces.py_func(
-        stored, np.zeros(0, bool), PIECES, TABLE, filled, values, hits, True, np.uint16(0), 0, 0, 65535, True
+        stored, np.zeros(0, bool), PIECES, TABLE, scratch, filled, values, hits, True, 0, 0, 0, 65535
     )
     assert values.tolist() == [3, 0, 8, 8]
     assert hits.tolist() == [1, 0, 1, 1]
