@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,12 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.item_choice import ItemChoice, is_clear, refusing_field
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import Catalog
+from tests.services.nginx import FileServer, nginx
 from tests.services.pgstac import pgstac
+from tests.support import client
+from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.scripts import NDVI
+from tests.support.server import Server
 
 pytestmark = pytest.mark.services
 
@@ -36,8 +42,23 @@ COPIES = 450
 
 
 @pytest.fixture(scope="module")
-def items(shared_data: Path) -> list[dict[str, Any]]:
+def images(catalog: Path) -> Iterator[FileServer]:
+    """The made-up country's images behind a real server."""
+    if shutil.which("nginx") is None:
+        pytest.skip("needs nginx: run `make test-services`, which installs it, or set PATH to where it is")
+    with nginx(catalog) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def items(shared_data: Path, catalog: Path, images: FileServer) -> list[dict[str, Any]]:
+    """Real ones, and the made-up country's, whose images can be read."""
     found = [json.loads(path.read_text()) for path in sorted((shared_data / "stac_items").rglob("*.json"))]
+    for path in sorted(catalog.glob("*/*.json")):
+        document = json.loads(path.read_text())
+        for asset in document["assets"].values():
+            asset["href"] = f"{images.url}/{path.parent.name}/{asset['href'].removeprefix('./')}"
+        found.append(document)
     known = {
         (each["collection"], each["id"]): each
         for each in found
@@ -170,3 +191,31 @@ def test_filters_left_to_the_server_choose_the_same_items(
     assert [(one.id, one.assets, one.cloud_cover) for one in chosen(found)] == [
         (one.id, one.assets, one.cloud_cover) for one in chosen(plain)
     ]
+
+
+def test_a_job_has_the_bytes_of_one_over_a_folder(
+    address: str, catalog: Path, images: FileServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Images from nginx, found by a search that leaves the cloud filter to the server."""
+    body = client.seed_body("s3://fields/parcels.gpkg", NDVI.text, aggregationInterval={"of": "P10D"})
+    body["input"]["data"][0]["dataFilter"] = {"maxCloudCoverage": 30}
+    found = {}
+    for name, where in (("folder", catalog), ("api", address)):
+        folder = tmp_path_factory.mktemp(name)
+        write_geopackage(folder / "buckets" / "fields" / "parcels.gpkg", good_parcels(), 32633)
+        (folder / "buckets" / "results").mkdir()
+        (folder / "request.json").write_text(json.dumps(body))
+        own = {"CATALOG": str(where), "PARQUET": "false", "REACHABLE": images.url.removeprefix("http://")}
+        machine = Server(folder=folder, catalog=Path(), settings=own)
+        try:
+            done = machine.run(["run", "--json", str(folder / "request.json")])
+        finally:
+            machine.close()
+        assert done.returncode == 0, done.stdout + done.stderr
+        outcome = json.loads(done.stdout)
+        assert (outcome["status"], outcome["failed"]) == ("DONE", 0)
+        results = (machine.buckets / "results").rglob(f"{outcome['id']}/*.json")
+        found[name] = {path.name: path.read_bytes() for path in results}
+    assert found["folder"]
+    assert found["api"] == found["folder"]
+    assert {answer.split()[0] for answer in images.answers} == {"206"}
