@@ -95,7 +95,7 @@ def _ellipses(grids: Grids) -> Samples:
         places.append(np.stack((rows, columns))[:, inside])
         counts.append(int(inside.sum()))
     rows, columns = np.concatenate(places, axis=1).astype(np.int32)
-    return Samples(offsets=np.concatenate(([0], np.cumsum(counts))), columns=columns, rows=rows)
+    return Samples.of(offsets=np.concatenate(([0], np.cumsum(counts))), columns=columns, rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from sqlalchemy import Engine, make_url
 
 from arpent import __version__
@@ -32,8 +31,7 @@ from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.features.direct import load_readers
 from arpent.adapters.features.isolated import IsolatedFeatures
-from arpent.adapters.formats.prometheus_metrics import metrics_text
-from arpent.adapters.formats.vector.files import read_file
+from arpent.adapters.formats.vector.files import load_libraries
 from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.v8.runtime import announce
@@ -57,10 +55,6 @@ from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
-from arpent.server.app import create_app
-from arpent.server.calls import ProcessCalls
-from arpent.server.options import ServerOptions
-from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
@@ -79,6 +73,11 @@ from arpent.worker import (
     process_lease,
     services_for,
 )
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from arpent.server.calls import ProcessCalls
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +133,10 @@ def clients(engine: Engine) -> SqlClientStore:
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
     end."""
+    from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
+    from arpent.server.options import ServerOptions
+    from arpent.server.tokens import Tokens
+
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
@@ -171,6 +174,8 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
 
 def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
     """The calls that the server runs in the bulkhead's processes."""
+    from arpent.server.calls import ProcessCalls
+
     theirs = for_workers(settings)
     return ProcessCalls(
         statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
@@ -213,6 +218,8 @@ def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
 
 def metrics(engine: Engine) -> str:
     """Counters of all runners of this database and its jobs, in Prometheus' text format."""
+    from arpent.adapters.formats.prometheus_metrics import metrics_text
+
     counters = SqlCounters(engine)
     return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
 
@@ -259,7 +266,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), read_file, pack),
+        prepare=partial(load_readers, partial(configure, settings.log_format), load_libraries, pack),
         kept_ready=False,
     )
 

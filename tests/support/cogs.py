@@ -63,7 +63,7 @@ def all_inside(grids: Grids) -> Samples:
     sides = zip(grids.height, grids.width, strict=True)
     places = [np.indices(shape).reshape(2, -1) for shape in sides]
     rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
-    return Samples(
+    return Samples.of(
         offsets=np.concatenate(([0], np.cumsum(grids.sample_count))),
         columns=columns.astype(np.int32),
         rows=rows.astype(np.int32),

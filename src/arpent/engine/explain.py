@@ -31,7 +31,7 @@ from arpent.engine.processing.acquisitions import (
     refusing_filter,
 )
 from arpent.engine.processing.inputs import Prepared
-from arpent.engine.processing.interval import Computation, run_script
+from arpent.engine.processing.interval import Computation, answers, read_samples
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
@@ -119,14 +119,15 @@ def _explained(case: _Case) -> Explanation:
     if not case.found.present.any():
         return _explanation(case, _result(case), None, None)
     try:
-        prepared, answer = run_script(case.computation, case.found)
+        prepared = read_samples(case.computation, case.found)
+        ((part, answer),) = answers(case.computation, prepared, len(case.computation.geometry.samples) + 1)
     except ScriptError as error:
         return _explanation(case, _result(case, failure=as_failure(error)), None, None, error)
     computation = case.computation
     totals = IntervalTotals(
         computation.bindings, computation.calculations, computation.geometry.grids.sample_count, case.found
     )
-    totals.add(np.zeros(1, np.intp), case.found, prepared, answer)
+    totals.add(np.zeros(1, np.intp), case.found, prepared, [(part, answer)])
     result = _result(case, next(totals.results()))
     broken = 0 in result.intervals[0].failures
     return _explanation(
@@ -216,7 +217,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
 def _seen(binding: BandBinding, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
     """Per band except dataMask (s, N): stored number * scale + offset in doubles, as in the script's loop."""
     inputs = prepared.inputs[ordinal]
-    count = int(prepared.segments[-1])
+    count = int(prepared.offsets[-2])
     return tuple(
         np.atleast_2d(values)[:, :count].astype(np.float64) * scale + offset
         for band, values, (scale, offset) in zip(binding.input.bands, inputs.values, inputs.scales, strict=True)

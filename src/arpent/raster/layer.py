@@ -14,6 +14,7 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.blocks.block_index import NearestIndex
+from arpent.raster.blocks.block_index_aligned import AlignedIndex
 from arpent.raster.calibrate import check_calibration
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
@@ -51,7 +52,7 @@ class Layer:
 class Nearest:
     """Copies blocks to samples directly (NEAREST)."""
 
-    index: NearestIndex
+    index: NearestIndex | AlignedIndex
     """Which pixels feed which samples."""
     target: Target
     """Destination of the samples."""

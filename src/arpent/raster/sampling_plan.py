@@ -14,14 +14,14 @@ from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
 from arpent.raster.blocks.block_index import NearestIndex, sort_by_block
-from arpent.raster.blocks.block_index_aligned import sort_straight
+from arpent.raster.blocks.block_index_aligned import AlignedIndex, index_aligned
 from arpent.raster.footprints.antimeridian import period
 from arpent.raster.footprints.reach import Reach
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
 from arpent.raster.reproject import Coordinates, Reprojection, to_pixels
 from arpent.raster.resample import ResamplingChoice, coarseness, resampling_choices
 
-Index = NearestIndex | InterpolationIndex
+Index = NearestIndex | AlignedIndex | InterpolationIndex
 
 _TOLERANCE = 2.5e-7
 """How far a sample may be from PROJ's result, in pixels of the source."""
@@ -69,7 +69,7 @@ class SamplingPlan:
         nearest = upsampling is downsampling is Resampling.NEAREST
         turn = self._turn(raster, reprojection)
         if nearest and reprojection.identity and turn is None and transform.b == transform.d == 0.0:
-            return (sort_straight(raster.levels[0], transform, self.grids, self.samples),)
+            return (index_aligned(raster.levels[0], transform, self.grids, self.samples),)
         x, y = reprojection.coordinates(self.samples)
         coordinates = to_pixels(transform, (x if turn is None else _brought_in(x, raster, turn), y))
         if nearest:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
@@ -59,8 +60,7 @@ def _add_writing(
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
     async def create(request: Request, client: str = caller) -> Response:
         """Store a request; nothing runs before `analyse` or `start`."""
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > SMALL:
+        if (whole_number(request.headers.get("content-length", "")) or 0) > SMALL:
             calls.admit(client)
         body = await read_body(request, options.maximum_body)
         if small := len(body) <= SMALL:

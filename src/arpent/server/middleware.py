@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
 from arpent.wire.problems import Problem, problem, refused
 
@@ -79,8 +80,7 @@ class RequestMiddleware:
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
             return
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._maximum_body:
+        if (whole_number(headers.get("content-length", "")) or 0) > self._maximum_body:
             await answer(refused(413, TOO_LARGE.format(self._maximum_body)))(scope, receive, send_with_cors)
             return
         try:

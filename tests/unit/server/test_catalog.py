@@ -227,6 +227,20 @@ class TestSearch:
         assert told in error["message"]
         assert here.searches == []
 
+    @pytest.mark.parametrize("name", ["limit", "next"])
+    @pytest.mark.parametrize("value", ["\u00b2", "\u0663", "9" * 5000, "1e1", "-1"])
+    def test_what_is_no_number_in_the_query_string(self, here: World, name: str, value: str) -> None:
+        asked = {"collections": "sentinel-2-l2a", name: value}
+        answer = requests.get(f"{here.url}{BASE}/search", params=asked, headers=here.bearer(), timeout=10)
+        assert answer.status_code == 400
+        assert f"`{name}`: must be a whole number" in answer.json()["error"]["message"]
+
+    def test_many_wrong_fields_are_counted(self, here: World) -> None:
+        answer = post(here, **{f"k{number}": 1 for number in range(5000)})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith("Invalid request, 5000 fields, the first 100: `k0`")
+        assert len(answer.json()["error"]["errors"]) == 100
+
     def test_a_catalogue_that_does_not_answer(self, here: World) -> None:
         here.items.append(acquisition(1, name="broken"))
         answer = post(here)

@@ -143,11 +143,13 @@ class GdalImage:
 
     def _valid(self, band: int, window: Window) -> NDArray[np.bool_] | None:
         """Which pixels of a band are valid by masks and alpha; None: all. Alpha itself is always valid."""
+        valid = None
         if MaskFlags.per_dataset in self._dataset.mask_flag_enums[band]:
-            return np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
+            valid = np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
         if self._alpha is not None and band != self._alpha:
-            return np.asarray(self._dataset.read(self._alpha + 1, window=window) != 0)
-        return None
+            opaque = np.asarray(self._dataset.read(self._alpha + 1, window=window) != 0)
+            valid = opaque if valid is None else valid & opaque
+        return valid
 
     def close(self) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from arpent.domain.imagery.item_choice import EVERY_ITEM, ItemChoice
 from arpent.domain.imagery.item_filter import ItemFilter
 
 
@@ -124,6 +125,8 @@ class Collection:
     """Band → constants for what its items do not tell, see `adapters/collections`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""
+    choice: ItemChoice = EVERY_ITEM
+    """Which items a request uses. A catalogue may return the others without their assets."""
 
     def with_joins_of(self, bands: Iterable[str]) -> Collection:
         """The collection with only the joins that have one of these bands: a search then asks no other catalogue."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,8 +45,20 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Samples for one call of a script."""
+
+    inputs: tuple[ScriptInput, ...]
+    """Arrays of N samples."""
+    offsets: NDArray[np.int64]
+    """(k + 1,): limits of the segments."""
+    first: int
+    """Number of the first segment among all that are prepared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that one call of a script needs."""
+    """Everything that a script needs for the samples of n features in one interval."""
 
     inputs: tuple[ScriptInput, ...]
     """Arrays of N + 1 samples; the last stands for all samples outside the polygons: no data, mask 0."""
@@ -63,10 +75,16 @@ class Prepared:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → which image could not be read for it."""
 
-    @property
-    def segments(self) -> NDArray[np.int64]:
-        """(n + 1,): limits of the features' segments only."""
-        return self.offsets[:-1]
+    def parts(self, most: int) -> Iterator[Part]:
+        """All samples, in parts of at most `most`, which may cut segments."""
+        for low in range(0, int(self.offsets[-1]), most):
+            high = min(low + most, int(self.offsets[-1]))
+            first = int(np.searchsorted(self.offsets, low, side="right")) - 1
+            last = int(np.searchsorted(self.offsets, high))
+            inputs = tuple(
+                replace(entry, values=tuple(values[..., low:high] for values in entry.values)) for entry in self.inputs
+            )
+            yield Part(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,6 @@ def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
 
 def without_samples(features: Features, grids: Grids) -> SampleGeometry:
     """The geometry of features whose samples come later, in chunks; enough to tell what reaches them."""
-    nothing = np.zeros(0, np.int32)
-    samples = Samples(offsets=np.zeros(len(features) + 1, np.int64), columns=nothing, rows=nothing)
+    nothing = np.zeros(len(features) + 1, np.int64)
+    samples = Samples(offsets=nothing, span_offsets=nothing, spans=np.zeros((0, 3), np.int32))
     return SampleGeometry(features=features, grids=grids, samples=samples)

@@ -154,6 +154,10 @@ class ScriptSupervisor:
         self._prelude.clear()
         self._close()
 
+    def end_interval(self) -> None:
+        """What was prepared for an interval concerns no later one: a new session need not be brought there."""
+        self._prelude.clear()
+
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
         """As in ScriptSession; repeated once in a new session if the session dies."""
         return self._twice("preprocess", lambda session: session.preprocess(scenes, interval))
@@ -177,7 +181,6 @@ class ScriptSupervisor:
             part = parts.popleft()
             if len(part.segments):
                 parts.extend(self._try(call, part, owners))
-        self._prelude.clear()
         return call.answer(self._width or self.evalscript.width)
 
     def _try(self, call: _Call, part: _Part, owners: NDArray[np.int64]) -> Sequence[_Part]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.interval import YEARS, Interval
@@ -69,7 +70,7 @@ def parse_search(text: str, find: Callable[[str], Collection | None]) -> SearchQ
     is wrong."""
     body = read_json(text)
     gathering = ViolationCollector()
-    for name in body.keys() - KNOWN:
+    for name in sorted(body.keys() - KNOWN):
         gathering.attempt(_unknown, name)
     collection = gathering.attempt(_collection, body.get("collections"), find)
     interval = gathering.attempt(_interval, body.get("datetime"))
@@ -114,7 +115,8 @@ def body_of(parameters: Mapping[str, str]) -> str:
         elif name == "bbox":
             body[name] = [_float(part) for part in value.split(",")]
         elif name in ("limit", "next"):
-            body[name] = int(value) if value.isdigit() else value
+            number = whole_number(value)
+            body[name] = value if number is None else number
         elif name == "intersects" or (name == "filter" and parameters.get("filter-lang") == "cql2-json"):
             body[name] = _json(name, value)
         elif name == "fields":

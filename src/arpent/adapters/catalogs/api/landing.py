@@ -20,6 +20,12 @@ class Landing:
     """URL of the search."""
     posts: bool
     """Whether to search by POST; else by GET."""
+    filters: bool = False
+    """Whether a search may have a `filter` in CQL2 as JSON …"""
+    queries: bool = False
+    """… or a `query` …"""
+    fields: bool = False
+    """… and may say which `fields` of items it returns."""
 
 
 def read_landing(server: Server, address: str, name: str, advice: str) -> Landing:
@@ -52,6 +58,9 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     return Landing(
         search=urljoin(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
+        filters="item-search#filter" in says and "cql2-json" in says,
+        queries="item-search#query" in says,
+        fields="item-search#fields" in says,
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
 from arpent.adapters.catalogs.harmonization import Document
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
 
 IDLE_PAGES = 3
@@ -115,7 +116,8 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
 def _counted(request: PageRequest, otherwise: int) -> int:
     """Number of the requested page."""
     found = next((value for name in _PLACES if (value := request.value(name)) is not None), otherwise)
-    return int(str(found)) if str(found).isdigit() else otherwise
+    number = whole_number(str(found))
+    return otherwise if number is None else number
 
 
 def key_of(document: object) -> object:

@@ -17,6 +17,7 @@ from pyogrio.raw import open_arrow
 from pyogrio.raw import read as read_raw
 
 from arpent.adapters.formats.crs import crs_of_features
+from arpent.adapters.formats.vector.geojson_crs import check_crs, named_crs
 from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
@@ -53,6 +54,7 @@ def open_ogr(
     source = f"GeoJSON:{path}" if ending == ".geojson" else str(path)
     options = {"IMMUTABLE": "YES"} if ending == ".gpkg" else {}
     try:
+        names = named_crs(path) if ending == ".geojson" else ()  # before GDAL looks at the file
         pyogrio.set_gdal_config_options(PLAIN)
         layer = _only_layer(source, name) if layer is None else layer
         there = [str(field) for field in pyogrio.read_info(source, layer=layer, **options)["fields"]]
@@ -67,8 +69,10 @@ def open_ogr(
             use_pyarrow=True,
             **options,
         ) as (about, reader):
+            crs = crs_of_features(about["crs"], f"layer {layer!r}", local=file.local)
+            check_crs(names, crs)
             yield OpenFile(
-                crs=crs_of_features(about["crs"], f"layer {layer!r}", local=file.local),
+                crs=crs,
                 key=about["fid_column"] or "OGC_FID",
                 geometry=about["geometry_name"] or "wkb_geometry",
                 columns=tuple(columns),
