@@ -1,4 +1,4 @@
-"""Boundary: rules for every request: CORS, a limit on the body, and an error body for every error, even for requests
+"""Middleware: rules for every request: CORS, a limit on the body, and an error body for every error, also of requests
 that are not HTTP."""
 
 from __future__ import annotations
