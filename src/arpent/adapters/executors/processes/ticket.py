@@ -1,4 +1,4 @@
-"""Ticket: work for a worker process, queried from one thread and settled by a thread's thread."""
+"""Ticket: work for a worker process, queried from one thread and settled by a worker thread."""
 
 from __future__ import annotations
 

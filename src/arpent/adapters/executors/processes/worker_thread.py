@@ -41,9 +41,9 @@ class WorkerThread(Thread):
         free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
         kept_ready: bool = False,
     ) -> None:
-        """`free` is called when the thread can take another ticket after this one. `kept_ready`: it has a worker from the
-        start, and one lost by a ticket is replaced before the next is taken."""
-        super().__init__(name="arpent-thread", daemon=True)
+        """`free` is called when the thread can take another ticket after this one. `kept_ready`: it has a worker from
+        the start, and one lost by a ticket is replaced before the next is taken."""
+        super().__init__(name="arpent-worker", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
         self._limits = limits
