@@ -14,7 +14,7 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.blocks.block_index import NearestIndex
-from arpent.raster.calibrate import check_calibration
+from arpent.raster.calibrate import check_calibration, check_scale
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
@@ -74,6 +74,7 @@ def layers(
         asset = item.assets[requested.band.name]
         check_calibration(requested, item)
         raster = reader.describe(asset.href)
+        check_scale(requested, raster, asset)
         for index in _indices(requested, raster, site, source):
             conversion = Conversion.of(
                 requested, raster, asset, source.harmonize_values, isinstance(index, InterpolationIndex)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from arpent.adapters.catalogs.calibration import band_fields
 from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.harmonization import band_fields
 from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.imagery.collection import Band, Collection
