@@ -16,8 +16,8 @@ import zarr
 from affine import Affine
 
 from arpent.adapters.images.jp2.image import Jp2Image
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.images.zarr.image import ZarrImage
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
@@ -55,12 +55,12 @@ def hrefs(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("resolution", [10.0, 25.0])
 def test_same_samples(reader: CogReader, hrefs: dict[str, str], resampling: Resampling, resolution: float) -> None:
     bounds = [[LEFT + 333, TOP - 2222, LEFT + 2345, TOP - 111], [LEFT - 50, TOP - 500, LEFT + 500, TOP + 50]]
-    site = boxes_site(bounds, resolution)
+    sampling = boxes_site(bounds, resolution)
     found = {}
     for name, href in hrefs.items():
         wanted = band("B04")
         mosaic = simple(
-            [item("one", {"B04": href})], wants(wanted, unit=DN), site, reader,
+            [item("one", {"B04": href})], wants(wanted, unit=DN), sampling, reader,
             source=source(upsampling=resampling, downsampling=resampling), collection=collection(wanted),
         )  # fmt: skip
         found[name] = (mosaic.mask, np.stack(mosaic.values))
@@ -81,7 +81,7 @@ def test_headers_are_read_by_another_process(hrefs: dict[str, str]) -> None:
         future.set_result(function(argument))
         return SimpleNamespace(future=future)
 
-    here, apart = CogReader(), CogReader(unusual=partial(ApartImage, submit))
+    here, apart = CogReader(), CogReader(other_formats=partial(IsolatedHeader, submit))
     for name, href in hrefs.items():
         assert apart.describe(href) == here.describe(href)
         if name != "GeoTIFF":
@@ -123,7 +123,7 @@ def test_numbers_of_another_scale_are_refused_by_name(
     zarr.open_array(href, mode="r+").attrs.update({"_eopf_attrs": {}, **attributes})
     wanted = replace(band("B04"), units=(REFLECTANCE, DN))
     one = item("one", {"B04": href})
-    one = replace(one, assets={"B04": replace(one.assets["B04"], told_scale=item_says)})
+    one = replace(one, assets={"B04": replace(one.assets["B04"], declared_scale=item_says)})
     for unit in (REFLECTANCE, DN):
         faults = simple(
             [one], wants(wanted, unit=unit), boxes_site([[LEFT, TOP - 500, LEFT + 500, TOP]]), reader,

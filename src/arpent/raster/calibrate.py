@@ -35,7 +35,7 @@ def check_scale(requested: BandRequest, raster: Raster, asset: Asset) -> None:
     unit = band.units[0]
     if unit.calibration or unit.name == "DN":
         return
-    for told, who in ((raster.told_scale, "the image"), (asset.told_scale, "its item")):
+    for told, who in ((raster.declared_scale, "the image"), (asset.declared_scale, "its item")):
         if told is not None and not math.isclose(told, unit.scale, rel_tol=1e-6):
             raise AssetUnreadable(
                 f"{band.name} cannot be given in {unit.name}: {who} says that its numbers are to be multiplied by "

@@ -7,11 +7,12 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.collection import Collection
 
-_BASELINE = re.compile(r"N?(\d?\d)\.?(\d\d)")
+_BASELINE = re.compile(r"N?([0-9]{1,2})\.?([0-9]{2})")
 """05.09, 5.09, N0509."""
-_PRODUCT_BASELINE = re.compile(r"_N(\d\d)\.?(\d\d)(?:_|\.|$)")
+_PRODUCT_BASELINE = re.compile(r"_N([0-9]{2})\.?([0-9]{2})(?:_|\.|$)")
 """In the name of a product, S2A_MSIL2A_20230813T100031_N0509_R122_…, or of a datatake, GS2A_…_N05.09."""
 _PRODUCTS = ("s2:product_uri", "s2:datatake_id", "eopf:datatake_id", "s2:granule_id")
 Document = Mapping[str, object]
@@ -98,12 +99,14 @@ def _by_baseline(rule: Document, item: Document, _: Document) -> float | None:
     if found is None:
         return None
     shift = rule.get("offset")
-    since = _numbers(str(rule.get("since") or "0"))
+    since = _numbers(str(rule.get("since") or "0")) or (0,)
     return float(shift) if found >= since and isinstance(shift, int | float) else 0.0
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
+    """The numbers between the dots; empty if one of them is none."""
+    found = [whole_number(part) for part in text.split(".")]
+    return () if None in found else tuple(number for number in found if number is not None)
 
 
 _RULES: Mapping[str, Callable[[Document, Document, Document], float | None]] = {

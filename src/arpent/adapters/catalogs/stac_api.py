@@ -11,8 +11,9 @@ from itertools import islice
 from threading import local
 
 import requests
+from urllib3.exceptions import NameResolutionError
 
-from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, Ask, NotJson, Patience, Refused, Server
+from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, NotJson, PageRequest, Refused, RetryLimits, Server
 from arpent.adapters.catalogs.api.chosen import FieldsIgnored, Unfaithful, chosen_items
 from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
@@ -27,6 +28,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
 from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
+from arpent.network.causes import causes_of
 from arpent.network.deadline import Deadline, within
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused
@@ -117,10 +119,10 @@ class ApiCatalog:
         try:
             found = self._items(question, deadline)
         except (Refused, NotJson, requests.RequestException, EgressRefused, AccessFailed) as error:
-            told = self._explained(error, deadline)
+            explained = self._explained(error, deadline)
             if _refusal(error) is None:
-                (self._outages.failed if told.transient else self._outages.answered)(self._url)
-            raise told from error
+                (self._outages.failed if explained.transient else self._outages.answered)(self._url)
+            raise explained from error
         self._outages.answered(self._url)
         return found
 
@@ -178,11 +180,11 @@ class ApiCatalog:
         method = "POST" if self._landing.posts else "GET"
         try:
             try:
-                yield from pages.documents(Ask(method=method, url=self._landing.search, query=query))
+                yield from pages.documents(PageRequest(method=method, url=self._landing.search, query=query))
             except Refused as error:
                 if method == "GET" or error.status not in (404, 405, 415, 501) or pages.answered:
                     raise
-                yield from pages.documents(Ask(method="GET", url=self._landing.search, query=query))
+                yield from pages.documents(PageRequest(method="GET", url=self._landing.search, query=query))
                 self._landing = replace(self._landing, posts=False)
         finally:
             if pages.size < size:
@@ -200,12 +202,12 @@ class ApiCatalog:
                 raise_on_status=False,
             )
             self._threads.session = session(retry, self._timeout, self._policy, self._access)
-        patience = Patience(
+        limits = RetryLimits(
             tries=self._retries + 1,
             backoff=self._backoff,
             ended=lambda pause: time.monotonic() + pause > deadline.end,
         )
-        return Server(self._url, self._threads.session, patience)
+        return Server(self._url, self._threads.session, limits)
 
     def _collections(self, server: Server, collection: Collection) -> list[str]:
         """The API's ids of the collection; empty: do not ask by collection."""
@@ -236,7 +238,7 @@ class ApiCatalog:
             return CatalogUnavailable(
                 f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
             )
-        if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
+        if any(isinstance(one, NameResolutionError) for one in causes_of(error)):
             return CatalogUnavailable(
                 f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
                 " does, or correct the name service.", transient=True,
@@ -250,9 +252,9 @@ class ApiCatalog:
                 transient=error.status >= 500 or error.status in BUSY | CHOKED,
             )
         if isinstance(error, NotJson) and error.page and not deadline.passed:
-            advice, told = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
+            advice, title = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
             return CatalogUnavailable(
-                f"The catalogue {self._name} shows a web page{told} in place of an answer, such as one to log in"
+                f"The catalogue {self._name} shows a web page{title} in place of an answer, such as one to log in"
                 + (f": {advice}." if advice else ".")
             )
         reason = f"no complete answer within {deadline.seconds:g} s" if deadline.passed else _why(error)
@@ -271,7 +273,7 @@ def _why(error: Exception) -> str:
         (requests.exceptions.ChunkedEncodingError, "its answer breaks off"),
     )
     found = next((words for kind, words in kinds if isinstance(error, kind)), None)
-    refused = isinstance(error, requests.ConnectionError) and "refused" in str(error).lower()
+    refused = any(isinstance(one, ConnectionRefusedError) for one in causes_of(error))
     return found or ("the connection is refused" if refused else "the connection breaks")
 
 
@@ -285,8 +287,6 @@ def _second(instant: datetime) -> str:
     return instant.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-def _refusal(error: BaseException | None) -> EgressRefused | AccessFailed | None:
+def _refusal(error: BaseException) -> EgressRefused | AccessFailed | None:
     """The policy's refusal, or the lack of keys, behind an error of the client library; None if there is neither."""
-    while error is not None and not isinstance(error, EgressRefused | AccessFailed):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((one for one in causes_of(error) if isinstance(one, EgressRefused | AccessFailed)), None)

@@ -34,13 +34,13 @@ class NoData:
     """Whether this applies whatever the file says; otherwise only to a file with neither a GDAL_NODATA tag nor a mask.
     """
 
-    def of(self, tag: float | None, *, masked: bool, told: float | None = None) -> float | None:
+    def of(self, tag: float | None, *, masked: bool, declared: float | None = None) -> float | None:
         """The no-data number of a file with this GDAL_NODATA and, if `masked`, a mask, for which the item gives `told`;
         None: every number is data."""
         if self.always:
             return self.value
         if tag is None and not masked:
-            return self.value if told is None else told
+            return self.value if declared is None else declared
         return tag
 
 

@@ -63,7 +63,7 @@ class Raster:
     """GDAL_NODATA of each band, if the bands differ; otherwise empty."""
     masked: bool = False
     """Whether it has a mask: in the file, beside it (.msk), or an alpha band."""
-    told_scale: float | None = None
+    declared_scale: float | None = None
     """Factor by which the file says that its numbers become values; 1 for floats of a format that tells factors and
     tells none; None: it does not say."""
     levels: tuple[Level, ...]

@@ -30,7 +30,7 @@ class _Answer:
 
 @dataclass(slots=True, kw_only=True)
 class SearchPrefetch:
-    """A Catalog for the intervals of one partition or survey, which must come in order of time. Not thread-safe."""
+    """A Catalog for the intervals of one partition or analysis, which must come in order of time. Not thread-safe."""
 
     catalog: Catalog
     """The catalogue that is searched."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Depends, Request
@@ -12,8 +11,8 @@ from arpent.domain.errors import CollectionNotFound
 from arpent.domain.imagery.collection import Collection
 from arpent.server.address import list_address
 from arpent.server.body import read_body
-from arpent.server.boundary import json_response
 from arpent.server.calls import ProcessCalls, answer_of
+from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
 from arpent.wire.catalog.documents import (
     CONFORMANCE,
@@ -23,7 +22,7 @@ from arpent.wire.catalog.documents import (
     only_feature,
     queryables_document,
 )
-from arpent.wire.catalog.query import body_of
+from arpent.wire.catalog.query import body_of, body_of_one
 from arpent.wire.request.body import SentBody
 
 CATALOG_PATHS = ("/api/v1/catalog/1.0.0", "/catalog/v1")
@@ -102,8 +101,7 @@ def catalog_routes(
         """One acquisition by its id."""
         collection = known(name)
         calls.admit(client)
-        body = SentBody(text=json.dumps({"collections": [collection.id], "ids": [item]}))
-        found = await search(request, client, body)
+        found = await search(request, client, SentBody(text=body_of_one(collection.id, item)))
         if (feature := only_feature(bytes(found.body))) is None:
             raise CollectionNotFound(f"There is no item '{item:.200}' in collection '{collection.id}'.")
         return Response(feature, headers={"content-type": GEOJSON})

@@ -193,4 +193,9 @@ def test_no_data_in_any_spelling(told: object, expected: float | None, place: st
     ],
 )  # fmt: skip
 def test_floats_tell_their_scale(fields: dict[str, object], expected: float | None) -> None:
-    assert made(EARTH_SEARCH, "sentinel-2-l2a", {}, {"bands": [fields]}).assets["B04"].told_scale == expected
+    assert made(EARTH_SEARCH, "sentinel-2-l2a", {}, {"bands": [fields]}).assets["B04"].declared_scale == expected
+
+
+@pytest.mark.parametrize("baseline", ["05.\u00b2", "05." + "9" * 5000, "\u0665.11", "", ".", "05.11a"])
+def test_a_baseline_that_is_no_number_says_nothing(baseline: str) -> None:
+    assert item({"s2:processing_baseline": baseline}, {}) == 0.0

@@ -119,7 +119,7 @@ def test_no_data_is_that_of_the_item(shared_data: Path) -> None:
             told = band_fields(asset, band.index).get("nodata") if asset else None
             if told is None:
                 continue
-            effective = band.no_data.of(None, masked=False, told=item.assets[band.name].no_data)
+            effective = band.no_data.of(None, masked=False, declared=item.assets[band.name].no_data)
             assert effective == (None if band.no_data.always else told), (name, band.name)
             assert not band.no_data.always or band.name in {"CLD", "SNW", "QA_RADSAT", "SR_CLOUD_QA"}
             compared += 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from arpent.adapters.catalogs.api.answers import Ask, NotJson, Refused, Server
+from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
 from arpent.domain.errors import CatalogUnavailable
 
 _MISSING = (404, 405, 410, 501)
@@ -34,7 +34,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
     base = address.rstrip("/")
     try:
-        page = server.answer(Ask(method="GET", url=address))
+        page = server.answer(PageRequest(method="GET", url=address))
     except Refused as error:
         if error.status not in _MISSING:
             raise
@@ -42,9 +42,9 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     except NotJson as error:
         if not error.page:
             raise
-        told = f" but a page ({error})" if str(error) else ""
+        title = f" but a page ({error})" if str(error) else ""
         raise CatalogUnavailable(
-            f"{name} is no STAC API: its answer is no JSON{told}. Set `catalog` to the address of the API's landing "
+            f"{name} is no STAC API: its answer is no JSON{title}. Set `catalog` to the address of the API's landing "
             "page, to a folder of items, or to a stac-geoparquet file"
             + (f"; if it is a page to log in at: {advice}." if advice else ".")
         ) from error
