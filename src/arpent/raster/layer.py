@@ -19,7 +19,7 @@ from arpent.raster.calibrate import check_calibration
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
-from arpent.raster.sampling_plan import Index, Site
+from arpent.raster.sampling_plan import Index, SamplingPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Nearest:
 
 
 def layers(
-    item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
+    item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source
 ) -> tuple[Layer, ...]:
     """The layers through which the item's images feed the requested bands; empty if the images reach no sample. Bands
     of different resolution lie on their own grids; classes are never interpolated."""
@@ -75,7 +75,7 @@ def layers(
         asset = item.assets[requested.band.name]
         check_calibration(requested, item)
         raster = reader.describe(asset.href)
-        for index in _indices(requested, raster, site, source):
+        for index in _indices(requested, raster, sampling, source):
             conversion = Conversion.of(
                 requested, raster, asset, source.harmonize_values, isinstance(index, InterpolationIndex)
             )
@@ -89,10 +89,10 @@ def layers(
     return tuple(found.values())
 
 
-def _indices(requested: BandRequest, raster: Raster, site: Site, source: Source) -> tuple[Index, ...]:
+def _indices(requested: BandRequest, raster: Raster, sampling: SamplingPlan, source: Source) -> tuple[Index, ...]:
     if requested.band.categorical:
-        return site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
-    return site.indices(raster, source.upsampling, source.downsampling)
+        return sampling.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
+    return sampling.indices(raster, source.upsampling, source.downsampling)
 
 
 def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:

@@ -187,7 +187,7 @@ class TestSearch:
         assert [link["body"] for link in answer["links"] if link["rel"] == "next"] == [{"next": 10}]
 
     @pytest.mark.parametrize(
-        ("body", "parameter", "told"),
+        ("body", "parameter", "message"),
         [
             ({"collections": ["nope"]}, "collections", "no collection of this server"),
             ({"collections": []}, "collections", "one collection id"),
@@ -219,13 +219,27 @@ class TestSearch:
             ({"ids": "a"}, "ids", "list of ids"),
         ],
     )
-    def test_refused(self, here: World, body: dict[str, Any], parameter: str, told: str) -> None:
+    def test_refused(self, here: World, body: dict[str, Any], parameter: str, message: str) -> None:
         answer = post(here, **body)
         error = answer.json()["error"]
         assert (answer.status_code, error["status"], error["code"]) == (400, 400, "COMMON_BAD_PAYLOAD")
         assert [each["parameter"] for each in error["errors"]] == [parameter]
-        assert told in error["message"]
+        assert message in error["message"]
         assert here.searches == []
+
+    @pytest.mark.parametrize("name", ["limit", "next"])
+    @pytest.mark.parametrize("value", ["\u00b2", "\u0663", "9" * 5000, "1e1", "-1"])
+    def test_what_is_no_number_in_the_query_string(self, here: World, name: str, value: str) -> None:
+        asked = {"collections": "sentinel-2-l2a", name: value}
+        answer = requests.get(f"{here.url}{BASE}/search", params=asked, headers=here.bearer(), timeout=10)
+        assert answer.status_code == 400
+        assert f"`{name}`: must be a whole number" in answer.json()["error"]["message"]
+
+    def test_many_wrong_fields_are_counted(self, here: World) -> None:
+        answer = post(here, **{f"k{number}": 1 for number in range(5000)})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith("Invalid request, 5000 fields, the first 100: `k0`")
+        assert len(answer.json()["error"]["errors"]) == 100
 
     def test_a_catalogue_that_does_not_answer(self, here: World) -> None:
         here.items.append(acquisition(1, name="broken"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.collection import Collection
 
 Document = Mapping[str, object]
@@ -35,8 +36,8 @@ def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
     names = rule.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
         text = properties(item).get(str(name))
-        if isinstance(text, str) and all(part.isdigit() for part in text.split(".")):
-            return _numbers(text)
+        if isinstance(text, str) and (found := _numbers(text)):
+            return found
     return None
 
 
@@ -61,12 +62,14 @@ def _by_baseline(rule: Document, item: Document, _: Document) -> float | None:
     if found is None:
         return None
     shift = rule.get("offset")
-    since = _numbers(str(rule.get("since") or "0"))
+    since = _numbers(str(rule.get("since") or "0")) or (0,)
     return float(shift) if found >= since and isinstance(shift, int | float) else 0.0
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
+    """The numbers between the dots; empty if one of them is none."""
+    found = [whole_number(part) for part in text.split(".")]
+    return () if None in found else tuple(number for number in found if number is not None)
 
 
 _RULES: Mapping[str, Callable[[Document, Document, Document], float | None]] = {

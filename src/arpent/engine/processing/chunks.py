@@ -20,7 +20,7 @@ from arpent.domain.ports.imagery import AssetReader
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.raster.blocks.cells import Cells, Run
+from arpent.raster.blocks.cells import CellRun, Cells
 from arpent.zonal.pixel_coverage import pixel_coverage
 
 TRIED = 5
@@ -54,7 +54,7 @@ def chunks(features: Features, grids: Grids, raster: Raster, most: int) -> Itera
         yield Chunk(rows=rows, geometry=geometry)
 
 
-def _found(features: Features, grids: Grids, run: Run) -> Samples:
+def _found(features: Features, grids: Grids, run: CellRun) -> Samples:
     """The samples in the windows of a run, for all features."""
     samples = pixel_coverage(features.take(run.features), grids.take(run.features), run.windows)
     counts, span_counts = np.zeros((2, len(features)), np.int64)

@@ -125,9 +125,9 @@ def prepare(
         scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
-    if services.allowance is not None:
+    if services.synchronous is not None:
         depths = [max(1, len(group)) for group in groups]
-        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.allowance)
+        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.synchronous)
     read = [
         _read(*parts, geometry=geometry, services=services)
         for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
@@ -183,7 +183,7 @@ def _read(
         mosaic = simple(
             acquisitions.items,
             binding.requests,
-            geometry.site,
+            geometry.sampling,
             services.reader,
             source=binding.source,
             collection=binding.collection,
@@ -193,7 +193,12 @@ def _read(
         inputs = _script_input(binding, mosaic.values, mosaic.mask, ())
         return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
     read = stack(
-        groups, binding.requests, geometry.site, services.reader, source=binding.source, collection=binding.collection
+        groups,
+        binding.requests,
+        geometry.sampling,
+        services.reader,
+        source=binding.source,
+        collection=binding.collection,
     )
     kept = {item.id for group in groups for item in group}
     used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)

@@ -121,7 +121,7 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
             found.interval,
             computation.services,
         )
-    if computation.services.allowance is not None:  # updateOutput may have made more bands
+    if computation.services.synchronous is not None:  # updateOutput may have made more bands
         check_numbers(prepared.evalscript, computation.calculations, 1)
     return prepared
 

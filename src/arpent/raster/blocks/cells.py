@@ -26,7 +26,7 @@ MARGIN = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class CellRun:
     """Cells that follow each other, row by row."""
 
     first: int
@@ -72,7 +72,7 @@ class Cells:
         self._first = (first - self._origin[:, np.newaxis]).astype(np.int64)
         self._last = (last - self._origin[:, np.newaxis]).astype(np.int64)
 
-    def runs(self, most: int) -> Iterator[Run]:
+    def runs(self, most: int) -> Iterator[CellRun]:
         """All samples, in parts of about `most` samples at the most; a cell that holds more is not divided."""
         cells, features, shares = self._pairs()
         order = np.argsort(cells, kind="stable")
@@ -84,7 +84,7 @@ class Cells:
             end = max(begin + 1, int(np.searchsorted(held, held[begin] + most, side="right")) - 1)
             behind = starts[end] if end < len(starts) else len(cells)
             members = np.unique(features[starts[begin] : behind])
-            yield Run(
+            yield CellRun(
                 first=int(cells[starts[begin]]),
                 last=int(cells[behind - 1]),
                 features=members,
@@ -92,7 +92,7 @@ class Cells:
             )
             begin = end
 
-    def within(self, run: Run, samples: Samples) -> Samples:
+    def within(self, run: CellRun, samples: Samples) -> Samples:
         """Those of the samples, found in the windows of the run for each of all n features, that lie in its cells."""
         wanted = (run.first, run.last, self._across, *self._origin, *self._size)
         ranges = (*self._first, *self._last)

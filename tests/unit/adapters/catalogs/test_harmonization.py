@@ -137,3 +137,8 @@ def test_rules() -> None:
     assert item({"s2:processing_baseline": "03.01"}, {}) == 0.0
     assert item({"processing:version": "10.00"}, {}) == -1000.0
     assert item({"s2:processing_baseline": "unknown"}, {}) == 0.0
+
+
+@pytest.mark.parametrize("baseline", ["05.\u00b2", "05." + "9" * 5000, "\u0665.11", "", ".", "05.11a"])
+def test_a_baseline_that_is_no_number_says_nothing(baseline: str) -> None:
+    assert item({"s2:processing_baseline": baseline}, {}) == 0.0
