@@ -120,14 +120,14 @@ def _explained(case: _Case) -> Explanation:
         return _explanation(case, _result(case), None, None)
     try:
         prepared = read_samples(case.computation, case.found)
-        ((part, answer),) = answers(case.computation, prepared, len(case.computation.geometry.samples) + 1)
+        ((call, answer),) = answers(case.computation, prepared, len(case.computation.geometry.samples) + 1)
     except ScriptError as error:
         return _explanation(case, _result(case, failure=as_failure(error)), None, None, error)
     computation = case.computation
     totals = IntervalTotals(
         computation.bindings, computation.calculations, computation.geometry.grids.sample_count, case.found
     )
-    totals.add(np.zeros(1, np.intp), case.found, prepared, [(part, answer)])
+    totals.add(np.zeros(1, np.intp), case.found, prepared, [(call, answer)])
     result = _result(case, next(totals.results()))
     broken = 0 in result.intervals[0].failures
     return _explanation(

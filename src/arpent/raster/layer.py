@@ -107,9 +107,17 @@ def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], coun
 @njit(cache=True, nogil=True)
 def _mark(used, offsets, given):  # type: ignore[no-untyped-def]
     for feature in range(len(offsets) - 1):
-        last = -1
-        for n in range(offsets[feature], offsets[feature + 1]):
-            if used[n] != last:
-                last = used[n]
-                if last >= 0:
-                    given[last, feature] = True
+        mine = used[offsets[feature] : offsets[feature + 1]]
+        if len(mine) == 0:
+            continue
+        low = high = mine[0]
+        for n in range(len(mine)):
+            low, high = min(low, mine[n]), max(high, mine[n])
+        if low >= 0:
+            given[low, feature] = True
+        if high >= 0:
+            given[high, feature] = True
+        if high - low > 1:  # others may lie between; mostly all samples come from one item, or from none
+            for n in range(len(mine)):
+                if mine[n] >= 0:
+                    given[mine[n], feature] = True

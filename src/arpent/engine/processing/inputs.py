@@ -45,7 +45,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ScriptCall:
     """Samples for one call of a script."""
 
     inputs: tuple[ScriptInput, ...]
@@ -61,9 +61,11 @@ class Prepared:
     """Everything that a script needs for the samples of n features in one interval."""
 
     inputs: tuple[ScriptInput, ...]
-    """Arrays of N + 1 samples; the last stands for all samples outside the polygons: no data, mask 0."""
+    """Arrays of N samples."""
+    outside: tuple[tuple[float, ...], ...]
+    """Per input and band: what a sample outside the polygons holds, in each scene: no data, mask 0."""
     offsets: NDArray[np.int64]
-    """(n + 2,): limits of one segment per feature, and one for the sample outside."""
+    """(n + 2,): limits of one segment per feature, and one for a sample that stands for all outside the polygons."""
     evalscript: Evalscript
     """The script's declaration, with its outputs after updateOutput."""
     items: tuple[str, ...]
@@ -75,16 +77,19 @@ class Prepared:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → which image could not be read for it."""
 
-    def parts(self, most: int) -> Iterator[Part]:
-        """All samples, in parts of at most `most`, which may cut segments."""
-        for low in range(0, int(self.offsets[-1]), most):
-            high = min(low + most, int(self.offsets[-1]))
+    def calls(self, most: int) -> Iterator[ScriptCall]:
+        """All samples, and behind them the one outside, at most `most` in a call, which may cut segments."""
+        end = int(self.offsets[-1])
+        for low in range(0, end, most):
+            high = min(low + most, end)
             first = int(np.searchsorted(self.offsets, low, side="right")) - 1
             last = int(np.searchsorted(self.offsets, high))
             inputs = tuple(
                 replace(entry, values=tuple(values[..., low:high] for values in entry.values)) for entry in self.inputs
             )
-            yield Part(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
+            if high == end:
+                inputs = tuple(_closed(entry, outside) for entry, outside in zip(inputs, self.outside, strict=True))
+            yield ScriptCall(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +137,10 @@ def prepare(
         inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
     return Prepared(
         inputs=tuple(inputs),
+        outside=tuple(
+            tuple(0 if name == DATA_MASK else one.collection.no_data_value for name in one.input.bands)
+            for one in bindings
+        ),
         offsets=np.append(geometry.samples.offsets, len(geometry.samples) + 1),
         evalscript=evalscript,
         items=tuple(item.id for one in acquisitions for item in one.items),
@@ -212,14 +221,10 @@ def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
 def _script_input(
     binding: BandBinding, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
 ) -> ScriptInput:
-    """Bands in the input's order, dataMask included, with the sample for the outside of polygons appended."""
+    """Bands in the input's order, dataMask included."""
     bands = iter(values)
-    no_data = binding.collection.no_data_value
-    arrays = tuple(
-        _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in binding.input.bands
-    )
     return ScriptInput(
-        values=arrays,
+        values=tuple(mask if name == DATA_MASK else next(bands) for name in binding.input.bands),
         scales=binding.scales,
         scenes=scenes,
         normalization_factor=binding.collection.normalization_factor,
@@ -229,12 +234,15 @@ def _script_input(
 def _absent(source: ScriptInput) -> ScriptInput:
     """The input of one of several sources that no item reaches: an empty list of samples, even for SIMPLE
     (sentinelhub.md 5.2)."""
-    return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
+    return replace(source, values=tuple(np.atleast_2d(values)[:0] for values in source.values))
 
 
-def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:
-    """The array with `outside` appended along the last axis."""
-    closed = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
-    closed[..., :-1] = values
-    closed[..., -1] = outside
-    return closed
+def _closed(entry: ScriptInput, outside: Sequence[float]) -> ScriptInput:
+    """The input with one sample more, the one outside."""
+    closed = []
+    for values, number in zip(entry.values, outside, strict=True):
+        longer = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
+        longer[..., :-1] = values
+        longer[..., -1] = number
+        closed.append(longer)
+    return replace(entry, values=tuple(closed))

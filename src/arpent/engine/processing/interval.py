@@ -16,14 +16,14 @@ from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
-from arpent.engine.processing.inputs import Part, Prepared, prepare
+from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
 
-AT_ONCE = 1 << 18
+AT_ONCE = 1 << 17
 """Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
 its memory serves the next."""
 OUTSIDE = np.iinfo(np.int64).min
@@ -126,13 +126,13 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
     return prepared
 
 
-def answers(computation: Computation, prepared: Prepared, most: int) -> Iterator[tuple[Part, ScriptAnswer]]:
+def answers(computation: Computation, prepared: Prepared, most: int) -> Iterator[tuple[ScriptCall, ScriptAnswer]]:
     """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it."""
     owners = np.append(computation.geometry.features.ids, OUTSIDE)
-    for part in prepared.parts(most):
-        mine = owners[part.first : part.first + len(part.offsets) - 1]
+    for call in prepared.calls(most):
+        mine = owners[call.first : call.first + len(call.offsets) - 1]
         with computation.services.stopwatch.stage(SCRIPT):
-            answer = computation.session.evaluate(part.inputs, part.offsets, mine)
+            answer = computation.session.evaluate(call.inputs, call.offsets, mine)
         with computation.services.stopwatch.stage(REDUCE):
-            yield part, answer
+            yield call, answer
     computation.session.end_interval()

@@ -14,7 +14,7 @@ from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
-from arpent.engine.processing.inputs import Part, Prepared
+from arpent.engine.processing.inputs import Prepared, ScriptCall
 from arpent.engine.processing_units import band_samples, fusion
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import Reduction, ReductionPart
@@ -46,10 +46,10 @@ class IntervalTotals:
         rows: NDArray[np.intp],
         reaching: IntervalAcquisitions,
         prepared: Prepared,
-        answers: Iterable[tuple[Part, ScriptAnswer]],
+        answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
     ) -> None:
         """Add samples of the features `rows` (n,), none of which was added before; nothing is added if `answers` raises
-        an error. `reaching`: what reaches them; `answers`: the parts of what is prepared, each with its answer."""
+        an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its answer."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
             self._bindings, self._calculations, self._sample_count, self._found, prepared
@@ -119,17 +119,17 @@ class _Group:
         rows: NDArray[np.intp],
         reaching: IntervalAcquisitions,
         prepared: Prepared,
-        answers: Iterable[tuple[Part, ScriptAnswer]],
+        answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
     ) -> None:
         names = [(output.id, band) for output, band in self._bands()]
         parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
         failures: dict[int, ScriptError] = {}
-        for part, answer in answers:
-            count = min(len(rows) - part.first, len(part.offsets) - 1)  # without the sample outside
+        for call, answer in answers:
+            count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
             parts.append(
-                (rows[part.first : part.first + count], self._reduced(part.offsets[: count + 1], answer.values))
+                (rows[call.first : call.first + count], self._reduced(call.offsets[: count + 1], answer.values))
             )
-            failures |= {part.first + segment: error for segment, error in answer.failures.items()}
+            failures |= {call.first + segment: error for segment, error in answer.failures.items()}
             outside = answer.values[:, -1].copy()
         for chosen, bands in parts:  # only now: had one failed, these features would be tried again by halves
             for name, reduced in zip(names, bands, strict=False):
