@@ -6,6 +6,7 @@ TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
 NUMBERS := tests/support tests/unit tests/properties tests/parity tests/golden tests/acceptance
 LOWEST := .venv-lowest
+unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-slow test-bounds test-services lowest chaos fuzz check bench format lock clean

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
+from tests.support.server import revive
 from tests.support.variables import misspelt
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """A server that ends by itself is a fault of the test in which it does, and not of all tests that share it."""
+    faults = revive()
+    yield
+    assert not faults, "\n".join(faults)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

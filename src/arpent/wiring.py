@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from sqlalchemy import Engine, make_url
 
 from arpent import __version__
@@ -30,12 +29,11 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
-from arpent.adapters.formats.prometheus_metrics import metrics_text
-from arpent.adapters.formats.vector.files import read_file
+from arpent.adapters.features.isolated import IsolatedFeatures
+from arpent.adapters.formats.vector.files import load_libraries
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
@@ -57,10 +55,6 @@ from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
-from arpent.server.app import create_app
-from arpent.server.calls import ProcessCalls
-from arpent.server.options import ServerOptions
-from arpent.server.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
@@ -79,6 +73,11 @@ from arpent.worker import (
     process_lease,
     services_for,
 )
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from arpent.server.calls import ProcessCalls
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +133,10 @@ def clients(engine: Engine) -> SqlClientStore:
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
     end."""
+    from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
+    from arpent.server.options import ServerOptions
+    from arpent.server.tokens import Tokens
+
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
@@ -171,6 +174,8 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
 
 def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
     """The calls that the server runs in the bulkhead's processes."""
+    from arpent.server.calls import ProcessCalls
+
     theirs = for_workers(settings)
     return ProcessCalls(
         statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
@@ -213,6 +218,8 @@ def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
 
 def metrics(engine: Engine) -> str:
     """Counters of all runners of this database and its jobs, in Prometheus' text format."""
+    from arpent.adapters.formats.prometheus_metrics import metrics_text
+
     counters = SqlCounters(engine)
     return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
 
@@ -226,9 +233,9 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
-        apart = features_apart(settings, services.objects, reading, job.owner, wanted)
+        isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
         allowed = operator_limits(settings, max(1, executor.slots))
-        return analysis(job, replace(services, reader=reader, features=apart), allowed, wanted)
+        return analysis(job, replace(services, reader=reader, features=isolated), allowed, wanted)
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -249,8 +256,8 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
     """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
     that may die over them."""
     # One client of its own: headers never wait for a place among the files of a client's features.
-    apart = partial(ApartImage, partial(submit, HEADERS, seconds=HEADER_SECONDS))
-    return CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
+    isolated = partial(IsolatedHeader, partial(submit, HEADERS, seconds=HEADER_SECONDS))
+    return CogReader(other_formats=isolated, policy=egress_policy(settings), access=access_of(settings))
 
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
@@ -259,17 +266,17 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), read_file, pack),
+        prepare=partial(load_readers, partial(configure, settings.log_format), load_libraries, pack),
         kept_ready=False,
     )
 
 
-def features_apart(
+def isolated_features(
     settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
 ) -> FeatureSource:
     """A source of features that reads GeoPackages of this client's store in the processes `reading`, as long as they
     are wanted."""
-    return ApartFeatures(
+    return IsolatedFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
     )
 

@@ -73,7 +73,7 @@ def test_stores_of_every_kind_and_keys_that_end(catalog: Path, expected: dict[st
     for name in ("temporary", "paid", "account/container"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(catalog)
-    ending: dict[str, Any] = {"seconds": SECONDS, "pause": 0.03}
+    ending: dict[str, Any] = {"seconds": SECONDS, "pause": 0.1}
     with (
         archive(tmp_path, wants="signature", **ending) as blobs,
         archive(catalog, wants="bearer", **ending) as protected,

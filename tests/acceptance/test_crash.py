@@ -15,7 +15,7 @@ from tests.support.server import Server, wait_for
 
 SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__LEASE_SECONDS": "3"}
 """Many small partitions, soon taken over."""
-BODY = slow_body("s3://results/crash")
+BODY = slow_body("s3://results/crash", 10_000)
 
 
 @pytest.fixture(scope="module")

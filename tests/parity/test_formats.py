@@ -14,8 +14,8 @@ import pytest
 from affine import Affine
 
 from arpent.adapters.images.jp2.image import Jp2Image
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.images.zarr.image import ZarrImage
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
@@ -53,12 +53,12 @@ def hrefs(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("resolution", [10.0, 25.0])
 def test_same_samples(reader: CogReader, hrefs: dict[str, str], resampling: Resampling, resolution: float) -> None:
     bounds = [[LEFT + 333, TOP - 2222, LEFT + 2345, TOP - 111], [LEFT - 50, TOP - 500, LEFT + 500, TOP + 50]]
-    site = boxes_site(bounds, resolution)
+    sampling = boxes_site(bounds, resolution)
     found = {}
     for name, href in hrefs.items():
         wanted = band("B04")
         mosaic = simple(
-            [item("one", {"B04": href})], wants(wanted, unit=DN), site, reader,
+            [item("one", {"B04": href})], wants(wanted, unit=DN), sampling, reader,
             source=source(upsampling=resampling, downsampling=resampling), collection=collection(wanted),
         )  # fmt: skip
         found[name] = (mosaic.mask, np.stack(mosaic.values))
@@ -79,7 +79,7 @@ def test_headers_are_read_by_another_process(hrefs: dict[str, str]) -> None:
         future.set_result(function(argument))
         return SimpleNamespace(future=future)
 
-    here, apart = CogReader(), CogReader(unusual=partial(ApartImage, submit))
+    here, apart = CogReader(), CogReader(other_formats=partial(IsolatedHeader, submit))
     for name, href in hrefs.items():
         assert apart.describe(href) == here.describe(href)
         if name != "GeoTIFF":

@@ -12,6 +12,8 @@ class QuietHandler(BaseHTTPRequestHandler):
     """Keeps connections open, so that every answer tells its length, and writes no log."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Else a body waits 40 ms for the client's word that the headers came."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
         pass

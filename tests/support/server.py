@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import requests
@@ -62,6 +62,8 @@ class Server:
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     process: subprocess.Popen[bytes] | None = None
+    running: ClassVar[list[Server]] = []
+    """Those that were started and that nobody ended."""
 
     @property
     def url(self) -> str:
@@ -133,16 +135,24 @@ class Server:
         except (TimeoutError, RuntimeError):
             self.close()
             raise
+        Server.running.append(self)
         return self
 
     def _is_well(self) -> bool:
         assert self.process is not None
-        if self.process.poll() is not None:
-            raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log[-4000:]}")
+        if (fault := self.ended()) is not None:
+            raise RuntimeError(fault)
         try:
             return requests.get(f"{self.url}/healthz", timeout=5).ok
         except requests.ConnectionError:
             return False
+
+    def ended(self) -> str | None:
+        """Why it runs no longer, with the end of its log; None if it runs."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            return None
+        return f"{self.url} ended with {self.process.returncode}; its log ends:\n{self.log[-4000:]}"
 
     def members(self) -> list[psutil.Process]:
         """Every living process that this server started, itself included, wherever it hangs in the tree."""
@@ -163,17 +173,20 @@ class Server:
     def kill(self) -> None:
         """`kill -9` of the server's own process, nothing else: its children are left to notice by themselves."""
         assert self.process is not None
+        self._is_ended_by_us()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self) -> None:
         """Ask it to end, as an operator does, and wait."""
         assert self.process is not None
+        self._is_ended_by_us()
         self.process.terminate()
         self.process.wait(20)
 
     def close(self) -> None:
         """End everything it started, at once."""
+        self._is_ended_by_us()
         for process in self.members():
             try:
                 process.kill()
@@ -181,3 +194,20 @@ class Server:
                 continue
         if self.process is not None:
             self.process.wait(10)
+
+    def _is_ended_by_us(self) -> None:
+        Server.running[:] = [server for server in Server.running if server is not self]
+
+
+def revive() -> list[str]:
+    """Start the servers again that ended although nobody ended them; returns why each of them ended."""
+    faults = []
+    for server in list(Server.running):
+        if (fault := server.ended()) is not None:
+            faults.append(fault)
+            server.close()
+            try:
+                server.start()
+            except (TimeoutError, RuntimeError) as error:
+                faults.append(f"it cannot be started again: {error}")
+    return faults

@@ -55,7 +55,9 @@ def mosaicked(world: World) -> Stack:
     """All samples of the world. Its reader is new: nothing is remembered."""
     reader = CogReader()
     try:
-        return stack(world.groups, world.wants, world.site, reader, source=world.source, collection=world.collection)
+        return stack(
+            world.groups, world.wants, world.sampling, reader, source=world.source, collection=world.collection
+        )
     finally:
         reader.close()
 

@@ -55,6 +55,8 @@ class Remark:
     """Line in the user's text, from 1; None if unknown."""
     column: int | None = None
     """Column in the user's text, from 1; None if unknown."""
+    undefined: str = ""
+    """The name that is not defined, if that is what is wrong."""
 
 
 def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple[Remark, ...]:
@@ -103,19 +105,20 @@ def _near(word: str, known: Sequence[str]) -> str:
     return suggestion(word, known) or "."
 
 
-def undefined(name: str, source: str) -> str:
-    """Message for a name that is neither built in nor defined by the script."""
+def undefined(name: str, source: str, gravity: Gravity, line: int | None, column: int | None) -> Remark:
+    """Remark about a name that is neither built in nor defined by the script."""
     if name in OLDER:
-        return f"{name} is not defined: {OLDER[name]}"
-    near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
-    return f"{name} is defined neither by the script nor as a built-in function{near}"
+        message = f"{name} is not defined: {OLDER[name]}"
+    else:
+        near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
+        message = f"{name} is defined neither by the script nor as a built-in function{near}"
+    return Remark(gravity=gravity, message=message, line=line, column=column, undefined=name)
 
 
 def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Iterator[Remark]:
     source = evalscript.source
     for place in unknown_calls(source):
-        message = undefined(place.word, source)
-        yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
+        yield undefined(place.word, source, Gravity.WARNING, place.line, place.column)
     yield from _uncalled(evalscript)
     yield from (Remark(gravity=Gravity.WARNING, message=message) for message in evalscript.remarks)
     asked = [band for entry in evalscript.inputs for band in entry.bands]

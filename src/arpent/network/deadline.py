@@ -109,7 +109,7 @@ def current() -> Deadline | None:
     return getattr(_HERE, "deadline", None)
 
 
-class Watched:
+class DeadlineConnection:
     """A connection that the thread's deadline can shut down, from the start of its handshake."""
 
     _twin: socket.socket | None = None

@@ -16,9 +16,9 @@ from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
 from arpent.server.address import list_address
 from arpent.server.body import read_body
-from arpent.server.boundary import TOO_LARGE, json_response
 from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
+from arpent.server.middleware import TOO_LARGE, json_response
 from arpent.server.options import ServerOptions
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import MAXIMUM_COUNT, page, page_object, sort_key

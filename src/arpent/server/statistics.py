@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from arpent.server.body import read_body
-from arpent.server.boundary import JSON
 from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
+from arpent.server.middleware import JSON
 from arpent.server.options import ServerOptions
 from arpent.wire.request.schema import StatisticalBody
 

@@ -15,8 +15,8 @@ MINIMUM = 7
 WIDEST = (2**31 - 1) // SUB_COLUMNS
 """Maximum number of samples per row: crossings are int32."""
 
-ROOM = 1 << 25
-"""Initial capacity of the output buffers, in samples; they grow beyond it."""
+ROOM = 1 << 12
+"""Spans to make room for at first."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -126,31 +126,43 @@ def _fill(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _emit(
-    row: int,
-    low: int,
-    high: int,
-    steps: NDArray[np.int32],
-    columns: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    total: int,
-) -> int:
-    """Write the samples of one row that are inside, and clear `steps`; returns the new total. Every span ends at
-    `width` or before, so that the count is 0 there and no column beyond the grid is written."""
-    count = np.int32(0)
-    for column in range(low, high):
+    row: int, low: int, high: int, steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
+) -> tuple[NDArray[np.int32], int]:
+    """Write the spans of samples of one row that are inside behind the `held` ones, and clear `steps`; returns the
+    spans, in a larger array if need be, and how many there are. Every span ends at `width` or before, so that the count
+    is 0 there and no column beyond the grid is written."""
+    count, first = np.int32(0), -1
+    column = low
+    while column < high:
+        if column + 8 <= high and _level(steps, column):  # the inside of a large feature, or the outside between parts
+            column += 8
+            continue
         count += steps[column]
         steps[column] = 0
         if count >= MINIMUM:
-            columns[total] = column
-            rows[total] = row
-            total += 1
-    return total
+            first = column if first < 0 else first
+        elif first >= 0:
+            if held == len(spans):
+                spans = _doubled(spans)
+            spans[held, 0], spans[held, 1], spans[held, 2] = row, first, column - first
+            held, first = held + 1, -1
+        column += 1
+    return spans, held
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _level(steps: NDArray[np.int32], column: int) -> bool:
+    """Whether the count stays what it is for eight columns."""
+    change = np.int32(0)
+    for i in range(column, column + 8):
+        change |= steps[i]
+    return bool(change == 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _double(old: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
-    """A copy of twice the size, or of at least `wanted`."""
-    new = np.empty(max(2 * len(old), wanted), np.int32)
+def _doubled(old: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A copy with room for twice as many spans."""
+    new = np.empty((2 * len(old), 3), np.int32)
     new[: len(old)] = old
     return new
 
@@ -163,25 +175,19 @@ def scan(
     bounds: NDArray[np.float64],
     shapes: NDArray[np.int64],
     windows: NDArray[np.int64],
-    most: int = ROOM,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    room: int = ROOM,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Samples inside each feature (sentinelhub.md 4.2), even-odd over all of its rings.
 
     `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
     are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height;
     `windows` (n, 2) first row and the one behind the last, within the height.
-    `most`: samples to make room for at first.
-    Returns offsets (n + 1,), columns (N,), rows (N,).
+    `room`: spans to make room for at first, at least 1.
+    Returns the fields of Samples: offsets (n + 1,), offsets of spans (n + 1,), spans (S, 3).
     """
     n = len(polygons) - 1
-    offsets = np.zeros(n + 1, np.int64)
-    # Pages that are never written cost nothing, so room for every sample of every grid is cheaper than growing.
-    room = 2
-    for k in range(n):
-        room = min(room + shapes[k, 0] * (windows[k, 1] - windows[k, 0]), most)
-    columns = np.empty(room, np.int32)
-    rows = np.empty(room, np.int32)
-    total = 0
+    offsets, span_offsets = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    spans, held, total = np.empty((room, 3), np.int32), 0, np.int64(0)
     starts = np.zeros(1, np.int64)
     crossings = np.empty(1, np.int32)
     steps = np.zeros(2, np.int32)
@@ -206,9 +212,9 @@ def scan(
             if len(steps) < width + 2:
                 steps = np.zeros(2 * width + 2, np.int32)
             for row in range(first, last):
-                if len(columns) < total + width + 2:
-                    columns, rows = _double(columns, total + width + 2), _double(rows, total + width + 2)
                 low, high = _fill(row, starts, crossings, steps)
-                total = _emit(row, low, high, steps, columns, rows, total)
-        offsets[k + 1] = total
-    return offsets, columns[:total], rows[:total]
+                spans, held = _emit(row, low, high, steps, spans, held)
+        for span in range(span_offsets[k], held):
+            total += spans[span, 2]
+        offsets[k + 1], span_offsets[k + 1] = total, held
+    return offsets, span_offsets, spans[:held].copy()

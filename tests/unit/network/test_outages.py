@@ -73,13 +73,13 @@ def test_a_search_of_an_api_that_failed_for_long_is_brief(monkeypatch: pytest.Mo
     month = Interval(start=datetime(2023, 6, 1, tzinfo=UTC), end=datetime(2023, 7, 1, tzinfo=UTC))
     collection, box = load_collections()["sentinel-2-l2a"], (10.0, 40.0, 20.0, 50.0)
     monkeypatch.setattr(outages, "PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(catalogs, "BRIEF_SECONDS", 0.01)
+    monkeypatch.setattr(catalogs, "BRIEF_SECONDS", 1e-6)
     with stac_api([item(SEASON[0])]) as api:
         catalog = ApiCatalog(api.url, retries=0, backoff=0.01)
         api.faults = [503]
         with pytest.raises(CatalogUnavailable, match="does not answer"):
             catalog.search(collection, month, box)
-        with pytest.raises(CatalogUnavailable, match=r"no complete answer within 0\.01 s"):
+        with pytest.raises(CatalogUnavailable, match=r"no complete answer within 1e-06 s"):
             catalog.search(collection, month, box)
         monkeypatch.setattr(catalogs, "BRIEF_SECONDS", 10.0)
         assert len(catalog.search(collection, month, box)) == 1

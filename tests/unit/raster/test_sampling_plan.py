@@ -17,7 +17,7 @@ low = np.random.default_rng(1).random((200, 2))
 bounds = np.hstack((low, low + 0.01))
 grids = Grids(bounds=bounds, width=np.ones(200, int), height=np.ones(200, int))
 nothing = np.zeros(0, np.int32)
-site = Site(CRS.from_epsg(4326), grids, Samples(offsets=np.zeros(201, np.int64), columns=nothing, rows=nothing))
+site = Site(CRS.from_epsg(4326), grids, Samples.of(offsets=np.zeros(201, np.int64), columns=nothing, rows=nothing))
 turn = np.linspace(0, 2 * np.pi, 40)
 circle = np.column_stack((0.5 + 0.45 * np.cos(turn), 0.5 + 0.45 * np.sin(turn)))
 footprints = [shapely.Polygon(circle) for _ in range(1500)]

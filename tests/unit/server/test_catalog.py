@@ -187,7 +187,7 @@ class TestSearch:
         assert [link["body"] for link in answer["links"] if link["rel"] == "next"] == [{"next": 10}]
 
     @pytest.mark.parametrize(
-        ("body", "parameter", "told"),
+        ("body", "parameter", "message"),
         [
             ({"collections": ["nope"]}, "collections", "no collection of this server"),
             ({"collections": []}, "collections", "one collection id"),
@@ -219,12 +219,12 @@ class TestSearch:
             ({"ids": "a"}, "ids", "list of ids"),
         ],
     )
-    def test_refused(self, here: World, body: dict[str, Any], parameter: str, told: str) -> None:
+    def test_refused(self, here: World, body: dict[str, Any], parameter: str, message: str) -> None:
         answer = post(here, **body)
         error = answer.json()["error"]
         assert (answer.status_code, error["status"], error["code"]) == (400, 400, "COMMON_BAD_PAYLOAD")
         assert [each["parameter"] for each in error["errors"]] == [parameter]
-        assert told in error["message"]
+        assert message in error["message"]
         assert here.searches == []
 
     @pytest.mark.parametrize("name", ["limit", "next"])

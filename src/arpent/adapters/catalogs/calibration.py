@@ -40,7 +40,7 @@ def band_fields(asset: Document, index: int) -> Document:
     return asset
 
 
-def told_no_data(asset: Document, index: int) -> float | None:
+def declared_no_data(asset: Document, index: int) -> float | None:
     """The number that the item calls no data in a band of an asset."""
     return _number(_field(band_fields(asset, index), "nodata"))
 
@@ -48,9 +48,9 @@ def told_no_data(asset: Document, index: int) -> float | None:
 def platform_of(item: Document) -> str:
     """`landsat-9`, by property or by a Landsat id; empty if the item does not say."""
     own = properties(item)
-    told = next((own[name] for name in PLATFORM if isinstance(own.get(name), str) and own[name]), None)
-    if isinstance(told, str):
-        return told.strip().lower().replace("_", "-").replace(" ", "-")
+    declared = next((own[name] for name in PLATFORM if isinstance(own.get(name), str) and own[name]), None)
+    if isinstance(declared, str):
+        return declared.strip().lower().replace("_", "-").replace(" ", "-")
     found = _LANDSAT_ID.match(str(item.get("id")))
     return f"landsat-{found[1]}" if found else ""
 
@@ -73,33 +73,33 @@ def _toa_reflectance(constants: _Constants, item: Document, fields: Document, in
     if elevation is None or not 0 < elevation <= 90:
         return "its item does not tell view:sun_elevation, or the sun is below the horizon"
     height = math.sin(math.radians(elevation))
-    told = _linear(fields)
-    if told is not None and _is_radiance(fields):
+    declared = _linear(fields)
+    if declared is not None and _is_radiance(fields):
         platform = platform_of(item)
         irradiance = _number(_by_platform(constants, "irradiance", platform))
         if irradiance is None:
             return f"its item tells a radiance, and the irradiance of platform '{platform}' is not known"
         factor = math.pi * earth_sun_distance(instant) ** 2 / (irradiance * height)
-        return Calibration(scale=told.scale * factor, offset=told.offset * factor)
+        return Calibration(scale=declared.scale * factor, offset=declared.offset * factor)
     pair = _pair(constants.get("reflectance"))
-    told = told or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
-    if told is None:
+    declared = declared or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
+    if declared is None:
         return "its item does not tell raster:bands scale and offset (REFLECTANCE_MULT and _ADD of its MTL file)"
-    return Calibration(scale=told.scale / height, offset=told.offset / height)
+    return Calibration(scale=declared.scale / height, offset=declared.offset / height)
 
 
 def _brightness_temperature(constants: _Constants, item: Document, fields: Document, _: datetime) -> Calibration | str:
     platform = platform_of(item)
     planck = _pair(_by_platform(constants, "planck", platform))
-    told = _linear(fields)
-    if told is None:
+    declared = _linear(fields)
+    if declared is None:
         pair = _pair(_by_platform(constants, "radiance", platform))
-        told = Calibration(scale=pair[0], offset=pair[1]) if pair else None
+        declared = Calibration(scale=pair[0], offset=pair[1]) if pair else None
     elif not _is_radiance(fields):  # kelvin already
-        return told
-    if planck is None or told is None:
+        return declared
+    if planck is None or declared is None:
         return f"the thermal constants of platform '{platform}' are not known, and its item does not tell them"
-    return Calibration(scale=told.scale, offset=told.offset, planck=planck)
+    return Calibration(scale=declared.scale, offset=declared.offset, planck=planck)
 
 
 def _linear(fields: Document) -> Calibration | None:

@@ -72,10 +72,11 @@ class DirectFeatures:
         return path
 
 
-def load_readers(configure: Callable[[], None], *_used: object) -> None:
-    """Run first in a process that will read: unpickling `_used` loads the libraries behind it, so that their memory is
-    not counted for a file."""
+def load_readers(configure: Callable[[], None], load: Callable[[], None], *_used: object) -> None:
+    """Run first in a process that will read: `load` and unpickling `_used` load libraries, so that their memory is not
+    counted for a file."""
     configure()
+    load()
 
 
 def joined(location: Location, batches: Iterator[Features]) -> Features:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,8 +45,20 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Samples for one call of a script."""
+
+    inputs: tuple[ScriptInput, ...]
+    """Arrays of N samples."""
+    offsets: NDArray[np.int64]
+    """(k + 1,): limits of the segments."""
+    first: int
+    """Number of the first segment among all that are prepared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Everything that one call of a script needs."""
+    """Everything that a script needs for the samples of n features in one interval."""
 
     inputs: tuple[ScriptInput, ...]
     """Arrays of N + 1 samples; the last stands for all samples outside the polygons: no data, mask 0."""
@@ -63,10 +75,16 @@ class Prepared:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → which image could not be read for it."""
 
-    @property
-    def segments(self) -> NDArray[np.int64]:
-        """(n + 1,): limits of the features' segments only."""
-        return self.offsets[:-1]
+    def parts(self, most: int) -> Iterator[Part]:
+        """All samples, in parts of at most `most`, which may cut segments."""
+        for low in range(0, int(self.offsets[-1]), most):
+            high = min(low + most, int(self.offsets[-1]))
+            first = int(np.searchsorted(self.offsets, low, side="right")) - 1
+            last = int(np.searchsorted(self.offsets, high))
+            inputs = tuple(
+                replace(entry, values=tuple(values[..., low:high] for values in entry.values)) for entry in self.inputs
+            )
+            yield Part(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +120,9 @@ def prepare(
         scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
-    if services.allowance is not None:
+    if services.synchronous is not None:
         depths = [max(1, len(group)) for group in groups]
-        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.allowance)
+        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.synchronous)
     read = [
         _read(*parts, geometry=geometry, services=services)
         for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
@@ -156,7 +174,7 @@ def _read(
         mosaic = simple(
             acquisitions.items,
             binding.requests,
-            geometry.site,
+            geometry.sampling,
             services.reader,
             source=binding.source,
             collection=binding.collection,
@@ -166,7 +184,12 @@ def _read(
         inputs = _script_input(binding, mosaic.values, mosaic.mask, ())
         return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
     read = stack(
-        groups, binding.requests, geometry.site, services.reader, source=binding.source, collection=binding.collection
+        groups,
+        binding.requests,
+        geometry.sampling,
+        services.reader,
+        source=binding.source,
+        collection=binding.collection,
     )
     kept = {item.id for group in groups for item in group}
     used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)

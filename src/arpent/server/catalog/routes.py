@@ -11,8 +11,8 @@ from arpent.domain.errors import CollectionNotFound
 from arpent.domain.imagery.collection import Collection
 from arpent.server.address import list_address
 from arpent.server.body import read_body
-from arpent.server.boundary import json_response
 from arpent.server.calls import ProcessCalls, answer_of
+from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
 from arpent.wire.catalog.documents import CONFORMANCE, collection_document, landing, queryables_document
 from arpent.wire.catalog.query import body_of

@@ -21,7 +21,7 @@ from arpent.wire.catalog.names import queryables
 from arpent.wire.catalog.predicate import Predicate, names_of
 from arpent.wire.iso import parse_instant
 from arpent.wire.request.body import read_json
-from arpent.wire.request.violations import Gathering
+from arpent.wire.request.violations import ViolationCollector
 
 MOST = 100
 """Features of a page, at most."""
@@ -69,7 +69,7 @@ def parse_search(text: str, find: Callable[[str], Collection | None]) -> SearchQ
     """The JSON body of a search; `find` knows collections by id or alias. Raises InvalidRequest, naming everything that
     is wrong."""
     body = read_json(text)
-    gathering = Gathering()
+    gathering = ViolationCollector()
     for name in sorted(body.keys() - KNOWN):
         gathering.attempt(_unknown, name)
     collection = gathering.attempt(_collection, body.get("collections"), find)

@@ -82,7 +82,7 @@ def refusal(violations: Iterable[Violation]) -> InvalidRequest:
     return InvalidRequest(f"Invalid request, {which}: {lines}", said)
 
 
-class Gathering:
+class ViolationCollector:
     """Collects the violations of several checks: when one fails, the others still run."""
 
     def __init__(self) -> None:

@@ -127,13 +127,13 @@ class SqlWorkStore:
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
         since = lease.waiting_since or now
-        told = {"waiting_since": since, "waiting_for": reason}
+        waiting = {"waiting_since": since, "waiting_for": reason}
         waits = _leased(lease).values(token=None, leased_until=None, not_before=retry_at, waiting_since=since)
         with writing(self._engine) as connection:
             if lease.partition is None:
-                connection.execute(waits.values(failures=jobs.c.failures + 1, **told))
+                connection.execute(waits.values(failures=jobs.c.failures + 1, **waiting))
             elif connection.execute(waits).rowcount:
-                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(told))
+                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(waiting))
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         assert lease.partition is not None, "an analysis is not cut"

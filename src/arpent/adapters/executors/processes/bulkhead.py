@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from arpent.adapters.executors.processes.fair_queue import FairQueue
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.executors.processes.slot import Slot
 from arpent.adapters.executors.processes.ticket import ProcessTicket
+from arpent.adapters.executors.processes.worker_thread import WorkerThread
 
 Answer = TypeVar("Answer")
 
@@ -40,7 +40,7 @@ class ProcessBulkhead:
         start all workers at once, and replace each that ends; otherwise start one when a call needs it."""
         self._tickets = FairQueue(waiting=queue, running=workers)
         self._slots = tuple(
-            Slot(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
+            WorkerThread(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
             for _ in range(workers + RESERVE)
         )
         for slot in self._slots:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock
 
-from arpent.adapters.executors.processes.slot import Slot
 from arpent.adapters.executors.processes.ticket import ProcessTicket
+from arpent.adapters.executors.processes.worker_thread import WorkerThread
 from arpent.domain.errors import WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
@@ -28,7 +28,7 @@ class ProcessExecutor:
         self._running: set[ProcessTicket[Outcome]] = set()
         self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
         self._workers = workers
-        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers + spare))
+        self._slots = tuple(WorkerThread(self._tickets, prepare) for _ in range(workers + spare))
         for slot in self._slots:
             slot.start()
 

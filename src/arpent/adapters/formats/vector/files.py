@@ -1,4 +1,8 @@
-"""Files of features by the ending of their names: Features in batches, one feature, and the copy that results carry."""
+"""Files of features by the ending of their names: Features in batches, one feature, and the copy that results carry.
+
+What reads them with GDAL is imported when a file is read: it loads pandas, which a process that computes partitions
+never needs.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from arpent.adapters.formats import geopackage
 from arpent.adapters.formats.vector.archive import unpacked
 from arpent.adapters.formats.vector.copy import write_copy
 from arpent.adapters.formats.vector.geoparquet import open_geoparquet
-from arpent.adapters.formats.vector.ogr import check_content, open_ogr
-from arpent.adapters.formats.vector.opened import Opened, batches_with_ids, features_of
+from arpent.adapters.formats.vector.open_file import OpenFile, batches_with_ids, features_of
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile
@@ -22,6 +24,12 @@ ENDINGS = {
     ".parquet": ".parquet", ".geoparquet": ".parquet",
 }  # fmt: skip
 """Ending of a name → the format."""
+
+
+def load_libraries() -> None:
+    """Import what reads files, before the first is read."""
+    from arpent.adapters.formats import geopackage  # noqa: F401
+    from arpent.adapters.formats.vector import ogr  # noqa: F401
 
 
 def format_of(file: FeatureFile) -> str:
@@ -35,6 +43,8 @@ def read_file(path: Path, file: FeatureFile) -> Iterator[Features]:
     """The features, in batches. Ids are the primary keys that GDAL tells, those of a GeoPackage its table's; rows of
     Parquet are counted from 0. Identifiers are text, geometries two-dimensional, x (longitude) first; what cannot be
     read is None, with its reason in `flaws`. Raises FeaturesUnreadable."""
+    from arpent.adapters.formats import geopackage
+
     if format_of(file) == ".gpkg":
         yield from geopackage.read_features(path, file=file)
         return
@@ -50,6 +60,8 @@ def read_file(path: Path, file: FeatureFile) -> Iterator[Features]:
 
 def read_one(path: Path, file: FeatureFile, feature: int) -> Features | None:
     """The feature with this primary key; None if there is none. Raises FeaturesUnreadable."""
+    from arpent.adapters.formats import geopackage
+
     if format_of(file) == ".gpkg":
         return geopackage.read_feature(path, feature, file=file)
     with _opened(path, replace(file, columns=())) as opened:
@@ -68,7 +80,10 @@ def copy_file(path: Path, file: FeatureFile, target: Path, about: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path, file: FeatureFile) -> Iterator[Opened]:
+def _opened(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
+    from arpent.adapters.formats import geopackage
+    from arpent.adapters.formats.vector.ogr import check_content, open_ogr
+
     kind = format_of(file)
     if kind == ".parquet":
         with open_geoparquet(path, file) as opened:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.vector.opened import BATCH, Opened, columns_to_read
+from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -23,7 +23,7 @@ INDEX = "__index_level_"
 
 
 @contextmanager
-def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[Opened]:
+def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
     """The file's rows; the primary key is the row's number, from 0. Raises FeaturesUnreadable."""
     try:
         with pq.ParquetFile(path) as parquet:
@@ -31,7 +31,7 @@ def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[Opened]:
             name, crs, covering = _about(parquet, there)
             own = {name, *covering, *(each for each in there if each.startswith(INDEX))}
             columns = columns_to_read([each for each in there if each not in own], file.columns, file.identifier, NAME)
-            yield Opened(
+            yield OpenFile(
                 crs=crs_of_features(crs, f"column {name!r}", local=file.local),
                 key=None,
                 geometry=name,

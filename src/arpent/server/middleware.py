@@ -44,7 +44,7 @@ ENCODED = "The body is compressed (Content-Encoding); send it uncompressed."
 _LOGGER = logging.getLogger(__name__)
 
 
-class Boundary:
+class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str]) -> None:
@@ -136,7 +136,7 @@ def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     return any(route.matches(dict(scope))[0] is Match.FULL for route in routes)
 
 
-class ShapedProtocol(H11Protocol):
+class ErrorBodyProtocol(H11Protocol):
     """uvicorn's protocol with our error body: its own answer to malformed requests is plain text, which no client of
     this API reads."""
 

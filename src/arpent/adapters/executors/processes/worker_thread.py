@@ -22,19 +22,19 @@ FULL = 0.5
 rest."""
 
 
-class Tickets(Protocol):
+class TicketQueue(Protocol):
     """Where slots get their tickets."""
 
     def get(self) -> ProcessTicket[Any] | None:
         """Wait for the next ticket; None: there will be no more."""
 
 
-class Slot(Thread):
+class WorkerThread(Thread):
     """Works on one ticket after the other until there are no more. No other thread uses its worker."""
 
     def __init__(
         self,
-        tickets: Tickets,
+        tickets: TicketQueue,
         prepare: Callable[[], None] | None,
         limits: CallLimits = NO_LIMITS,
         *,
@@ -94,7 +94,7 @@ class Slot(Thread):
 
         try:
             worker.give(parcel)
-            ticket.settle(_told(opened(worker.answer(look)), self._limits))
+            ticket.settle(_as_outcome(opened(worker.answer(look)), self._limits))
         except EOFError as error:
             raise WorkerDied(f"A worker process died ({self._reap()})") from error
         except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
@@ -148,7 +148,7 @@ class Slot(Thread):
         return "" if worker is None else worker.reap()
 
 
-def _told(outcome: Any, limits: CallLimits) -> Any:
+def _as_outcome(outcome: Any, limits: CallLimits) -> Any:
     """The outcome; a lack of memory in the worker becomes LimitExceeded if there is a limit."""
     return _too_much(limits) if isinstance(outcome, MemoryError) and limits.memory_mib is not None else outcome
 
