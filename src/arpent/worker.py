@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,22 @@ from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
+from arpent.domain.job import Job
 from arpent.domain.partition import Outcome
+from arpent.domain.ports.execution import Bulkhead, PendingCall
 from arpent.domain.ports.jobs import Lease
+from arpent.domain.ports.page import PageCalls
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.engine.catalog_search import search_page
 from arpent.engine.explain import explain_feature
+from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
-from arpent.engine.services import Allowance, Limits, Services
+from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
+from arpent.indices.formulas import BANDS, INDICES
+from arpent.indices.masks import MASKS
+from arpent.indices.script import index_script
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
@@ -91,10 +98,10 @@ def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float,
     return statistics(request, services, synchronous_limits(settings))
 
 
-def answer_search(settings: Settings, wish: tuple[SentBody, str]) -> bytes:
+def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
     """The Catalog API: a page of the search that the body asks for; beside it the address of the API. Raises
     InvalidRequest, CatalogUnavailable."""
-    body, address = wish
+    body, address = search
     return search_page(body.whole(), address, services_of(settings))
 
 
@@ -107,11 +114,11 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
     return text
 
 
-def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, bool]) -> bytes:
-    """The explanation of a feature's numbers as JSON or PNG; `wish`: body and owner of the job, id of the
+def explain_job(settings: Settings, asked: tuple[str, str, int, datetime | None, bool]) -> bytes:
+    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, id of the
     feature, start of the interval (None: the first with data), whether to draw. Raises CallerError, ScriptError
     or WorldError."""
-    body, owner, feature, start, draw = wish
+    body, owner, feature, start, draw = asked
     request = parse_batch(without_forgotten(body), owner)
     found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
     if not draw:
@@ -126,11 +133,11 @@ class JobAsked:
     """A job whose results somebody looks at."""
 
     id: str
-    """Its id."""
+    """Id of the job."""
     owner: str
-    """Its client."""
+    """Id of its client."""
     body: str = field(repr=False)
-    """Its request."""
+    """JSON text of its request, keys included."""
     moment: str
     """Changes whenever the results may have changed."""
 
@@ -149,7 +156,7 @@ def _result_view(serialised: str, asked: JobAsked) -> ResultView:
     settings = Settings.model_validate_json(serialised)
     request = parse_batch(without_forgotten(asked.body), asked.owner)
     assert request.output is not None, "a batch request has one"
-    return ResultView(JobTables(services_for(asked.owner, settings).objects, request.output, asked.id))
+    return ResultView(JobTables(services_for(asked.owner, settings).objects, own(request.output, asked.id, "")))
 
 
 def describe_features(settings: Settings, wish: tuple[str, str]) -> bytes:
@@ -176,11 +183,54 @@ def store_upload(settings: Settings, client: str, url: str, payload: bytes) -> N
     services_for(client, settings).objects.write(features_at(url, "place"), payload)
 
 
+def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
+    """What the page's routes call; it reads results and files in the processes of the bulkhead."""
+    theirs = for_workers(settings)
+
+    def results(job: Job, method: str, arguments: tuple[Any, ...]) -> PendingCall[bytes]:
+        progress = job.progress
+        moment = f"{job.status} {job.last_updated} {progress.done} {progress.failed} {progress.open}"
+        asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment)
+        return bulkhead.submit(job.owner, partial(view_results, theirs), (asked, method, arguments))
+
+    return PageCalls(
+        results=results,
+        describe=lambda client, url: bulkhead.submit(client, partial(describe_features, theirs), (client, url)),
+        places=partial(upload_places, settings),
+        store=partial(store_upload, settings),
+        script=lambda names, collection, mask: index_script(names, collection, mask_clouds=mask),
+        offers=page_offers(settings),
+        most_upload=settings.upload_bytes,
+        basemap=settings.basemap,
+    )
+
+
+def page_offers(settings: Settings) -> dict[str, object]:
+    """What the form offers everybody: collections with the indices that their bands allow, and whether clouds can be
+    masked."""
+    known = {collection.id: collection for collection in collections(settings).values()}
+    listed = [
+        {
+            "id": name,
+            "indices": [
+                {"id": index, "title": each.title}
+                for index, each in INDICES.items()
+                if set(each.roles) <= set(BANDS.get(name, {}))
+            ],
+            "masks": name in MASKS,
+        }
+        for name in sorted(known)
+    ]
+    return {"collections": listed}
+
+
 def synchronous_limits(settings: Settings) -> Limits:
     """The limits of synchronous requests that the settings define."""
     return Limits(
         lenient_histograms=settings.lenient_histograms,
-        allowance=Allowance(samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory),
+        synchronous=SynchronousLimits(
+            samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory
+        ),
     )
 
 

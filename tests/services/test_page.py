@@ -16,7 +16,7 @@ from PIL import Image
 
 from arpent.cli.demo.seed import DemoRequest, Workflow, connect
 from arpent.landscape.make import Landscape, make_landscape
-from arpent.server.page.options import BUILT
+from arpent.server.page.files import BUILT
 from tests.support.server import Server
 
 pytestmark = pytest.mark.services

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from arpent.domain.errors import ArpentError, StorageDenied
-from arpent.page import offers
 from arpent.settings import Settings
-from arpent.worker import JobAsked, describe_features, store_upload, upload_places, view_results
+from arpent.worker import JobAsked, describe_features, page_offers, store_upload, upload_places, view_results
 from tests.unit.wire.bodies import BATCH, text
 
 
@@ -63,7 +62,7 @@ def test_results_are_read_with_the_clients_grants(settings: Settings) -> None:
 
 
 def test_the_form_offers_indices_where_their_bands_are() -> None:
-    listed = {each["id"]: each for each in offers(Settings())["collections"]}  # type: ignore[attr-defined]
+    listed = {each["id"]: each for each in page_offers(Settings())["collections"]}  # type: ignore[attr-defined]
     two, one, radar = listed["sentinel-2-l2a"], listed["sentinel-2-l1c"], listed["sentinel-1-grd"]
     assert {"ndvi", "ndre"} <= {index["id"] for index in two["indices"]}
     assert (two["masks"], one["masks"]) == (True, False)

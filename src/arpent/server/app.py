@@ -18,14 +18,14 @@ from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
-from arpent.server.boundary import Boundary, allowed, answer
-from arpent.server.calls import HungUp, ProcessCalls
+from arpent.server.calls import ClientDisconnected, ProcessCalls
 from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
 from arpent.server.documentation import document
-from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
+from arpent.server.middleware import RequestMiddleware, allowed, answer
 from arpent.server.options import ServerOptions
+from arpent.server.other_apis import other_api_message
 from arpent.server.page.files import file_routes
 from arpent.server.page.form import UPLOAD_PATH, form_routes
 from arpent.server.page.results import result_routes
@@ -80,14 +80,14 @@ def create_app(
     for path in CATALOG_PATHS:
         app.include_router(catalog_routes(calls, owner, options), prefix=path)
     app.include_router(form_routes(page, owner, options.patience))
-    app.include_router(file_routes(page))
+    app.include_router(file_routes(options.page_files, page.basemap))
     app.include_router(health_routes(ready, metrics, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
-    app.add_exception_handler(HungUp, _of_nobody)
+    app.add_exception_handler(ClientDisconnected, _of_nobody)
     app.add_middleware(
-        Boundary,
+        RequestMiddleware,
         maximum_body=options.maximum_body,
         methods=lambda scope: allowed(app.routes, scope),
         larger={UPLOAD_PATH: page.most_upload} if page.most_upload else {},
@@ -106,7 +106,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message, headers = MESSAGES.get(error.status_code, error.detail), error.headers
     if error.status_code == 404:
-        message = told(request.url.path) or message
+        message = other_api_message(request.url.path) or message
     if error.status_code == 405:  # the framework names the methods of one route
         headers = {"allow": allowed(request.app.routes, request.scope)}
     return answer(refused(error.status_code, message, headers))

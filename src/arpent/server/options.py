@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from arpent.jobs.policy import Policy
+from arpent.server.page.files import BUILT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +29,5 @@ class ServerOptions:
     """Seconds that a call may wait for a free process."""
     version: str = "0"
     """Shown in /docs."""
+    page_files: Path = BUILT
+    """Folder of the built page."""

@@ -27,13 +27,13 @@ from arpent.domain.interval import Interval
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
+from arpent.domain.ports.page import PageCalls
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
 from arpent.indices.script import index_script
 from arpent.server.app import create_app
 from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
-from arpent.server.page.options import PageOptions
 from arpent.server.tokens import Tokens
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import parse_batch, parse_statistical
@@ -116,7 +116,7 @@ class FakeService:
 
 @dataclass
 class World:
-    """What the fixtures hand out."""
+    """The server and its fakes, for the fixtures."""
 
     url: str
     service: FakeService
@@ -139,12 +139,12 @@ class World:
     """What was uploaded."""
 
     @property
-    def page(self) -> PageOptions:
+    def page(self) -> PageCalls:
         def results(job: Job, method: str, arguments: tuple[object, ...]) -> PendingCall[bytes]:
             self.shown.append((job.id, method, arguments))
             return Settled(lambda: b'{"is":"' + b"x" * 2000 + b'"}')
 
-        return PageOptions(
+        return PageCalls(
             results=results,
             describe=lambda client, url: Settled(lambda: b'{"features":3}'),
             places=lambda client: ["fields", "shared/me"] if client == "me" else [],
@@ -152,7 +152,6 @@ class World:
             script=lambda names, collection, mask: index_script(names, collection, mask_clouds=mask),
             offers={"collections": []},
             most_upload=UPLOAD,
-            folder=Path(self.built),
         )
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
@@ -239,7 +238,7 @@ def world(options: ServerOptions, built: str = "/nowhere") -> Iterator[World]:
             admit=lambda owner: None,
             close=lambda: None,
         ),
-        options=options,
+        options=replace(options, page_files=Path(built)),
         ready=lambda: here.ready,
         metrics=lambda: "arpent_jobs 1\n",
     )

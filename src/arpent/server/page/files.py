@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from arpent.server.page.options import PageOptions
-
+BUILT = Path(__file__).parent / "built"
+"""Where `make page` and the wheel's build put the files."""
 TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -45,20 +45,20 @@ from a wheel. The API works without it; <a href="/openapi.json">/openapi.json</a
 """
 
 
-def file_routes(options: PageOptions) -> APIRouter:
-    """`/`, `/docs` and `/assets/{name}`, without a token."""
+def file_routes(folder: Path, basemap: str | None) -> APIRouter:
+    """`/`, `/docs` and `/assets/{name}`, without a token. `folder`: the built files; `basemap`: of PageCalls."""
     router = APIRouter(include_in_schema=False)
-    headers = {**SAFE, "content-security-policy": POLICY.format(images=_origin(options.basemap))}
+    headers = {**SAFE, "content-security-policy": POLICY.format(images=_origin(basemap))}
 
     def page(name: str) -> Response:
-        path = options.folder / name
+        path = folder / name
         if not path.is_file():
             return HTMLResponse(MISSING, headers={**headers, "cache-control": FRESH})
         return _sent(path, {**headers, "cache-control": FRESH})
 
     @router.get("/")
     def index() -> Response:
-        """The page."""
+        """The page that lists and shows requests."""
         return page("index.html")
 
     @router.get("/docs")
@@ -69,7 +69,7 @@ def file_routes(options: PageOptions) -> APIRouter:
     @router.get("/assets/{name}")
     def asset(request: Request, name: str) -> Response:
         """A file that the pages load."""
-        path = options.folder / "assets" / name
+        path = folder / "assets" / name
         if name.startswith(".") or path.suffix not in TYPES or path.parent.name != "assets" or not path.is_file():
             raise HTTPException(404)
         kept = {**headers, "cache-control": FOR_GOOD, "vary": "accept-encoding"}

@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from arpent.domain.errors import InvalidRequest
-from arpent.server.boundary import JSON, TOO_LARGE, json_response
+from arpent.domain.ports.page import PageCalls
 from arpent.server.calls import answer_of
-from arpent.server.page.options import PageOptions
+from arpent.server.middleware import JSON, TOO_LARGE, json_response
 
 UPLOAD_PATH = "/page/files"
 """The one path that takes bodies of `most_upload` bytes."""
@@ -30,7 +30,7 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._ -]{{0,99}}\.({'|'.join(ENDINGS)})"
 NO_PLACE = "is no bucket that this client may use; GET /page/form lists them"
 
 
-def form_routes(options: PageOptions, owner: Callable[[Request], Awaitable[str]], patience: float) -> APIRouter:
+def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], patience: float) -> APIRouter:
     """The routes below /page; `patience`: seconds that a call may wait for a free process."""
     router = APIRouter(tags=["page"])
     caller = Depends(owner)

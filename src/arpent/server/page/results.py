@@ -14,9 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
+from arpent.domain.ports.page import PageCalls
 from arpent.jobs.service import JobService
-from arpent.server.boundary import JSON
-from arpent.server.page.options import PageOptions
+from arpent.server.middleware import JSON
 from arpent.wire.page import page as window_of
 from arpent.wire.result.view import Shown, parse_shown
 
@@ -48,7 +48,7 @@ async def _optional(
 Wish = Annotated[Shown, Depends(_optional)]
 
 
-def result_routes(service: JobService, options: PageOptions, owner: Callable[[Request], Awaitable[str]]) -> APIRouter:
+def result_routes(service: JobService, options: PageCalls, owner: Callable[[Request], Awaitable[str]]) -> APIRouter:
     """All routes, relative to one of BATCH_PATHS."""
     router = APIRouter(prefix="/{job_id}/results", tags=["results"])
     caller = Depends(owner)

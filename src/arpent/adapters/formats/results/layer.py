@@ -35,7 +35,7 @@ class FeatureLayer:
     identifiers: pa.ChunkedArray
     """(n,): identifiers, null where there is none."""
     geometries: pa.ChunkedArray = field(repr=False)
-    """(n,): WKB."""
+    """(n,): geometries as WKB, in the CRS of the file."""
     boxes: NDArray[np.float64] = field(repr=False)
     """(n, 4): xmin, ymin, xmax, ymax in the CRS of the file, NaN where there is no geometry."""
     crs: CRS

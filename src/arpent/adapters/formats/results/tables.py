@@ -17,7 +17,6 @@ from arpent.domain.errors import InvalidRequest, StorageNotFound
 from arpent.domain.finding import Finding
 from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
-from arpent.engine.output_keys import own
 from arpent.wire.result.report import parse_report
 
 LAYER_COLUMNS = ("id", "identifier", "geometry", "bbox")
@@ -30,16 +29,14 @@ class JobTables:
     """The tables of one job."""
 
     store: ObjectStore
-    """Where its results are."""
-    output: Location
-    """The output of its request."""
-    job_id: str
-    """Its id."""
+    """The store that holds the results of the job."""
+    folder: Location
+    """Prefix of arpent's own objects of the job, with a slash at its end."""
 
     def parts(self) -> list[str]:
         """Keys of the parts of the results' table; a job that runs has some of them."""
         try:
-            keys = list(self.store.list(own(self.output, self.job_id, "parquet/")))
+            keys = list(self.store.list(self._at("parquet/")))
         except StorageNotFound:
             return []
         return sorted(key for key in keys if key.endswith(".parquet"))
@@ -49,7 +46,7 @@ class JobTables:
         parts = self.parts()
         if not parts:
             return []
-        found: list[str] = pq.read_schema(pa.BufferReader(self.store.read(self.output.at(parts[0])))).names
+        found: list[str] = pq.read_schema(pa.BufferReader(self.store.read(self.folder.at(parts[0])))).names
         return found
 
     def rows(self, columns: Sequence[str] | None, wanted: pc.Expression | None = None) -> pa.Table:
@@ -57,7 +54,7 @@ class JobTables:
         table, or no such column."""
         found = []
         for key in self.parts():
-            payload = pa.py_buffer(self.store.read(self.output.at(key)))
+            payload = pa.py_buffer(self.store.read(self.folder.at(key)))
             known = pq.read_schema(pa.BufferReader(payload)).names
             for name in columns or ():
                 if name not in known:
@@ -71,7 +68,7 @@ class JobTables:
     def features(self, columns: Sequence[str] | None) -> pa.Table:
         """These columns (None: all) of the features file. Raises InvalidRequest if there is none."""
         try:
-            payload = self.store.read(own(self.output, self.job_id, "features/features.parquet"))
+            payload = self.store.read(self._at("features/features.parquet"))
         except StorageNotFound:
             raise InvalidRequest(NO_FEATURES) from None
         return pq.read_table(pa.BufferReader(payload), columns=None if columns is None else list(columns))
@@ -96,9 +93,12 @@ class JobTables:
         """What the analysis found, by feature; nothing if there is no report."""
         found: dict[int, list[Finding]] = {}
         try:
-            payload = self.store.read(own(self.output, self.job_id, "report/features.json"))
+            payload = self.store.read(self._at("report/features.json"))
         except StorageNotFound:
             return found
         for finding in parse_report(payload):
             found.setdefault(finding.feature, []).append(finding)
         return found
+
+    def _at(self, name: str) -> Location:
+        return self.folder.at(self.folder.key + name)

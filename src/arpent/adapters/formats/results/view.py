@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any
@@ -32,6 +33,7 @@ LISTS = ("histogram_edges", "histogram_counts", "items")
 """Columns of lists, which are text with spaces in CSV."""
 FLAGS = {Verdict.WARNING: 1, Verdict.FAILED: 2}
 """Verdict → its number on the map; 0 is none."""
+_PERCENTILE = re.compile(r"p[0-9][0-9.e+-]*")
 _COUNTS = ("sample_count", "no_data_count", "geometry_pixel_count")
 
 
@@ -89,7 +91,7 @@ class ResultView:
             raise FeatureNotFound(f"The request has no feature {feature}")
         row = int(found[0])
         rows = self._tables.rows(None, pc.field("id") == feature) if self._tables.parts() else None
-        ranks = [name for name in self._statistics() if name.startswith("p") and name[1:2].isdigit()]
+        ranks = [name for name in self._statistics() if _PERCENTILE.fullmatch(name)]
         return render_series(
             feature=feature,
             identifier=self._layer.identifiers[row].as_py(),
@@ -156,7 +158,7 @@ class ResultView:
         """Names of the columns of numbers."""
         names = self._tables.names()
         counted = [name for name, _ in STATISTICS if name in names and name not in _COUNTS]
-        return counted + [name for name in names if name.startswith("p") and name[1:2].isdigit()]
+        return counted + [name for name in names if _PERCENTILE.fullmatch(name)]
 
     def _properties(self, row: int) -> dict[str, Any]:
         table = self._tables.features(None)

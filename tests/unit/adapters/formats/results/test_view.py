@@ -29,7 +29,7 @@ from arpent.wire.result.report import render_report
 from arpent.wire.result.view import Shown
 
 JOB = "3f0d7c3a-0000-4000-8000-000000000001"
-OUTPUT = Location(scheme="s3", bucket="out", key="runs")
+OUTPUT = Location(scheme="s3", bucket="out", key=f"runs/{JOB}/")
 MAY, JUNE = datetime(2023, 5, 1, tzinfo=UTC), datetime(2023, 6, 1, tzinfo=UTC)
 NDVI = Shown("ndvi", "B0", "mean", MAY)
 
@@ -55,7 +55,7 @@ def written(folder: Path, rows: list[list[dict[str, Any]]], findings: list[Findi
     (base / "report" / "features.json").write_bytes(render_report(findings))
     for number, part in enumerate(rows):
         pq.write_table(pa.Table.from_pylist(part, schema((50.0,))), base / "parquet" / f"part-{number}.parquet")
-    return ResultView(JobTables(FolderObjects(folder / "buckets"), OUTPUT, JOB))
+    return ResultView(JobTables(FolderObjects(folder / "buckets"), OUTPUT))
 
 
 @pytest.fixture
@@ -174,4 +174,4 @@ def test_before_there_are_numbers_there_are_features(tmp_path: Path) -> None:
 def test_before_the_analysis_there_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(InvalidRequest, match="has not been analysed"):
-        ResultView(JobTables(FolderObjects(tmp_path), OUTPUT, JOB)).overview()
+        ResultView(JobTables(FolderObjects(tmp_path), OUTPUT)).overview()

@@ -1,22 +1,18 @@
-"""Options of the page: what of this installation it shows, from the composition root."""
+"""The port of the page at `/`: what it asks of this installation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from arpent.domain.job import Job
 from arpent.domain.ports.execution import PendingCall
 
-BUILT = Path(__file__).parent / "built"
-"""Where `make page` and the wheel's build put the files."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageOptions:
-    """What the page's routes call. All raise ArpentError."""
+class PageCalls:
+    """What the page's routes call; all raise ArpentError. And what they show everybody."""
 
     results: Callable[[Job, str, tuple[Any, ...]], PendingCall[bytes]]
     """(job, what to show, arguments) → the answer: see adapters.formats.results.view."""
@@ -32,7 +28,5 @@ class PageOptions:
     """What the form offers everybody: collections and indices."""
     most_upload: int = 100_000_000
     """Bytes of a file that is uploaded, at most; 0: none is."""
-    folder: Path = BUILT
-    """The built files."""
     basemap: str | None = None
     """Template of the URLs of a base map's images; None: there is none."""
