@@ -73,7 +73,7 @@ def usual(given: Path, catalog: Path, output: str, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def long(given: Path, catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with ndvi.parquet and what lies beside it."""
+    """The folder with ndvi.parquet and the other files of the run."""
     folder = tmp_path_factory.mktemp("long")
     done = stats(folder, *usual(given, catalog, "ndvi.parquet", "--json"))
     told = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""JSON is wire's: whoever else reads or writes it is named here, with the reason."""
+"""Only wire/ reads and writes JSON; the other files that do are listed here, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every ScriptRuntime does with honest scripts."""
+"""What every ScriptRuntime does with scripts that do not attack it."""
 
 from __future__ import annotations
 

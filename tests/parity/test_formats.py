@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from affine import Affine
 
 from arpent.adapters.images.jp2.image import Jp2Image
@@ -21,7 +23,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from arpent.domain.request import Resampling
 from arpent.raster.mosaic import simple
-from tests.support.cogs import DN, band, boxes_site, collection, formula, item, source, wants, write
+from tests.support.cogs import DN, REFLECTANCE, band, boxes_site, collection, formula, item, source, wants, write
 from tests.support.jpeg2000 import write_jp2
 from tests.support.zarrs import LEFT, STEP, TOP, write_product
 
@@ -89,3 +91,43 @@ def test_headers_are_read_by_another_process(hrefs: dict[str, str]) -> None:
     assert asked == [href for name, href in hrefs.items() if name != "GeoTIFF"]
     here.close()
     apart.close()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "attributes", "item_says", "served"),
+    [
+        (PIXELS, {"scale_factor": 0.0001, "add_offset": -0.1}, None, True),
+        (PIXELS, {}, None, True),
+        (PIXELS, {"scale_factor": 0.001}, None, False),
+        (PIXELS * 0.0001, {}, None, False),
+        (PIXELS.astype("f4"), {"scale_factor": 0.0001}, None, True),
+        (PIXELS, {}, 1.0, False),
+        (PIXELS, {}, 0.0001, True),
+    ],
+    ids=[
+        "as EOPF",
+        "silent",
+        "another factor",
+        "values",
+        "floats with the factor",
+        "values by the item",
+        "floats by the item",
+    ],
+)
+def test_numbers_of_another_scale_are_refused_by_name(
+    reader: CogReader, tmp_path: Path, pixels: np.ndarray, attributes: dict[str, object], item_says: float | None,
+    served: bool,
+) -> None:  # fmt: skip
+    """Reflectances that are stored as floats would otherwise be 10,000 times too small."""
+    href = write_product(tmp_path / "a.zarr", pixels, version=3, consolidated=False)
+    zarr.open_array(href, mode="r+").attrs.update({"_eopf_attrs": {}, **attributes})
+    wanted = replace(band("B04"), units=(REFLECTANCE, DN))
+    one = item("one", {"B04": href})
+    one = replace(one, assets={"B04": replace(one.assets["B04"], declared_scale=item_says)})
+    for unit in (REFLECTANCE, DN):
+        faults = simple(
+            [one], wants(wanted, unit=unit), boxes_site([[LEFT, TOP - 500, LEFT + 500, TOP]]), reader,
+            source=source(), collection=collection(wanted),
+        ).faults  # fmt: skip
+        assert (not faults) == served
+        assert all("B04 cannot be given in REFLECTANCE" in str(fault) for fault in faults)

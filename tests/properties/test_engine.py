@@ -79,7 +79,7 @@ def test_company_does_not_matter(engine: Engine, alone: Any, name: str, choice: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BODIES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(choice=choices(), epsg=st.sampled_from(EPSG))
 def test_company_does_not_matter_in_many_cases(engine: Engine, alone: Any, name: str, choice: Choice, epsg: int):
     check(engine, alone, name, choice, epsg)

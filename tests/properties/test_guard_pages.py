@@ -13,7 +13,7 @@ import pytest
 from tests.support.bounds import CHECKED, SIGN
 
 WORLDS = "20"
-MANY = "200"
+MANY = "100"
 TOUCH = """
 import ctypes
 import numpy as np

@@ -52,7 +52,7 @@ class World:
 
 
 def make_world(seed: int, folder: Path) -> World:
-    """The world of that number; its images go into the folder."""
+    """The random world of that seed; its images are written into the folder."""
     random = np.random.default_rng(seed)
     bands = (band("A", units=(REFLECTANCE, DN), harmonized=True), band("B"), band("S", categorical=True, units=(DN,)))
     kinds = {"A": str(random.choice(["uint16", "uint16", "float32"])), "B": "uint16", "S": "uint8"}
@@ -187,7 +187,7 @@ def _shape(random: np.random.Generator) -> shapely.Geometry:
 
 
 def worlds(seeds: Sequence[int], folder: Path) -> Iterator[tuple[int, World]]:
-    """World after world; the images of one are gone when the next one comes."""
+    """Yield worlds; the images of one are deleted before the next is made."""
     for seed in seeds:
         home = folder / str(seed)
         home.mkdir()

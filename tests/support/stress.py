@@ -100,7 +100,7 @@ def harm(random: np.random.Generator, path: str) -> None:
 
 
 def same(one: object, other: object) -> None:
-    """Whatever guarded kernels give, others give."""
+    """Whether guarded kernels give the same as unguarded ones."""
     np.testing.assert_equal(_plain(other), _plain(one))
 
 

@@ -23,6 +23,7 @@ from arpent.engine.processing.sample_geometry import without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import LEAST_REQUEST
 from arpent.engine.services import Limits, Services
+from arpent.evalscript.lint import script_hints
 from arpent.wire.result.render import render_response
 
 
@@ -45,7 +46,7 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
         raise ArpentError(result.failures[0].message)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
-    remarks = tuple(of_offers(bindings))
+    remarks = (*script_hints(session.evalscript), *of_offers(bindings))
     if not any(interval.present.any() for interval in result.intervals):
         remarks += _filter_hints(request, bindings, features, grids, services)
     return render_response(result, 0), max(LEAST_REQUEST, result.processing_units), remarks

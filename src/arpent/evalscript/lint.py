@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, islice
 
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
@@ -28,6 +29,9 @@ _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _MASK_IN_USE = re.compile(rf"\.\s*{DATA_MASK}\b|\[\s*['\"]{DATA_MASK}['\"]\s*\]|\b{DATA_MASK}\b(?!\s*:)")
 _CONSTANT_MASK = re.compile(rf"\b{DATA_MASK}\s*:\s*\[\s*(?:1|true)\s*\]")
+
+MOST_HINTS, LONGEST_HINT = 20, 300
+"""Maximum number of hints about one script, and of the letters of each: names in a script may be of any length."""
 
 
 class Gravity(StrEnum):
@@ -126,9 +130,9 @@ def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Ite
 
 def script_hints(evalscript: Evalscript) -> tuple[str, ...]:
     """Likely mistakes that would cost a whole job: misspelt names of service functions, and parts of setup() that have
-    no effect."""
+    no effect; the first MOST_HINTS, since each task object shows them."""
     near = (f"line {one.place.line}: {_misnamed(one)}" for one in misnamed(evalscript.source))
-    return (*near, *evalscript.remarks)
+    return tuple(hint[:LONGEST_HINT] for hint in islice(chain(near, evalscript.remarks), MOST_HINTS))
 
 
 def _uncalled(evalscript: Evalscript) -> Iterator[Remark]:

@@ -43,7 +43,7 @@ PARAMETER = (
     'setup() has a parameter, as in versions 1 and 2; in version 3 it has none, and bands are named: input: ["B04"]'
 )
 _WITH_PARAMETER = re.compile(
-    r"\bsetup\s*(?:=\s*(?:function\b)?\s*)?\(\s*[A-Za-z_$]|\bsetup\s*=\s*[A-Za-z_$][\w$]*\s*=>"
+    r"\bsetup\s*+(?:=\s*+(?:function\b\s*+)?)?\(\s*+[A-Za-z_$]|\bsetup\s*=\s*[A-Za-z_$][\w$]*\s*=>"
 )
 _ALIKE = 0.8
 

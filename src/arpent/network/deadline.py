@@ -59,7 +59,7 @@ class Deadline:
 
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
-    """Requests that this thread makes inside the `with` block, through `Watched` connections, end within `seconds`."""
+    """Requests that this thread makes inside the `with` block, through a `DeadlineConnection`, end within `seconds`."""
     before, deadline = current(), Deadline(seconds)
     _HERE.deadline = deadline
     try:

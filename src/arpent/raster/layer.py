@@ -15,7 +15,7 @@ from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.blocks.block_index import NearestIndex
 from arpent.raster.blocks.block_index_aligned import AlignedIndex
-from arpent.raster.calibrate import check_calibration
+from arpent.raster.calibrate import check_calibration, check_scale
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
@@ -75,6 +75,7 @@ def layers(
         asset = item.assets[requested.band.name]
         check_calibration(requested, item)
         raster = reader.describe(asset.href)
+        check_scale(requested, raster, asset)
         for index in _indices(requested, raster, sampling, source):
             conversion = Conversion.of(
                 requested, raster, asset, source.harmonize_values, isinstance(index, InterpolationIndex)

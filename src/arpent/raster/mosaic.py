@@ -164,7 +164,7 @@ def _play(
         except AssetUnreadable as error:
             if error.transient:
                 raise
-            # Where its pixels lie is not known: whoever the footprint reaches, and who lacks samples, needed it.
+            # Its pixels may be anywhere: each feature that its footprint reaches and that lacks samples needed it.
             needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item.footprint)
             canvas.abandon(read_failures.add(needy, turn.item, error))
     for _, plan in plans:

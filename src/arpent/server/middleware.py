@@ -1,4 +1,4 @@
-"""Boundary: rules for every request: CORS, a limit on the body, and an error body for every error, even for requests
+"""Middleware: rules for every request: CORS, a limit on the body, and an error body for every error, also of requests
 that are not HTTP."""
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class RequestMiddleware:
             await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
         except (asyncio.CancelledError, *ENDS_THE_PROCESS):
             raise
-        except ClientDisconnect:  # nobody is there to be answered, and nothing is wrong here
+        except ClientDisconnect:  # the client is gone: no answer, and no error of ours
             return
         except BaseException as error:  # a panic of a native library is no Exception, and no reason to hang up
             # the path may be shown, the body and the query may not

@@ -1,4 +1,4 @@
-"""What nobody foresaw costs one feature, one image or one file of a partition; the rest has the same bytes."""
+"""An unforeseen error costs one feature, one image or one file of a partition; the rest has the same bytes."""
 
 from __future__ import annotations
 

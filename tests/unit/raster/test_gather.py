@@ -25,7 +25,7 @@ def target(filled: list[int]) -> Target:
 
 
 def test_a_filled_sample_below_the_last_decoded_row_is_not_loaded() -> None:
-    """As Python the kernel raises where compiled code would read what lies behind the block."""
+    """As Python the kernel raises where compiled code would read behind the block."""
     stored, order, pixels = np.arange(1, 9, dtype=np.uint16), np.arange(3, dtype=np.int32), np.array([2, 900, 7])
     filled, values, hits = np.array([0, 1, 0], np.uint8), np.zeros(3, np.uint16), np.zeros(3, np.uint8)
     _gather.py_func(

@@ -1,4 +1,4 @@
-"""One list of secret fields, whatever their spelling; and bodies that have forgotten them can still be read."""
+"""One list of secret fields, in every spelling; and bodies whose secrets were removed can still be read."""
 
 from __future__ import annotations
 

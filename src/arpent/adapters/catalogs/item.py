@@ -12,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import numpy as np
 import shapely
 
-from arpent.adapters.catalogs.calibration import calibrations, declared_no_data, platform_of
+from arpent.adapters.catalogs.calibration import calibrations, declared_no_data, declared_scale, platform_of
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
@@ -161,9 +161,10 @@ def _assets(
         if asset is not None:
             assets[name] = Asset(
                 href=_href(asset, source, access),
-                harmonization=offset(collection, document, asset) if band.harmonized else 0.0,
+                harmonization=offset(collection, document, asset, band.index) if band.harmonized else 0.0,
                 calibrations=calibrations(collection, band, document, asset, instant),
                 no_data=declared_no_data(asset, band.index),
+                declared_scale=declared_scale(asset, band.index),
             )
     return assets
 

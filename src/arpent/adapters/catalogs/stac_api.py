@@ -194,7 +194,7 @@ class ApiCatalog:
         if not hasattr(self._threads, "session"):
             retry = PatientRetry(
                 total=self._retries,
-                read=False,  # such requests are repeated in other words, see `Pages`
+                read=False,  # such requests are repeated with a smaller page, see `Pages`
                 backoff_factor=self._backoff,
                 backoff_jitter=self._backoff,
                 status_forcelist=BUSY,

@@ -72,7 +72,7 @@ def _sqlite(url: URL, reader: bool) -> Engine:
     if fault is not None:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
-    private = bool(url.database) and not reader  # SQLite's own file of a moment, without a name, is nobody's
+    private = bool(url.database) and not reader  # SQLite's temporary database has no file
     if private:
         event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))

@@ -43,7 +43,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 """First bytes of a file → the driver to open it with. Other files are not opened, whatever their name."""
 QUIET = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # what lies beside the image is asked of us, by name
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # GDAL asks us for files beside the image, by name
     "GDAL_PAM_ENABLED": "NO",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "GDAL_HTTP_MAX_RETRY": "0",

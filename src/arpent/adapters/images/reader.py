@@ -183,7 +183,7 @@ class CogReader:
                     href=href,
                 )
             if not all(_holds(image.raster, block) for block in blocks):
-                raise self._replaced(href)  # whoever asks knows another header than this one
+                raise self._replaced(href)  # the caller has another header than this one
             for part in _portions(blocks, image, band):
                 yield _BlockFetch(href=href, image=image, blocks=part)
 

@@ -130,6 +130,11 @@ def body_of(parameters: Mapping[str, str]) -> str:
     return json.dumps(body)
 
 
+def body_of_one(collection: str, item: str) -> str:
+    """The JSON body of a search for one item by its id."""
+    return json.dumps({"collections": [collection], "ids": [item]})
+
+
 def _float(text: str) -> float | str:
     try:
         return float(text)

@@ -275,7 +275,7 @@ def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackS3]:
-    """A store that the machine's variables name, with a file whose rows are read one by one."""
+    """A store that environment variables name, with a file whose rows are read one by one."""
     write_geoparquet(tmp_path / "a.parquet", [item(number, 10, 10, number) for number in range(9)], rows=1)
     with loopback_s3() as s3:
         for name, value in {"ENDPOINT_URL_S3": s3.url, "ACCESS_KEY_ID": s3.key, "SECRET_ACCESS_KEY": "x"}.items():

@@ -1,4 +1,4 @@
-"""Features that another process reads: the same as read here, and whatever ends that process ends nothing else."""
+"""Features that another process reads: the same as read here, and a crash of that process ends nothing else."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_nothing_is_left_behind(opened: Open, tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever writes it may be slow: half of it lies there while somebody looks."""
+    """The writer may be slow: half of the batch is there while the reader checks."""
     looked = threading.Event()
     true = Path.write_bytes
 

@@ -1,4 +1,4 @@
-"""A script that dies takes nobody with it: features that kill it are found, in bounded time, and the rest is whole."""
+"""A script that dies costs only the features that kill it: they are found, in bounded time; the rest is complete."""
 
 from __future__ import annotations
 

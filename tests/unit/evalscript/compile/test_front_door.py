@@ -1,4 +1,4 @@
-"""The compiler's front door: a case to check by hand, the README's example, and nobody who climbs in elsewhere."""
+"""The compiler's front door: a case to check by hand, the README's example, and no import past it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CQL2 as text and as JSON: read alike, true of the same properties, refused by name."""
+"""CQL2 as text and as JSON: parsed to the same predicate, and refused by the name of what is not served."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))
     method = str(link.get("method") or ("POST" if body else "GET")).upper()
     if method == "GET" and asked.method == "POST" and not link.get("method") and not _QUESTION & behind.keys():
-        # Followed to the letter, it would ask for everything there is.
+        # Sent as it is, it would search for everything.
         method, body, url = "POST", behind, urlsplit(url)._replace(query="").geturl()
     if method != "POST":
         return PageRequest(method="GET", url=url)

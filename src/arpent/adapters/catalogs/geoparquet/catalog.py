@@ -158,7 +158,7 @@ class GeoParquetCatalog:
         found = self._files.list()
         if not found:
             raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
-        for file in found:  # kept one by one, so that a search whose time ends is not in vain
+        for file in found:  # kept one by one, for the next search if this one's time ends
             if file not in self._row_group_bounds:
                 self._check_time()
                 self._row_group_bounds[file] = self._read_row_group_bounds(file)

@@ -65,7 +65,7 @@ class Worker:
         with theirs:  # so that it closes with the worker
             arguments = [sys.executable, *_flags(), "-c", BOOT, str(theirs.fileno())]
             self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-        with suppress(OSError):  # it is dead already, as whoever waits for it will find
+        with suppress(OSError):  # it is dead already, as the wait for its answer shows
             self._link.send(sys.path)
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False

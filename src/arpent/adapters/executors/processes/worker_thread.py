@@ -1,4 +1,4 @@
-"""Slot: a thread with a worker process of its own, which it replaces when it dies. Every ticket it takes is settled."""
+"""Worker thread: has a worker process of its own, which it replaces when it dies. Every ticket it takes is settled."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class WorkerThread(Thread):
         free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
         kept_ready: bool = False,
     ) -> None:
-        """`free` is called when the slot can take another ticket after this one. `kept_ready`: it has a worker from the
-        start, and one lost by a ticket is replaced before the next is taken."""
-        super().__init__(name="arpent-slot", daemon=True)
+        """`free` is called when the thread can take another ticket after this one. `kept_ready`: it has a worker from
+        the start, and one lost by a ticket is replaced before the next is taken."""
+        super().__init__(name="arpent-worker", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
         self._limits = limits
@@ -97,7 +97,7 @@ class WorkerThread(Thread):
             ticket.settle(_as_outcome(opened(worker.answer(look)), self._limits))
         except EOFError as error:
             raise WorkerDied(f"A worker process died ({self._reap()})") from error
-        except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
+        except Exception:  # cancelled midway, over a limit, or an invalid answer
             self.kill()
             self._reap()
             raise
@@ -112,7 +112,7 @@ class WorkerThread(Thread):
             raise _too_much(limits)
 
     def _keep_ready(self) -> None:
-        """Have a waiting worker, if this slot keeps one, and replace one that has grown too large; an error is raised
+        """Have a waiting worker, if this thread keeps one, and replace one that has grown too large; an error is raised
         at the next ticket."""
         worker, limit = self._worker, self._limits.memory_mib
         if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:

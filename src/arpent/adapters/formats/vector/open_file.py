@@ -1,4 +1,4 @@
-"""Opened: a file of features as batches of Arrow columns, whatever its format; rows → Features."""
+"""Open file: a file of features as batches of Arrow columns, whatever its format; rows → Features."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
 from arpent.adapters.images.jp2.one_tile import one_tile, window_of
-from arpent.adapters.images.jp2.tile_parts import HEAD, Part, TileParts, parsed_part
+from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -71,7 +71,7 @@ class Jp2Image:
         found: dict[int, Tile] = {}
         try:
             tiles = self._parts.find({self._number(block) for block in blocks})
-        except ValueError:  # whoever needs one will say why
+        except ValueError:  # reading one says why
             return found
         whole = {tile: parts for tile, parts in tiles.items() if self._fault(parts) is None}
         ranges = [(part.position, part.length) for parts in whole.values() for part in parts]
@@ -126,7 +126,7 @@ class Jp2Image:
             if not self._parts.distrust():
                 raise ValueError(fault)
 
-    def _fault(self, parts: Sequence[Part]) -> str | None:
+    def _fault(self, parts: Sequence[TilePart]) -> str | None:
         """Why the parts of a tile are not worth reading."""
         if parts[-1].end > self._layout.end:
             return "the file ends before it does"
@@ -137,7 +137,7 @@ class Jp2Image:
             return f"it has {packed:,} packed bytes, more than it could need"
         return None
 
-    def _fits(self, parts: Sequence[Part], found: Tile) -> bool:
+    def _fits(self, parts: Sequence[TilePart], found: Tile) -> bool:
         """Whether there are the parts that were looked for."""
         for part, piece in zip(parts, found, strict=True):
             there = parsed_part(bytes(piece[:HEAD]), part.position, self._layout.end)

@@ -62,7 +62,7 @@ class ZarrImage:
             try:
                 found[number] = self._chunks.packed(number)
             except ValueError:
-                continue  # whoever needs it will say why
+                continue  # reading it says why
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
@@ -100,6 +100,7 @@ class ZarrImage:
             dtype=layout.dtype,
             band_count=1 if self._bands is None else layout.shape[self._bands],
             no_data=_no_data(layout),
+            declared_scale=_scale(layout),
             levels=(Level(width=columns, height=rows, block_width=chunk_columns, block_height=chunk_rows),),
         )  # fmt: skip
 
@@ -150,6 +151,16 @@ def _no_data(layout: ArrayLayout) -> float | None:
         if (number := _plain(value)) is not None:
             return number
     return layout.fill if layout.version == 2 and layout.told_fill else None
+
+
+def _scale(layout: ArrayLayout) -> float | None:
+    """`scale_factor` of CF and EOPF; floats that tell none are values already."""
+    inner = layout.attributes.get("_eopf_attrs")
+    eopf = inner.get("scale_factor") if isinstance(inner, dict) else None
+    for told in (layout.attributes.get("scale_factor"), eopf):
+        if (number := _plain(told)) is not None:
+            return number
+    return 1.0 if layout.dtype.kind == "f" else None
 
 
 def _plain(value: object) -> float | None:

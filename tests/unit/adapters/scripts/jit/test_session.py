@@ -29,7 +29,7 @@ ROOT = SETUP + "return { x: [Math.sqrt(s.a)], dataMask: [s.a > 0 ? 1 : undefined
 
 @dataclass
 class Spied:
-    """An interpreter's session that counts, and lies if it is told to."""
+    """An interpreter's session that counts its calls, and returns wrong values if asked to."""
 
     inner: ScriptSession
     calls: list[int]
