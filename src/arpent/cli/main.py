@@ -16,6 +16,7 @@ from rich.console import Console
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.guard import Guarded, check_target, read_text
+from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
 from arpent.domain.errors import InvalidRequest
 
@@ -109,11 +110,13 @@ def run(
         if as_json
         else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
     )
+    for line in row_lines(outcome["rows"]):
+        typer.echo(f"arpent: {line}", err=True)
     if "hint" in outcome:
         typer.echo(f"arpent: {outcome['hint']}", err=True)
     for line in outcome["told"]:
         typer.echo(f"arpent: {line}", err=True)
-    if outcome["failed"] or outcome["incomplete"]:
+    if outcome["failed"] or outcome["incomplete"] or not all_well(outcome["rows"]):
         raise typer.Exit(WITH_FAILURES)
 
 
@@ -161,7 +164,8 @@ def stats(  # noqa: PLR0913, PLR0917
     )  # fmt: skip
     outcome = stats_now(options, Console(stderr=True))
     typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))
-    _end_of_rows(outcome["rows"])
+    if not all_well(outcome["rows"]):
+        raise typer.Exit(WITH_FAILURES)
 
 
 @app.command()
@@ -243,8 +247,7 @@ def status(
     else:
         for last in lines:
             typer.echo(json.dumps(last))
-    if watch:
-        _end_of_job(last)
+    _end_of_job(last)
 
 
 @client_app.command("add")
@@ -337,18 +340,14 @@ def version() -> None:
     typer.echo(__version__)
 
 
-def _end_of_rows(rows: dict[str, Any]) -> None:
-    """The exit code says whether all is well: 3 if something failed, or nothing has a number."""
-    if rows["failed"] or not rows["withNumbers"]:
-        raise typer.Exit(WITH_FAILURES)
-
-
 def _end_of_job(status: dict[str, Any]) -> None:
-    """As `_end_of_rows`, of a job that was followed to its end: 1 if it failed."""
+    """The exit code of a job that has ended: 1 if it failed, 3 if something in it did, or nothing has a
+    number."""
     progress = status.get("progress", {})
     if status["status"] == "FAILED":
         raise typer.Exit(1)
-    if status["status"] == "DONE" and (progress.get("failed") or progress.get("incomplete")):
+    failed = progress.get("failed") or progress.get("incomplete") or not all_well(progress.get("rows"))
+    if status["status"] == "DONE" and failed:
         raise typer.Exit(WITH_FAILURES)
 
 

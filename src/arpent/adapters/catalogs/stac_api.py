@@ -20,7 +20,7 @@ from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
 from arpent.adapters.catalogs.origin import own_address, shown
-from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.errors import CatalogUnavailable, CatalogUnknown
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
@@ -200,7 +200,7 @@ class ApiCatalog:
                 f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
             )
         if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
-            return CatalogUnavailable(
+            return CatalogUnknown(
                 f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
                 " does, or correct the name service.", transient=True,
             )  # fmt: skip

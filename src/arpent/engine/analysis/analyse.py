@@ -64,6 +64,7 @@ def analyse(
     seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
     told += _twice(lambda: _tried(script, bindings, seen, services))
     told += (*hints.of_offers(bindings), *hints.of_filters(bindings, request.intervals, seen.filtered))
+    told += tuple(hints.of_range(bindings, request.intervals, seen.filtered))
     findings = [
         *report.unusable_findings(features, found),
         *report.small(usable, grids, request.sampling),
