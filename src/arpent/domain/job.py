@@ -68,7 +68,7 @@ class RowCounts:
 
     @property
     def total(self) -> int:
-        """All rows."""
+        """Number of rows, whatever they came to."""
         return self.numbers + self.masked + self.absent + self.failed
 
     def __add__(self, other: RowCounts) -> RowCounts:
