@@ -12,7 +12,8 @@ from pathlib import Path
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import MosaickingOrder
-from arpent.indices.script import index_script
+from arpent.indices.masks import usual_mask
+from arpent.indices.script import ScriptWish, index_script
 
 Day = str | date
 FIELDS_URL = "s3://fields/fields"
@@ -154,11 +155,9 @@ def script_of_wish(wish: Wish, collections: Mapping[str, Collection]) -> str:
             raise InvalidRequest("Clouds are masked of indices only; of a script of yours, let it set dataMask")
         return wish.script
     known = collections.get(wish.collection)
-    return index_script(
-        [name.lower() for name in wish.index],
-        wish.collection if known is None else known.id,
-        mask_clouds=wish.mask_clouds,
-    )
+    collection = wish.collection if known is None else known.id
+    mask = usual_mask(collection) if wish.mask_clouds else None
+    return index_script(ScriptWish(index=wish.index, collection=collection, mask=mask))
 
 
 def names_of(value: str | Sequence[str] | None) -> tuple[str, ...]:

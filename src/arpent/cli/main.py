@@ -129,7 +129,7 @@ def stats(  # noqa: PLR0913, PLR0917
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="*.parquet, .csv, .gpkg, .geojson, .fgb")
     ] = None,
-    index: Annotated[str | None, typer.Option(help="ndvi,ndwi,ndmi,evi,savi,ndre,nbr: one or several.")] = None,
+    index: Annotated[str | None, typer.Option(help="One or several, ndvi,evi: see `arpent script list`.")] = None,
     script: Annotated[Path | None, typer.Option(help="An evalscript instead of an index.")] = None,
     mask_clouds: Annotated[bool, typer.Option("--mask-clouds", help="Leave cloudy samples out (of an index).")] = False,
     every: Annotated[str, typer.Option(help="Length of an interval, ISO 8601: P10D, P1M.")] = "P10D",
