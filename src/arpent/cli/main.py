@@ -194,6 +194,7 @@ def results(
     url: Annotated[str, typer.Argument(help="The job's output: a folder, s3://bucket/prefix or gs://bucket/prefix.")],
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: rows and files.")] = False,
 ) -> None:
     """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
     from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
@@ -207,10 +208,13 @@ def results(
     if csv is not None:
         with csv.open("wb") as file:
             write_csv(table, file)
-    if parquet is None and csv is None:
+    files = [str(path) for path in (parquet, csv) if path is not None]
+    if as_json:
+        typer.echo(json.dumps({"rows": len(table), "files": files}))
+    elif files:
+        typer.echo(f"{len(table)} rows: {', '.join(files)}")
+    else:
         write_csv(table, sys.stdout.buffer)
-        return
-    typer.echo(f"{len(table)} rows: {', '.join(str(path) for path in (parquet, csv) if path is not None)}")
 
 
 @app.command()
@@ -313,11 +317,13 @@ def demo(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(as_json: JsonOption = False) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
     from arpent import wiring
 
-    wiring.database(_settings())
+    database = wiring.database(_settings())
+    if as_json:
+        typer.echo(json.dumps({"database": database.url.render_as_string()}))
 
 
 @app.command()
@@ -335,9 +341,9 @@ def collections(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def version() -> None:
+def version(as_json: JsonOption = False) -> None:
     """Print the version."""
-    typer.echo(__version__)
+    typer.echo(json.dumps({"version": __version__}) if as_json else __version__)
 
 
 def _end_of_job(status: dict[str, Any]) -> None:

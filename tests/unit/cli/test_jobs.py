@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from arpent import __version__
 from arpent.cli import jobs as watching
 from arpent.cli.main import app
 from arpent.domain.errors import InvalidRequest
@@ -102,6 +103,16 @@ def test_the_rows_are_told() -> None:
     watching.show(iter([done]), Console(file=sink, width=200))
     assert "1,820 rows (a feature in an interval): 558 with numbers" in sink.getvalue()
     assert "1,262 failed\n1,262 x Error: a cloud" in sink.getvalue()
+
+
+@pytest.mark.parametrize("command", ["", "stats", "run", "status", "script new", "client add", "catalog from-index"])
+def test_every_command_has_help(command: str) -> None:
+    assert CliRunner().invoke(app, [*command.split(), "-h"]).exit_code == 0
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout.strip() == __version__
+    assert json.loads(CliRunner().invoke(app, ["version", "--json"]).stdout) == {"version": __version__}
 
 
 def test_an_id_that_is_none(growing: Growing) -> None:
