@@ -2,10 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 READY := $(VENV)/.ready
-NUMBERS := tests/support tests/unit tests/properties tests/parity tests/golden tests/acceptance
+# What runs kernels: whole requests of every kind, and the rooms that hold kernels or call them. The other tests (HTTP,
+# settings, databases, commands, crashes) run the same kernels over the same numbers, or none.
+NUMBERS := $(patsubst %,tests/acceptance/test_%.py,synchronous seed_workflow real_imagery data_collections explain bad_input) \
+  $(addprefix tests/,properties parity golden support) \
+  $(addprefix tests/unit/,engine evalscript raster zonal api landscape adapters/images adapters/scripts)
 LOWEST := .venv-lowest
+unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-slow test-bounds test-services lowest chaos fuzz check bench format lock clean
@@ -32,17 +37,17 @@ serve: $(READY) ## Start a server: with ARPENT_* settings or arpent.toml, else o
 	fi; exec $(BIN)/arpent serve
 
 test: $(READY) ## Run the tests, but those that take minutes or need services
-	@$(BIN)/python -m pytest -m "not slow and not services" $(TWO)
+	@$(BIN)/python -m pytest -m "not slow and not services" $(PARALLEL)
 
 test-slow: $(READY) ## Run the tests that kill, freeze, attack and take away
-	@$(BIN)/python -m pytest -m "slow and not services" $(TWO)
+	@$(BIN)/python -m pytest -m "slow and not services" $(PARALLEL)
 
 test-bounds: $(READY) ## Run the tests of numbers again, with every access of the kernels to an array checked
-	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels $(BIN)/python -m pytest -m "not slow and not services" $(TWO) $(NUMBERS)
+	@NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/checked-kernels $(BIN)/python -m pytest -m "not slow and not services" $(PARALLEL) $(NUMBERS)
 
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python
-	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services $(TWO)
+	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services $(PARALLEL)
 
 lowest: $(READY) ## Test with the lowest versions that pyproject.toml allows, in an environment of its own
 	@test -x $(LOWEST)/bin/python || $(BIN)/python -m venv $(LOWEST)
@@ -50,7 +55,7 @@ lowest: $(READY) ## Test with the lowest versions that pyproject.toml allows, in
 	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -o $(LOWEST)/requirements.txt
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/requirements.txt
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@NUMBA_CACHE_DIR=$(abspath $(LOWEST))/numba $(LOWEST)/bin/python -m pytest -m "not slow and not services" $(TWO) \
+	@NUMBA_CACHE_DIR=$(abspath $(LOWEST))/numba $(LOWEST)/bin/python -m pytest -m "not slow and not services" $(PARALLEL) \
 	  -W "ignore:Conversion of an array with ndim" tests/unit tests/contracts tests/golden # pyproj over NumPy before 2.4
 
 chaos: $(READY) ## Kill, freeze and take away for some minutes (CHAOS_ROUNDS, CHAOS_SEED)

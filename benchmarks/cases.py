@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clock import Taken, best, peak_below, peak_bytes, pin, take
-from benchmarks.country import SIZES, parcels
+from benchmarks.country import SIZES, districts, parcels
 from benchmarks.ours import bring
 from benchmarks.parcels import Numbers
 
@@ -57,6 +57,11 @@ def _send(pipe: Any, work: Callable[..., Any], arguments: tuple[object, ...], co
 def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tuple[Path, int]:
     """GeoPackage and dates of a kind of parcels."""
     chosen = SIZES[size]
+    if kind in ("regions", "voronoi"):
+        count, touching = (chosen.cells, True) if kind == "voronoi" else (chosen.regions, False)
+        path = districts(folder, f"{kind}-{count}", count, chosen.side, touching)
+        bring(folder, path)
+        return path, chosen.dates
     count = round({"dense": chosen.dense, "sparse": chosen.sparse, "many": chosen.many, "one": 1}[kind] * factor)
     communes = None if kind in ("dense", "many") else max(1, chosen.sparse // PER_COMMUNE)
     name = f"{kind}-{count}-{crs.partition(':')[2]}"

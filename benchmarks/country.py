@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio
@@ -50,13 +52,17 @@ class Size:
     """Acquisitions the dense parcels are computed for."""
     many: int
     """Parcels of the case of very many, touching, all over the tile."""
+    regions: int
+    """Overlapping districts."""
+    cells: int
+    """Touching districts."""
 
 
 SIZES = {
-    "T": Size(side=1024, dates=2, sparse=300, dense=600, dense_dates=1, many=900),
-    "S": Size(side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, many=50_000),
-    "M": Size(side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, many=700_000),
-    "L": Size(side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, many=700_000),
+    "T": Size(side=1024, dates=2, sparse=300, dense=600, dense_dates=1, many=900, regions=3, cells=2),
+    "S": Size(side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, many=50_000, regions=50, cells=25),
+    "M": Size(side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, many=700_000, regions=200, cells=100),
+    "L": Size(side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, many=700_000, regions=200, cells=100),
 }
 
 
@@ -171,24 +177,57 @@ def _footprint(side: int, edge: float | None) -> shapely.Polygon:
 
 def parcels(folder: Path, name: str, count: int, side: int, crs: str, communes: int | None = None) -> Path:
     """A GeoPackage of `count` touching parcels in `communes` squares (None: all of the tile)."""
+    wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": crs, "communes": communes}
+    return _layer(folder, name, wanted, lambda: _shapes(count, side, communes))
+
+
+def districts(folder: Path, name: str, count: int, side: int, touching: bool) -> Path:
+    """A GeoPackage of `count` districts: cells that touch one another and fill the tile, or regions of 5,000 to 20,000
+    ha that overlap."""
+    wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": f"EPSG:{EPSG}", "kind": name}
+    return _layer(folder, name, wanted, lambda: _cells(count, side) if touching else _regions(count, side))
+
+
+def _layer(folder: Path, name: str, wanted: dict[str, Any], shapes_of: Callable[[], NDArray[np.object_]]) -> Path:
+    """The GeoPackage of these shapes, made if it is not there as `wanted`."""
     path = folder / "buckets" / "results" / f"{name}.gpkg"
     note = path.with_suffix(".json")
-    wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": crs, "communes": communes}
     if path.exists() and note.exists() and json.loads(note.read_text()) == wanted:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    shapes = _shapes(count, side, communes)
+    shapes, crs = shapes_of(), wanted["crs"]
     if crs != f"EPSG:{EPSG}":
         x, y = Transformer.from_crs(EPSG, crs, always_xy=True).transform(*shapely.get_coordinates(shapes).T)
         shapes = shapely.set_coordinates(shapes, np.column_stack((x, y)))
     pyogrio.raw.write(
-        path, geometry=shapely.to_wkb(shapes), field_data=[np.array([f"parcel-{k}" for k in range(count)], object)],
+        path, geometry=shapely.to_wkb(shapes),
+        field_data=[np.array([f"parcel-{k}" for k in range(len(shapes))], object)],
         fields=["identifier"], layer="parcels", crs=crs, geometry_type="MultiPolygon", promote_to_multi=True,
         driver="GPKG", layer_options={"FID": "id"},
     )  # fmt: skip
     note.write_text(json.dumps(wanted) + "\n")
     return path
+
+
+def _regions(count: int, side: int) -> NDArray[np.object_]:
+    """Stars of 40 corners, smaller where the tile is small."""
+    random, extent = np.random.default_rng((SEED, 3)), side * PIXEL
+    radius = np.minimum(np.sqrt(random.uniform(5e7, 2e8, (count, 1)) / np.pi), extent / 5)
+    centre = radius * 1.2 + random.uniform(0, 1, (count, 2)) * (extent - radius * 2.4) + (WEST, NORTH - extent)
+    angles = np.sort(random.uniform(0, 2 * np.pi, (count, 40)))
+    reach = radius * random.uniform(0.8, 1.2, (count, 40))
+    corners = np.stack((reach * np.cos(angles), reach * np.sin(angles)), axis=2)
+    return np.asarray(shapely.polygons(centre[:, np.newaxis] + corners), object)
+
+
+def _cells(count: int, side: int) -> NDArray[np.object_]:
+    """The Voronoi cells of random points."""
+    extent = side * PIXEL
+    points = np.random.default_rng((SEED, 4)).uniform(0, extent, (count, 2)) + np.array([WEST, NORTH - extent])
+    tile = shapely.box(WEST, NORTH - extent, WEST + extent, NORTH)
+    cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points), extend_to=tile))
+    return np.asarray(shapely.intersection(cells, tile), object)
 
 
 def _shapes(count: int, side: int, communes: int | None) -> NDArray[np.object_]:

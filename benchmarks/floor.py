@@ -71,8 +71,8 @@ def _blocks(portions: list[Features], request: Request, raster: Raster) -> NDArr
     """Numbers of the blocks that hold a sample."""
     found = []
     for features in portions:
-        site = sample_geometry(features, Grids.over(features.bounds, request.sampling)).site
-        found.append(site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)[0].blocks)
+        sampling = sample_geometry(features, Grids.over(features.bounds, request.sampling)).sampling
+        found.append(sampling.indices(raster, Resampling.NEAREST, Resampling.NEAREST)[0].blocks)
     return np.unique(np.concatenate(found))
 
 

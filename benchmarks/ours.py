@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent import wiring, worker
+from arpent.adapters.executors.processes.limits import keep_memory
 from arpent.domain.partition import Partition
 from arpent.domain.request import Request
 from arpent.engine.analysis.analyse import analyse
@@ -145,7 +146,8 @@ class Job:
 
 
 def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) -> Job:
-    """Parse and analyse."""
+    """Parse and analyse, in a process that keeps memory as a worker does."""
+    keep_memory()
     chosen = settings(folder, **more)
     world = worker.services_of(chosen)
     request = parse_batch(text)

@@ -34,7 +34,7 @@ from arpent.domain.imagery.item import Asset, Item
 from arpent.domain.request import Source
 from arpent.raster.conversion import BandRequest
 from arpent.raster.mosaic import simple
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 
 BANDS = ("B04", "B08")
 UTM = CRS.from_epsg(32633)
@@ -95,7 +95,7 @@ def _ellipses(grids: Grids) -> Samples:
         places.append(np.stack((rows, columns))[:, inside])
         counts.append(int(inside.sum()))
     rows, columns = np.concatenate(places, axis=1).astype(np.int32)
-    return Samples(offsets=np.concatenate(([0], np.cumsum(counts))), columns=columns, rows=rows)
+    return Samples.of(offsets=np.concatenate(([0], np.cumsum(counts))), columns=columns, rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +108,10 @@ class Job:
     crs: CRS
     reader: CogReader
 
-    def site(self) -> Site:
-        return Site(self.crs, self.grids, self.samples)
+    def sampling(self) -> SamplingPlan:
+        return SamplingPlan(self.crs, self.grids, self.samples)
 
-    def run(self, site: Site) -> int:
+    def run(self, sampling: SamplingPlan) -> int:
         unit = Unit(name="REFLECTANCE", scale=0.0001)
         bands = {name: Band(name=name, assets=(name,), units=(unit,), harmonized=True) for name in BANDS}
         item = Item(
@@ -120,18 +120,18 @@ class Job:
             assets={name: Asset(href=href, harmonization=-1000.0) for name, href in self.hrefs.items()},
         )  # fmt: skip
         mosaic = simple(
-            [item], [BandRequest(band=band, unit=unit) for band in bands.values()], site, self.reader,
+            [item], [BandRequest(band=band, unit=unit) for band in bands.values()], sampling, self.reader,
             source=Source(id="0", collection="bench"),
             collection=Collection(id="bench", aliases=(), stac_collections=(), bands=bands),
         )  # fmt: skip
         return int(mosaic.mask.sum())
 
-    def needed(self, site: Site) -> list[tuple[str, int, int]]:
+    def needed(self, sampling: SamplingPlan) -> list[tuple[str, int, int]]:
         """(file, offset, length) of every block with a sample."""
         blocks = []
         for href in self.hrefs.values():
             source = Source(id="0", collection="bench")
-            (index,) = site.indices(self.reader.describe(href), source.upsampling, source.downsampling)
+            (index,) = sampling.indices(self.reader.describe(href), source.upsampling, source.downsampling)
             table = self.reader._image(href).tables[0]  # type: ignore[union-attr]
             blocks += [(href, *table.entry(*divmod(int(n), -(-table.shape.width // 1024)), 0)) for n in index.blocks]
         return blocks
@@ -158,14 +158,14 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(job: Job, repeat: int) -> tuple[int, float, float, float]:
     """Blocks, and the best seconds of the floor, of a further date and of the first."""
-    site = job.site()
-    blocks = job.needed(site)
-    job.run(site)
+    sampling = job.sampling()
+    blocks = job.needed(sampling)
+    job.run(sampling)
     floor(blocks)
     runs = []
     for _ in range(repeat):
-        further = seconds(lambda: job.run(site))
-        first = seconds(lambda: job.run(job.site()))
+        further = seconds(lambda: job.run(sampling))
+        first = seconds(lambda: job.run(job.sampling()))
         runs.append((seconds(lambda: floor(blocks)), further, first))
     best, further, first = (min(column) for column in zip(*runs, strict=True))
     return len(blocks), best, further, first

@@ -12,6 +12,8 @@ TITLES = {
     "degrees": "{features:,} parcels in villages, dates: {dates}, EPSG:4326",
     "dense": "{features:,} parcels all over the tile, dates: {dates}, UTM",
     "dense-degrees": "{features:,} parcels all over the tile, dates: {dates}, EPSG:4326",
+    "regions": "{features:,} overlapping districts of 5,000 to 20,000 ha, dates: {dates}, UTM",
+    "voronoi": "{features:,} touching districts that fill the tile, dates: {dates}, UTM",
 }
 """Case of arpent beside its floor → what it is."""
 FELLOWS = {"sparse": "peers", "dense": "dense-peers"}

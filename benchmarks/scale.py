@@ -88,7 +88,7 @@ def reading(blocks: float) -> Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class CellRun:
     """What a simulation ended with."""
 
     seconds: float
@@ -100,7 +100,7 @@ class Run:
     """Bytes."""
 
 
-def simulate(cores: int, given: argparse.Namespace) -> Run:
+def simulate(cores: int, given: argparse.Namespace) -> CellRun:
     """Let the cores do all partitions."""
     shared = Shared(
         catalogue=Line(rate=given.searches), bandwidth=Line(rate=given.gigabytes * 1e9),
@@ -135,7 +135,7 @@ def simulate(cores: int, given: argparse.Namespace) -> Run:
             end = max(end, shared.database.serve(written, 1))
             heapq.heappush(queue, (shared.database.free_at, core, given.dates + 1, 0.0))
     busy = {name: line.busy / end for name, line in shared.lines.items()}
-    return Run(seconds=end, busy={"cores": computing / end / cores, **busy}, partitions=count, read=read)
+    return CellRun(seconds=end, busy={"cores": computing / end / cores, **busy}, partitions=count, read=read)
 
 
 def features_of_partitions(cores: int, given: argparse.Namespace) -> list[float]:

@@ -72,7 +72,7 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(autouse=CHECKED)
 def no_fault_overlooked() -> Iterator[None]:
-    """A kernel that left its arrays fails the test, whatever became of the error."""
+    """A kernel that left its arrays fails the test, even if its error was caught."""
     with told() as faults:
         yield
     assert not faults, "\n".join(faults)

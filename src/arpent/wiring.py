@@ -29,11 +29,11 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.features.apart import ApartFeatures
 from arpent.adapters.features.direct import load_readers
+from arpent.adapters.features.isolated import IsolatedFeatures
 from arpent.adapters.formats.vector.files import load_libraries
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
@@ -233,9 +233,9 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
-        apart = features_apart(settings, services.objects, reading, job.owner, wanted)
+        isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
         allowed = operator_limits(settings, max(1, executor.slots))
-        return analysis(job, replace(services, reader=reader, features=apart), allowed, wanted)
+        return analysis(job, replace(services, reader=reader, features=isolated), allowed, wanted)
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -256,8 +256,8 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
     """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
     that may die over them."""
     # One client of its own: headers never wait for a place among the files of a client's features.
-    apart = partial(ApartImage, partial(submit, HEADERS, seconds=HEADER_SECONDS))
-    return CogReader(unusual=apart, policy=egress_policy(settings), access=access_of(settings))
+    isolated = partial(IsolatedHeader, partial(submit, HEADERS, seconds=HEADER_SECONDS))
+    return CogReader(other_formats=isolated, policy=egress_policy(settings), access=access_of(settings))
 
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
@@ -271,12 +271,12 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
     )
 
 
-def features_apart(
+def isolated_features(
     settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
 ) -> FeatureSource:
     """A source of features that reads GeoPackages of this client's store in the processes `reading`, as long as they
     are wanted."""
-    return ApartFeatures(
+    return IsolatedFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
     )
 

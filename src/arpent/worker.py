@@ -34,7 +34,7 @@ from arpent.domain.ports.storage import ObjectStore
 from arpent.engine.catalog_search import search_page
 from arpent.engine.explain import explain_feature
 from arpent.engine.processing.process import process
-from arpent.engine.services import Allowance, Limits, Services
+from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
@@ -86,10 +86,10 @@ def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float,
     return statistics(request, services, synchronous_limits(settings))
 
 
-def answer_search(settings: Settings, wish: tuple[SentBody, str]) -> bytes:
+def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
     """The Catalog API: a page of the search that the body asks for; beside it the address of the API. Raises
     InvalidRequest, CatalogUnavailable."""
-    body, address = wish
+    body, address = search
     return search_page(body.whole(), address, services_of(settings))
 
 
@@ -102,11 +102,11 @@ def check_batch(settings: Settings, client: str, body: SentBody) -> str:
     return text
 
 
-def explain_job(settings: Settings, wish: tuple[str, str, int, datetime | None, bool]) -> bytes:
-    """The explanation of a feature's numbers as JSON or PNG; `wish`: body and owner of the job, id of the
+def explain_job(settings: Settings, asked: tuple[str, str, int, datetime | None, bool]) -> bytes:
+    """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, id of the
     feature, start of the interval (None: the first with data), whether to draw. Raises CallerError, ScriptError
     or WorldError."""
-    body, owner, feature, start, draw = wish
+    body, owner, feature, start, draw = asked
     request = parse_batch(without_forgotten(body), owner)
     found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
     if not draw:
@@ -120,7 +120,9 @@ def synchronous_limits(settings: Settings) -> Limits:
     """The limits of synchronous requests that the settings define."""
     return Limits(
         lenient_histograms=settings.lenient_histograms,
-        allowance=Allowance(samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory),
+        synchronous=SynchronousLimits(
+            samples=settings.synchronous_pixel_budget, memory_mib=settings.synchronous_memory
+        ),
     )
 
 

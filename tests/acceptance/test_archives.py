@@ -67,23 +67,25 @@ def expected(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def test_stores_of_every_kind_and_keys_that_end(catalog: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
-    """Images in four archives, GeoPackages and results in a store of their own, with other keys than one of these."""
+    """Images in five archives, GeoPackages and results in a store of their own, with other keys than one of these."""
     store = tmp_path / "store"
     write_geopackage(store / "fields" / "parcels.gpkg", good_parcels(), 32633)
-    for name in ("temporary", "paid", "account/container"):
+    for name in ("temporary", "paid", "free", "account/container"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(catalog)
-    ending: dict[str, Any] = {"seconds": SECONDS, "pause": 0.03}
+    ending: dict[str, Any] = {"seconds": SECONDS, "pause": 0.1}
     with (
         archive(tmp_path, wants="signature", **ending) as blobs,
         archive(catalog, wants="bearer", **ending) as protected,
         archive(tmp_path, wants="keys", **ending) as temporary,
         archive(tmp_path, wants="keys", pays=True, region="paid") as paid,
+        archive(tmp_path, wants="nothing") as free,
         archive(store, wants="keys", region="own") as own,
     ):
         found = items(
             catalog, tmp_path / "stac", (f"{blobs.url}/account/container", None), (protected.url, None),
             ("s3://temporary", None), ("https://nobody.invalid", "s3://paid"),
+            ("s3://free", None),
         )  # fmt: skip
         oidc = {"token_url": f"{protected.url}/oidc/token", "client_id": "me", "client_secret": "env:CLIENT_SECRET"}
         login = {
@@ -97,6 +99,7 @@ def test_stores_of_every_kind_and_keys_that_end(catalog: Path, expected: dict[st
             "temporary": {"match": "s3://temporary", "endpoint": temporary.url, "region": "us-east-1", **login},
             "behind": {"match": "https://nobody.invalid", "alternate": "s3"},
             "paid": {"match": "s3://paid", "endpoint": paid.url, "region": "paid", "requester_pays": True, **KEYS},
+            "free": {"match": "s3://free", "endpoint": free.url, "region": "us-east-1", "unsigned": True},
             "own": {"match": ["s3://fields", "s3://results"], "endpoint": own.url, "region": "own", **KEYS},
         }
         settings = {"PARQUET": "false", "BUCKETS": None, "SOURCES": json.dumps(sources)}
@@ -107,6 +110,8 @@ def test_stores_of_every_kind_and_keys_that_end(catalog: Path, expected: dict[st
     processes = 3  # the runner and two workers, each with a key of its own
     assert all(len(at.given) > processes for at in (blobs, protected, temporary)), "keys ended in the middle"
     assert any(path.startswith("/paid/") for path, _ in paid.asked)
+    assert free.asked
+    assert not any("authorization" in headers for _, headers in free.asked)
     assert not any(secret in said for secret in (*given, VARIABLES["STORE_SECRET"]))
 
 

@@ -1,4 +1,4 @@
-"""One client cannot stop the others: while it does all that it can, another's job and calls go on, and nobody dies."""
+"""One client cannot stop the others: whatever it sends, another's job and calls go on, and no process dies."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_stop_ends_the_reading_of_features(
 
 @pytest.mark.slow
 def test_nobody_notices_what_one_client_does(server: Server, attacker: OAuth2Session, tmp_path: Path) -> None:
-    """All of it at once and over and over, beside twenty jobs with an endless setup()."""
+    """All attacks at once, repeated, beside twenty jobs with an endless setup()."""
     for number in range(20):
         body = client.seed_body("s3://fields/parcels.gpkg", script(1, setup="while (true);"), f"s3://results/{number}")
         client.act(attacker, server, client.create(attacker, server, body), "start")

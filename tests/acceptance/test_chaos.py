@@ -106,7 +106,7 @@ def tree(chaos: Chaos, job: str) -> dict[str, bytes]:
 
 
 def start(chaos: Chaos, session: OAuth2Session, job: str) -> None:
-    """START, whoever is away."""
+    """START the job, trying again while the server is down."""
 
     def started() -> bool:
         try:

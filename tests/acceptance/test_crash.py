@@ -15,7 +15,7 @@ from tests.support.server import Server, wait_for
 
 SETTINGS = {"PIXEL_BUDGET": "2000", "POLICY__LEASE_SECONDS": "3"}
 """Many small partitions, soon taken over."""
-BODY = slow_body("s3://results/crash")
+BODY = slow_body("s3://results/crash", 10_000)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def session(fragile: Server) -> Iterator[OAuth2Session]:
 
 @pytest.fixture(autouse=True)
 def up(fragile: Server) -> None:
-    """Whatever the test before did to it."""
+    """Restart the server if the test before killed it."""
     if fragile.process is None or fragile.process.poll() is not None:
         fragile.close()
         fragile.start()
@@ -40,7 +40,7 @@ def up(fragile: Server) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(fragile: Server, session: OAuth2Session) -> dict[str, bytes]:
-    """File name → bytes of a run that nobody disturbs."""
+    """File name → bytes of an undisturbed run."""
     job = client.run_job(session, fragile, BODY)
     assert job["status"] == "DONE", job
     files = client.result_bytes(fragile, job)

@@ -57,7 +57,7 @@ def body(turns: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def expected(server: Server, session: OAuth2Session) -> dict[str, bytes]:
-    """File name → bytes with all the room in the world."""
+    """File name → bytes of a run with enough disk."""
     return client.result_bytes(server, undisturbed(session, server, body(1_000)))
 
 

@@ -1,4 +1,4 @@
-"""A power cut: whatever the database says is done lies on the disk, its content, its name and its folder's name."""
+"""A power cut: a partition that the database calls done is on the disk: content, file name and folder name."""
 
 from __future__ import annotations
 

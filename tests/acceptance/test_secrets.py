@@ -1,4 +1,4 @@
-"""Secrets stay where they belong: in the request, the database (sealed) and memory; whatever goes wrong."""
+"""Secrets are only in the request, the database (sealed) and memory, also when something fails."""
 
 from __future__ import annotations
 

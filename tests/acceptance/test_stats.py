@@ -23,8 +23,8 @@ import arpent
 from arpent.api.fields import Columns
 from arpent.api.files import save
 from arpent.api.local import Answer
+from arpent.api.query import Query
 from arpent.api.statistics import answer_of
-from arpent.api.wish import Wish
 from arpent.indices.script import index_script
 from tests.support import client
 from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
@@ -73,7 +73,7 @@ def usual(given: Path, catalog: Path, output: str, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def long(given: Path, catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with ndvi.parquet and what lies beside it."""
+    """The folder with ndvi.parquet and the other files of the run."""
     folder = tmp_path_factory.mktemp("long")
     done = stats(folder, *usual(given, catalog, "ndvi.parquet", "--json"))
     told = json.loads(done.stdout)
@@ -131,7 +131,7 @@ def test_the_users_columns_and_geometries_come_back(long: Path, fields: geopanda
 @pytest.fixture(scope="module")
 def found(given: Path, catalog: Path) -> Answer:
     """The same in this process."""
-    wish = Wish(
+    wish = Query(
         start=f"{START}T00:00:00Z", end=f"{END}T00:00:00Z", every="P10D", resolution=10, index=("ndvi", "ndwi"),
         mask_clouds=True, order="leastCC",
     )  # fmt: skip

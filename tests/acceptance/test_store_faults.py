@@ -1,4 +1,4 @@
-"""A hostile world: buckets and images behind servers that fail, refuse and hang up: the same bytes, or a reason."""
+"""Buckets and images behind servers that fail, refuse and hang up: the same bytes, or a reason."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_rights_that_are_refused_are_named(far: tuple[Server, OAuth2Session], st
 
 
 def test_rights_withdrawn_midway_and_given_back(far: tuple[Server, OAuth2Session], store: LoopbackS3) -> None:
-    """The analysis could write, then nobody can for a while: the job waits, and is whole at the end."""
+    """The analysis could write, then the right is withdrawn for a while: the job waits, and is complete at the end."""
     server, session = far
     job = client.create(session, server, body("s3://results/midway"))
     assert client.act(session, server, job, "analyse") == 204

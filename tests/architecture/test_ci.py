@@ -33,7 +33,7 @@ def test_every_python_is_tried() -> None:
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
 def test_a_form_asks_for_something(form: Path) -> None:
-    """In the shape that GitHub wants: an unknown type or a double id, and nobody sees the form."""
+    """Valid for GitHub, which does not show a form with an unknown type or a double id."""
     read = yaml.safe_load(form.read_text())
     assert read.keys() == {"name", "description", "labels", "body"}
     fields = [each for each in read["body"] if each["type"] != "markdown"]

@@ -58,3 +58,15 @@ def test_pages_that_are_named_are_there() -> None:
     }
     assert len(named) > 10
     assert {(name, page) for name, page in named if not (ROOT / page).exists()} == set()
+
+
+def test_digits_are_told_by_whole_number() -> None:
+    """`isdigit` passes what `int` refuses: superscripts, and thousands of digits."""
+    told = {"isdigit", "isdecimal", "isnumeric"}
+    found = [
+        (path.name, node.lineno)
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in told
+    ]
+    assert found == []

@@ -26,7 +26,7 @@ def test_every_setting_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_no_registry_is_named(path: Path) -> None:
-    """Whoever builds chooses where images and packages come from."""
+    """The builder chooses where images and packages come from."""
     assert not re.search(r"\b[\w-]+\.(io|com|org|net)\b", path.read_text())
 
 

@@ -1,4 +1,4 @@
-"""JSON is wire's: whoever else reads or writes it is named here, with the reason."""
+"""Only wire/ reads and writes JSON; the other files that do are listed here, with the reason."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "adapters/formats/vector/": "the metadata of GeoParquet are JSON",
     "adapters/images/zarr/store.py": "the metadata of Zarr are JSON",
     "adapters/objects/cloud.py": "a service account's key is JSON",
+    "adapters/scripts/v8/child.py": "what our own side of an interpreter answers",
     "adapters/scripts/v8/client.py": "messages of the interpreter's process",
     "adapters/scripts/v8/protocol.py": "messages of the interpreter's process",
     "adapters/scripts/v8/session.py": "messages of the interpreter's process",
@@ -30,7 +31,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "evalscript/scenes.py": "what a script sees as GeoJSON",
     "landscape/archive.py": "items of the made imagery",
     "logs.py": "lines of the log",
-    "server/boundary.py": "bodies of refusals that come before any route",
+    "server/middleware.py": "bodies of refusals that come before any route",
     "setting_values.py": "values of settings",
     "settings.py": "values of settings",
 }

@@ -1,5 +1,5 @@
-"""docs/settings.md has one row for every variable that is read, with its default; and whatever a file of the tree names
-is read: nothing is documented that does nothing."""
+"""docs/settings.md has one row for every variable that is read, with its default; and every variable that a file of the
+tree names is read."""
 
 from __future__ import annotations
 

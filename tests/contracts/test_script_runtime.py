@@ -1,4 +1,4 @@
-"""What every ScriptRuntime does with honest scripts."""
+"""What every ScriptRuntime does with scripts that do not attack it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ import pytest
 
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptSyntaxError
+from arpent.domain.evalscript import Gap, GapKind
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.evalscript.layout import SEGMENTS
 
 OUTPUTS = 'output: [{ id: "x", bands: 1 }, { id: "dataMask", bands: 1 }]'
 PLAIN = (1.0, 0.0)
@@ -115,10 +117,23 @@ class TestWhatComesBack:
     def test_missing_output_is_noted(self, runtime: V8Runtime) -> None:
         with runtime.open(script("return samples.B04 > 1 ? { y: [1], dataMask: [1] } : undefined")) as session:
             answer = run(session, samples([5.0, 6.0, 0.0], np.ones(3, np.uint8)))
-        assert answer.log == (
-            "output x was missing in what evaluatePixel returned for 2 samples",
-            "evaluatePixel returned nothing for 1 samples",
+        assert answer.gaps == (
+            Gap(kind=GapKind.MISSING_OUTPUT, output="x", samples=2),
+            Gap(kind=GapKind.NOTHING, samples=1),
         )
+        assert answer.log == ()
+
+    def test_a_gap_is_counted_over_all_passes(self, runtime: V8Runtime) -> None:
+        count = SEGMENTS + 5  # one pass has at most SEGMENTS segments
+        with runtime.open(script("return samples.B04 > 1 ? undefined : { x: [1], dataMask: [1] }")) as session:
+            answer = session.evaluate([samples([5.0] * count, np.ones(count, np.uint8))], np.arange(count + 1))
+        assert answer.gaps == (Gap(kind=GapKind.NOTHING, samples=count),)
+
+    def test_a_line_of_the_script_is_no_gap(self, runtime: V8Runtime) -> None:
+        words = "evaluatePixel returned nothing for 7 samples"
+        with runtime.open(script(f"console.log('{words}'); return {{ x: [1], dataMask: [1] }}")) as session:
+            answer = run(session, ONE)
+        assert (answer.log, answer.gaps) == ((words,), ())
 
 
 class TestFilterScenes:
@@ -249,9 +264,10 @@ class TestUndefinedInAnIntegerOutput:
         pixel = "return samples.B04 > 1 ? { x: [samples.CLM], dataMask: [1] } : { x: [1, 2], dataMask: [1] }"
         with runtime.open(script(pixel).replace(OUTPUTS, WHOLE)) as session:
             answer = run(session, samples([5.0, 6.0, 0.0], np.ones(3, np.uint8)))
-        assert answer.log == (
+        assert answer.gaps == (Gap(kind=GapKind.UNDEFINED_AS_ZERO, output="x", samples=2),)
+        assert str(answer.gaps[0]) == (
             "output x held undefined, which counts as 0 in an integer sampleType, in what evaluatePixel returned for "
-            "2 samples",
+            "2 samples"
         )
 
 
@@ -476,6 +492,27 @@ class TestMessages:
             runtime.open(text),
         ):
             pass
+
+    @pytest.mark.parametrize(
+        ("pixel", "error_class", "undefined"),
+        [
+            ("return nowhere", "ReferenceError", "nowhere"),
+            ("const early = late; let late = 1", "ReferenceError", ""),
+            ("return undefined.x", "TypeError", ""),
+            ("throw new (class Own extends RangeError {})('x')", "RangeError", ""),
+            ("ReferenceError = TypeError; throw new ReferenceError('x is not defined')", "TypeError", ""),
+            ("const own = new Error('x is not defined'); own.name = 'ReferenceError'; throw own", "Error", ""),
+            ("throw { name: 'ReferenceError', toString: () => 'ReferenceError: x is not defined' }", "", ""),
+            ("throw new Proxy({}, { getPrototypeOf() { throw 1 } })", "", ""),
+            ("throw 5", "", ""),
+        ],
+    )
+    def test_the_class_is_the_one_that_the_script_was_given(
+        self, runtime: V8Runtime, pixel: str, error_class: str, undefined: str
+    ) -> None:
+        with runtime.open(script(pixel)) as session:
+            error = run(session, ONE).failures[0]
+        assert (error.error_class, error.undefined) == (error_class, undefined)
 
     def test_text_that_throws_while_it_is_loaded(self, runtime: V8Runtime) -> None:
         with pytest.raises(ScriptSetupError, match="line 2"), runtime.open("//VERSION=3\nnothing();"):

@@ -128,7 +128,7 @@ def test_loop_while_loading(runtime: V8Runtime) -> None:
 def test_poisoned_prototypes_change_no_number(runtime: V8Runtime, poison: str) -> None:
     text = f"let done = false;\nfunction poison() {{ if (!done) {{ done = true; {poison} }} }}"
     with runtime.open(HONEST.replace("{ return { x:", "{ poison(); return { x:") + text) as session:
-        for count in (3, 4, 300_000):  # the last needs a larger arena and a new harness
+        for count in (3, 4, 300_000):  # the last needs a larger buffer and a new harness
             answer = call(session, (1.0,) * count)
             assert not answer.failures, answer.failures[0]
             assert (answer.values[0] == 2).all()

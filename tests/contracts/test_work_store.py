@@ -306,7 +306,7 @@ class TestAnalyses:
 
         def stream() -> object:
             for partition in cut(300, 1):
-                work.renew(lease, clock(), 60)  # nobody has to wait for the stream to end
+                work.renew(lease, clock(), 60)  # no other call waits for the end of the stream
                 yield partition
 
         work.add(lease, stream(), ())  # type: ignore[arg-type]

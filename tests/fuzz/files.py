@@ -22,7 +22,7 @@ LIMIT = 10.0
 START = 60.0
 """Seconds that the first answer may take: the reader's imports are in it."""
 MAY_DIE = frozenset({"geopackage"})
-"""What the product reads in a process that may die, or take too long and be ended (`adapters/features/apart.py`)."""
+"""What the product reads in a process that may die, or take too long and be ended (`adapters/features/isolated.py`)."""
 
 
 def originals(folder: Path) -> dict[str, list[bytes]]:

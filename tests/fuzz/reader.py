@@ -1,6 +1,6 @@
 """A process that reads files, one a line of its input (`kind path`), and answers how that ended.
 
-It may die or hang: whoever started it notices. Run as a module."""
+It may die or hang; its parent notices. Run as a module."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from affine import Affine
 
 from arpent.adapters.images.jp2.image import Jp2Image
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import ApartImage
 from arpent.adapters.images.zarr.image import ZarrImage
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from arpent.domain.request import Resampling
 from arpent.raster.mosaic import simple
-from tests.support.cogs import DN, band, boxes_site, collection, formula, item, source, wants, write
+from tests.support.cogs import DN, REFLECTANCE, band, boxes_site, collection, formula, item, source, wants, write
 from tests.support.jpeg2000 import write_jp2
 from tests.support.zarrs import LEFT, STEP, TOP, write_product
 
@@ -53,12 +55,12 @@ def hrefs(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("resolution", [10.0, 25.0])
 def test_same_samples(reader: CogReader, hrefs: dict[str, str], resampling: Resampling, resolution: float) -> None:
     bounds = [[LEFT + 333, TOP - 2222, LEFT + 2345, TOP - 111], [LEFT - 50, TOP - 500, LEFT + 500, TOP + 50]]
-    site = boxes_site(bounds, resolution)
+    sampling = boxes_site(bounds, resolution)
     found = {}
     for name, href in hrefs.items():
         wanted = band("B04")
         mosaic = simple(
-            [item("one", {"B04": href})], wants(wanted, unit=DN), site, reader,
+            [item("one", {"B04": href})], wants(wanted, unit=DN), sampling, reader,
             source=source(upsampling=resampling, downsampling=resampling), collection=collection(wanted),
         )  # fmt: skip
         found[name] = (mosaic.mask, np.stack(mosaic.values))
@@ -79,7 +81,7 @@ def test_headers_are_read_by_another_process(hrefs: dict[str, str]) -> None:
         future.set_result(function(argument))
         return SimpleNamespace(future=future)
 
-    here, apart = CogReader(), CogReader(unusual=partial(ApartImage, submit))
+    here, apart = CogReader(), CogReader(other_formats=partial(IsolatedHeader, submit))
     for name, href in hrefs.items():
         assert apart.describe(href) == here.describe(href)
         if name != "GeoTIFF":
@@ -89,3 +91,43 @@ def test_headers_are_read_by_another_process(hrefs: dict[str, str]) -> None:
     assert asked == [href for name, href in hrefs.items() if name != "GeoTIFF"]
     here.close()
     apart.close()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "attributes", "item_says", "served"),
+    [
+        (PIXELS, {"scale_factor": 0.0001, "add_offset": -0.1}, None, True),
+        (PIXELS, {}, None, True),
+        (PIXELS, {"scale_factor": 0.001}, None, False),
+        (PIXELS * 0.0001, {}, None, False),
+        (PIXELS.astype("f4"), {"scale_factor": 0.0001}, None, True),
+        (PIXELS, {}, 1.0, False),
+        (PIXELS, {}, 0.0001, True),
+    ],
+    ids=[
+        "as EOPF",
+        "silent",
+        "another factor",
+        "values",
+        "floats with the factor",
+        "values by the item",
+        "floats by the item",
+    ],
+)
+def test_numbers_of_another_scale_are_refused_by_name(
+    reader: CogReader, tmp_path: Path, pixels: np.ndarray, attributes: dict[str, object], item_says: float | None,
+    served: bool,
+) -> None:  # fmt: skip
+    """Reflectances that are stored as floats would otherwise be 10,000 times too small."""
+    href = write_product(tmp_path / "a.zarr", pixels, version=3, consolidated=False)
+    zarr.open_array(href, mode="r+").attrs.update({"_eopf_attrs": {}, **attributes})
+    wanted = replace(band("B04"), units=(REFLECTANCE, DN))
+    one = item("one", {"B04": href})
+    one = replace(one, assets={"B04": replace(one.assets["B04"], declared_scale=item_says)})
+    for unit in (REFLECTANCE, DN):
+        faults = simple(
+            [one], wants(wanted, unit=unit), boxes_site([[LEFT, TOP - 500, LEFT + 500, TOP]]), reader,
+            source=source(), collection=collection(wanted),
+        ).faults  # fmt: skip
+        assert (not faults) == served
+        assert all("B04 cannot be given in REFLECTANCE" in str(fault) for fault in faults)

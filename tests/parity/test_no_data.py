@@ -65,8 +65,8 @@ def alpha(path: Path, count: int, **options: Any) -> str:
 def seen(reader: CogReader, path: str, rule: NoData, band: int = 0, **wish: Any) -> tuple[np.ndarray, np.ndarray]:
     """Numbers and mask of every pixel."""
     own = Band(name="B", assets=("B",), units=(DN,), no_data=rule, index=band)
-    site = boxes_site([[TRANSFORM.c, TRANSFORM.f - 10 * ROWS, TRANSFORM.c + 10 * COLUMNS, TRANSFORM.f]])
-    found = simple([item("i", {"B": path})], wants(own, unit=DN), site, reader, source=source(**wish),
+    sampling = boxes_site([[TRANSFORM.c, TRANSFORM.f - 10 * ROWS, TRANSFORM.c + 10 * COLUMNS, TRANSFORM.f]])
+    found = simple([item("i", {"B": path})], wants(own, unit=DN), sampling, reader, source=source(**wish),
                    collection=collection(own))  # fmt: skip
     return found.values[0].reshape(ROWS, COLUMNS), found.mask.reshape(ROWS, COLUMNS) > 0
 
@@ -183,8 +183,8 @@ def test_a_coarse_request_reads_the_masks_overview(tmp_path: Path, reader: CogRe
     levels = reader.describe(path).levels
     assert len(levels) == (4 if overviews else 1)
     own = Band(name="B", assets=("B",), units=(DN,))
-    site = boxes_site([[TRANSFORM.c, TRANSFORM.f - 10240, TRANSFORM.c + 10240, TRANSFORM.f]], 40.0)
-    found = simple([item("i", {"B": path})], wants(own, unit=DN), site, reader,
+    sampling = boxes_site([[TRANSFORM.c, TRANSFORM.f - 10240, TRANSFORM.c + 10240, TRANSFORM.f]], 40.0)
+    found = simple([item("i", {"B": path})], wants(own, unit=DN), sampling, reader,
                    source=source(downsampling=Resampling.BILINEAR), collection=collection(own))  # fmt: skip
     inside = found.mask.reshape(256, 256) > 0
     np.testing.assert_array_equal(inside, np.repeat([False, True], 128)[:, np.newaxis] & np.ones(256, bool))

@@ -25,7 +25,7 @@ from arpent.domain.ports.imagery import Block
 from arpent.domain.request import MosaickingOrder, Resampling
 from arpent.raster.mosaic import simple
 from arpent.raster.mosaicking_order import arrange
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from tests.support.cogs import (
     DN,
     all_inside,
@@ -213,7 +213,7 @@ def test_a_mosaic_equals_the_slow_way(places: tuple[Path, Path], reader: CogRead
     bounds = pyogrio.read_bounds(parcels)[1].T
     resolution = 0.0004 if crs.is_geographic else 40.0
     grids = Grids.over(np.ascontiguousarray(bounds), Resolution(x=resolution, y=resolution))
-    site = Site(crs=crs, grids=grids, samples=all_inside(grids))
+    sampling = SamplingPlan(crs=crs, grids=grids, samples=all_inside(grids))
     found = scenes_of(scenes)
     items = arrange(
         [
@@ -224,22 +224,22 @@ def test_a_mosaic_equals_the_slow_way(places: tuple[Path, Path], reader: CogRead
         order,
     )  # fmt: skip
     bands = (band("B04"), band("SCL", categorical=True, units=(DN,)))
-    result = simple(items, wants(*bands, unit=DN), site, reader, source=source(), collection=collection(*bands))
-    values, used = slow_mosaic([[one.assets[key].href for key in ("B04", "SCL")] for one in items], site)
+    result = simple(items, wants(*bands, unit=DN), sampling, reader, source=source(), collection=collection(*bands))
+    values, used = slow_mosaic([[one.assets[key].href for key in ("B04", "SCL")] for one in items], sampling)
     np.testing.assert_array_equal(np.stack(result.values), values)
     np.testing.assert_array_equal(result.used, used)
     assert result.mask.any()
 
 
-def slow_mosaic(scenes: list[list[str]], site: Site) -> tuple[np.ndarray, np.ndarray]:
+def slow_mosaic(scenes: list[list[str]], sampling: SamplingPlan) -> tuple[np.ndarray, np.ndarray]:
     """Whole images by rasterio, PROJ at every sample; ignores footprints."""
-    x, y = centres(site)
+    x, y = centres(sampling)
     values, used = np.zeros((len(scenes[0]), len(x)), np.int64), np.full(len(x), -1)
     for number, paths in enumerate(scenes):
         layers = []
         for path in paths:
             with rasterio.open(path) as image:
-                across, down = Transformer.from_crs(site.crs, image.crs, always_xy=True).transform(x, y)
+                across, down = Transformer.from_crs(sampling.crs, image.crs, always_xy=True).transform(x, y)
                 column = np.floor((across - image.transform.c) / image.transform.a).astype(int)
                 row = np.floor((down - image.transform.f) / image.transform.e).astype(int)
                 inside = (column >= 0) & (column < image.width) & (row >= 0) & (row < image.height)
@@ -284,9 +284,9 @@ def test_types_that_are_served(tmp_path: Path, reader: CogReader, dtype: str) ->
     path = write(tmp_path / "a.tif", formula(75, 101, dtype), compress="deflate", **TILES)
     same_as_rasterio(reader, path)
     own = band("B", units=(DN,))
-    site = boxes_site([[500000, 5099250, 501010, 5100000]])
+    sampling = boxes_site([[500000, 5099250, 501010, 5100000]])
     for way in Resampling:
-        found = simple([item("i", {"B": path})], wants(own, unit=DN), site, reader,
+        found = simple([item("i", {"B": path})], wants(own, unit=DN), sampling, reader,
                        source=source(upsampling=way, downsampling=way), collection=collection(own))  # fmt: skip
         np.testing.assert_array_equal(found.values[0], formula(75, 101, dtype).ravel())
 

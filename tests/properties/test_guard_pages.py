@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.bounds import CHECKED, SIGN
 
-WORLDS = "40"
+WORLDS = "20"
+MANY = "100"
 TOUCH = """
 import ctypes
 import numpy as np
@@ -38,12 +39,13 @@ def test_a_step_beyond_a_guarded_array_crashes(repository: Path, front: bool, pl
     assert done.stdout.split() == [str(place) for place in places[:2]]
 
 
-def test_kernels_stay_inside_their_arrays_over_random_worlds(repository: Path):
+@pytest.mark.parametrize("worlds", [WORLDS, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_kernels_stay_inside_their_arrays_over_random_worlds(repository: Path, worlds: str):
     """Images that overlap, every order, resampling and way of packing, blocks decoded as far as needed; headers that
     lie; compiled scripts. The numbers are those of arrays that are not guarded."""
-    done = run(repository, "-m", "tests.support.stress", "0", WORLDS)
+    done = run(repository, "-m", "tests.support.stress", "0", worlds)
     assert done.returncode == 0, f"{done.stdout[-300:]}\n{done.stderr[:4000]}"
-    assert f"world {int(WORLDS) - 1}" in done.stdout
+    assert f"world {int(worlds) - 1}" in done.stdout
 
 
 @pytest.mark.skipif(not CHECKED, reason="needs bounds that are checked, by `make test-bounds`")

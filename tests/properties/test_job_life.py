@@ -6,6 +6,7 @@ import tempfile
 from contextlib import ExitStack
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -175,8 +176,14 @@ class JobLifeInSqlite(JobLife):
         return in_database(engine, self.clock)
 
 
+class JobLifeInSqliteForLong(JobLifeInSqlite):
+    """The same in more lives."""
+
+
 EVERYTHING = settings(max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 JobLife.TestCase.settings = EVERYTHING
-JobLifeInSqlite.TestCase.settings = settings(EVERYTHING, max_examples=25)
+JobLifeInSqlite.TestCase.settings = settings(EVERYTHING, max_examples=10)
+JobLifeInSqliteForLong.TestCase.settings = settings(EVERYTHING, max_examples=50)
 TestJobLife = JobLife.TestCase
 TestJobLifeInSqlite = JobLifeInSqlite.TestCase
+TestJobLifeInSqliteForLong = pytest.mark.slow(JobLifeInSqliteForLong.TestCase)

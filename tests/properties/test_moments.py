@@ -41,7 +41,7 @@ def reduced(
 ) -> BandStatistics:
     reduction = Reduction(len(counts), calculation, SampleType.FLOAT32)
     for part in parts:
-        reduction.add(reduction.converted(*part))
+        reduction.add(reduction.part(*part), np.arange(len(counts)))
     return reduction.finish(counts, outside)
 
 

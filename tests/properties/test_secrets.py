@@ -1,4 +1,4 @@
-"""Whatever a request holds, and wherever: its secrets are in no answer, no log, and no database of an ended job."""
+"""The secrets of any request are in no answer, no log, and no database of an ended job."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -197,7 +198,12 @@ class StoresAgree(RuleBasedStateMachine):
         )
 
 
-StoresAgree.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+class StoresAgreeForLong(StoresAgree):
+    """The same in more lives."""
+
+
+SETTINGS = settings(max_examples=12, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+StoresAgree.TestCase.settings = SETTINGS
+StoresAgreeForLong.TestCase.settings = settings(SETTINGS, max_examples=60)
 TestStoresAgree = StoresAgree.TestCase
+TestStoresAgreeForLong = pytest.mark.slow(StoresAgreeForLong.TestCase)

@@ -80,7 +80,7 @@ def _configured(home: Path, port: int) -> Path:
         "public_addr": "127.0.0.1",
         "cluster_addr": "127.0.0.1",
         "ms_bind_ipv6": "false",
-        # Nobody but this machine reaches the daemons, and nothing they hold is worth a key.
+        # Only this machine reaches the daemons, and they hold test data only.
         **dict.fromkeys(("auth_cluster_required", "auth_service_required", "auth_client_required"), "none"),
         # One disk keeps one copy, whatever its filling.
         "osd_pool_default_size": "1",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the service tests need and this machine does not have yet: PostgreSQL with PostGIS, Ceph's gateway, `ip` for
-# networks of hosts, Dask's client, and a STAC API in an environment of its own.
+# networks of hosts, nginx, Dask's client, and a STAC API in an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
@@ -8,7 +8,7 @@ python=${1:-.venv/bin/python}
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null || missing+=(postgresql-postgis)
-for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common ip:iproute2; do
+for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common ip:iproute2 nginx:nginx; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if ((${#missing[@]})); then

@@ -58,7 +58,7 @@ class Cluster:
         wait_for(lambda: subprocess.run(ready, check=False).returncode == 0, 30, "PostgreSQL")
 
     def stop(self) -> None:
-        """End it at once, whoever is connected: it recovers at its next start."""
+        """End it at once, with clients connected: it recovers at its next start."""
         assert self.process is not None
         self.process.send_signal(signal.SIGQUIT)
         try:

@@ -1,4 +1,4 @@
-"""A whole job on a Dask cluster: the same bytes as on one machine, whoever dies meanwhile, and no secret on the way."""
+"""A whole job on a Dask cluster: the same bytes as on one machine even if workers die, and no secret on the way."""
 
 from __future__ import annotations
 

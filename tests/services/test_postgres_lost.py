@@ -30,7 +30,7 @@ CUT = (
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """One that nobody else uses."""
+    """A PostgreSQL of this test alone."""
     if not os.environ.get("ARPENT_TEST_POSTGRES"):
         pytest.skip("needs PostgreSQL: run `make test-services`, or set ARPENT_TEST_POSTGRES to its URL")
     with running_cluster() as cluster:
@@ -56,7 +56,7 @@ def body(turns: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def expected(server: Server, session: OAuth2Session) -> dict[str, bytes]:
-    """File name → bytes of a run that nobody disturbs."""
+    """File name → bytes of an undisturbed run."""
     return client.result_bytes(server, undisturbed(session, server, body(1_000)))
 
 

@@ -145,7 +145,7 @@ def place(gateway: Gateway, role: str) -> Location:
 def test_keys_that_end_are_renewed_in_time(
     gateway: Gateway, machine_and_sts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys of two seconds, writing for six: nobody notices, and the first keys are good for nothing any more."""
+    """Keys of two seconds, writing for six: all is written, and the first keys are no longer valid."""
     monkeypatch.setattr(obstore_objects, "AssumedRole", partial(AssumedRole, seconds=2))
     seen = []
     assume = AssumedRole.assume

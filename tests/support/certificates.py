@@ -26,7 +26,7 @@ class Papers:
 
     @property
     def dask(self) -> dict[str, str]:
-        """Environment variables that make all of Dask talk TLS only, whoever it is."""
+        """Environment variables that make every process of Dask talk TLS only."""
         prefix = "DASK_DISTRIBUTED__COMM__"
         roles = {
             f"{prefix}TLS__{role}__{name}": str(path)

@@ -80,14 +80,14 @@ def wait_until(
 
 
 def run_job(session: OAuth2Session, server: Server, body: Mapping[str, Any], seconds: float = 60.0) -> dict[str, Any]:
-    """Create, start and wait; the full job at its end, whatever that is."""
+    """Create, start and wait; returns the job in its final state."""
     job = create(session, server, body)
     assert act(session, server, job, "start") == 204
     return wait_until(session, server, job, seconds=seconds)
 
 
 def result_folder(server: Server, job: Mapping[str, Any]) -> Path:
-    """Where its files lie, for an output that is a plain folder."""
+    """The folder of its files, for an output without placeholders."""
     bucket, _, prefix = job["request"]["output"]["s3"]["url"].removeprefix("s3://").partition("/")
     return server.buckets / bucket / prefix.rstrip("/") / job["id"]
 

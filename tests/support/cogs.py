@@ -25,7 +25,7 @@ from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block, Count
 from arpent.domain.request import Source
 from arpent.raster.conversion import BandRequest
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 
 UTM = CRS.from_epsg(32633)
 TRANSFORM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5100000.0)
@@ -53,31 +53,31 @@ def write(path: Path, pixels: NDArray[np.generic], transform: Affine = TRANSFORM
     return str(path)
 
 
-def boxes_site(bounds: Sequence[Sequence[float]], resolution: float = 10.0, crs: CRS = UTM) -> Site:
+def boxes_site(bounds: Sequence[Sequence[float]], resolution: float = 10.0, crs: CRS = UTM) -> SamplingPlan:
     """A site of rectangles: every sample of every grid is inside."""
     grids = Grids.over(np.array(bounds, np.float64).reshape(-1, 4), Resolution(x=resolution, y=resolution))
-    return Site(crs=crs, grids=grids, samples=all_inside(grids))
+    return SamplingPlan(crs=crs, grids=grids, samples=all_inside(grids))
 
 
 def all_inside(grids: Grids) -> Samples:
     sides = zip(grids.height, grids.width, strict=True)
     places = [np.indices(shape).reshape(2, -1) for shape in sides]
     rows, columns = np.concatenate(places, axis=1) if places else np.zeros((2, 0), np.int64)
-    return Samples(
+    return Samples.of(
         offsets=np.concatenate(([0], np.cumsum(grids.sample_count))),
         columns=columns.astype(np.int32),
         rows=rows.astype(np.int32),
     )
 
 
-def centres(site: Site) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def centres(sampling: SamplingPlan) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """x, y of every sample, the obvious way."""
-    owner = np.repeat(np.arange(len(site.grids)), site.samples.counts)
-    size = site.grids.pixel_size[owner]
-    bounds = site.grids.bounds[owner]
-    return bounds[:, 0] + (site.samples.columns + 0.5) * size[:, 0], bounds[:, 3] - (site.samples.rows + 0.5) * size[
-        :, 1
-    ]
+    owner = np.repeat(np.arange(len(sampling.grids)), sampling.samples.counts)
+    size = sampling.grids.pixel_size[owner]
+    bounds = sampling.grids.bounds[owner]
+    return bounds[:, 0] + (sampling.samples.columns + 0.5) * size[:, 0], bounds[:, 3] - (
+        sampling.samples.rows + 0.5
+    ) * size[:, 1]
 
 
 def band(name: str, **fields: Any) -> Band:

@@ -1,4 +1,4 @@
-"""GeoPackages that end or hold whoever reads them: written on the spot, around one good parcel."""
+"""GeoPackages that crash or block their reader: generated, around one valid parcel."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def make_job(**changes: object) -> Job:
 
 
 def make_request(script: str = "") -> Request:
-    """A request that a script tells from others; nobody computes it."""
+    """A request with a script of its own; it is never computed."""
     return Request(
         features=Location(scheme="s3", bucket="fields", key="a.gpkg"), sources=(Source(id="0", collection="any"),),
         time_range=Interval(start=START, end=START + timedelta(days=1)), period=Period(span=timedelta(days=1)),

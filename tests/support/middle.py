@@ -43,7 +43,7 @@ def slow_body(output: str, turns: int = TURNS) -> dict[str, Any]:
 
 
 def undisturbed(session: OAuth2Session, server: Server, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The job of a run that nobody disturbs."""
+    """The job of an undisturbed run."""
     job = client.run_job(session, server, body, seconds=120)
     assert (job["status"], job["progress"]["failed"]) == ("DONE", 0), job
     return job

@@ -1,4 +1,4 @@
-"""No disk: within, whoever writes a file, makes a folder or opens an SQLite file in this process is told so."""
+"""No disk: within it, writing a file, making a folder or opening an SQLite file in this process fails."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from arpent.domain.imagery.item import Item
 from arpent.domain.request import MosaickingOrder, Resampling, Source
 from arpent.raster.conversion import BandRequest
 from arpent.raster.mosaicking_order import arrange, orbits
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from arpent.zonal.pixel_coverage import pixel_coverage
 from tests.support.cogs import DN, EVERYWHERE, REFLECTANCE, band, collection, item
 
@@ -44,7 +44,7 @@ class World:
     groups: tuple[tuple[Item, ...], ...]
     """Items of each scene, in mosaicking order."""
     wants: tuple[BandRequest, ...]
-    site: Site
+    sampling: SamplingPlan
     source: Source
     collection: Collection
     samples: Samples
@@ -52,7 +52,7 @@ class World:
 
 
 def make_world(seed: int, folder: Path) -> World:
-    """The world of that number; its images go into the folder."""
+    """The random world of that seed; its images are written into the folder."""
     random = np.random.default_rng(seed)
     bands = (band("A", units=(REFLECTANCE, DN), harmonized=True), band("B"), band("S", categorical=True, units=(DN,)))
     kinds = {"A": str(random.choice(["uint16", "uint16", "float32"])), "B": "uint16", "S": "uint8"}
@@ -67,7 +67,7 @@ def make_world(seed: int, folder: Path) -> World:
     return World(
         groups=groups,
         wants=tuple(BandRequest(band=one, unit=one.units[int(random.integers(len(one.units)))]) for one in chosen),
-        site=Site(crs=features.crs, grids=grids, samples=samples, geometries=features.geometries),
+        sampling=SamplingPlan(crs=features.crs, grids=grids, samples=samples, geometries=features.geometries),
         source=Source(
             id="0", collection="made-up", mosaicking_order=order, harmonize_values=bool(random.random() < 0.5),
             upsampling=_resampling(random), downsampling=_resampling(random),
@@ -187,7 +187,7 @@ def _shape(random: np.random.Generator) -> shapely.Geometry:
 
 
 def worlds(seeds: Sequence[int], folder: Path) -> Iterator[tuple[int, World]]:
-    """World after world; the images of one are gone when the next one comes."""
+    """Yield worlds; the images of one are deleted before the next is made."""
     for seed in seeds:
         home = folder / str(seed)
         home.mkdir()

@@ -61,7 +61,7 @@ READING = ("jobs", "status")
 
 @contextmanager
 def prepared(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Path]:
-    """A folder with right and wrong files, and no settings; whatever a command did to this process is undone."""
+    """A folder with valid and invalid files, and no settings; what a command changes in this process is undone."""
     for name in [*os.environ]:
         if name.upper().startswith(("ARPENT_", "AWS_")):
             monkeypatch.delenv(name)

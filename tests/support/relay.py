@@ -14,7 +14,7 @@ MOST = 64 << 20
 
 @dataclass(kw_only=True)
 class Relay:
-    """Listens, and connects whoever comes to where it was told."""
+    """Listens, and connects each client to the given address."""
 
     listening: socket.socket
     target: tuple[str, int]

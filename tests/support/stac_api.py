@@ -46,6 +46,10 @@ class Api:
     """In place of the landing page."""
     login: str = ""
     """What `authorization` must be; empty: nothing."""
+    refused_words: tuple[str, ...] = ()
+    """Parts of a question that are answered with 400."""
+    ignored_words: tuple[str, ...] = ()
+    """Of `filter`, `query`, `fields`: those that are read past."""
 
     def answer(self, method: str, path: str, body: Document) -> Answer:
         if path == "/":
@@ -56,6 +60,8 @@ class Api:
             return 405, {"detail": "Method Not Allowed"}
         if int(body.get("limit", 10)) > self.chokes[0]:
             return self.chokes[1], {"code": "Choked", "description": self.chokes[2]}
+        if word := next((each for each in self.refused_words if each in json.dumps(body)), ""):
+            return 400, {"code": "BadRequest", "description": f"{word} is not supported"}
         self.asked.append(body)
         return 200, self._found(method, body)
 
@@ -84,7 +90,12 @@ class Api:
             for entry in self.items
             if entry["collection"] in body.get("collections", [entry["collection"]])
             and entry["bbox"][0] <= east and entry["bbox"][2] >= west
+            and ("filter" in self.ignored_words or is_true(body.get("filter"), entry.get("properties")))
+            and ("query" in self.ignored_words or is_answer(body.get("query", {}), entry.get("properties")))
         ]  # fmt: skip
+        if "fields" not in self.ignored_words:
+            hidden = body.get("fields", {}).get("exclude", [])
+            found = [{name: value for name, value in entry.items() if name not in hidden} for entry in found]
         size = min(self.page, int(body.get("limit", 10)))
         start = (int(body.get("page", 1)) - 1) * size if self.paging.startswith("page") else int(body.get("token", 0))
         links = [self._next(method, body, start + size, size)] if start + size < len(found) else []
@@ -107,6 +118,36 @@ class Api:
             "no method": {"rel": "next", "href": f"{self.url}/search", "body": whole},
             "behind": {"rel": "next", "href": f"{self.url}/search?{urlencode(place)}"},
         }.get(self.paging, {"rel": "next", "href": f"{self.url}/search", "method": "POST", "body": whole})
+
+
+def is_true(filter_: Document | None, properties: Any) -> bool | None:
+    """The little of CQL2 that a client may send; None: unknown, as in SQL."""
+    if filter_ is None:
+        return True
+    operator, given = filter_["op"], filter_["args"]
+    if operator in ("and", "or"):
+        truths = [is_true(each, properties) for each in given]
+        decisive = operator == "or"
+        return decisive if decisive in truths else None if None in truths else not decisive
+    value = properties.get(given[0]["property"])
+    if operator == "isNull":
+        return value is None
+    if value is None:
+        return None
+    return {
+        "<=": lambda: value <= given[1], "=": lambda: value == given[1],
+        "a_contains": lambda: set(given[1]) <= set(value),
+    }[operator]()  # fmt: skip
+
+
+def is_answer(query: Document, properties: Any) -> bool:
+    """The little of the `query` extension."""
+    return all(
+        (value := properties.get(name)) is not None
+        and ("lte" not in test or value <= test["lte"])
+        and ("in" not in test or value in test["in"])
+        for name, test in query.items()
+    )
 
 
 def _question(query: str) -> Document:

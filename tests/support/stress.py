@@ -55,7 +55,9 @@ def mosaicked(world: World) -> Stack:
     """All samples of the world. Its reader is new: nothing is remembered."""
     reader = CogReader()
     try:
-        return stack(world.groups, world.wants, world.site, reader, source=world.source, collection=world.collection)
+        return stack(
+            world.groups, world.wants, world.sampling, reader, source=world.source, collection=world.collection
+        )
     finally:
         reader.close()
 
@@ -98,7 +100,7 @@ def harm(random: np.random.Generator, path: str) -> None:
 
 
 def same(one: object, other: object) -> None:
-    """Whatever guarded kernels give, others give."""
+    """Whether guarded kernels give the same as unguarded ones."""
     np.testing.assert_equal(_plain(other), _plain(one))
 
 

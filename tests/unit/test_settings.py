@@ -116,7 +116,7 @@ def test_a_source_is_told_by_its_field_and_never_shown(
 
 
 def test_settings_of_the_code_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker has those it was sent, whatever its machine says."""
+    """A worker has the settings it was sent, not those of its machine."""
     monkeypatch.setenv("ARPENT_PORT", "abc")
     Path(FILE).write_text("broken")
     assert Settings(host="h").port == 8000
@@ -342,7 +342,7 @@ def test_a_pod_may_lie_beside_a_service_called_arpent(monkeypatch: pytest.Monkey
     ],
 )  # fmt: skip
 def test_a_placeholder_is_no_key(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever reads the manifest could sign tokens with it."""
+    """Every reader of the manifest could sign tokens with it."""
     monkeypatch.setenv("ARPENT_SECRET_KEY", key)
     assert "openssl rand" in refused()
     assert key not in refused()

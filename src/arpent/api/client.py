@@ -71,8 +71,8 @@ class Client:
         answer = self._send(method, f"{self._url}{BASE}{path}", **options)
         if answer.status_code >= 400:
             raise ArpentError(_words(answer))
-        told: dict[str, Any] = answer.json() if answer.content else {}
-        return told
+        fields: dict[str, Any] = answer.json() if answer.content else {}
+        return fields
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         for attempt in range(TRIES):

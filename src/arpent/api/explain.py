@@ -12,7 +12,7 @@ from arpent import worker
 from arpent.adapters.formats.picture import picture
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.api.fields import ID, Columns, read_fields
-from arpent.api.wish import Day, body_of, instant_of, wish_of
+from arpent.api.query import Day, body_of, instant_of, query_of
 from arpent.api.zones import one_in_metres
 from arpent.domain.errors import FeatureNotFound
 from arpent.domain.explanation import Explanation
@@ -32,8 +32,8 @@ class Explained:
     @property
     def data(self) -> dict[str, Any]:
         """Grid, counts, items, samples, statistics and the script's log (docs/numbers.md)."""
-        told: dict[str, Any] = json.loads(render_explanation(self.found))
-        return told
+        fields: dict[str, Any] = json.loads(render_explanation(self.found))
+        return fields
 
     @property
     def png(self) -> bytes:
@@ -85,11 +85,11 @@ def explain(  # noqa: PLR0913
     worker.check_places(settings)
     announce(unfiltered=settings.unfiltered_scripts)
     services = worker.services_of(settings)
-    wish = wish_of(
+    query = query_of(
         start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
         collection=collection, order=order, max_cloud_coverage=max_cloud_coverage,
     )  # fmt: skip
-    request = parse_batch(body_of(wish, services.collections))
+    request = parse_batch(body_of(query, services.collections))
     check_collections(request, services.collections.get)
     fields = read_fields(features, Columns(id=id), settings, crs)
     known = fields.table[ID].to_pylist()
@@ -98,6 +98,6 @@ def explain(  # noqa: PLR0913
     carried = one_in_metres(fields.features, known.index(feature))
     begins = None if interval is None else parse_instant(instant_of(interval), "interval")
     limits = worker.synchronous_limits(settings)
-    assert limits.allowance is not None
-    services = replace(services, allowance=replace(limits.allowance, kept=True))
+    assert limits.synchronous is not None
+    services = replace(services, synchronous=replace(limits.synchronous, kept=True))
     return Explained(explain_one(request, carried, begins, services))

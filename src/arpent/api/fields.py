@@ -18,7 +18,7 @@ from pyproj import CRS
 
 from arpent import wiring, worker
 from arpent.adapters.formats.vector.copy import OWN, own_name, write_copy
-from arpent.adapters.formats.vector.opened import Opened, features_of
+from arpent.adapters.formats.vector.open_file import OpenFile, features_of
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
@@ -97,7 +97,7 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
         store = FolderObjects(Path(folder))
         Path(folder, "copy").mkdir()
         target = Location(scheme="s3", bucket="copy", key="features.parquet")
-        source = wiring.features_apart(settings, store, reading, worker.LOCAL, lambda: True)
+        source = wiring.isolated_features(settings, store, reading, worker.LOCAL, lambda: True)
         features = source.features(file)
         source.copy(file, target, "{}")
         table = pq.read_table(Path(folder, "copy", "features.parquet"))
@@ -138,7 +138,7 @@ def _of_columns(geometries: Any, arrays: Mapping[str, pa.Array], crs: CRS, colum
     if columns.id is not None and columns.id not in arrays:
         raise InvalidRequest(f"There is no column {columns.id!r:.80}; there is {', '.join(arrays) or 'none'}")
     file = FeatureFile(scheme="file", bucket="", key="", identifier=columns.id, columns=None, local=True)
-    opened = Opened(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
+    opened = OpenFile(crs=crs, key=None, geometry=geometry, columns=tuple(arrays), batches=iter([rows]))
     features = features_of(opened, np.arange(rows.num_rows, dtype=np.int64), rows, file.identifier)
     with TemporaryDirectory(prefix="arpent-") as folder:
         write_copy(opened, file, Path(folder, "copy"), "{}")

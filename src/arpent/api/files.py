@@ -161,10 +161,10 @@ def _of_one_kind(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], 
 def _caseless(names: list[str]) -> list[str]:
     """Names that differ without regard to case, as GIS formats want."""
     taken: set[str] = set()
-    told = []
+    distinct = []
     for name in names:
         while name.lower() in taken:
             name = f"{PREFIX}{name}"  # noqa: PLW2901
         taken.add(name.lower())
-        told.append(name)
-    return told
+        distinct.append(name)
+    return distinct

@@ -67,8 +67,8 @@ def cube(answer: Answer) -> xr.Dataset:
     }
     for name in fields.column_names:
         if name not in (KEY, "geometry"):
-            told = name if name not in variables and name not in coordinates else f"{PREFIX}{name}"
-            coordinates[told] = ("geometry", fields[name].to_pandas().to_numpy())
+            label = name if name not in variables and name not in coordinates else f"{PREFIX}{name}"
+            coordinates[label] = ("geometry", fields[name].to_pandas().to_numpy())
     made: xr.Dataset = xarray.Dataset(variables, coords=coordinates, attrs={"arpent": answer.about})
     return made
 

@@ -1,4 +1,4 @@
-"""Local: a wish for some fields, answered on this machine by the engine."""
+"""Local: a query about some fields, answered on this machine by the engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from arpent import worker
 from arpent.api.fields import Fields
-from arpent.api.run import Ran, run_features
+from arpent.api.query import Query, body_of
+from arpent.api.run import FinishedRun, run_features
 from arpent.api.tables import long_table
-from arpent.api.wish import Wish, body_of
 from arpent.api.zones import in_metres
 from arpent.domain.job import NO_ROWS, Job, RowCounts
 from arpent.settings import Settings
@@ -28,7 +28,7 @@ Watch = Callable[[Job, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a wish."""
+    """The answer to a query."""
 
     rows: pa.Table
     """Long; see `api.tables`."""
@@ -45,19 +45,19 @@ class Answer:
     """Provenance, JSON: software, collection, the request, the CRS of the grids."""
 
 
-def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch) -> Answer:
+def answer(settings: Settings, fields: Fields, query: Query, watch: Watch) -> Answer:
     """Raises CallerError, ScriptError or WorldError; ArpentError if a job failed."""
-    body = body_of(wish, worker.collections(settings))
+    body = body_of(query, worker.collections(settings))
     request = parse_batch(body)
     with TemporaryDirectory(prefix="arpent-") as folder:
         for bucket in ("fields", "results"):
             Path(folder, bucket).mkdir()
         own = settings.model_copy(update={"buckets": Path(folder), "parquet": True, "bucket_grants": {}})
         groups = list(in_metres(fields.features))
-        ran: list[Ran] = []
+        ran: list[FinishedRun] = []
         for number, features in enumerate(groups):
-            told = partial(_told, watch, number, len(groups))
-            ran.append(run_features(own, body, features, told))
+            labelled = partial(_labelled, watch, number, len(groups))
+            ran.append(run_features(own, body, features, labelled))
         rows = long_table([one.folder for one in ran], fields.table)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
@@ -78,5 +78,5 @@ def answer(settings: Settings, fields: Fields, wish: Wish, watch: Watch) -> Answ
     )
 
 
-def _told(watch: Watch, number: int, count: int, job: Job) -> None:
+def _labelled(watch: Watch, number: int, count: int, job: Job) -> None:
     watch(job, number, count)

@@ -28,14 +28,14 @@ def bar(console: Console | None) -> Iterator[Watch]:
         TextColumn("{task.percentage:>5.1f} %  {task.fields[words]}"),
         TimeRemainingColumn(),
     )
-    told: set[str] = set()
+    announced: set[str] = set()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("READING", total=100, words="")
 
         def watch(job: Job, number: int, count: int) -> None:
             done = job.progress.percentage if job.status is Status.PROCESSING else 100.0 * (job.status is Status.DONE)
-            if job.estimate and job.id not in told:
-                told.add(job.id)
+            if job.estimate and job.id not in announced:
+                announced.add(job.id)
                 if (words := estimate_of(job)) is not None:
                     progress.console.print(words, highlight=False, soft_wrap=True)
             progress.update(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from arpent.api.wish import names_of
+from arpent.api.query import names_of
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.indices.bands import BANDS
 from arpent.indices.composites import COMPOSITES
 from arpent.indices.formulas import indices
 from arpent.indices.masks import MASKS
-from arpent.indices.script import ScriptWish, available, index_script
+from arpent.indices.script import IndexQuery, available, index_script
 
 
 def new_text(
@@ -25,7 +25,7 @@ def new_text(
 ) -> str:
     """The evalscript. `known`: collections by id and alias; `constants`: `NAME=NUMBER`. Raises InvalidRequest."""
     return index_script(
-        ScriptWish(
+        IndexQuery(
             index=names_of(index),
             collection=_id(known, collection),
             mask=mask,

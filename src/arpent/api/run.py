@@ -37,7 +37,7 @@ Watch = Callable[[Job], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class FinishedRun:
     """What came of one request."""
 
     job: Job
@@ -46,7 +46,7 @@ class Ran:
     """Where its table lies."""
 
 
-class ChosenLater:
+class LazyExecutor:
     """An executor that is made when the analysis has told how long the job takes."""
 
     def __init__(self, slots: int, make: Callable[[], Executor]) -> None:
@@ -67,7 +67,7 @@ class ChosenLater:
             self._chosen.close()
 
 
-class ApartAnalysis:
+class LocalAnalysis:
     """The analysis of a server's runner: an image that only GDAL can read is opened by a process that may die."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
@@ -75,7 +75,7 @@ class ApartAnalysis:
         self._reading = wiring.feature_processes(settings)
         self._reader = wiring.header_reader(settings, self._submit)
         self._services = replace(services, reader=self._reader)
-        self.met_unusual = False
+        self.needs_gdal = False
         """Whether there was such an image. Its pixels are not to be read in this process either."""
         self.problem: Exception | None = None
         """The last error, which a job knows as a sentence only."""
@@ -94,11 +94,11 @@ class ApartAnalysis:
         self._reading.close()
 
     def _submit(self, *call: Any, **options: Any) -> PendingCall[Any]:
-        self.met_unusual = True
+        self.needs_gdal = True
         return self._reading.submit(*call, **options)
 
 
-def run_features(settings: Settings, body: str, features: Features, watch: Watch) -> Ran:
+def run_features(settings: Settings, body: str, features: Features, watch: Watch) -> FinishedRun:
     """Carry one batch request out over these features. `settings.buckets` is a folder with `fields` and `results`;
     where no `executor` is set, small jobs run in this process and others in workers. `watch` sees the job again and
     again. Raises CallerError, ScriptError or WorldError; ArpentError if the job failed."""
@@ -110,11 +110,11 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     check = lambda _, request: wiring.check_request(services.collections, request)  # noqa: E731
     service = JobService(jobs, settings.policy, check, wiring.now)
     job, request = service.create(OWNER, body), parse_batch(body, OWNER)
-    analysing = ApartAnalysis(settings, services)
+    analysing = LocalAnalysis(settings, services)
 
     def is_small(slots: int) -> bool:
         seconds = service.get(OWNER, job.id).estimate.get("minutes", 0.0) * 60 * slots
-        return seconds < SMALL_SECONDS and not analysing.met_unusual
+        return seconds < SMALL_SECONDS and not analysing.needs_gdal
 
     executor = _executor(settings, is_small)
     functions = WorkFunctions(
@@ -140,7 +140,7 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     done = service.get(OWNER, job.id)
     if done.status is not Status.DONE:
         raise analysing.problem if isinstance(analysing.problem, ArpentError) else ArpentError(_why(done))
-    return Ran(job=done, folder=settings.buckets / "results" / job.id / "parquet")
+    return FinishedRun(job=done, folder=settings.buckets / "results" / job.id / "parquet")
 
 
 def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:
@@ -149,7 +149,7 @@ def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:
     if "executor" in settings.model_fields_set:
         return wiring.executor_of(settings)
     slots = os.cpu_count() or 1
-    return ChosenLater(slots, lambda: InlineExecutor() if is_small(slots) else wiring.executor_of(settings))
+    return LazyExecutor(slots, lambda: InlineExecutor() if is_small(slots) else wiring.executor_of(settings))
 
 
 def _why(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""Statistics: fields, a catalogue and a wish in; a DataFrame out. The same engine as the server's."""
+"""Statistics: fields, a catalogue and a query in; a DataFrame out. The same engine as the server's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arpent.api.fields import Columns, is_frame, read_fields
 from arpent.api.frames import cube, data_frame
 from arpent.api.local import Answer, answer
 from arpent.api.progress import bar
-from arpent.api.wish import Day, Wish, names_of, wish_of
+from arpent.api.query import Day, Query, names_of, query_of
 from arpent.settings import load
 
 if TYPE_CHECKING:
@@ -123,13 +123,13 @@ def statistics(  # noqa: PLR0913
     Example:
         >>> arpent.statistics("fields.gpkg", "earth-search", start="2023-04-01", end="2023-10-01", index="ndvi")
     """
-    wish = wish_of(
+    query = query_of(
         start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
         collection=collection, order=order, max_cloud_coverage=max_cloud_coverage, percentiles=percentiles,
         pixels=pixels,
     )  # fmt: skip
     asked = Columns(keep=None if columns is None else names_of(columns), id=id)
-    found = answer_of(features, catalog, wish, asked, crs=crs, executor=executor, progress=progress)
+    found = answer_of(features, catalog, query, asked, crs=crs, executor=executor, progress=progress)
     if as_xarray:
         return cube(found)
     return data_frame(found, wide=wide, geometry=is_frame(features) if geometry is None else geometry)
@@ -138,14 +138,14 @@ def statistics(  # noqa: PLR0913
 def answer_of(
     features: Any,
     catalog: str | Path,
-    wish: Wish,
+    query: Query,
     columns: Columns,
     *,
     crs: str | None = None,
     executor: str | None = None,
     progress: bool | None = None,
 ) -> Answer:
-    """What comes of a wish, before it is a frame or a file."""
+    """The answer to a query, before it is a frame or a file."""
     from rich.console import Console
 
     settings = load(catalog=str(catalog), executor=executor)
@@ -154,4 +154,4 @@ def answer_of(
     shown = console.is_terminal if progress is None else progress
     with bar(console if shown else None) as watch:
         fields = read_fields(features, columns, settings, crs)
-        return answer(settings, fields, wish, watch)
+        return answer(settings, fields, query, watch)

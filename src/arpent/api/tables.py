@@ -54,5 +54,5 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
         mine = found == key
         column[places[mine]] = values[mine]
     taken = fields.drop_columns([KEY, "geometry"])
-    told = {own_name(name, (*columns, "geometry")): taken[name] for name in taken.column_names}
-    return pa.table({**told, **{key: pa.array(column, from_pandas=True) for key, column in columns.items()}})
+    named = {own_name(name, (*columns, "geometry")): taken[name] for name in taken.column_names}
+    return pa.table({**named, **{key: pa.array(column, from_pandas=True) for key, column in columns.items()}})

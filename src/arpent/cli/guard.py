@@ -31,12 +31,12 @@ class Guarded(TyperGroup):
         except BaseException as error:  # panics of libraries in Rust are no Exception
             if _shows_traceback():
                 raise
-            line, code = told(error)
+            line, code = line_and_code(error)
             Console(stderr=True).print(f"[red]arpent:[/] {escape(line)}", soft_wrap=True, highlight=False)
             raise typer.Exit(code) from None
 
 
-def told(error: BaseException) -> tuple[str, int]:
+def line_and_code(error: BaseException) -> tuple[str, int]:
     """The message and exit code of an error."""
     text = next((each for each in (error, error.__cause__) if isinstance(each, UnicodeEncodeError)), None)
     if text is not None:

@@ -106,7 +106,7 @@ def run(
 
     outcome = run_now(_settings(executor), read_text(request, "The request"), Console(stderr=True))
     typer.echo(
-        json.dumps({name: value for name, value in outcome.items() if name != "told"})
+        json.dumps({name: value for name, value in outcome.items() if name != "finding_lines"})
         if as_json
         else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
     )
@@ -114,7 +114,7 @@ def run(
         typer.echo(f"arpent: {line}", err=True)
     if "hint" in outcome:
         typer.echo(f"arpent: {outcome['hint']}", err=True)
-    for line in outcome["told"]:
+    for line in outcome["finding_lines"]:
         typer.echo(f"arpent: {line}", err=True)
     if outcome["failed"] or outcome["incomplete"] or not all_well(outcome["rows"]):
         raise typer.Exit(WITH_FAILURES)
@@ -273,9 +273,9 @@ def client_add(
 @sources_app.command("list")
 def sources_list(as_json: JsonOption = False) -> None:
     """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
-    from arpent.cli.sources import told
+    from arpent.cli.sources import source_lines
 
-    lines = told(_settings())
+    lines = source_lines(_settings())
     typer.echo(json.dumps({"data": lines}) if as_json else "\n".join(f"{name}\t{what}" for name, what in lines.items()))
 
 
@@ -288,10 +288,10 @@ def sources_check(
     as_json: JsonOption = False,
 ) -> None:
     """Try each catalogue (a search, one header, one block) and each source (its keys), and say what is missing."""
-    from arpent.cli.sources import Search, attempts
+    from arpent.cli.sources import ItemSearch, access_checks
 
     well = True
-    for attempt in attempts(_settings(), Search.of(collection, at, start, end)):
+    for attempt in access_checks(_settings(), ItemSearch.of(collection, at, start, end)):
         well &= attempt.well
         typer.echo(attempt.as_json if as_json else attempt.line)
     if not well:

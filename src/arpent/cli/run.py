@@ -60,10 +60,10 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
         engine.dispose()
     if job.status is Status.FAILED:
         raise ArpentError(job.error or "the job failed")
-    return _told(job, findings)
+    return _labelled(job, findings)
 
 
-def _told(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
+def _labelled(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
     request = parse_batch(job.body)
     assert request.output is not None, "a batch request has an output"
     folder = request.output.at(template(request.output).replace(REQUEST_ID, job.id).split(ID, 1)[0])
@@ -79,7 +79,9 @@ def _told(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
             {"verdict": verdict, "kind": kind, "features": count, "message": message}
             for (verdict, kind), count, message in commonest(findings)
         ],
-        "told": [f"{count:,} features {kind}, such as: {text}" for (_, kind), count, text in commonest(findings)],
+        "finding_lines": [
+            f"{count:,} features {kind}, such as: {text}" for (_, kind), count, text in commonest(findings)
+        ],
         "output": folder.url,
         "costPU": job.progress.processing_units,
         **({"hint": text} if (text := hint(job)) else {}),

@@ -17,7 +17,7 @@ import uvicorn
 from arpent import wiring, worker
 from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure
-from arpent.server.boundary import ShapedProtocol
+from arpent.server.middleware import ErrorBodyProtocol
 from arpent.settings import Settings
 
 log = logging.getLogger("arpent.cli.serve")
@@ -44,7 +44,7 @@ def serve(settings: Settings) -> None:
             application,
             host=settings.host,
             port=settings.port,
-            http=ShapedProtocol,
+            http=ErrorBodyProtocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from arpent import worker
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import presets
-from arpent.domain.errors import ArpentError, InvalidRequest, StorageNotFound, WorldError
+from arpent.domain.errors import ArpentError, BucketNotFound, InvalidRequest, StorageNotFound, WorldError
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -31,7 +31,7 @@ ABSENT = "arpent-sources-check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class AccessCheck:
     """One thing that was tried."""
 
     name: str
@@ -51,7 +51,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class ItemSearch:
     """What is searched for."""
 
     collection: str | None
@@ -59,7 +59,7 @@ class Search:
     interval: Interval
 
     @classmethod
-    def of(cls, collection: str | None, at: str | None, start: str, end: str) -> Search:
+    def of(cls, collection: str | None, at: str | None, start: str, end: str) -> ItemSearch:
         """The options as a search. Raises InvalidRequest if one of them cannot be read."""
         try:
             place = None if at is None else tuple(float(part) for part in at.split(","))
@@ -73,7 +73,7 @@ class Search:
         return cls(collection=collection, at=place, interval=Interval(start=first, end=last))
 
 
-def told(settings: Settings) -> dict[str, str]:
+def source_lines(settings: Settings) -> dict[str, str]:
     """Name of each source → what it is for, and how it is opened. It holds no secret."""
     return {
         source.name: f"{' '.join(source.match or ())}\t{_how(source)}"
@@ -81,7 +81,7 @@ def told(settings: Settings) -> dict[str, str]:
     }
 
 
-def attempts(settings: Settings, search: Search) -> Iterator[Attempt]:
+def access_checks(settings: Settings, search: ItemSearch) -> Iterator[AccessCheck]:
     """One after the other: catalogues with an image of each, then sources. Raises InvalidSetting."""
     worker.check_places(settings)
     access = worker.access_of(settings)
@@ -94,7 +94,7 @@ def attempts(settings: Settings, search: Search) -> Iterator[Attempt]:
         yield from _source(source, access, settings)
 
 
-def _catalog(address: str, services: Services, wanted: list[str] | None, search: Search) -> Iterator[Attempt]:
+def _catalog(address: str, services: Services, wanted: list[str] | None, search: ItemSearch) -> Iterator[AccessCheck]:
     own = presets()[address].at if address in presets() else None
     at = search.at or own or SOMEWHERE
     box = (at[0] - SIDE / 2, at[1] - SIDE / 2, at[0] + SIDE / 2, at[1] + SIDE / 2)
@@ -113,13 +113,13 @@ def _catalog(address: str, services: Services, wanted: list[str] | None, search:
             continue
         if items:
             words = f"{len(items)} items of {collection.id} at {at[0]:g},{at[1]:g}"
-            yield Attempt(name=address, step="search", well=True, words=words)
+            yield AccessCheck(name=address, step="search", well=True, words=words)
             yield from _image(address, items[0], services)
             return
     words = (
         str(failure) if failure else f"it answers, but has no item at {at[0]:g},{at[1]:g}: try --at, --from and --to"
     )
-    yield Attempt(name=address, step="search", well=False, words=words)
+    yield AccessCheck(name=address, step="search", well=False, words=words)
 
 
 def _by_use(collections: list[Collection]) -> list[Collection]:
@@ -127,34 +127,34 @@ def _by_use(collections: list[Collection]) -> list[Collection]:
     return sorted(collections, key=lambda one: (one.id != "sentinel-2-l2a", one.id))
 
 
-def _image(address: str, item: Item, services: Services) -> Iterator[Attempt]:
+def _image(address: str, item: Item, services: Services) -> Iterator[AccessCheck]:
     if not item.assets:
-        yield Attempt(name=address, step="header", well=False, words=f"item {item.id} has no image of a known band")
+        yield AccessCheck(name=address, step="header", well=False, words=f"item {item.id} has no image of a known band")
         return
     step, href = "header", next(iter(item.assets.values())).href
     try:
         raster = services.reader.describe(href)
         name = href.partition("?")[0]
         words = f"{name}: {raster.width} x {raster.height}, {raster.dtype}"
-        yield Attempt(name=address, step=step, well=True, words=words)
+        yield AccessCheck(name=address, step=step, well=True, words=words)
         step = "block"
         block = Block(level=len(raster.levels) - 1, row=0, column=0)
         for _, _, pixels in services.reader.read([(href, [block])]):
-            yield Attempt(name=address, step=step, well=True, words=f"{pixels.shape[1]} x {pixels.shape[0]} pixels")
+            yield AccessCheck(name=address, step=step, well=True, words=f"{pixels.shape[1]} x {pixels.shape[0]} pixels")
     except ArpentError as error:
-        yield Attempt(name=address, step=step, well=False, words=str(error))
+        yield AccessCheck(name=address, step=step, well=False, words=str(error))
 
 
-def _source(source: ArchiveSource, access: TableAccess, settings: Settings) -> Iterator[Attempt]:
+def _source(source: ArchiveSource, access: TableAccess, settings: Settings) -> Iterator[AccessCheck]:
     """Its keys; and for buckets in full, whether they let us in."""
     for match in source.match or ():
         step = "bucket" if match.startswith("s3:") else "login"
         try:
             words = _bucket(match, access, settings) if step == "bucket" else _login(source, match, access)
         except (ArpentError, AccessFailed) as error:
-            yield Attempt(name=source.name, step=step, well=False, words=f"{match}: {error}")
+            yield AccessCheck(name=source.name, step=step, well=False, words=f"{match}: {error}")
         else:
-            yield Attempt(name=source.name, step=step, well=True, words=f"{match}: {words}")
+            yield AccessCheck(name=source.name, step=step, well=True, words=f"{match}: {words}")
 
 
 def _bucket(match: str, access: TableAccess, settings: Settings) -> str:
@@ -167,9 +167,10 @@ def _bucket(match: str, access: TableAccess, settings: Settings) -> str:
     location = Location(scheme="s3", bucket=parts.netloc, key=f"{parts.path.strip('/')}/{ABSENT}".lstrip("/"))
     try:
         worker.objects(settings.model_copy(update={"buckets": None})).read(location)
-    except StorageNotFound as error:
-        if "no bucket" in str(error):
-            raise
+    except BucketNotFound:
+        raise
+    except StorageNotFound:
+        pass
     return "it lets us in"
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from arpent.api.fields import Columns
 from arpent.api.files import check_ending, save
+from arpent.api.query import names_of, query_of
 from arpent.api.statistics import answer_of
-from arpent.api.wish import names_of, wish_of
 from arpent.cli.row_lines import row_lines
 from arpent.domain.errors import InvalidRequest
 from arpent.wire.job import rows_object
@@ -46,7 +46,7 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
     WorldError; ArpentError if the job failed."""
     check_ending(options.output)
-    wish = wish_of(
+    query = query_of(
         start=options.start,
         end=options.end,
         every=options.every,
@@ -62,7 +62,7 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     )
     columns = Columns(keep=None if options.columns is None else names_of(options.columns), id=options.id)
     found = answer_of(
-        options.features, options.catalog, wish, columns, executor=options.executor, progress=console.is_terminal
+        options.features, options.catalog, query, columns, executor=options.executor, progress=console.is_terminal
     )
     files = save(found, options.output, wide=options.wide)
     rows = rows_object(found.counts)

@@ -23,7 +23,8 @@ ArpentError
 │  ├─ CatalogUnavailable
 │  ├─ AssetUnreadable
 │  ├─ StorageDenied
-│  ├─ StorageNotFound
+│  ├─ StorageNotFound       an object is missing
+│  │  └─ BucketNotFound     or the whole bucket
 │  ├─ StorageUnavailable
 │  ├─ EnvironmentFault      the machine or installation is at fault, not a feature: the job waits or fails
 │  │  ├─ StorageFault       the bucket of the script or the results is unavailable: the partition waits
@@ -121,12 +122,27 @@ class FeaturesUnreadable(CallerError):
 
 
 class ScriptError(ArpentError):
-    """The evalscript is at fault; `line` and `column` count from 1 in the user's own text."""
+    """The evalscript is at fault.
 
-    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+    `line` and `column` count from 1 in the user's own text. `error_class`: the built-in JavaScript class of what it
+    threw, such as `TypeError`; empty if it threw none of these, or nothing. `undefined`: the name that a ReferenceError
+    says is not defined; empty otherwise.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        line: int | None = None,
+        column: int | None = None,
+        *,
+        error_class: str = "",
+        undefined: str = "",
+    ) -> None:
         super().__init__(message)
         self.line = line
         self.column = column
+        self.error_class = error_class
+        self.undefined = undefined
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -136,7 +152,13 @@ class ScriptError(ArpentError):
         return f"{message} ({place})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.args[0], self.line, self.column))
+        return (_revive_script, (type(self), self.args[0], self.line, self.column, self.error_class, self.undefined))
+
+
+def _revive_script(
+    kind: type[ScriptError], message: str, line: int | None, column: int | None, error_class: str, undefined: str
+) -> ScriptError:
+    return kind(message, line, column, error_class=error_class, undefined=undefined)
 
 
 class ScriptSyntaxError(ScriptError):
@@ -213,6 +235,10 @@ class StorageDenied(WorldError):
 
 class StorageNotFound(WorldError):
     """There is no such bucket or object."""
+
+
+class BucketNotFound(StorageNotFound):
+    """There is no such bucket."""
 
 
 class StorageUnavailable(WorldError):

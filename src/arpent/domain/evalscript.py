@@ -1,9 +1,11 @@
-"""Evalscript: what setup() declares: which bands to read, how to mosaic, which outputs come back."""
+"""Evalscript: what setup() declares: which bands to read, how to mosaic, which outputs come back; and what is missing
+in them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 DATA_MASK = "dataMask"
 
@@ -83,3 +85,38 @@ class Evalscript:
     def width(self) -> int:
         """How many numbers per pixel evaluatePixel returns, masks included."""
         return sum(len(output.bands) for output in self.outputs) + self.mask_bands
+
+
+class GapKind(Enum):
+    """What evaluatePixel left out; the value is the sentence for people, with `{output}` and `{samples}`."""
+
+    MISSING_OUTPUT = "output {output} was missing in what evaluatePixel returned for {samples} samples"
+    NOTHING = "evaluatePixel returned nothing for {samples} samples"
+    UNDEFINED_AS_ZERO = (
+        "output {output} held undefined, which counts as 0 in an integer sampleType, in what evaluatePixel returned "
+        "for {samples} samples"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something that evaluatePixel left out for some samples; its text is a sentence for people."""
+
+    kind: GapKind
+    """What was left out."""
+    output: str = ""
+    """Id of the output; empty if it returned nothing at all."""
+    samples: int
+    """For how many samples, at least 1."""
+
+    def __str__(self) -> str:
+        return self.kind.value.format(output=self.output, samples=self.samples)
+
+
+def sum_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+    """Gaps of several calls, with the samples of the same kind and output added up, in order of first appearance."""
+    counts: dict[tuple[GapKind, str], int] = {}
+    for gap in gaps:
+        key = (gap.kind, gap.output)
+        counts[key] = counts.get(key, 0) + gap.samples
+    return tuple(Gap(kind=kind, output=output, samples=samples) for (kind, output), samples in counts.items())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptError
-from arpent.domain.evalscript import Mosaicking, SampleType
+from arpent.domain.evalscript import Gap, Mosaicking, SampleType
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.item import Item
@@ -101,3 +101,5 @@ class Explanation:
     """What the script threw, with its line; None if it threw nothing."""
     log: tuple[str, ...] = ()
     """Lines that the script wrote with console.log."""
+    gaps: tuple[Gap, ...] = ()
+    """What evaluatePixel left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,29 +85,62 @@ def _round(extent: NDArray[np.float64], resolution: float) -> NDArray[np.int64]:
     return np.fmin(np.fmax(count, 1.0), _UNCOUNTED).astype(np.int64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Samples:
-    """The samples inside each of n features, N in all: those of feature k are `[offsets[k]:offsets[k + 1]]`, row by
-    row."""
+    """The samples inside each of n features, N in all, as S spans of neighbours in a row: the samples of feature k are
+    `[offsets[k]:offsets[k + 1]]`, its spans `[span_offsets[k]:span_offsets[k + 1]]`, row by row."""
 
     offsets: NDArray[np.int64]
     """(n + 1,): index where each feature's samples begin."""
-    columns: NDArray[np.int32]
-    """(N,): column in the feature's own grid."""
-    rows: NDArray[np.int32]
-    """(N,): row in the feature's own grid; 0 is the north."""
+    span_offsets: NDArray[np.int64]
+    """(n + 1,): index where each feature's spans begin."""
+    spans: NDArray[np.int32]
+    """(S, 3): row in the feature's own grid (0 is the north), column of the first sample, number of samples."""
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return int(self.offsets[-1])
+
+    @classmethod
+    def of(
+        cls, *, offsets: NDArray[np.int64], columns: NDArray[np.signedinteger], rows: NDArray[np.signedinteger]
+    ) -> Samples:
+        """The samples at these columns (N,) and rows (N,), feature by feature."""
+        follows = np.zeros(len(columns), bool)
+        follows[1:] = (np.diff(rows) == 0) & (np.diff(columns) == 1)
+        follows[offsets[:-1][np.diff(offsets) > 0]] = False
+        starts = np.flatnonzero(~follows)
+        lengths = np.diff(np.append(starts, len(columns)))
+        return cls(
+            offsets=offsets,
+            span_offsets=np.searchsorted(starts, offsets),
+            spans=np.column_stack((rows[starts], columns[starts], lengths)).astype(np.int32).reshape(-1, 3),
+        )
 
     def take(self, features: NDArray[np.intp]) -> Samples:
         """The samples of some of the features, in this order."""
-        counts = self.counts[features]
-        offsets = np.append(0, np.cumsum(counts))
-        chosen = np.arange(offsets[-1]) + np.repeat(self.offsets[features] - offsets[:-1], counts)
-        return Samples(offsets=offsets, columns=self.columns[chosen], rows=self.rows[chosen])
+        counts = np.diff(self.span_offsets)[features]
+        span_offsets = np.append(0, np.cumsum(counts))
+        chosen = np.arange(span_offsets[-1]) + np.repeat(self.span_offsets[features] - span_offsets[:-1], counts)
+        return Samples(
+            offsets=np.append(0, np.cumsum(self.counts[features])),
+            span_offsets=span_offsets,
+            spans=self.spans[chosen],
+        )
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """(n,): samples inside each feature (wire: geometryPixelCount)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int32]:
+        """(N,): row of each sample in its feature's own grid."""
+        return np.repeat(self.spans[:, 0], self.spans[:, 2])
+
+    @cached_property
+    def columns(self) -> NDArray[np.int32]:
+        """(N,): column of each sample in its feature's own grid."""
+        starts = np.cumsum(self.spans[:, 2], dtype=np.int32) - self.spans[:, 2]
+        columns: NDArray[np.int32] = np.arange(len(self), dtype=np.int32)
+        columns += np.repeat(self.spans[:, 1] - starts, self.spans[:, 2])
+        return columns

@@ -125,11 +125,11 @@ class Progress:
 
     def at_rate(self, rate: float, now: datetime) -> Progress:
         """This progress with a rate in features per second, and the end that follows from it."""
-        told = replace(self, rate=rate)
-        seconds = told.seconds_left
+        measured = replace(self, rate=rate)
+        seconds = measured.seconds_left
         if seconds is None or seconds > LONGEST_SECONDS:
-            return told
-        return replace(told, end=now + timedelta(seconds=seconds))
+            return measured
+        return replace(measured, end=now + timedelta(seconds=seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ class Source:
     """Resampling where samples are finer than source pixels."""
     downsampling: Resampling = Resampling.NEAREST
     """Resampling where samples are coarser than source pixels."""
-    wishes: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
     """Processing options the request asks for, as (place, value): `("processing->backCoeff", "GAMMA0_TERRAIN")`."""
     filters: tuple[tuple[str, str], ...] = ()
     """Further fields of `dataFilter` (name, value), `("orbitDirection", "ASCENDING")`, see `Collection.filters`."""
@@ -62,7 +62,7 @@ class Source:
 def chosen(source: Source, find: Callable[[str], Collection | None]) -> Collection | None:
     """The collection that a source means: `dataFilter.demInstance` may choose another than its type alone. `find` knows
     collections by id, alias and `instance`; None: there is none of that name."""
-    wish = dict(source.wishes).get("dataFilter->demInstance")
+    wish = dict(source.options).get("dataFilter->demInstance")
     own = find(instance(source.collection, wish)) if wish else None
     return own or find(source.collection)
 

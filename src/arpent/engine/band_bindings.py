@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arpent.domain.errors import InvalidRequest, ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking
 from arpent.domain.imagery.collection import Collection, Unit
+from arpent.domain.imagery.item_choice import ItemChoice
 from arpent.domain.request import Request, Source, chosen
 from arpent.evalscript.lint import band_fault
 from arpent.raster.conversion import BandRequest
@@ -25,7 +26,7 @@ class BandBinding:
     source: Source
     """The entry of `input.data` that it reads."""
     collection: Collection
-    """Collection of that entry, with the joins that the bands need."""
+    """Collection of that entry, with the joins that the bands need, and the items that `dataFilter` chooses."""
     requests: tuple[BandRequest, ...]
     """Bands to read, in the input's order, without dataMask."""
 
@@ -81,7 +82,8 @@ def bind_input(input_: Input, source: Source, collection: Collection) -> BandBin
         for band, unit in zip(input_.bands, input_.units, strict=True)
         if band != DATA_MASK
     )
-    needed = collection.with_joins_of(requested.band.name for requested in requests)
+    choice = ItemChoice(clouds=source.max_cloud_coverage, fields=source.filters)
+    needed = replace(collection.with_joins_of(requested.band.name for requested in requests), choice=choice)
     return BandBinding(input=input_, source=source, collection=needed, requests=requests)
 
 

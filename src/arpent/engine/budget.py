@@ -14,7 +14,7 @@ from arpent.domain.errors import LimitExceeded
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.grid import Grids
 from arpent.engine.band_bindings import BandBinding
-from arpent.engine.services import Allowance, Services
+from arpent.engine.services import Services, SynchronousLimits
 
 MEBIBYTE = 1 << 20
 BASE_MIB = 400
@@ -67,31 +67,31 @@ def _bins(count: int | None, edges: int) -> int:
     return count if count is not None else max(0, edges - 1)
 
 
-def check_grid(grids: Grids, evalscript: Evalscript, bands: Sequence[int], allowance: Allowance) -> None:
+def check_grid(grids: Grids, evalscript: Evalscript, bands: Sequence[int], synchronous: SynchronousLimits) -> None:
     """Refuse, before samples are computed, a grid that would be too large even with one scene per input. `bands`:
     number of bands that each input reads. Raises LimitExceeded."""
-    check_scenes(grids, evalscript, bands, [1] * len(bands), allowance)
+    check_scenes(grids, evalscript, bands, [1] * len(bands), synchronous)
 
 
 def check_scenes(
-    grids: Grids, evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], allowance: Allowance
+    grids: Grids, evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], synchronous: SynchronousLimits
 ) -> None:
     """Refuse, before pixels are read, what would need too much memory. `bands`, `scenes`: numbers per input. Raises
     LimitExceeded."""
     samples = int(grids.sample_count.sum())
     depth = max([1, *scenes])
-    if samples * depth > allowance.samples:
+    if samples * depth > synchronous.samples:
         raise _refused(
-            f"{_described(samples, depth)} more than the allowed {allowance.samples:,}",
-            allowance.samples // depth, grids, depth,
+            f"{_described(samples, depth)} more than the allowed {synchronous.samples:,}",
+            synchronous.samples // depth, grids, depth,
         )  # fmt: skip
-    each = _sample_bytes(evalscript, bands, scenes, KEPT_BYTES if allowance.kept else 0)
-    room = max(1, (allowance.memory_mib - BASE_MIB) * MEBIBYTE)
+    each = _sample_bytes(evalscript, bands, scenes, KEPT_BYTES if synchronous.kept else 0)
+    room = max(1, (synchronous.memory_mib - BASE_MIB) * MEBIBYTE)
     if samples * each > room:
         need = BASE_MIB + samples * each // MEBIBYTE
         raise _refused(
             f"{_described(samples, depth)} {sum(bands)} input and {evalscript.width} output bands, which may take "
-            f"{need:,} MiB of memory, more than the allowed {allowance.memory_mib:,}",
+            f"{need:,} MiB of memory, more than the allowed {synchronous.memory_mib:,}",
             room // each, grids, depth,
         )  # fmt: skip
 
@@ -100,7 +100,7 @@ def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], sce
     """How many samples of a partition are worked on at once: those that take as much memory as
     `services.samples_at_once` of one scene with PLAIN_BANDS bands. A synchronous request was checked before: it is not
     cut."""
-    if services.allowance is not None:
+    if services.synchronous is not None:
         return MOST_AT_ONCE
     bands = [len(one.requests) for one in bindings]
     plain = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS

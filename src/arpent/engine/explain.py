@@ -31,7 +31,7 @@ from arpent.engine.processing.acquisitions import (
     refusing_filter,
 )
 from arpent.engine.processing.inputs import Prepared
-from arpent.engine.processing.interval import Computation, run_script
+from arpent.engine.processing.interval import Computation, answers, read_samples
 from arpent.engine.processing.process import script_of
 from arpent.engine.processing.sample_geometry import sample_geometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
@@ -61,8 +61,8 @@ def explain_feature(
     cannot be loaded, or WorldError.
     """
     assert isinstance(request.features, Location), "a batch request names a GeoPackage"
-    if limits is not None and limits.allowance is not None:
-        services = replace(services, allowance=replace(limits.allowance, kept=True))
+    if limits is not None and limits.synchronous is not None:
+        services = replace(services, synchronous=replace(limits.synchronous, kept=True))
     return explain(request, load_feature(request.features, feature, services), start, services)
 
 
@@ -74,8 +74,8 @@ def explain(request: Request, features: Features, start: datetime | None, servic
         return _without_numbers(features, intervals[0], as_failures(faults)[0])
     with ScriptSupervisor(services.runtime, script_of(request, services)) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
-        if services.allowance is not None:
-            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.allowance)
+        if services.synchronous is not None:
+            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.synchronous)
         computation = Computation(
             bindings=bindings,
             geometry=sample_geometry(features, grids),
@@ -117,19 +117,22 @@ def _choose(computation: Computation, intervals: Sequence[Interval]) -> _Case:
 
 def _explained(case: _Case) -> Explanation:
     if not case.found.present.any():
-        return _told(case, _result(case), None, None)
+        return _explanation(case, _result(case), None, None)
     try:
-        prepared, answer = run_script(case.computation, case.found)
+        prepared = read_samples(case.computation, case.found)
+        ((call, answer),) = answers(case.computation, prepared, len(case.computation.geometry.samples) + 1)
     except ScriptError as error:
-        return _told(case, _result(case, failure=as_failure(error)), None, None, error)
+        return _explanation(case, _result(case, failure=as_failure(error)), None, None, error)
     computation = case.computation
     totals = IntervalTotals(
         computation.bindings, computation.calculations, computation.geometry.grids.sample_count, case.found
     )
-    totals.add(np.zeros(1, np.intp), case.found, prepared, answer)
+    totals.add(np.zeros(1, np.intp), case.found, prepared, [(call, answer)])
     result = _result(case, next(totals.results()))
     broken = 0 in result.intervals[0].failures
-    return _told(case, result, prepared, answer, (answer.failures.get(0) or answer.failures.get(1)) if broken else None)
+    return _explanation(
+        case, result, prepared, answer, (answer.failures.get(0) or answer.failures.get(1)) if broken else None
+    )
 
 
 def _result(case: _Case, interval: IntervalResult | None = None, *, failure: Failure | None = None) -> PartitionResult:
@@ -142,7 +145,7 @@ def _result(case: _Case, interval: IntervalResult | None = None, *, failure: Fai
     )
 
 
-def _told(
+def _explanation(
     case: _Case,
     result: PartitionResult,
     prepared: Prepared | None,
@@ -160,6 +163,7 @@ def _told(
         result=result,
         error=error,
         log=() if answer is None else answer.log,
+        gaps=() if answer is None else answer.gaps,
     )
 
 
@@ -213,7 +217,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
 def _seen(binding: BandBinding, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
     """Per band except dataMask (s, N): stored number * scale + offset in doubles, as in the script's loop."""
     inputs = prepared.inputs[ordinal]
-    count = int(prepared.segments[-1])
+    count = int(prepared.offsets[-2])
     return tuple(
         np.atleast_2d(values)[:, :count].astype(np.float64) * scale + offset
         for band, values, (scale, offset) in zip(binding.input.bands, inputs.values, inputs.scales, strict=True)

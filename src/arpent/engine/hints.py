@@ -21,7 +21,7 @@ CLOUDS = "maxCloudCoverage"
 
 @dataclass(slots=True)
 class Filtered:
-    """Items that reach some of n features but that the filters of one input excluded. Grows during a survey."""
+    """Items that reach some of n features but that the filters of one input excluded. Grows during a search."""
 
     features: int
     """Number of features, n."""
@@ -80,15 +80,15 @@ class Filtered:
 def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
     """Hints about pixels that differ from the real service's although the request does not ask for it."""
     for binding in bindings:
-        asked = {place.rpartition("->")[2] for place, _ in binding.source.wishes}
+        asked = {place.rpartition("->")[2] for place, _ in binding.source.options}
         silent = {
             name: offered for name, offered in binding.collection.offers.items()
             if name not in asked and offered != DEFAULTS.get(name)
         }  # fmt: skip
         if silent:
-            told = ", ".join(f"{name} {offered}" for name, offered in silent.items())
+            beginning = ", ".join(f"{name} {offered}" for name, offered in silent.items())
             usual = ", ".join(f"{name} {DEFAULTS[name]}" for name in silent if name in DEFAULTS)
-            yield f"{binding.collection.id} has {told} here; the real service gives {usual} by default."
+            yield f"{binding.collection.id} has {beginning} here; the real service gives {usual} by default."
 
 
 def of_range(bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]) -> Iterator[str]:
@@ -133,19 +133,19 @@ def _of_others(binding: BandBinding, found: Filtered, name: str) -> Iterator[str
     """Further filters that leave nothing, or leave out what does not answer to them."""
     for field_name, value in binding.source.filters:
         dropped, silent = found.other.get(field_name, set()), found.silent.get(field_name, set())
-        told = f"{field_name} {value} of {name}"
+        beginning = f"{field_name} {value} of {name}"
         if dropped and not found.taken:
             unknown = f" ({len(silent)} of them do not tell it)" if silent else ""
-            yield f"{told} leaves none of {len(dropped)} acquisitions{unknown}. Change it, or leave it out."
+            yield f"{beginning} leaves none of {len(dropped)} acquisitions{unknown}. Change it, or leave it out."
         elif silent:
-            yield f"{told} leaves out {len(silent)} acquisitions that do not tell it."
+            yield f"{beginning} leaves out {len(silent)} acquisitions that do not tell it."
 
 
 def _of_bands(found: Filtered, name: str) -> Iterator[str]:
     """Bands that some acquisitions lack: polarisations of Sentinel-1, temperature of a Landsat product without it."""
     for band, items in found.lacking.items():
-        told = f"{len(items)} of {len(found.seen)} acquisitions of {name} have no {band}"
-        yield f"{told} ({min(items)}): they give no data at all, since the script asks for it."
+        beginning = f"{len(items)} of {len(found.seen)} acquisitions of {name} have no {band}"
+        yield f"{beginning} ({min(items)}): they give no data at all, since the script asks for it."
 
 
 def outside_time(binding: BandBinding, intervals: Sequence[Interval]) -> bool:

@@ -19,7 +19,7 @@ from arpent.engine.stage_timer import Stopwatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class SynchronousLimits:
     """Limits of a request that is answered synchronously; see `engine.budget`."""
 
     samples: int
@@ -51,7 +51,7 @@ class Services:
     and no features file is written."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
-    allowance: Allowance | None = None
+    synchronous: SynchronousLimits | None = None
     """Limits of the current request if it is answered synchronously; None: no limit but the machine's."""
     samples_at_once: int = 4_000_000
     """Maximum number of samples of a partition that are in memory at once; see `engine.budget`."""
@@ -69,5 +69,5 @@ class Limits:
     """Maximum number of features per request; None: no limit."""
     lenient_histograms: bool = False
     """Whether integer histogram edges are accepted for a float output."""
-    allowance: Allowance | None = None
+    synchronous: SynchronousLimits | None = None
     """Limits of a request that is answered synchronously."""

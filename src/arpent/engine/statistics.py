@@ -23,6 +23,7 @@ from arpent.engine.processing.sample_geometry import without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing_units import LEAST_REQUEST
 from arpent.engine.services import Limits, Services
+from arpent.evalscript.lint import script_hints
 from arpent.wire.result.render import render_response
 
 
@@ -30,25 +31,25 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
     """(response as JSON bytes, processing units, hints) of a synchronous request. Raises CallerError, ScriptError or
     WorldError; LimitExceeded before anything large is allocated."""
     assert isinstance(request.features, Bounds), "a synchronous request has bounds"
-    if limits.allowance is not None:
-        services = replace(services, allowance=limits.allowance)
+    if limits.synchronous is not None:
+        services = replace(services, synchronous=limits.synchronous)
     with ScriptSupervisor(services.runtime, script_of(request, services), opened_before=False) as session:
         bindings = bind_bands(session.evalscript, request, services.collections)
         check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
         features, grids = _feature_and_grid(request.features, request)
-        if services.allowance is not None:
+        if services.synchronous is not None:
             check_numbers(session.evalscript, request.calculations, len(request.intervals))
-            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.allowance)
+            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.synchronous)
         check_resolution(features, _resolution(request.sampling, grids), bindings)
         (result,) = compute_on_grids(request, features, grids, session, services)
     if result.failures and result.failures[0].unforeseen:
         raise ArpentError(result.failures[0].message)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
-    told = tuple(of_offers(bindings))
+    remarks = (*script_hints(session.evalscript), *of_offers(bindings))
     if not any(interval.present.any() for interval in result.intervals):
-        told += _filter_hints(request, bindings, features, grids, services)
-    return render_response(result, 0), max(LEAST_REQUEST, result.processing_units), told
+        remarks += _filter_hints(request, bindings, features, grids, services)
+    return render_response(result, 0), max(LEAST_REQUEST, result.processing_units), remarks
 
 
 def _filter_hints(

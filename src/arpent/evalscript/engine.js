@@ -6,6 +6,10 @@
   const define = Object.defineProperty, create = Object.create, keys = Object.keys, arrays = Array.prototype;
   const isArray = Array.isArray, whole = Number.isInteger, text = String, number = Number, list = Array;
   const Day = Date, Pledge = Promise, Wrong = TypeError, Text = Function, Shared = SharedArrayBuffer, Mirror = Proxy;
+  const isPrototype = Object.prototype.isPrototypeOf, classes = [
+    ['ReferenceError', ReferenceError.prototype], ['RangeError', RangeError.prototype],
+    ['SyntaxError', SyntaxError.prototype], ['TypeError', TypeError.prototype], ['Error', Error.prototype],
+  ];
   const kinds = {
     u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array,
     f4: Float32Array, f8: Float64Array,
@@ -48,7 +52,14 @@
     try { if (typeof error === 'object' && typeof error.stack === 'string') stack = cut(error.stack, STACK); } catch {
       /* a getter that throws */
     }
-    return stringify(message) + ',' + stringify(stack);
+    return stringify(message) + ',' + stringify(stack) + ',' + stringify(classOf(error));
+  }
+  // By the prototypes kept from before the script ran: its own `instanceof` and `name` may say anything.
+  function classOf(error) {
+    try {
+      for (let i = 0; i < classes.length; i++) if (apply(isPrototype, classes[i][1], [error])) return classes[i][0];
+    } catch { /* a proxy whose trap throws */ }
+    return '';
   }
   function guarded(action) {
     let body;
@@ -186,18 +197,18 @@
     return '{' + counts + '}';
   });
 
-  // ---- pixels: one arena of shared memory, views of it, and the loop over segments
-  const room = { arena: null, start: 0, bounds: null };
+  // ---- pixels: one buffer of shared memory, views of it, and the loop over segments
+  const room = { buffer: null, start: 0, bounds: null };
   const harnesses = create(null);
   function allocate() {
-    room.arena = new Shared(post.first);
-    return room.arena;
+    room.buffer = new Shared(post.first);
+    return room.buffer;
   }
   function anchor() {
     room.start = post.first;
-    room.bounds = new kinds.i4(room.arena, room.start, 2 * SEGMENTS);
+    room.bounds = new kinds.i4(room.buffer, room.start, 2 * SEGMENTS);
   }
-  const view = (kind, offset, length) => new kinds[kind](room.arena, room.start + offset, length);
+  const view = (kind, offset, length) => new kinds[kind](room.buffer, room.start + offset, length);
 
   // Whatever evaluatePixel returned that is not plain numbers where they belong. What is undefined or null in an array
   // is 0 in an output of an integer type, else NaN; an output that is missing is NaN.
@@ -235,18 +246,15 @@
         if (absent === 0) zeros[q] += zero;
       }
     }
-    function notes() {
-      for (let q = 0; q < outputs.length; q++) {
-        if (missing[q]) say('output ' + outputs[q][0] + ' was missing in what evaluatePixel returned for ' + missing[q] + ' samples');
-      }
-      if (missing[outputs.length]) say('evaluatePixel returned nothing for ' + missing[outputs.length] + ' samples');
-      for (let q = 0; q < outputs.length; q++) {
-        if (zeros[q]) say('output ' + outputs[q][0] + ' held undefined, which counts as 0 in an integer sampleType, '
-          + 'in what evaluatePixel returned for ' + zeros[q] + ' samples');
-      }
+    // How many samples each output was missing for, then those with nothing at all, then per output those with zeros.
+    function gaps() {
+      let counts = '';
+      for (let q = 0; q <= outputs.length; q++) counts += missing[q] + ',';
+      for (let q = 0; q < outputs.length; q++) counts += (q ? ',' : '') + zeros[q];
       clear();
+      return '[' + counts + ']';
     }
-    return { settle, notes };
+    return { settle, gaps };
   }
   function numeric(value, id) {
     const type = typeof value;
@@ -261,8 +269,8 @@
     call = { scenes: scenesOf(given, fusion), input, custom: {}, output: { userData: undefined } };
     return 'null';
   });
-  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments; the answer lists [segment, message, stack] of those
-  // that threw. Once these texts fill it, only [segment]: what the one before it says.
+  // Runs harness number ⌊first / CALLS⌋ over first % CALLS segments; the answer's faults are [segment, message, stack,
+  // class] of those that threw. Once these texts fill it, only [segment]: what the one before it says.
   const run = () => guarded(() => {
     const segments = post.first % CALLS, harness = harnesses[(post.first - segments) / CALLS];
     const { scenes, input, custom, output } = call, bounds = room.bounds, span = harness.span;
@@ -274,8 +282,7 @@
         faults += (faults ? ',' : '') + '[' + k + fault + ']';
       }
     }
-    harness.notes();
-    return '[' + faults + ']';
+    return '{"faults":[' + faults + '],"gaps":' + harness.gaps() + '}';
   });
   const finish = () => guarded(() => {
     const user = script.updateOutputMetadata;

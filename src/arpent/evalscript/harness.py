@@ -18,19 +18,19 @@ _UNROLLED_VALUES = 1024
 
 
 def harness(evalscript: Evalscript, layout: MemoryLayout) -> str:
-    """A JavaScript expression: a function of (view, odd, list, evaluatePixel) that returns { span, notes }."""
+    """A JavaScript expression: a function of (view, odd, list, evaluatePixel) that returns { span, gaps }."""
     outputs = _outputs(evalscript)
     before, samples = _samples(evalscript, layout)
     return f"""(function (view, odd, list, evaluatePixel) {{ 'use strict';
 {_views(layout)}
-const {{ settle, notes }} = odd({json.dumps(outputs)}, {len(evalscript.outputs)}, [{_columns(layout.width)}]);
+const {{ settle, gaps }} = odd({json.dumps(outputs)}, {len(evalscript.outputs)}, [{_columns(layout.width)}]);
 function span(low, high, scenes, inputMetadata, customData, outputMetadata) {{
 for (let i = low; i < high; i++) {{
 {before}const r = evaluatePixel({samples}, scenes, inputMetadata, customData, outputMetadata);
 if (r === undefined || r === null) {{ settle(r, i); continue; }}
 {_store(outputs)}
 }} }}
-return {{ span, notes }}; }})"""
+return {{ span, gaps }}; }})"""
 
 
 def _outputs(evalscript: Evalscript) -> list[tuple[str, int, bool]]:

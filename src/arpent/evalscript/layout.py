@@ -1,11 +1,11 @@
-"""Layout: where the arrays of one script call lie in the shared memory (the arena)."""
+"""Layout: where the arrays of one script call lie in the shared memory (the buffer)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SEGMENTS = 16384
-"""Maximum number of segments of one pass; their ends (pairs of int32) lie at the start of the arena."""
+"""Maximum number of segments of one pass; their ends (pairs of int32) lie at the start of the buffer."""
 MOST_SAMPLES = 524_288
 """Maximum number of samples of one pass: fewer cost messages, more cost fresh memory pages in the first call."""
 _START = SEGMENTS * 8
@@ -59,13 +59,13 @@ class MemoryLayout:
 
     @property
     def size(self) -> int:
-        """Bytes of the arena that the layout needs."""
+        """Bytes of the buffer that the layout needs."""
         return self.offsets[-1] + self.width * self.capacity * 8
 
 
-def capacity_of(layout: MemoryLayout, arena: int) -> int:
-    """Maximum number of samples of one pass with this layout in an arena of `arena` bytes; 0 if none fits."""
-    room = arena - _START - _LINE * (len(layout.columns) + 2)
+def capacity_of(layout: MemoryLayout, buffer: int) -> int:
+    """Maximum number of samples of one pass with this layout in an buffer of `buffer` bytes; 0 if none fits."""
+    room = buffer - _START - _LINE * (len(layout.columns) + 2)
     return max(0, min(MOST_SAMPLES, room // max(1, layout.sample_bytes)))
 
 

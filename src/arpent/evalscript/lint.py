@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, islice
 
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input
@@ -29,6 +30,9 @@ _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _MASK_IN_USE = re.compile(rf"\.\s*{DATA_MASK}\b|\[\s*['\"]{DATA_MASK}['\"]\s*\]|\b{DATA_MASK}\b(?!\s*:)")
 _CONSTANT_MASK = re.compile(rf"\b{DATA_MASK}\s*:\s*\[\s*(?:1|true)\s*\]")
 
+MOST_HINTS, LONGEST_HINT = 20, 300
+"""Maximum number of hints about one script, and of the letters of each: names in a script may be of any length."""
+
 
 class Gravity(StrEnum):
     """How severe a remark is."""
@@ -51,6 +55,8 @@ class Remark:
     """Line in the user's text, from 1; None if unknown."""
     column: int | None = None
     """Column in the user's text, from 1; None if unknown."""
+    undefined: str = ""
+    """The name that is not defined, if that is what is wrong."""
 
 
 def lint(evalscript: Evalscript, collections: Mapping[str, Collection]) -> tuple[Remark, ...]:
@@ -99,19 +105,20 @@ def _near(word: str, known: Sequence[str]) -> str:
     return suggestion(word, known) or "."
 
 
-def undefined(name: str, source: str) -> str:
-    """Message for a name that is neither built in nor defined by the script."""
+def undefined(name: str, source: str, gravity: Gravity, line: int | None, column: int | None) -> Remark:
+    """Remark about a name that is neither built in nor defined by the script."""
     if name in OLDER:
-        return f"{name} is not defined: {OLDER[name]}"
-    near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
-    return f"{name} is defined neither by the script nor as a built-in function{near}"
+        message = f"{name} is not defined: {OLDER[name]}"
+    else:
+        near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
+        message = f"{name} is defined neither by the script nor as a built-in function{near}"
+    return Remark(gravity=gravity, message=message, line=line, column=column, undefined=name)
 
 
 def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Iterator[Remark]:
     source = evalscript.source
     for place in unknown_calls(source):
-        message = undefined(place.word, source)
-        yield Remark(gravity=Gravity.WARNING, message=message, line=place.line, column=place.column)
+        yield undefined(place.word, source, Gravity.WARNING, place.line, place.column)
     yield from _uncalled(evalscript)
     yield from (Remark(gravity=Gravity.WARNING, message=message) for message in evalscript.remarks)
     asked = [band for entry in evalscript.inputs for band in entry.bands]
@@ -123,9 +130,9 @@ def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Ite
 
 def script_hints(evalscript: Evalscript) -> tuple[str, ...]:
     """Likely mistakes that would cost a whole job: misspelt names of service functions, and parts of setup() that have
-    no effect."""
+    no effect; the first MOST_HINTS, since each task object shows them."""
     near = (f"line {one.place.line}: {_misnamed(one)}" for one in misnamed(evalscript.source))
-    return (*near, *evalscript.remarks)
+    return tuple(hint[:LONGEST_HINT] for hint in islice(chain(near, evalscript.remarks), MOST_HINTS))
 
 
 def _uncalled(evalscript: Evalscript) -> Iterator[Remark]:

@@ -6,17 +6,26 @@ A cheap scan without a parser, which reports warnings only. It prefers to miss a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
 
 from arpent.evalscript.service_functions import meant
 
-_BLANKED = re.compile(
-    r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`|(?<=[=(,:])\s*/(?:\\.|[^/\\\n])+/",
-    re.DOTALL,
-)
+_OPENING = re.compile(r"//|/\*|['\"`]|(?<=[=(,:])\s*/(?=[^/*\n])")
+"""Where a comment, string, template or regular expression may begin."""
+_INSIDE: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "//": (re.compile(r"[^\n]*+"), ""),
+    "/*": (re.compile(r"(?:[^*]|\*(?!/))*+"), "*/"),
+    "'": (re.compile(r"(?:\\.|[^'\\\n])*+", re.DOTALL), "'"),
+    '"': (re.compile(r'(?:\\.|[^"\\\n])*+', re.DOTALL), '"'),
+    "`": (re.compile(r"(?:\\.|[^`\\])*+", re.DOTALL), "`"),
+    "/": (re.compile(r"(?:\\.|[^/\\\n])*+", re.DOTALL), "/"),
+}
+"""How it begins → what it may hold, as far as it goes, and how it ends."""
+_WORD = re.compile(r"(?<![\w$.])[A-Za-z_$][\w$]*")
 _CALL = re.compile(r"(?<![\w$.#])([A-Za-z_$][\w$]*)\s*\(")
 _DEFINED = re.compile(r"^(?:function|class|const)\s+(\w+)", re.MULTILINE)
 _MEMBER = re.compile(r"\b[A-Za-z_$][\w$]*(?:\[[^\]\n]*\])?\.([A-Za-z_]\w*)\b(?!\s*(?:\(|=[^=]))")
@@ -103,10 +112,20 @@ class Misnamed:
 def uncalled_functions(source: str) -> Iterator[Place]:
     """Top-level functions that the script itself does not mention again; those that the service calls are included."""
     code = _blank(source)
+    starts: dict[str, list[int]] = {}
+    for word in _WORD.finditer(code):
+        starts.setdefault(word[0], []).append(word.start())
+    lines = [end.start() for end in re.finditer("\n", code)]
+    depth = seen = 0
     for found in _DEFINITION.finditer(code):
         name = found["function"] or found["constant"]
-        if _depth(code[: found.start()]) == 0 and not _mentioned(name, code, found):
-            yield _place(name, code, found.start(found.lastgroup or 0))
+        depth += code.count("{", seen, found.start()) - code.count("}", seen, found.start())
+        seen = found.start()
+        if depth == 0 and all(found.start() <= start < found.end() for start in starts.get(name, ())):
+            place = found.start(found.lastgroup or 0)
+            line = bisect_left(lines, place)
+            column = place - (lines[line - 1] if line else -1)
+            yield Place(word=name, line=line + 1, column=column)
 
 
 def misnamed(source: str) -> Iterator[Misnamed]:
@@ -117,18 +136,6 @@ def misnamed(source: str) -> Iterator[Misnamed]:
             yield Misnamed(place=place, meant=near)
 
 
-def _depth(code: str) -> int:
-    return code.count("{") - code.count("}")
-
-
-def _mentioned(name: str, code: str, definition: re.Match[str]) -> bool:
-    """Whether the name stands anywhere outside its definition, as a property or as a key."""
-    return any(
-        not definition.start() <= found.start() < definition.end()
-        for found in re.finditer(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", code)
-    )
-
-
 def own_functions(source: str) -> tuple[str, ...]:
     """Names of the functions that the script defines."""
     return tuple(re.findall(r"\bfunction\s+([A-Za-z_$][\w$]*)", _blank(source)))
@@ -137,7 +144,23 @@ def own_functions(source: str) -> tuple[str, ...]:
 def _blank(source: str) -> str:
     """The script with comments, strings, templates and regular expressions replaced by spaces; positions stay the
     same."""
-    return _BLANKED.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), source)
+    pieces, done, position = [], 0, 0
+    hopeless: dict[str, int] = {}  # kind → up to where its end was looked for in vain: nothing is read twice
+    while (opening := _OPENING.search(source, position)) is not None:
+        position = opening.start() + 1
+        kind = opening[0].lstrip()
+        if opening.end() <= hopeless.get(kind, -1):
+            continue
+        inside, closing = _INSIDE[kind]
+        found = inside.match(source, opening.end())
+        end = found.end() if found else opening.end()
+        if not source.startswith(closing, end):
+            hopeless[kind] = end
+            continue
+        position = end + len(closing)
+        pieces += [source[done : opening.start()], re.sub(r"[^\n]", " ", source[opening.start() : position])]
+        done = position
+    return "".join([*pieces, source[done:]])
 
 
 def _defined(name: str, code: str) -> bool:

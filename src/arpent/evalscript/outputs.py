@@ -1,12 +1,13 @@
-"""Outputs: how many bands each has after updateOutput has seen the scenes (sentinelhub.md 5.3)."""
+"""Outputs: how many bands each has after updateOutput has seen the scenes (sentinelhub.md 5.3), and what was missing in
+them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from arpent.domain.errors import ScriptExecutionError, ScriptSetupError
-from arpent.domain.evalscript import DATA_MASK, Evalscript, Output
+from arpent.domain.evalscript import DATA_MASK, Evalscript, Gap, GapKind, Output
 from arpent.evalscript.setup import numbered
 
 
@@ -19,6 +20,18 @@ def declared(evalscript: Evalscript) -> dict[str, dict[str, int]]:
 def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
     """The script with the numbers of bands that updateOutput set. Raises ScriptExecutionError if they are invalid."""
     return replace(evalscript, outputs=tuple(_counted(output, counts.get(output.id)) for output in evalscript.outputs))
+
+
+def gaps_of(evalscript: Evalscript, counts: Sequence[int]) -> tuple[Gap, ...]:
+    """The gaps in an answer. `counts` of samples, for n outputs (2n + 1): those in which each output was missing, those
+    with nothing at all, and those in which each output held undefined that counts as 0."""
+    names = [*declared(evalscript)]
+    kinds = [GapKind.MISSING_OUTPUT] * len(names) + [GapKind.NOTHING] + [GapKind.UNDEFINED_AS_ZERO] * len(names)
+    return tuple(
+        Gap(kind=kind, output=name, samples=count)
+        for kind, name, count in zip(kinds, [*names, "", *names], counts, strict=True)
+        if count
+    )
 
 
 def _counted(output: Output, count: object) -> Output:

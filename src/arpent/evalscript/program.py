@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from importlib import resources
 
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSyntaxError
 from arpent.evalscript.layout import SEGMENTS
-from arpent.evalscript.service_functions import SERVED, advice
+from arpent.evalscript.service_functions import OLDER, SERVED
 
 SOURCE_NAME = "evalscript"
 """Name of the user's script in stack traces."""
 _FRAME = re.compile(rf"\b{SOURCE_NAME}:(\d+):(\d+)")
 _PARSE_ERROR = re.compile(r"^[^\n]*?:(\d+): (?P<message>[^\n]*)\n(?P<text>[^\n]*)\n(?P<caret> *)\^", re.MULTILINE)
+_UNDEFINED = re.compile(r"ReferenceError: ([\w$]+) is not defined")
+"""V8 gives the name in its text only."""
 _MEMORY = ("Array buffer allocation failed", "Invalid array buffer length", "Out of memory")
 
 
@@ -75,16 +78,33 @@ def syntax_error(source: str, report: str, fallback: str) -> ScriptSyntaxError:
     return ScriptSyntaxError(found["message"], line, column)
 
 
-def script_error(kind: type[ScriptError], message: str, stack: str, *, offset: int, lines: int) -> ScriptError:
-    """What the user's script threw: the message, and the innermost of its own lines in the stack trace."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thrown:
+    """What a script threw, as the interpreter says it."""
+
+    message: str
+    """The text of the thrown value, from its toString."""
+    stack: str = ""
+    """V8's stack trace; empty if it has none."""
+    error_class: str = ""
+    """The built-in class that it is of; empty if it is of none."""
+
+
+def script_error(kind: type[ScriptError], thrown: Thrown, *, offset: int, lines: int) -> ScriptError:
+    """What the user's script threw, with the innermost of its own lines in the stack trace, and with what to write
+    instead if it used something of an older version."""
     place = next(
         (
             (int(line) - offset, int(column))
-            for line, column in _FRAME.findall(stack)
+            for line, column in _FRAME.findall(thrown.stack)
             if 0 < int(line) - offset <= lines
         ),
         (None, None),
     )
-    if kind is ScriptExecutionError and any(text in message for text in _MEMORY):
-        kind = ScriptOutOfMemory
-    return kind(advice(message), *place)
+    message, error_class = thrown.message, thrown.error_class
+    if kind is ScriptExecutionError and error_class == "RangeError" and any(text in message for text in _MEMORY):
+        kind = ScriptOutOfMemory  # V8 has no class of its own for it
+    found = _UNDEFINED.match(message) if error_class == "ReferenceError" else None
+    undefined = found[1] if found else ""
+    advised = f"{message}: {OLDER[undefined]}" if undefined in OLDER else message
+    return kind(advised, *place, error_class=error_class, undefined=undefined)

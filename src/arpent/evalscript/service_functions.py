@@ -43,16 +43,9 @@ PARAMETER = (
     'setup() has a parameter, as in versions 1 and 2; in version 3 it has none, and bands are named: input: ["B04"]'
 )
 _WITH_PARAMETER = re.compile(
-    r"\bsetup\s*(?:=\s*(?:function\b)?\s*)?\(\s*[A-Za-z_$]|\bsetup\s*=\s*[A-Za-z_$][\w$]*\s*=>"
+    r"\bsetup\s*+(?:=\s*+(?:function\b\s*+)?)?\(\s*+[A-Za-z_$]|\bsetup\s*=\s*[A-Za-z_$][\w$]*\s*=>"
 )
-_UNDEFINED = re.compile(r"^ReferenceError: ([\w$]+) is not defined")
 _ALIKE = 0.8
-
-
-def advice(message: str) -> str:
-    """The message of an exception, with what to write instead if the script used something of an older version."""
-    found = _UNDEFINED.match(message)
-    return f"{message}: {OLDER[found[1]]}" if found and found[1] in OLDER else message
 
 
 def has_parameter(source: str) -> bool:

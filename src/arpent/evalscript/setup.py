@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking, Output, SampleType
 from arpent.evalscript.masks import mask_lines, mask_of
@@ -218,7 +219,7 @@ def _bands(given: object, name: str) -> tuple[str, ...]:
         if given and all(isinstance(band, str) and band for band in given) and len(set(given)) == len(given):
             return tuple(given)
         raise ScriptSetupError(f"output '{name}': bands must be a number, or a list of different names")
-    count = int(given) if isinstance(given, str) and given.isdecimal() else given
+    count = whole_number(given) if isinstance(given, str) else given
     if isinstance(count, (int, float)) and not isinstance(count, bool) and count == int(count) and count >= 1:
         return numbered(int(count), name)
     raise ScriptSetupError(f"output '{name}': bands must be a whole number of at least 1, or a list of names")

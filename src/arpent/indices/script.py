@@ -13,7 +13,7 @@ from arpent.indices.masks import MASKS, mask_band
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptWish:
+class IndexQuery:
     """Indices, collection, cloud mask and composite of a script."""
 
     index: Sequence[str]
@@ -29,22 +29,22 @@ class ScriptWish:
     """Values of constants in formulas, in place of the usual ones."""
 
 
-def index_script(wish: ScriptWish) -> str:
+def index_script(query: IndexQuery) -> str:
     """A commented evalscript with an output of one band for each index, named as the index in lower case. Raises
     InvalidRequest for what is not known, and for an index or a mask whose bands the collection lacks."""
-    chosen = _chosen(wish)
-    roles = BANDS[wish.collection]
-    cloud = None if wish.mask is None else mask_band(wish.mask, wish.collection)
-    if wish.composite is not None and wish.composite not in COMPOSITES:
-        raise InvalidRequest(f"The composite {wish.composite!r:.40} is not known: write {', '.join(COMPOSITES)}")
-    composite = COMPOSITES.get(wish.composite or "")
+    chosen = _chosen(query)
+    roles = BANDS[query.collection]
+    cloud = None if query.mask is None else mask_band(query.mask, query.collection)
+    if query.composite is not None and query.composite not in COMPOSITES:
+        raise InvalidRequest(f"The composite {query.composite!r:.40} is not known: write {', '.join(COMPOSITES)}")
+    composite = COMPOSITES.get(query.composite or "")
     used = [*(roles[role] for index in chosen for role in index.roles), *filter(None, [cloud]), "dataMask"]
     parts = [
         "//VERSION=3",
-        f"// {', '.join(index.name for index in chosen)} of {wish.collection}.\n",
+        f"// {', '.join(index.name for index in chosen)} of {query.collection}.\n",
         _setup(chosen, list(dict.fromkeys(used)), composite),
         *(_function(index) for index in chosen),
-        _seen(wish.mask, cloud),
+        _seen(query.mask, cloud),
         _evaluate(chosen, roles, composite),
     ]
     return "\n".join(parts)
@@ -56,22 +56,22 @@ def available(index: SpectralIndex, collection: str) -> bool:
     return all(role in bands for role in index.roles) and None not in index.constants.values()
 
 
-def _chosen(wish: ScriptWish) -> tuple[SpectralIndex, ...]:
-    if not wish.index:
+def _chosen(query: IndexQuery) -> tuple[SpectralIndex, ...]:
+    if not query.index:
         raise InvalidRequest("No index is named: write ndvi, for example; see `arpent script list`")
-    chosen = {index.name: index.using(wish.constants) for index in map(index_of, wish.index)}
-    bands = BANDS.get(wish.collection)
+    chosen = {index.name: index.using(query.constants) for index in map(index_of, query.index)}
+    bands = BANDS.get(query.collection)
     if bands is None:
         raise InvalidRequest(
-            f"Indices are known for {', '.join(BANDS)}, not for {wish.collection}: write an evalscript"
+            f"Indices are known for {', '.join(BANDS)}, not for {query.collection}: write an evalscript"
         )
     for index in chosen.values():
         if lacking := [role for role in index.roles if role not in bands]:
-            raise InvalidRequest(f"{index.name} needs a band that {wish.collection} lacks ({', '.join(lacking)})")
+            raise InvalidRequest(f"{index.name} needs a band that {query.collection} lacks ({', '.join(lacking)})")
         if unset := [name for name, value in index.constants.items() if value is None]:
             raise InvalidRequest(f"{index.name} needs a value of {', '.join(unset)}: give --constant {unset[0]}=NUMBER")
     known = {name for index in chosen.values() for name in index.constants}
-    if surplus := sorted(set(wish.constants) - known):
+    if surplus := sorted(set(query.constants) - known):
         there = f"there is {', '.join(sorted(known))}" if known else "there is none"
         raise InvalidRequest(f"No index has the constant {surplus[0]!r:.40}; {there}")
     return tuple(chosen.values())

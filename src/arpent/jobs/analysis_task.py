@@ -166,12 +166,12 @@ class AnalysisTask:
             if job.status is not Status.ANALYSING:
                 return
             self._work.renew(lease, self._now(), self._policy.lease_seconds)
-            told = replace(
+            analysed = replace(
                 job,
                 estimate={} if analysis is None else analysis.estimate,
                 hints=() if analysis is None else analysis.hints,
             )
-            after = advance(told, event, self._now(), self._policy, error=error)
+            after = advance(analysed, event, self._now(), self._policy, error=error)
             try:
                 self._jobs.save(after)
             except Conflict:

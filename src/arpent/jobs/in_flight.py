@@ -63,7 +63,7 @@ class BackgroundCall(Generic[Answer]):
     def _run(self) -> None:
         try:
             self._answer.append(self._call())
-        except BaseException as error:  # a thread's end is nobody's but its own; whoever asks is told
+        except BaseException as error:  # kept, and raised to the thread that asks for the result
             self._error = error
 
 

@@ -366,7 +366,7 @@ class Runner:
                 with panics_as_errors():
                     if self._suspected(lease):
                         return
-                    # Workers know no database: the request travels with the lease.
+                    # Workers have no database: the request travels with the lease.
                     job = self._jobs.get(lease.job_id)
                     if job.unreadable:
                         self._fail_job(job.id, str(job.error))

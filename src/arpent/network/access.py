@@ -20,7 +20,7 @@ class AccessFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AuthorizedRequest:
     """How a URL is asked for: with the keys of the source that it belongs to."""
 
     url: str = field(repr=False)
@@ -82,10 +82,10 @@ class BucketAccess:
 class SourceAccess(Protocol):
     """The keys of every source. Thread-safe; picklable, without a secret in the pickle."""
 
-    def request(self, url: str) -> Asked:
+    def request(self, url: str) -> AuthorizedRequest:
         """How to ask for an http(s) URL; a redirect is asked for anew. Raises AccessFailed."""
 
-    def refused(self, asked: Asked) -> bool:
+    def refused(self, asked: AuthorizedRequest) -> bool:
         """Its keys were refused: whether there are others now, so that another try may help. Raises AccessFailed."""
 
     def bucket(self, url: str) -> BucketAccess:
@@ -94,7 +94,7 @@ class SourceAccess(Protocol):
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
         """As `refused`, of what `keys` of a BucketAccess gave."""
 
-    def place(self, url: str) -> AbstractContextManager[None]:
+    def connection_slot(self, url: str) -> AbstractContextManager[None]:
         """Held while the source is asked: some allow few connections."""
 
     def alternate(self, url: str) -> str | None:
@@ -108,10 +108,10 @@ class SourceAccess(Protocol):
 class OpenAccess:
     """No sources: everything is asked for as it is."""
 
-    def request(self, url: str) -> Asked:
-        return Asked(url=url)
+    def request(self, url: str) -> AuthorizedRequest:
+        return AuthorizedRequest(url=url)
 
-    def refused(self, asked: Asked) -> bool:
+    def refused(self, asked: AuthorizedRequest) -> bool:
         return False
 
     def bucket(self, url: str) -> BucketAccess:
@@ -120,7 +120,7 @@ class OpenAccess:
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
         return False
 
-    def place(self, url: str) -> AbstractContextManager[None]:
+    def connection_slot(self, url: str) -> AbstractContextManager[None]:
         return nullcontext()
 
     def alternate(self, url: str) -> str | None:

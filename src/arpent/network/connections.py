@@ -20,7 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from arpent.network.deadline import Watched, addresses_of
+from arpent.network.deadline import DeadlineConnection, addresses_of
 from arpent.network.policy import PORTS, EgressPolicy, EgressRefused, check_url
 
 MOST_HOPS = 5
@@ -83,7 +83,7 @@ def pool_classes(policy: EgressPolicy | None) -> dict[str, type[HTTPConnectionPo
     """Pools by scheme whose connections end at their thread's deadline and, with a policy, go to addresses that it was
     asked about."""
 
-    class Guarded(Watched):
+    class Guarded(DeadlineConnection):
         def _open(self, addresses: list[str]) -> socket.socket:
             return super()._open(addresses) if policy is None else connected(self, policy, addresses)
 

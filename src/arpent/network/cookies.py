@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from urllib3 import HTTPHeaderDict
 
-from arpent.network.access import Asked
+from arpent.network.access import AuthorizedRequest
 
 MOST = 32
 """Cookies of one host that are kept."""
@@ -25,12 +25,12 @@ class Cookies:
         self._kept: dict[tuple[str, str], dict[str, str]] = {}
         self._lock = Lock()
 
-    def of(self, asked: Asked) -> dict[str, str]:
+    def of(self, asked: AuthorizedRequest) -> dict[str, str]:
         """The header to send."""
         kept = self._kept.get(_site(asked)) if asked.keeps_cookies else None
         return {"cookie": "; ".join(f"{name}={value}" for name, value in kept.items())} if kept else {}
 
-    def keep(self, asked: Asked, headers: HTTPHeaderDict | Mapping[str, str]) -> None:
+    def keep(self, asked: AuthorizedRequest, headers: HTTPHeaderDict | Mapping[str, str]) -> None:
         """What the host set, if its source wants that."""
         if not asked.keeps_cookies or "set-cookie" not in headers:
             return
@@ -46,6 +46,6 @@ class Cookies:
             self._kept[_site(asked)] = dict(list(kept.items())[-MOST:])
 
 
-def _site(asked: Asked) -> tuple[str, str]:
+def _site(asked: AuthorizedRequest) -> tuple[str, str]:
     parts = urlsplit(asked.url)
     return parts.scheme, parts.netloc

@@ -59,7 +59,7 @@ class Deadline:
 
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
-    """Requests that this thread makes inside the `with` block, through `Watched` connections, end within `seconds`."""
+    """Requests that this thread makes inside the `with` block, through a `DeadlineConnection`, end within `seconds`."""
     before, deadline = current(), Deadline(seconds)
     _HERE.deadline = deadline
     try:
@@ -109,7 +109,7 @@ def current() -> Deadline | None:
     return getattr(_HERE, "deadline", None)
 
 
-class Watched:
+class DeadlineConnection:
     """A connection that the thread's deadline can shut down, from the start of its handshake."""
 
     _twin: socket.socket | None = None

@@ -35,7 +35,7 @@ class Memo(Generic[Key, Value]):
         if mine:
             try:
                 future.set_result(make())
-            except BaseException as error:  # whoever waits is told
+            except BaseException as error:  # raised to the threads that wait
                 future.set_exception(error)
         try:
             return future.result()

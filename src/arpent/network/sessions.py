@@ -99,7 +99,7 @@ class _Adapter(HTTPAdapter):
             asked = self._access.request(plain)
             request.url = asked.url
             request.headers.update(asked.headers)
-            with self._access.place(plain):
+            with self._access.connection_slot(plain):
                 answer = _whole(super().send(request, True, timeout or self._timeout, verify, cert, proxies))
             if again or answer.status_code not in _REFUSED or not self._access.refused(asked):
                 return answer

@@ -109,7 +109,7 @@ class WebFiles:
         while True:
             tries += 1
             try:
-                with self._access.place(url):
+                with self._access.connection_slot(url):
                     piece = self._once(url, start, end)
                 self.outages.answered(host)
                 return piece

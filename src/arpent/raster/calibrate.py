@@ -3,13 +3,15 @@ items (Landsat Level 1, whose reflectance hangs on the height of the sun)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.imagery.item import Calibration, Item
+from arpent.domain.imagery.item import Asset, Calibration, Item
+from arpent.domain.imagery.raster import Raster
 from arpent.raster.conversion import BandRequest
 
 
@@ -24,6 +26,22 @@ def check_calibration(requested: BandRequest, item: Item) -> None:
             f"{requested.band.name} of item {item.id} cannot be given in {requested.unit.name}: {reason}; ask for DN",
             href=href,
         )
+
+
+def check_scale(requested: BandRequest, raster: Raster, asset: Asset) -> None:
+    """Raises AssetUnreadable if the file, or its item of floats, says another factor than the collection has: floats of
+    reflectance, taken for numbers of 10,000ths, would be too small by as much."""
+    band = requested.band
+    unit = band.units[0]
+    if unit.calibration or unit.name == "DN":
+        return
+    for told, who in ((raster.declared_scale, "the image"), (asset.declared_scale, "its item")):
+        if told is not None and not math.isclose(told, unit.scale, rel_tol=1e-6):
+            raise AssetUnreadable(
+                f"{band.name} cannot be given in {unit.name}: {who} says that its numbers are to be multiplied by "
+                f"{told:g}, and the collection says {unit.scale:g}; a collection of your own (ARPENT_COLLECTIONS) can "
+                "say `scale` and `offset` of its units", href=asset.href,
+            )  # fmt: skip
 
 
 def calibrate(

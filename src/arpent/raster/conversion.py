@@ -56,7 +56,7 @@ class Conversion:
             offset=asset.harmonization if shifted else 0.0,
             low=0.0 if clamped else low,
             high=high,
-            no_data=band.no_data.of(raster.no_data_of(band.index), masked=raster.masked, told=asset.no_data),
+            no_data=band.no_data.of(raster.no_data_of(band.index), masked=raster.masked, declared=asset.no_data),
             dtype=dtype,
         )
 

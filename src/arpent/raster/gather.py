@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from arpent.raster.canvas import Target
 from arpent.raster.conversion import Conversion
 
+EXACT = 2**23
+"""Whole numbers of two bytes, plus whole numbers smaller than this, are exact in float32, of which the processor's
+vectors hold more than of int64."""
 _NO_MASK = np.zeros(0, np.bool_)
 
 
@@ -24,6 +27,25 @@ def gather(block: NDArray[np.generic], order: NDArray[np.int32], pixels: NDArray
         stored, mask, order, pixels, target.filled, target.values, target.hits, check, no_data,
         number(conversion.offset), *result_limits(conversion, target.values.dtype, number),
     )  # fmt: skip
+
+
+def gather_pieces(
+    block: NDArray[np.generic], pieces: NDArray[np.int32], table: NDArray[np.int32], target: Target
+) -> None:
+    """Copy the block's pixels to the samples of these pieces (p, 4) of an AlignedIndex and its `table`, unless they are
+    no data, masked, or already filled. The block must hold the rows of all unfilled samples."""
+    (stored, mask), conversion, result = flat(block), target.conversion, target.values.dtype
+    check, no_data = stored_no_data(conversion, block.dtype)
+    number = float if "f" in (block.dtype.kind, result.kind) else int
+    kind = np.result_type(block.dtype, result, np.float64 if number is float else np.int64)  # float64 for uint64
+    if number is int and max(block.dtype.itemsize, result.itemsize) <= 2 and abs(conversion.offset) < EXACT:
+        kind = np.dtype(np.float32)
+    numbers = [kind.type(each) for each in (no_data, conversion.offset, *result_limits(conversion, result, number))]
+    line = np.empty(pieces[:, 1].max(initial=0), kind)
+    hidden = np.zeros(len(line), np.bool_)
+    _gather_pieces(
+        stored, mask, pieces, table, (line, hidden), target.filled, target.values, target.hits, check, *numbers
+    )
 
 
 def flat(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
@@ -72,3 +94,30 @@ def _gather(stored, mask, order, pixels, filled, values, hits, check, no_data, o
         if not (check and number == no_data) and number == number:  # noqa: PLR0124 - NaN
             values[n] = min(max(number + offset, low), high)
             hits[n] += 1
+
+
+@njit(cache=True, nogil=True)
+def _gather_pieces(stored, mask, pieces, table, scratch, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """`scratch`: numbers of one piece, of the type in which they are computed, and whether the mask hides them, False
+    at first. There is no branch in the loops, so that the compiler makes vectors of the samples of a piece."""
+    line, hidden = scratch
+    for piece in range(len(pieces)):
+        first, count, pixel = np.uint64(pieces[piece, 0]), np.uint64(pieces[piece, 1]), np.uint64(pieces[piece, 2])
+        if pixel >= np.uint64(len(stored)):  # the block ends before this row, which no unfilled sample needs
+            continue
+        listed = pieces[piece, 3]
+        if listed < 0:
+            for i in range(count):
+                line[i] = stored[pixel + i]
+        else:
+            for i in range(count):
+                line[i] = stored[pixel + np.uint64(table[np.uint64(listed) + i])]
+        if len(mask) != 0:
+            for i in range(count):
+                hidden[i] = mask[pixel + (i if listed < 0 else np.uint64(table[np.uint64(listed) + i]))]
+        for i in range(count):
+            number, n = line[i], first + i
+            data = (filled[n] == 0) & (not hidden[i]) & (number == number) & (not (check & (number == no_data)))  # noqa: PLR0124 - NaN
+            result = min(max(number + offset, low), high)
+            values[n] = result if data else values[n]
+            hits[n] += data

@@ -14,11 +14,12 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.blocks.block_index import NearestIndex
-from arpent.raster.calibrate import check_calibration
+from arpent.raster.blocks.block_index_aligned import AlignedIndex
+from arpent.raster.calibrate import check_calibration, check_scale
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
-from arpent.raster.sampling_plan import Index, Site
+from arpent.raster.sampling_plan import Index, SamplingPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class Layer:
 class Nearest:
     """Copies blocks to samples directly (NEAREST)."""
 
-    index: NearestIndex
+    index: NearestIndex | AlignedIndex
     """Which pixels feed which samples."""
     target: Target
     """Destination of the samples."""
@@ -65,7 +66,7 @@ class Nearest:
 
 
 def layers(
-    item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
+    item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source
 ) -> tuple[Layer, ...]:
     """The layers through which the item's images feed the requested bands; empty if the images reach no sample. Bands
     of different resolution lie on their own grids; classes are never interpolated."""
@@ -74,7 +75,8 @@ def layers(
         asset = item.assets[requested.band.name]
         check_calibration(requested, item)
         raster = reader.describe(asset.href)
-        for index in _indices(requested, raster, site, source):
+        check_scale(requested, raster, asset)
+        for index in _indices(requested, raster, sampling, source):
             conversion = Conversion.of(
                 requested, raster, asset, source.harmonize_values, isinstance(index, InterpolationIndex)
             )
@@ -88,10 +90,10 @@ def layers(
     return tuple(found.values())
 
 
-def _indices(requested: BandRequest, raster: Raster, site: Site, source: Source) -> tuple[Index, ...]:
+def _indices(requested: BandRequest, raster: Raster, sampling: SamplingPlan, source: Source) -> tuple[Index, ...]:
     if requested.band.categorical:
-        return site.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
-    return site.indices(raster, source.upsampling, source.downsampling)
+        return sampling.indices(raster, Resampling.NEAREST, Resampling.NEAREST)
+    return sampling.indices(raster, source.upsampling, source.downsampling)
 
 
 def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
@@ -105,9 +107,17 @@ def provenance(used: NDArray[np.signedinteger], offsets: NDArray[np.int64], coun
 @njit(cache=True, nogil=True)
 def _mark(used, offsets, given):  # type: ignore[no-untyped-def]
     for feature in range(len(offsets) - 1):
-        last = -1
-        for n in range(offsets[feature], offsets[feature + 1]):
-            if used[n] != last:
-                last = used[n]
-                if last >= 0:
-                    given[last, feature] = True
+        mine = used[offsets[feature] : offsets[feature + 1]]
+        if len(mine) == 0:
+            continue
+        low = high = mine[0]
+        for n in range(len(mine)):
+            low, high = min(low, mine[n]), max(high, mine[n])
+        if low >= 0:
+            given[low, feature] = True
+        if high >= 0:
+            given[high, feature] = True
+        if high - low > 1:  # others may lie between; mostly all samples come from one item, or from none
+            for n in range(len(mine)):
+                if mine[n] >= 0:
+                    given[mine[n], feature] = True

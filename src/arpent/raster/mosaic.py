@@ -20,7 +20,7 @@ from arpent.raster.canvas import Canvas
 from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
 from arpent.raster.read_failures import Fault, ReadFailures
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ _Plan = tuple[_Turn, tuple[Layer, ...]]
 def simple(
     items: Sequence[Item],
     requests: Sequence[BandRequest],
-    site: Site,
+    sampling: SamplingPlan,
     reader: AssetReader,
     *,
     source: Source,
@@ -89,7 +89,7 @@ def simple(
     stops when all samples are filled. An image that cannot be read is never replaced by the next item's: the features
     that need it fail (`faults`), others do not. Raises AssetUnreadable if the error is transient.
     """
-    whole = stack((items,), requests, site, reader, source=source, collection=collection)
+    whole = stack((items,), requests, sampling, reader, source=source, collection=collection)
     return Mosaic(
         values=tuple(values[0] for values in whole.values),
         mask=whole.mask[0],
@@ -101,7 +101,7 @@ def simple(
 def stack(
     groups: Sequence[Sequence[Item]],
     requests: Sequence[BandRequest],
-    site: Site,
+    sampling: SamplingPlan,
     reader: AssetReader,
     *,
     source: Source,
@@ -111,11 +111,11 @@ def stack(
     reader is never idle between scenes. Unreadable images and errors as in `simple`."""
     read = tuple(requests) or _mask_requests(collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
-    canvas = Canvas(len(groups), len(site.samples), holes, max(map(len, groups), default=0))
-    read_failures = ReadFailures(samples=site.samples)
-    queues = [_turns(scene, group, read, site, canvas) for scene, group in enumerate(groups)]
+    canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
+    read_failures = ReadFailures(samples=sampling.samples)
+    queues = [_turns(scene, group, read, sampling, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
-        _play(turns, read, site, reader, source, canvas=canvas, read_failures=read_failures)
+        _play(turns, read, sampling, reader, source, canvas=canvas, read_failures=read_failures)
     finished = canvas.finish(read_failures.lost)[: len(requests)]
     values = tuple(
         calibrate(each, canvas.used, requested, groups, number)
@@ -131,24 +131,24 @@ def _mask_requests(collection: Collection) -> tuple[BandRequest, ...]:
 
 
 def _turns(
-    scene: int, group: Sequence[Item], requests: Sequence[BandRequest], site: Site, canvas: Canvas
+    scene: int, group: Sequence[Item], requests: Sequence[BandRequest], sampling: SamplingPlan, canvas: Canvas
 ) -> Iterator[_Turn]:
     """The items of a scene that can still give something; each is decided when those before it are done."""
     for position, item in enumerate(group):
-        vacant = canvas.vacant(scene, site.samples.offsets)
+        vacant = canvas.vacant(scene, sampling.samples.offsets)
         if not vacant.any():
             return
         complete = all(requested.band.name in item.assets for requested in requests)
-        reached = site.reached(item.footprint)
+        reached = sampling.reached(item.footprint)
         if complete and (vacant & reached).any():
-            barred = None if reached.all() else np.repeat(~reached, site.samples.counts)
+            barred = None if reached.all() else np.repeat(~reached, sampling.samples.counts)
             yield _Turn(scene=scene, position=position, item=item, barred=barred)
 
 
 def _play(
     turns: Sequence[_Turn],
     requests: Sequence[BandRequest],
-    site: Site,
+    sampling: SamplingPlan,
     reader: AssetReader,
     source: Source,
     *,
@@ -160,12 +160,12 @@ def _play(
     plans: list[_Plan] = []
     for turn in turns:
         try:
-            plans.append((turn, _layers(turn.item, requests, site, reader, source)))
+            plans.append((turn, _layers(turn.item, requests, sampling, reader, source)))
         except AssetUnreadable as error:
             if error.transient:
                 raise
-            # Where its pixels lie is not known: whoever the footprint reaches, and who lacks samples, needed it.
-            needy = canvas.vacant(turn.scene, site.samples.offsets) & site.reached(turn.item.footprint)
+            # Its pixels may be anywhere: each feature that its footprint reaches and that lacks samples needed it.
+            needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item.footprint)
             canvas.abandon(read_failures.add(needy, turn.item, error))
     for _, plan in plans:
         for layer in plan:
@@ -178,12 +178,12 @@ def _play(
 
 
 def _layers(
-    item: Item, requests: Sequence[BandRequest], site: Site, reader: AssetReader, source: Source
+    item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source
 ) -> tuple[Layer, ...]:
     """The layers of the item. An unforeseen error with an image's grid makes that image unreadable."""
     try:
         with panics_as_errors():
-            return layers(item, requests, site, reader, source)
+            return layers(item, requests, sampling, reader, source)
     except ArpentError:
         raise
     except Exception as error:

@@ -14,7 +14,7 @@ from arpent.domain.request import Resampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class ResamplingChoice:
     """How one feature's samples are taken from an image."""
 
     resampling: Resampling
@@ -32,16 +32,16 @@ def coarseness(corners: NDArray[np.float64], grids: Grids, transform: Affine) ->
     return ratio
 
 
-def manners(
+def resampling_choices(
     ratio: NDArray[np.float64], levels: tuple[Level, ...], upsampling: Resampling, downsampling: Resampling
-) -> dict[Manner, NDArray[np.bool_]]:
+) -> dict[ResamplingChoice, NDArray[np.bool_]]:
     """How → which features (n,). NEAREST reads the full image; other methods, when downsampling, read the coarsest
     overview that is not coarser than the samples. Samples of the source's own size count as upsampling."""
     coarser = ratio > 1.0 + 1e-9
-    found: dict[Manner, NDArray[np.bool_]] = {}
+    found: dict[ResamplingChoice, NDArray[np.bool_]] = {}
     for resampling, members in ((upsampling, ~coarser), (downsampling, coarser)):
         for level, chosen in _levels(ratio, levels, resampling, members):
-            manner = Manner(resampling=resampling, level=level)
+            manner = ResamplingChoice(resampling=resampling, level=level)
             found[manner] = found[manner] | chosen if manner in found else chosen
     return found
 

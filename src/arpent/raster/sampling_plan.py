@@ -14,14 +14,14 @@ from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
 from arpent.raster.blocks.block_index import NearestIndex, sort_by_block
-from arpent.raster.blocks.block_index_aligned import sort_straight
+from arpent.raster.blocks.block_index_aligned import AlignedIndex, index_aligned
 from arpent.raster.footprints.antimeridian import period
 from arpent.raster.footprints.reach import Reach
 from arpent.raster.interpolate import InterpolationIndex, index_neighbours
 from arpent.raster.reproject import Coordinates, Reprojection, to_pixels
-from arpent.raster.resample import Manner, coarseness, manners
+from arpent.raster.resample import ResamplingChoice, coarseness, resampling_choices
 
-Index = NearestIndex | InterpolationIndex
+Index = NearestIndex | AlignedIndex | InterpolationIndex
 
 _TOLERANCE = 2.5e-7
 """How far a sample may be from PROJ's result, in pixels of the source."""
@@ -29,7 +29,7 @@ _MOST_INDICES = 64
 """Number of source grids kept. A partition meets a few; a job of unusual images must not fill the memory."""
 
 
-class Site:
+class SamplingPlan:
     """The samples of one partition. Thread-safe."""
 
     def __init__(self, crs: CRS, grids: Grids, samples: Samples, geometries: NDArray[np.object_] | None = None) -> None:
@@ -69,7 +69,7 @@ class Site:
         nearest = upsampling is downsampling is Resampling.NEAREST
         turn = self._turn(raster, reprojection)
         if nearest and reprojection.identity and turn is None and transform.b == transform.d == 0.0:
-            return (sort_straight(raster.levels[0], transform, self.grids, self.samples),)
+            return (index_aligned(raster.levels[0], transform, self.grids, self.samples),)
         x, y = reprojection.coordinates(self.samples)
         coordinates = to_pixels(transform, (x if turn is None else _brought_in(x, raster, turn), y))
         if nearest:
@@ -77,7 +77,7 @@ class Site:
         ratio = coarseness(reprojection.corners, self.grids, transform)
         return tuple(
             self._indexed(raster, manner, chosen, coordinates)
-            for manner, chosen in manners(ratio, raster.levels, upsampling, downsampling).items()
+            for manner, chosen in resampling_choices(ratio, raster.levels, upsampling, downsampling).items()
         )
 
     def _turn(self, raster: Raster, reprojection: Reprojection) -> float | None:
@@ -88,7 +88,9 @@ class Site:
         ends = np.concatenate((_extent(raster), self.grids.bounds[:, 0], self.grids.bounds[:, 2]))
         return turn if (np.abs(ends) > turn / 2).any() else None
 
-    def _indexed(self, raster: Raster, manner: Manner, features: NDArray[np.bool_], coordinates: Coordinates) -> Index:
+    def _indexed(
+        self, raster: Raster, manner: ResamplingChoice, features: NDArray[np.bool_], coordinates: Coordinates
+    ) -> Index:
         """The index of some features, on one level."""
         level = raster.levels[manner.level]
         chosen = np.repeat(features, self.samples.counts)

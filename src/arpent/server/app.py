@@ -18,14 +18,14 @@ from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
 from arpent.server.auth import bearer, token_routes
 from arpent.server.batch import BATCH_PATHS, batch_routes
-from arpent.server.boundary import Boundary, allowed, answer
-from arpent.server.calls import HungUp, ProcessCalls
+from arpent.server.calls import ClientDisconnected, ProcessCalls
 from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
 from arpent.server.documentation import document
-from arpent.server.elsewhere import told
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
+from arpent.server.middleware import RequestMiddleware, allowed, answer
 from arpent.server.options import ServerOptions
+from arpent.server.other_apis import other_api_message
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
@@ -78,8 +78,10 @@ def create_app(
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
-    app.add_exception_handler(HungUp, _of_nobody)
-    app.add_middleware(Boundary, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope))
+    app.add_exception_handler(ClientDisconnected, _of_nobody)
+    app.add_middleware(
+        RequestMiddleware, maximum_body=options.maximum_body, methods=lambda scope: allowed(app.routes, scope)
+    )
     document(app)
     return app
 
@@ -94,7 +96,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message, headers = MESSAGES.get(error.status_code, error.detail), error.headers
     if error.status_code == 404:
-        message = told(request.url.path) or message
+        message = other_api_message(request.url.path) or message
     if error.status_code == 405:  # the framework names the methods of one route
         headers = {"allow": allowed(request.app.routes, request.scope)}
     return answer(refused(error.status_code, message, headers))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from arpent.domain.errors import Unauthorized
 from arpent.domain.ports.jobs import ClientStore
 from arpent.server.address import is_loopback
-from arpent.server.boundary import json_response
+from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import WHERE, Tokens
 

@@ -10,14 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
 from arpent.server.address import list_address
 from arpent.server.body import read_body
-from arpent.server.boundary import TOO_LARGE, json_response
 from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
+from arpent.server.middleware import TOO_LARGE, json_response
 from arpent.server.options import ServerOptions
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import MAXIMUM_COUNT, page, page_object, sort_key
@@ -59,8 +60,7 @@ def _add_writing(
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
     async def create(request: Request, client: str = caller) -> Response:
         """Store a request; nothing runs before `analyse` or `start`."""
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > SMALL:
+        if (whole_number(request.headers.get("content-length", "")) or 0) > SMALL:
             calls.admit(client)
         body = await read_body(request, options.maximum_body)
         if small := len(body) <= SMALL:

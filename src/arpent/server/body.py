@@ -41,7 +41,7 @@ async def _read_form(request: Request, maximum: int) -> SentBody:
                 name: await _part(value, name) for name, value in form.items() if name in ("request", "evalscript")
             }
     except (HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
-        # a stranger's bytes: the library has no one class for all that can be wrong with them, and words of its own
+        # any bytes: the library has no common class for its errors, and other words
         if isinstance(error, HTTPException) and error.status_code != 400:
             raise
         raise InvalidRequest(UNREADABLE_FORM) from None

@@ -41,15 +41,15 @@ class ProcessCalls:
     """Ends all calls; called in a thread when the server ends."""
 
 
-class HungUp(Exception):
+class ClientDisconnected(Exception):
     """The client has hung up and does not wait for the answer."""
 
 
 async def answer_of(request: Request, call: PendingCall[Answer], patience: float) -> Answer:
-    """Wait for the call's answer. The call is cancelled if the client hangs up (HungUp), or if no process was free for
-    it within `patience` seconds (RateLimited)."""
+    """Wait for the call's answer. The call is cancelled if the client hangs up (ClientDisconnected), or if no process
+    was free for it within `patience` seconds (RateLimited)."""
     answer = asyncio.wrap_future(call.future)
-    hung_up = asyncio.ensure_future(_hang_up(request))
+    hung_up = asyncio.ensure_future(_disconnected(request))
     either: set[asyncio.Future[Any]] = {answer, hung_up}
     try:
         done, _ = await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
@@ -58,7 +58,7 @@ async def answer_of(request: Request, call: PendingCall[Answer], patience: float
         if not done:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise HungUp
+            raise ClientDisconnected
         return answer.result()
     except (CancelledError, asyncio.CancelledError):
         if not call.future.done():  # the server ends this task, not the call
@@ -71,7 +71,7 @@ async def answer_of(request: Request, call: PendingCall[Answer], patience: float
             call.cancel()
 
 
-async def _hang_up(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
 from arpent.jobs.service import JobService
-from arpent.server.boundary import JSON
 from arpent.server.calls import ProcessCalls, answer_of
+from arpent.server.middleware import JSON
 from arpent.server.options import ServerOptions
 from arpent.wire.iso import parse_instant
 

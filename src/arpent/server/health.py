@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from arpent.server.address import is_local
-from arpent.server.boundary import json_response
+from arpent.server.middleware import json_response
 
 PRIVATE = "Metrics are for this machine only; ARPENT_PUBLIC_METRICS=true on the server shows them to everybody."
 _LOGGER = logging.getLogger(__name__)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from arpent.server.body import read_body
-from arpent.server.boundary import JSON
 from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
+from arpent.server.middleware import JSON
 from arpent.server.options import ServerOptions
 from arpent.wire.request.schema import StatisticalBody
 
 STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
 """The documented path, and the newer alias (sentinelhub.md 1.1)."""
+
+LONGEST_HEADER = 4000
+"""Maximum length of a header of ours: proxies and clients refuse longer ones."""
+
+
+def header_text(hints: Sequence[str]) -> str:
+    """Hints as a header's value, which holds no letters but those of ASCII, and no lines or other control characters;
+    what is too long is cut."""
+    plain = re.sub(r"[^ -~]", lambda found: "?" if found[0] > "~" else " ", " ".join(hints))
+    return plain if len(plain) <= LONGEST_HEADER else f"{plain[: LONGEST_HEADER - 4]} ..."
 
 
 def statistics_routes(
@@ -33,8 +44,8 @@ def statistics_routes(
         body = await read_body(request, options.maximum_body)
         payload, spent, hints = await answer_of(request, calls.statistics(client, body), options.patience)
         headers = {"content-type": JSON, "x-processingunits-spent": repr(float(spent))}
-        if hints:  # a header holds no letters but those of ASCII, and no lines
-            headers["x-arpent-hint"] = " ".join(hints).encode("ascii", "replace").decode().replace("\n", " ")
+        if hints:
+            headers["x-arpent-hint"] = header_text(hints)
         return Response(payload, headers=headers)
 
     return router

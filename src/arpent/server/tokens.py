@@ -43,7 +43,7 @@ class Tokens:
         try:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
         except (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            # a stranger's bytes: the library has no one class for all that can be wrong with them
+            # any bytes: the library has no common class for its errors
             raise Unauthorized(f"The access token is not one of this server; {WHERE}.") from None
         client, expires = claims.get("azp"), claims.get("exp")
         if claims.get("iss") != ISSUER or not isinstance(client, str) or not isinstance(expires, int):

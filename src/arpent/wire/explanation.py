@@ -39,7 +39,7 @@ def render_explanation(explanation: Explanation) -> bytes:
         "inputs": [_input(one) for one in explanation.inputs],
         "outputs": [_output(one) for one in explanation.outputs],
         "response": orjson.Fragment(render_response(explanation.result, 0)),
-        "log": list(explanation.log),
+        "log": [*explanation.log, *map(str, explanation.gaps)],
         "samples": _samples(explanation),
     }
     return orjson.dumps({name: value for name, value in fields.items() if value is not None or name == "identifier"})

@@ -10,7 +10,7 @@ from typing import Any
 FIELDS = frozenset({
     "secretaccesskey", "credentials",  # those that are read (`wire.schema`)
     "secretkey", "sessiontoken", "securitytoken", "accesstoken", "refreshtoken", "apikey", "privatekey", "clientsecret",
-    "password", "authorization", "serviceaccount",  # those that somebody may send in vain, since unknown fields pass
+    "password", "authorization", "serviceaccount",  # may be sent though nothing reads them: unknown fields pass
 })  # fmt: skip
 """Names of fields that hold a secret at any depth, as `plain` spells them."""
 PAIRED = FIELDS | {"accesskey", "accesskeyid"}

@@ -35,22 +35,23 @@ class FixedHistogram:
 
     def __init__(self, edges: NDArray[np.float64], integer: bool, count: int) -> None:
         """`edges` (b + 1,), the same for `count` features."""
-        bins = len(edges) - 1
         self._edges, self._integer = edges, integer
-        self._edge_offsets = np.zeros(count + 1, np.int64)
-        self._count_offsets = np.arange(count + 1) * bins
-        self._counts = np.zeros(count * bins, np.int64)
+        self._counts = np.zeros((count, len(edges) - 1), np.int64)
         self._tails = np.zeros((2, count), np.int64)
 
-    def add(self, segments: Segments) -> None:
-        """Count the samples of each feature, and those outside its polygon."""
-        _count(segments, self._edges, self._edge_offsets, self._count_offsets, self._counts, self._tails)
+    def add(self, segments: Segments, rows: NDArray[np.int64]) -> None:
+        """Count the samples of the features `rows` (k,), each of which comes once, and those outside their polygons."""
+        counts, tails = np.zeros((len(rows), self._counts.shape[1]), np.int64), np.zeros((2, len(rows)), np.int64)
+        edge_offsets, count_offsets = np.zeros(len(rows) + 1, np.int64), np.arange(len(rows) + 1) * counts.shape[1]
+        _count(segments, self._edges, edge_offsets, count_offsets, counts.reshape(-1), tails)
+        self._counts[rows] += counts
+        self._tails[:, rows] += tails
 
     def finish(self) -> HistogramCounts:
         """What was counted."""
         return HistogramCounts(
             edges=self._edges,
-            counts=self._counts.reshape(self._tails.shape[1], len(self._edges) - 1),
+            counts=self._counts,
             edge_offsets=None,
             count_offsets=None,
             underflow=self._tails[0],

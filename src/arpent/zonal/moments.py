@@ -14,29 +14,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LOW, HIGH, SUM, SUM_REST, SQUARES, SQUARES_REST = range(6)
+from arpent.zonal.sample_type import counts_in
+
+COUNT, LOW, HIGH, SUM, SUM_REST, SQUARES, SQUARES_REST = range(7)
 """Rows of the sums of many segments."""
-ROWS = 6
+START = (0.0, math.inf, -math.inf, 0.0, 0.0, 0.0, 0.0)
+"""Each row where there is no sample."""
+ROWS = len(START)
+LANES = 128
+"""Running sums of one segment: enough to fill the processor's vectors, and to hide how long an addition takes."""
 SPLITTER = 134217729.0
 """2**27 + 1: cuts a double into two halves whose products are exact (Veltkamp)."""
 
 
 def no_sums(count: int) -> NDArray[np.float64]:
     """(ROWS, count): the sums of so many segments without samples."""
-    sums = np.zeros((ROWS, count))
-    sums[LOW], sums[HIGH] = np.inf, -np.inf
-    return sums
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
-def _extremes(samples: NDArray[np.float32], begin: int, end: int) -> tuple[np.float32, np.float32]:
-    """Smallest and largest. The flags only let the compiler reorder comparisons; there is no NaN or -0.0 in here."""
-    low = high = samples[begin]
-    for i in range(begin, end):
-        x = samples[i]
-        low = x if x < low else low
-        high = x if x > high else high
-    return low, high
+    return np.repeat(START, count).reshape(ROWS, count)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -71,55 +64,83 @@ def _plus(a: float, a_rest: float, b: float, b_rest: float) -> tuple[float, floa
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_samples(
-    samples: NDArray[np.float32],
+    values: NDArray[np.float64],
+    valid: NDArray[np.number],
     offsets: NDArray[np.int64],
-    counts: NDArray[np.int64],
+    target: tuple[float, float, bool],
     sums: NDArray[np.float64],
 ) -> None:
-    """Add the samples `[offsets[k]:offsets[k] + counts[k]]` of each segment to its column of `sums` (ROWS, n)."""
-    for k in range(len(counts)):
-        if counts[k] == 0:
+    """Add the valid samples `[offsets[k]:offsets[k + 1]]` of each segment, converted to `target`, to its column of
+    `sums` (ROWS, n); as `sample_type.compact` converts them. `valid` (N,): a sample counts where it is neither 0 nor
+    NaN."""
+    lanes = np.empty((ROWS, LANES))
+    for k in range(len(offsets) - 1):
+        begin, end = offsets[k], offsets[k + 1]
+        if begin == end:
             continue
-        begin, end = offsets[k], offsets[k] + counts[k]
-        least, most = _extremes(samples, begin, end)
-        sums[LOW, k] = min(sums[LOW, k], np.float64(least))
-        sums[HIGH, k] = max(sums[HIGH, k], np.float64(most))
-        total, rest, squares, squares_rest = _sums(samples, begin, end)
-        sums[SUM, k], sums[SUM_REST, k] = _plus(sums[SUM, k], sums[SUM_REST, k], total, rest)
-        sums[SQUARES, k], sums[SQUARES_REST, k] = _plus(sums[SQUARES, k], sums[SQUARES_REST, k], squares, squares_rest)
+        width = 1
+        while width < min(LANES, end - begin):
+            width *= 2
+        for row in range(ROWS):
+            lanes[row, :width] = START[row]
+        for first in range(begin, end, LANES):
+            last = min(first + LANES, end)
+            _add_to_lanes(values[first:last], valid[first:last], target, lanes)
+        while width > 1:
+            width //= 2
+            _merge(lanes[:, :width], lanes[:, width : 2 * width])
+        _merge(sums[:, k : k + 1], lanes[:, :1])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sums(samples: NDArray[np.float32], begin: int, end: int) -> tuple[float, float, float, float]:
-    """Sum and sum of squares, each with what it leaves out. The square of a float32 is exact in a double. Two lanes
-    keep the processor busy."""
-    a = a_rest = b = b_rest = p = p_rest = q = q_rest = 0.0
-    whole = begin + ((end - begin) & ~1)
-    for i in range(begin, whole, 2):
-        x, y = np.float64(samples[i]), np.float64(samples[i + 1])
-        a, rest = _two_sum(a, x)
-        a_rest += rest
-        b, rest = _two_sum(b, y)
-        b_rest += rest
-        p, rest = _two_sum(p, x * x)
-        p_rest += rest
-        q, rest = _two_sum(q, y * y)
-        q_rest += rest
-    if whole < end:
-        x = np.float64(samples[whole])
-        a, rest = _two_sum(a, x)
-        a_rest += rest
-        p, rest = _two_sum(p, x * x)
-        p_rest += rest
-    a, a_rest = _plus(a, a_rest, b, b_rest)
-    p, p_rest = _plus(p, p_rest, q, q_rest)
-    return a, a_rest, p, p_rest
+def _add_to_lanes(
+    values: NDArray[np.float64],
+    valid: NDArray[np.number],
+    target: tuple[float, float, bool],
+    lanes: NDArray[np.float64],
+) -> None:
+    """Add one sample to each lane. The lanes do not depend on one another, so that the compiler makes vectors of them;
+    there is no branch, for the same reason."""
+    low, high, integer = target
+    counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
+    squares, squares_rests = lanes[SQUARES], lanes[SQUARES_REST]
+    for i in range(len(values)):
+        x, mark = values[i], valid[i]
+        counted = counts_in(mark) & (x == x)  # noqa: PLR0124 - NaN is not itself
+        x = min(max(np.floor(x + 0.5), low), high) if integer else np.float64(np.float32(x)) + 0.0
+        least, most, x = x if counted else np.inf, x if counted else -np.inf, x if counted else 0.0
+        counts[i] += 1.0 if counted else 0.0
+        lows[i] = least if least < lows[i] else lows[i]
+        highs[i] = most if most > highs[i] else highs[i]
+        totals[i], rest = _two_sum(totals[i], x)
+        rests[i] += rest
+        squares[i], rest = _two_sum(squares[i], x * x)  # the square of a float32 is exact in a double
+        squares_rests[i] += rest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_sums(part: NDArray[np.float64], rows: NDArray[np.int64], sums: NDArray[np.float64]) -> None:
+    """Add the sums (ROWS, k) of other samples of the segments `rows` (k,) of `sums` (ROWS, n)."""
+    for k in range(len(rows)):
+        _merge(sums[:, rows[k] : rows[k] + 1], part[:, k : k + 1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _merge(sums: NDArray[np.float64], part: NDArray[np.float64]) -> None:
+    """Add `part` (ROWS, n) to `sums`, column by column."""
+    for i in range(sums.shape[1]):
+        sums[COUNT, i] += part[COUNT, i]
+        sums[LOW, i] = min(sums[LOW, i], part[LOW, i])
+        sums[HIGH, i] = max(sums[HIGH, i], part[HIGH, i])
+        sums[SUM, i], sums[SUM_REST, i] = _plus(sums[SUM, i], sums[SUM_REST, i], part[SUM, i], part[SUM_REST, i])
+        sums[SQUARES, i], sums[SQUARES_REST, i] = _plus(
+            sums[SQUARES, i], sums[SQUARES_REST, i], part[SQUARES, i], part[SQUARES_REST, i]
+        )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def moments(
     sums: NDArray[np.float64],
-    counts: NDArray[np.int64],
     weights: NDArray[np.int64],
     extra: NDArray[np.float64],
     out: NDArray[np.float64],
@@ -127,10 +148,10 @@ def moments(
     """min, max, mean and population standard deviation of each segment into `out` (4, n); NaN where it is empty, and
     for the deviation where a sample is infinite.
 
-    `sums` (ROWS, n) of `counts` (n,) samples, plus `extra[k]` counted `weights[k]` times.
+    `sums` (ROWS, n) of the samples, plus `extra[k]` counted `weights[k]` times.
     """
-    for k in range(len(counts)):
-        n = float(counts[k] + weights[k])
+    for k in range(len(weights)):
+        n = sums[COUNT, k] + weights[k]
         if n == 0.0:
             out[:, k] = np.nan
             continue

@@ -27,8 +27,8 @@ def pixel_coverage(features: Features, grids: Grids, windows: NDArray[np.int64] 
     bounds = np.ascontiguousarray(grids.bounds, np.float64)
     if windows is None:
         windows = np.column_stack((np.zeros_like(grids.height), grids.height))
-    offsets, columns, rows = scan(vertices, rings, polygons, bounds, shapes, windows)
-    return Samples(offsets=offsets, columns=columns, rows=rows)
+    offsets, span_offsets, spans = scan(vertices, rings, polygons, bounds, shapes, windows)
+    return Samples(offsets=offsets, span_offsets=span_offsets, spans=spans)
 
 
 def outlines(

@@ -15,8 +15,10 @@ MINIMUM = 7
 WIDEST = (2**31 - 1) // SUB_COLUMNS
 """Maximum number of samples per row: crossings are int32."""
 
-ROOM = 1 << 25
-"""Initial capacity of the output buffers, in samples; they grow beyond it."""
+NARROW = 64
+"""Columns up to which all of a row are looked at, which is then quicker than sorting its crossings."""
+ROOM = 1 << 12
+"""Spans to make room for at first."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -35,31 +37,35 @@ def _order(crossings: NDArray[np.int32], begin: int, end: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _lines_of(upper: float, lower: float, lines: int) -> tuple[int, int]:
-    """Half-open range of the scan lines between two heights; empty if one of them is NaN. `_mark_lines` and `_cross`
-    must agree, so both use this."""
+def _lines_of(upper: float, lower: float, window: tuple[int, int]) -> tuple[int, int]:
+    """Half-open range of the scan lines of the window that lie between two heights; empty if one of them is NaN.
+    `_mark_lines` and `_cross` must agree, so both use this."""
     first, last = np.ceil(upper - 0.5), np.ceil(lower - 0.5)
-    if first < lines and last > 0.0:
-        return int(max(first, 0.0)), int(min(last, float(lines)))
+    if first < window[1] and last > window[0]:
+        return int(max(first, float(window[0]))), int(min(last, float(window[1])))
     return 0, 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _mark_lines(vertices: NDArray[np.float64], rings: NDArray[np.int64], starts: NDArray[np.int64], lines: int) -> None:
-    """Fill `starts` (lines + 2,) so that the crossings of line k will lie at `starts[k + 1]:starts[k + 2]`.
+def _mark_lines(
+    vertices: NDArray[np.float64], rings: NDArray[np.int64], starts: NDArray[np.int64], window: tuple[int, int]
+) -> None:
+    """Fill `starts` (lines of the window + 2,) so that the crossings of its k-th line will lie at
+    `starts[k + 1]:starts[k + 2]`.
 
     It is shifted by one on purpose: `_cross` moves each start to its end.
     """
+    lines = window[1] - window[0]
     starts[: lines + 2] = 0
     for ring in range(len(rings) - 1):
         for i in range(rings[ring], rings[ring + 1] - 1):
             ya, yb = vertices[i, 1], vertices[i + 1, 1]
             if ya > yb:
                 ya, yb = yb, ya
-            first, last = _lines_of(ya, yb, lines)
+            first, last = _lines_of(ya, yb, window)
             if first < last:
-                starts[first + 1] += 1
-                starts[last + 1] -= 1
+                starts[first - window[0] + 1] += 1
+                starts[last - window[0] + 1] -= 1
     # From differences to crossings per line, and on to where each line's crossings begin.
     live = np.int64(0)
     begin = np.int64(0)
@@ -75,32 +81,33 @@ def _cross(
     rings: NDArray[np.int64],
     starts: NDArray[np.int64],
     crossings: NDArray[np.int32],
-    lines: int,
+    window: tuple[int, int],
     limit: float,
 ) -> None:
-    """Fill `crossings`; afterwards the crossings of line k lie at `starts[k]:starts[k + 1]`."""
+    """Fill `crossings`; afterwards the crossings of the window's k-th line lie at `starts[k]:starts[k + 1]`."""
     for ring in range(len(rings) - 1):
         for i in range(rings[ring], rings[ring + 1] - 1):
             xa, ya = vertices[i, 0], vertices[i, 1]
             xb, yb = vertices[i + 1, 0], vertices[i + 1, 1]
             if ya > yb:
                 xa, ya, xb, yb = xb, yb, xa, ya
-            first, last = _lines_of(ya, yb, lines)
+            first, last = _lines_of(ya, yb, window)
             dx, dy = xb - xa, yb - ya
             for line in range(first, last):
                 # The order of operations is the rule's: another one rounds differently.
                 x = np.ceil(xa + (line + 0.5 - ya) * dx / dy - 0.5)
                 # `_fill` trusts crossings to lie in 0 … limit, also where x is NaN: infinite vertices make some.
                 x = x if x > 0.0 else 0.0
-                crossings[starts[line + 1]] = np.int32(x if x < limit else limit)
-                starts[line + 1] += 1
+                place = line - window[0] + 1
+                crossings[starts[place]] = np.int32(x if x < limit else limit)
+                starts[place] += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(
     row: int, starts: NDArray[np.int64], crossings: NDArray[np.int32], steps: NDArray[np.int32]
 ) -> tuple[int, int]:
-    """Add up the sub-samples of one row of samples; returns the columns touched, half-open.
+    """Add up the sub-samples of one row of samples, the window's first being 0; returns the columns touched, half-open.
 
     The running sum of `steps` (width + 2,) is each sample's count: a span that begins at fraction f of a sample
     adds 256 - f there and 256 from the next one on; where it ends the same is taken away. Crossings are at most
@@ -126,31 +133,49 @@ def _fill(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _emit(
-    row: int,
-    low: int,
-    high: int,
-    steps: NDArray[np.int32],
-    columns: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    total: int,
-) -> int:
-    """Write the samples of one row that are inside, and clear `steps`; returns the new total. Every span ends at
-    `width` or before, so that the count is 0 there and no column beyond the grid is written."""
-    count = np.int32(0)
-    for column in range(low, high):
+    row: int, touched: NDArray[np.int32], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
+) -> tuple[NDArray[np.int32], int]:
+    """Write the spans of samples of one row that are inside behind the `held` ones, and clear `steps`; returns the
+    spans, in a larger array if need be, and how many there are. `touched`: columns where the count may change,
+    ascending; at the last one it is 0, at `width` or before, so that no column beyond the grid is written."""
+    count, first = np.int32(0), -1
+    for column in touched:
         count += steps[column]
         steps[column] = 0
         if count >= MINIMUM:
-            columns[total] = column
-            rows[total] = row
-            total += 1
-    return total
+            first = column if first < 0 else first
+        elif first >= 0:
+            if held == len(spans):
+                spans = _doubled(spans)
+            spans[held, 0], spans[held, 1], spans[held, 2] = row, first, column - first
+            held, first = held + 1, -1
+    return spans, held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _double(old: NDArray[np.int32], wanted: int) -> NDArray[np.int32]:
-    """A copy of twice the size, or of at least `wanted`."""
-    new = np.empty(max(2 * len(old), wanted), np.int32)
+def _touch(
+    crossings: NDArray[np.int32], low: int, high: int, columns: NDArray[np.int32], touched: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """The columns of a row, from `low` to before `high`, where the count may change: all, in a narrow row, otherwise
+    each column with a crossing and the next one. `columns`: 0, 1, 2 …; `touched`: room for twice the crossings, which
+    are sorted."""
+    if high - low <= NARROW:
+        return columns[low : max(low, high)]
+    _order(crossings, 0, len(crossings))
+    count, following = 0, 0
+    for i in range(len(crossings)):
+        column = crossings[i] >> 8
+        for each in range(max(column, following), column + 2):
+            touched[count] = each
+            count += 1
+        following = column + 2
+    return touched[:count]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _doubled(old: NDArray[np.int32]) -> NDArray[np.int32]:
+    """A copy with room for twice as many spans."""
+    new = np.empty((2 * len(old), 3), np.int32)
     new[: len(old)] = old
     return new
 
@@ -163,28 +188,23 @@ def scan(
     bounds: NDArray[np.float64],
     shapes: NDArray[np.int64],
     windows: NDArray[np.int64],
-    most: int = ROOM,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    room: int = ROOM,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Samples inside each feature (sentinelhub.md 4.2), even-odd over all of its rings.
 
     `vertices` (V, 2) x, y, overwritten; ring r is `vertices[rings[r]:rings[r + 1]]`, closed; the rings of feature k
     are `polygons[k]:polygons[k + 1]`; `bounds` (n, 4); `shapes` (n, 2) width, height;
     `windows` (n, 2) first row and the one behind the last, within the height.
-    `most`: samples to make room for at first.
-    Returns offsets (n + 1,), columns (N,), rows (N,).
+    `room`: spans to make room for at first, at least 1.
+    Returns the fields of Samples: offsets (n + 1,), offsets of spans (n + 1,), spans (S, 3).
     """
     n = len(polygons) - 1
-    offsets = np.zeros(n + 1, np.int64)
-    # Pages that are never written cost nothing, so room for every sample of every grid is cheaper than growing.
-    room = 2
-    for k in range(n):
-        room = min(room + shapes[k, 0] * (windows[k, 1] - windows[k, 0]), most)
-    columns = np.empty(room, np.int32)
-    rows = np.empty(room, np.int32)
-    total = 0
+    offsets, span_offsets = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    spans, held, total = np.empty((room, 3), np.int32), 0, np.int64(0)
     starts = np.zeros(1, np.int64)
     crossings = np.empty(1, np.int32)
     steps = np.zeros(2, np.int32)
+    columns, touched = np.empty(1, np.int32), np.empty(1, np.int32)
     for k in range(n):
         mine = rings[polygons[k] : polygons[k + 1] + 1]
         width, height = shapes[k, 0], shapes[k, 1]
@@ -196,19 +216,26 @@ def scan(
             for i in range(mine[0], mine[len(mine) - 1]):
                 vertices[i, 0] = (vertices[i, 0] - bounds[k, 0]) * scale_x
                 vertices[i, 1] = (bounds[k, 3] - vertices[i, 1]) * scale_y
-            lines = height * SUB_ROWS
+            window = (first * SUB_ROWS, last * SUB_ROWS)
+            lines = window[1] - window[0]
             if len(starts) < lines + 2:
                 starts = np.zeros(2 * lines + 2, np.int64)
-            _mark_lines(vertices, mine, starts, lines)
+            _mark_lines(vertices, mine, starts, window)
             if len(crossings) < starts[lines + 1]:
                 crossings = np.empty(2 * starts[lines + 1], np.int32)
-            _cross(vertices, mine, starts, crossings, lines, float(width * SUB_COLUMNS))
+            _cross(vertices, mine, starts, crossings, window, float(width * SUB_COLUMNS))
             if len(steps) < width + 2:
                 steps = np.zeros(2 * width + 2, np.int32)
+            if len(columns) < width + 2:
+                columns = np.arange(2 * width + 2).astype(np.int32)
+            if len(touched) < 2 * len(crossings):
+                touched = np.empty(2 * len(crossings), np.int32)
             for row in range(first, last):
-                if len(columns) < total + width + 2:
-                    columns, rows = _double(columns, total + width + 2), _double(rows, total + width + 2)
-                low, high = _fill(row, starts, crossings, steps)
-                total = _emit(row, low, high, steps, columns, rows, total)
-        offsets[k + 1] = total
-    return offsets, columns[:total], rows[:total]
+                line = (row - first) * SUB_ROWS
+                low, high = _fill(row - first, starts, crossings, steps)
+                here = crossings[starts[line] : starts[line + SUB_ROWS]]
+                spans, held = _emit(row, _touch(here, low, high, columns, touched), steps, spans, held)
+        for span in range(span_offsets[k], held):
+            total += spans[span, 2]
+        offsets[k + 1], span_offsets[k + 1] = total, held
+    return offsets, span_offsets, spans[:held].copy()

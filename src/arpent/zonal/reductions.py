@@ -32,6 +32,12 @@ class Segments:
     """(n,): value of the samples outside the polygon."""
 
 
+def unweighted(samples: NDArray[np.float32], offsets: NDArray[np.int64], counts: NDArray[np.int64]) -> Segments:
+    """Samples of which none lies outside the polygons."""
+    n = len(counts)
+    return Segments(samples=samples, offsets=offsets, counts=counts, weights=np.zeros(n, np.int64), extra=np.zeros(n))
+
+
 def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
     """Only what lies outside the polygons."""
     n = len(weights)
@@ -44,18 +50,21 @@ def no_samples(weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segmen
     )
 
 
-def join_parts(parts: Sequence[Segments], weights: NDArray[np.int64], extra: NDArray[np.float64]) -> Segments:
-    """The samples of all parts, and what lies outside the polygons."""
-    if len(parts) == 1:
-        return replace(parts[0], weights=weights, extra=extra)
+def join_parts(
+    parts: Sequence[tuple[Segments, NDArray[np.int64]]], weights: NDArray[np.int64], extra: NDArray[np.float64]
+) -> Segments:
+    """The samples of all parts, and what lies outside the polygons. Each part has segments (k,) and the features (k,),
+    of n, whose they are."""
     counts = np.zeros_like(weights)
-    for part in parts:
-        counts += part.counts
+    for part, rows in parts:
+        counts[rows] += part.counts
+    if len(parts) == 1 and len(parts[0][1]) == len(counts):
+        return replace(parts[0][0], weights=weights, extra=extra)
     offsets = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     samples, ends = np.empty(int(offsets[-1]), np.float32), offsets[:-1].copy()
-    for part in parts:
-        _append(part.samples, part.offsets, part.counts, samples, ends)
+    for part, rows in parts:
+        _append(part.samples, part.offsets, part.counts, rows, samples, ends)
     return Segments(samples=samples, offsets=offsets, counts=counts, weights=weights, extra=extra)
 
 
@@ -67,14 +76,17 @@ def _append(
     samples: NDArray[np.float32],
     offsets: NDArray[np.int64],
     counts: NDArray[np.int64],
+    rows: NDArray[np.int64],
     out: NDArray[np.float32],
     ends: NDArray[np.int64],
 ) -> None:
-    """Copy each segment behind what `out` holds of it, which ends at `ends`: room for all was counted before."""
+    """Copy each segment behind what `out` holds of its feature, which ends at `ends`: room for all was counted
+    before."""
     for k in range(len(counts)):
+        end = ends[rows[k]]
         for i in range(counts[k]):
-            out[ends[k] + i] = samples[offsets[k] + i]
-        ends[k] += counts[k]
+            out[end + i] = samples[offsets[k] + i]
+        ends[rows[k]] = end + counts[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

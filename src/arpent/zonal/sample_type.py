@@ -35,17 +35,24 @@ def converted(values: NDArray[np.float64], sample_type: SampleType) -> NDArray[n
     return np.where(counts > 0, out.astype(np.float64), math.nan)
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def counts_in(mark: float) -> bool:
+    """Whether a mask lets its sample count."""
+    return (mark != 0) & (mark == mark)  # noqa: PLR0124
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def compact(
     values: NDArray[np.float64],
-    valid: NDArray[np.uint8],
+    valid: NDArray[np.number],
     offsets: NDArray[np.int64],
     target: tuple[float, float, bool],
     out: NDArray[np.float32],
     counts: NDArray[np.int64],
 ) -> None:
     """Move each segment's valid samples, converted to `target`, to the front of its slice of `out`; `counts` (n,)
-    receives how many there are. The front never overtakes the sample being read, so `cursor` needs no check.
+    receives how many there are. A sample is valid where `valid` (N,) is neither 0 nor NaN. The front never overtakes
+    the sample being read, so `cursor` needs no check.
 
     Integer types round half up (`floor(x + 0.5)`) and clamp; float types become float32, where infinity is a value. NaN
     is no data for both (sentinelhub.md 3.3). Every type fits float32. A negative zero becomes 0.0, so that a minimum
@@ -61,10 +68,10 @@ def compact(
                 x = values[i]
                 # np.floor gives a double; math.floor would give an int64, which holds neither infinity nor 1e19.
                 out[cursor] = np.float32(min(max(np.floor(x + 0.5), low), high))
-                cursor += np.uint64((valid[i] != 0) & (x == x))  # noqa: PLR0124 - NaN is not itself
+                cursor += np.uint64(counts_in(valid[i]) & (x == x))  # noqa: PLR0124 - NaN is not itself
         else:
             for i in range(begin, end):
                 narrow = np.float32(values[i]) + np.float32(0.0)
                 out[cursor] = narrow
-                cursor += np.uint64((valid[i] != 0) & (narrow == narrow))  # noqa: PLR0124
+                cursor += np.uint64(counts_in(valid[i]) & (narrow == narrow))  # noqa: PLR0124
         counts[k] = cursor - begin

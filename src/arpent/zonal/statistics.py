@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -12,9 +13,21 @@ from arpent.domain.calculation import Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
-from arpent.zonal.moments import add_samples, moments, no_sums
-from arpent.zonal.reductions import OutsideSample, Segments, join_parts, no_samples, pick
+from arpent.zonal.moments import COUNT, add_samples, add_sums, moments, no_sums
+from arpent.zonal.reductions import OutsideSample, Segments, join_parts, no_samples, pick, unweighted
 from arpent.zonal.sample_type import compact, type_limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReductionPart:
+    """What some samples of k features add to a reduction."""
+
+    inside: NDArray[np.int64]
+    """(k,): how many samples there are, valid or not."""
+    sums: NDArray[np.float64]
+    """(ROWS, k): see `moments`."""
+    segments: Segments | None
+    """The valid samples, if a percentile or histogram needs them."""
 
 
 class Reduction:
@@ -27,46 +40,45 @@ class Reduction:
         self._calculation = calculation
         self._sample_type = sample_type
         self._inside = np.zeros(count, np.int64)
-        self._counts = np.zeros(count, np.int64)
         self._sums = no_sums(count)
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
-        self._kept: list[Segments] = []
+        self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
 
-    def converted(
-        self,
-        values: NDArray[np.float64],
-        valid: NDArray[np.bool_] | NDArray[np.uint8],
-        offsets: NDArray[np.int64],
-    ) -> Segments:
-        """The valid samples, in the output's type, to be added. `values` and `valid` (N,) are what the script returned
-        for some of the samples inside each polygon; `offsets` (n + 1,) delimits the features. Nothing is changed."""
-        samples, counts = np.empty(len(values), np.float32), np.empty(len(offsets) - 1, np.int64)
-        compact(values, _bytes(valid), offsets, type_limits(self._sample_type), samples, counts)
-        none = np.zeros(len(counts))
-        return Segments(samples=samples, offsets=offsets, counts=counts, weights=none.astype(np.int64), extra=none)
+    def part(self, values: NDArray[np.float64], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> ReductionPart:
+        """What is to be added for some of the samples inside k polygons, for which the script returned `values` (N,);
+        those count whose mask `valid` (N,) is neither 0 nor NaN. `offsets` (k + 1,) delimits the features. Nothing is
+        changed."""
+        valid = valid.view(np.uint8) if valid.dtype == np.bool_ else valid
+        sums, target = no_sums(len(offsets) - 1), type_limits(self._sample_type)
+        add_samples(values, valid, offsets, target, sums)
+        segments = None
+        if self._keeps or self._fixed is not None:
+            samples, counts = np.empty(len(values), np.float32), np.empty(len(offsets) - 1, np.int64)
+            compact(values, valid, offsets, target, samples, counts)
+            segments = unweighted(samples, offsets, counts)
+        return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments)
 
-    def add(self, part: Segments) -> None:
-        """Add what `converted` made of some samples, each of which comes once."""
-        self._inside += np.diff(part.offsets)
-        self._counts += part.counts
-        add_samples(part.samples, part.offsets, part.counts, self._sums)
-        if self._fixed is not None:
-            self._fixed.add(part)
-        if self._keeps:
-            self._kept.append(part)
+    def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:
+        """Add what `part` made of samples of the features `rows` (k,); each sample comes once, in all."""
+        self._inside[rows] += part.inside
+        add_sums(part.sums, rows, self._sums)
+        if part.segments is not None and self._fixed is not None:
+            self._fixed.add(part.segments, rows)
+        if part.segments is not None and self._keeps:
+            self._kept.append((part.segments, rows))
 
     def finish(self, sample_count: NDArray[np.int64], outside: OutsideSample | None = None) -> BandStatistics:
         """Everything that one band reports (sentinelhub.md 3.3). `sample_count` (n,) counts all samples of each grid;
         those outside the polygon all have the answer `outside` (None: masked), and count as often as there are."""
         weights, extra = self._outside(sample_count, outside)
-        counts, numbers = self._counts + weights, np.empty((4, len(self._counts)), np.float64)
-        moments(self._sums, self._counts, weights, extra, numbers)
+        counts, numbers = self._sums[COUNT].astype(np.int64) + weights, np.empty((4, len(weights)), np.float64)
+        moments(self._sums, weights, extra, numbers)
         wish, percentiles = self._calculation.histogram, self._calculation.percentiles
         kept = join_parts(self._kept, weights, extra) if self._keeps else None
         histogram = None
         if self._fixed is not None:
-            self._fixed.add(no_samples(weights, extra))
+            self._fixed.add(no_samples(weights, extra), np.arange(len(weights)))
             histogram = self._fixed.finish()
         elif wish is not None and kept is not None:
             histogram = histogram_of_samples(wish, self._sample_type, kept, (numbers[0], numbers[1]))
@@ -86,18 +98,20 @@ class Reduction:
         self, sample_count: NDArray[np.int64], outside: OutsideSample | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """How many valid samples lie outside each polygon (n,), and the value of each of those (n,)."""
-        n = len(self._counts)
+        n = len(self._inside)
         if outside is None or not outside.valid.any():
             return np.zeros(n, np.int64), np.zeros(n)
         single, valid = np.empty(n, np.float32), np.empty(n, np.int64)
-        compact(outside.value, _bytes(outside.valid), np.arange(n + 1), type_limits(self._sample_type), single, valid)
+        compact(
+            outside.value, outside.valid.view(np.uint8), np.arange(n + 1), type_limits(self._sample_type), single, valid
+        )
         weights = (sample_count - self._inside) * valid
         return weights, np.where(weights > 0, single, 0.0).astype(np.float64)
 
 
 def summarise(
     values: NDArray[np.float64],
-    valid: NDArray[np.bool_] | NDArray[np.uint8],
+    valid: NDArray[np.number],
     offsets: NDArray[np.int64],
     *,
     sample_count: NDArray[np.int64],
@@ -107,13 +121,8 @@ def summarise(
 ) -> BandStatistics:
     """The statistics of one band whose samples are all there; see `Reduction`."""
     reduction = Reduction(len(offsets) - 1, calculation, sample_type)
-    reduction.add(reduction.converted(values, valid, offsets))
+    reduction.add(reduction.part(values, valid, offsets), np.arange(len(offsets) - 1))
     return reduction.finish(sample_count, outside)
-
-
-def _bytes(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask as uint8, so that kernels are compiled for one type only."""
-    return mask.view(np.uint8) if mask.dtype.itemsize == 1 else (mask != 0).view(np.uint8)
 
 
 def _percentiles(segments: Segments, percentiles: tuple[float, ...]) -> NDArray[np.float64]:

@@ -73,7 +73,7 @@ def test_what_is_not_there_is_named(server: LoopbackGcs) -> None:
 
 
 def test_an_account_does_not_choose_the_server(server: LoopbackGcs) -> None:
-    """Else a client could have arpent talk to whatever it reaches, unsigned."""
+    """Otherwise a client could have arpent send requests to any server that it reaches, unsigned."""
     with loopback_gcs() as inner:
         account = server.service_account(gcs_base_url=inner.url, disable_oauth=True)
         opened().write(place(account), b"x")

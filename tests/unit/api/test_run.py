@@ -12,7 +12,7 @@ import shapely
 import arpent
 from arpent import wiring
 from arpent.adapters.executors.inline import InlineExecutor
-from arpent.adapters.images.unusual import ApartImage
+from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.domain.errors import InvalidSetting
 from arpent.settings import FILE, Settings
 from tests.support.parcels import good_parcels
@@ -60,12 +60,12 @@ def test_images_that_may_end_their_reader_are_not_read_in_this_process(
 ) -> None:
     opened: list[str] = []
 
-    class Watched(ApartImage):
+    class Watched(IsolatedHeader):
         def __init__(self, submit: Any, href: str, *more: Any) -> None:
             opened.append(href)
             super().__init__(submit, href, *more)
 
-    monkeypatch.setattr(wiring, "ApartImage", Watched)
+    monkeypatch.setattr(wiring, "IsolatedHeader", Watched)
     catalog = make_imagery(tmp_path / "stac", SEASON[:2])
     fields = [parcel.geometry for parcel in good_parcels()[:2]]
     plain = arpent.statistics(fields, catalog, crs="EPSG:32633", **WISH)

@@ -1,4 +1,4 @@
-"""Zones: metres are metres on the ground, whatever the CRS of the features."""
+"""Zones: metres are metres on the ground in every CRS of the features."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 
 from arpent.domain.grid import Grids, Resolution, Samples, Size
 
-SAMPLES = Samples(
+SAMPLES = Samples.of(
     offsets=np.array([0, 2, 2, 5]),
     columns=np.array([0, 1, 5, 6, 7], np.int32),
     rows=np.array([0, 0, 1, 2, 3], np.int32),

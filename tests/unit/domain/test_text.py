@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arpent.domain.boundary.text import clean, cleaned
+from arpent.domain.boundary.text import clean, cleaned, whole_number
 from arpent.domain.errors import ArpentError, AssetUnreadable, InvalidRequest, ScriptExecutionError, WorldError
 
 HALVES = st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF)
@@ -61,3 +61,14 @@ def test_so_does_json(value: object) -> None:
 )  # fmt: skip
 def test_every_error_of_ours_is_clean(error: ArpentError) -> None:
     assert str(error) == "a\ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0), ("007", 7), ("9" * 20, int("9" * 20)), ("9" * 21, None), ("9" * 5000, None), ("", None),
+        ("\u00b2", None), ("\u0663", None), ("+1", None), ("-1", None), ("1_0", None), (" 1", None), ("1\n", None),
+    ],
+)  # fmt: skip
+def test_a_whole_number(text: str, number: int | None) -> None:
+    assert whole_number(text) == number

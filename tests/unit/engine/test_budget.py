@@ -17,9 +17,9 @@ from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Size
 from arpent.engine.budget import MOST_ANSWER_NUMBERS, check_grid, check_numbers, check_scenes
 from arpent.engine.geometry_checks import MOST_CROSSINGS, check_geometries, crossings
-from arpent.engine.services import Allowance
+from arpent.engine.services import SynchronousLimits
 
-DEFAULT = Allowance(samples=6_250_000, memory_mib=2048)
+DEFAULT = SynchronousLimits(samples=6_250_000, memory_mib=2048)
 
 
 def script(outputs: int, bands: int = 1) -> Evalscript:
@@ -59,7 +59,7 @@ def test_the_real_services_largest_grid_is_served(bands: int) -> None:
 )
 def test_what_would_do_does(sides: tuple[int, int], outputs: int, bands: Sequence[int], scenes: Sequence[int]) -> None:
     evalscript = script(1, outputs)
-    small = Allowance(samples=6_250_000, memory_mib=450) if sides == (1, 2500) else DEFAULT
+    small = SynchronousLimits(samples=6_250_000, memory_mib=450) if sides == (1, 2500) else DEFAULT
     with pytest.raises(LimitExceeded, match="would fit") as caught:
         check_scenes(grid(*sides), evalscript, bands, scenes, small)
     width, height = (int(each) for each in re.search(r"width (\d+), height (\d+)", str(caught.value)).groups())  # type: ignore[union-attr]
@@ -73,7 +73,7 @@ def test_what_would_do_does(sides: tuple[int, int], outputs: int, bands: Sequenc
 def test_what_is_kept_to_be_explained_counts() -> None:
     check_grid(grid(2500, 2500), script(1), [10], DEFAULT)
     with pytest.raises(LimitExceeded):
-        check_grid(grid(2500, 2500), script(1), [10], Allowance(samples=6_250_000, memory_mib=2048, kept=True))
+        check_grid(grid(2500, 2500), script(1), [10], SynchronousLimits(samples=6_250_000, memory_mib=2048, kept=True))
 
 
 class TestNumbers:

@@ -128,6 +128,18 @@ def test_the_synchronous_answer_has_hints(services: Services, data_filter: dict[
     assert bool(hints) == bool(told)
 
 
+@pytest.mark.parametrize("services", ["untold"], indirect=True)
+def test_the_synchronous_answer_has_hints_about_the_script(services: Services) -> None:
+    body = seed_body("s3://fields/a.gpkg", f"{SEED.text}\nfunction filterScene(s) {{ return [] }}", "s3://results/out")
+    crs = {"crs": "http://www.opengis.net/def/crs/EPSG/0/32633"}
+    body["input"] = {
+        "bounds": {"bbox": list(PARCELS[0].geometry.bounds), "properties": crs}, "data": [{"type": "sentinel-2-l2a"}],
+    }  # fmt: skip
+    del body["output"]
+    _, _, hints = statistics(parse_statistical(json.dumps(body)), services, Limits())
+    assert "did you mean 'filterScenes', which chooses scenes" in " ".join(hints)
+
+
 SCRIPT = """//VERSION=3
 function setup() {
   return { input: ["VV", "dataMask"], output: [{ id: "a", bands: 1 }, { id: "dataMask", bands: 1 }] };

@@ -1,4 +1,4 @@
-"""One bad thing never takes the others down: broken images, scripts that do not end, servers that do not answer."""
+"""A broken image, an endless script or a server that does not answer costs only its own features or intervals."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def counted(answers: Answers, days: int = 60) -> RowCounts:
 
 
 def check_the_rest(answers: Answers, intact: Answers) -> None:
-    """Whatever has no error is as if nothing had happened."""
+    """All numbers without an error are those of an undisturbed run."""
     assert answers.keys() == intact.keys()
     for feature, answer in answers.items():
         for entry, expected in zip(answer["response"]["data"], intact[feature]["response"]["data"], strict=True):

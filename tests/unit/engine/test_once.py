@@ -1,4 +1,4 @@
-"""What is asked of the world, of scripts and of geometry is asked once: per request, partition or interval."""
+"""Catalogue, images, scripts and geometry are asked once per request, partition or interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody foresaw costs one feature, one image or one file of a partition; the rest has the same bytes."""
+"""An unforeseen error costs one feature, one image or one file of a partition; the rest has the same bytes."""
 
 from __future__ import annotations
 
@@ -168,14 +168,14 @@ def test_in_one_interval_it_fails_in_that_only(
 ) -> None:
     whole, _ = run(services, script)
     days = [entry["interval"]["from"] for entry in json.loads(whole[VICTIM])["response"]["data"]]
-    sound = interval.run_script
+    sound = interval.read_samples
 
     def broken(computation: Any, acquired: Any) -> Any:
         if VICTIM in computation.geometry.features.ids and f"{acquired.interval.start:%Y-%m-%d}" == days[1][:10]:
             raise error
         return sound(computation, acquired)
 
-    monkeypatch.setattr(interval, "run_script", broken)
+    monkeypatch.setattr(interval, "read_samples", broken)
     found, outcome = run(services, script)
     check_only(found, whole, VICTIM)
     entries, expected = (json.loads(text[VICTIM])["response"]["data"] for text in (found, whole))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.evalscript.lint import Gravity, check_script, lint, script_hints
+from arpent.evalscript.lint import LONGEST_HINT, MOST_HINTS, Gravity, check_script, lint, script_hints
 from arpent.evalscript.setup import read_setup
 
 S2 = Collection(
@@ -108,3 +110,11 @@ def test_functions_that_nobody_calls(more: str, message: str | None, told: bool)
     assert message is None or message in remarks[0].message
     assert bool(script_hints(script)) is told
     assert not told or script_hints(script)[0].startswith("line 4: nothing calls")
+
+
+def test_hints_are_few_and_short() -> None:
+    names = [*(f"preProcessScenes{number}" for number in range(100)), "preProcessScene" + "s" * 10]
+    script = understood(pixel="\n".join((PIXEL, *(f"function {name}() {{}}" for name in names))))
+    long = replace(script, remarks=("x" * 1000,) * 3, source=PIXEL)
+    assert len(script_hints(script)) == MOST_HINTS
+    assert [len(hint) for hint in script_hints(long)] == [LONGEST_HINT] * 3

@@ -13,6 +13,7 @@ from arpent.evalscript.names import (
     uncalled_functions,
     unknown_calls,
 )
+from arpent.evalscript.service_functions import has_parameter
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,22 @@ def test_misnamed(name: str, meant: str | None) -> None:
     found = [(one.place.word, one.place.line, one.meant) for one in misnamed(f"\nfunction {name}(x) {{ return x }}")]
     assert found == ([(name, 2, meant)] if meant else [])
     assert not [*misnamed(f"function {name}(x) {{ return x }} {name}(1)")], "somebody calls it"
+
+
+MANY = 200_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/`" + "`\\" * MANY + "`/", "`\\" * MANY, "'\\" * MANY, '"\\' * MANY, "=/\\" * MANY, "/*" * MANY,
+        "\n".join(f"function f{number}() {{}} f{number}()" for number in range(MANY // 10)),
+        "function f(){" * (MANY // 10), "let a = (" * (MANY // 10), "setup = " + " " * MANY, "setup = " * MANY,
+    ],
+    ids=["regular expression", "template", "quotes", "double quotes", "slashes", "comments", "functions", "nested",
+         "constants", "blanks", "setup"],
+)  # fmt: skip
+def test_time_grows_as_the_script_does(text: str) -> None:
+    """With time that grows as its square each of them takes minutes."""
+    assert list(misnamed(text)) == []
+    assert not has_parameter(text)

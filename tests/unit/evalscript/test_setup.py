@@ -128,6 +128,8 @@ class TestOutput:
             (({"id": "x", "bands": 0}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": 1.5}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": True}, MASK), "bands must be a whole number"),
+            (({"id": "x", "bands": "\u0663"}, MASK), "bands must be a whole number"),
+            (({"id": "x", "bands": "9" * 5000}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": 10**9}, MASK), "too many"),
             (({"id": "x", "bands": ["a", "a"]}, MASK), "different names"),
             (({"id": "x", "bands": 1, "sampleType": "FLOAT"}, MASK), "did you mean FLOAT32"),

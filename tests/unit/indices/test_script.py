@@ -18,7 +18,7 @@ from arpent.indices.bands import BANDS
 from arpent.indices.composites import COMPOSITES
 from arpent.indices.formulas import index_of, indices, javascript
 from arpent.indices.masks import MASKS, usual_mask
-from arpent.indices.script import ScriptWish, available, index_script
+from arpent.indices.script import IndexQuery, available, index_script
 
 REFLECTANCES = {"B": 0.05, "G": 0.08, "R": 0.1, "RE1": 0.2, "N": 0.4, "S1": 0.25, "S2": 0.15}
 BY_HAND = {
@@ -61,7 +61,7 @@ def test_every_index_is_what_the_package_computes(collection: str) -> None:
     """All indices of a collection in one script."""
     names = [name for name, index in indices().items() if available(index, collection)]
     assert len(names) >= LEAST.get(collection, 40)
-    script = index_script(ScriptWish(index=names, collection=collection))
+    script = index_script(IndexQuery(index=names, collection=collection))
     draw = random.Random(collection)
     for _ in range(3):
         values = {band: draw.uniform(0.02, 0.6) for band in dict.fromkeys(BANDS[collection].values())}
@@ -82,7 +82,7 @@ def test_every_index_is_what_the_package_computes(collection: str) -> None:
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_the_value_worked_out_by_hand(name: str) -> None:
-    script = index_script(ScriptWish(index=[name]))
+    script = index_script(IndexQuery(index=[name]))
     (answer,) = evaluated(script, sample_of("sentinel-2-l2a", REFLECTANCES))
     assert answer[name][0] == pytest.approx(BY_HAND[name], rel=1e-12)
 
@@ -123,7 +123,7 @@ def test_the_roles_are_those_of_the_package(collection: str, platform: str) -> N
     ],
 )
 def test_what_is_clear(mask: str, collection: str, clear: Sequence[float], cloudy: Sequence[float]) -> None:
-    script = index_script(ScriptWish(index=["ndvi"], collection=collection, mask=mask))
+    script = index_script(IndexQuery(index=["ndvi"], collection=collection, mask=mask))
     band = MASKS[mask].bands[collection]
     for values, seen in ((clear, [1]), (cloudy, [0])):
         samples = [sample_of(collection, REFLECTANCES, **{band: value}) for value in values]
@@ -142,7 +142,7 @@ def days(*pairs: tuple[float, float]) -> list[dict[str, float]]:
 )
 def test_composites(composite: str, values: Sequence[float]) -> None:
     """Of 0.2, 0.8 (and 0.4, 0.4), without the cloudy 0.9 and -0.9; SCL 8 and 9 are clouds."""
-    script = index_script(ScriptWish(index=["ndvi"], mask="scl", composite=composite))
+    script = index_script(IndexQuery(index=["ndvi"], mask="scl", composite=composite))
     two = days((0.9, 8), (0.2, 4), (0.8, 5), (-0.9, 9))
     four = [*two, *days((0.4, 4), (0.4, 4))]
     nothing = days((0.9, 8))
@@ -156,13 +156,13 @@ def test_composites(composite: str, values: Sequence[float]) -> None:
 
 
 def test_constants_can_be_given() -> None:
-    script = index_script(ScriptWish(index=["savi", "nirvh2"], constants={"L": 1, "k": 0, "lambdaN": 1, "lambdaR": 1}))
+    script = index_script(IndexQuery(index=["savi", "nirvh2"], constants={"L": 1, "k": 0, "lambdaN": 1, "lambdaR": 1}))
     (answer,) = evaluated(script, sample_of("sentinel-2-l2a", REFLECTANCES))
     assert answer["savi"][0] == pytest.approx(2 * 0.3 / 1.5)
 
 
 def test_one_script_has_each_index_once() -> None:
-    script = index_script(ScriptWish(index=["NDVI", "ndvi", "evi"]))
+    script = index_script(IndexQuery(index=["NDVI", "ndvi", "evi"]))
     assert script.count('id: "ndvi"') == 1
     assert "https://" in script, "it says where an index was published"
 
@@ -175,20 +175,20 @@ def test_a_formula_that_is_no_arithmetic_is_left_out() -> None:
 
 
 def test_what_cannot_be_is_said() -> None:
-    for wish, word in (
-        (ScriptWish(index=["ndvo"]), "ndvi"),
-        (ScriptWish(index=[]), "ndvi"),
-        (ScriptWish(index=["bai"]), "BAI or BaI"),
-        (ScriptWish(index=["ndre"], collection="landsat-ot-l2"), "RE1"),
-        (ScriptWish(index=["ndvi"], collection="sentinel-1-grd"), "sentinel-1-grd"),
-        (ScriptWish(index=["ndvi"], collection="sentinel-2-l1c", mask="scl"), "lacks its band"),
-        (ScriptWish(index=["ndvi"], mask="clouds"), "qa_pixel"),
-        (ScriptWish(index=["ndvi"], composite="best"), "median"),
-        (ScriptWish(index=["fai"]), "--constant lambdaN="),
-        (ScriptWish(index=["ndvi"], constants={"L": 1}), "no index has|No index has"),
+    for query, word in (
+        (IndexQuery(index=["ndvo"]), "ndvi"),
+        (IndexQuery(index=[]), "ndvi"),
+        (IndexQuery(index=["bai"]), "BAI or BaI"),
+        (IndexQuery(index=["ndre"], collection="landsat-ot-l2"), "RE1"),
+        (IndexQuery(index=["ndvi"], collection="sentinel-1-grd"), "sentinel-1-grd"),
+        (IndexQuery(index=["ndvi"], collection="sentinel-2-l1c", mask="scl"), "lacks its band"),
+        (IndexQuery(index=["ndvi"], mask="clouds"), "qa_pixel"),
+        (IndexQuery(index=["ndvi"], composite="best"), "median"),
+        (IndexQuery(index=["fai"]), "--constant lambdaN="),
+        (IndexQuery(index=["ndvi"], constants={"L": 1}), "no index has|No index has"),
     ):
         with pytest.raises(InvalidRequest, match=word):
-            index_script(wish)
+            index_script(query)
     with pytest.raises(InvalidRequest, match="clouds"):
         usual_mask("sentinel-2-l1c")
     assert index_of("BaI").output == "BaI"

@@ -1,4 +1,4 @@
-"""What nobody foresaw ends its own unit: an analysis, a partition, a row, a chore; other clients' jobs go on."""
+"""An unforeseen error ends its own unit: an analysis, a partition, a row, a periodic task; other jobs go on."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ class TestRows:
 
     @pytest.mark.parametrize("analysed", [False, True])
     def test_a_request_sealed_with_another_key_fails(self, site: Site, analysed: bool) -> None:
-        """… in words, whatever it was about to do, and goes on with the right key."""
+        """It fails with a reason in every state, and continues with the right key."""
         bad = site.begin()
         if analysed:
             self.analysed(site, bad)

@@ -1,4 +1,4 @@
-"""Chores are done again and again, whatever goes wrong, and once more at the end."""
+"""Periodic tasks are repeated, even after errors, and run once more at the end."""
 
 from __future__ import annotations
 

@@ -276,7 +276,7 @@ class TestAnalysisFaults:
 
 class TestStop:
     def test_ends_an_analysis_whatever_it_is_doing(self, site: Site, request: pytest.FixtureRequest) -> None:
-        """A script, a search: nobody can end it from outside, and nobody waits for it."""
+        """A script or a search cannot be ended from outside, and the runner does not wait for it."""
         begun, over, looked = Flag(), Flag(), []
         request.addfinalizer(over.set)
 
@@ -412,7 +412,7 @@ class TestPartitionFaults:
 
 
 def test_an_analysis_that_takes_the_runner_with_it_ends(site: Site) -> None:
-    """Nobody can say so but the leases that ran out."""
+    """Only the leases that ran out show it."""
     site.begin()
     for turn in range(13):
         assert site.job.status is Status.ANALYSING, turn

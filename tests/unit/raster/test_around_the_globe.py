@@ -11,7 +11,7 @@ from pyproj import CRS, Transformer
 from arpent.domain.grid import Grids, Resolution
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.request import Resampling
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from tests.support.cogs import all_inside
 
 STEP = 0.001
@@ -24,23 +24,23 @@ def image(west: float, width: int, crs: str = "EPSG:4326", factor: float = 1.0) 
                   no_data=None, levels=(level, level))  # fmt: skip
 
 
-def site(bounds: tuple[float, float, float, float], epsg: int, resolution: float) -> Site:
+def sampling(bounds: tuple[float, float, float, float], epsg: int, resolution: float) -> SamplingPlan:
     grids = Grids.over(np.array([bounds]), Resolution(x=resolution, y=resolution))
-    return Site(crs=CRS.from_epsg(epsg), grids=grids, samples=all_inside(grids))
+    return SamplingPlan(crs=CRS.from_epsg(epsg), grids=grids, samples=all_inside(grids))
 
 
-def found(site: Site, raster: Raster, way: Resampling = Resampling.NEAREST) -> int:
+def found(sampling: SamplingPlan, raster: Raster, way: Resampling = Resampling.NEAREST) -> int:
     """How many samples the image feeds."""
     return sum(
-        len(index.order if way is Resampling.NEAREST else index.samples) for index in site.indices(raster, way, way)
+        len(index.order if way is Resampling.NEAREST else index.samples) for index in sampling.indices(raster, way, way)
     )
 
 
-def utm(west: float, east: float) -> Site:
+def utm(west: float, east: float) -> SamplingPlan:
     """In UTM 60 S, across 180 degrees."""
     there = Transformer.from_crs(4326, 32760, always_xy=True)
     (left, right), (bottom, top) = there.transform([west, east], [-17.01, -17.0])
-    return site((left, bottom, right, top), 32760, 100.0)
+    return sampling((left, bottom, right, top), 32760, 100.0)
 
 
 @pytest.mark.parametrize("way", [Resampling.NEAREST, Resampling.BILINEAR])
@@ -57,7 +57,7 @@ def test_a_feature_across_180_gets_its_pixels_from_both_sides(way: Resampling) -
 @pytest.mark.parametrize("way", [Resampling.NEAREST, Resampling.BILINEAR])
 @pytest.mark.parametrize("shift", [0.0, 360.0, -360.0])
 def test_degrees_beyond_180_are_those_of_the_other_side(way: Resampling, shift: float) -> None:
-    told = site((179.95 + shift, -17.01, 180.05 + shift, -17.0), 4326, 0.001)
+    told = sampling((179.95 + shift, -17.01, 180.05 + shift, -17.0), 4326, 0.001)
     assert found(told, image(179.0, 1000), way) == found(told, image(-180.0, 1000), way) == 500
     assert found(told, image(0.0, 1000), way) == 0
 

@@ -9,7 +9,7 @@ from affine import Affine
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import Level
 from arpent.raster.blocks.block_index import sort_by_block
-from arpent.raster.blocks.block_index_aligned import sort_straight
+from arpent.raster.blocks.block_index_aligned import AlignedIndex, index_aligned
 from arpent.raster.reproject import _direct, to_pixels
 
 
@@ -21,7 +21,7 @@ def _samples(random: np.random.Generator, grids: Grids) -> Samples:
         columns.append(column)
         rows.append(row)
         counts.append(len(column))
-    return Samples(
+    return Samples.of(
         offsets=np.concatenate(([0], np.cumsum(counts))),
         columns=np.concatenate(columns).astype(np.int32),
         rows=np.concatenate(rows).astype(np.int32),
@@ -46,9 +46,24 @@ def test_both_ways_give_the_same_index(pixel: float, snapped: bool):
     x, y = np.empty(len(samples)), np.empty(len(samples))
     _direct(samples.offsets, samples.columns, samples.rows, grids.width, grids.height, bounds, x, y)
     slow = sort_by_block(0, shape, to_pixels(transform, (x, y)))
-    fast = sort_straight(shape, transform, grids, samples)
+    fast = index_aligned(shape, transform, grids, samples)
 
     assert len(slow.blocks) > 10
     assert 0 < len(slow.order) < len(samples)
-    for name in ("blocks", "starts", "order", "pixels", "depths"):
+    for name in ("blocks", "depths"):
         np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name), err_msg=name)
+    for position in range(len(slow.blocks)):
+        np.testing.assert_array_equal(fast.samples_of(position), slow.samples_of(position))
+        np.testing.assert_array_equal(
+            _pixels(fast, position), slow.pixels[slice(*slow.starts[position : position + 2])]
+        )
+    filled = (random.random(len(samples)) < 0.97).astype(np.uint8)
+    assert list(fast.needed(filled)) == list(slow.needed(filled))
+
+
+def _pixels(index: AlignedIndex, position: int) -> list[int]:
+    """The pixel of each sample of a block."""
+    found: list[int] = []
+    for _, count, pixel, table in index.pieces[slice(*index.starts[position : position + 2])].tolist():
+        found += range(pixel, pixel + count) if table < 0 else (pixel + index.table[table : table + count]).tolist()
+    return found

@@ -47,13 +47,13 @@ def test_a_mosaic_of_many_bands_has_its_numbers(count: int) -> None:
     bands = [band(f"N{number}", units=(DN,)) for number in range(count)]
     scene = item("i", {one.name: one.name for one in bands})
     reader = MemoryReader({one.name: PIXELS + number for number, one in enumerate(bands)})
-    site = boxes_site(BOX)
-    found = simple([scene], wants(*bands, unit=DN), site, reader, source=source(), collection=collection(*bands))
-    assert found.mask.tolist() == [1] * len(site.samples)
-    assert found.used.tolist() == [0] * len(site.samples)
+    sampling = boxes_site(BOX)
+    found = simple([scene], wants(*bands, unit=DN), sampling, reader, source=source(), collection=collection(*bands))
+    assert found.mask.tolist() == [1] * len(sampling.samples)
+    assert found.used.tolist() == [0] * len(sampling.samples)
     below = (5_100_000 - 5_099_930) // 10  # rows of the image above the site
     np.testing.assert_array_equal(
-        found.values[-1], PIXELS[site.samples.rows + below, site.samples.columns] + count - 1
+        found.values[-1], PIXELS[sampling.samples.rows + below, sampling.samples.columns] + count - 1
     )  # fmt: skip
 
 
@@ -61,9 +61,9 @@ def test_the_mosaic_tells_the_canvas_how_many_items_there_are() -> None:
     """More than 16 bits can count. Those that lack the band are passed over, so that only the last is read."""
     red = band("B04", units=(DN,))
     many = [item("empty", {})] * 40_000
-    site = boxes_site([[500000, 5099900, 500010, 5099910]])
+    sampling = boxes_site([[500000, 5099900, 500010, 5099910]])
     found = simple(
-        [*many, item("last", {"B04": "r"})], wants(red, unit=DN), site, MemoryReader({"r": PIXELS}),
+        [*many, item("last", {"B04": "r"})], wants(red, unit=DN), sampling, MemoryReader({"r": PIXELS}),
         source=source(), collection=collection(red),
     )  # fmt: skip
     assert found.used.tolist() == [40_000]

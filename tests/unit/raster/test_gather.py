@@ -9,7 +9,7 @@ import pytest
 
 from arpent.raster.canvas import Target
 from arpent.raster.conversion import Conversion
-from arpent.raster.gather import _gather, gather, stored_no_data
+from arpent.raster.gather import _gather, _gather_pieces, gather, gather_pieces, stored_no_data
 
 CONVERSION = Conversion(offset=0.0, low=0.0, high=65535.0, no_data=0.0, dtype=np.dtype(np.uint16))
 
@@ -25,11 +25,12 @@ def target(filled: list[int]) -> Target:
 
 
 def test_a_filled_sample_below_the_last_decoded_row_is_not_loaded() -> None:
-    """As Python the kernel raises where compiled code would read what lies behind the block."""
+    """As Python the kernel raises where compiled code would read behind the block."""
     stored, order, pixels = np.arange(1, 9, dtype=np.uint16), np.arange(3, dtype=np.int32), np.array([2, 900, 7])
     filled, values, hits = np.array([0, 1, 0], np.uint8), np.zeros(3, np.uint16), np.zeros(3, np.uint8)
     _gather.py_func(
-        stored, np.zeros(0, bool), order, pixels.astype(np.int32), filled, values, hits, True, np.uint16(0), 0, 0, 65535
+        stored, np.zeros(0, bool), order, pixels.astype(np.int32), filled, values, hits, True, np.uint16(0),
+        0, 0, 65535,
     )  # fmt: skip
     assert values.tolist() == [3, 0, 8]
     assert hits.tolist() == [1, 0, 1]
@@ -41,6 +42,34 @@ def test_the_compiled_kernel_gives_the_same() -> None:
     gather(block, np.arange(3, dtype=np.int32), np.array([2, 900, 7], np.int32), there)
     assert there.values.tolist() == [3, 0, 8]
     assert there.hits.tolist() == [1, 0, 1]
+
+
+PIECES = np.array([(0, 1, 2, -1), (1, 1, 8, -1), (2, 2, 4, 0)], np.int32)
+"""Of blocks four pixels wide: one sample; one of a row that was not decoded; two that read one pixel."""
+TABLE = np.array([3, 3], np.int32)
+
+
+def test_a_piece_of_a_row_that_was_not_decoded_is_not_loaded() -> None:
+    stored, filled = np.arange(1, 9, dtype=np.uint16), np.array([0, 1, 0, 0], np.uint8)
+    values, hits = np.zeros(4, np.uint16), np.zeros(4, np.uint8)
+    scratch = np.zeros(2, np.int64), np.zeros(2, bool)
+    _gather_pieces.py_func(
+        stored, np.zeros(0, bool), PIECES, TABLE, scratch, filled, values, hits, True, 0, 0, 0, 65535
+    )
+    assert values.tolist() == [3, 0, 8, 8]
+    assert hits.tolist() == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("hidden", [(), (2,), (7,)])
+@pytest.mark.parametrize("offset", [0.0, -2.0])
+def test_the_compiled_kernel_of_pieces_gives_the_same(hidden: tuple[int, ...], offset: float) -> None:
+    there = replace(target([0, 1, 0, 0]), conversion=replace(CONVERSION, offset=offset))
+    block = np.ma.MaskedArray(np.arange(1, 9, dtype=np.uint16).reshape(2, 4), mask=False)
+    block.mask.reshape(-1)[list(hidden)] = True
+    gather_pieces(block if hidden else block.data, PIECES, TABLE, there)
+    expected = [0 if 2 in hidden else max(0, 3 + offset), 0, *[0 if 7 in hidden else 8 + offset] * 2]
+    assert there.values.tolist() == expected
+    assert there.hits.tolist() == [2 not in hidden, 0, *[7 not in hidden] * 2]
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,12 @@ def test_interpolation_equals_the_formula_across_blocks_holes_and_edges(resampli
     pixels = formula(80, 64) * 3 % 1999 + 1
     pixels[40:44, 10:20] = 0
     reader = MemoryReader({"r": pixels}, block=block)
-    site = boxes_site(BOXES, 4.0)
+    sampling = boxes_site(BOXES, 4.0)
     result = simple(
-        [item("i", {"B04": "r"})], wants(RED), site, reader, source=source(upsampling=resampling),
+        [item("i", {"B04": "r"})], wants(RED), sampling, reader, source=source(upsampling=resampling),
         collection=collection(RED),
     )  # fmt: skip
-    x, y = centres(site)
+    x, y = centres(sampling)
     places = zip((x - 500000.0) / 10.0, (5100000.0 - y) / 10.0, strict=True)
     expected = [slow(pixels, column, row, resampling) for column, row in places]
     np.testing.assert_allclose(result.values[0], expected, rtol=1e-5, atol=1e-3)
@@ -91,9 +91,9 @@ def test_an_overview_is_read_only_if_it_is_not_coarser_than_the_request(
     full = formula(80, 64)
     reader = MemoryReader({"r": full}, overviews={"r": [full[::2, ::2], full[::4, ::4]]})
     side = resolution * 12
-    site = boxes_site([[500000, 5100000 - side, 500000 + side, 5100000]], resolution)
+    sampling = boxes_site([[500000, 5100000 - side, 500000 + side, 5100000]], resolution)
     simple(
-        [item("i", {"B04": "r"})], wants(RED), site,
+        [item("i", {"B04": "r"})], wants(RED), sampling,
         reader, source=source(downsampling=downsampling), collection=collection(RED),
     )  # fmt: skip
     assert {block.level for _, _, block in reader.blocks} == {level}

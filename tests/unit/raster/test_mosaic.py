@@ -11,7 +11,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Item
 from arpent.raster.canvas import Canvas
 from arpent.raster.mosaic import Mosaic, simple, stack
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from tests.support.cogs import (
     DN,
     REFLECTANCE,
@@ -38,13 +38,13 @@ def image(seed: int, *holes: tuple[slice, slice]) -> np.ndarray:
     return pixels
 
 
-def mosaic(items: list[Item], reader: MemoryReader, site: Site, *bands: object) -> Mosaic:
-    return simple(items, wants(*bands), site, reader, source=source(), collection=collection(RED, NIR, SCL))
+def mosaic(items: list[Item], reader: MemoryReader, sampling: SamplingPlan, *bands: object) -> Mosaic:
+    return simple(items, wants(*bands), sampling, reader, source=source(), collection=collection(RED, NIR, SCL))
 
 
-def oracle(scenes: list[list[np.ndarray]], site: Site) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def oracle(scenes: list[list[np.ndarray]], sampling: SamplingPlan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sample by sample, item by item: values (bands, N), mask, used."""
-    x, y = centres(site)
+    x, y = centres(sampling)
     values = np.zeros((len(scenes[0]), len(x)), np.int64)
     used = np.full(len(x), -1)
     for n in range(len(x)):
@@ -60,7 +60,7 @@ def oracle(scenes: list[list[np.ndarray]], site: Site) -> tuple[np.ndarray, np.n
 
 
 def test_a_mosaic_of_holes_equals_the_slow_oracle() -> None:
-    site = boxes_site([*BOXES, [500600, 5099300, 500700, 5099400]])
+    sampling = boxes_site([*BOXES, [500600, 5099300, 500700, 5099400]])
     left, top, hole = (slice(None), slice(0, 20)), (slice(0, 45), slice(None)), (slice(40, 60), slice(5, 30))
     scenes = [[image(1, left), image(2, hole)], [image(3, top), image(4)], [image(5), image(6, hole)]]
     images = {
@@ -68,8 +68,8 @@ def test_a_mosaic_of_holes_equals_the_slow_oracle() -> None:
     }
     items = [item(str(number), {"B04": f"r{number}", "B08": f"n{number}"}) for number in range(3)]
     reader = MemoryReader(images)
-    result = mosaic(items, reader, site, RED, NIR)
-    values, mask, used = oracle(scenes, site)
+    result = mosaic(items, reader, sampling, RED, NIR)
+    values, mask, used = oracle(scenes, sampling)
     np.testing.assert_array_equal(result.used, used)
     np.testing.assert_array_equal(result.mask, mask)
     np.testing.assert_array_equal(np.stack(result.values), values)
@@ -92,9 +92,9 @@ def test_reading_stops_when_every_sample_is_filled() -> None:
 
 
 def test_the_next_item_gives_only_the_blocks_that_are_still_empty() -> None:
-    site = boxes_site([[500000, 5099200, 500640, 5100000]])
+    sampling = boxes_site([[500000, 5099200, 500640, 5100000]])
     reader = MemoryReader({"r0": image(1, (slice(0, 16), slice(16, 32))), "r1": image(2)})
-    mosaic([item("0", {"B04": "r0"}), item("1", {"B04": "r1"})], reader, site, RED)
+    mosaic([item("0", {"B04": "r0"}), item("1", {"B04": "r1"})], reader, sampling, RED)
     assert [(block.row, block.column) for href, _, block in reader.blocks if href == "r1"] == [(0, 1)]
 
 
@@ -150,15 +150,15 @@ def test_no_items_give_holes() -> None:
 
 
 def test_a_stack_is_one_mosaic_per_group() -> None:
-    site = boxes_site(BOXES)
+    sampling = boxes_site(BOXES)
     images = {f"r{n}": image(n, (slice(0, 30 + 10 * n), slice(None))) for n in range(4)}
     items = [item(str(n), {"B04": f"r{n}"}) for n in range(4)]
     groups = [[items[2], items[0]], [items[1]], [items[3], items[1], items[0]]]
     reader = MemoryReader(images)
-    whole = stack(groups, wants(RED), site, reader, source=source(), collection=collection(RED))
-    assert whole.values[0].shape == whole.mask.shape == (3, len(site.samples))
+    whole = stack(groups, wants(RED), sampling, reader, source=source(), collection=collection(RED))
+    assert whole.values[0].shape == whole.mask.shape == (3, len(sampling.samples))
     for number, group in enumerate(groups):
-        one = mosaic(group, MemoryReader(images), site, RED)
+        one = mosaic(group, MemoryReader(images), sampling, RED)
         np.testing.assert_array_equal(whole.values[0][number], one.values[0])
         np.testing.assert_array_equal(whole.mask[number], one.mask)
         np.testing.assert_array_equal(whole.used[number], one.used)
@@ -219,7 +219,7 @@ def test_a_block_of_other_sides_than_the_header_said_is_not_gathered(cut: tuple[
             for href, block, pixels in super().read(requests, band):  # type: ignore[arg-type]
                 yield href, block, np.ascontiguousarray(pixels[cut])
 
-    site = boxes_site([[500000, 5099200, 500640, 5100000]])
+    sampling = boxes_site([[500000, 5099200, 500640, 5100000]])
     with pytest.raises(AssetUnreadable, match="item 0 was replaced while it was read") as caught:
-        mosaic([item("0", {"B04": "r"})], Replaced({"r": image(1)}), site, RED)
+        mosaic([item("0", {"B04": "r"})], Replaced({"r": image(1)}), sampling, RED)
     assert caught.value.transient

@@ -14,7 +14,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 from arpent.raster.mosaic import Mosaic, simple, stack
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from tests.support.cogs import MemoryReader, band, boxes_site, collection, formula, item, source, wants
 
 RED, NIR = band("B04"), band("B08")
@@ -54,93 +54,95 @@ def image(seed: int, *holes: tuple[slice, slice]) -> NDArray[np.generic]:
     return pixels
 
 
-def mosaic(reader: MemoryReader, site: Site, count: int = 1, *, bands: tuple[object, ...] = (RED,)) -> Mosaic:
+def mosaic(
+    reader: MemoryReader, sampling: SamplingPlan, count: int = 1, *, bands: tuple[object, ...] = (RED,)
+) -> Mosaic:
     prefixes = {"B04": "r", "B08": "n"}
     items = [item(f"I{k}", {one.name: f"{prefixes[one.name]}{k}" for one in bands}) for k in range(count)]  # type: ignore[attr-defined]
-    return simple(items, wants(*bands), site, reader, source=source(), collection=collection(RED, NIR))  # type: ignore[arg-type]
+    return simple(items, wants(*bands), sampling, reader, source=source(), collection=collection(RED, NIR))  # type: ignore[arg-type]
 
 
 def lost(result: Mosaic) -> list[bool]:
     return np.any([fault.features for fault in result.faults], axis=0).tolist()
 
 
-def of(site: Site, feature: int) -> slice:
-    return slice(site.samples.offsets[feature], site.samples.offsets[feature + 1])
+def of(sampling: SamplingPlan, feature: int) -> slice:
+    return slice(sampling.samples.offsets[feature], sampling.samples.offsets[feature + 1])
 
 
 def test_a_broken_block_costs_the_features_on_it() -> None:
-    site = boxes_site(SITE_BOXES)
-    whole = mosaic(MemoryReader({"r0": image(1)}), site)
+    sampling = boxes_site(SITE_BOXES)
+    whole = mosaic(MemoryReader({"r0": image(1)}), sampling)
     reader = BrokenReader({"r0": image(1)}, bad=frozenset({("r0", 0, 0)}))
-    result = mosaic(reader, site)
+    result = mosaic(reader, sampling)
     assert lost(result) == [True, False, False]
     (fault,) = result.faults
     assert "item I0, band B04: image r0" in fault.message
-    assert not result.mask[of(site, 0)].any()
+    assert not result.mask[of(sampling, 0)].any()
     for feature in (1, 2):
-        np.testing.assert_array_equal(result.values[0][of(site, feature)], whole.values[0][of(site, feature)])
-        assert result.mask[of(site, feature)].all()
+        np.testing.assert_array_equal(result.values[0][of(sampling, feature)], whole.values[0][of(sampling, feature)])
+        assert result.mask[of(sampling, feature)].all()
 
 
 def test_every_broken_block_is_found_in_two_readings() -> None:
-    site = boxes_site(SITE_BOXES)
+    sampling = boxes_site(SITE_BOXES)
     reader = BrokenReader({"r0": image(1)}, bad=frozenset({("r0", 0, 0), ("r0", 0, 2), ("r0", 3, 0)}))
-    result = mosaic(reader, site)
+    result = mosaic(reader, sampling)
     assert lost(result) == [True, True, True]
     assert max(reader.blocks.values()) <= 2
 
 
 def test_the_next_item_does_not_take_its_place() -> None:
-    site = boxes_site([LEFT, RIGHT])
+    sampling = boxes_site([LEFT, RIGHT])
     reader = BrokenReader({"r0": image(1), "r1": image(2)}, bad=frozenset({("r0", 0, 0)}))
-    result = mosaic(reader, site, 2)
+    result = mosaic(reader, sampling, 2)
     assert lost(result) == [True, False]
     assert not any(href == "r1" for href, _, _ in reader.blocks), "nobody needs the second item"
 
 
 def test_who_is_full_already_does_not_need_it() -> None:
     """The first item has a hole on the right: only that feature asks the broken second one."""
-    site = boxes_site([LEFT, RIGHT])
+    sampling = boxes_site([LEFT, RIGHT])
     images = {"r0": image(1, (slice(None), slice(30, 64))), "r1": image(2), "r2": image(3)}
     for broken in (BrokenReader(images, closed=frozenset({"r1"})), BrokenReader(images, bad=frozenset({("r1", 0, 2)}))):
-        result = mosaic(broken, site, 3)
+        result = mosaic(broken, sampling, 3)
         assert lost(result) == [False, True]
-        assert result.mask[of(site, 0)].all()
-        assert set(result.used[of(site, 0)].tolist()) == {0}
+        assert result.mask[of(sampling, 0)].all()
+        assert set(result.used[of(sampling, 0)].tolist()) == {0}
         assert "item I1, band B04" in result.faults[0].message
 
 
 def test_an_item_that_cannot_be_opened_costs_those_its_footprint_reaches() -> None:
-    site = boxes_site([LEFT, [500700, 5099900, 500750, 5099980]])
+    sampling = boxes_site([LEFT, [500700, 5099900, 500750, 5099980]])
     reader = BrokenReader({"r0": image(1)}, closed=frozenset({"r0"}))
     left = shapely.box(14.9, 45.9, 15.00825, 46.1)
     items = [item("I0", {"B04": "r0"}, footprint=left)]
-    result = simple(items, wants(RED), site, reader, source=source(), collection=collection(RED))
+    result = simple(items, wants(RED), sampling, reader, source=source(), collection=collection(RED))
     assert lost(result) == [True, False]
 
 
 def test_one_band_is_enough_to_lose_the_item() -> None:
-    site = boxes_site([LEFT, RIGHT])
+    sampling = boxes_site([LEFT, RIGHT])
     reader = BrokenReader({"r0": image(1), "n0": image(2)}, bad=frozenset({("n0", 0, 0)}))
-    whole = mosaic(MemoryReader({"r0": image(1), "n0": image(2)}), site, bands=(RED, NIR))
-    result = mosaic(reader, site, bands=(RED, NIR))
+    whole = mosaic(MemoryReader({"r0": image(1), "n0": image(2)}), sampling, bands=(RED, NIR))
+    result = mosaic(reader, sampling, bands=(RED, NIR))
     assert lost(result) == [True, False]
     for broken, intact in zip(result.values, whole.values, strict=True):
-        np.testing.assert_array_equal(broken[of(site, 1)], intact[of(site, 1)])
+        np.testing.assert_array_equal(broken[of(sampling, 1)], intact[of(sampling, 1)])
 
 
 def test_a_scene_that_is_broken_costs_the_feature_not_the_other_scenes_of_others() -> None:
-    site = boxes_site([LEFT, RIGHT])
+    sampling = boxes_site([LEFT, RIGHT])
     images = {f"r{k}": image(k + 1) for k in range(3)}
     items = [[item(f"I{k}", {"B04": f"r{k}"})] for k in range(3)]
-    intact = stack(items, wants(RED), site, MemoryReader(images), source=source(), collection=collection(RED))
+    intact = stack(items, wants(RED), sampling, MemoryReader(images), source=source(), collection=collection(RED))
     reader = BrokenReader(images, bad=frozenset({("r1", 0, 0)}))
-    result = stack(items, wants(RED), site, reader, source=source(), collection=collection(RED))
+    result = stack(items, wants(RED), sampling, reader, source=source(), collection=collection(RED))
     (fault,) = result.faults
     assert fault.features.tolist() == [True, False]
-    np.testing.assert_array_equal(result.values[0][:, of(site, 1)], intact.values[0][:, of(site, 1)])
-    assert result.mask[:, of(site, 1)].all()
-    assert not result.mask[:, of(site, 0)].any()
+    np.testing.assert_array_equal(result.values[0][:, of(sampling, 1)], intact.values[0][:, of(sampling, 1)])
+    assert result.mask[:, of(sampling, 1)].all()
+    assert not result.mask[:, of(sampling, 0)].any()
 
 
 @pytest.mark.parametrize("fault", [{"closed": frozenset({"r0"})}, {"bad": frozenset({("r0", 0, 0)})}])

@@ -11,7 +11,7 @@ from pyproj import CRS, Transformer
 
 from arpent.domain.grid import Grids, Size
 from arpent.raster.reproject import Reprojection, to_pixels
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from tests.support.cogs import UTM, all_inside, boxes_site, centres
 
 TOLERANCE = 2.5e-6
@@ -28,31 +28,31 @@ def utm_boxes(crs: CRS, sides: list[float]) -> list[list[float]]:
 @pytest.mark.parametrize("code", [4326, 3794, 3035, 3857, 32632])
 def test_every_sample_is_where_proj_says(code: int) -> None:
     crs = CRS.from_epsg(code)
-    site = boxes_site(utm_boxes(crs, [40, 200, 700, 3000, 9000]), 20.0 if code != 4326 else 2e-4, crs)
-    x, y = Reprojection(crs, site.grids, UTM, TOLERANCE).coordinates(site.samples)
-    truth = Transformer.from_crs(crs, UTM, always_xy=True).transform(*centres(site))
+    sampling = boxes_site(utm_boxes(crs, [40, 200, 700, 3000, 9000]), 20.0 if code != 4326 else 2e-4, crs)
+    x, y = Reprojection(crs, sampling.grids, UTM, TOLERANCE).coordinates(sampling.samples)
+    truth = Transformer.from_crs(crs, UTM, always_xy=True).transform(*centres(sampling))
     assert max(np.abs(x - truth[0]).max(), np.abs(y - truth[1]).max()) <= 4 * TOLERANCE
 
 
 def test_a_feature_too_big_and_too_coarse_for_patches_is_exact() -> None:
     crs = CRS.from_epsg(4326)
     grids = Grids.over(np.array([[5.0, 40.0, 25.0, 60.0]]), Size(width=12, height=9))
-    site = Site(crs=crs, grids=grids, samples=all_inside(grids))
-    x, y = Reprojection(crs, grids, UTM, TOLERANCE).coordinates(site.samples)
-    np.testing.assert_array_equal((x, y), Transformer.from_crs(crs, UTM, always_xy=True).transform(*centres(site)))
+    sampling = SamplingPlan(crs=crs, grids=grids, samples=all_inside(grids))
+    x, y = Reprojection(crs, grids, UTM, TOLERANCE).coordinates(sampling.samples)
+    np.testing.assert_array_equal((x, y), Transformer.from_crs(crs, UTM, always_xy=True).transform(*centres(sampling)))
 
 
 def test_where_proj_has_no_answer_the_sample_is_nowhere() -> None:
     crs = CRS.from_epsg(4326)
-    site = boxes_site([[14.0, 89.0, 15.0, 91.0], [14.0, 46.0, 14.001, 46.001]], 1e-4 * 5, crs)
-    x, _ = Reprojection(crs, site.grids, CRS.from_epsg(3857), TOLERANCE).coordinates(site.samples)
-    assert np.isfinite(x[site.samples.offsets[1] :]).all()
+    sampling = boxes_site([[14.0, 89.0, 15.0, 91.0], [14.0, 46.0, 14.001, 46.001]], 1e-4 * 5, crs)
+    x, _ = Reprojection(crs, sampling.grids, CRS.from_epsg(3857), TOLERANCE).coordinates(sampling.samples)
+    assert np.isfinite(x[sampling.samples.offsets[1] :]).all()
 
 
 def test_the_same_crs_is_computed_directly_whatever_its_axis_order_is_called() -> None:
-    site = boxes_site([[14.0, 46.0, 14.01, 46.01]], 1e-4, CRS.from_user_input("OGC:CRS84"))
-    x, y = Reprojection(site.crs, site.grids, CRS.from_epsg(4326), 1e-9).coordinates(site.samples)
-    np.testing.assert_array_equal((x, y), centres(site))
+    sampling = boxes_site([[14.0, 46.0, 14.01, 46.01]], 1e-4, CRS.from_user_input("OGC:CRS84"))
+    x, y = Reprojection(sampling.crs, sampling.grids, CRS.from_epsg(4326), 1e-9).coordinates(sampling.samples)
+    np.testing.assert_array_equal((x, y), centres(sampling))
 
 
 def test_a_sample_on_a_pixels_edge_stays_on_it() -> None:

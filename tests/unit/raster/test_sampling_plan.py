@@ -11,13 +11,14 @@ import numpy as np, shapely
 from pyproj import CRS
 from arpent.domain.grid import Grids
 from arpent.domain.grid import Samples
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 
 low = np.random.default_rng(1).random((200, 2))
 bounds = np.hstack((low, low + 0.01))
 grids = Grids(bounds=bounds, width=np.ones(200, int), height=np.ones(200, int))
 nothing = np.zeros(0, np.int32)
-site = Site(CRS.from_epsg(4326), grids, Samples(offsets=np.zeros(201, np.int64), columns=nothing, rows=nothing))
+samples = Samples.of(offsets=np.zeros(201, np.int64), columns=nothing, rows=nothing)
+plan = SamplingPlan(CRS.from_epsg(4326), grids, samples)
 turn = np.linspace(0, 2 * np.pi, 40)
 circle = np.column_stack((0.5 + 0.45 * np.cos(turn), 0.5 + 0.45 * np.sin(turn)))
 footprints = [shapely.Polygon(circle) for _ in range(1500)]
@@ -26,7 +27,7 @@ together = threading.Barrier(4)
 def ask():
     for footprint in footprints:
         together.wait()
-        assert 0 < site.reached(footprint).sum() < 200
+        assert 0 < plan.reached(footprint).sum() < 200
 
 threads = [threading.Thread(target=ask) for _ in range(4)]
 for thread in threads: thread.start()

@@ -111,7 +111,7 @@ class FakeService:
 
 @dataclass
 class World:
-    """What the fixtures hand out."""
+    """The server and its fakes, for the fixtures."""
 
     url: str
     service: FakeService

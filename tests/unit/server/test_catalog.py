@@ -141,6 +141,14 @@ class TestOfficialClient:
         found = get_available_timestamps(BOX, JUNE, mine, maxcc=0.5, config=config)
         assert found == [datetime(2020, 6, 2, 10)]
 
+    def test_one_feature_by_its_id(self, here: World, catalog: SentinelHubCatalog) -> None:
+        here.items += [acquisition(1, 10.0), acquisition(2, 20.0), acquisition(2, name="tile/odd name")]
+        for name in ("tile-002.0", "tile-001.0"):
+            found = catalog.get_feature(DataCollection.SENTINEL2_L2A, name)
+            assert (found["type"], found["id"]) == ("Feature", name)
+        with pytest.raises(DownloadFailedException, match=r"There is no item 'tile-009\.0' in collection"):
+            catalog.get_feature(DataCollection.SENTINEL2_L2A, "tile-009.0")
+
     def test_what_is_wrong_is_said(self, here: World, catalog: SentinelHubCatalog) -> None:
         with pytest.raises(DownloadFailedException, match="'LIKE' is not served"):
             list(catalog.search(DataCollection.SENTINEL2_L2A, time=JUNE, bbox=BOX, filter="platform LIKE 'a%'"))
@@ -162,6 +170,19 @@ class TestSearch:
         after = requests.get(f"{here.url}{path}/search", parameters | {"next": "1"}, headers=here.bearer(), timeout=10)
         assert after.json()["features"] == [{"id": "tile-001.0"}]
         assert "next" not in after.json()["context"]
+
+    def test_items_of_a_collection(self, here: World) -> None:
+        """Page by page, by the links alone."""
+        here.items += [acquisition(day, 10.0 * day) for day in range(5)]
+        here.items.append(acquisition(1, collection="sentinel-1-grd", name="another"))
+        url = f"{here.url}{BASE}/collections/sentinel-2-l2a/items"
+        assert f"{url}" in str(requests.get(url.removesuffix("/items"), headers=here.bearer(), timeout=10).json())
+        following, names = f"{url}?limit=2&bbox=15,46,15.1,46.1&datetime=2020-06-02T00:00:00Z/..", []
+        while following:
+            page = requests.get(following, headers=here.bearer(), timeout=10).json()
+            names.append([each["id"] for each in page["features"]])
+            following = next((each["href"] for each in page["links"] if each["rel"] == "next"), "")
+        assert names == [["tile-004.0", "tile-003.0"], ["tile-002.0", "tile-001.0"]]
 
     def test_a_feature(self, here: World) -> None:
         here.items += [acquisition(1, 10.0, grid__code="MGRS-33TWM", auth__schemes="hush", proj__geometry={"a": 1})]
@@ -187,7 +208,7 @@ class TestSearch:
         assert [link["body"] for link in answer["links"] if link["rel"] == "next"] == [{"next": 10}]
 
     @pytest.mark.parametrize(
-        ("body", "parameter", "told"),
+        ("body", "parameter", "message"),
         [
             ({"collections": ["nope"]}, "collections", "no collection of this server"),
             ({"collections": []}, "collections", "one collection id"),
@@ -219,13 +240,27 @@ class TestSearch:
             ({"ids": "a"}, "ids", "list of ids"),
         ],
     )
-    def test_refused(self, here: World, body: dict[str, Any], parameter: str, told: str) -> None:
+    def test_refused(self, here: World, body: dict[str, Any], parameter: str, message: str) -> None:
         answer = post(here, **body)
         error = answer.json()["error"]
         assert (answer.status_code, error["status"], error["code"]) == (400, 400, "COMMON_BAD_PAYLOAD")
         assert [each["parameter"] for each in error["errors"]] == [parameter]
-        assert told in error["message"]
+        assert message in error["message"]
         assert here.searches == []
+
+    @pytest.mark.parametrize("name", ["limit", "next"])
+    @pytest.mark.parametrize("value", ["\u00b2", "\u0663", "9" * 5000, "1e1", "-1"])
+    def test_what_is_no_number_in_the_query_string(self, here: World, name: str, value: str) -> None:
+        asked = {"collections": "sentinel-2-l2a", name: value}
+        answer = requests.get(f"{here.url}{BASE}/search", params=asked, headers=here.bearer(), timeout=10)
+        assert answer.status_code == 400
+        assert f"`{name}`: must be a whole number" in answer.json()["error"]["message"]
+
+    def test_many_wrong_fields_are_counted(self, here: World) -> None:
+        answer = post(here, **{f"k{number}": 1 for number in range(5000)})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith("Invalid request, 5000 fields, the first 100: `k0`")
+        assert len(answer.json()["error"]["errors"]) == 100
 
     def test_a_catalogue_that_does_not_answer(self, here: World) -> None:
         here.items.append(acquisition(1, name="broken"))
@@ -234,7 +269,14 @@ class TestSearch:
         assert "https://far.test does not answer (HTTP 502)" in answer.json()["error"]["message"]
 
     def test_who_asks_must_be_known(self, here: World) -> None:
-        for path in ("/search", "/collections", "/collections/dem", "/collections/dem/queryables"):
+        for path in (
+            "/search",
+            "/collections",
+            "/collections/dem",
+            "/collections/dem/queryables",
+            "/collections/dem/items",
+            "/collections/dem/items/a",
+        ):
             assert requests.get(f"{here.url}{BASE}{path}", timeout=10).status_code == 401, path
         assert requests.post(f"{here.url}{BASE}/search", json=WHOLE, timeout=10).status_code == 401
 

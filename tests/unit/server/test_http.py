@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from arpent.server.auth import TOKEN_PATHS
-from arpent.server.elsewhere import APIS, told
+from arpent.server.other_apis import APIS, other_api_message
 from tests.unit.server.fakes import CLIENTS, World
 from tests.unit.wire.bodies import BATCH, SCRIPT, text
 
@@ -72,9 +72,9 @@ def test_what_is_not_served_says_what_it_is_and_what_to_do(here: World, path: st
 
 def test_what_is_served_is_no_such_path() -> None:
     served = (*ALLOWED, "/docs", "/readyz", "/metrics", "/", "/ogcx", "/api/v1", "/batch")
-    assert [path for path in served if told(path)] == []
-    assert "Feature Information" in str(told("/ogc/fis/abc"))
-    assert "WMS" in str(told("/ogc/wms/abc"))
+    assert [path for path in served if other_api_message(path)] == []
+    assert "Feature Information" in str(other_api_message("/ogc/fis/abc"))
+    assert "WMS" in str(other_api_message("/ogc/wms/abc"))
 
 
 def test_the_page_lists_what_is_not_served() -> None:

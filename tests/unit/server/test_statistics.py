@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from arpent.domain.grid import Size
+from arpent.server.statistics import header_text
 from tests.unit.server.fakes import World
 from tests.unit.wire.bodies import STATISTICAL, text
 
@@ -38,6 +39,19 @@ def test_hints_are_in_a_header(here: World, script: str, hint: str | None) -> No
     body = text(STATISTICAL, {"aggregation.evalscript": script})
     answer = requests.post(here.url + "/api/v1/statistics", body, headers=JSON | here.bearer(), timeout=10)
     assert answer.headers.get("x-arpent-hint") == hint
+
+
+@pytest.mark.parametrize(
+    ("hints", "text"),
+    [
+        (("a.", "b."), "a. b."),
+        (("a\r\nx-evil: 1\0\x7f\u00e9\u2028\ud800~",), "a  x-evil: 1 ????~"),
+        (("x" * 5000,), "x" * 3996 + " ..."),
+        (("x" * 4000,), "x" * 4000),
+    ],
+)
+def test_a_header_holds_what_a_header_may(hints: tuple[str, ...], text: str) -> None:
+    assert header_text(hints) == text
 
 
 def test_a_form(here: World) -> None:

@@ -1,4 +1,4 @@
-"""One list of secret fields, whatever their spelling; and bodies that have forgotten them can still be read."""
+"""One list of secret fields, in every spelling; and bodies whose secrets were removed can still be read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HARMLESS = ("accessKey", "url", "region", "iamRoleARN", "evalscript", "id", "typ
 
 def test_every_secret_of_the_wire_is_in_the_list() -> None:
     """And a field of the wire that is in the list is read as a secret, so that no error or `repr` can show it."""
-    shapes = [one for _, one in inspect.getmembers(schema, inspect.isclass) if issubclass(one, schema.Shape)]
+    shapes = [one for _, one in inspect.getmembers(schema, inspect.isclass) if issubclass(one, schema.BodyModel)]
     held = {
         (name, SecretStr in (field.annotation, *get_args(field.annotation)))
         for shape in shapes

@@ -92,12 +92,12 @@ def test_a_polygon_beyond_its_grid_is_cut():
 def test_buffers_grow():
     polygons = np.array([shapely.box(0, 0, 50, 50)] * 7)
     shapes, bounds = np.full((7, 2), 50), np.tile((0.0, 0.0, 50.0, 50.0), (7, 1))
-    offsets, columns, rows = scan(
+    offsets, span_offsets, spans = scan(
         *outlines(polygons), bounds, shapes, np.column_stack((0 * shapes[:, 1], shapes[:, 1])), 10
     )
     assert offsets.tolist() == [2500 * k for k in range(8)]
-    assert rows.tolist() == np.tile(np.repeat(np.arange(50), 50), 7).tolist()
-    assert columns.tolist() == np.tile(np.arange(50), 350).tolist()
+    assert span_offsets.tolist() == [50 * k for k in range(8)]
+    assert spans.tolist() == [[row, 0, 50] for row in range(50)] * 7
 
 
 @pytest.mark.parametrize("polygon", [[(0, 0), (1e-310, 0), (0, 10)], [(0, 0), (10, 0), (0, 1e-310)]])

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.adapters.catalogs.harmonization import Document, band_fields, field_of, number_of, properties
 from arpent.domain.imagery.collection import Band, Collection
 from arpent.domain.imagery.item import Calibration
 
@@ -29,28 +29,32 @@ def calibrations(
     return {rule: _RULES[rule](constants, item, band_fields(asset, band.index), instant) for rule in sorted(rules)}
 
 
-def band_fields(asset: Document, index: int) -> Document:
-    """What an asset says of one band of its file: `raster:bands` (STAC 1.0), `bands` (STAC 1.1), or of all at once."""
-    for name in ("raster:bands", "bands"):
-        bands = asset.get(name)
-        if isinstance(bands, Sequence) and not isinstance(bands, str) and bands:
-            own = bands[index] if index < len(bands) else None
-            if isinstance(own, Mapping) and any(_field(own, word) is not None for word in ("scale", "nodata")):
-                return {**asset, **own}
-    return asset
+def declared_no_data(asset: Document, index: int) -> float | None:
+    """The number that the item calls no data in a band of an asset, NaN and infinities in any spelling; None: it does
+    not say."""
+    told = field_of(band_fields(asset, index), "nodata")
+    if isinstance(told, bool) or not isinstance(told, int | float | str):
+        return None
+    try:
+        return float(told)
+    except ValueError:
+        return None
 
 
-def told_no_data(asset: Document, index: int) -> float | None:
-    """The number that the item calls no data in a band of an asset."""
-    return _number(_field(band_fields(asset, index), "nodata"))
+def declared_scale(asset: Document, index: int) -> float | None:
+    """The factor of a band of floats, 1 where the item tells none; None for other types, whose factors some catalogues
+    tell wrongly, and where the item tells no type."""
+    fields = band_fields(asset, index)
+    kind = field_of(fields, "data_type")
+    return (number_of(field_of(fields, "scale")) or 1.0) if str(kind).startswith("float") else None
 
 
 def platform_of(item: Document) -> str:
     """`landsat-9`, by property or by a Landsat id; empty if the item does not say."""
     own = properties(item)
-    told = next((own[name] for name in PLATFORM if isinstance(own.get(name), str) and own[name]), None)
-    if isinstance(told, str):
-        return told.strip().lower().replace("_", "-").replace(" ", "-")
+    declared = next((own[name] for name in PLATFORM if isinstance(own.get(name), str) and own[name]), None)
+    if isinstance(declared, str):
+        return declared.strip().lower().replace("_", "-").replace(" ", "-")
     found = _LANDSAT_ID.match(str(item.get("id")))
     return f"landsat-{found[1]}" if found else ""
 
@@ -69,47 +73,43 @@ def _toa_reflectance(constants: _Constants, item: Document, fields: Document, in
     """USGS's numbers still lack the sun's height: reflectance is theirs over its sine. Of a radiance it is
     pi L d^2 / (E sin)."""
     own = properties(item)
-    elevation = next((number for name in SUN if (number := _number(own.get(name))) is not None), None)
+    elevation = next((number for name in SUN if (number := number_of(own.get(name))) is not None), None)
     if elevation is None or not 0 < elevation <= 90:
         return "its item does not tell view:sun_elevation, or the sun is below the horizon"
     height = math.sin(math.radians(elevation))
-    told = _linear(fields)
-    if told is not None and _is_radiance(fields):
+    declared = _linear(fields)
+    if declared is not None and _is_radiance(fields):
         platform = platform_of(item)
-        irradiance = _number(_by_platform(constants, "irradiance", platform))
+        irradiance = number_of(_by_platform(constants, "irradiance", platform))
         if irradiance is None:
             return f"its item tells a radiance, and the irradiance of platform '{platform}' is not known"
         factor = math.pi * earth_sun_distance(instant) ** 2 / (irradiance * height)
-        return Calibration(scale=told.scale * factor, offset=told.offset * factor)
+        return Calibration(scale=declared.scale * factor, offset=declared.offset * factor)
     pair = _pair(constants.get("reflectance"))
-    told = told or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
-    if told is None:
+    declared = declared or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
+    if declared is None:
         return "its item does not tell raster:bands scale and offset (REFLECTANCE_MULT and _ADD of its MTL file)"
-    return Calibration(scale=told.scale / height, offset=told.offset / height)
+    return Calibration(scale=declared.scale / height, offset=declared.offset / height)
 
 
 def _brightness_temperature(constants: _Constants, item: Document, fields: Document, _: datetime) -> Calibration | str:
     platform = platform_of(item)
     planck = _pair(_by_platform(constants, "planck", platform))
-    told = _linear(fields)
-    if told is None:
+    declared = _linear(fields)
+    if declared is None:
         pair = _pair(_by_platform(constants, "radiance", platform))
-        told = Calibration(scale=pair[0], offset=pair[1]) if pair else None
+        declared = Calibration(scale=pair[0], offset=pair[1]) if pair else None
     elif not _is_radiance(fields):  # kelvin already
-        return told
-    if planck is None or told is None:
+        return declared
+    if planck is None or declared is None:
         return f"the thermal constants of platform '{platform}' are not known, and its item does not tell them"
-    return Calibration(scale=told.scale, offset=told.offset, planck=planck)
+    return Calibration(scale=declared.scale, offset=declared.offset, planck=planck)
 
 
 def _linear(fields: Document) -> Calibration | None:
     """The scale and offset that the item tells; None: it does not tell a scale."""
-    scale, offset = _number(_field(fields, "scale")), _number(_field(fields, "offset"))
+    scale, offset = number_of(field_of(fields, "scale")), number_of(field_of(fields, "offset"))
     return Calibration(scale=scale, offset=offset or 0.0) if scale else None
-
-
-def _field(fields: Document, name: str) -> object:
-    return fields.get(name, fields.get(f"raster:{name}"))
 
 
 def _is_radiance(fields: Document) -> bool:
@@ -123,16 +123,9 @@ def _by_platform(constants: _Constants, name: str, platform: str) -> object:
 
 def _pair(value: object) -> tuple[float, float] | None:
     if isinstance(value, tuple | list) and len(value) == 2:
-        first, second = (_number(each) for each in value)
+        first, second = (number_of(each) for each in value)
         return (first, second) if first is not None and second is not None else None
     return None
-
-
-def _number(value: object) -> float | None:
-    """NaN is how some files write it: then it is no number here, and NaN is never data anyway."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 _RULES: Mapping[str, Callable[[_Constants, Document, Document, datetime], Calibration | str]] = {

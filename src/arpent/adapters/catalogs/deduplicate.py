@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import shapely
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.item import Asset, Item
 
 COVERED = 0.9
@@ -75,7 +76,7 @@ def _uncovered(group: list[Item]) -> list[Item]:
 def _age(item: Item) -> tuple[str, str, float, str, str]:
     """Sort key, newest last: baseline, generation, sequence, ingestion, id. ISO text sorts by time."""
     sequence = item.properties.get("s2:sequence")
-    number = float(sequence) if isinstance(sequence, str | int | float) and str(sequence).isdigit() else 0.0
+    number = float(whole_number(str(sequence)) or 0)
     created = item.created.isoformat() if item.created else ""
     return (_text(item, _BASELINES), _text(item, _GENERATED), number, created, item.id)
 

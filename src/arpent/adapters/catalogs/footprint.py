@@ -30,14 +30,14 @@ class Footprint:
 def footprint_of(document: Document) -> Footprint:
     """The footprint of a STAC item (JSON). Longitudes beyond 180 are brought back, and polygons divided there. Raises
     ShapelyError for an invalid geometry."""
-    told = shapely.from_geojson(orjson.dumps(document.get("geometry")))
-    if not is_doubtful(told):
-        return Footprint(ground=canonical(told))
+    declared = shapely.from_geojson(orjson.dumps(document.get("geometry")))
+    if not is_doubtful(declared):
+        return Footprint(ground=canonical(declared))
     outlines = [outline for outline in _outlines(document) if outline is not None]
     if outlines:
         return Footprint(ground=shapely.union_all(outlines))
-    likely = canonical(told)
-    whole = told if shapely.is_valid(told) else shapely.make_valid(told)
+    likely = canonical(declared)
+    whole = declared if shapely.is_valid(declared) else shapely.make_valid(declared)
     return Footprint(ground=shapely.union(whole, likely), likely=likely)
 
 

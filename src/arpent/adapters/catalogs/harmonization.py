@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.collection import Collection
 
+_BASELINE = re.compile(r"N?([0-9]{1,2})\.?([0-9]{2})")
+"""05.09, 5.09, N0509."""
+_PRODUCT_BASELINE = re.compile(r"_N([0-9]{2})\.?([0-9]{2})(?:_|\.|$)")
+"""In the name of a product, S2A_MSIL2A_20230813T100031_N0509_R122_…, or of a datatake, GS2A_…_N05.09."""
+_PRODUCTS = ("s2:product_uri", "s2:datatake_id", "eopf:datatake_id", "s2:granule_id")
 Document = Mapping[str, object]
 """JSON of a STAC item, or of a part of it."""
 
 
-def offset(collection: Collection, item: Document, asset: Document) -> float:
-    """The offset by the first of the collection's rules that has an answer; 0 if none has. For harmonized bands
-    only."""
+def offset(collection: Collection, item: Document, asset: Document, index: int = 0) -> float:
+    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; 0 if none has.
+    For harmonized bands only."""
     rule = collection.harmonize
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
     for name in rules if isinstance(rules, Sequence) else ():
-        answer = _RULES[name](rule, item, asset)
+        answer = _RULES[name](rule, item, band_fields(asset, index))
         if answer is not None:
             return answer
     return 0.0
@@ -30,13 +38,42 @@ def properties(item: Document) -> Document:
     return found if isinstance(found, Mapping) else {}
 
 
+def band_fields(asset: Document, index: int) -> Document:
+    """What an asset says of one band of its file: by `raster:bands` (STAC 1.0), else `bands` (STAC 1.1), else of all
+    bands at once."""
+    found = dict(asset)
+    for name in ("bands", "raster:bands"):
+        bands = asset.get(name)
+        if isinstance(bands, Sequence) and not isinstance(bands, str) and index < len(bands):
+            own = bands[index]
+            found |= own if isinstance(own, Mapping) else {}
+    return found
+
+
+def field_of(fields: Document, name: str) -> object:
+    """A field of the raster extension, with its prefix or without."""
+    return fields.get(name, fields.get(f"raster:{name}"))
+
+
+def number_of(value: object) -> float | None:
+    """A finite number; None for anything else. NaN is how some files write that there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
 def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
-    """The processing baseline, `05.09` as (5, 9); None if the item does not say."""
+    """The processing baseline, `05.09` as (5, 9), by a property, else by the name of the product (…_N0509_…); None if
+    the item does not say."""
     names = rule.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
-        text = properties(item).get(str(name))
-        if isinstance(text, str) and all(part.isdigit() for part in text.split(".")):
-            return _numbers(text)
+        told = properties(item).get(str(name))
+        text = f"{told:.2f}" if isinstance(told, float) else told
+        if isinstance(text, str) and (found := _BASELINE.fullmatch(text)):
+            return int(found[1]), int(found[2])
+    for told in (*(properties(item).get(name) for name in _PRODUCTS), item.get("id")):
+        if isinstance(told, str) and (found := _PRODUCT_BASELINE.search(told)):
+            return int(found[1]), int(found[2])
     return None
 
 
@@ -46,13 +83,14 @@ def _by_flag(rule: Document, item: Document, _: Document) -> float | None:
     return 0.0 if any(properties(item).get(str(name)) is True for name in names) else None
 
 
-def _by_raster_offset(_: Document, __: Document, asset: Document) -> float | None:
-    """The asset's own scale and offset, as digital numbers: -0.1 at 0.0001 is -1000."""
-    bands = asset.get("raster:bands")
-    first = bands[0] if isinstance(bands, Sequence) and bands and isinstance(bands[0], Mapping) else {}
-    scale, shift = first.get("scale", asset.get("raster:scale")), first.get("offset", asset.get("raster:offset"))
-    if not isinstance(scale, int | float) or not isinstance(shift, int | float) or not scale:
+def _by_raster_offset(_: Document, __: Document, fields: Document) -> float | None:
+    """The band's own scale and offset, as digital numbers: -0.1 at 0.0001 is -1000. An offset without a scale counts if
+    it can only be of digital numbers."""
+    scale, shift = number_of(field_of(fields, "scale")), number_of(field_of(fields, "offset"))
+    if shift is None or scale == 0:
         return None
+    if scale is None:
+        return shift if abs(shift) >= 1 else None
     return round(shift / scale, 6) + 0.0
 
 
@@ -61,12 +99,14 @@ def _by_baseline(rule: Document, item: Document, _: Document) -> float | None:
     if found is None:
         return None
     shift = rule.get("offset")
-    since = _numbers(str(rule.get("since") or "0"))
+    since = _numbers(str(rule.get("since") or "0")) or (0,)
     return float(shift) if found >= since and isinstance(shift, int | float) else 0.0
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
+    """The numbers between the dots; empty if one of them is none."""
+    found = [whole_number(part) for part in text.split(".")]
+    return () if None in found else tuple(number for number in found if number is not None)
 
 
 _RULES: Mapping[str, Callable[[Document, Document, Document], float | None]] = {

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import numpy as np
 import shapely
 
-from arpent.adapters.catalogs.calibration import calibrations, platform_of, told_no_data
+from arpent.adapters.catalogs.calibration import calibrations, declared_no_data, declared_scale, platform_of
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
@@ -27,11 +27,11 @@ from arpent.network.access import OpenAccess, SourceAccess
 
 log = logging.getLogger(__name__)
 
-MOST_TOLD = 10_000
+MOST_LOGGED = 10_000
 """Maximum number of items to name in the log: a catalogue is searched again and again, with the same answers."""
 NEAR_ID = timedelta(days=31)
 """Longest time between the day in an item's id and the times that the item gives (MCD43A4: sixteen days)."""
-_told: set[str] = set()
+_logged: set[str] = set()
 
 
 def read_items(
@@ -52,8 +52,8 @@ def read_items(
             name = document.get("id") if isinstance(document, dict) else None
             known = isinstance(error, CatalogUnavailable)
             text = str(error) if known else f"Item {name!r} in {shown(source)} cannot be read ({type(error).__name__})."
-            if text not in _told and len(_told) < MOST_TOLD:
-                _told.add(text)
+            if text not in _logged and len(_logged) < MOST_LOGGED:
+                _logged.add(text)
                 log.warning("%s It is left out.", text, exc_info=not known)
         else:
             if item is not None:
@@ -90,7 +90,7 @@ def belongs(document: Document, collection: Collection, *, folder: bool) -> bool
     return named if level is None else level
 
 
-def told_times(collection: Collection, interval: Interval) -> tuple[float, float]:
+def declared_times(collection: Collection, interval: Interval) -> tuple[float, float]:
     """First and last second since 1970 of the times that items of the interval may give."""
     if collection.timeless:
         return -1e13, 1e13
@@ -161,9 +161,10 @@ def _assets(
         if asset is not None:
             assets[name] = Asset(
                 href=_href(asset, source, access),
-                harmonization=offset(collection, document, asset) if band.harmonized else 0.0,
+                harmonization=offset(collection, document, asset, band.index) if band.harmonized else 0.0,
                 calibrations=calibrations(collection, band, document, asset, instant),
-                no_data=told_no_data(asset, band.index),
+                no_data=declared_no_data(asset, band.index),
+                declared_scale=declared_scale(asset, band.index),
             )
     return assets
 

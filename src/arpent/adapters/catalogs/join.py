@@ -54,5 +54,5 @@ def _platform(item: Item) -> str:
 
 
 def _tile(item: Item) -> str:
-    told = next((str(item.properties[name]) for name in TILES if item.properties.get(name)), "")
-    return told.upper().removeprefix("MGRS-")
+    tile = next((str(item.properties[name]) for name in TILES if item.properties.get(name)), "")
+    return tile.upper().removeprefix("MGRS-")

@@ -32,8 +32,12 @@ def is_of_product(document: Document, collection: Collection) -> bool:
     """Whether instrument and first word of the id are the collection's, as far as the item tells them. A first word
     counts if it looks like the collection's: letters and digits in the same places (LT05, LM05)."""
     own, instruments = properties(document), words(collection, "instruments")
-    told = next((own[name] for name in INSTRUMENTS if own.get(name)), None)
-    found = {plain_word(str(each)) for each in (told if isinstance(told, list) else str(told or "").split("_")) if each}
+    instrument = next((own[name] for name in INSTRUMENTS if own.get(name)), None)
+    found = {
+        plain_word(str(each))
+        for each in (instrument if isinstance(instrument, list) else str(instrument or "").split("_"))
+        if each
+    }
     if instruments and found and not found & instruments:
         return False
     products, first = words(collection, "products"), product_of(document)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from threading import local
 
 import requests
+from urllib3.exceptions import NameResolutionError
 
-from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, Ask, NotJson, Patience, Refused, Server
+from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, NotJson, PageRequest, Refused, RetryLimits, Server
+from arpent.adapters.catalogs.api.chosen import FieldsIgnored, Unfaithful, chosen_items
 from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
+from arpent.adapters.catalogs.api.narrowing import narrowings
 from arpent.adapters.catalogs.api.pages import Pages, key_of
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
@@ -25,6 +28,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
 from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
+from arpent.network.causes import causes_of
 from arpent.network.deadline import Deadline, within
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused
@@ -45,7 +49,25 @@ MOST_ITEMS = 100_000
 """Maximum number of items of one search."""
 RETRIES = 6
 """Retries of a request, with backoff, jitter and the server's Retry-After."""
+_LOGIN = (401, 403)
+_ALL = ("", "")
+"""Stands for every collection and narrowing."""
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What a search asks for."""
+
+    collection: Collection
+    interval: Interval | None
+    """None: items count whatever their time."""
+    boxes: tuple[tuple[float, float, float, float], ...]
+    """(west, south, east, north) in EPSG:4326; none passes 180 degrees."""
+
+    def counts(self, item: Item) -> bool:
+        """Whether the item belongs to the interval."""
+        return self.interval is None or item.within(self.interval)
 
 
 class ApiCatalog:
@@ -71,6 +93,9 @@ class ApiCatalog:
         self._landing: Landing | None = None
         self._served: dict[str, tuple[list[str], float]] = {}
         """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
+        self._wide: dict[tuple[str, str], float] = {}
+        """Collection and narrowing that the API does not serve well, and until when that is believed (monotonic
+        seconds)."""
         self._shrunk = (PAGE, 0.0)
         """Page size, and until when it holds (monotonic seconds)."""
 
@@ -80,49 +105,63 @@ class ApiCatalog:
     def search(
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
-        always = collection.timeless
         seconds = min(self._seconds, BRIEF_SECONDS) if self._outages.is_long(self._url) else self._seconds
+        question = _Question(
+            collection=collection,
+            interval=None if collection.timeless else interval,
+            boxes=tuple(boxes_of(box)),  # not every API knows a box that passes 180
+        )
         with within(seconds) as deadline:
-            documents = self._found(collection, None if always else interval, box, deadline)
-        sources = ((document, own_address(document, self._url)) for document in documents)
-        found = read_items(sources, collection, access=self._access)
-        return newest(item for item in found if always or item.within(interval))
+            return self._answered(question, deadline)
 
-    def _found(
-        self,
-        collection: Collection,
-        interval: Interval | None,
-        box: tuple[float, float, float, float],
-        deadline: Deadline,
-    ) -> list[Document]:
-        """What `_documents` yields. Raises CatalogUnavailable, and remembers an outage."""
+    def _answered(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
+        """The items. Raises CatalogUnavailable, and remembers an outage."""
         try:
-            documents = list(self._documents(collection, interval, box, deadline))
+            found = self._items(question, deadline)
         except (Refused, NotJson, requests.RequestException, EgressRefused, AccessFailed) as error:
-            told = self._explained(error, deadline)
+            explained = self._explained(error, deadline)
             if _refusal(error) is None:
-                (self._outages.failed if told.transient else self._outages.answered)(self._url)
-            raise told from error
+                (self._outages.failed if explained.transient else self._outages.answered)(self._url)
+            raise explained from error
         self._outages.answered(self._url)
-        return documents
+        return found
 
-    def _documents(
-        self,
-        collection: Collection,
-        interval: Interval | None,
-        box: tuple[float, float, float, float],
-        deadline: Deadline,
-    ) -> Iterator[Document]:
-        """JSON of the items that the API finds, each once."""
+    def _items(self, question: _Question, deadline: Deadline) -> tuple[Item, ...]:
+        """The items, of those that the collection's choice refuses perhaps without assets."""
         server = self._server(deadline)
         if self._landing is None:
             advice = self._access.advice(self._url, "login")
             self._landing = read_landing(server, self._url, f"The catalogue {self._name}", advice)
-        query: dict[str, object] = {"datetime": _range(interval) if interval else _WHOLE_TIME}
-        if names := self._collections(server, collection):
-            query["collections"] = names
+        collection = question.collection
+        names = self._collections(server, collection)
+
+        def search(parameters: Mapping[str, object]) -> Iterator[Document]:
+            return self._documents(server, question, {**({"collections": names} if names else {}), **parameters})
+
+        for narrowing in narrowings(collection, self._landing):
+            key = collection.id, repr(narrowing)
+            if time.monotonic() < max(self._wide.get(key, 0.0), self._wide.get(_ALL, 0.0)):
+                continue
+            try:
+                return chosen_items(search, narrowing, collection, self._url, self._access, question.counts)
+            except FieldsIgnored:
+                self._wide[_ALL] = time.monotonic() + KEPT_SECONDS
+            except Refused as error:
+                if error.status in _LOGIN or error.status in BUSY:
+                    raise
+                self._wide[key] = time.monotonic() + KEPT_SECONDS
+            except Unfaithful:
+                self._wide[key] = time.monotonic() + KEPT_SECONDS
+        sources = ((document, own_address(document, self._url)) for document in search({}))
+        found = read_items(sources, collection, access=self._access)
+        return newest(item for item in found if question.counts(item))
+
+    def _documents(self, server: Server, question: _Question, parameters: Mapping[str, object]) -> Iterator[Document]:
+        """JSON of the items that the API finds, each once."""
+        interval, collection = question.interval, question.collection
+        query = {"datetime": _range(interval) if interval else _WHOLE_TIME, **parameters}
         found: set[object] = set()
-        for part in boxes_of(box):  # not every API knows a box that passes 180
+        for part in question.boxes:
             for document in islice(self._pages(server, {**query, "bbox": list(part)}), MOST_ITEMS + 1):
                 if (key := key_of(document)) not in found:
                     found.add(key)
@@ -141,11 +180,11 @@ class ApiCatalog:
         method = "POST" if self._landing.posts else "GET"
         try:
             try:
-                yield from pages.documents(Ask(method=method, url=self._landing.search, query=query))
+                yield from pages.documents(PageRequest(method=method, url=self._landing.search, query=query))
             except Refused as error:
                 if method == "GET" or error.status not in (404, 405, 415, 501) or pages.answered:
                     raise
-                yield from pages.documents(Ask(method="GET", url=self._landing.search, query=query))
+                yield from pages.documents(PageRequest(method="GET", url=self._landing.search, query=query))
                 self._landing = replace(self._landing, posts=False)
         finally:
             if pages.size < size:
@@ -155,7 +194,7 @@ class ApiCatalog:
         if not hasattr(self._threads, "session"):
             retry = PatientRetry(
                 total=self._retries,
-                read=False,  # such requests are repeated in other words, see `Pages`
+                read=False,  # such requests are repeated with a smaller page, see `Pages`
                 backoff_factor=self._backoff,
                 backoff_jitter=self._backoff,
                 status_forcelist=BUSY,
@@ -163,12 +202,12 @@ class ApiCatalog:
                 raise_on_status=False,
             )
             self._threads.session = session(retry, self._timeout, self._policy, self._access)
-        patience = Patience(
+        limits = RetryLimits(
             tries=self._retries + 1,
             backoff=self._backoff,
             ended=lambda pause: time.monotonic() + pause > deadline.end,
         )
-        return Server(self._url, self._threads.session, patience)
+        return Server(self._url, self._threads.session, limits)
 
     def _collections(self, server: Server, collection: Collection) -> list[str]:
         """The API's ids of the collection; empty: do not ask by collection."""
@@ -199,7 +238,7 @@ class ApiCatalog:
             return CatalogUnavailable(
                 f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
             )
-        if "NameResolutionError" in str(error) or "Failed to resolve" in str(error):
+        if any(isinstance(one, NameResolutionError) for one in causes_of(error)):
             return CatalogUnknown(
                 f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
                 " does, or correct the name service.", transient=True,
@@ -213,9 +252,9 @@ class ApiCatalog:
                 transient=error.status >= 500 or error.status in BUSY | CHOKED,
             )
         if isinstance(error, NotJson) and error.page and not deadline.passed:
-            advice, told = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
+            advice, title = self._access.advice(self._url, "login"), f" ({error})" if str(error) else ""
             return CatalogUnavailable(
-                f"The catalogue {self._name} shows a web page{told} in place of an answer, such as one to log in"
+                f"The catalogue {self._name} shows a web page{title} in place of an answer, such as one to log in"
                 + (f": {advice}." if advice else ".")
             )
         reason = f"no complete answer within {deadline.seconds:g} s" if deadline.passed else _why(error)
@@ -234,7 +273,7 @@ def _why(error: Exception) -> str:
         (requests.exceptions.ChunkedEncodingError, "its answer breaks off"),
     )
     found = next((words for kind, words in kinds if isinstance(error, kind)), None)
-    refused = isinstance(error, requests.ConnectionError) and "refused" in str(error).lower()
+    refused = any(isinstance(one, ConnectionRefusedError) for one in causes_of(error))
     return found or ("the connection is refused" if refused else "the connection breaks")
 
 
@@ -248,8 +287,6 @@ def _second(instant: datetime) -> str:
     return instant.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-def _refusal(error: BaseException | None) -> EgressRefused | AccessFailed | None:
+def _refusal(error: BaseException) -> EgressRefused | AccessFailed | None:
     """The policy's refusal, or the lack of keys, behind an error of the client library; None if there is neither."""
-    while error is not None and not isinstance(error, EgressRefused | AccessFailed):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((one for one in causes_of(error) if isinstance(one, EgressRefused | AccessFailed)), None)

@@ -15,7 +15,7 @@ import shapely
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.folder.files import documents, stamps
 from arpent.adapters.catalogs.folder.index import Entry, Index, document_of, named, open_index
-from arpent.adapters.catalogs.item import read_items, told_times
+from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -55,7 +55,7 @@ class FolderCatalog:
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
-        times = told_times(collection, interval)
+        times = declared_times(collection, interval)
         with self._lock:
             try:
                 index = self._refreshed()

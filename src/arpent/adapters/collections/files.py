@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from arpent.adapters.collections.shape import (
+from arpent.adapters.collections.toml_schema import (
     BandEntry,
     CollectionFile,
     FilterEntry,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -31,12 +30,12 @@ from arpent.domain.errors import DatabaseRefused, InvalidSetting, WorldError
 log = logging.getLogger(__name__)
 BUSY_MILLISECONDS = 30_000
 """How long SQLite waits for another writer."""
-RUINED = re.compile(r"file is not a database|malformed")
-"""SQLite's messages about a damaged file."""
+DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+"""SQLite's codes for a damaged file."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """File permissions of users other than the owner, which are removed."""
-FULL = re.compile(r"disk is full|No space left on device")
-"""Messages of SQLite and PostgreSQL about a full disk."""
+DISK_FULL = frozenset({sqlite3.SQLITE_FULL, "53100"})
+"""Codes of SQLite and PostgreSQL for a full disk."""
 REFUSALS = (StatementError, UnicodeEncodeError, OverflowError)
 """Errors that do not mean that the database is unavailable: DataError, IntegrityError, ProgrammingError …, and values
 that no driver accepts."""
@@ -73,7 +72,7 @@ def _sqlite(url: URL, reader: bool) -> Engine:
     if fault is not None:
         raise InvalidSetting(f"ARPENT_DATABASE_URL names {path.absolute()}, {fault}")
     engine = create_engine(url, hide_parameters=True)
-    private = bool(url.database) and not reader  # SQLite's own file of a moment, without a name, is nobody's
+    private = bool(url.database) and not reader  # SQLite's temporary database has no file
     if private:
         event.listen(engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine, "connect", partial(_prepare_sqlite, reader=reader))
@@ -145,19 +144,27 @@ def _explained() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError, PoolTimeoutError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        advice = "; free space on its disk" if FULL.search(str(cause)) else ""
+        advice = "; free space on its disk" if _code_of(cause) in DISK_FULL else ""
         raise WorldError(f"The database does not answer as it should: {cause}{advice}", transient=True) from error
     except REFUSALS as error:
         if isinstance(error, DBAPIError):
             if error.connection_invalidated:
                 raise WorldError("The connection to the database was lost", transient=True) from error
-            if RUINED.search(str(error.orig)):
+            if _code_of(error.orig) in DAMAGED:
                 raise WorldError(
                     f"ARPENT_DATABASE_URL names a file that is not a database, or a damaged one: {error.orig}"
                 ) from error
             if error.statement is None:  # nothing was asked yet: an option of the URL, or the server itself
                 raise WorldError(f"The database refuses: {error.orig}") from error
         raise DatabaseRefused(f"The database does not accept this value ({type(error).__name__})") from error
+
+
+def _code_of(error: BaseException | None) -> int | str | None:
+    """The code of an error: SQLite's primary one, or PostgreSQL's SQLSTATE; None if it has none."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None)  # missing where Python's module itself raises
+        return None if code is None else code & 0xFF
+    return getattr(error, "sqlstate", None)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry, *, reader: bool) -> None:

@@ -27,7 +27,7 @@ class SqlRetention:
     def __init__(self, engine: Engine, cipher: Fernet | None = None) -> None:
         self._engine = engine
         self._cipher = cipher
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def scrub_final(self, before: datetime, failed_before: datetime | None = None) -> int:
         """Delete the secrets of jobs that are done and unchanged since `before`, and of those that failed and are
@@ -67,8 +67,8 @@ class SqlRetention:
         except Exception as error:
             if isinstance(error, WorldError) and error.transient:
                 raise
-            if job_id not in self._told:
-                self._told.add(job_id)
+            if job_id not in self._logged:
+                self._logged.add(job_id)
                 log.error("The cleanup skips a request: %s", error, exc_info=error, extra={"job": job_id})
             return False
         return True

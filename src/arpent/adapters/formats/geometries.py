@@ -62,8 +62,8 @@ def why(wkb: bytes) -> str:
     try:
         shapely.from_wkb(wkb)
     except Exception as error:  # GEOS, through shapely, raises many
-        told = str(error)
-        return BROKEN.format(reason=next((reason for part, reason in REASONS if part in told), OTHERWISE))
+        text = str(error)
+        return BROKEN.format(reason=next((reason for part, reason in REASONS if part in text), OTHERWISE))
     return NO_CURVE.format(name="part of a collection")
 
 

@@ -20,7 +20,7 @@ from arpent.adapters.formats.crs import crs_of_features
 from arpent.adapters.formats.geometries import NO_BLOB, geometries_of
 from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
-from arpent.adapters.formats.vector.opened import IDENTIFIER, TEXTS, as_bytes
+from arpent.adapters.formats.vector.open_file import IDENTIFIER, TEXTS, as_bytes
 from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
@@ -185,13 +185,13 @@ class _Table:
                 for key, each in zip(ids.tolist(), as_bytes(column), strict=True)
             )
         try:
-            told: list[str | None] = column.cast(pa.string()).to_pylist()
+            texts: list[str | None] = column.cast(pa.string()).to_pylist()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise FeaturesUnreadable(f"The column `{self.identifier}` is {column.type}; make it text.") from error
         numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         return tuple(
             self.texts.get(key, each) if numbers or each is None else each
-            for key, each in zip(ids.tolist(), told, strict=True)
+            for key, each in zip(ids.tolist(), texts, strict=True)
         )
 
     def _linear(self, keys: Sequence[int]) -> dict[int, bytes]:

@@ -50,10 +50,12 @@ def check_tables(path: Path, wanted: frozenset[str] | None = frozenset({"identif
                 elif kind:
                     _check_table(database, layer, None if wanted is None else wanted | {geometry.lower()}, text)
     except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote the file
-        if "interrupted" in str(error):
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             reason = f"checking its tables takes longer than {SECONDS:g} s"
             raise FeaturesUnreadable(f"The GeoPackage cannot be read: {reason}. {WAY_OUT}") from None
-        raise FeaturesUnreadable(f"The GeoPackage is damaged: its schema cannot be read ({_told(error)}).") from None
+        raise FeaturesUnreadable(
+            f"The GeoPackage is damaged: its schema cannot be read ({_shortened(error)})."
+        ) from None
 
 
 @contextmanager
@@ -136,5 +138,5 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _told(error: sqlite3.Error | UnicodeDecodeError) -> str:
+def _shortened(error: sqlite3.Error | UnicodeDecodeError) -> str:
     return str(error) if isinstance(error, sqlite3.Error) else "it holds text that is not UTF-8"

@@ -194,7 +194,7 @@ class ByteSources:
             keys = {} if way.keys is None else way.keys()
             place, outages = f"s3://{bucket}", self._web.outages
             try:
-                with self.access.place(href):
+                with self.access.connection_slot(href):
                     store = self._store(bucket, way, patient=not outages.is_long(place))
                     answer = obstore.get(store, key, options={"range": span})
                     piece = memoryview(answer.bytes())
@@ -347,11 +347,11 @@ _FAULTS = (OSError, BaseError, ValueError, EgressRefused, AccessFailed, NoRanges
 
 def _unreadable(href: str, error: Exception, access: SourceAccess) -> AssetUnreadable:
     """The error without the client's own text, which repeats the signed URL."""
-    text, transient = _told(href, error, access)
+    text, transient = _described(href, error, access)
     return AssetUnreadable(f"image {public_name(href)} {text}", transient=transient, href=href)
 
 
-def _told(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
+def _described(href: str, error: Exception, access: SourceAccess) -> tuple[str, bool]:
     """The error in words, and whether another try may help: the first row that applies."""
     said = answer_of(error)
     answer = error.answer if isinstance(error, Denied) else said.code

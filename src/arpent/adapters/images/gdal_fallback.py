@@ -43,7 +43,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 """First bytes of a file → the driver to open it with. Other files are not opened, whatever their name."""
 QUIET = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # what lies beside the image is asked of us, by name
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # GDAL asks us for files beside the image, by name
     "GDAL_PAM_ENABLED": "NO",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "GDAL_HTTP_MAX_RETRY": "0",
@@ -58,7 +58,7 @@ _AUXILIARY_BAND = re.compile(rb'<PAMRasterBand\b[^>]*\bband="(\d{1,5})"[^>]*>(.*
 _AUXILIARY_NUMBER = re.compile(rb"<NoDataValue\b[^>]*>\s*([^<\s]{1,40})\s*<")
 
 
-def says_more(path: Path) -> bool:
+def has_auxiliary_metadata(path: Path) -> bool:
     """Whether the `.aux.xml` beside an image names no-data numbers by band."""
     return bool(_numbers_beside(path))
 
@@ -143,11 +143,13 @@ class GdalImage:
 
     def _valid(self, band: int, window: Window) -> NDArray[np.bool_] | None:
         """Which pixels of a band are valid by masks and alpha; None: all. Alpha itself is always valid."""
+        valid = None
         if MaskFlags.per_dataset in self._dataset.mask_flag_enums[band]:
-            return np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
+            valid = np.asarray(self._dataset.read_masks(band + 1, window=window) != 0)
         if self._alpha is not None and band != self._alpha:
-            return np.asarray(self._dataset.read(self._alpha + 1, window=window) != 0)
-        return None
+            opaque = np.asarray(self._dataset.read(self._alpha + 1, window=window) != 0)
+            valid = opaque if valid is None else valid & opaque
+        return valid
 
     def close(self) -> None:
         with self._lock:
@@ -219,7 +221,7 @@ class _OneFile:
         file = {self.name: self._file, _TRIED: self._file, f"{self.name}.msk": self._mask}.get(name)
         if file is None or "r" not in mode or "+" in mode:
             raise FileNotFoundError(name)
-        return _Told(file.again(), self)
+        return _RecordingFile(file.again(), self)
 
 
 def _driver_of(file: HeaderBytes) -> str | None:
@@ -235,7 +237,7 @@ def _mask_of(origins: ByteSources, href: str) -> HeaderBytes | None:
     return file if _driver_of(file) == "GTiff" else None
 
 
-class _Told(RawIOBase):
+class _RecordingFile(RawIOBase):
     """A file that remembers why reading failed."""
 
     def __init__(self, file: HeaderBytes, source: _OneFile) -> None:

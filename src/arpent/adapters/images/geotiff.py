@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path
 from arpent.adapters.images.decode import Buffer, decode
-from arpent.adapters.images.gdal_fallback import says_more
+from arpent.adapters.images.gdal_fallback import has_auxiliary_metadata
 from arpent.adapters.images.header import Header, mask_beside, parse_header
-from arpent.adapters.images.image import Unusual
+from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.mask import masked
 from arpent.adapters.images.table import Table
 from arpent.adapters.images.tiff_directories import TIFF
@@ -114,8 +114,8 @@ def _header(href: str, origins: ByteSources, file: HeaderBytes) -> Header:
     """The header with the masks in the file and beside it. A remote mask file is requested only if the image itself
     has no mask, since each look takes a request."""
     path = local_path(href)
-    if path is not None and says_more(path):
-        raise Unusual("a file beside it says more of its bands")
+    if path is not None and has_auxiliary_metadata(path):
+        raise NeedsGdal("a file beside it says more of its bands")
     header = parse_header(href, file)
     silent = header.raster.no_data is None and not header.masks
     beside = _beside(origins, mask_beside(href)) if silent or path is not None else None

@@ -14,7 +14,7 @@ from tifffile import TiffFile, TiffPage
 
 from arpent.adapters.images.bounds import MOST_BLOCK_BYTES, fault_of
 from arpent.adapters.images.byte_source import HeaderBytes, Version
-from arpent.adapters.images.image import Unusual
+from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.mask import Mask
 from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
@@ -104,7 +104,7 @@ def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[T
     sides = {(page.shape.width, page.shape.height): page for page in pages}
     full = sides.get((tables[0].shape.width, tables[0].shape.height))
     if full is None:
-        raise Unusual("its mask has another size")
+        raise NeedsGdal("its mask has another size")
     if any(page.shape.block_width * page.shape.block_height * page.samples > MOST_BLOCK_BYTES for page in pages):
         raise Oversized("one of the blocks of its mask is too large")
     own = tuple(sides.get((table.shape.width, table.shape.height), full) for table in tables)
@@ -148,7 +148,7 @@ def _crs(keys: Mapping[str, object]) -> CRS:
             return CRS.from_epsg(int(cast(int, code)))
         except CRSError:
             break
-    raise Unusual("its CRS is not an EPSG code")
+    raise NeedsGdal("its CRS is not an EPSG code")
 
 
 def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
@@ -157,11 +157,11 @@ def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
         (a, b, _, c), (d, e, _, f) = np.asarray(matrix, np.float64).reshape(4, 4)[:2].tolist()
         transform = Affine(a, b, c, d, e, f)
         if transform == Affine.identity():
-            raise Unusual("its pixels lie where their columns and rows say")
+            raise NeedsGdal("its pixels lie where their columns and rows say")
     else:
         scale, tie = keys.get("ModelPixelScale"), keys.get("ModelTiepoint")
         if scale is None or tie is None or np.size(cast("list[float]", tie)) != 6:
-            raise Unusual("it is not georeferenced by a scale and one point")
+            raise NeedsGdal("it is not georeferenced by a scale and one point")
         step_x, step_y = np.asarray(scale, np.float64)[:2].tolist()
         column, row, _, x, y, _ = np.asarray(tie, np.float64).ravel().tolist()
         transform = Affine(step_x, 0.0, x - column * step_x, 0.0, -step_y, y + row * step_y)

@@ -12,7 +12,7 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
 
 
-class Unusual(Exception):
+class NeedsGdal(Exception):
     """Something in the file that only GDAL can read."""
 
 

@@ -18,10 +18,10 @@ from arpent.adapters.images.byte_counter import Bytes, on_behalf
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
+from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
-from arpent.adapters.images.unusual import Opener, open_unusual
-from arpent.adapters.images.zarr.store import place_of
+from arpent.adapters.images.zarr.store import store_location
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.imagery import Block
@@ -43,7 +43,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Load:
+class _BlockFetch:
     """Neighbouring blocks of one image that are fetched together."""
 
     href: str
@@ -55,7 +55,7 @@ class _Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Parcel:
+class _FetchedBlock:
     """One block that waits to be decoded."""
 
     href: str
@@ -78,14 +78,15 @@ class CogReader:
         requests: int = 12,
         s3_options: Mapping[str, str] | None = None,
         retry_seconds: float = 60.0,
-        unusual: Opener = open_unusual,
+        other_formats: Opener = open_other_format,
         policy: EgressPolicy | None = None,
         access: SourceAccess | None = None,
     ) -> None:
         """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
         variables. `retry_seconds`: how long a failing server is retried before AssetUnreadable (transient) is raised.
-        `unusual` opens other files than supported GeoTIFFs. `policy`: where images may lie; `access`: their keys."""
-        self._unusual = unusual
+        `other_formats` opens files that are no supported GeoTIFFs. `policy`: where images may lie; `access`: their
+        keys."""
+        self._other_formats = other_formats
         self._origins = ByteSources(s3_options, retry_seconds, policy, access)
         self._threads = threads
         self._requests = requests
@@ -107,10 +108,10 @@ class CogReader:
         return self._image(href).raster
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
-        parcels = self._parcels(requests, band)
+        blocks = self._fetched_blocks(requests, band)
         if self._threads < 2:
-            return (self._decode(parcel, band) for parcel in parcels)
-        return _ahead(self._decoders(), lambda parcel: self._decode(parcel, band), parcels, 2 * self._threads)
+            return (self._decode(one_block, band) for one_block in blocks)
+        return _ahead(self._decoders(), lambda one_block: self._decode(one_block, band), blocks, 2 * self._threads)
 
     def close(self) -> None:
         """End the threads and close all files. Call it before the Python process ends."""
@@ -132,8 +133,8 @@ class CogReader:
 
     def _open(self, href: str) -> Image:
         try:
-            if place_of(href) is not None:
-                image = self._unusual(href, self._origins, None)
+            if store_location(href) is not None:
+                image = self._other_formats(href, self._origins, None)
             else:
                 image = self._opened(href, self._origins.head(href))
         except Replaced:
@@ -153,24 +154,24 @@ class CogReader:
         except (AssetUnreadable, Replaced):
             raise
         except Exception:  # a damaged header makes tifffile raise whatever it stumbles over
-            return self._unusual(href, self._origins, file.again())
+            return self._other_formats(href, self._origins, file.again())
 
     # ---- blocks
 
-    def _parcels(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_Parcel]:
+    def _fetched_blocks(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_FetchedBlock]:
         """Every block; bytes of remote files are fetched ahead, many at once."""
-        run: list[_Load] = []
-        for load in self._loads(requests, band):
+        run: list[_BlockFetch] = []
+        for load in self._block_fetches(requests, band):
             if local_path(load.href):
                 yield from self._fetched(run, band)
                 run = []
                 for block in load.blocks:
-                    yield _Parcel(href=load.href, image=load.image, block=block)
+                    yield _FetchedBlock(href=load.href, image=load.image, block=block)
             else:
                 run.append(load)
         yield from self._fetched(run, band)
 
-    def _loads(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_Load]:
+    def _block_fetches(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_BlockFetch]:
         self.prepare([href for href, blocks in requests if blocks])
         for href, blocks in requests:
             image = self._image(href) if blocks else None
@@ -182,18 +183,18 @@ class CogReader:
                     href=href,
                 )
             if not all(_holds(image.raster, block) for block in blocks):
-                raise self._replaced(href)  # whoever asks knows another header than this one
+                raise self._replaced(href)  # the caller has another header than this one
             for part in _portions(blocks, image, band):
-                yield _Load(href=href, image=image, blocks=part)
+                yield _BlockFetch(href=href, image=image, blocks=part)
 
-    def _fetched(self, loads: list[_Load], band: int) -> Iterator[_Parcel]:
+    def _fetched(self, loads: list[_BlockFetch], band: int) -> Iterator[_FetchedBlock]:
         if not loads:
             return
         for load, fetched in _ahead(self._fetchers(), lambda load: self._fetch(load, band), loads, self._requests):
             for block in load.blocks:
-                yield _Parcel(href=load.href, image=load.image, block=block, fetched=fetched)
+                yield _FetchedBlock(href=load.href, image=load.image, block=block, fetched=fetched)
 
-    def _fetch(self, load: _Load, band: int) -> tuple[_Load, Any]:
+    def _fetch(self, load: _BlockFetch, band: int) -> tuple[_BlockFetch, Any]:
         try:
             return load, load.image.fetch(load.blocks, band)
         except Replaced:
@@ -203,17 +204,17 @@ class CogReader:
         self._images.clear()  # where one image is new, others are: what is known of them may be old, too
         return replaced(href)
 
-    def _decode(self, parcel: _Parcel, band: int) -> Piece:
-        block = parcel.block
+    def _decode(self, one_block: _FetchedBlock, band: int) -> Piece:
+        block = one_block.block
         try:
-            return parcel.href, block, parcel.image.read(block, band, parcel.fetched)
+            return one_block.href, block, one_block.image.read(block, band, one_block.fetched)
         except Replaced:
-            raise self._replaced(parcel.href) from None
+            raise self._replaced(one_block.href) from None
         except ValueError as error:
             place = f"block (row {block.row}, column {block.column}) of level {block.level}"
             raise AssetUnreadable(
-                f"image {public_name(parcel.href)}: {place} cannot be decoded: {error}",
-                href=parcel.href,
+                f"image {public_name(one_block.href)}: {place} cannot be decoded: {error}",
+                href=one_block.href,
                 block=(block.level, block.row, block.column),
             ) from None
 

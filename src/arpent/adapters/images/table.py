@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tifffile import TiffPage
 
 from arpent.adapters.images.decode import CODECS
-from arpent.adapters.images.image import Unusual
+from arpent.adapters.images.image import NeedsGdal
 from arpent.domain.imagery.raster import Level
 
 SPARE_BYTES = 1 << 16
@@ -73,11 +73,11 @@ def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
     single = mask and dtype is not None and dtype.kind == "b" and bits == _BIT
     whole = dtype is not None and dtype.kind in "uif" and bits == dtype.itemsize * 8
     if dtype is None or not (single or whole) or page.fillorder != 1:
-        raise Unusual("pixels are not whole numbers of bytes")
+        raise NeedsGdal("pixels are not whole numbers of bytes")
     if int(page.photometric) == _YCBCR:
-        raise Unusual("its colours are brightness and two differences, which need not be of one size")
+        raise NeedsGdal("its colours are brightness and two differences, which need not be of one size")
     if int(page.compression) not in CODECS or int(page.predictor) not in _PREDICTORS[dtype.kind]:
-        raise Unusual(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
+        raise NeedsGdal(f"compression {int(page.compression)}, predictor {int(page.predictor)}")
     striped = not page.is_tiled
     height = min(page.rowsperstrip, page.imagelength) if striped else page.tilelength
     shape = Level(
@@ -89,7 +89,7 @@ def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
     offsets, lengths = np.array(page.dataoffsets, np.int64), np.array(page.databytecounts, np.int64)
     planes = 1 if int(page.planarconfig) == 1 else page.samplesperpixel
     if min(len(offsets), len(lengths)) < planes * shape.blocks_across * shape.blocks_down:
-        raise Unusual("its table of blocks is too short")
+        raise NeedsGdal("its table of blocks is too short")
     return Table(
         shape=shape,
         offsets=offsets,

@@ -28,7 +28,7 @@ def check_directories(file: BinaryIO) -> None:
     try:
         _walk(file)
     except struct.error:
-        pass  # it ends too soon, or is no TIFF: whoever reads it will say so
+        pass  # it ends too soon, or is no TIFF: reading it says so
     finally:
         file.seek(0)
 

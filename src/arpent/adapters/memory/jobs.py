@@ -34,7 +34,7 @@ class MemoryJobStore:
             row = self._tables.rows.get(job_id)
             if row is None:
                 raise JobNotFound(f"There is no request {job_id}")
-            return self._told(row)
+            return self._job_of(row)
 
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
         def rank(row: JobRow) -> tuple[str, datetime, str]:
@@ -43,7 +43,7 @@ class MemoryJobStore:
         with self._tables.lock:
             rows = [row for row in self._tables.rows.values() if owner is None or row.job.owner == owner]
             rows.sort(key=rank, reverse=sort in DESCENDING)
-            return tuple(self._told(row) for row in rows[offset : offset + count])
+            return tuple(self._job_of(row) for row in rows[offset : offset + count])
 
     def save(self, job: Job) -> Job:
         with self._tables.lock:
@@ -54,7 +54,7 @@ class MemoryJobStore:
             stored = row.job
             changed = replace(job, owner=stored.owner, body=stored.body, created=stored.created)
             row.job = _kept(replace(changed, version=job.version + 1))
-            return self._told(row)
+            return self._job_of(row)
 
     def findings(self, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         with self._tables.lock:
@@ -66,7 +66,7 @@ class MemoryJobStore:
         with self._tables.lock:
             return tuple(job_id for job_id, row in self._tables.rows.items() if _is_unsettled(row))
 
-    def _told(self, row: JobRow) -> Job:
+    def _job_of(self, row: JobRow) -> Job:
         return replace(row.job, progress=row.progress(self._now()))
 
 

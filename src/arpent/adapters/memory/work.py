@@ -54,7 +54,7 @@ class MemoryWorkStore:
             row = self._analysing(lease)
             row.partitions.clear()
             row.findings.clear()
-        # One by one: they may come from a lazy reader, and nobody has to wait for it.
+        # One by one: they may come from a lazy reader, and no other call has to wait for it.
         for each in partitions:
             with self._tables.lock:
                 self._analysing(lease).partitions[each.number] = PartitionRow(

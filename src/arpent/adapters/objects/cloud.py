@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import obstore
 from obstore.store import GCSStore, S3Store
 
-from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_told, storage_error
+from arpent.adapters.objects.cloud_errors import OBSTORE_ERRORS, panics_explained, storage_error
 from arpent.adapters.objects.sigv4 import Keys
 from arpent.adapters.objects.size import check_size
 from arpent.adapters.objects.sts import AssumedRole, RoleKeys
@@ -154,7 +154,7 @@ class CloudObjects:
             way, keys = self._way(location, action)
             store = self._store(location, action, way)
             try:
-                with self._access.place(location.url), panics_told(location, action):
+                with self._access.connection_slot(location.url), panics_explained(location, action):
                     return call(store)
             except OBSTORE_ERRORS as error:
                 stale = bool(keys) and answer_of(error).denied and not again
@@ -165,7 +165,7 @@ class CloudObjects:
         raise AssertionError("the last try returns or raises")
 
     def _page(self, pages: Iterator[Sequence[ObjectMeta]], prefix: Location) -> Sequence[ObjectMeta]:
-        with self._access.place(prefix.url), panics_told(prefix, "list"):
+        with self._access.connection_slot(prefix.url), panics_explained(prefix, "list"):
             return next(pages, ())
 
     def _store(self, location: Location, action: str, way: BucketAccess) -> Store:
@@ -176,7 +176,7 @@ class CloudObjects:
                 if location.scheme not in ("s3", "gs"):
                     raise StorageDenied(f"Cannot {action} {location.url}: only s3:// and gs:// are supported.")
                 _check(location, action)
-                with panics_told(location, action):
+                with panics_explained(location, action):
                     store = self._s3(location, way, action) if location.scheme == "s3" else self._gcs(location, action)
                 while len(self._stores) >= MOST_STORES:
                     self._roles.pop(next(iter(self._stores))[2], None)
@@ -205,12 +205,12 @@ class CloudObjects:
         if role is not None and role.failure is not None:
             why = role.failure
             return type(why)(f"Cannot {action} {location.url}: {why}", transient=why.transient)
-        told = storage_error(error, location, action)
+        explained = storage_error(error, location, action)
         way, keys = self._way(location, action)
-        if told.transient or not (keys or way.unsigned):
-            return told
+        if explained.transient or not (keys or way.unsigned):
+            return explained
         advice = self._access.advice(location.url, answer_of(error).code)
-        return type(told)(f"{told} ({advice})") if advice else told
+        return type(explained)(f"{explained} ({advice})") if advice else explained
 
     def _s3(self, location: Location, way: BucketAccess, action: str) -> S3Store:
         credentials, environment = location.credentials, self._environment

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
 from arpent.domain.boundary.unforeseen import NativePanic, panics_as_errors
-from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.domain.location import Location
 from arpent.network.bucket_answers import answer_of
 
@@ -31,7 +31,7 @@ OBSTORE_ERRORS = (BaseError, OSError, ValueError)
 
 
 @contextmanager
-def panics_told(location: Location, action: str) -> Iterator[None]:
+def panics_explained(location: Location, action: str) -> Iterator[None]:
     """Turn panics of the native client, which panics at values that fit no header or address, into StorageDenied."""
     try:
         with panics_as_errors():
@@ -50,11 +50,11 @@ def storage_error(error: Exception, location: Location, action: str) -> WorldErr
     said = answer_of(error)
     answer, status = said.words, said.status
     what, bucket = f"Cannot {action} {location.url}", f"bucket {location.bucket!r}"
-    absent = isinstance(error, FileNotFoundError) or answer in ("NoSuchBucket", "NoSuchKey")
+    absent = isinstance(error, FileNotFoundError) or said.code in ("NoSuchBucket", "NoSuchKey")
     rows: tuple[tuple[bool, WorldError], ...] = (
         (
-            absent and (answer == "NoSuchBucket" or action != "read"),
-            StorageNotFound(f"{what}: there is no {bucket} in this store."),
+            absent and (said.code == "NoSuchBucket" or action != "read"),
+            BucketNotFound(f"{what}: there is no {bucket} in this store."),
         ),
         (absent, StorageNotFound(f"{what}: there is no object {location.key!r} in {bucket}.")),
         (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from arpent.adapters.objects.folder_batch import PARTIAL, Batch
 from arpent.adapters.objects.size import check_size
-from arpent.domain.errors import StorageDenied, StorageNotFound, StorageUnavailable, WorldError
+from arpent.domain.errors import BucketNotFound, StorageDenied, StorageNotFound, StorageUnavailable, WorldError
 from arpent.domain.location import Location
 
 _MOST_FOLDERS = 64
@@ -117,7 +117,7 @@ class FolderObjects:
             raise StorageDenied(f"Cannot {action} {location.url}: {name!r} is not a bucket name.")
         bucket = self._root.resolve() / name
         if not bucket.is_dir():
-            raise StorageNotFound(
+            raise BucketNotFound(
                 f"Cannot {action} {location.url}: there is no bucket {name!r}. "
                 f"Make the folder {name!r} in the folder of buckets (setting `buckets`)."
             )

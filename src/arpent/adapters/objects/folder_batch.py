@@ -108,12 +108,12 @@ def _rename(chunk: Sequence[tuple[str, str]]) -> None:
             raise
 
 
-def _on(path: str, sync: Callable[[int], None], told: str) -> None:
+def _on(path: str, sync: Callable[[int], None], shown: str) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         sync(handle)
     except OSError as error:
-        error.filename = told
+        error.filename = shown
         raise
     finally:
         os.close(handle)

@@ -101,7 +101,7 @@ class AssumedRole:
         now = datetime.now(UTC)
         headers = signed_form(self.endpoint, form, self.keys, self.region, "sts", now)
         try:
-            # A redirect would take keys, signature and token to an address that nobody here has named.
+            # A redirect would take keys, signature and token to an address that the operator has not named.
             with within(WHOLE_SECONDS) as deadline, session(Retry(0), TIMEOUT) as talk:
                 answer = talk.post(f"{self.endpoint.rstrip('/')}/", data=form, headers=headers, allow_redirects=False)
             cut_off = "no whole answer in time" if deadline.passed else ""

@@ -10,10 +10,10 @@ from typing import Any
 
 from arpent.adapters.sources.advice import advice_on
 from arpent.adapters.sources.bucket_keys import keys_of, profile_options
-from arpent.adapters.sources.connections import Places
+from arpent.adapters.sources.connections import ConnectionSlots
 from arpent.adapters.sources.logins import login_of
 from arpent.adapters.sources.signatures import container_of, signed, token_for
-from arpent.network.access import Asked, BucketAccess
+from arpent.network.access import AuthorizedRequest, BucketAccess
 from arpent.network.policy import EgressPolicy
 from arpent.network.renewal import Renewed
 from arpent.network.source import ArchiveSource, SourceTable
@@ -30,23 +30,23 @@ class TableAccess:
         self.table = table
         self._policy = policy
         self._kept: dict[tuple[str, ...], Renewed[Any]] = {}
-        self._places: dict[str, Places] = {}
+        self._connection_slots: dict[str, ConnectionSlots] = {}
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
         return (TableAccess, (self.table, self._policy))
 
-    def request(self, url: str) -> Asked:
+    def request(self, url: str) -> AuthorizedRequest:
         source = self.table.of(url) or self.table.login_at(url)
         if source is None:
-            return Asked(url=url)
+            return AuthorizedRequest(url=url)
         if source.sas_url is not None:
-            return Asked(url=signed(url, self._token(source, url).get()))
+            return AuthorizedRequest(url=signed(url, self._token(source, url).get()))
         login = self._login(source, url).get()
         headers = {"authorization": login} if login else {}
-        return Asked(url=url, headers=headers, keeps_cookies=source.login_host is not None)
+        return AuthorizedRequest(url=url, headers=headers, keeps_cookies=source.login_host is not None)
 
-    def refused(self, asked: Asked) -> bool:
+    def refused(self, asked: AuthorizedRequest) -> bool:
         source = self.table.of(asked.url) or self.table.login_at(asked.url)
         if source is None:
             return False
@@ -79,14 +79,14 @@ class TableAccess:
         held = None if source is None else self._keys(source)
         return held is not None and held.refuse(dict(keys))
 
-    def place(self, url: str) -> AbstractContextManager[None]:
+    def connection_slot(self, url: str) -> AbstractContextManager[None]:
         source = self.table.of(url)
         if source is None or source.connections is None:
             return nullcontext()
         with self._lock:
-            if source.name not in self._places:
-                self._places[source.name] = Places(source.name, source.connections)
-            return self._places[source.name].one()
+            if source.name not in self._connection_slots:
+                self._connection_slots[source.name] = ConnectionSlots(source.name, source.connections)
+            return self._connection_slots[source.name].take()
 
     def alternate(self, url: str) -> str | None:
         source = self.table.of(url)

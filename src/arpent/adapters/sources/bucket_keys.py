@@ -102,13 +102,13 @@ def _of_earthdata(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKe
     with asking(f"keys of source {source.name}", url, policy, redirects=True) as session:
         provider = NasaEarthdataCredentialProvider(url, host=host.partition(":")[0], auth=who, session=session)
         try:
-            told = provider()
+            answered = provider()
         except requests.exceptions.JSONDecodeError:
             raise AccessFailed(f"keys of source {source.name} cannot be had from {host}: it shows a page to log in; "
                                f"check {missing(source)}") from None  # fmt: skip
-        expires = told["expires_at"]
+        expires = answered["expires_at"]
         seconds = inf if expires is None else (expires - datetime.now(UTC)).total_seconds()
-        return TimedKey(key=dict(told), seconds=max(seconds, 0.0))
+        return TimedKey(key=dict(answered), seconds=max(seconds, 0.0))
 
 
 def _checked(source: ArchiveSource, access: str, secret: str, token: str | None) -> Keys:

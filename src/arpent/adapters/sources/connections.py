@@ -17,7 +17,7 @@ PAUSE = 0.02
 """Seconds between two looks for a place."""
 
 
-class Places:
+class ConnectionSlots:
     """So many places; each is a lock on a file of its own, which ends with its process."""
 
     def __init__(self, name: str, count: int) -> None:
@@ -26,7 +26,7 @@ class Places:
         self._here = BoundedSemaphore(count)
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def take(self) -> Iterator[None]:
         """Waits for a place, and holds it."""
         with self._here:
             descriptor = self._taken()

@@ -106,9 +106,9 @@ def _openid(source: ArchiveSource, policy: EgressPolicy | None) -> TimedKey[str]
         if answer.is_redirect:
             raise requests.TooManyRedirects
         answer.raise_for_status()
-        told = answer.json()
-        seconds = float(told.get("expires_in", DEFAULT))
-        return TimedKey(key=f"Bearer {told['access_token']!s}", seconds=max(seconds, SHORTEST))
+        answered = answer.json()
+        seconds = float(answered.get("expires_in", DEFAULT))
+        return TimedKey(key=f"Bearer {answered['access_token']!s}", seconds=max(seconds, SHORTEST))
 
 
 def _basic(source: ArchiveSource) -> TimedKey[str]:

@@ -45,16 +45,16 @@ def token_for(source: ArchiveSource, account: str, container: str, policy: Egres
             account_name=account, container_name=container, sas_url=url, session=session
         )
         try:
-            told = provider()
+            answered = provider()
         except requests.HTTPError as error:
             if error.response is not None and error.response.status_code == 404:
                 return TimedKey(key="", seconds=UNMANAGED_SECONDS)
             raise
-        expires = told["expires_at"]
+        expires = answered["expires_at"]
         if expires is None:
             raise ValueError("a token ends")
         seconds = (expires - datetime.now(UTC)).total_seconds()
-        return TimedKey(key=str(told["sas_token"]).lstrip("?"), seconds=max(seconds, 0.0))
+        return TimedKey(key=str(answered["sas_token"]).lstrip("?"), seconds=max(seconds, 0.0))
 
 
 def signed(url: str, token: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from arpent.cli.demo.scenery import Scenery, brought, made
+from arpent.cli.demo.imagery import DemoImagery, brought, made
 from arpent.cli.demo.seed import DemoRequest, Workflow, connect
 from arpent.cli.demo.server import register, serving
 from arpent.cli.demo.show import read_results, result_table
@@ -58,36 +58,36 @@ def demonstrate(
     console.print("[bold]arpent demo[/]: what did each of these fields look like, over time?\n")
     if catalog is None or features is None:
         console.print("[bold]1[/] A landscape: made here, seeded, so that everybody sees the same …")
-        scenery = made(options.folder / "landscape")
+        imagery = made(options.folder / "landscape")
     else:
         console.print("[bold]1[/] Your imagery and parcels")
         source = str(Path(catalog).resolve()) if Path(catalog).exists() else catalog
-        scenery = brought(source, features, start, end)
-    console.print(f"  imagery {scenery.catalog}\n  parcels {scenery.features}", highlight=False)
-    run(scenery, options, console)
+        imagery = brought(source, features, start, end)
+    console.print(f"  imagery {imagery.catalog}\n  parcels {imagery.features}", highlight=False)
+    run(imagery, options, console)
 
 
-def run(scenery: Scenery, options: DemoOptions, console: Console) -> Path:
+def run(imagery: DemoImagery, options: DemoOptions, console: Console) -> Path:
     """The whole workflow; returns the folder with the results."""
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     bucket = options.folder / "buckets" / BUCKET
     bucket.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(scenery.features, bucket / "parcels.gpkg")
+    shutil.copyfile(imagery.features, bucket / "parcels.gpkg")
     console.print(f"[bold]2[/] A bucket: {bucket} stands for s3://{BUCKET}; parcels.gpkg lies in it")
-    client_id, secret = register(options.folder, scenery.catalog, "demo")
+    client_id, secret = register(options.folder, imagery.catalog, "demo")
     console.print(f"[bold]3[/] A client: [cyan]arpent client add demo[/] → {client_id}")
     began = time.monotonic()
-    with serving(options.folder, scenery.catalog, options.port) as (base, process):
+    with serving(options.folder, imagery.catalog, options.port) as (base, process):
         console.print(f"[bold]4[/] A server: [cyan]arpent serve[/] at {base} (docs at {base}/docs)")
         workflow = Workflow(base, connect(base, client_id, secret), lambda line: console.print(f"  {line}"))
         console.print("[bold]5[/] The real service's documented workflow, with requests and requests_oauthlib:")
-        request_id, status = _carry_out(workflow, scenery, console)
+        request_id, status = _carry_out(workflow, imagery, console)
         folder = bucket / "results" / request_id
         if status != "DONE":
             raise ArpentError(f"the request ended {status}: {workflow.get(request_id).get('error')}")
         cost = workflow.get(request_id).get("costPU")
         lines = read_results(folder)
-        console.print(result_table(lines, scenery.planted, SHOWN))
+        console.print(result_table(lines, imagery.planted, SHOWN))
         console.print(
             f"{len(lines)} result files in {time.monotonic() - began:.1f} s, {cost:.3f} processing units: {folder}"
         )
@@ -98,13 +98,13 @@ def run(scenery: Scenery, options: DemoOptions, console: Console) -> Path:
     return folder
 
 
-def _carry_out(workflow: Workflow, scenery: Scenery, console: Console) -> tuple[str, str]:
+def _carry_out(workflow: Workflow, imagery: DemoImagery, console: Console) -> tuple[str, str]:
     request = DemoRequest(
         features=f"s3://{BUCKET}/parcels.gpkg",
         output=f"s3://{BUCKET}/results",
-        start=scenery.start,
-        end=scenery.end,
-        resolution=scenery.resolution,
+        start=imagery.start,
+        end=imagery.end,
+        resolution=imagery.resolution,
     )
     request_id = workflow.create(request)
     with bar_of(console) as progress:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from arpent.domain.errors import InvalidRequest, ScriptError
@@ -11,14 +10,12 @@ from arpent.domain.evalscript import DATA_MASK, Evalscript, Input, Mosaicking
 from arpent.domain.imagery.collection import Band, Collection, Unit
 from arpent.domain.ports.scripts import ScriptRuntime, ScriptSession
 from arpent.domain.request import Source
+from arpent.engine.analysis.dry_run_scenes import made_up_scenes
 from arpent.engine.analysis.script_dry_run import attempt
-from arpent.engine.analysis.trial_scenes import made_up_scenes
 from arpent.engine.band_bindings import bind_input
 from arpent.evalscript.lint import Gravity, Remark, lint, undefined
 from arpent.evalscript.names import suggestion
 from arpent.evalscript.scenes import source_keys
-
-_UNDEFINED = re.compile(r"^ReferenceError: ([\w$]+) is not defined")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +52,8 @@ def inspect(
             tried, log = _tried(session, evalscript, chosen)
     except ScriptError as error:
         return Inspection(evalscript=None, collections=(), remarks=(_as_remark(error, source),), log=())
-    said = {(remark.line, remark.message.split(";")[0]) for remark in tried}
-    kept = tuple(remark for remark in remarks if (remark.line, remark.message.split(";")[0]) not in said)
+    thrown = {(remark.line, remark.undefined) for remark in tried if remark.undefined}
+    kept = tuple(remark for remark in remarks if (remark.line, remark.undefined) not in thrown)
     return Inspection(
         evalscript=evalscript,
         collections=tuple("?" if one is None else one.id for one in chosen.values()),
@@ -66,11 +63,9 @@ def inspect(
 
 
 def _as_remark(error: ScriptError, source: str, gravity: Gravity = Gravity.ERROR) -> Remark:
-    message = str(error.args[0])
-    unknown = _UNDEFINED.match(message)
-    if unknown is not None:
-        message = undefined(unknown[1], source)
-    return Remark(gravity=gravity, message=message, line=error.line, column=error.column)
+    if error.undefined:
+        return undefined(error.undefined, source, gravity, error.line, error.column)
+    return Remark(gravity=gravity, message=str(error.args[0]), line=error.line, column=error.column)
 
 
 # ---- which collection
@@ -114,7 +109,7 @@ def _likeliest(entry: Input, known: Sequence[Collection]) -> Collection | None:
     return best if best is not None and (any(fit(best)) or set(entry.bands) == {DATA_MASK}) else None
 
 
-# ---- the trial run
+# ---- the dry run
 
 
 def _tried(
@@ -128,11 +123,13 @@ def _tried(
     thrown = dict.fromkeys([fault for _, fault in before] if answer is None else answer.failures.values())
     different = {str(error): error for error in thrown}.values()
     scened = any(entry.mosaicking is not Mosaicking.SIMPLE for entry in evalscript.inputs)
-    refused = answer is None and (not scened or all(_UNDEFINED.match(str(error)) for error in different))
+    refused = answer is None and (not scened or all(error.undefined for error in different))
     gravity = Gravity.ERROR if refused else Gravity.WARNING
     faults = tuple(_as_remark(error, evalscript.source, gravity) for error in different)
-    log = () if answer is None else answer.log
-    return (*faults, *_gaps(log)), tuple(line for line in log if not _is_gap(line))
+    if answer is None:
+        return faults, ()
+    gaps = (Remark(gravity=Gravity.WARNING, message=f"{gap} of the trial") for gap in answer.gaps)
+    return (*faults, *gaps), answer.log
 
 
 def _complete(entry: Input, collection: Collection | None) -> Collection:
@@ -143,12 +140,3 @@ def _complete(entry: Input, collection: Collection | None) -> Collection:
             units = (Unit(name=unit or "REFLECTANCE", scale=0.0001),)
             given[name] = Band(name=name, assets=(), units=units)
     return Collection(id="trial", aliases=(), stac_collections=(), bands=given)
-
-
-def _is_gap(line: str) -> bool:
-    return " what evaluatePixel returned for " in line or line.startswith("evaluatePixel returned nothing")
-
-
-def _gaps(log: Sequence[str]) -> Iterator[Remark]:
-    """Remarks about incomplete answers, from the runtime's log."""
-    return (Remark(gravity=Gravity.WARNING, message=f"{line} of the trial") for line in log if _is_gap(line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arpent.cli.script.check import Inspection
-from arpent.cli.script.run import Answered, Run, number
+from arpent.cli.script.run import SampleAnswer, ScriptRun, number
 from arpent.domain.errors import ScriptError
 from arpent.domain.evalscript import Evalscript
 from arpent.evalscript.lint import Gravity
@@ -62,14 +62,14 @@ def inspection_fields(inspection: Inspection, file: str) -> Fields:
     return fields
 
 
-def run_lines(run: Run) -> Iterator[str]:
+def run_lines(run: ScriptRun) -> Iterator[str]:
     """One line per sample, then the script's log."""
     for place, answer in enumerate(run.answers):
         yield f"sample {place}: {_answer(answer)}"
     yield from (f"console.log: {line}" for line in run.log)
 
 
-def run_fields(run: Run) -> Fields:
+def run_fields(run: ScriptRun) -> Fields:
     """The run as a JSON object; NaN is null."""
     return {"samples": [_answer_fields(answer) for answer in run.answers], "log": list(run.log)}
 
@@ -80,8 +80,7 @@ def feature_lines(found: Fields) -> Iterator[str]:
     assert isinstance(interval, dict)
     yield f"feature {found['id']}, {interval['from']} to {interval['to']}"
     if isinstance(error, dict):
-        place = f" (line {error['line']})" if "line" in error and "line" not in str(error["message"]) else ""
-        yield f"error: {error['message']}{place}"
+        yield f"error: {error['message']}"
     yield from (f"{path}: {value}" for path, value in _statistics(found.get("response"), ""))
     log = found.get("log")
     yield from (f"console.log: {line}" for line in (log if isinstance(log, list) else ()))
@@ -113,7 +112,7 @@ def _summary(evalscript: Evalscript, collections: tuple[str, ...]) -> Iterator[s
         yield f"output {output.id}: {', '.join(output.bands)}; {output.sample_type}{masked}"
 
 
-def _answer(answer: Answered) -> str:
+def _answer(answer: SampleAnswer) -> str:
     if answer.error is not None:
         return f"error: {answer.error}"
     return "  ".join(f"{name} {_values(values)}" for name, values in answer.outputs.items())
@@ -124,7 +123,7 @@ def _values(values: tuple[float, ...]) -> str:
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
-def _answer_fields(answer: Answered) -> Fields:
+def _answer_fields(answer: SampleAnswer) -> Fields:
     if answer.error is None:
         return {"outputs": {name: [number(value) for value in values] for name, values in answer.outputs.items()}}
     return {"error": error_fields(answer.error)}

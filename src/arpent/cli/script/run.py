@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from arpent import wiring, worker
-from arpent.cli.script.samples import Given, days_of, understand
+from arpent.cli.script.samples import GivenSamples, days_of, understand
 from arpent.domain.errors import ScriptError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
 from arpent.domain.interval import Interval
@@ -23,7 +23,7 @@ from arpent.wire.request.parse import parse_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class SampleAnswer:
     """What a script returned for one sample."""
 
     outputs: Mapping[str, tuple[float, ...]]
@@ -33,26 +33,26 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class ScriptRun:
     """What a script returned for all samples."""
 
-    answers: tuple[Answered, ...]
+    answers: tuple[SampleAnswer, ...]
     """One per sample."""
     log: tuple[str, ...]
-    """Lines that the script wrote with console.log."""
+    """Lines that the script wrote with console.log, and what it left out."""
 
 
-def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> Run:
+def run_on_samples(source: str, given: object, runtime: ScriptRuntime) -> ScriptRun:
     """Run the script on samples. Raises InvalidRequest if they do not fit the script, ScriptError if it cannot be
     loaded."""
-    answers: list[Answered] = []
+    answers: list[SampleAnswer] = []
     log: list[str] = []
     with runtime.open(source) as session:
         for one in understand(given, session.evalscript):
             for answer, said in _asked(session, one):
                 answers += answer
                 log += said
-    return Run(answers=tuple(answers), log=tuple(log))
+    return ScriptRun(answers=tuple(answers), log=tuple(log))
 
 
 def run_on_feature(settings: Settings, source: str, body: str, feature: int, start: str | None) -> dict[str, object]:
@@ -70,7 +70,7 @@ def run_on_feature(settings: Settings, source: str, body: str, feature: int, sta
     return found
 
 
-def _asked(session: ScriptSession, given: Given) -> Iterator[tuple[list[Answered], tuple[str, ...]]]:
+def _asked(session: ScriptSession, given: GivenSamples) -> Iterator[tuple[list[SampleAnswer], tuple[str, ...]]]:
     scenes = [entry.scenes for entry in given.inputs]
     start, end = days_of(scenes)
     kept = session.preprocess(scenes, Interval(start=start, end=end))
@@ -79,13 +79,13 @@ def _asked(session: ScriptSession, given: Given) -> Iterator[tuple[list[Answered
     evalscript = session.update_output([entry.scenes for entry in inputs])
     answer = session.evaluate(inputs, np.arange(given.count + 1))
     answered = [
-        Answered(
+        SampleAnswer(
             outputs={} if number in answer.failures else _outputs(evalscript, answer.values[:, number].tolist()),
             error=answer.failures.get(number),
         )
         for number in range(given.count)
     ]
-    yield answered, answer.log
+    yield answered, (*answer.log, *map(str, answer.gaps))
 
 
 def _left(entry: ScriptInput, rows: Sequence[int], mosaicking: Mosaicking) -> ScriptInput:

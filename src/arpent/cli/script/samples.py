@@ -23,7 +23,7 @@ _FIELDS = frozenset({"date", "dateFrom", "dateTo", "tiles", "cloudCoverage", "da
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class GivenSamples:
     """One sample, or several that see the same scenes."""
 
     inputs: tuple[ScriptInput, ...]
@@ -32,7 +32,7 @@ class Given:
     """Number of samples."""
 
 
-def understand(given: object, evalscript: Evalscript) -> tuple[Given, ...]:
+def understand(given: object, evalscript: Evalscript) -> tuple[GivenSamples, ...]:
     """The samples that the JSON describes: `{"B04": 0.1, …}` or a list of such; for ORBIT and TILE a list of scenes, or
     a list of lists; for several inputs an object by datasource. Raises InvalidRequest, naming sample and band."""
     samples = _samples(given, evalscript)
@@ -43,8 +43,8 @@ def understand(given: object, evalscript: Evalscript) -> tuple[Given, ...]:
         rows = zip(*parts, strict=True)
         inputs = zip(evalscript.inputs, rows, strict=True)
         simple = tuple(_simple(entry, [scenes[0] for scenes in row]) for entry, row in inputs)
-        return (Given(inputs=simple, count=len(samples)),)
-    return tuple(Given(inputs=_scened(evalscript, part), count=1) for part in parts)
+        return (GivenSamples(inputs=simple, count=len(samples)),)
+    return tuple(GivenSamples(inputs=_scened(evalscript, part), count=1) for part in parts)
 
 
 def _samples(given: object, evalscript: Evalscript) -> Sequence[object]:
@@ -119,8 +119,8 @@ def _scened(evalscript: Evalscript, part: Sequence[Sequence[Mapping[str, object]
             inputs.append(_simple(entry, scenes))
             continue
         values = tuple(np.array(_column(scenes, band)).reshape(-1, 1) for band in entry.bands)
-        told = tuple(_scene(scene, entry, row, len(scenes)) for row, scene in enumerate(scenes))
-        inputs.append(ScriptInput(values=values, scales=(PLAIN,) * len(values), scenes=told))
+        described = tuple(_scene(scene, entry, row, len(scenes)) for row, scene in enumerate(scenes))
+        inputs.append(ScriptInput(values=values, scales=(PLAIN,) * len(values), scenes=described))
     return tuple(inputs)
 
 

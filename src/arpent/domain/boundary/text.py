@@ -1,14 +1,23 @@
-"""Text from outside: removes the characters that a database, file or JSON writer cannot take. Everything that enters
-passes here."""
+"""Text from outside: removes the characters that a database, file or JSON writer cannot take, and reads whole numbers.
+Everything that enters passes here."""
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 REPLACEMENT = "\ufffd"
 """Stands in place of a character that is not valid."""
 
 Value = TypeVar("Value")
+
+_DIGITS = re.compile("[0-9]{1,20}")
+
+
+def whole_number(text: str) -> int | None:
+    """The number that 1 to 20 digits write; None for every other text. `str.isdigit` passes texts that `int` refuses
+    (superscripts, thousands of digits), and both take the digits of every alphabet."""
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def clean(text: str) -> str:

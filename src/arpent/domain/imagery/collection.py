@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from arpent.domain.imagery.item_choice import EVERY_ITEM, ItemChoice
 from arpent.domain.imagery.item_filter import ItemFilter
 
 
@@ -33,13 +34,13 @@ class NoData:
     """Whether this applies whatever the file says; otherwise only to a file with neither a GDAL_NODATA tag nor a mask.
     """
 
-    def of(self, tag: float | None, *, masked: bool, told: float | None = None) -> float | None:
+    def of(self, tag: float | None, *, masked: bool, declared: float | None = None) -> float | None:
         """The no-data number of a file with this GDAL_NODATA and, if `masked`, a mask, for which the item gives `told`;
         None: every number is data."""
         if self.always:
             return self.value
         if tag is None and not masked:
-            return self.value if told is None else told
+            return self.value if declared is None else declared
         return tag
 
 
@@ -124,6 +125,8 @@ class Collection:
     """Band → constants for what its items do not tell, see `adapters/collections`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further names used by the catalogue adapter."""
+    choice: ItemChoice = EVERY_ITEM
+    """Which items a request uses. A catalogue may return the others without their assets."""
 
     def with_joins_of(self, bands: Iterable[str]) -> Collection:
         """The collection with only the joins that have one of these bands: a search then asks no other catalogue."""

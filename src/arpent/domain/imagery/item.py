@@ -49,6 +49,9 @@ class Asset:
     """Rule of a unit (`Unit.calibration`) → the calibration, or a sentence why there is none."""
     no_data: float | None = None
     """What the item says is no data, for a file that does not say; None: it does not, either."""
+    declared_scale: float | None = None
+    """Factor by which the item says that the file's floats become values; None: it does not say that they are floats.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

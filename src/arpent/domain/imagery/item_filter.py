@@ -34,10 +34,10 @@ class ItemFilter:
         alike."""
         if not self.asks(value):
             return True
-        told = self._told(properties, identity, variant)
-        return None if told is None else told in {_words(each.split(TOGETHER)) for each in self.values[value]}
+        declared = self._declared(properties, identity, variant)
+        return None if declared is None else declared in {_words(each.split(TOGETHER)) for each in self.values[value]}
 
-    def _told(self, properties: Mapping[str, object], identity: str, variant: str) -> frozenset[str] | None:
+    def _declared(self, properties: Mapping[str, object], identity: str, variant: str) -> frozenset[str] | None:
         for name in self.properties:
             found = variant if name == VARIANT else properties.get(name)
             if isinstance(found, str) and found:

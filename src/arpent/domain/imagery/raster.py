@@ -63,6 +63,9 @@ class Raster:
     """GDAL_NODATA of each band, if the bands differ; otherwise empty."""
     masked: bool = False
     """Whether it has a mask: in the file, beside it (.msk), or an alpha band."""
+    declared_scale: float | None = None
+    """Factor by which the file says that its numbers become values; 1 for floats of a format that tells factors and
+    tells none; None: it does not say."""
     levels: tuple[Level, ...]
     """Level 0 is the full image; overviews follow, finest first."""
     block_bytes: float | None = field(default=None, compare=False)

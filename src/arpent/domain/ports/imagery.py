@@ -25,7 +25,8 @@ class Catalog(Protocol):
         """Items of the interval whose footprint meets the box, by time.
 
         `box` is (west, south, east, north) in EPSG:4326; where west > east, the box crosses the antimeridian. An
-        acquisition that was processed more than once appears once, in its newest processing. Raises CatalogUnavailable.
+        acquisition that was processed more than once appears once, in its newest processing. Items that
+        `collection.choice` leaves out may lack their assets. Raises CatalogUnavailable.
         """
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptError
-from arpent.domain.evalscript import Evalscript
+from arpent.domain.evalscript import Evalscript, Gap
 from arpent.domain.interval import Interval
 
 
@@ -49,6 +49,8 @@ class ScriptAnswer:
     """Index of a segment → what it threw; the other segments are complete."""
     log: tuple[str, ...] = ()
     """Lines that the script wrote with console.log; their number and length are limited."""
+    gaps: tuple[Gap, ...] = ()
+    """What it left out, for the N samples together: missing outputs first, one entry for each kind and output."""
 
 
 class ScriptSession(Protocol):

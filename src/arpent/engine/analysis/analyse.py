@@ -18,7 +18,14 @@ from arpent.domain.request import Request
 from arpent.engine import hints
 from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
-from arpent.engine.analysis.estimate import NOTHING, Survey, bytes_to_read, estimate, seconds_of, survey
+from arpent.engine.analysis.estimate import (
+    NOTHING,
+    AvailableImagery,
+    available_imagery,
+    bytes_to_read,
+    estimate,
+    seconds_of,
+)
 from arpent.engine.analysis.partitioning import assign_blocks, cut_into_partitions, partition_size, runs
 from arpent.engine.analysis.read_features import load_features, with_own_keys
 from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
@@ -38,7 +45,7 @@ from arpent.wire.result.report import render_report
 
 Told = TypeVar("Told")
 SURVEYED = 500
-"""Number of features for which the survey searches imagery."""
+"""Number of features for which imagery is searched."""
 
 
 def analyse(
@@ -50,7 +57,7 @@ def analyse(
     assert request.output is not None, "a batch request has an output"
     services = guarded(services, wanted)
     script = script_of(request, services)
-    bindings, told = _twice(lambda: _understood(script, request, services, limits))
+    bindings, remarks = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
     features = replace(features, valid=features.validity)
     check_resolution(features, request.sampling, bindings)
@@ -61,10 +68,10 @@ def analyse(
     rows = usable_rows(features, found)
     usable, grids = features.take(rows), grids.take(rows)
     sample = _evenly(len(usable))
-    seen = _survey(bindings, request, usable.take(sample), grids.take(sample), services)
-    told += _twice(lambda: _tried(script, bindings, seen, services))
-    told += (*hints.of_offers(bindings), *hints.of_filters(bindings, request.intervals, seen.filtered))
-    told += tuple(hints.of_range(bindings, request.intervals, seen.filtered))
+    seen = _available_imagery(bindings, request, usable.take(sample), grids.take(sample), services)
+    remarks += _twice(lambda: _tried(script, bindings, seen, services))
+    remarks += (*hints.of_offers(bindings), *hints.of_filters(bindings, request.intervals, seen.filtered))
+    remarks += tuple(hints.of_range(bindings, request.intervals, seen.filtered))
     findings = [
         *report.unusable_findings(features, found),
         *report.small(usable, grids, request.sampling),
@@ -79,7 +86,7 @@ def analyse(
     ]
     check_wanted(wanted)
     # Writing the report also shows early whether the bucket can be written at all.
-    services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, told))
+    services.objects.write(own(request.output, job_id, "report/features.json"), render_report(findings, remarks))
 
     if services.table is not None:
         place = own(request.output, job_id, "features/features.parquet")
@@ -94,7 +101,7 @@ def analyse(
     return Analysis(
         partitions=cut_into_partitions(features, parts),
         findings=findings,
-        hints=told,
+        hints=remarks,
         estimate=estimate(
             seen,
             intervals=len(request.intervals),
@@ -108,8 +115,8 @@ def analyse(
 
 def _kept_numbers(request: Request) -> int:
     """Numbers that a sample leaves behind until its partition is done, at most about."""
-    wishes = request.calculations.outputs.values()
-    return len(request.intervals) * PLAIN_BANDS if any(one.percentiles or one.histograms for one in wishes) else 0
+    options = request.calculations.outputs.values()
+    return len(request.intervals) * PLAIN_BANDS if any(one.percentiles or one.histograms for one in options) else 0
 
 
 def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
@@ -151,24 +158,26 @@ def _understood(
         return bindings, script_hints(session.evalscript)
 
 
-def _tried(script: str, bindings: tuple[BandBinding, ...], seen: Survey, services: Services) -> tuple[str, ...]:
-    """Hints from a dry run in the scenes that the survey found."""
+def _tried(
+    script: str, bindings: tuple[BandBinding, ...], seen: AvailableImagery, services: Services
+) -> tuple[str, ...]:
+    """Hints from a dry run in the scenes that were found."""
     if not has_scenes(bindings):
         return ()
     with services.runtime.open(script) as session:
         return dry_run(session, bindings, seen.scenes, complete=seen.all_scenes)
 
 
-def _survey(
+def _available_imagery(
     bindings: tuple[BandBinding, ...], request: Request, sample: Features, grids: Grids, services: Services
-) -> Survey:
+) -> AvailableImagery:
     if not len(sample):
         return replace(NOTHING, filtered=tuple(Filtered(0) for _ in bindings))
-    return survey(bindings, request.intervals, without_samples(sample, grids), services)
+    return available_imagery(bindings, request.intervals, without_samples(sample, grids), services)
 
 
 def _evenly(count: int) -> NDArray[np.intp]:
-    """(m,): rows of the features to survey, evenly spread over all `count`."""
+    """(m,): rows of the features to search imagery for, evenly spread over all `count`."""
     return np.unique(np.linspace(0, count - 1, min(SURVEYED, count)).astype(np.intp))
 
 

@@ -39,8 +39,8 @@ def _unknown(evalscript: Evalscript, calculations: Calculations) -> Iterator[tup
             if name != DATA_MASK:  # declared by setup(), but never reported
                 yield f"calculations->{name}", _lacking("output", name, [*bands, DEFAULT])
             continue
-        for kind, wishes in (("histograms", entry.histograms), ("statistics", entry.percentiles)):
-            for band in wishes:
+        for kind, options in (("histograms", entry.histograms), ("statistics", entry.percentiles)):
+            for band in options:
                 if band not in known and band != DEFAULT and not _may_come(band, evalscript):
                     at = f"calculations->{name}->{kind}->{band}"
                     yield at, _lacking("band", band, [*dict.fromkeys(known), DEFAULT])

@@ -14,8 +14,8 @@ from arpent.domain.feature import Features
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.interval import Interval
+from arpent.engine.analysis.dry_run_scenes import DryRunScenes
 from arpent.engine.analysis.partitioning import assign_blocks
-from arpent.engine.analysis.trial_scenes import TrialScenes
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
 from arpent.engine.processing.acquisitions import Acquisitions, count_filtered, intervals_with_acquisitions
@@ -28,8 +28,8 @@ from arpent.raster.mosaicking_order import orbits
 COMPRESSED_SHARE = 0.6
 """Stored bytes per decoded byte of Sentinel-2 imagery, approximately; used if an image's header does not tell."""
 HEADERS = 64
-"""Maximum number of image headers that the survey reads per band."""
-TRIALS = 24
+"""Maximum number of image headers that are read per band."""
+MOST_DRY_RUN_SCENES = 24
 """Maximum number of intervals whose scenes the dry run uses."""
 BYTES_PER_SECOND = 120e6
 """Compressed bytes that one core reads, decodes and evaluates per second, approximately (benchmarks/README.md)."""
@@ -40,7 +40,7 @@ SECONDS_PER_PARTITION = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class BandReads:
     """What has to be read for one band of one input."""
 
     passes: float
@@ -50,7 +50,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class AvailableImagery:
     """What was found for a sample of the features, evenly spread over all of them."""
 
     depth: int
@@ -65,9 +65,9 @@ class Survey:
     """Number of different items."""
     rasters: tuple[Raster, ...]
     """One header per source grid, of the first band of each input."""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[BandReads, ...] = ()
     """What has to be read, per input and band."""
-    scenes: tuple[TrialScenes, ...] = ()
+    scenes: tuple[DryRunScenes, ...] = ()
     """Scenes of the intervals that have the most, the richest first: all scenes that reach any feature."""
     all_scenes: bool = True
     """Whether `scenes` covers all intervals that have scenes."""
@@ -75,13 +75,15 @@ class Survey:
     """Per input: what its filters excluded."""
 
 
-NOTHING = Survey(depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=())
-"""Survey of a job without usable features."""
+NOTHING = AvailableImagery(
+    depth=1, reached=np.zeros(0, bool), acquisitions=0.0, band_samples=np.zeros(0), items=0, rasters=()
+)
+"""Of a job without usable features."""
 
 
-def survey(
+def available_imagery(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], geometry: SampleGeometry, services: Services
-) -> Survey:
+) -> AvailableImagery:
     """Search each interval once and summarise what is there for the sampled features. Raises CatalogUnavailable."""
     count = len(geometry.features)
     reached, weights = np.zeros(count, bool), np.zeros(count)
@@ -89,7 +91,7 @@ def survey(
     passes = np.zeros(len(bindings))
     items: list[dict[str, Item]] = [{} for _ in bindings]
     factor = fusion(binding.collection.id for binding in bindings)
-    trials = _Trials(bindings)
+    trials = _DeepestScenes(bindings)
     filtered = tuple(Filtered(count) for _ in bindings)
     for one in intervals_with_acquisitions(bindings, intervals, geometry, services):
         if one.error is not None:
@@ -107,7 +109,7 @@ def survey(
         for known, each in zip(items, found, strict=True):
             known |= {item.id: item for item in each.items}
     readings = _readings(bindings, passes.tolist(), items, services)
-    return Survey(
+    return AvailableImagery(
         depth=depth,
         reached=reached,
         acquisitions=acquisitions,
@@ -121,33 +123,33 @@ def survey(
     )
 
 
-class _Trials:
+class _DeepestScenes:
     """Collects the scenes of the intervals that have the most."""
 
     def __init__(self, bindings: Sequence[BandBinding]) -> None:
         self._bindings = bindings
-        self._kept: list[TrialScenes] = []
+        self._kept: list[DryRunScenes] = []
         self.complete = True
 
     def add(self, interval: Interval, found: Sequence[Acquisitions]) -> None:
         scenes = tuple(scenes_of(*parts) for parts in zip(self._bindings, (one.items for one in found), strict=True))
         if not any(scenes):
             return
-        self._kept.append(TrialScenes(scenes=scenes, interval=interval, made_up=False))
-        if len(self._kept) > TRIALS:
+        self._kept.append(DryRunScenes(scenes=scenes, interval=interval, made_up=False))
+        if len(self._kept) > MOST_DRY_RUN_SCENES:
             self.complete = False
-            self._kept = sorted(self._kept, key=_depth, reverse=True)[:TRIALS]
+            self._kept = sorted(self._kept, key=_depth, reverse=True)[:MOST_DRY_RUN_SCENES]
 
-    def deepest_first(self) -> tuple[TrialScenes, ...]:
+    def deepest_first(self) -> tuple[DryRunScenes, ...]:
         return tuple(sorted(self._kept, key=_depth, reverse=True))
 
 
-def _depth(scenes: TrialScenes) -> int:
+def _depth(scenes: DryRunScenes) -> int:
     return max(len(group) for group in scenes.scenes)
 
 
 def estimate(
-    found: Survey,
+    found: AvailableImagery,
     *,
     intervals: int,
     sample: NDArray[np.intp],
@@ -155,7 +157,7 @@ def estimate(
     size: float,
     seconds: float,
 ) -> Mapping[str, float]:
-    """The estimate of a job from `size` in bytes, `seconds`, and n features, of which the survey saw the rows `sample`.
+    """The estimate of a job from `size` in bytes, `seconds`, and n features, of which `found` covers the rows `sample`.
     If it saw all of them, the processing units are exact, unless preProcessScenes drops scenes."""
     features = len(sample_count)
     areas = area(sample_count)
@@ -179,7 +181,7 @@ def seconds_of(size: float, results: int, partitions: int, parallelism: int) -> 
     return whole / max(1, min(parallelism, partitions))
 
 
-def bytes_to_read(found: Survey, features: Features, partition: NDArray[np.int64]) -> float:
+def bytes_to_read(found: AvailableImagery, features: Features, partition: NDArray[np.int64]) -> float:
     """Bytes of the stored blocks under two corners of each feature; each block counts once per scene and `partition`
     (n,)."""
     corners = features.bounds.reshape(-1, 2)
@@ -212,15 +214,15 @@ def _scenes(binding: BandBinding, found: Acquisitions) -> NDArray[np.int64]:
 
 def _readings(
     bindings: Sequence[BandBinding], passes: Sequence[float], items: Sequence[Mapping[str, Item]], services: Services
-) -> tuple[Reading, ...]:
+) -> tuple[BandReads, ...]:
     return tuple(
-        Reading(passes=each, rasters=_rasters(requested.band.name, tuple(known.values()), services))
+        BandReads(passes=each, rasters=_rasters(requested.band.name, tuple(known.values()), services))
         for binding, each, known in zip(bindings, passes, items, strict=True)
         for requested in binding.requests
     )
 
 
-def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[Reading]) -> Iterator[Reading]:
+def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[BandReads]) -> Iterator[BandReads]:
     """The reading of the first band of each input."""
     place = 0
     for binding in bindings:

@@ -13,7 +13,7 @@ from arpent.domain.finding import Finding, Verdict
 from arpent.domain.grid import Grids, Resolution, Size
 from arpent.domain.interval import Interval
 from arpent.domain.location import IDENTIFIER, Location
-from arpent.engine.analysis.estimate import Survey
+from arpent.engine.analysis.estimate import AvailableImagery
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import CLOUDS, outside_time
 from arpent.engine.output_keys import LONGEST, name_of, safe, template
@@ -59,18 +59,18 @@ def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[F
     return [_finding(usable, int(row), Verdict.WARNING, "smaller-than-a-sample", SMALL) for row in rows]
 
 
-def names(told: Features, named: Features, output: Location) -> list[Finding]:
+def names(given: Features, named: Features, output: Location) -> list[Finding]:
     """Findings about features whose identifiers change; `told`: as in the file, `named`: as in the results."""
     by_name = IDENTIFIER in template(output)
     first: dict[str, int] = {}
     findings = []
-    for row, (identifier, own) in enumerate(zip(told.identifiers, named.identifiers, strict=True)):
-        feature = int(told.ids[row])
+    for row, (identifier, own) in enumerate(zip(given.identifiers, named.identifiers, strict=True)):
+        feature = int(given.ids[row])
         if own != identifier:
             message = TAKEN.format(identifier=identifier if identifier is not None else feature, own=own)
             findings.append(_finding(named, row, Verdict.WARNING, "duplicate-identifier", message))
         elif identifier and first.setdefault(identifier, row) != row:
-            message = f"Feature {told.ids[first[identifier]]} has the same identifier '{identifier}'."
+            message = f"Feature {given.ids[first[identifier]]} has the same identifier '{identifier}'."
             findings.append(_finding(named, row, Verdict.WARNING, "duplicate-identifier", message))
         if not identifier:
             continue
@@ -84,14 +84,14 @@ def names(told: Features, named: Features, output: Location) -> list[Finding]:
 
 def outside(
     sample: Features,
-    seen: Survey,
+    seen: AvailableImagery,
     bindings: Sequence[BandBinding],
     *,
     intervals: Sequence[Interval],
     complete: bool,
 ) -> list[Finding]:
     """Findings about features that no item reaches in any interval, also because a filter excludes all. `complete`: the
-    survey looked at all features."""
+    analysis searched imagery for all features."""
     if not intervals:
         return [_finding(sample, row, Verdict.WARNING, "no-interval", NO_INTERVAL) for row in range(len(sample))]
     late = [outside_time(binding, intervals) for binding in bindings]

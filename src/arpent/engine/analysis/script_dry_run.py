@@ -13,7 +13,7 @@ from arpent.domain.errors import ResolutionTooCoarse, ScriptError, ScriptExecuti
 from arpent.domain.feature import Features
 from arpent.domain.grid import Resolution, Size
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptSession
-from arpent.engine.analysis.trial_scenes import PARTS, TRIAL_NUMBERS, TrialScenes, made_up_scenes, trial_inputs
+from arpent.engine.analysis.dry_run_scenes import DRY_RUN_NUMBERS, PARTS, DryRunScenes, dry_run_inputs, made_up_scenes
 from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.raster.footprints.reach import geographic
 
@@ -21,7 +21,7 @@ METRES_PER_DEGREE = 111_319.49
 
 
 def dry_run(
-    session: ScriptSession, bindings: Sequence[BandBinding], seen: Sequence[TrialScenes], *, complete: bool = False
+    session: ScriptSession, bindings: Sequence[BandBinding], seen: Sequence[DryRunScenes], *, complete: bool = False
 ) -> tuple[str, ...]:
     """Run the script on made-up samples, first in scenes of the job (`seen`), then in made-up scenes, until it does not
     throw for all samples. Returns a hint if it throws in the first scenes, since real samples may not make it throw.
@@ -33,23 +33,23 @@ def dry_run(
     real = tuple(seen) if scened else ()
     answer, faults = attempt(session, bindings, (*real, *made_up_scenes(bindings)))
     if answer is None:
-        undefined = all(str(fault).startswith("ReferenceError") for _, fault in faults)
+        undefined = all(fault.error_class == "ReferenceError" for _, fault in faults)
         if undefined or not scened or (complete and real):
             raise faults[0][1]
     if not faults or (answer is not None and not real):
         return ()
     scenes, fault = faults[0]
-    told = f"The script throws for all made-up samples {scenes.where}: {fault}"
-    return (f"{told}. Unless real samples avoid it, intervals will have this error instead of numbers.",)
+    words = f"The script throws for all made-up samples {scenes.where}: {fault}"
+    return (f"{words}. Unless real samples avoid it, intervals will have this error instead of numbers.",)
 
 
 def attempt(
-    session: ScriptSession, bindings: Sequence[BandBinding], candidates: Sequence[TrialScenes]
-) -> tuple[ScriptAnswer | None, tuple[tuple[TrialScenes, ScriptError], ...]]:
+    session: ScriptSession, bindings: Sequence[BandBinding], candidates: Sequence[DryRunScenes]
+) -> tuple[ScriptAnswer | None, tuple[tuple[DryRunScenes, ScriptError], ...]]:
     """The script's answer for the first part of the made-up samples, each a segment, in the first scenes where it does
     not throw for all of them (None if it throws everywhere), and what it throws in the scenes before. Raises
     ScriptTimeout or ScriptOutOfMemory."""
-    faults: list[tuple[TrialScenes, ScriptError]] = []
+    faults: list[tuple[DryRunScenes, ScriptError]] = []
     for scenes in candidates:
         try:
             kept = session.preprocess(scenes.scenes, scenes.interval)
@@ -59,8 +59,8 @@ def attempt(
             faults.append((scenes, error))
             continue
         for samples in PARTS:
-            count = len(range(*samples.indices(len(TRIAL_NUMBERS))))
-            answer = session.evaluate(trial_inputs(bindings, left, samples), np.arange(count + 1))
+            count = len(range(*samples.indices(len(DRY_RUN_NUMBERS))))
+            answer = session.evaluate(dry_run_inputs(bindings, left, samples), np.arange(count + 1))
             if len(answer.failures) < count:
                 return answer, tuple(faults)
             if isinstance(answer.failures[0], ScriptOutOfMemory):
@@ -84,9 +84,9 @@ def check_resolution(features: Features, sampling: Resolution | Size, bindings: 
         limit = binding.collection.maximum_resolution
         name = next(iter(binding.collection.aliases), binding.collection.id)
         if metres > limit:
-            told = f"{metres:.2f}" if metres < 1e12 else f"{metres:.3g}"
+            words = f"{metres:.2f}" if metres < 1e12 else f"{metres:.3g}"
             raise ResolutionTooCoarse(
-                f"Your request of {told} meters per pixel exceeds the limit {limit:.2f} meters per pixel of the "
+                f"Your request of {words} meters per pixel exceeds the limit {limit:.2f} meters per pixel of the "
                 f"collection {name}. Please revise the resolution (or corresponding width/height) to make sure it is "
                 f"in supported range.{note}"
             )

@@ -14,6 +14,7 @@ from arpent.domain.boundary.unforeseen import environment_fault, panics_as_error
 from arpent.domain.errors import ArpentError, AssetUnreadable
 from arpent.domain.evalscript import Mosaicking
 from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.item_choice import is_clear, refusing_field
 from arpent.domain.interval import Interval
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.hints import Filtered
@@ -180,17 +181,10 @@ def passes_filters(item: Item, binding: BandBinding) -> bool:
 def refusing_filter(item: Item, binding: BandBinding) -> tuple[str, bool] | None:
     """The first field of `dataFilter` that excludes the item, and whether because the item does not say; None: none
     does."""
-    for name, value in binding.source.filters:
-        known = binding.collection.filters.get(name)
-        answer = known.takes(value, item.properties, item.id, item.variant) if known else True
-        if not answer:
-            return name, answer is None
-    return None
+    return refusing_field(item, binding.source.filters, binding.collection.filters)
 
 
 def passes_cloud_filter(item: Item, binding: BandBinding) -> bool:
     """Whether its cloud cover is at most `maxCloudCoverage`. An item without cloud cover passes only if the request
     sets no limit."""
-    if binding.collection.cloud_cover is None or binding.source.max_cloud_coverage >= 100:
-        return True
-    return item.cloud_cover is not None and item.cloud_cover <= binding.source.max_cloud_coverage
+    return is_clear(item, binding.source.max_cloud_coverage, binding.collection.cloud_cover)

@@ -20,7 +20,7 @@ from arpent.domain.ports.imagery import AssetReader
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
-from arpent.raster.blocks.cells import Cells, Run
+from arpent.raster.blocks.cells import CellRun, Cells
 from arpent.zonal.pixel_coverage import pixel_coverage
 
 TRIED = 5
@@ -50,18 +50,17 @@ def chunks(features: Features, grids: Grids, raster: Raster, most: int) -> Itera
         waiting[run.features] = ~placed[run.features]
         rows = np.flatnonzero((counts > 0) | waiting)
         placed[rows] = True
-        # The features that are left out have no samples here: only the offsets change.
-        mine = Samples(offsets=np.append(0, np.cumsum(counts[rows])), columns=samples.columns, rows=samples.rows)
-        geometry = SampleGeometry(features=features.take(rows), grids=grids.take(rows), samples=mine)
+        geometry = SampleGeometry(features=features.take(rows), grids=grids.take(rows), samples=samples.take(rows))
         yield Chunk(rows=rows, geometry=geometry)
 
 
-def _found(features: Features, grids: Grids, run: Run) -> Samples:
+def _found(features: Features, grids: Grids, run: CellRun) -> Samples:
     """The samples in the windows of a run, for all features."""
     samples = pixel_coverage(features.take(run.features), grids.take(run.features), run.windows)
-    counts = np.zeros(len(features), np.int64)
-    counts[run.features] = samples.counts
-    return Samples(offsets=np.append(0, np.cumsum(counts)), columns=samples.columns, rows=samples.rows)
+    counts, span_counts = np.zeros((2, len(features)), np.int64)
+    counts[run.features], span_counts[run.features] = samples.counts, np.diff(samples.span_offsets)
+    offsets, span_offsets = (np.append(0, np.cumsum(each)) for each in (counts, span_counts))
+    return Samples(offsets=offsets, span_offsets=span_offsets, spans=samples.spans)
 
 
 def raster_of_blocks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,13 +45,27 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """Everything that one call of a script needs."""
+class ScriptCall:
+    """Samples for one call of a script."""
 
     inputs: tuple[ScriptInput, ...]
-    """Arrays of N + 1 samples; the last stands for all samples outside the polygons: no data, mask 0."""
+    """Arrays of N samples."""
     offsets: NDArray[np.int64]
-    """(n + 2,): limits of one segment per feature, and one for the sample outside."""
+    """(k + 1,): limits of the segments."""
+    first: int
+    """Number of the first segment among all that are prepared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything that a script needs for the samples of n features in one interval."""
+
+    inputs: tuple[ScriptInput, ...]
+    """Arrays of N samples."""
+    outside: tuple[tuple[float, ...], ...]
+    """Per input and band: what a sample outside the polygons holds, in each scene: no data, mask 0."""
+    offsets: NDArray[np.int64]
+    """(n + 2,): limits of one segment per feature, and one for a sample that stands for all outside the polygons."""
     evalscript: Evalscript
     """The script's declaration, with its outputs after updateOutput."""
     items: tuple[str, ...]
@@ -63,10 +77,19 @@ class Prepared:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → which image could not be read for it."""
 
-    @property
-    def segments(self) -> NDArray[np.int64]:
-        """(n + 1,): limits of the features' segments only."""
-        return self.offsets[:-1]
+    def calls(self, most: int) -> Iterator[ScriptCall]:
+        """All samples, and behind them the one outside, at most `most` in a call, which may cut segments."""
+        end = int(self.offsets[-1])
+        for low in range(0, end, most):
+            high = min(low + most, end)
+            first = int(np.searchsorted(self.offsets, low, side="right")) - 1
+            last = int(np.searchsorted(self.offsets, high))
+            inputs = tuple(
+                replace(entry, values=tuple(values[..., low:high] for values in entry.values)) for entry in self.inputs
+            )
+            if high == end:
+                inputs = tuple(_closed(entry, outside) for entry, outside in zip(inputs, self.outside, strict=True))
+            yield ScriptCall(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +125,9 @@ def prepare(
         scenes = [tuple(scene[row] for row in rows) for scene, rows in zip(scenes, kept, strict=True)]
     if "updateOutput" in evalscript.functions:
         evalscript = session.update_output(scenes)
-    if services.allowance is not None:
+    if services.synchronous is not None:
         depths = [max(1, len(group)) for group in groups]
-        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.allowance)
+        check_scenes(geometry.grids, evalscript, [len(one.requests) for one in bindings], depths, services.synchronous)
     read = [
         _read(*parts, geometry=geometry, services=services)
         for parts in zip(bindings, acquisitions, groups, scenes, strict=True)
@@ -114,6 +137,10 @@ def prepare(
         inputs = [one if acquired.items else _absent(one) for one, acquired in zip(inputs, acquisitions, strict=True)]
     return Prepared(
         inputs=tuple(inputs),
+        outside=tuple(
+            tuple(0 if name == DATA_MASK else one.collection.no_data_value for name in one.input.bands)
+            for one in bindings
+        ),
         offsets=np.append(geometry.samples.offsets, len(geometry.samples) + 1),
         evalscript=evalscript,
         items=tuple(item.id for one in acquisitions for item in one.items),
@@ -156,7 +183,7 @@ def _read(
         mosaic = simple(
             acquisitions.items,
             binding.requests,
-            geometry.site,
+            geometry.sampling,
             services.reader,
             source=binding.source,
             collection=binding.collection,
@@ -166,7 +193,12 @@ def _read(
         inputs = _script_input(binding, mosaic.values, mosaic.mask, ())
         return _Read(inputs=inputs, used=used, origin=origin, faults=mosaic.faults)
     read = stack(
-        groups, binding.requests, geometry.site, services.reader, source=binding.source, collection=binding.collection
+        groups,
+        binding.requests,
+        geometry.sampling,
+        services.reader,
+        source=binding.source,
+        collection=binding.collection,
     )
     kept = {item.id for group in groups for item in group}
     used = acquisitions.reach & np.array([[item.id in kept] for item in acquisitions.items], bool).reshape(-1, 1)
@@ -189,14 +221,10 @@ def _failures(faults: Iterable[Fault]) -> dict[int, Failure]:
 def _script_input(
     binding: BandBinding, values: Sequence[NDArray[np.generic]], mask: NDArray[np.uint8], scenes: tuple[Scene, ...]
 ) -> ScriptInput:
-    """Bands in the input's order, dataMask included, with the sample for the outside of polygons appended."""
+    """Bands in the input's order, dataMask included."""
     bands = iter(values)
-    no_data = binding.collection.no_data_value
-    arrays = tuple(
-        _closed(mask, 0) if name == DATA_MASK else _closed(next(bands), no_data) for name in binding.input.bands
-    )
     return ScriptInput(
-        values=arrays,
+        values=tuple(mask if name == DATA_MASK else next(bands) for name in binding.input.bands),
         scales=binding.scales,
         scenes=scenes,
         normalization_factor=binding.collection.normalization_factor,
@@ -206,12 +234,15 @@ def _script_input(
 def _absent(source: ScriptInput) -> ScriptInput:
     """The input of one of several sources that no item reaches: an empty list of samples, even for SIMPLE
     (sentinelhub.md 5.2)."""
-    return replace(source, values=tuple(values.reshape(-1, values.shape[-1])[:0] for values in source.values))
+    return replace(source, values=tuple(np.atleast_2d(values)[:0] for values in source.values))
 
 
-def _closed(values: NDArray[np.generic], outside: float) -> NDArray[np.generic]:
-    """The array with `outside` appended along the last axis."""
-    closed = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
-    closed[..., :-1] = values
-    closed[..., -1] = outside
-    return closed
+def _closed(entry: ScriptInput, outside: Sequence[float]) -> ScriptInput:
+    """The input with one sample more, the one outside."""
+    closed = []
+    for values, number in zip(entry.values, outside, strict=True):
+        longer = np.empty((*values.shape[:-1], values.shape[-1] + 1), values.dtype)
+        longer[..., :-1] = values
+        longer[..., -1] = number
+        closed.append(longer)
+    return replace(entry, values=tuple(closed))

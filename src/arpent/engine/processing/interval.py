@@ -16,13 +16,16 @@ from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
-from arpent.engine.processing.inputs import Prepared, prepare
+from arpent.engine.processing.inputs import Prepared, ScriptCall, prepare
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
 
+AT_ONCE = 1 << 17
+"""Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
+its memory serves the next."""
 OUTSIDE = np.iinfo(np.int64).min
 """Stands for the sample outside the polygons where segments are named by feature ids."""
 
@@ -79,15 +82,13 @@ def _add(
         computation = replace(computation, geometry=computation.geometry.take(places))
         found = found.take(places)
     try:
-        prepared, answer = run_script(computation, found)
+        prepared = read_samples(computation, found)
+        totals.add(chosen, found, prepared, answers(computation, prepared, AT_ONCE))
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
-        return
     except Exception:
         computation.session.restart()  # who knows in which state it was left
         raise
-    with computation.services.stopwatch.stage(REDUCE):
-        totals.add(chosen, found, prepared, answer)
 
 
 def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iterator[NDArray[np.bool_]]:
@@ -108,11 +109,10 @@ def groups(bindings: Sequence[BandBinding], found: IntervalAcquisitions) -> Iter
             yield members
 
 
-def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[Prepared, ScriptAnswer]:
-    """The pixels, and the script's answer for them. All features must see the same scenes. Raises ScriptError if
-    preProcessScenes or updateOutput fail; errors of evaluatePixel are in the answer."""
-    stopwatch = computation.services.stopwatch
-    with stopwatch.stage(READ):
+def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepared:
+    """The pixels. All features must see the same scenes. Raises ScriptError if preProcessScenes or updateOutput
+    fail."""
+    with computation.services.stopwatch.stage(READ):
         prepared = prepare(
             computation.bindings,
             found.inputs,
@@ -121,8 +121,18 @@ def run_script(computation: Computation, found: IntervalAcquisitions) -> tuple[P
             found.interval,
             computation.services,
         )
-    if computation.services.allowance is not None:  # updateOutput may have made more bands
+    if computation.services.synchronous is not None:  # updateOutput may have made more bands
         check_numbers(prepared.evalscript, computation.calculations, 1)
+    return prepared
+
+
+def answers(computation: Computation, prepared: Prepared, most: int) -> Iterator[tuple[ScriptCall, ScriptAnswer]]:
+    """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it."""
     owners = np.append(computation.geometry.features.ids, OUTSIDE)
-    with stopwatch.stage(SCRIPT):
-        return prepared, computation.session.evaluate(prepared.inputs, prepared.offsets, owners)
+    for call in prepared.calls(most):
+        mine = owners[call.first : call.first + len(call.offsets) - 1]
+        with computation.services.stopwatch.stage(SCRIPT):
+            answer = computation.session.evaluate(call.inputs, call.offsets, mine)
+        with computation.services.stopwatch.stage(REDUCE):
+            yield call, answer
+    computation.session.end_interval()

@@ -97,15 +97,15 @@ def write(
     for result in results:
         lost = write_files(job_id, request.output, result, services)
         reasons = {**failures(result), **lost}
-        told = [
+        found = [
             *(
                 _finding(result, row, reason, "not-written" if row in lost else reason.kind)
                 for row, reason in reasons.items()
             ),
             *_partly(result, reasons),
         ]
-        findings.extend(told)
-        settled.append(~np.isin(result.features.ids, [each.feature for each in told if improvable(each)]))
+        findings.extend(found)
+        settled.append(~np.isin(result.features.ids, [each.feature for each in found if improvable(each)]))
         counted = count_rows(result, lost, len(request.intervals), settled[-1])
         rows, again = rows + counted[0], again + counted[1]
     if services.table is not None:

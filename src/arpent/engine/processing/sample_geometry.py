@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Samples
-from arpent.raster.sampling_plan import Site
+from arpent.raster.sampling_plan import SamplingPlan
 from arpent.zonal.pixel_coverage import pixel_coverage
 
 MOST_PARTS = 8
@@ -30,9 +30,11 @@ class SampleGeometry:
     """Samples inside each."""
 
     @cached_property
-    def site(self) -> Site:
+    def sampling(self) -> SamplingPlan:
         """Where the samples lie on each source grid; results are cached."""
-        return Site(crs=self.features.crs, grids=self.grids, samples=self.samples, geometries=self.features.geometries)
+        return SamplingPlan(
+            crs=self.features.crs, grids=self.grids, samples=self.samples, geometries=self.features.geometries
+        )
 
     def take(self, rows: NDArray[np.intp]) -> SampleGeometry:
         """The geometry of some of the features; cached, because the same groups come back every interval."""
@@ -52,11 +54,11 @@ class SampleGeometry:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """(west, south, east, north) in EPSG:4326 of at least all features."""
-        return self.site.reach.box
+        return self.sampling.reach.box
 
     def reached(self, footprint: shapely.Geometry) -> NDArray[np.bool_]:
         """(n,): whether the footprint (EPSG:4326) meets the feature's polygon, by the same test as in the mosaic."""
-        return self.site.reached(footprint)
+        return self.sampling.reached(footprint)
 
 
 def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
@@ -66,6 +68,6 @@ def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
 
 def without_samples(features: Features, grids: Grids) -> SampleGeometry:
     """The geometry of features whose samples come later, in chunks; enough to tell what reaches them."""
-    nothing = np.zeros(0, np.int32)
-    samples = Samples(offsets=np.zeros(len(features) + 1, np.int64), columns=nothing, rows=nothing)
+    nothing = np.zeros(len(features) + 1, np.int64)
+    samples = Samples(offsets=nothing, span_offsets=nothing, spans=np.zeros((0, 3), np.int32))
     return SampleGeometry(features=features, grids=grids, samples=samples)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptTimeout
-from arpent.domain.evalscript import Evalscript
+from arpent.domain.evalscript import Evalscript, Gap, sum_gaps
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptRuntime, ScriptSession
 
@@ -57,6 +57,8 @@ class _Call:
     """Index of a segment → its error."""
     log: list[str] = field(default_factory=list)
     """Lines that the script logged."""
+    gaps: tuple[Gap, ...] = ()
+    """What it left out."""
     wasted: float = 0.0
     """Seconds spent on parts that failed."""
 
@@ -91,6 +93,7 @@ class _Call:
             self.values[:, self.samples(part)] = answer.values
         self.failures |= {int(part.segments[row]): error for row, error in answer.failures.items()}
         self.log += answer.log
+        self.gaps = sum_gaps((*self.gaps, *answer.gaps))
 
     def fail(self, part: _Part, error: ScriptError) -> None:
         """Store the error for all segments of a part."""
@@ -99,7 +102,7 @@ class _Call:
     def answer(self, width: int) -> ScriptAnswer:
         """The answers of all parts together."""
         values = np.full((width, int(self.offsets[-1])), np.nan) if self.values is None else self.values
-        return ScriptAnswer(values=values, failures=self.failures, log=tuple(self.log))
+        return ScriptAnswer(values=values, failures=self.failures, log=tuple(self.log), gaps=self.gaps)
 
 
 class ScriptSupervisor:
@@ -151,6 +154,10 @@ class ScriptSupervisor:
         self._prelude.clear()
         self._close()
 
+    def end_interval(self) -> None:
+        """What was prepared for an interval concerns no later one: a new session need not be brought there."""
+        self._prelude.clear()
+
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
         """As in ScriptSession; repeated once in a new session if the session dies."""
         return self._twice("preprocess", lambda session: session.preprocess(scenes, interval))
@@ -174,7 +181,6 @@ class ScriptSupervisor:
             part = parts.popleft()
             if len(part.segments):
                 parts.extend(self._try(call, part, owners))
-        self._prelude.clear()
         return call.answer(self._width or self.evalscript.width)
 
     def _try(self, call: _Call, part: _Part, owners: NDArray[np.int64]) -> Sequence[_Part]:

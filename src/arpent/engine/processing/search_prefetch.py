@@ -30,18 +30,18 @@ class _Answer:
 
 @dataclass(slots=True, kw_only=True)
 class SearchPrefetch:
-    """A Catalog for the intervals of one partition or survey, which must come in order of time. Not thread-safe."""
+    """A Catalog for the intervals of one partition or analysis, which must come in order of time. Not thread-safe."""
 
     catalog: Catalog
     """The catalogue that is searched."""
     end: datetime
     """End of the last interval: nothing after it is searched."""
-    _answers: dict[tuple[str, ...], _Answer] = field(default_factory=dict)
-    """Latest result per collection and joins."""
+    _answers: dict[tuple[object, ...], _Answer] = field(default_factory=dict)
+    """Latest result per collection, choice of its items, and joins."""
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         """As in Catalog, from the latest result where it covers the interval."""
-        key = (collection.id, *(join.collection.id for join in collection.joins))
+        key = (collection.id, collection.choice, *(join.collection.id for join in collection.joins))
         answer = self._answers.get(key)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))

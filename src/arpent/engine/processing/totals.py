@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
-from arpent.engine.processing.inputs import Prepared
+from arpent.engine.processing.inputs import Prepared, ScriptCall
 from arpent.engine.processing_units import band_samples, fusion
 from arpent.zonal.reductions import OutsideSample
-from arpent.zonal.statistics import Reduction
+from arpent.zonal.statistics import Reduction, ReductionPart
 
 Key = tuple[object, ...]
 """What features that see the same scenes have in common, whichever chunk they come in."""
@@ -41,12 +41,21 @@ class IntervalTotals:
         self._groups: dict[Key, _Group] = {}
         self._failures: dict[int, Failure] = {}
 
-    def add(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer) -> None:
-        """Add samples of the features `rows` (ascending), none of which was added before. `part`: what reaches them."""
-        key = self._key(part)
-        if key not in self._groups:
-            self._groups[key] = _Group(self._bindings, self._calculations, self._sample_count, self._found, prepared)
-        self._groups[key].add(rows, part, prepared, answer)
+    def add(
+        self,
+        rows: NDArray[np.intp],
+        reaching: IntervalAcquisitions,
+        prepared: Prepared,
+        answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
+    ) -> None:
+        """Add samples of the features `rows` (n,), none of which was added before; nothing is added if `answers` raises
+        an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its answer."""
+        key = self._key(reaching)
+        group = self._groups.get(key) or _Group(
+            self._bindings, self._calculations, self._sample_count, self._found, prepared
+        )
+        group.add(rows, reaching, prepared, answers)
+        self._groups[key] = group
 
     def fail(self, rows: NDArray[np.intp], failure: Failure) -> None:
         """These features have no numbers in this interval, whatever else is added."""
@@ -105,28 +114,47 @@ class _Group:
             for band in output.bands
         }
 
-    def add(self, rows: NDArray[np.intp], part: IntervalAcquisitions, prepared: Prepared, answer: ScriptAnswer) -> None:
-        lengths = np.zeros(len(self._members), np.int64)
-        lengths[rows] = np.diff(prepared.segments)
-        offsets = np.append(0, np.cumsum(lengths))
-        masks = masks_of(self._evalscript, answer.values)
-        everywhere = np.ones(answer.values.shape[1], bool)
-        parts = []
-        for values, (output, band) in zip(answer.values, self._bands(), strict=False):
-            valid = everywhere if output.mask is None else masks[output.mask]
-            reduction = self._reductions[output.id, band]
-            parts.append((reduction, reduction.converted(values[:-1], valid[:-1], offsets)))
-        for reduction, part_of_band in parts:  # only now: had one failed, these features would be tried again by halves
-            reduction.add(part_of_band)
+    def add(
+        self,
+        rows: NDArray[np.intp],
+        reaching: IntervalAcquisitions,
+        prepared: Prepared,
+        answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
+    ) -> None:
+        names = [(output.id, band) for output, band in self._bands()]
+        parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
+        failures: dict[int, ScriptError] = {}
+        for call, answer in answers:
+            count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
+            parts.append(
+                (rows[call.first : call.first + count], self._reduced(call.offsets[: count + 1], answer.values))
+            )
+            failures |= {call.first + segment: error for segment, error in answer.failures.items()}
+            outside = answer.values[:, -1].copy()
+        for chosen, bands in parts:  # only now: had one failed, these features would be tried again by halves
+            for name, reduced in zip(names, bands, strict=False):
+                self._reductions[name].add(reduced, chosen)
         self._members[rows] = True
-        self._present[rows] |= part.present
-        self._inside += lengths
-        self._note_used(rows, part, prepared)
-        self._note_failures(rows, prepared, answer)
+        self._present[rows] |= reaching.present
+        self._inside[rows] += np.diff(prepared.offsets[:-1])
+        self._note_used(rows, reaching, prepared)
+        self._note_failures(rows, prepared, failures, outside)
         self._band_samples = fusion(binding.collection.id for binding in self._bindings) * band_samples(
             (binding.input.bands, _depth(inputs))
             for binding, inputs in zip(self._bindings, prepared.inputs, strict=True)
         )
+
+    def _reduced(self, offsets: NDArray[np.int64], values: NDArray[np.float64]) -> list[ReductionPart]:
+        """What each band adds; `values` (width, N or more) are those of segments delimited by `offsets` (k + 1,)."""
+        values = values[:, : offsets[-1]]
+        masks = values[self._evalscript.width - self._evalscript.mask_bands :]
+        everywhere = np.ones(offsets[-1], np.uint8)
+        return [
+            self._reductions[output.id, band].part(
+                row, everywhere if output.mask is None else masks[output.mask], offsets
+            )
+            for row, (output, band) in zip(values, self._bands(), strict=False)
+        ]
 
     def result(self, well: NDArray[np.bool_]) -> IntervalResult:
         items = tuple(item.id for one in self._found.inputs for item in one.items)
@@ -169,16 +197,22 @@ class _Group:
                 considered[places[item.id]] = True
                 start += 1
 
-    def _note_failures(self, rows: NDArray[np.intp], prepared: Prepared, answer: ScriptAnswer) -> None:
-        outside = len(rows)
-        for row, error in answer.failures.items():
-            if row != outside:
-                self._failures.setdefault(int(rows[row]), as_failure(error))
+    def _note_failures(
+        self,
+        rows: NDArray[np.intp],
+        prepared: Prepared,
+        failures: Mapping[int, ScriptError],
+        outside: NDArray[np.float64],
+    ) -> None:
+        """`failures`: segment → error; the last segment is the sample outside, for which `outside` was returned."""
+        for segment, error in failures.items():
+            if segment != len(rows):
+                self._failures.setdefault(int(rows[segment]), as_failure(error))
         for row, failure in prepared.failures.items():
             self._failures.setdefault(int(rows[row]), failure)
         if self._outside is None:
-            beyond = answer.failures.get(outside)
-            self._outside = (answer.values[:, -1].copy(), None if beyond is None else as_failure(beyond))
+            beyond = failures.get(len(rows))
+            self._outside = (outside, None if beyond is None else as_failure(beyond))
 
     def _all_failures(self) -> dict[int, Failure]:
         """Row → why. If the script throws for a sample outside, every feature with such samples failed."""

@@ -1,12 +1,11 @@
 """Compile: an evalscript's evaluatePixel, traced once over unknown numbers, becomes straight-line LLVM assembly.
 
-This is the front door; README.md beside it explains how it works. `compile_script` compiles, `declared_outputs` names
-the numbers that come back. The caller brings the parser, as a `SyntaxTree`. All other modules are private.
+This is the front door; README.md beside it explains how it works. `compile_script` compiles; the caller brings the
+parser, as a `SyntaxTree`. All other modules are private.
 """
 
 from arpent.evalscript.compile.compiler import ScriptAssembly, compile_script
 from arpent.evalscript.compile.llvm_assembly import CHECKED
-from arpent.evalscript.compile.returned_bands import declared_outputs
 from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
 
-__all__ = ["CHECKED", "ScriptAssembly", "SyntaxTree", "Unsupported", "compile_script", "declared_outputs"]
+__all__ = ["CHECKED", "ScriptAssembly", "SyntaxTree", "Unsupported", "compile_script"]

@@ -31,7 +31,7 @@ class NearestIndex:
     """(m + 1,): where each block's samples begin in `order` and `pixels`."""
     order: NDArray[np.int32]
     """(s,): indices of samples, block by block, ascending within a block. The kernels index arrays of all samples with
-    them, and a block with `pixels`, without a check: only `sort_by_block` and `sort_straight` may fill these arrays."""
+    them, and a block with `pixels`, without a check: only `sort_by_block` may fill these arrays."""
     pixels: NDArray[np.int32]
     """(s,): index of each sample's pixel in its block, counted row by row."""
     depths: NDArray[np.int64]
@@ -43,9 +43,7 @@ class NearestIndex:
         depths = self.depths
         if filled.any():
             depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)
-        for position in np.flatnonzero(depths):
-            row, column = divmod(int(self.blocks[position]), self.shape.blocks_across)
-            yield int(position), Block(level=self.level, row=row, column=column, rows=int(depths[position]))
+        return needed_blocks(self.level, self.shape, self.blocks, depths)
 
     def samples_of(self, position: int) -> NDArray[np.int32]:
         """Indices of the samples in the block at this position."""
@@ -56,6 +54,15 @@ class NearestIndex:
         `pixels` has the level's block width, and at least the rows asked for."""
         part = slice(self.starts[position], self.starts[position + 1])
         gather(pixels, self.order[part], self.pixels[part], target)
+
+
+def needed_blocks(
+    level: int, shape: Level, blocks: NDArray[np.int64], depths: NDArray[np.int64]
+) -> Iterator[tuple[int, Block]]:
+    """(position, block) of each of `blocks` (m,), of which so many rows from the top are needed; 0: none."""
+    for position in np.flatnonzero(depths):
+        row, column = divmod(int(blocks[position]), shape.blocks_across)
+        yield int(position), Block(level=level, row=row, column=column, rows=int(depths[position]))
 
 
 def sort_by_block(level: int, shape: Level, coordinates: Coordinates) -> NearestIndex:

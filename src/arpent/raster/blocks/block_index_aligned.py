@@ -1,68 +1,119 @@
-"""Aligned block index: samples sorted by block where grid and image have the same CRS and the image is not rotated.
+"""Aligned block index: samples by block where grid and image have the same CRS and the image is not rotated.
 
 A sample's column in the image then depends on its column in the grid alone, and likewise for rows, so that a feature
-needs width + height coordinates instead of two per sample; and most features lie in a single block.
+needs width + height coordinates instead of two per sample, and neighbours in a row of samples are read as one piece.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from affine import Affine
 from numba import njit
+from numpy.typing import NDArray
 
 from arpent.domain.grid import Grids, Samples
 from arpent.domain.imagery.raster import Level
-from arpent.raster.blocks.block_index import NearestIndex, tables_of
+from arpent.domain.ports.imagery import Block
+from arpent.raster.blocks.block_index import needed_blocks, tables_of
+from arpent.raster.canvas import Target
+from arpent.raster.gather import gather_pieces
+
+FIRST, COUNT, PIXEL, TABLE = range(4)
+"""Columns of a piece: index of its first sample; number of samples, neighbours in a row; their first pixel in the
+block, if they are neighbours there, too, otherwise the first pixel of their row; and in the latter case where `table`
+has their pixel columns, otherwise -1."""
+ALIKE = 0.1
+"""Samples and pixels whose widths differ by less than this share are neighbours for long."""
 
 
-def sort_straight(shape: Level, transform: Affine, grids: Grids, samples: Samples) -> NearestIndex:
-    """The same index as `sort_by_block` makes on level 0, bit for bit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignedIndex:
+    """For each block of level 0: which samples lie in it, and on which of its pixels."""
+
+    shape: Level
+    """Size and block size of the level."""
+    blocks: NDArray[np.int64]
+    """(m,): numbers of the blocks that hold samples, counted row by row, ascending."""
+    starts: NDArray[np.int64]
+    """(m + 1,): where each block's pieces begin."""
+    pieces: NDArray[np.int32]
+    """(p, 4): pieces of rows of samples, block by block, ascending within a block. The kernels index arrays of all
+    samples with them, and a block, without a check: only `index_aligned` may fill these arrays."""
+    table: NDArray[np.int32]
+    """Pixel columns in the blocks of the samples that are no neighbours in the image."""
+    depths: NDArray[np.int64]
+    """(m,): number of rows of each block, from the top, that samples need."""
+
+    def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
+        """(position in `blocks`, block) of each block with samples still to be filled, as `NearestIndex.needed`."""
+        depths = self.depths
+        if filled.any():
+            depths = _depths(self.pieces, self.starts, filled, self.shape.block_width)
+        return needed_blocks(0, self.shape, self.blocks, depths)
+
+    def samples_of(self, position: int) -> NDArray[np.int32]:
+        """Indices of the samples in the block at this position."""
+        pieces = self.pieces[self.starts[position] : self.starts[position + 1]]
+        ends = np.cumsum(pieces[:, COUNT], dtype=np.int32)
+        return np.arange(ends[-1], dtype=np.int32) + np.repeat(
+            pieces[:, FIRST] - ends + pieces[:, COUNT], pieces[:, COUNT]
+        )
+
+    def take(self, position: int, pixels: NDArray[np.generic], target: Target) -> None:
+        """Copy the pixels of one block, as `NearestIndex.take`."""
+        gather_pieces(pixels, self.pieces[self.starts[position] : self.starts[position + 1]], self.table, target)
+
+
+def index_aligned(shape: Level, transform: Affine, grids: Grids, samples: Samples) -> AlignedIndex:
+    """The index of the samples on level 0; samples outside the image are left out."""
     tables = tables_of(shape)
     across, down = shape.blocks_across, shape.blocks_down
-    features = (samples.offsets, samples.columns, samples.rows, np.ascontiguousarray(grids.bounds))
+    features = (samples.offsets, samples.span_offsets, samples.spans, np.ascontiguousarray(grids.bounds))
     sides, origin = (grids.width, grids.height), (transform.c, transform.a, transform.f, transform.e)
-    homes = np.empty(len(grids), np.int64)
     counts = np.zeros(across * down + 1, np.int64)
-    _count(*features, sides, origin, tables, homes, counts)
+    columns = _count(*features, sides, origin, tables, counts)
     blocks = np.flatnonzero(counts[1:])
     starts = np.cumsum(counts)
-    order, pixels = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
-    deepest = np.full(across * down, -1, np.int64)
-    _sort(*features, sides, origin, tables, homes, starts[:-1].copy(), order, pixels, deepest)
-    return NearestIndex(
-        level=0, shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]), order=order, pixels=pixels,
+    pieces, table = np.empty((starts[-1], 4), np.int32), np.empty(columns, np.int32)
+    deepest = np.zeros(across * down, np.int64)
+    _sort(*features, sides, origin, tables, starts[:-1].copy(), pieces, table, deepest)
+    return AlignedIndex(
+        shape=shape, blocks=blocks, starts=np.append(starts[blocks], starts[-1]), pieces=pieces, table=table,
         depths=deepest[blocks] // shape.block_width + 1,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _line(edge, step, count, origin, pixel, table, places, blocks, pixels):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Block and pixel of each column (or row) of a grid, -1 outside the image; returns the block that holds all of
-    them, or -1."""
-    same = np.int64(-1)
+def _places(edge, step, count, origin, pixel, table, inside, blocks, pixels):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """Block and pixel of each column (or row) of a grid; block -1 outside the image."""
     for i in range(count):
         place = (edge + (i + 0.5) * step - origin) / pixel
         blocks[i] = -1
         if 0.0 <= place < len(table):
             blocks[i] = table[int(place)]
-            pixels[i] = places[int(place)]
-        if i == 0:
-            same = np.int64(blocks[0])
-        elif blocks[i] != same:
-            same = np.int64(-1)
-    return same
+            pixels[i] = inside[int(place)]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _lines(k, bounds, sides, origin, tables, scratch):  # type: ignore[no-untyped-def]
-    """Columns and rows of one feature; returns the block that holds its whole grid, or -1."""
-    columns, column_pixels, rows, row_pixels = scratch
+def _prepare(k, bounds, sides, origin, tables, scratch):  # type: ignore[no-untyped-def]
+    """Blocks and pixels of the columns and rows of one feature, and behind which column each piece ends that a column
+    begins; returns whether the columns of such a piece are neighbours in the image."""
+    columns, column_pixels, ends, rows, row_pixels = scratch
     width, height = sides[0][k], sides[1][k]
     step_x = (bounds[k, 2] - bounds[k, 0]) / width
     step_y = (bounds[k, 3] - bounds[k, 1]) / height
-    x = _line(bounds[k, 0], step_x, width, origin[0], origin[1], tables[0], tables[1], columns, column_pixels)
-    y = _line(bounds[k, 3], -step_y, height, origin[2], origin[3], tables[2], tables[3], rows, row_pixels)
-    return x + y if x >= 0 and y >= 0 else np.int64(-1)
+    _places(bounds[k, 0], step_x, width, origin[0], origin[1], tables[0], tables[1], columns, column_pixels)
+    _places(bounds[k, 3], -step_y, height, origin[2], origin[3], tables[2], tables[3], rows, row_pixels)
+    alike = abs(step_x / origin[1] - 1.0) < ALIKE
+    for i in range(width - 1, -1, -1):
+        follows = i + 1 < width and columns[i + 1] == columns[i]
+        if follows and alike:
+            follows = column_pixels[i + 1] == column_pixels[i] + 1
+        ends[i] = ends[i + 1] if follows else i + 1
+    return alike
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -70,52 +121,76 @@ def _scratch(sides):  # type: ignore[no-untyped-def]
     width, height = 1, 1
     for k in range(len(sides[0])):
         width, height = max(width, sides[0][k]), max(height, sides[1][k])
-    return np.empty(width, np.int32), np.empty(width, np.int32), np.empty(height, np.int32), np.empty(height, np.int32)
+    across, down = np.empty((3, width), np.int32), np.empty((2, height), np.int32)
+    return across[0], across[1], across[2], down[0], down[1]
+
+
+# Spans lie in their feature's grid (`zonal.rasterize`), so that their columns and rows are valid indices of `scratch`.
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count(offsets, columns, rows, bounds, sides, origin, tables, homes, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Count samples per block, shifted by one; `homes` (n,): the block that holds the whole feature, or -1. Samples lie
-    in their feature's grid (`zonal.rasterize`), so that their columns and rows are valid indices of `scratch`."""
-    scratch = _scratch(sides)
-    for k in range(len(homes)):
-        home = _lines(k, bounds, sides, origin, tables, scratch)
-        homes[k] = home
-        if home >= 0:
-            counts[home + 1] += offsets[k + 1] - offsets[k]
+def _count(offsets, span_offsets, spans, bounds, sides, origin, tables, counts):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """Count the pieces of each block, shifted by one; returns the number of columns to be listed."""
+    scratch, listed = _scratch(sides), np.int64(0)
+    for k in range(len(offsets) - 1):
+        if span_offsets[k] == span_offsets[k + 1]:
             continue
-        for n in range(offsets[k], offsets[k + 1]):
-            across, down = scratch[0][columns[n]], scratch[2][rows[n]]
-            if across >= 0 and down >= 0:
-                counts[across + down + 1] += 1
+        if not _prepare(k, bounds, sides, origin, tables, scratch):
+            listed += sides[0][k]
+        for span in range(span_offsets[k], span_offsets[k + 1]):
+            row, column = spans[span, 0], spans[span, 1]
+            end, down = column + spans[span, 2], scratch[3][row]
+            while column < end and down >= 0:
+                if scratch[0][column] >= 0:
+                    counts[down + scratch[0][column] + 1] += 1
+                column = scratch[2][column]
+    return listed
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sort(offsets, columns, rows, bounds, sides, origin, tables, homes, cursor, order, pixels, deepest):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
-    """Fill `order` and `pixels`; `deepest` (blocks,): the highest pixel of each block. It makes the same decisions as
-    `_count`, so that `cursor` stays within the counts."""
-    scratch = _scratch(sides)
-    block_columns, pixel_columns, block_rows, pixel_rows = scratch
-    for k in range(len(homes)):
-        home = homes[k]
-        _lines(k, bounds, sides, origin, tables, scratch)
-        if home >= 0:
-            place, deep = cursor[home], deepest[home]
-            for n in range(offsets[k], offsets[k + 1]):
-                pixel = pixel_rows[rows[n]] + pixel_columns[columns[n]]
-                order[place] = n
-                pixels[place] = pixel
-                deep = max(deep, pixel)
-                place += 1
-            cursor[home], deepest[home] = place, deep
+def _sort(offsets, span_offsets, spans, bounds, sides, origin, tables, cursor, pieces, table, deepest):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """Fill `pieces` and `table`; `deepest` (blocks,): the highest first pixel of a row that each block needs. It makes
+    the same decisions as `_count`, so that `cursor` and `listed` stay within what was counted."""
+    scratch, listed = _scratch(sides), 0
+    block_columns, pixel_columns, ends, block_rows, pixel_rows = scratch
+    for k in range(len(offsets) - 1):
+        if span_offsets[k] == span_offsets[k + 1]:
             continue
-        for n in range(offsets[k], offsets[k + 1]):
-            across, down = block_columns[columns[n]], block_rows[rows[n]]
-            if across >= 0 and down >= 0:
-                block = across + down
-                pixel = pixel_rows[rows[n]] + pixel_columns[columns[n]]
-                place = cursor[block]
-                order[place] = n
-                pixels[place] = pixel
-                deepest[block] = max(deepest[block], pixel)
-                cursor[block] = place + 1
+        sample, begun = offsets[k], listed
+        alike = _prepare(k, bounds, sides, origin, tables, scratch)
+        if not alike:
+            listed += sides[0][k]
+            table[begun:listed] = pixel_columns[: sides[0][k]]
+        for span in range(span_offsets[k], span_offsets[k + 1]):
+            row, first = spans[span, 0], spans[span, 1]
+            column, end, down = first, first + spans[span, 2], block_rows[row]
+            while column < end and down >= 0:
+                if block_columns[column] >= 0:
+                    block = down + block_columns[column]
+                    place = cursor[block]
+                    cursor[block] = place + 1
+                    pieces[place, 0] = sample + column - first
+                    pieces[place, 1] = min(ends[column], end) - column
+                    pieces[place, 2] = pixel_rows[row] + (pixel_columns[column] if alike else 0)
+                    pieces[place, 3] = -1 if alike else begun + column
+                    deepest[block] = max(deepest[block], pixel_rows[row])
+                column = ends[column]
+            sample += spans[span, 2]
+
+
+@njit(cache=True, nogil=True)
+def _depths(pieces, starts, filled, block_width):  # type: ignore[no-untyped-def]
+    """(m,): number of rows of each block, from the top, that unfilled samples need; 0 if there are none."""
+    depths = np.zeros(len(starts) - 1, np.int64)
+    for block in range(len(depths)):
+        deepest = np.int64(0)
+        for piece in range(starts[block], starts[block + 1]):
+            depth = pieces[piece, 2] // block_width + 1
+            if depth > deepest:
+                first = pieces[piece, 0]
+                for n in range(first, first + pieces[piece, 1]):
+                    if filled[n] == 0:
+                        deepest = depth
+                        break
+        depths[block] = deepest
+    return depths

@@ -26,7 +26,7 @@ MARGIN = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class CellRun:
     """Cells that follow each other, row by row."""
 
     first: int
@@ -72,7 +72,7 @@ class Cells:
         self._first = (first - self._origin[:, np.newaxis]).astype(np.int64)
         self._last = (last - self._origin[:, np.newaxis]).astype(np.int64)
 
-    def runs(self, most: int) -> Iterator[Run]:
+    def runs(self, most: int) -> Iterator[CellRun]:
         """All samples, in parts of about `most` samples at the most; a cell that holds more is not divided."""
         cells, features, shares = self._pairs()
         order = np.argsort(cells, kind="stable")
@@ -84,7 +84,7 @@ class Cells:
             end = max(begin + 1, int(np.searchsorted(held, held[begin] + most, side="right")) - 1)
             behind = starts[end] if end < len(starts) else len(cells)
             members = np.unique(features[starts[begin] : behind])
-            yield Run(
+            yield CellRun(
                 first=int(cells[starts[begin]]),
                 last=int(cells[behind - 1]),
                 features=members,
@@ -92,21 +92,19 @@ class Cells:
             )
             begin = end
 
-    def within(self, run: Run, samples: Samples) -> Samples:
+    def within(self, run: CellRun, samples: Samples) -> Samples:
         """Those of the samples, found in the windows of the run for each of all n features, that lie in its cells."""
-        first, last = self._first, self._last
-        wanted = (run.first, run.last, self._across, self._origin[0], self._origin[1], self._size[0], self._size[1])
-        ranges = (samples.offsets, first[0], last[0], first[1], last[1])
-        chosen = (np.zeros_like(samples.offsets), np.empty_like(samples.columns), np.empty_like(samples.rows))
+        wanted = (run.first, run.last, self._across, *self._origin, *self._size)
+        ranges = (*self._first, *self._last)
+        spans = (samples.span_offsets, samples.spans)
         if self._reprojection.identity and self._transform.b == self._transform.d == 0.0:
             origin = (self._transform.c, self._transform.a, self._transform.f, self._transform.e)
             grids = (self._grids.bounds, self._grids.width, self._grids.height)
-            _choose_straight(samples.columns, samples.rows, grids, origin, ranges, wanted, chosen)
+            offsets, span_offsets, chosen = _choose_straight(*spans, grids, origin, ranges, wanted)
         else:
             pixels = to_pixels(self._transform, self._reprojection.coordinates(samples))
-            _choose(samples.columns, samples.rows, pixels, ranges, wanted, chosen)
-        offsets, columns, rows = chosen
-        return Samples(offsets=offsets, columns=columns[: offsets[-1]], rows=rows[: offsets[-1]])
+            offsets, span_offsets, chosen = _choose(*spans, pixels, ranges, wanted)
+        return Samples(offsets=offsets, span_offsets=span_offsets, spans=chosen)
 
     def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.float64]]:
         """Number of the cell, feature and share of its samples, of every cell that a feature may meet."""
@@ -161,41 +159,87 @@ def _place(pixel: float, origin: float, size: float, first: int, last: int) -> i
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _choose(columns, rows, pixels, ranges, wanted, chosen):  # type: ignore[no-untyped-def]
-    """Copy the samples that lie in the `wanted` cells to `chosen` (offsets, columns, rows). `pixels`: column and row of
-    each in the image; `ranges`: offsets of the features, and the first and last row and column of their cells."""
-    offsets, first_rows, last_rows, first_columns, last_columns = ranges
-    first, last, across, top, left, high, wide = wanted
-    total = 0
-    for feature in range(len(offsets) - 1):
-        for n in range(offsets[feature], offsets[feature + 1]):
-            row = _place(pixels[1][n], top, high, first_rows[feature], last_rows[feature])
-            column = _place(pixels[0][n], left, wide, first_columns[feature], last_columns[feature])
-            if first <= row * across + column <= last:
-                chosen[1][total], chosen[2][total] = columns[n], rows[n]
-                total += 1
-        chosen[0][feature + 1] = total
+def _append(spans, held, begun, row, column, count):  # type: ignore[no-untyped-def]
+    """Write a span behind the `held` ones, or lengthen the last one, if it is the neighbour and not before `begun`;
+    returns the spans, in a larger array if need be, and how many there are."""
+    last = held - 1
+    if last >= begun and spans[last, 0] == row and spans[last, 1] + spans[last, 2] == column:
+        spans[last, 2] += count
+        return spans, held
+    if held == len(spans):
+        larger = np.empty((2 * held + 64, 3), np.int32)
+        larger[:held] = spans
+        spans = larger
+    spans[held, 0], spans[held, 1], spans[held, 2] = row, column, count
+    return spans, held + 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _choose_straight(columns, rows, grids, origin, ranges, wanted, chosen):  # type: ignore[no-untyped-def]
-    """Like `_choose`, for grids that lie straight on the image, where a row of samples has one row of pixels."""
-    offsets, first_rows, last_rows, first_columns, last_columns = ranges
+def _choose(span_offsets, spans, pixels, ranges, wanted):  # type: ignore[no-untyped-def]
+    """The samples that lie in the `wanted` cells, as fields of Samples. `pixels`: column and row of each sample in the
+    image; `ranges`: first row and column of each feature's cells, and the last ones."""
+    first_rows, first_columns, last_rows, last_columns = ranges
+    first, last, across, top, left, high, wide = wanted
+    offsets, chosen_offsets = np.zeros_like(span_offsets), np.zeros_like(span_offsets)
+    chosen, held, n, total = np.empty((len(spans), 3), np.int32), 0, 0, 0
+    for feature in range(len(span_offsets) - 1):
+        begun = held
+        for span in range(span_offsets[feature], span_offsets[feature + 1]):
+            for i in range(spans[span, 2]):
+                row = _place(pixels[1][n], top, high, first_rows[feature], last_rows[feature])
+                column = _place(pixels[0][n], left, wide, first_columns[feature], last_columns[feature])
+                n += 1
+                if first <= row * across + column <= last:
+                    chosen, held = _append(chosen, held, begun, spans[span, 0], spans[span, 1] + i, 1)
+                    total += 1
+        offsets[feature + 1], chosen_offsets[feature + 1] = total, held
+    return offsets, chosen_offsets, chosen[:held].copy()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _choose_straight(span_offsets, spans, grids, origin, ranges, wanted):  # type: ignore[no-untyped-def]
+    """Like `_choose`, for grids that lie straight on the image, where a row of samples has one row of pixels, and a
+    column one column."""
+    first_rows, first_columns, last_rows, last_columns = ranges
     first, last, across, top, left, high, wide = wanted
     bounds, width, height = grids
-    total = 0
-    for feature in range(len(offsets) - 1):
-        step_x = (bounds[feature, 2] - bounds[feature, 0]) / width[feature]
-        step_y = (bounds[feature, 3] - bounds[feature, 1]) / height[feature]
-        before, row = -1, 0
-        for n in range(offsets[feature], offsets[feature + 1]):
-            if rows[n] != before:
-                before = rows[n]
-                pixel = (bounds[feature, 3] - (before + 0.5) * step_y - origin[2]) / origin[3]
-                row = _place(pixel, top, high, first_rows[feature], last_rows[feature])
-            pixel = (bounds[feature, 0] + (columns[n] + 0.5) * step_x - origin[0]) / origin[1]
-            column = _place(pixel, left, wide, first_columns[feature], last_columns[feature])
-            if first <= row * across + column <= last:
-                chosen[1][total], chosen[2][total] = columns[n], rows[n]
-                total += 1
-        chosen[0][feature + 1] = total
+    offsets, chosen_offsets = np.zeros_like(span_offsets), np.zeros_like(span_offsets)
+    chosen, held, total = np.empty((len(spans), 3), np.int32), 0, 0
+    cells = np.empty((2, 1), np.int64)
+    for feature in range(len(span_offsets) - 1):
+        begun = held
+        if span_offsets[feature] < span_offsets[feature + 1]:
+            if cells.shape[1] < width[feature]:
+                cells = np.empty((2, 2 * width[feature]), np.int64)
+            step_y = (bounds[feature, 3] - bounds[feature, 1]) / height[feature]
+            place = (
+                bounds[feature, 0],
+                (bounds[feature, 2] - bounds[feature, 0]) / width[feature],
+                origin[0],
+                origin[1],
+            )
+            _cells_of_columns(width[feature], place, left, wide, first_columns[feature], last_columns[feature], cells)
+        for span in range(span_offsets[feature], span_offsets[feature + 1]):
+            pixel = (bounds[feature, 3] - (spans[span, 0] + 0.5) * step_y - origin[2]) / origin[3]
+            row = _place(pixel, top, high, first_rows[feature], last_rows[feature])
+            column, end = spans[span, 1], spans[span, 1] + spans[span, 2]
+            while column < end:
+                behind = min(cells[1, column], end)
+                if first <= row * across + cells[0, column] <= last:
+                    chosen, held = _append(chosen, held, begun, spans[span, 0], column, behind - column)
+                    total += behind - column
+                column = behind
+        offsets[feature + 1], chosen_offsets[feature + 1] = total, held
+    return offsets, chosen_offsets, chosen[:held].copy()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cells_of_columns(width, place, left, wide, first, last, cells):  # type: ignore[no-untyped-def]
+    """Fill `cells` (2, width or more): column of the cell in which each column of a grid lies, and the next column that
+    lies in another one."""
+    edge, step, origin, size = place
+    for column in range(width):
+        cells[0, column] = _place((edge + (column + 0.5) * step - origin) / size, left, wide, first, last)
+    for column in range(width - 1, -1, -1):
+        same = column + 1 < width and cells[0, column + 1] == cells[0, column]
+        cells[1, column] = cells[1, column + 1] if same else column + 1

@@ -11,11 +11,18 @@ from arpent.domain.errors import CollectionNotFound
 from arpent.domain.imagery.collection import Collection
 from arpent.server.address import list_address
 from arpent.server.body import read_body
-from arpent.server.boundary import json_response
 from arpent.server.calls import ProcessCalls, answer_of
+from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
-from arpent.wire.catalog.documents import CONFORMANCE, collection_document, landing, queryables_document
-from arpent.wire.catalog.query import body_of
+from arpent.wire.catalog.documents import (
+    CONFORMANCE,
+    collection_document,
+    items_page,
+    landing,
+    only_feature,
+    queryables_document,
+)
+from arpent.wire.catalog.query import body_of, body_of_one
 from arpent.wire.request.body import SentBody
 
 CATALOG_PATHS = ("/api/v1/catalog/1.0.0", "/catalog/v1")
@@ -78,6 +85,26 @@ def catalog_routes(
     async def what_to_ask(request: Request, name: str) -> Response:
         """What a filter over it may ask for."""
         return json_response(queryables_document(known(name), address(request)))
+
+    @router.get("/collections/{name}/items", summary="Acquisitions of a collection")
+    async def items(request: Request, name: str, client: str = caller) -> Response:
+        """Acquisitions of one collection; the query string has the fields of a search."""
+        collection = known(name)
+        calls.admit(client)
+        asked = dict(request.query_params)
+        found = await search(request, client, SentBody(text=body_of(asked | {"collections": collection.id})))
+        own = f"{address(request)}/collections/{collection.id}/items"
+        return Response(items_page(bytes(found.body), own, asked), headers={"content-type": GEOJSON})
+
+    @router.get("/collections/{name}/items/{item}")
+    async def one_item(request: Request, name: str, item: str, client: str = caller) -> Response:
+        """One acquisition by its id."""
+        collection = known(name)
+        calls.admit(client)
+        found = await search(request, client, SentBody(text=body_of_one(collection.id, item)))
+        if (feature := only_feature(bytes(found.body))) is None:
+            raise CollectionNotFound(f"There is no item '{item:.200}' in collection '{collection.id}'.")
+        return Response(feature, headers={"content-type": GEOJSON})
 
     @router.get("/search", summary="Acquisitions")
     async def search_by_parameters(request: Request, client: str = caller) -> Response:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import InvalidRequest
 from arpent.wire.catalog.predicate import COMPARISONS, Combination, Comparison, Literal, Predicate
 
@@ -20,7 +21,7 @@ UNSERVED = re.compile(r"LIKE|CASEI|ACCENTI|DATE|TIMESTAMP|INTERVAL|DIV|[SAT]_[A-
 """Words of CQL2 that are not served."""
 KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "FALSE"})
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<string>'(?:[^']|'')*')"
+    r"\s*(?:(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<string>'(?:[^']|'')*')"
     r'|(?P<quoted>"[^"]+")|(?P<word>[A-Za-z_][A-Za-z0-9_:.]*)|(?P<sign><=|>=|<>|[=<>(),])|(?P<other>\S))'
 )
 _FLIPPED: Mapping[str, str] = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -222,7 +223,9 @@ def _constant(token: _Token) -> Literal:
     if token.kind == "string":
         return token.text
     if token.kind == "number":
-        return float(token.text) if any(letter in token.text for letter in ".eE") else int(token.text)
+        sign, digits = (token.text[0], token.text[1:]) if token.text[0] in "+-" else ("+", token.text)
+        number = whole_number(digits)  # `int` refuses thousands of digits, `float` none
+        return float(token.text) if number is None else -number if sign == "-" else number
     if token.is_word("TRUE", "FALSE"):
         return token.text.upper() == "TRUE"
     raise _wrong(f"a constant is missing before '{token.text:.40}'; text stands in single quotation marks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import shapely
@@ -23,6 +24,7 @@ CONFORMANCE = (
     "https://api.stacspec.org/v1.0.0-rc.2/item-search#filter",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "https://api.stacspec.org/v1.0.0/ogcapi-features",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
@@ -57,6 +59,7 @@ def collection_document(collection: Collection, address: str) -> dict[str, objec
         "summaries": {"eo:bands": [{"name": band} for band in collection.bands]},
         "links": [
             _link("self", own), _link("root", address), _link("parent", address),
+            _link("items", f"{own}/items", GEOJSON),
             _link("http://www.opengis.net/def/rel/ogc/1.0/queryables", f"{own}/queryables", "application/schema+json"),
         ],
     }  # fmt: skip
@@ -81,6 +84,23 @@ def render_page(entries: Sequence[object], query: SearchQuery, address: str, *, 
         body = {"method": "POST", "body": {"next": following}, "merge": True}
         links.append(_link("next", f"{address}/search", GEOJSON) | body)
     return orjson.dumps({"type": "FeatureCollection", "features": list(entries), "links": links, "context": context})
+
+
+def items_page(page: bytes, address: str, parameters: Mapping[str, str]) -> bytes:
+    """A page of a search as the answer of the collection's own list at `address`, asked with these parameters."""
+    found = orjson.loads(page)
+    found["links"] = [_link("self", address, GEOJSON)]
+    following = found["context"].get("next")
+    if following is not None:
+        query = urlencode({**parameters, "next": following}, safe=",:/")
+        found["links"].append(_link("next", f"{address}?{query}", GEOJSON))
+    return orjson.dumps(found)
+
+
+def only_feature(page: bytes) -> bytes | None:
+    """The first feature of a page; None if it has none."""
+    found = orjson.loads(page)["features"]
+    return orjson.dumps(found[0]) if found else None
 
 
 def feature(item: Item, query: SearchQuery, address: str) -> dict[str, object]:

@@ -47,12 +47,12 @@ def properties_of(item: Item, collection: Collection) -> dict[str, object]:
     service's words."""
     plain = {name: value for name, value in item.properties.items() if _is_plain(value) and not name.startswith(HIDDEN)}
     for name, known in collection.filters.items():
-        told = next(
+        answer = next(
             (value for value in known.values
              if known.asks(value) and known.takes(value, item.properties, item.id, item.variant)), None,
         )  # fmt: skip
-        if name in FILTERS and told is not None:
-            plain[FILTERS[name]] = _written(name, told)
+        if name in FILTERS and answer is not None:
+            plain[FILTERS[name]] = _written(name, answer)
     if item.cloud_cover is not None:
         plain[CLOUD_COVER] = item.cloud_cover
     return plain | {"datetime": item.instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")}

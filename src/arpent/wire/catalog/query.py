@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.interval import YEARS, Interval
@@ -20,7 +21,7 @@ from arpent.wire.catalog.names import queryables
 from arpent.wire.catalog.predicate import Predicate, names_of
 from arpent.wire.iso import parse_instant
 from arpent.wire.request.body import read_json
-from arpent.wire.request.violations import Gathering
+from arpent.wire.request.violations import ViolationCollector
 
 MOST = 100
 """Features of a page, at most."""
@@ -68,8 +69,8 @@ def parse_search(text: str, find: Callable[[str], Collection | None]) -> SearchQ
     """The JSON body of a search; `find` knows collections by id or alias. Raises InvalidRequest, naming everything that
     is wrong."""
     body = read_json(text)
-    gathering = Gathering()
-    for name in body.keys() - KNOWN:
+    gathering = ViolationCollector()
+    for name in sorted(body.keys() - KNOWN):
         gathering.attempt(_unknown, name)
     collection = gathering.attempt(_collection, body.get("collections"), find)
     interval = gathering.attempt(_interval, body.get("datetime"))
@@ -114,7 +115,8 @@ def body_of(parameters: Mapping[str, str]) -> str:
         elif name == "bbox":
             body[name] = [_float(part) for part in value.split(",")]
         elif name in ("limit", "next"):
-            body[name] = int(value) if value.isdigit() else value
+            number = whole_number(value)
+            body[name] = value if number is None else number
         elif name == "intersects" or (name == "filter" and parameters.get("filter-lang") == "cql2-json"):
             body[name] = _json(name, value)
         elif name == "fields":
@@ -126,6 +128,11 @@ def body_of(parameters: Mapping[str, str]) -> str:
         else:
             body[name] = value
     return json.dumps(body)
+
+
+def body_of_one(collection: str, item: str) -> str:
+    """The JSON body of a search for one item by its id."""
+    return json.dumps({"collections": [collection], "ids": [item]})
 
 
 def _float(text: str) -> float | str:

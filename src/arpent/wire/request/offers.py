@@ -14,7 +14,7 @@ NEUTRAL: Mapping[str, str] = {"orthorectify": "false"}
 """Option → value that changes nothing, for a collection that does not say what its pixels are."""
 
 
-def wishes_of(data_filter: DataFilter, processing: Processing) -> tuple[tuple[str, str], ...]:
+def requested_options(data_filter: DataFilter, processing: Processing) -> tuple[tuple[str, str], ...]:
     """The options of one entry of `input.data`: (path below the entry, value as text). `True`, `"true"` and `true` are
     the same."""
     given = {
@@ -34,14 +34,14 @@ def text_of(value: object) -> str:
 
 def unoffered(source: Source, collection: Collection) -> Iterator[tuple[str, str]]:
     """Violations (path below the entry, violation) for the options that the collection does not match."""
-    for place, wish in source.wishes:
+    for place, option in source.options:
         name = place.rpartition("->")[2]
         offered = collection.offers.get(name)
-        if offered is None and wish == NEUTRAL.get(name):
+        if offered is None and option == NEUTRAL.get(name):
             continue
         if offered is None:
             yield place, "is not served yet; leave it out"
-        elif wish != offered:
-            told = f"is '{wish:.40}', but the pixels of {collection.id} are {offered}"
-            reason = f" ({INSTANCES[wish]})" if place == "dataFilter->demInstance" and wish in INSTANCES else ""
-            yield place, f"{told}{reason}; leave it out, or write {offered}"
+        elif option != offered:
+            words = f"is '{option:.40}', but the pixels of {collection.id} are {offered}"
+            reason = f" ({INSTANCES[option]})" if place == "dataFilter->demInstance" and option in INSTANCES else ""
+            yield place, f"{words}{reason}; leave it out, or write {offered}"

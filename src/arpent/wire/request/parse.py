@@ -23,20 +23,20 @@ from arpent.wire.request.body import read_json
 from arpent.wire.request.bounds import bounds
 from arpent.wire.request.calculations import calculations
 from arpent.wire.request.filters import filters_of, unfiltered
-from arpent.wire.request.offers import unoffered, wishes_of
+from arpent.wire.request.offers import requested_options, unoffered
 from arpent.wire.request.schema import (
     BatchAggregation,
     BatchBody,
+    BodyModel,
     DataFilter,
     Processing,
-    Shape,
     SourceEntry,
     StatisticalAggregation,
     StatisticalBody,
 )
 from arpent.wire.request.unknown_keys import unknown_keys
 from arpent.wire.request.unserved import COLLECTIONS, unserved
-from arpent.wire.request.violations import Gathering, refusal, translate
+from arpent.wire.request.violations import ViolationCollector, refusal, translate
 from arpent.wire.secrets import without_secrets
 
 MAXIMUM_SCRIPT = 32 * 1024
@@ -47,7 +47,7 @@ BOTH_PAIRS = "Only width and height or resx and resy can be set at the same time
 """Message in the real service's words (sentinelhub.md 1.5)."""
 NEITHER_PAIR = "is missing: give resx and resy, in units of the features' CRS, or width and height"
 
-ShapeT = TypeVar("ShapeT", bound=Shape)
+ShapeT = TypeVar("ShapeT", bound=BodyModel)
 
 
 def parse_batch(text: str, client: str | None = None) -> Request:
@@ -56,7 +56,7 @@ def parse_batch(text: str, client: str | None = None) -> Request:
     body = read_json(text)
     _refuse_key(body, "bounds", "belongs to the synchronous API; a batch request has input->features")
     shape = _validate(BatchBody, body)
-    gathering = Gathering()
+    gathering = ViolationCollector()
     features = gathering.attempt(read_features_file, shape.input.features, "input->features", client)
     output = gathering.attempt(write_prefix, shape.output, "output", client)
     script = gathering.attempt(_batch_script, shape.aggregation, client)
@@ -70,7 +70,7 @@ def parse_statistical(text: str) -> Request:
     body = read_json(text)
     _refuse_key(body, "features", "belongs to the batch API; a synchronous request has input->bounds")
     shape = _validate(StatisticalBody, body)
-    gathering = Gathering()
+    gathering = ViolationCollector()
     area = gathering.attempt(bounds, shape.input.bounds)
     script = gathering.attempt(_statistical_script, shape.aggregation, body)
     request = _request(shape, gathering, area, script, None)
@@ -89,8 +89,8 @@ def check_collections(request: Request, find: Callable[[str], Collection | None]
         collection = chosen(source, find)
         if collection is None:
             reason = COLLECTIONS.get(source.collection)
-            told = f": {reason}" if reason else ""
-            violations.append((f"{at}->type", f"'{source.collection}' is not a collection of this server{told}"))
+            words = f": {reason}" if reason else ""
+            violations.append((f"{at}->type", f"'{source.collection}' is not a collection of this server{words}"))
             continue
         unfit = (*unoffered(source, collection), *unfiltered(source, collection))
         violations.extend((f"{at}->{place}", violation) for place, violation in unfit)
@@ -124,7 +124,7 @@ def _refuse_key(body: dict[str, Any], name: str, violation: str) -> None:
 
 def _request(
     shape: BatchBody | StatisticalBody,
-    gathering: Gathering,
+    gathering: ViolationCollector,
     area: FeatureFile | Bounds,
     script: str | Location,
     output: Location | None,
@@ -230,7 +230,7 @@ def _source(entry: SourceEntry, position: int) -> Source:
         upsampling=processing.upsampling or Resampling.NEAREST,
         downsampling=processing.downsampling or Resampling.NEAREST,
         harmonize_values=processing.harmonize_values is not False,
-        wishes=wishes_of(data_filter, processing),
+        options=requested_options(data_filter, processing),
         filters=filters_of(data_filter),
     )
 

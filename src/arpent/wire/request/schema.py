@@ -44,13 +44,13 @@ Number = Annotated[int | float, BeforeValidator(_number)]
 Count = Annotated[int, BeforeValidator(_number)]
 
 
-class Shape(BaseModel):
+class BodyModel(BaseModel):
     """Base of all models: camelCase outside, snake_case inside; null means absent; errors never show a value."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class S3Access(Shape):
+class S3Access(BodyModel):
     """An object or prefix in S3 (sentinelhub.md 2.1). Without keys, the server's own credentials are used."""
 
     url: str = Field(examples=["s3://my-bucket/parcels.gpkg"])
@@ -60,14 +60,14 @@ class S3Access(Shape):
     region: str | None = None
 
 
-class GsAccess(Shape):
+class GsAccess(BodyModel):
     """An object or prefix in Google Cloud Storage (sentinelhub.md 2.1)."""
 
     url: str = Field(examples=["gs://my-bucket/parcels.gpkg"])
     credentials: SecretStr | None = Field(None, description="Service account JSON, base64; never shown again")
 
 
-class Access(Shape):
+class Access(BodyModel):
     """Exactly one of `s3` and `gs`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,14 +89,14 @@ class FeaturesAccess(Access):
     identifier: Column | None = Field(None, description="Column of the identifiers; default: `identifier`")
 
 
-class TimeRange(Shape):
+class TimeRange(BodyModel):
     """Two instants, ISO 8601 with a time zone."""
 
     start: str = Field(alias="from", examples=["2020-06-01T00:00:00Z"])
     end: str = Field(alias="to", examples=["2020-07-31T00:00:00Z"])
 
 
-class DataFilter(Shape):
+class DataFilter(BodyModel):
     """Which acquisitions are considered, and which of them is on top (sentinelhub.md 2.2). `previewMode` is ignored."""
 
     time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
@@ -112,7 +112,7 @@ class DataFilter(Shape):
     constellation: str | None = Field(None, description="HLS: LANDSAT or SENTINEL")
 
 
-class Processing(Shape):
+class Processing(BodyModel):
     """How source pixels become samples (sentinelhub.md 2.2)."""
 
     upsampling: Resampling | None = Field(None, description="Default: NEAREST")
@@ -123,7 +123,7 @@ class Processing(Shape):
     dem_instance: object | None = Field(None, description="Only what the collection is")
 
 
-class SourceEntry(Shape):
+class SourceEntry(BodyModel):
     """One entry of `input.data`."""
 
     type: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", examples=["sentinel-2-l2a"])
@@ -132,20 +132,20 @@ class SourceEntry(Shape):
     processing: Processing | None = None
 
 
-class BatchInput(Shape):
+class BatchInput(BodyModel):
     """Features and data of a batch request."""
 
     features: FeaturesAccess
     data: list[SourceEntry] = Field(min_length=1)
 
 
-class BoundsProperties(Shape):
+class BoundsProperties(BodyModel):
     """CRS of the bounds; x (longitude) always comes first (sentinelhub.md 2.1)."""
 
     crs: str | None = Field(None, examples=["http://www.opengis.net/def/crs/EPSG/0/32633"])
 
 
-class BoundsEntry(Shape):
+class BoundsEntry(BodyModel):
     """`bbox`, `geometry` or both. With both, the grid covers the box, and only samples inside the geometry count."""
 
     bbox: list[Number] | None = Field(None, examples=[[414315, 4958219, 414859, 4958819]])
@@ -153,21 +153,21 @@ class BoundsEntry(Shape):
     properties: BoundsProperties | None = None
 
 
-class StatisticalInput(Shape):
+class StatisticalInput(BodyModel):
     """Bounds and data of a synchronous request."""
 
     bounds: BoundsEntry
     data: list[SourceEntry] = Field(min_length=1)
 
 
-class AggregationInterval(Shape):
+class AggregationInterval(BodyModel):
     """How the time range is cut (sentinelhub.md 2.3)."""
 
     of: str = Field(examples=["P30D", "P1M"], description="ISO 8601 duration of at least one day")
     last_interval_behavior: LastInterval | None = Field(None, description="Default: SKIP")
 
 
-class StatisticalAggregation(Shape):
+class StatisticalAggregation(BodyModel):
     """Time range, sampling and script. Give either `resx` and `resy`, or `width` and `height`; a synchronous request
     with neither gets 256 x 256."""
 
@@ -186,7 +186,7 @@ class BatchAggregation(StatisticalAggregation):
     evalscript_reference: Access | None = None
 
 
-class HistogramEntry(Shape):
+class HistogramEntry(BodyModel):
     """Exactly one of `bins`, `nBins` and `binWidth`. Edges are integers or floats as they are written
     (sentinelhub.md 2.4)."""
 
@@ -205,26 +205,26 @@ def _list(value: object) -> object:
 Percentiles = Annotated[list[Annotated[Number, Field(ge=0, le=100)]], BeforeValidator(_list)]
 
 
-class PercentilesEntry(Shape):
+class PercentilesEntry(BodyModel):
     """Percentiles to compute: k from 0 to 100 (sentinelhub.md 2.4). An empty list asks for none (sentinelhub.md 11)."""
 
     k: Percentiles | None = Field(None, max_length=1000, examples=[[33, 50, 75, 90]])
 
 
-class StatisticsEntry(Shape):
+class StatisticsEntry(BodyModel):
     """What to compute beside min, max, mean, stDev and counts."""
 
     percentiles: PercentilesEntry | None = None
 
 
-class CalculationsEntry(Shape):
+class CalculationsEntry(BodyModel):
     """Calculations of one output, by band name or `default`."""
 
     histograms: dict[str, HistogramEntry | None] | None = None
     statistics: dict[str, StatisticsEntry | None] | None = None
 
 
-class BatchBody(Shape):
+class BatchBody(BodyModel):
     """Body of `POST /api/v1/statistics/batch`."""
 
     input: BatchInput
@@ -233,7 +233,7 @@ class BatchBody(Shape):
     output: Access = Field(description="A prefix, or a template with <REQUEST_ID>, <ID> and <IDENTIFIER>")
 
 
-class StatisticalBody(Shape):
+class StatisticalBody(BodyModel):
     """Body of `POST /api/v1/statistics`."""
 
     input: StatisticalInput

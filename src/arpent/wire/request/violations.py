@@ -82,11 +82,12 @@ def refusal(violations: Iterable[Violation]) -> InvalidRequest:
     return InvalidRequest(f"Invalid request, {which}: {lines}", said)
 
 
-class Gathering:
+class ViolationCollector:
     """Collects the violations of several checks: when one fails, the others still run."""
 
     def __init__(self) -> None:
         self._errors: list[InvalidRequest] = []
+        self._unsaid = 0
 
     def attempt(
         self, check: Callable[Arguments, Value], *arguments: Arguments.args, **named: Arguments.kwargs
@@ -96,7 +97,10 @@ class Gathering:
         try:
             return check(*arguments, **named)
         except InvalidRequest as error:
-            self._errors.append(error)
+            if len(self._errors) < MOST_SAID:
+                self._errors.append(error)
+            else:  # a body may have hundreds of thousands of wrong entries, and each error holds its traceback
+                self._unsaid += 1
             return cast("Value", None)
 
     def close(self) -> None:
@@ -104,7 +108,8 @@ class Gathering:
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:
-            raise refusal(violation for error in self._errors for violation in error.violations)
+            said = [violation for error in self._errors for violation in error.violations]
+            raise refusal(said + [("", "")] * self._unsaid)
 
 
 def _sentence(detail: ErrorDetails) -> str:

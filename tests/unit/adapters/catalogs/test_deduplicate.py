@@ -79,3 +79,9 @@ def test_a_real_pair(shared_data: Path) -> None:
     items = [read_item(json.loads(file.read_text()), collection, str(file)) for file in files]
     assert len(items) == 2
     assert [item.id for item in newest(item for item in items if item)] == ["S2A_32TMT_20200302_1_L2A"]
+
+
+@pytest.mark.parametrize("sequence", ["\u00b2", "9" * 5000, "-1", True, [1], {"a": 1}])
+def test_a_sequence_that_is_no_number_is_the_oldest(sequence: object) -> None:
+    items = (made("old", **{"s2:sequence": sequence}), made("new", **{"s2:sequence": 1}))
+    assert [item.id for item in newest(items)] == ["new"]

@@ -19,7 +19,7 @@ import shapely
 from arpent.adapters.catalogs.geoparquet import catalog as module
 from arpent.adapters.catalogs.geoparquet import files
 from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
-from arpent.adapters.catalogs.geoparquet.row_groups import spans
+from arpent.adapters.catalogs.geoparquet.row_groups import row_group_bounds
 from arpent.adapters.catalogs.item import read_item
 from arpent.adapters.catalogs.routing import open_catalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
@@ -99,7 +99,7 @@ def test_the_same_as_from_a_folder(tmp_path: Path) -> None:
 def test_only_row_groups_that_may_match_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_geoparquet(tmp_path / "items.parquet", grid(), rows=30)
     read: list[tuple[str, int]] = []
-    for name in ("narrow", "whole_rows"):
+    for name in ("read_filter_columns", "whole_rows"):
         true = getattr(module, name)
 
         def noted(file: object, group: int, *rest: object, name: str = name, true: object = true) -> object:
@@ -110,8 +110,8 @@ def test_only_row_groups_that_may_match_are_read(tmp_path: Path, monkeypatch: py
     catalog = GeoParquetCatalog(str(tmp_path / "items.parquet"))
     for _ in range(2):  # the second time nothing is read again
         assert len(catalog.search(COLLECTION, YEAR, (-179.9, -59.9, -179.8, -59.8))) == 5
-    assert read == [("narrow", 0), ("whole_rows", 0)]
-    assert len(spans(pq.ParquetFile(tmp_path / "items.parquet"))) == 18
+    assert read == [("read_filter_columns", 0), ("whole_rows", 0)]
+    assert len(row_group_bounds(pq.ParquetFile(tmp_path / "items.parquet"))) == 18
     read.clear()
     assert catalog.search(COLLECTION, Interval(start=YEAR.end, end=YEAR.end + timedelta(days=9)), WORLD) == ()
     assert catalog.search(COLLECTION, YEAR, (10.0, 70.0, 11.0, 71.0)) == ()
@@ -275,7 +275,7 @@ def test_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackS3]:
-    """A store that the machine's variables name, with a file whose rows are read one by one."""
+    """A store that environment variables name, with a file whose rows are read one by one."""
     write_geoparquet(tmp_path / "a.parquet", [item(number, 10, 10, number) for number in range(9)], rows=1)
     with loopback_s3() as s3:
         for name, value in {"ENDPOINT_URL_S3": s3.url, "ACCESS_KEY_ID": s3.key, "SECRET_ACCESS_KEY": "x"}.items():
@@ -311,7 +311,7 @@ def test_a_search_ends_in_time_and_what_it_read_is_kept(tmp_path: Path, monkeypa
     for number in range(3):
         write_geoparquet(tmp_path / f"{number}.parquet", [item(number, 10, 10, number)])
     read: list[object] = []
-    true = module.spans
+    true = module.row_group_bounds
 
     def slow(file: pq.ParquetFile) -> object:
         """Reading a footer takes all the time that there is."""
@@ -321,7 +321,7 @@ def test_a_search_ends_in_time_and_what_it_read_is_kept(tmp_path: Path, monkeypa
         deadline.end = 0.0
         return true(file)
 
-    monkeypatch.setattr(module, "spans", slow)
+    monkeypatch.setattr(module, "row_group_bounds", slow)
     catalog = GeoParquetCatalog(str(tmp_path))
     for number in range(3):
         with pytest.raises(CatalogUnavailable, match=r"does not answer \(no complete answer within 100 s\)") as caught:

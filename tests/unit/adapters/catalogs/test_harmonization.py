@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,64 @@ def test_rules() -> None:
     assert item({"s2:processing_baseline": "03.01"}, {}) == 0.0
     assert item({"processing:version": "10.00"}, {}) == -1000.0
     assert item({"s2:processing_baseline": "unknown"}, {}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("properties", "asset", "expected"),
+    [
+        ({}, {"bands": [{"name": "B04", "raster:scale": 0.0001, "raster:offset": -0.1}]}, -1000.0),
+        ({}, {"bands": [{"name": "B04", "scale": 0.0001, "offset": -0.1}]}, -1000.0),
+        ({}, {"bands": [{"name": "B04"}], "raster:scale": 0.0001, "raster:offset": -0.1}, -1000.0),
+        ({}, {"bands": [{"scale": 0.0001, "offset": 0}], "raster:bands": [{"scale": 0.0001, "offset": -0.1}]}, -1000.0),
+        ({}, {"raster:bands": [{"data_type": "uint16"}], "bands": [{"scale": 0.0001, "offset": -0.1}]}, -1000.0),
+        ({}, {"raster:bands": [{"offset": -1000}]}, -1000.0),
+        ({}, {"raster:bands": [{"offset": -0.1}]}, 0.0),
+        ({"s2:processing_baseline": 5.1}, {}, -1000.0),
+        ({"s2:processing_baseline": "N0400"}, {}, -1000.0),
+        ({"s2:processing_baseline": "3.01"}, {}, 0.0),
+        ({"s2:product_uri": "S2A_MSIL2A_20230813T100031_N0509_R122_T33TWM_20230813T161358.SAFE"}, {}, -1000.0),
+        ({"s2:product_uri": "S2A_MSIL2A_20200813T100031_N0214_R122_T33TWM_20200813T161358.SAFE"}, {}, 0.0),
+        ({"s2:datatake_id": "GS2A_20230813T100031_042525_N05.09"}, {}, -1000.0),
+    ],
+    ids=str,
+)
+def test_further_ways_to_tell_it(properties: dict[str, object], asset: dict[str, object], expected: float) -> None:
+    """As STAC 1.1 has it, as other libraries write it, and by the product's name alone."""
+    check(made(EARTH_SEARCH, "sentinel-2-l2a", properties, asset), expected)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (0, 0.0),
+        ("nan", math.nan),
+        ("NaN", math.nan),
+        ("-9999", -9999.0),
+        ("inf", math.inf),
+        ("none", None),
+        (True, None),
+    ],
+)
+@pytest.mark.parametrize("place", ["raster:bands", "bands", "asset"])
+def test_no_data_in_any_spelling(told: object, expected: float | None, place: str) -> None:
+    """STAC allows words for what JSON has no number for. NaN said is not silence, which would make 0 no data."""
+    item = made(
+        EARTH_SEARCH, "sentinel-2-l2a", {}, {"nodata": told} if place == "asset" else {place: [{"nodata": told}]}
+    )
+    assert item.assets["B04"].no_data == (pytest.approx(expected, nan_ok=True) if expected is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"data_type": "float32"}, 1.0), ({"data_type": "float64", "scale": 0.0001}, 0.0001),
+        ({"data_type": "uint16", "scale": 1}, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_floats_tell_their_scale(fields: dict[str, object], expected: float | None) -> None:
+    assert made(EARTH_SEARCH, "sentinel-2-l2a", {}, {"bands": [fields]}).assets["B04"].declared_scale == expected
+
+
+@pytest.mark.parametrize("baseline", ["05.\u00b2", "05." + "9" * 5000, "\u0665.11", "", ".", "05.11a"])
+def test_a_baseline_that_is_no_number_says_nothing(baseline: str) -> None:
+    assert item({"s2:processing_baseline": baseline}, {}) == 0.0

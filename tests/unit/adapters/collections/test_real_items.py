@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from arpent.adapters.catalogs.calibration import band_fields
 from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.harmonization import band_fields
 from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.imagery.collection import Band, Collection
@@ -119,7 +119,7 @@ def test_no_data_is_that_of_the_item(shared_data: Path) -> None:
             told = band_fields(asset, band.index).get("nodata") if asset else None
             if told is None:
                 continue
-            effective = band.no_data.of(None, masked=False, told=item.assets[band.name].no_data)
+            effective = band.no_data.of(None, masked=False, declared=item.assets[band.name].no_data)
             assert effective == (None if band.no_data.always else told), (name, band.name)
             assert not band.no_data.always or band.name in {"CLD", "SNW", "QA_RADSAT", "SR_CLOUD_QA"}
             compared += 1
@@ -141,7 +141,7 @@ def test_cloud_cover_date_and_hrefs_are_those_of_the_item(shared_data: Path) -> 
 
 
 def test_every_band_that_an_archive_serves_is_found(shared_data: Path) -> None:
-    """The bands that a whole item of each collection has, counted by hand."""
+    """The bands of a complete item of each collection, counted by hand."""
     most: dict[str, int] = {}
     for _, _, collection, item in members(shared_data):
         most[collection.id] = max(most.get(collection.id, 0), len(item.assets))

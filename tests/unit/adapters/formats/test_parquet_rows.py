@@ -1,4 +1,4 @@
-"""A table made from rows: the columns of the Parquet data set, whatever the rows have."""
+"""A table made from rows has the columns of the Parquet data set, also those that no row has."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def explanation() -> Explanation:
         features=features,
         interval=Interval(start=when, end=datetime(2023, 7, 1, tzinfo=UTC)),
         grids=Grids(bounds=np.array([[0.0, 0.0, 40.0, 20.0]]), width=np.array([4]), height=np.array([2])),
-        samples=Samples(
+        samples=Samples.of(
             offsets=np.array([0, 3]), columns=np.array([0, 1, 3], np.int32), rows=np.array([0, 0, 1], np.int32)
         ),
         inputs=(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator
 from datetime import date
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import geopandas
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -167,3 +171,116 @@ def test_what_is_no_polygon_stays_and_null_is_null(tmp_path: Path) -> None:
     (found,) = read_file(tmp_path / "a.fgb", named(tmp_path / "a.fgb"))
     assert [None if each is None else each.geom_type for each in found.geometries] == ["Point", None, "Polygon"]
     assert np.array_equal(found.ids, [0, 1, 2])
+
+
+CRS_OF = '"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}'
+LINK = '{{"type": "link", "properties": {{"href": "{}/srs"}}}}'
+
+
+def geojson(folder: Path, root: str, inside: str = "") -> Path:
+    ring = [[500000, 5000000], [500100, 5000000], [500100, 5000100], [500000, 5000000]]
+    geometry = f'{{{inside} "type": "Polygon", "coordinates": [{json.dumps(ring)}]}}'
+    path = folder / "fields.geojson"
+    path.write_text(
+        f'{{"type": "FeatureCollection", {root} "features": [{{"type": "Feature", "properties": {{"identifier": "a",'
+        f' "crs": "mine", "note": "a crs: \\"crs\\": {{}}"}}, "geometry": {geometry}}}]}}'
+    )
+    return path
+
+
+@pytest.fixture
+def heard() -> Iterator[tuple[str, list[str]]]:
+    """A server of this machine, and the paths that somebody asked it for."""
+    paths: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", paths
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("root", "inside"),
+    [
+        ('"crs": LINK,', ""),
+        ('"CRS": LINK,', ""),
+        ('"\\u0063r\\u0053": LINK,', ""),
+        ("'crs': LINK,", ""),
+        ('"crs" /* x */ : LINK,', ""),
+        ('"crs": /* x */ LINK,', ""),
+        ('"crs": {"type": "URL", "properties": {"url": "ADDRESS/srs"}},', ""),
+        ('"crs": {"type": "NAMED", "properties": {"name": "ADDRESS/srs"}},', ""),
+        (f"{CRS_OF},", '"crs": LINK,'),
+    ],
+)
+def test_a_geojson_file_leads_nowhere(tmp_path: Path, heard: tuple[str, list[str]], root: str, inside: str) -> None:
+    address, paths = heard
+    root, inside = (text.replace("LINK", LINK.format(address)).replace("ADDRESS", address) for text in (root, inside))
+    path = geojson(tmp_path, root, inside)
+    with pytest.raises(FeaturesUnreadable, match="`crs` of the GeoJSON file cannot be read"):
+        list(read_file(path, named(path)))
+    assert paths == []
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        '"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::99999"}},',
+        '"crs": {"type": "name", "properties": {"name": 32633}},',
+        '"crs": {"type": "name"},',
+        '"crs": {},',
+        '"crs": {"type": "name", "properties": {"name": "+init=/etc/passwd:x"}},',
+    ],
+)
+def test_a_crs_that_cannot_be_read_is_no_longitude_and_latitude(tmp_path: Path, root: str) -> None:
+    path = geojson(tmp_path, root)
+    with pytest.raises(FeaturesUnreadable, match="crs"):
+        list(read_file(path, named(path)))
+
+
+def test_a_crs_of_a_geometry_beside_another_is_refused(tmp_path: Path) -> None:
+    path = geojson(tmp_path, f"{CRS_OF},", CRS_OF.replace("32633", "32634") + ",")
+    with pytest.raises(FeaturesUnreadable, match=r"32634.* not the only one"):
+        list(read_file(path, named(path)))
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        f"{CRS_OF},",
+        '"crs": {"type": "name", "properties": {"name": "EPSG:32633"}},',
+        '"crs": {"type": "EPSG", "properties": {"code": 32633}},',
+    ],
+)
+def test_a_crs_that_is_named_holds(tmp_path: Path, root: str) -> None:
+    path = geojson(tmp_path, root, f"{CRS_OF},")
+    (features,) = read_file(path, named(path))
+    assert features.crs == CRS.from_epsg(32633)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        "[" * 100_000,
+        "[]",
+        "null",
+        '{"primary_column": ["geometry"], "columns": {}}',
+        '{"primary_column": "geometry", "columns": []}',
+        '{"primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB", "covering": {"bbox": {"a": 5}}}}}',
+        '{"primary_column": "geometry", "columns": {"geometry": {"encoding": ["WKB"]}}}',
+    ],
+)
+def test_metadata_of_geoparquet_may_hold_anything(tmp_path: Path, about: str) -> None:
+    path = tmp_path / "fields.parquet"
+    table = pa.table({"identifier": ["a"], "geometry": [shapely.to_wkb(shapely.box(10, 50, 11, 51))]})
+    pq.write_table(table.replace_schema_metadata({b"geo": about.encode()}), path)
+    with pytest.raises(FeaturesUnreadable, match="geo` metadata"):
+        list(read_file(path, named(path)))

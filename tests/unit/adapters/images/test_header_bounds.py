@@ -1,4 +1,4 @@
-"""Odd headers: every one ends as AssetUnreadable, within bounded time and memory, whatever it says of itself."""
+"""Invalid headers: every one ends as AssetUnreadable, within bounded time and memory."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_an_object_cannot_be_a_folder(store: FolderObjects) -> None:
 
 @pytest.fixture
 def read_only_bucket() -> Iterator[FolderObjects]:
-    """Root may write everywhere, so the test is nobody meanwhile; pytest's own folders would shut nobody out."""
+    """Root may write everywhere, so the test runs as the user `nobody`, for whom pytest's own folders are closed."""
     with TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         (root / "bucket").mkdir(parents=True)

@@ -15,8 +15,8 @@ import pytest
 
 from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.gdal_fallback import GdalImage
+from arpent.adapters.images.other_formats import isolated_header
 from arpent.adapters.images.reader import CogReader
-from arpent.adapters.images.unusual import header_apart
 from arpent.adapters.sources import bucket_keys, logins, token_service
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import source_table
@@ -136,7 +136,7 @@ def test_gdal_reads_by_the_same_keys(kind: str, opened: Opened, tmp_path: Path) 
     assert (image.read(Block(level=0, row=1, column=2), 0) == (PIXELS % 4096)[64:128, 128:192]).all()
     image.close()
     sources.close()
-    assert header_apart(None, pickle.loads(pickle.dumps(keys)), href).width == 640
+    assert isolated_header(None, pickle.loads(pickle.dumps(keys)), href).width == 640
     assert (read(keys, href) == PIXELS % 4096).all()
 
 

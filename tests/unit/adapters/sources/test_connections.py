@@ -10,13 +10,13 @@ from threading import Event, Thread
 
 import pytest
 
-from arpent.adapters.sources.connections import Places
+from arpent.adapters.sources.connections import ConnectionSlots
 
 HOLDER = """
 import sys, tempfile
-from arpent.adapters.sources.connections import Places
+from arpent.adapters.sources.connections import ConnectionSlots
 tempfile.tempdir = sys.argv[1]
-with Places("archive", 1).one():
+with ConnectionSlots("archive", 1).take():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -28,12 +28,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def waiting(places: Places) -> tuple[Thread, Event]:
+def waiting(places: ConnectionSlots) -> tuple[Thread, Event]:
     """Somebody who wants a place, and whether they have it."""
     got = Event()
 
     def take() -> None:
-        with places.one():
+        with places.take():
             got.set()
 
     thread = Thread(target=take, daemon=True)
@@ -42,12 +42,12 @@ def waiting(places: Places) -> tuple[Thread, Event]:
 
 
 def test_two_who_do_not_know_one_another_share_the_places() -> None:
-    mine, other = Places("archive", 2), Places("archive", 2)
-    with mine.one():
+    mine, other = ConnectionSlots("archive", 2), ConnectionSlots("archive", 2)
+    with mine.take():
         thread, got = waiting(other)
         assert got.wait(10)
         thread.join()
-        with mine.one():
+        with mine.take():
             thread, got = waiting(other)
             assert not got.wait(0.3)
         assert got.wait(10)
@@ -55,8 +55,8 @@ def test_two_who_do_not_know_one_another_share_the_places() -> None:
 
 
 def test_places_of_another_source_are_its_own() -> None:
-    with Places("archive", 1).one():
-        assert waiting(Places("other", 1))[1].wait(10)
+    with ConnectionSlots("archive", 1).take():
+        assert waiting(ConnectionSlots("other", 1))[1].wait(10)
 
 
 def test_a_place_ends_with_its_process(folder: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_place_ends_with_its_process(folder: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        thread, got = waiting(Places("archive", 1))
+        thread, got = waiting(ConnectionSlots("archive", 1))
         assert not got.wait(0.3)
         holder.kill()
         assert got.wait(10)

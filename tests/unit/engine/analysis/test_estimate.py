@@ -16,7 +16,7 @@ from arpent.engine.analysis.estimate import (
     BYTES_PER_SECOND,
     NOTHING,
     SECONDS_PER_PARTITION,
-    Reading,
+    BandReads,
     bytes_to_read,
     estimate,
     seconds_of,
@@ -56,19 +56,19 @@ ONE_BLOCK, TWO_BLOCKS, NOWHERE = (100, 100, 200, 200), (900, 100, 1_100, 200), (
 def test_a_block_is_read_once_a_scene_and_partition(
     boxes: list[tuple[float, ...]], partition: list[int], blocks: int
 ) -> None:
-    reading = Reading(passes=2.5, rasters=(raster(),))
+    reading = BandReads(passes=2.5, rasters=(raster(),))
     found = replace(NOTHING, readings=(reading, reading))
     size = bytes_to_read(found, features(*boxes), np.array(partition))  # type: ignore[arg-type]
     assert size == 2 * blocks * 2.5 * 1_000.0
 
 
 def test_a_header_that_does_not_tell_is_guessed() -> None:
-    found = replace(NOTHING, readings=(Reading(passes=1.0, rasters=(raster(block_bytes=None),)),))
+    found = replace(NOTHING, readings=(BandReads(passes=1.0, rasters=(raster(block_bytes=None),)),))
     assert bytes_to_read(found, features(ONE_BLOCK), np.array([0])) == 100 * 100 * 2 * 0.6
 
 
 def test_no_imagery_is_nothing_to_read() -> None:
-    found = replace(NOTHING, readings=(Reading(passes=0.0, rasters=()),))
+    found = replace(NOTHING, readings=(BandReads(passes=0.0, rasters=()),))
     assert bytes_to_read(found, features(ONE_BLOCK), np.array([0])) == 0.0
 
 

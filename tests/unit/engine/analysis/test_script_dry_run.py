@@ -13,8 +13,8 @@ from arpent.domain.imagery.collection import Band, Collection, Unit
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene
 from arpent.domain.request import Source
+from arpent.engine.analysis.dry_run_scenes import DryRunScenes
 from arpent.engine.analysis.script_dry_run import dry_run
-from arpent.engine.analysis.trial_scenes import TrialScenes
 from arpent.engine.band_bindings import bind_input
 
 S2 = Collection(
@@ -36,14 +36,14 @@ def runtime() -> Iterator[V8Runtime]:
         yield runtime
 
 
-def seen(*days: int) -> TrialScenes:
+def seen(*days: int) -> DryRunScenes:
     """Days of August 2023, the newest first."""
     scenes = tuple(
         Scene(fields={"dateFrom": f"2023-08-{day:02}T00:00:00Z", "dateTo": f"2023-08-{day:02}T23:59:59Z", "tiles": []})
         for day in sorted(days, reverse=True)
     )
     start = datetime(2023, 8, min(days), tzinfo=UTC)
-    return TrialScenes(
+    return DryRunScenes(
         scenes=(scenes,), interval=Interval(start=start, end=datetime(2023, 9, 1, tzinfo=UTC)), made_up=False
     )
 
@@ -51,7 +51,7 @@ def seen(*days: int) -> TrialScenes:
 def told(
     runtime: V8Runtime,
     body: str,
-    *worlds: TrialScenes,
+    *worlds: DryRunScenes,
     more: str = "",
     mosaicking: str = "ORBIT",
     complete: bool = True,

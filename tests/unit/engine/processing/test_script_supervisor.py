@@ -1,4 +1,4 @@
-"""A script that dies takes nobody with it: features that kill it are found, in bounded time, and the rest is whole."""
+"""A script that dies costs only the features that kill it: they are found, in bounded time; the rest is complete."""
 
 from __future__ import annotations
 
@@ -218,7 +218,11 @@ def test_a_new_session_is_brought_to_where_the_old_one_was() -> None:
         assert runtime.prepared == [f"{name} {number}" for number in (1, 2) for name in ("preprocess", "update_output")]
         runtime.deaths = [ScriptOutOfMemory("killed")]
         evaluate(interpreter, crowd(2))
-        assert len(runtime.prepared) == 4, "what the last interval prepared does not concern this one"
+        assert len(runtime.prepared) == 6, "each call of an interval needs it"
+        interpreter.end_interval()
+        runtime.deaths = [ScriptOutOfMemory("killed")]
+        evaluate(interpreter, crowd(2))
+        assert len(runtime.prepared) == 6, "what the last interval prepared does not concern this one"
 
 
 def test_a_step_that_dies_is_done_again_and_one_that_throws_says_so() -> None:

@@ -1,12 +1,14 @@
-"""CQL2 as text and as JSON: read alike, true of the same properties, refused by name."""
+"""CQL2 as text and as JSON: parsed to the same predicate, and refused by the name of what is not served."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 
 from arpent.domain.errors import InvalidRequest
 from arpent.wire.catalog.cql2 import parse_json, parse_text
-from arpent.wire.catalog.predicate import holds
+from arpent.wire.catalog.predicate import Comparison, holds
 
 TILE = {"eo:cloud_cover": 12.5, "sat:orbit_state": "ascending", "s1:polarization": "DV", "night": False, "row": 7}
 
@@ -88,6 +90,7 @@ def test_both_forms_are_one(text: str, document: object) -> None:
         ("a IN ()", "a constant is missing"),
         ("AND a = 1", "a property is missing"),
         ("a BETWEEN 1", "'AND' is missing"),
+        ("a = \u0665", "'\u0665'"),
         ("NOT " * 40 + "a = 1", "deeper than 32"),
         ("(" * 40 + "a = 1", "deeper than 32"),
         ("a = 1 AND " * 400 + "a = 1", "more than 1000"),
@@ -124,3 +127,10 @@ def test_json_that_is_too_deep() -> None:
         document = {"op": "not", "args": [document]}
     with pytest.raises(InvalidRequest, match="deeper than 32"):
         parse_json(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("-7", -7), ("+7", 7), ("7.5", 7.5), ("1e3", 1000.0), ("9" * 5000, math.inf), ("-1e1", -10.0)]
+)
+def test_a_number_of_any_length(text: str, number: float) -> None:
+    assert parse_text(f"a < {text}") == Comparison(name="a", test="<", values=(number,))

@@ -1,4 +1,4 @@
-"""Keys of calculations that nobody knows are refused when the request is made."""
+"""Unknown keys of calculations are refused when the request is made."""
 
 from __future__ import annotations
 

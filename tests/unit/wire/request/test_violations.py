@@ -114,11 +114,11 @@ def test_a_lone_percentile_is_a_list_of_one() -> None:
 
 
 def test_a_sentence_of_the_schema_stands_as_it_is() -> None:
-    class Shape(BaseModel):
+    class BodyModel(BaseModel):
         k: int = Field(ge=3)
 
     with pytest.raises(ValidationError) as caught:
-        Shape.model_validate({"k": 2})
+        BodyModel.model_validate({"k": 2})
     assert translate(caught.value) == (("k", "must be at least 3"),)
     assert OURS == "number"
     with pytest.raises(InvalidRequest, match="must be a number, without quotes"):

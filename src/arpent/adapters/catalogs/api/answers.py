@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 import orjson
 import requests
+from urllib3.exceptions import MaxRetryError
 
 from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.boundary.text import clean
@@ -54,22 +55,22 @@ class NotJson(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class PageRequest:
     """One request: `GET` sends `query` behind the address, `POST` sends it as JSON."""
 
     method: str
     url: str
     query: Mapping[str, object] = field(default_factory=dict)
 
-    def with_values(self, **values: object) -> Ask:
+    def with_values(self, **values: object) -> PageRequest:
         """The same request with these parameters changed, in the body or the URL."""
         if self.method == "POST":
-            return Ask(method="POST", url=self.url, query={**self.query, **values})
+            return PageRequest(method="POST", url=self.url, query={**self.query, **values})
         split = urlsplit(self.url)
         inside = [(name, str(values.get(name, value))) for name, value in parse_qsl(split.query)]
         outside = {name: value for name, value in values.items() if name not in dict(inside)}
         url = split._replace(query=urlencode(inside, safe=",:/")).geturl()
-        return Ask(method=self.method, url=url, query={**self.query, **outside})
+        return PageRequest(method=self.method, url=url, query={**self.query, **outside})
 
     def value(self, name: str) -> object:
         """A parameter, from the body or the URL; None if it is missing."""
@@ -79,7 +80,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryLimits:
     """Limits of the retries of one request."""
 
     tries: int
@@ -93,36 +94,38 @@ class Patience:
 class Server:
     """Sends requests with one session; not thread-safe. The address's user and password go to its own host only."""
 
-    def __init__(self, address: str, session: requests.Session, patience: Patience) -> None:
+    def __init__(self, address: str, session: requests.Session, limits: RetryLimits) -> None:
         split = urlsplit(address)
         self._origin = (split.scheme, split.hostname, split.port)
         self._login = (unquote(split.username), unquote(split.password or "")) if split.username else None
         self._session = session
-        self._patience = patience
+        self._limits = limits
 
-    def answer(self, ask: Ask) -> dict[str, object]:
+    def answer(self, request: PageRequest) -> dict[str, object]:
         """The answer's JSON object. Raises Refused, NotJson, EgressRefused, requests.RequestException."""
-        return self.answered(ask, lambda same, _: same)[1]
+        return self.answered(request, lambda same, _: same)[1]
 
-    def answered(self, ask: Ask, again: Callable[[Ask, Exception], Ask | None]) -> tuple[Ask, dict[str, object]]:
+    def answered(
+        self, request: PageRequest, again: Callable[[PageRequest, Exception], PageRequest | None]
+    ) -> tuple[PageRequest, dict[str, object]]:
         """The request that succeeded, and its answer. `again`: the request to send after an error; None: give up.
         Raises as `answer`."""
-        stalls, number, patience = 0, 0, self._patience
+        stalls, number, limits = 0, 0, self._limits
         while True:
             try:
-                return ask, self._json(ask)
+                return request, self._json(request)
             except (Refused, NotJson, requests.RequestException) as error:
                 stalls += isinstance(error, requests.Timeout)
                 number += 1
-                pause = min(patience.backoff * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
-                following = again(ask, error) if chokes(error) or passes(error) else None
-                if following is None or stalls >= STALLS or number >= max(patience.tries, 1) or patience.ended(pause):
+                pause = min(limits.backoff * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
+                following = again(request, error) if smaller_page_may_help(error) or is_transient(error) else None
+                if following is None or stalls >= STALLS or number >= max(limits.tries, 1) or limits.ended(pause):
                     raise
-                ask = following
+                request = following
             time.sleep(pause)
 
-    def _json(self, ask: Ask) -> dict[str, object]:
-        response = self._followed(ask)
+    def _json(self, request: PageRequest) -> dict[str, object]:
+        response = self._followed(request)
         if not 200 <= response.status_code < 300:
             raise Refused(response.status_code, reason_of(response.content))
         try:
@@ -134,11 +137,11 @@ class Server:
             raise NotJson
         return found
 
-    def _followed(self, ask: Ask) -> requests.Response:
+    def _followed(self, request: PageRequest) -> requests.Response:
         """The response after redirects. They keep the method: a POST that becomes GET would lose its body."""
-        url = ask.url
+        url = request.url
         for _ in range(MOST_HOPS + 1):
-            response = self._once(ask, url)
+            response = self._once(request, url)
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return response
             following = urljoin(url, response.headers["location"])
@@ -147,14 +150,16 @@ class Server:
             url = following
         raise EgressRefused(f"it leads on and on, over more than {MOST_HOPS} redirects")
 
-    def _once(self, ask: Ask, url: str) -> requests.Response:
+    def _once(self, request: PageRequest, url: str) -> requests.Response:
         split = urlsplit(url)
         login = self._login if (split.scheme, split.hostname, split.port) == self._origin else None
         plain = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
-        query: dict[str, object] = {"json": ask.query} if ask.method == "POST" else {"params": _flat(ask.query)}
+        query: dict[str, object] = (
+            {"json": request.query} if request.method == "POST" else {"params": _flat(request.query)}
+        )
         headers = {"accept": "application/geo+json, application/json"}
         return self._session.request(
-            ask.method,
+            request.method,
             plain,
             allow_redirects=False,
             auth=login,
@@ -163,43 +168,44 @@ class Server:
         )
 
 
-def chokes(error: Exception) -> bool:
+def smaller_page_may_help(error: Exception) -> bool:
     """Whether a smaller page may help."""
     if isinstance(error, Refused):
         return error.status in CHOKED or (error.status in (400, 422) and bool(_LIMIT.search(error.reason)))
-    return not isinstance(error, requests.ConnectTimeout) and passes(error)
+    return not isinstance(error, requests.ConnectTimeout) and is_transient(error)
 
 
-def passes(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether another try may help. The session itself retries to connect."""
     if isinstance(error, Refused):
         return error.status in CHOKED
     if isinstance(error, NotJson):
         return not error.page
-    return isinstance(error, requests.RequestException) and "Max retries" not in str(error)
+    retried = any(isinstance(one, MaxRetryError) for one in error.args)
+    return isinstance(error, requests.RequestException) and not retried
 
 
 def reason_of(content: bytes) -> str:
     """The reason in an error body, on one line, without users and queries of URLs (they may be secret); empty if there
     is none."""
     try:
-        told = _told(orjson.loads(content))
+        reason = _reason_in(orjson.loads(content))
     except orjson.JSONDecodeError:
         text = content[:20_000].decode("utf-8", "replace")
         page = _PAGE.search(text)
-        told = page[1] if page else "" if "<" in text[:200] else text
-    line = " ".join(clean(_QUERY.sub(r"\1\3", told)).split())
+        reason = page[1] if page else "" if "<" in text[:200] else text
+    line = " ".join(clean(_QUERY.sub(r"\1\3", reason)).split())
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
-def _told(body: object, depth: int = 0) -> str:
+def _reason_in(body: object, depth: int = 0) -> str:
     if isinstance(body, str):
         return body
     if isinstance(body, list):
-        return "; ".join(filter(None, (_told(each, depth + 1) for each in body[:5])))
+        return "; ".join(filter(None, (_reason_in(each, depth + 1) for each in body[:5])))
     if not isinstance(body, dict) or depth > 4:
         return ""
-    found = next((text for name in _REASONS if (text := _told(body.get(name), depth + 1))), "")
+    found = next((text for name in _REASONS if (text := _reason_in(body.get(name), depth + 1))), "")
     place = body.get("loc")  # of a validation error of FastAPI
     return f"{'.'.join(str(part) for part in place)}: {found}" if isinstance(place, list) and found else found
 

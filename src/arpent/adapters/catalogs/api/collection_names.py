@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from urllib.parse import quote
 
-from arpent.adapters.catalogs.api.answers import Ask, NotJson, Refused, Server
-from arpent.adapters.catalogs.api.pages import next_ask
+from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
+from arpent.adapters.catalogs.api.pages import next_request
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 
@@ -53,7 +53,7 @@ def _first(server: Server, base: str, wanted: Sequence[str]) -> str | None:
 
 def _has(server: Server, base: str, wanted: str) -> bool | None:
     try:
-        answer = server.answer(Ask(method="GET", url=f"{base}/collections/{quote(wanted, safe='')}"))
+        answer = server.answer(PageRequest(method="GET", url=f"{base}/collections/{quote(wanted, safe='')}"))
     except NotJson:
         return None
     except Refused as error:
@@ -68,12 +68,12 @@ def _has(server: Server, base: str, wanted: str) -> bool | None:
 def _listed(server: Server, base: str) -> list[str] | None:
     """Ids of all collections; None if the API does not tell."""
     names: list[str] = []
-    ask: Ask | None = Ask(method="GET", url=f"{base}/collections")
+    request: PageRequest | None = PageRequest(method="GET", url=f"{base}/collections")
     for _ in range(MOST_LISTS):
-        if ask is None:
+        if request is None:
             break
         try:
-            page = server.answer(ask)
+            page = server.answer(request)
         except (NotJson, Refused):
             break
         entries = page.get("collections")
@@ -83,7 +83,7 @@ def _listed(server: Server, base: str) -> list[str] | None:
         if not set(fresh) - set(names):
             break
         names.extend(fresh)
-        ask = next_ask(ask, page)
+        request = next_request(request, page)
     return names or None
 
 

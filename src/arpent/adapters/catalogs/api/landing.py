@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from arpent.adapters.catalogs.api.answers import Ask, NotJson, Refused, Server
+from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
 from arpent.domain.errors import CatalogUnavailable
 
 _MISSING = (404, 405, 410, 501)
@@ -20,6 +20,12 @@ class Landing:
     """URL of the search."""
     posts: bool
     """Whether to search by POST; else by GET."""
+    filters: bool = False
+    """Whether a search may have a `filter` in CQL2 as JSON …"""
+    queries: bool = False
+    """… or a `query` …"""
+    fields: bool = False
+    """… and may say which `fields` of items it returns."""
 
 
 def read_landing(server: Server, address: str, name: str, advice: str) -> Landing:
@@ -28,7 +34,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     CatalogUnavailable if it is not an API, and what `Server.answer` raises."""
     base = address.rstrip("/")
     try:
-        page = server.answer(Ask(method="GET", url=address))
+        page = server.answer(PageRequest(method="GET", url=address))
     except Refused as error:
         if error.status not in _MISSING:
             raise
@@ -36,9 +42,9 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     except NotJson as error:
         if not error.page:
             raise
-        told = f" but a page ({error})" if str(error) else ""
+        title = f" but a page ({error})" if str(error) else ""
         raise CatalogUnavailable(
-            f"{name} is no STAC API: its answer is no JSON{told}. Set `catalog` to the address of the API's landing "
+            f"{name} is no STAC API: its answer is no JSON{title}. Set `catalog` to the address of the API's landing "
             "page, to a folder of items, or to a stac-geoparquet file"
             + (f"; if it is a page to log in at: {advice}." if advice else ".")
         ) from error
@@ -52,6 +58,9 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     return Landing(
         search=urljoin(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
+        filters="item-search#filter" in says and "cql2-json" in says,
+        queries="item-search#query" in says,
+        fields="item-search#fields" in says,
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from arpent.adapters.catalogs.api.answers import Ask, Server, chokes, passes
+from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
 from arpent.adapters.catalogs.harmonization import Document
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
 
 IDLE_PAGES = 3
@@ -31,14 +32,14 @@ class Pages:
     _first_page: int = field(default=1, init=False)
     """Number of the first page, if pages are counted."""
 
-    def documents(self, first: Ask) -> Iterator[Document]:
+    def documents(self, first: PageRequest) -> Iterator[Document]:
         """The features, each once. Raises CatalogUnavailable if pages repeat for ever, and what `Server.answer`
         raises."""
-        ask: Ask | None = first.with_values(limit=self.size)
+        request: PageRequest | None = first.with_values(limit=self.size)
         seen: set[object] = set()
         idle = 0
-        while ask is not None:
-            ask, page = self._page(ask)
+        while request is not None:
+            request, page = self._page(request)
             found = page.get("features")
             fresh = [each for each in found if key_of(each) not in seen] if isinstance(found, list) else []
             for each in fresh:  # one after the other: a page may name an item twice
@@ -46,7 +47,7 @@ class Pages:
                     seen.add(key_of(each))
                     yield each
             idle = 0 if fresh else idle + 1
-            following = next_ask(ask, page)
+            following = next_request(request, page)
             if following is not None and idle >= IDLE_PAGES:
                 raise CatalogUnavailable(
                     f"The pages of the catalogue {self.name} lead in a circle: {idle} of them bring nothing new."
@@ -54,41 +55,41 @@ class Pages:
             if self.answered == 0 and following is not None:
                 self._first_page = _counted(following, 2) - 1
             self.answered += 1
-            ask = following
+            request = following
 
-    def _page(self, ask: Ask) -> tuple[Ask, Document]:
+    def _page(self, request: PageRequest) -> tuple[PageRequest, Document]:
         """The request that succeeded, and its answer."""
-        if self._limit(ask) > self.size:  # the server's own link may have forgotten that pages shrank
-            ask = self._shrunk(ask, self.size)
-        return self.server.answered(ask, self._again)
+        if self._limit(request) > self.size:  # the server's own link may have forgotten that pages shrank
+            request = self._shrunk(request, self.size)
+        return self.server.answered(request, self._again)
 
-    def _again(self, ask: Ask, error: Exception) -> Ask | None:
-        if not chokes(error):
-            return ask
-        smaller = self._limit(ask) // 2
+    def _again(self, request: PageRequest, error: Exception) -> PageRequest | None:
+        if not smaller_page_may_help(error):
+            return request
+        smaller = self._limit(request) // 2
         if not smaller:
-            return ask if passes(error) else None
+            return request if is_transient(error) else None
         self.size = smaller
-        return self._shrunk(ask, smaller)
+        return self._shrunk(request, smaller)
 
-    def _limit(self, ask: Ask) -> int:
+    def _limit(self, request: PageRequest) -> int:
         try:
-            return int(str(ask.value("limit")))
+            return int(str(request.value("limit")))
         except ValueError:
             return self.size
 
-    def _shrunk(self, ask: Ask, limit: int) -> Ask:
+    def _shrunk(self, request: PageRequest, limit: int) -> PageRequest:
         """The request with another page size, from the same place on; if pages are counted, at or before it."""
-        was = self._limit(ask)
-        place = next((name for name in _PLACES if ask.value(name) is not None), None)
-        changed = ask.with_values(limit=limit)
+        was = self._limit(request)
+        place = next((name for name in _PLACES if request.value(name) is not None), None)
+        changed = request.with_values(limit=limit)
         if place is None:
             return changed
-        before = (_counted(ask, self._first_page) - self._first_page) * was
+        before = (_counted(request, self._first_page) - self._first_page) * was
         return changed.with_values(**{place: before // limit + self._first_page})
 
 
-def next_ask(asked: Ask, page: Document) -> Ask | None:
+def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
     hold only the parameters that change."""
     links = page.get("links")
@@ -98,24 +99,25 @@ def next_ask(asked: Ask, page: Document) -> Ask | None:
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
     url = urljoin(asked.url, str(link.get("href") or ""))
-    told = link.get("body")
-    body: dict[str, object] = told if isinstance(told, dict) else {}
+    given = link.get("body")
+    body: dict[str, object] = given if isinstance(given, dict) else {}
     behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))
     method = str(link.get("method") or ("POST" if body else "GET")).upper()
     if method == "GET" and asked.method == "POST" and not link.get("method") and not _QUESTION & behind.keys():
-        # Followed to the letter, it would ask for everything there is.
+        # Sent as it is, it would search for everything.
         method, body, url = "POST", behind, urlsplit(url)._replace(query="").geturl()
     if method != "POST":
-        return Ask(method="GET", url=url)
+        return PageRequest(method="GET", url=url)
     whole = not link.get("merge") and bool(_QUESTION & body.keys())
     query: Mapping[str, object] = body if whole else {**asked.query, **body}
-    return Ask(method="POST", url=url, query=query)
+    return PageRequest(method="POST", url=url, query=query)
 
 
-def _counted(ask: Ask, otherwise: int) -> int:
+def _counted(request: PageRequest, otherwise: int) -> int:
     """Number of the requested page."""
-    found = next((value for name in _PLACES if (value := ask.value(name)) is not None), otherwise)
-    return int(str(found)) if str(found).isdigit() else otherwise
+    found = next((value for name in _PLACES if (value := request.value(name)) is not None), otherwise)
+    number = whole_number(str(found))
+    return otherwise if number is None else number
 
 
 def key_of(document: object) -> object:

@@ -18,10 +18,17 @@ from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
-from arpent.adapters.catalogs.geoparquet.row_groups import Box, Narrow, Span, narrow, spans, whole_rows
+from arpent.adapters.catalogs.geoparquet.row_groups import (
+    Box,
+    FilterColumns,
+    RowGroupBounds,
+    read_filter_columns,
+    row_group_bounds,
+    whole_rows,
+)
 from arpent.adapters.catalogs.geoparquet.rows import item_of
 from arpent.adapters.catalogs.harmonization import Document
-from arpent.adapters.catalogs.item import read_items, told_times
+from arpent.adapters.catalogs.item import declared_times, read_items
 from arpent.adapters.catalogs.level import plain_word, product_of, words
 from arpent.adapters.catalogs.origin import own_address, shown
 from arpent.domain.errors import CatalogUnavailable
@@ -39,8 +46,8 @@ LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
 """Minimum pause between two checks of the files: on this machine, and elsewhere."""
 SECONDS = 100.0
 """Time limit of one search; it ends before the next footer or row group is read."""
-MOST_NARROW_BYTES = 64 << 20
-"""Maximum size of the narrow columns kept in memory."""
+MOST_FILTER_BYTES = 64 << 20
+"""Maximum size of the filter columns kept in memory."""
 MOST_DOCUMENTS = 5_000
 """Maximum number of items kept in memory."""
 MOST_OPEN = 4
@@ -68,8 +75,8 @@ class GeoParquetCatalog:
         self._look_seconds = away if look_seconds is None else look_seconds
         self._looked = -float("inf")
         self._open: OrderedDict[FoundFile, pq.ParquetFile] = OrderedDict()
-        self._spans: dict[FoundFile, tuple[Span, ...]] = {}
-        self._narrow: OrderedDict[_Place, Narrow] = OrderedDict()
+        self._row_group_bounds: dict[FoundFile, tuple[RowGroupBounds, ...]] = {}
+        self._filter_columns: OrderedDict[_Place, FilterColumns] = OrderedDict()
         self._documents: OrderedDict[tuple[_Place, int], Document] = OrderedDict()
         self._lock = Lock()
 
@@ -80,7 +87,7 @@ class GeoParquetCatalog:
         self, collection: Collection, interval: Interval, box: tuple[float, float, float, float]
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
-        first, last = told_times(collection, interval)
+        first, last = declared_times(collection, interval)
         with self._lock, within(SECONDS), self._faults():
             self._look()
             self._check_known(collection)
@@ -95,9 +102,9 @@ class GeoParquetCatalog:
     def _matching(
         self, collection: Collection, boxes: Sequence[Box], first: float, last: float
     ) -> Iterator[tuple[Document, str]]:
-        for file, groups in self._spans.items():
-            for number, span in enumerate(groups):
-                if not (_may_hold(span, collection) and span.may_meet(boxes, first, last)):
+        for file, groups in self._row_group_bounds.items():
+            for number, group in enumerate(groups):
+                if not (_may_hold(group, collection) and group.may_meet(boxes, first, last)):
                     continue
                 self._check_time()
                 columns = self._columns((file, number))
@@ -131,14 +138,17 @@ class GeoParquetCatalog:
             self._documents.popitem(last=False)
         return found
 
-    def _columns(self, place: _Place) -> Narrow:
-        """The narrow columns of a row group."""
-        if place not in self._narrow:
-            self._narrow[place] = narrow(self._opened(place[0]), place[1])
-            while len(self._narrow) > 1 and sum(each.bytes for each in self._narrow.values()) > MOST_NARROW_BYTES:
-                self._narrow.popitem(last=False)
-        self._narrow.move_to_end(place)
-        return self._narrow[place]
+    def _columns(self, place: _Place) -> FilterColumns:
+        """The filter columns of a row group."""
+        if place not in self._filter_columns:
+            self._filter_columns[place] = read_filter_columns(self._opened(place[0]), place[1])
+            while (
+                len(self._filter_columns) > 1
+                and sum(each.bytes for each in self._filter_columns.values()) > MOST_FILTER_BYTES
+            ):
+                self._filter_columns.popitem(last=False)
+        self._filter_columns.move_to_end(place)
+        return self._filter_columns[place]
 
     def _look(self) -> None:
         """Read the footers of new and changed files, and forget deleted ones."""
@@ -148,24 +158,28 @@ class GeoParquetCatalog:
         found = self._files.list()
         if not found:
             raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
-        for file in found:  # kept one by one, so that a search whose time ends is not in vain
-            if file not in self._spans:
+        for file in found:  # kept one by one, for the next search if this one's time ends
+            if file not in self._row_group_bounds:
                 self._check_time()
-                self._spans[file] = self._read_spans(file)
-        self._spans = {file: self._spans[file] for file in found}
-        self._narrow = OrderedDict((place, each) for place, each in self._narrow.items() if place[0] in self._spans)
-        self._documents = OrderedDict((row, each) for row, each in self._documents.items() if row[0][0] in self._spans)
-        self._open = OrderedDict((file, each) for file, each in self._open.items() if file in self._spans)
+                self._row_group_bounds[file] = self._read_row_group_bounds(file)
+        self._row_group_bounds = {file: self._row_group_bounds[file] for file in found}
+        self._filter_columns = OrderedDict(
+            (place, each) for place, each in self._filter_columns.items() if place[0] in self._row_group_bounds
+        )
+        self._documents = OrderedDict(
+            (row, each) for row, each in self._documents.items() if row[0][0] in self._row_group_bounds
+        )
+        self._open = OrderedDict((file, each) for file, each in self._open.items() if file in self._row_group_bounds)
         self._looked = now
 
-    def _read_spans(self, file: FoundFile) -> tuple[Span, ...]:
+    def _read_row_group_bounds(self, file: FoundFile) -> tuple[RowGroupBounds, ...]:
         opened = self._opened(file)
         missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
         if missing:
             raise CatalogUnavailable(
                 f"{shown(file.href)} is no stac-geoparquet file: it has no column {' and no column '.join(missing)}."
             )
-        return spans(opened)
+        return row_group_bounds(opened)
 
     def _opened(self, file: FoundFile) -> pq.ParquetFile:
         if file not in self._open:
@@ -177,9 +191,9 @@ class GeoParquetCatalog:
 
     def _check_known(self, collection: Collection) -> None:
         """Raise CatalogUnavailable if no file can hold an item of the collection."""
-        groups = [span for each in self._spans.values() for span in each]
-        if groups and not any(_may_hold(span, collection) for span in groups) and not _related(collection):
-            held = sorted({name for span in groups for name in span.collections or ()})
+        groups = [group for each in self._row_group_bounds.values() for group in each]
+        if groups and not any(_may_hold(group, collection) for group in groups) and not _related(collection):
+            held = sorted({name for group in groups for name in group.collections or ()})
             raise CatalogUnavailable(
                 f"{self._name} has no items of {collection.id} "
                 f"({', '.join(collection.stac_collections)}). It has: {', '.join(held[:12])}. To use one of them, name "
@@ -233,11 +247,11 @@ class GeoParquetCatalog:
         return f": {advice}" if advice else ""
 
 
-def _may_hold(span: Span, collection: Collection) -> bool:
+def _may_hold(group: RowGroupBounds, collection: Collection) -> bool:
     """Whether a row group may hold items of the collection, by name, constellation or product."""
-    if span.collections is None or not collection.stac_collections or _related(collection):
+    if group.collections is None or not collection.stac_collections or _related(collection):
         return True
-    least, most = span.collections
+    least, most = group.collections
     return any(least <= name <= most for name in collection.stac_collections)
 
 

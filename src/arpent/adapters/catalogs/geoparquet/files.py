@@ -129,7 +129,7 @@ class Files:
             keys = {} if way.keys is None else way.keys()
             name = (urlsplit(url).netloc, way.source)
             try:
-                with self._access.place(url):
+                with self._access.connection_slot(url):
                     if name not in self._stores:
                         self._stores[name] = _bucket(name[0], way)
                     return call(self._stores[name])

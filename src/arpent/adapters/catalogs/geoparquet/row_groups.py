@@ -1,7 +1,7 @@
 """Row groups: the parts of a stac-geoparquet file that may match a search, and their rows that do.
 
 A file's footer holds the least and greatest value of each column per row group, so most row groups are skipped unread.
-Of the others a few narrow columns are read first, and whole rows only if they match.
+Of the others a few filter columns are read first, and whole rows only if they match.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FAR = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class RowGroupBounds:
     """Bounds of all rows of a row group."""
 
     least: tuple[float, float, float, float]
@@ -57,14 +57,14 @@ class Span:
         return across and (east >= _FAR or west <= -_FAR)
 
 
-def spans(file: pq.ParquetFile) -> tuple[Span, ...]:
+def row_group_bounds(file: pq.ParquetFile) -> tuple[RowGroupBounds, ...]:
     """The bounds of each row group."""
     metadata = file.metadata
     columns = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
-    return tuple(_span(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
+    return tuple(_bounds_of_group(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
 
 
-def _span(group: pq.RowGroupMetaData, columns: dict[str, int]) -> Span:
+def _bounds_of_group(group: pq.RowGroupMetaData, columns: dict[str, int]) -> RowGroupBounds:
     def bounds(name: str) -> tuple[object, object] | None:
         number = columns.get(name)
         found = None if number is None else group.column(number).statistics
@@ -81,7 +81,7 @@ def _span(group: pq.RowGroupMetaData, columns: dict[str, int]) -> Span:
     known = bool(times) and not unsaid and not untimed
     names = bounds("collection")
     whole = names is not None and group.column(columns["collection"]).statistics.null_count == 0
-    return Span(
+    return RowGroupBounds(
         least=tuple(side[0] for side in sides),  # type: ignore[arg-type]
         most=tuple(side[1] for side in sides),  # type: ignore[arg-type]
         first=min(limits[0] for limits in times) if known else -np.inf,
@@ -110,8 +110,8 @@ def _instants(bounds: tuple[object, object] | None) -> tuple[float, float] | Non
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Narrow:
-    """The narrow columns of a row group of n rows."""
+class FilterColumns:
+    """The filter columns of a row group of n rows."""
 
     bounds: NDArray[np.float64]
     """(n, 4): west, south, east, north in degrees; west > east across 180; infinite if unknown."""
@@ -143,8 +143,8 @@ class Narrow:
         return self.bounds.nbytes + self.first.nbytes + self.last.nbytes + self.names.nbytes
 
 
-def narrow(file: pq.ParquetFile, group: int) -> Narrow:
-    """Read the narrow columns of one row group."""
+def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
+    """Read the filter columns of one row group."""
     present = set(file.schema_arrow.names)
     bounded = "bbox" in present and pa.types.is_struct(file.schema_arrow.field("bbox").type)
     wanted = [*(SIDES if bounded else ("geometry",)), *(name for name in (*TIMES, *NAMES) if name in present)]
@@ -157,7 +157,7 @@ def narrow(file: pq.ParquetFile, group: int) -> Narrow:
     names = [table.column(name).to_pylist() if name in present else [None] * count for name in NAMES]
     numbers: dict[tuple[str | None, str | None], int] = {}
     rows = [numbers.setdefault(pair, len(numbers)) for pair in zip(*names, strict=True)]
-    return Narrow(
+    return FilterColumns(
         bounds=_bounds(table, bounded=bounded),
         first=np.where(np.isnan(begins), -np.inf, begins),
         last=np.where(np.isnan(ends), np.where(np.isnan(begins), np.inf, begins), ends),

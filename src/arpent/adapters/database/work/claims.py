@@ -80,7 +80,7 @@ def take_partition(connection: Connection, job_id: str, now: datetime, until: da
     free = (
         select(partitions)
         .where(partitions.c.job_id == job_id, partitions.c.finished.is_(False), _free(partitions, now), processing)
-        .order_by(partitions.c.deaths, partitions.c.number)  # what kills takes nobody's place
+        .order_by(partitions.c.deaths, partitions.c.number)  # what has killed workers comes last
         .limit(1)
         .with_for_update(skip_locked=True)  # PostgreSQL; on SQLite this transaction is the only writer
     )

@@ -53,7 +53,7 @@ class SqlWorkStore:
         partitions: bool = True,
         but: Collection[str] = (),
     ) -> Lease | None:
-        with reading(self._engine) as connection:  # most looks find nothing, and then nobody's write has to wait
+        with reading(self._engine) as connection:  # most claims find nothing; then no write has to wait
             candidates = claims.claimable(connection, now, analyses=analyses, partitions=partitions, but=but)
         until = now + timedelta(seconds=seconds)
         for job_id, status in candidates:
@@ -130,18 +130,18 @@ class SqlWorkStore:
 
     def wait(self, lease: Lease, now: datetime, retry_at: datetime, reason: str) -> None:
         since = lease.waiting_since or now
-        told = {"waiting_since": since, "waiting_for": reason}
+        waiting = {"waiting_since": since, "waiting_for": reason}
         waits = _leased(lease).values(token=None, leased_until=None, not_before=retry_at, waiting_since=since)
         with writing(self._engine) as connection:
             if lease.partition is None:
-                connection.execute(waits.values(failures=jobs.c.failures + 1, **told))
+                connection.execute(waits.values(failures=jobs.c.failures + 1, **waiting))
             elif connection.execute(waits).rowcount:
-                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(told))
+                connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(waiting))
 
     def cut(self, lease: Lease, deaths: int) -> bool:
         assert lease.partition is not None, "an analysis is not cut"
         with writing(self._engine) as connection:
-            # Keeps the row from others until the end: whoever takes the partition over sees it whole or cut.
+            # Keeps the row from others until the end: the next worker sees the partition whole or cut.
             _held(connection.execute(_leased(lease).values(not_before=None)), lease)
             return halves.bisect(connection, lease.job_id, lease.partition.number, deaths)
 

@@ -48,7 +48,7 @@ RECONNECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ClusterState:
     """The state of the cluster at one check."""
 
     slots: int = 0
@@ -61,7 +61,7 @@ class Look:
     """Names of work on silent workers, ours and others'."""
 
 
-Looking: TypeAlias = futures.Future[Look]
+Looking: TypeAlias = futures.Future[ClusterState]
 
 
 class DaskExecutor:
@@ -88,7 +88,7 @@ class DaskExecutor:
         """Start with a new scheduler: nothing known about earlier workers counts."""
         self._client = client
         self._heartbeats = Heartbeats(self._silence_seconds)
-        self._found = Look()
+        self._found = ClusterState()
         self._looking: Looking | None = None
         self._look_at = 0.0
         self._heard_at = time.monotonic()
@@ -149,7 +149,7 @@ class DaskExecutor:
             self._found, self._heard_at = looking.result(), now
             lost = self._found.lost
         else:
-            self._found, lost = Look(), frozenset()
+            self._found, lost = ClusterState(), frozenset()
             if now - self._heard_at >= self._silence_seconds:
                 lost, error = frozenset(self._tickets), WorkLost(f"The Dask scheduler {silence}")
         for name in lost & self._tickets.keys():
@@ -206,16 +206,16 @@ def _may_be_overheard(address: str) -> bool:
         return split.scheme == "tcp" and split.hostname != "localhost"
 
 
-async def _look(client: Client, heartbeats: Heartbeats) -> Look:
+async def _look(client: Client, heartbeats: Heartbeats) -> ClusterState:
     """Ask the scheduler for its workers, and for the work of the silent ones."""
     answer = await asyncio.wait_for(client.scheduler.identity(), CONNECT_SECONDS)
     heartbeats.look(_heartbeats(answer["workers"]), time.monotonic())
     silent = heartbeats.silent
     if not silent:
-        return Look(slots=heartbeats.threads, workers=len(answer["workers"]))
+        return ClusterState(slots=heartbeats.threads, workers=len(answer["workers"]))
     held = await asyncio.wait_for(client.scheduler.processing(), CONNECT_SECONDS)
     lost = frozenset(str(name) for address in silent for name in held.get(address, ()))
-    return Look(slots=heartbeats.threads, workers=len(answer["workers"]), wanted=heartbeats.living, lost=lost)
+    return ClusterState(slots=heartbeats.threads, workers=len(answer["workers"]), wanted=heartbeats.living, lost=lost)
 
 
 def _heartbeats(workers: Mapping[str, Mapping[str, object]]) -> dict[str, WorkerHeartbeat]:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from arpent.adapters.executors.processes.fair_queue import FairQueue
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.executors.processes.slot import Slot
 from arpent.adapters.executors.processes.ticket import ProcessTicket
+from arpent.adapters.executors.processes.worker_thread import WorkerThread
 
 Answer = TypeVar("Answer")
 
@@ -23,7 +23,7 @@ class ProcessBulkhead:
     """Runs clients' calls in `workers` + RESERVE processes.
 
     One client uses at most `workers` of them and may have `queue` calls waiting; clients take turns. A call that is
-    cancelled, takes too long or too much memory, or crashes costs only its worker; until that is replaced, the slot
+    cancelled, takes too long or too much memory, or crashes costs only its worker; until that is replaced, the thread
     counts as the client's.
     """
 
@@ -39,12 +39,12 @@ class ProcessBulkhead:
         """`prepare`: picklable, runs first in every worker, to load what a first call would wait for. `kept_ready`:
         start all workers at once, and replace each that ends; otherwise start one when a call needs it."""
         self._tickets = FairQueue(waiting=queue, running=workers)
-        self._slots = tuple(
-            Slot(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
+        self._threads = tuple(
+            WorkerThread(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
             for _ in range(workers + RESERVE)
         )
-        for slot in self._slots:
-            slot.start()
+        for thread in self._threads:
+            thread.start()
 
     def submit(
         self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
@@ -64,13 +64,13 @@ class ProcessBulkhead:
 
     def close(self) -> None:
         """Cancel all calls and end all worker processes."""
-        for slot in self._slots:
-            slot.end()
+        for thread in self._threads:
+            thread.end()
         for ticket in self._tickets.close():
             ticket.cancel()
         end = time.monotonic() + CLOSE_SECONDS
-        for slot in self._slots:
-            slot.join(max(0.0, end - time.monotonic()))
-        for slot in self._slots:
-            slot.kill()
-            slot.join(CLOSE_SECONDS)
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        for thread in self._threads:
+            thread.kill()
+            thread.join(CLOSE_SECONDS)

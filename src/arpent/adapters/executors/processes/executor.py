@@ -7,8 +7,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Lock
 
-from arpent.adapters.executors.processes.slot import Slot
 from arpent.adapters.executors.processes.ticket import ProcessTicket
+from arpent.adapters.executors.processes.worker_thread import WorkerThread
 from arpent.domain.errors import WorldError
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.jobs import Lease
@@ -28,9 +28,9 @@ class ProcessExecutor:
         self._running: set[ProcessTicket[Outcome]] = set()
         self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
         self._workers = workers
-        self._slots = tuple(Slot(self._tickets, prepare) for _ in range(workers + spare))
-        for slot in self._slots:
-            slot.start()
+        self._threads = tuple(WorkerThread(self._tickets, prepare) for _ in range(workers + spare))
+        for thread in self._threads:
+            thread.start()
 
     @property
     def slots(self) -> int:
@@ -51,11 +51,11 @@ class ProcessExecutor:
             self._closed = True
             for ticket in tuple(self._running):
                 ticket.cancel()
-            for _ in self._slots:
+            for _ in self._threads:
                 self._tickets.put(None)
         end = time.monotonic() + CLOSE_SECONDS
-        for slot in self._slots:
-            slot.join(max(0.0, end - time.monotonic()))
-        for slot in self._slots:  # of those that still talk to one that listens no more: somebody froze it
-            slot.kill()
-            slot.join(CLOSE_SECONDS)
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        for thread in self._threads:  # of those that still talk to one that listens no more: somebody froze it
+            thread.kill()
+            thread.join(CLOSE_SECONDS)

@@ -60,7 +60,7 @@ class FairQueue:
                 self._changed.wait()
 
     def free(self, ticket: Ticket) -> None:
-        """Note that the slot of this ticket can take another."""
+        """Note that the thread of this ticket can take another."""
         with self._changed:
             client = self._clients.pop(ticket, None)
             if client is not None:

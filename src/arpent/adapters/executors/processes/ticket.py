@@ -1,4 +1,4 @@
-"""Ticket: work for a worker process, queried from one thread and settled by a slot's thread."""
+"""Ticket: work for a worker process, queried from one thread and settled by a worker thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ProcessTicket(Generic[Answer]):
         self._unwanted = False
         self.future: Future[Answer] = Future()
 
-    # ---- for whoever wants it done
+    # ---- for the caller
 
     def done(self) -> bool:
         return self.future.done()
@@ -41,7 +41,7 @@ class ProcessTicket(Generic[Answer]):
         self._unwanted = True
         self.future.cancel()
 
-    # ---- for the slot that has it done
+    # ---- for the thread that has it done
 
     @property
     def wanted(self) -> bool:

@@ -18,7 +18,7 @@ from threading import Thread
 from traceback import format_exc
 from typing import Any
 
-from arpent.adapters.executors.processes.limits import limit_memory, resident_mib
+from arpent.adapters.executors.processes.limits import keep_memory, limit_memory, resident_mib
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
 
@@ -65,7 +65,7 @@ class Worker:
         with theirs:  # so that it closes with the worker
             arguments = [sys.executable, *_flags(), "-c", BOOT, str(theirs.fileno())]
             self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-        with suppress(OSError):  # it is dead already, as whoever waits for it will find
+        with suppress(OSError):  # it is dead already, as the wait for its answer shows
             self._link.send(sys.path)
             self._link.send_bytes(pickle.dumps((os.getpid(), prepare, memory_mib)))
         self._ready = False
@@ -148,6 +148,7 @@ def serve_parent(link: Connection) -> None:
         parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
         os.nice(NICENESS)
         Thread(target=_end_with, args=(parent,), daemon=True).start()
+        keep_memory()
         if memory_mib is not None:
             limit_memory(memory_mib)
         if prepare is not None:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.adapters.formats.parquet_columns import ABOUT
-from arpent.adapters.formats.vector.opened import (
+from arpent.adapters.formats.vector.open_file import (
     IDENTIFIER,
     TEXTS,
-    Opened,
+    OpenFile,
     as_bytes,
     batches_with_ids,
     geometries_in,
@@ -37,10 +37,10 @@ def own_name(column: str, taken: tuple[str, ...] = OWN) -> str:
     return f"{PREFIX}{column}" if column in taken else column
 
 
-def write_copy(opened: Opened, file: FeatureFile, target: Path, about: str) -> None:
+def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) -> None:
     """All rows. Text that is not UTF-8 is repaired; a geometry that cannot be read is null."""
     identifier = IDENTIFIER if file.identifier is None else file.identifier
-    told = IDENTIFIER if identifier == IDENTIFIER else None  # that column is there already
+    present = IDENTIFIER if identifier == IDENTIFIER else None  # that column is there already
     columns = [name for name in opened.columns if file.columns is None or name in file.columns]
     kinds: set[str] = set()
     whole: list[NDArray[np.float64]] = []
@@ -52,7 +52,7 @@ def write_copy(opened: Opened, file: FeatureFile, target: Path, about: str) -> N
                 {
                     "id": pa.array(ids),
                     IDENTIFIER: pa.array(texts_of(rows, identifier), pa.string()),
-                    **{own_name(name): _clean(rows.column(name)) for name in columns if name != told},
+                    **{own_name(name): _clean(rows.column(name)) for name in columns if name != present},
                     "geometry": pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()),
                     "bbox": boxes(geometries),
                 }

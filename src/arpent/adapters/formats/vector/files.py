@@ -14,7 +14,7 @@ from pathlib import Path
 from arpent.adapters.formats.vector.archive import unpacked
 from arpent.adapters.formats.vector.copy import write_copy
 from arpent.adapters.formats.vector.geoparquet import open_geoparquet
-from arpent.adapters.formats.vector.opened import Opened, batches_with_ids, features_of
+from arpent.adapters.formats.vector.open_file import OpenFile, batches_with_ids, features_of
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile
@@ -80,7 +80,7 @@ def copy_file(path: Path, file: FeatureFile, target: Path, about: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path, file: FeatureFile) -> Iterator[Opened]:
+def _opened(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
     from arpent.adapters.formats import geopackage
     from arpent.adapters.formats.vector.ogr import check_content, open_ogr
 

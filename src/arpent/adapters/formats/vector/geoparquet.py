@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.vector.opened import BATCH, Opened, columns_to_read
+from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -23,35 +23,41 @@ INDEX = "__index_level_"
 
 
 @contextmanager
-def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[Opened]:
+def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
     """The file's rows; the primary key is the row's number, from 0. Raises FeaturesUnreadable."""
     try:
         with pq.ParquetFile(path) as parquet:
-            about = _about(parquet)
-            name = about.get("primary_column")
-            geometry: Mapping[str, Any] = about.get("columns", {}).get(name, {})
             there = list(parquet.schema_arrow.names)
-            if name not in there or geometry.get("encoding") != "WKB":
-                raise FeaturesUnreadable(f"{NAME} has no primary column of WKB in its `geo` metadata. {WAY_OUT}")
-            own = {name, *_covering(geometry), *(each for each in there if each.startswith(INDEX))}
+            name, crs, covering = _about(parquet, there)
+            own = {name, *covering, *(each for each in there if each.startswith(INDEX))}
             columns = columns_to_read([each for each in there if each not in own], file.columns, file.identifier, NAME)
-            yield Opened(
-                crs=crs_of_features(_crs_text(geometry), f"column {name!r}", local=file.local),
+            yield OpenFile(
+                crs=crs_of_features(crs, f"column {name!r}", local=file.local),
                 key=None,
-                geometry=str(name),
+                geometry=name,
                 columns=tuple(columns),
-                batches=parquet.iter_batches(BATCH, columns=[str(name), *columns]),
+                batches=parquet.iter_batches(BATCH, columns=[name, *columns]),
             )
-    except (pa.ArrowException, OSError, ValueError, AttributeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise FeaturesUnreadable(f"{NAME} is damaged: {str(error)[:200]}") from error
 
 
-def _about(parquet: pq.ParquetFile) -> dict[str, Any]:
+def _about(parquet: pq.ParquetFile, there: Sequence[str]) -> tuple[str, str | None, set[str]]:
+    """The primary column, its CRS, and the columns of boxes: from metadata in which anything may stand. Raises
+    FeaturesUnreadable."""
     text = (parquet.schema_arrow.metadata or {}).get(b"geo")
-    about = None if text is None else json.loads(text)
-    if not isinstance(about, dict):
+    if text is None:
         raise FeaturesUnreadable(f"{NAME} is not GeoParquet: it has no `geo` metadata. {WAY_OUT}")
-    return about
+    try:
+        about: Any = json.loads(text)
+        name = about.get("primary_column")
+        geometry: Mapping[str, Any] = about.get("columns", {}).get(name, {})
+        encoding, crs, covering = geometry.get("encoding"), _crs_text(geometry), _covering(geometry)
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        raise FeaturesUnreadable(f"The `geo` metadata of the Parquet file cannot be read. {WAY_OUT}") from None
+    if not isinstance(name, str) or name not in there or encoding != "WKB":
+        raise FeaturesUnreadable(f"{NAME} has no primary column of WKB in its `geo` metadata. {WAY_OUT}")
+    return name, crs, covering
 
 
 def _crs_text(geometry: Mapping[str, Any]) -> str | None:

@@ -17,7 +17,8 @@ from pyogrio.raw import open_arrow
 from pyogrio.raw import read as read_raw
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.vector.opened import BATCH, Opened, columns_to_read
+from arpent.adapters.formats.vector.geojson_crs import check_crs, named_crs
+from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -46,13 +47,14 @@ def check_content(path: Path, ending: str) -> None:
 @contextmanager
 def open_ogr(
     path: Path, ending: str, file: FeatureFile, where: str | None = None, layer: str | None = None
-) -> Iterator[Opened]:
+) -> Iterator[OpenFile]:
     """The one layer with geometries. `ending`: what the file is, `.geojson`, or "" for whatever GDAL makes of it.
     Raises FeaturesUnreadable."""
     name = f"The {NAMES.get(ending, 'file')}"
     source = f"GeoJSON:{path}" if ending == ".geojson" else str(path)
     options = {"IMMUTABLE": "YES"} if ending == ".gpkg" else {}
     try:
+        names = named_crs(path) if ending == ".geojson" else ()  # before GDAL looks at the file
         pyogrio.set_gdal_config_options(PLAIN)
         layer = _only_layer(source, name) if layer is None else layer
         there = [str(field) for field in pyogrio.read_info(source, layer=layer, **options)["fields"]]
@@ -67,8 +69,10 @@ def open_ogr(
             use_pyarrow=True,
             **options,
         ) as (about, reader):
-            yield Opened(
-                crs=crs_of_features(about["crs"], f"layer {layer!r}", local=file.local),
+            crs = crs_of_features(about["crs"], f"layer {layer!r}", local=file.local)
+            check_crs(names, crs)
+            yield OpenFile(
+                crs=crs,
                 key=about["fid_column"] or "OGC_FID",
                 geometry=about["geometry_name"] or "wkb_geometry",
                 columns=tuple(columns),
@@ -76,7 +80,7 @@ def open_ogr(
                 linear=lambda keys: _linear(source, str(layer), keys),
             )
     except READ_ERRORS as error:
-        raise FeaturesUnreadable(f"{name} is damaged, or of a format that is not read: {_told(error)}") from error
+        raise FeaturesUnreadable(f"{name} is damaged, or of a format that is not read: {_shortened(error)}") from error
 
 
 def _only_layer(source: str, name: str) -> str:
@@ -88,7 +92,7 @@ def _only_layer(source: str, name: str) -> str:
     return layers[0]
 
 
-def _told(error: Exception) -> str:
+def _shortened(error: Exception) -> str:
     """What GDAL said, without the name of our temporary file."""
     return str(error).rpartition(": ")[2][:200] or type(error).__name__
 

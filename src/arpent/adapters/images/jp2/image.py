@@ -18,12 +18,12 @@ from rasterio.windows import Window
 
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
-from arpent.adapters.images.gdal_fallback import QUIET, check_georeference, says_more
+from arpent.adapters.images.gdal_fallback import QUIET, check_georeference, has_auxiliary_metadata
 from arpent.adapters.images.header import mask_beside
-from arpent.adapters.images.image import Unusual
+from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
 from arpent.adapters.images.jp2.one_tile import one_tile, window_of
-from arpent.adapters.images.jp2.tile_parts import HEAD, Part, TileParts, parsed_part
+from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -43,8 +43,8 @@ class Jp2Image:
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
         """Raises Unusual where GDAL has to read the whole file; AssetUnreadable and Replaced."""
         path = local_path(href)
-        if path is not None and (says_more(path) or os.path.lexists(mask_beside(str(path)))):
-            raise Unusual("a file beside it says more of its bands")
+        if path is not None and (has_auxiliary_metadata(path) or os.path.lexists(mask_beside(str(path)))):
+            raise NeedsGdal("a file beside it says more of its bands")
         self._href = href
         self._origins = origins
         self._version = file.version
@@ -71,7 +71,7 @@ class Jp2Image:
         found: dict[int, Tile] = {}
         try:
             tiles = self._parts.find({self._number(block) for block in blocks})
-        except ValueError:  # whoever needs one will say why
+        except ValueError:  # reading one says why
             return found
         whole = {tile: parts for tile, parts in tiles.items() if self._fault(parts) is None}
         ranges = [(part.position, part.length) for parts in whole.values() for part in parts]
@@ -126,7 +126,7 @@ class Jp2Image:
             if not self._parts.distrust():
                 raise ValueError(fault)
 
-    def _fault(self, parts: Sequence[Part]) -> str | None:
+    def _fault(self, parts: Sequence[TilePart]) -> str | None:
         """Why the parts of a tile are not worth reading."""
         if parts[-1].end > self._layout.end:
             return "the file ends before it does"
@@ -137,7 +137,7 @@ class Jp2Image:
             return f"it has {packed:,} packed bytes, more than it could need"
         return None
 
-    def _fits(self, parts: Sequence[Part], found: Tile) -> bool:
+    def _fits(self, parts: Sequence[TilePart], found: Tile) -> bool:
         """Whether there are the parts that were looked for."""
         for part, piece in zip(parts, found, strict=True):
             there = parsed_part(bytes(piece[:HEAD]), part.position, self._layout.end)
@@ -160,7 +160,7 @@ def _raster(href: str, layout: Layout) -> Raster:
     try:
         with rasterio.Env(**_OPTIONS), MemoryFile(layout.header()) as memory, memory.open(driver=DRIVER) as image:
             return _described(href, image, (layout.tile_width, layout.tile_height))
-    except (AssetUnreadable, Unusual):
+    except (AssetUnreadable, NeedsGdal):
         raise
     except Exception:  # a damaged header makes GDAL raise many things
         raise ValueError("its header is damaged") from None
@@ -169,7 +169,7 @@ def _raster(href: str, layout: Layout) -> Raster:
 def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster:
     check_georeference(href, image)
     if set(image.block_shapes) != {tile[::-1]} or not set(image.colorinterp) <= _INKS or len(set(image.dtypes)) > 1:
-        raise Unusual("it is one tile, or its bands are not alike")
+        raise NeedsGdal("it is one tile, or its bands are not alike")
     levels = [Level(width=image.width, height=image.height, block_width=tile[0], block_height=tile[1])]
     for number, _ in enumerate(image.overviews(1), 1):
         factor = 1 << number  # what GDAL tells is rounded

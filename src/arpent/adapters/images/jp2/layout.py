@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from arpent.adapters.images.image import Unusual
+from arpent.adapters.images.image import NeedsGdal
 
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"
@@ -84,8 +84,8 @@ class Layout:
 
 def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
     """The bytes of these segments, without tables of tiles, which hold for one file only."""
-    told = (struct.pack(">HH", marker, 2 + len(content)) + content for marker, content in segments if marker != _TLM)
-    return CODESTREAM[:2] + b"".join(told)
+    parts = (struct.pack(">HH", marker, 2 + len(content)) + content for marker, content in segments if marker != _TLM)
+    return CODESTREAM[:2] + b"".join(parts)
 
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
@@ -129,7 +129,7 @@ def _boxes(file: BinaryIO, size: int) -> tuple[bytes, int, int]:
     if _at(file, 0, 4) == CODESTREAM:
         return b"", 0, size
     if _at(file, 0, len(JP2_SIGNATURE)) != JP2_SIGNATURE:
-        raise Unusual("it is no JPEG 2000")
+        raise NeedsGdal("it is no JPEG 2000")
     kept: list[bytes] = []
     span: tuple[int, int] | None = None
     at, held = len(JP2_SIGNATURE), 0
@@ -192,11 +192,11 @@ def _checked(
     if not components or len(siz) < 36 + 3 * components or not width or not height or not right or not bottom:
         raise ValueError("its main header is damaged")
     if _PPM in found or _POC in found or _CAP in found:
-        raise Unusual("its tiles cannot be taken apart, or are not of JPEG 2000 part 1")
+        raise NeedsGdal("its tiles cannot be taken apart, or are not of JPEG 2000 part 1")
     if (left, top, tile_left, tile_top) != (0, 0, 0, 0):
-        raise Unusual("it does not begin at the origin of its grid")
+        raise NeedsGdal("it does not begin at the origin of its grid")
     if len(depths) != 1 or (depth := next(iter(depths)))[1:] != b"\1\1":
-        raise Unusual("its bands are not alike")
+        raise NeedsGdal("its bands are not alike")
     tiles = -(-right // width) * -(-bottom // height)
     if tiles > MOST_TILES:
         raise ValueError(f"it has {tiles:,} tiles, more than {MOST_TILES:,}")

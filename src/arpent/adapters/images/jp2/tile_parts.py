@@ -41,7 +41,7 @@ class Unordered(Exception):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Part:
+class TilePart:
     """One part of a tile."""
 
     tile: int
@@ -65,12 +65,12 @@ class _Look:
     """Where a tile is looked for, as long as nothing more is known of its neighbours."""
 
     def __init__(self) -> None:
-        self._between: tuple[Part, Part] | None = None
+        self._between: tuple[TilePart, TilePart] | None = None
         self._begin = self._limit = 0
         self.place = 0
         """Where to look."""
 
-    def aim(self, tile: int, before: Part, after: Part) -> int:
+    def aim(self, tile: int, before: TilePart, after: TilePart) -> int:
         """Move `place` to the next look between two parts that are known; how many bytes that look takes. The first is
         where the tile should begin if all were of one length; the next ones lie behind it, then before it. Raises
         Unordered where there can be no part."""
@@ -108,16 +108,16 @@ class TileParts:
         self._tiles = tiles
         self._far = far
         self._lock = Lock()
-        self._whole: dict[int, tuple[Part, ...]] = {}
-        self._seen: list[Part] = []
+        self._whole: dict[int, tuple[TilePart, ...]] = {}
+        self._seen: list[TilePart] = []
         self._ends = {span[0]}
         self._walked = False
         for tile, position, length in listed or ():
             known = self._whole.get(tile, ())
-            self._whole[tile] = (*known, Part(tile, len(known), position, length, 0))
+            self._whole[tile] = (*known, TilePart(tile, len(known), position, length, 0))
         self._listed = bool(listed)
 
-    def find(self, tiles: Iterable[int]) -> dict[int, tuple[Part, ...]]:
+    def find(self, tiles: Iterable[int]) -> dict[int, tuple[TilePart, ...]]:
         """The parts of these tiles, in order; tiles that the file does not hold are left out. Raises ValueError where
         finding them would not end; what `read` raises."""
         wanted = set(tiles)
@@ -177,15 +177,15 @@ class TileParts:
         size = look.aim(tile, before, after)
         return look.place, min(size + HEAD, self._end - look.place)
 
-    def _neighbours(self, tile: int) -> tuple[Part, Part]:
+    def _neighbours(self, tile: int) -> tuple[TilePart, TilePart]:
         """The last part seen that lies before the tile's second one, and the first behind; made up if there is none."""
         place = bisect_right(self._seen, (tile, 0), key=lambda part: (part.tile, part.number))
-        behind = self._seen[place] if place < len(self._seen) else Part(self._tiles, 0, self._end, 0, 0)
+        behind = self._seen[place] if place < len(self._seen) else TilePart(self._tiles, 0, self._end, 0, 0)
         if place == 0:
             raise Unordered
         return self._seen[place - 1], behind
 
-    def _collect(self, part: Part) -> tuple[int, int] | None:
+    def _collect(self, part: TilePart) -> tuple[int, int] | None:
         """Keep all parts of the tile whose first one this is; else where the next one is to be read."""
         parts = [part]
         while part.count and len(parts) < part.count:
@@ -223,7 +223,7 @@ class TileParts:
             self._note(self._parsed(piece[at : at + HEAD], place + at))
             at = piece.find(_MARK, at + 1)
 
-    def _note(self, part: Part) -> None:
+    def _note(self, part: TilePart) -> None:
         place = bisect_right(self._seen, part)
         if place and self._seen[place - 1] == part:
             return
@@ -233,7 +233,7 @@ class TileParts:
         insort(self._seen, part)
         self._ends.add(part.end)
 
-    def _parsed(self, head: bytes, position: int) -> Part:
+    def _parsed(self, head: bytes, position: int) -> TilePart:
         """Raises Unordered where there is no sensible part."""
         part = parsed_part(head, position, self._end)
         if part is None or part.tile >= self._tiles or part.end > self._end:
@@ -245,7 +245,7 @@ class TileParts:
     def _walk(self) -> None:
         """Note every part up to the first that is invalid or reaches beyond the file. Raises ValueError where there are
         too many."""
-        found: dict[int, list[Part]] = {}
+        found: dict[int, list[TilePart]] = {}
         position, piece, start, steps, parts = self._first, b"", self._first, 0, 0
         length = HEAD  # of the next piece: short parts are read in passing
         while position + HEAD <= self._end:
@@ -269,11 +269,11 @@ class TileParts:
         self._walked = True
 
 
-def parsed_part(head: bytes, position: int, end: int) -> Part | None:
+def parsed_part(head: bytes, position: int, end: int) -> TilePart | None:
     """The part whose first 12 bytes these are; None if they begin none. It may reach beyond the file."""
     if len(head) < HEAD or not head.startswith(_MARK):
         return None
     tile, length, number, count = struct.unpack_from(">HIBB", head, 4)
     if length == 0:  # the last one reaches to the end
         length = end - position
-    return Part(tile, number, position, length, count) if length > HEAD else None
+    return TilePart(tile, number, position, length, count) if length > HEAD else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from arpent.adapters.images.byte_source import ByteSources, Version
 from arpent.adapters.images.decode import Buffer
 from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
-from arpent.adapters.images.zarr.store import StorePlace
+from arpent.adapters.images.zarr.store import StoreLocation
 from arpent.network.memo import Memo
 
 _EMPTY = 2**64 - 1
@@ -27,7 +27,7 @@ Index = tuple[Version, NDArray[np.uint64]]
 class Chunks:
     """Those of one array. Thread-safe."""
 
-    def __init__(self, origins: ByteSources, place: StorePlace, path: str, layout: ArrayLayout) -> None:
+    def __init__(self, origins: ByteSources, place: StoreLocation, path: str, layout: ArrayLayout) -> None:
         """`path`: of the array in the store."""
         self._origins = origins
         self._place = place

@@ -33,8 +33,8 @@ def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
     """From the array, its grid mapping, and its groups, from the inside. Raises ValueError where none tells it."""
     mapping = _grid_mapping(layout, groups, find)
     for attributes in (layout.attributes, *([mapping] if mapping else []), *groups):
-        for told in _told(attributes):
-            if (crs := _crs(told)) is not None:
+        for value in _declared_crs(attributes):
+            if (crs := _crs(value)) is not None:
                 return crs
     raise ValueError("it has no coordinate reference system")
 
@@ -74,7 +74,7 @@ def _grid_mapping(layout: ArrayLayout, groups: list[Attributes], find: Find) -> 
     return None if node is None else node.attributes
 
 
-def _told(attributes: Attributes) -> Iterator[object]:
+def _declared_crs(attributes: Attributes) -> Iterator[object]:
     """Everything that may be a CRS."""
     for name in ("proj:code", "proj:epsg", "proj:wkt2", "proj:projjson", "crs_wkt", "spatial_ref", "crs"):
         yield attributes.get(name)
@@ -86,19 +86,19 @@ def _told(attributes: Attributes) -> Iterator[object]:
             yield inner.get(name)
 
 
-def _crs(told: object) -> CRS | None:
+def _crs(value: object) -> CRS | None:
     """The CRS that a text names; None if it names no CRS. A text is a code or WKT and nothing else: PROJ takes some
     texts for names of files."""
     try:
-        if isinstance(told, int) and not isinstance(told, bool):
-            return CRS.from_epsg(told)
-        if isinstance(told, dict):
-            return CRS.from_json_dict(told)
-        if not isinstance(told, str) or len(told) > _LONGEST_WKT:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return CRS.from_epsg(value)
+        if isinstance(value, dict):
+            return CRS.from_json_dict(value)
+        if not isinstance(value, str) or len(value) > _LONGEST_WKT:
             return None
-        if (code := _CODE.fullmatch(told.strip())) is not None:
+        if (code := _CODE.fullmatch(value.strip())) is not None:
             return CRS.from_authority(code[1].upper(), code[2])
-        return CRS.from_wkt(told) if re.match(r"\s*[A-Za-z_]{4,20}\[", told) else None
+        return CRS.from_wkt(value) if re.match(r"\s*[A-Za-z_]{4,20}\[", value) else None
     except (CRSError, ValueError, TypeError, RecursionError):
         return None
 

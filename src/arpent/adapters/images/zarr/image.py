@@ -15,7 +15,7 @@ from arpent.adapters.images.decode import Buffer
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
-from arpent.adapters.images.zarr.store import Store, StorePlace
+from arpent.adapters.images.zarr.store import Store, StoreLocation
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -35,7 +35,7 @@ Fetched = Mapping[Number, "Buffer | None"]
 class ZarrImage:
     """One array, of two axes or with a third one of bands before them."""
 
-    def __init__(self, href: str, origins: ByteSources, place: StorePlace) -> None:
+    def __init__(self, href: str, origins: ByteSources, place: StoreLocation) -> None:
         """Read the metadata of the array at `place`. Raises AssetUnreadable."""
         self._href = href
         self._origins = origins
@@ -62,7 +62,7 @@ class ZarrImage:
             try:
                 found[number] = self._chunks.packed(number)
             except ValueError:
-                continue  # whoever needs it will say why
+                continue  # reading it says why
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
@@ -100,6 +100,7 @@ class ZarrImage:
             dtype=layout.dtype,
             band_count=1 if self._bands is None else layout.shape[self._bands],
             no_data=_no_data(layout),
+            declared_scale=_scale(layout),
             levels=(Level(width=columns, height=rows, block_width=chunk_columns, block_height=chunk_rows),),
         )  # fmt: skip
 
@@ -146,22 +147,32 @@ def _no_data(layout: ArrayLayout) -> float | None:
     own = layout.attributes
     inner = own.get("_eopf_attrs")
     eopf = inner.get("fill_value") if isinstance(inner, dict) else None
-    for told in (own.get("_FillValue"), own.get("missing_value"), own.get("nodata"), own.get("fill_value"), eopf):
-        if (number := _plain(told)) is not None:
+    for value in (own.get("_FillValue"), own.get("missing_value"), own.get("nodata"), own.get("fill_value"), eopf):
+        if (number := _plain(value)) is not None:
             return number
     return layout.fill if layout.version == 2 and layout.told_fill else None
 
 
-def _plain(told: object) -> float | None:
+def _scale(layout: ArrayLayout) -> float | None:
+    """`scale_factor` of CF and EOPF; floats that tell none are values already."""
+    inner = layout.attributes.get("_eopf_attrs")
+    eopf = inner.get("scale_factor") if isinstance(inner, dict) else None
+    for told in (layout.attributes.get("scale_factor"), eopf):
+        if (number := _plain(told)) is not None:
+            return number
+    return 1.0 if layout.dtype.kind == "f" else None
+
+
+def _plain(value: object) -> float | None:
     """A number; xarray writes one with a fraction as base64 of its eight bytes."""
-    if isinstance(told, str):
-        if told == "NaN":
+    if isinstance(value, str):
+        if value == "NaN":
             return float("nan")
         try:
-            return float(struct.unpack("<d", base64.b64decode(told, validate=True))[0])
+            return float(struct.unpack("<d", base64.b64decode(value, validate=True))[0])
         except (ValueError, struct.error):
             return None
-    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StorePlace:
+class StoreLocation:
     """Where an array lies."""
 
     root: str
@@ -62,7 +62,7 @@ class Node:
         return self.document.get("node_type") == "array" or "shape" in self.document
 
 
-def place_of(href: str) -> StorePlace | None:
+def store_location(href: str) -> StoreLocation | None:
     """Where the array lies that an href names: below a folder whose name ends with .zarr, or in a folder of this
     machine that holds a document of Zarr. None: it is no Zarr."""
     path = local_path(href)
@@ -79,14 +79,14 @@ def place_of(href: str) -> StorePlace | None:
     if path is not None and Path(root).is_file():  # an image with an odd name
         return None
     if parts is not None:
-        return StorePlace(root=urlunsplit((parts.scheme, parts.netloc, root, "", "")), path=inner, query=parts.query)
-    return StorePlace(root=root, path=inner, query="")
+        return StoreLocation(root=urlunsplit((parts.scheme, parts.netloc, root, "", "")), path=inner, query=parts.query)
+    return StoreLocation(root=root, path=inner, query="")
 
 
 class Store:
     """One hierarchy of groups and arrays."""
 
-    def __init__(self, origins: ByteSources, place: StorePlace) -> None:
+    def __init__(self, origins: ByteSources, place: StoreLocation) -> None:
         """Raises AssetUnreadable, and ValueError where its metadata is damaged."""
         self._origins = origins
         self.place = place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -55,6 +55,7 @@ class LlvmKernel:
         self._columns = columns
         self._checked = function == CHECKED
         self._address = engine.get_function_address(function)
+        self._functions: dict[tuple[int, int], Callable[..., int]] = {}
 
     def run(self, columns: Sequence[NDArray[np.generic]], rows: Sequence[NDArray[np.float64]]) -> None:
         """Fill `rows` (N,) from `columns` (rows, N), whose rows must be contiguous. Raises ValueError for arrays that
@@ -69,12 +70,18 @@ class LlvmKernel:
         strides = [column.strides[0] // column.itemsize for column in columns]
         addresses = [column.ctypes.data for column in columns], [row.ctypes.data for row in rows]
         bounds = _bounds(columns, count) if self._checked else []
-        kinds = [ctypes.c_int64, *[ctypes.c_void_p] * len(columns), *[ctypes.c_int64] * len(columns),
-                 *[ctypes.c_void_p] * len(rows), *[ctypes.c_int64] * len(bounds)]  # fmt: skip
-        function = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self._address)
-        fault = function(count, *addresses[0], *strides, *addresses[1], *bounds)
+        fault = self._function(len(rows), len(bounds))(count, *addresses[0], *strides, *addresses[1], *bounds)
         if fault:
             raise IndexError(f"index is out of bounds in {f'column {fault}' if fault > 0 else 'the answer'}")
+
+    def _function(self, rows: int, bounds: int) -> Callable[..., int]:
+        """The code, callable with so many rows and bounds; making it anew takes longer than a call with few samples."""
+        if (rows, bounds) not in self._functions:
+            count = len(self._columns)
+            kinds = [ctypes.c_int64, *[ctypes.c_void_p] * count, *[ctypes.c_int64] * count,
+                     *[ctypes.c_void_p] * rows, *[ctypes.c_int64] * bounds]  # fmt: skip
+            self._functions[rows, bounds] = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self._address)
+        return self._functions[rows, bounds]
 
 
 def _suits(array: NDArray[np.generic], column: Column) -> bool:

@@ -16,8 +16,8 @@ from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
-from arpent.evalscript.compile import declared_outputs
 from arpent.evalscript.layout import MemoryLayout
+from arpent.evalscript.outputs import gaps_of
 from arpent.evalscript.service_functions import SERVED
 
 _LOG = logging.getLogger("arpent.evalscript")
@@ -84,7 +84,7 @@ class CompiledSession:
         missing = _run(kernel, [array for entry in arrays for array in entry], values, low, high)
         if not self._confirmed(inputs, values[:, low:high], low, layout):
             return self._interpreter().evaluate(inputs, offsets, seconds)
-        return ScriptAnswer(values=values, failures={}, log=_notes(self._current, missing))
+        return ScriptAnswer(values=values, failures={}, gaps=gaps_of(self._current, missing))
 
     # ---- the referee
 
@@ -140,24 +140,3 @@ def _plain(array: NDArray[np.generic]) -> NDArray[np.generic]:
     if whole and array.dtype == native and array.flags.aligned:
         return array
     return np.ascontiguousarray(array, dtype=native)
-
-
-def _notes(evalscript: Evalscript, missing: Sequence[int]) -> tuple[str, ...]:
-    """Notes about outputs that are missing or incomplete, as in the interpreter's loop."""
-    names = [name for name, _ in declared_outputs(evalscript)]
-    lines = [
-        f"output {name} was missing in what evaluatePixel returned for {count} samples"
-        for name, count in zip(names, missing, strict=False)
-        if count
-    ]
-    nothing, undefined = missing[len(names)], missing[len(names) + 1 :]
-    lines += [f"evaluatePixel returned nothing for {nothing} samples"] if nothing else []
-    return (
-        *lines,
-        *(
-            f"output {name} held undefined, which counts as 0 in an integer sampleType, in what evaluatePixel returned "
-            f"for {count} samples"
-            for name, count in zip(names, undefined, strict=True)
-            if count
-        ),
-    )

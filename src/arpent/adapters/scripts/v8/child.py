@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import mmap
 import os
 import resource
@@ -17,7 +18,7 @@ from typing import Any
 import py_mini_racer
 
 from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
-from arpent.adapters.scripts.v8.mapping import SharedArena
+from arpent.adapters.scripts.v8.mapping import MappedBuffer
 from arpent.adapters.scripts.v8.protocol import Channel, ChannelClosed, Message
 
 _MEBIBYTE = 1 << 20
@@ -98,7 +99,7 @@ class Interpreter:
         self._v8 = interpreter
         self._post: Any = None
         self._functions: dict[str, Any] = {}
-        self._arena: SharedArena | None = None
+        self._buffer: MappedBuffer | None = None
 
     def out_of_memory(self) -> bool:
         """Whether V8's heap has reached its limit."""
@@ -110,7 +111,7 @@ class Interpreter:
         self._post = engine["post"]
         self._functions = {name: engine[name] for name in _FUNCTIONS}
         checked = self._ask("check", seconds, message["source"])
-        if str(checked).startswith('{"fault"'):
+        if "fault" in json.loads(checked):
             return {"checked": checked, "report": self._parse_report(str(message["parsing"]), seconds)}
         program = self._v8.eval(str(message["program"]), timeout_sec=seconds)
         return {"answer": self._ask("load", seconds, program)}
@@ -134,17 +135,17 @@ class Interpreter:
         """Call one of the engine's functions with a text or nothing."""
         return {"answer": self._ask(str(message["function"]), seconds, message.get("question"))}
 
-    def arena(self, message: Message, seconds: float, descriptor: int | None) -> Message:
+    def buffer(self, message: Message, seconds: float, descriptor: int | None) -> Message:
         """Map shared memory for samples and values; harnesses over an older one must not be used again."""
         assert descriptor is not None
         size = int(str(message["size"]))
-        if self._arena is not None:
-            self._arena.leave()
+        if self._buffer is not None:
+            self._buffer.leave()
             self._v8.low_memory_notification()
         room = self._ask("allocate", seconds, size + mmap.PAGESIZE)
-        self._arena = SharedArena(room, descriptor, size)
+        self._buffer = MappedBuffer(room, descriptor, size)
         os.close(descriptor)
-        self._ask("anchor", seconds, self._arena.start)
+        self._ask("anchor", seconds, self._buffer.start)
         return {}
 
     def attach(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
@@ -154,19 +155,19 @@ class Interpreter:
         return {}
 
     def run(self, message: Message, seconds: float, _descriptor: int | None) -> Message:
-        """Run a harness over the arena's content; `into` and `out` are the byte ranges in use."""
+        """Run a harness over the buffer's content; `into` and `out` are the byte ranges in use."""
         into, out = message["into"], message["out"]
         assert isinstance(into, list)
         assert isinstance(out, list)
-        assert self._arena is not None
-        self._arena.take(into)
+        assert self._buffer is not None
+        self._buffer.take(into)
         answer = self._ask("run", seconds, message["call"])
-        self._arena.give(out)
+        self._buffer.give(out)
         return {"answer": answer}
 
 
 def _serve(channel: Channel, interpreter: Interpreter, greeting: Message) -> None:
-    actions = {name: getattr(interpreter, name) for name in ("load", "call", "arena", "attach", "run")}
+    actions = {name: getattr(interpreter, name) for name in ("load", "call", "buffer", "attach", "run")}
     channel.send(greeting)
     while True:
         try:

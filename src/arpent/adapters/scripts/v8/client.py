@@ -11,7 +11,7 @@ from arpent.adapters.scripts.v8.launcher import ChildProcess
 from arpent.adapters.scripts.v8.protocol import ChannelClosed, Message
 from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError, ScriptTimeout
-from arpent.evalscript.program import engine, line_offset, parsing, program, script_error, syntax_error
+from arpent.evalscript.program import Thrown, engine, line_offset, parsing, program, script_error, syntax_error
 
 _GRACE = 1.0
 _LEAST = 0.001
@@ -61,7 +61,7 @@ class InterpreterClient:
         answer = self._exchange({**question, "action": "load"}, None)
         if "report" in answer:
             match self._parsed({"answer": answer.get("checked")}):
-                case {"fault": [str() as message, *_]}:
+                case {"fault": [str() as message, str(), str()]}:
                     raise syntax_error(source, str(answer["report"]), message)
         return self.value(self._parsed(answer), ScriptSetupError)
 
@@ -76,13 +76,13 @@ class InterpreterClient:
         match answer:
             case {"value": value}:
                 return value
-            case {"fault": [str() as message, str() as stack]}:
-                raise self.error(kind, message, stack)
+            case {"fault": [str() as message, str() as stack, str() as error_class]}:
+                raise self.error(kind, Thrown(message=message, stack=stack, error_class=error_class))
         raise ScriptExecutionError("the interpreter gave an invalid answer")
 
-    def error(self, kind: type[ScriptError], message: str, stack: str) -> ScriptError:
+    def error(self, kind: type[ScriptError], thrown: Thrown) -> ScriptError:
         """What the script threw, with its position in the user's text."""
-        return script_error(kind, message, stack, offset=self._offset, lines=self._lines)
+        return script_error(kind, thrown, offset=self._offset, lines=self._lines)
 
     def _parsed(self, answer: Message) -> Message:
         text = answer.get("answer")

@@ -17,8 +17,8 @@ _FAILED = ctypes.c_void_p(-1).value
 _READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 
 
-class SharedArena:
-    """An arena of `size` bytes inside a V8 buffer that is a page longer."""
+class MappedBuffer:
+    """An buffer of `size` bytes inside a V8 buffer that is a page longer."""
 
     def __init__(self, room: Any, descriptor: int, size: int) -> None:
         """`room`: a writable V8 buffer, kept alive by the script's engine until `leave`."""
@@ -26,7 +26,7 @@ class SharedArena:
         self._size = size
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._room))
         self.start = -address % mmap.PAGESIZE
-        """Byte offset of the arena in the buffer."""
+        """Byte offset of the buffer in the buffer."""
         self._address = address + self.start
         mapped = sys.platform == "linux" and _map(self._address, size, mmap.MAP_SHARED, descriptor)
         self._copies = None if mapped else memoryview(mmap.mmap(descriptor, size))

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from arpent import __version__
 from arpent.adapters.scripts.v8.client import InterpreterClient
-from arpent.adapters.scripts.v8.shared_memory import Arena, arrays_of, columns_of
+from arpent.adapters.scripts.v8.shared_memory import SharedBuffer, arrays_of, columns_of
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSetupError
 from arpent.domain.evalscript import Evalscript, Mosaicking
 from arpent.domain.interval import Interval
 from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
 from arpent.evalscript.harness import harness
 from arpent.evalscript.layout import SEGMENTS, MemoryLayout, capacity_of
-from arpent.evalscript.outputs import counted, declared
+from arpent.evalscript.outputs import counted, declared, gaps_of
+from arpent.evalscript.program import Thrown
 from arpent.evalscript.scenes import is_fusion, preprocessing, scene_fields, source_keys
 from arpent.evalscript.service_functions import PARAMETER, has_parameter
 from arpent.evalscript.setup import check_defined, check_version, read_setup
@@ -48,7 +49,7 @@ class V8Session:
             require_mask=require_mask,
         )
         self._current = self._evalscript
-        self._arena: Arena | None = None
+        self._buffer: SharedBuffer | None = None
         self._harnesses: dict[tuple[Evalscript, MemoryLayout], int] = {}
 
     def _set_up(self, source: str) -> object:
@@ -56,7 +57,7 @@ class V8Session:
         try:
             return self._ask("setup", kind=ScriptSetupError)
         except ScriptSetupError as error:
-            if "Cannot read properties of undefined" in str(error) and has_parameter(source):
+            if error.error_class == "TypeError" and has_parameter(source):
                 raise ScriptSetupError(f"{error.args[0]}: {PARAMETER}", error.line, error.column) from None
             raise
 
@@ -121,13 +122,13 @@ class V8Session:
         self._ask("begin", self._call_of(inputs))
         values = np.empty((evalscript.width, count))
         values[:, : offsets[0]] = values[:, offsets[-1] :] = np.nan
-        failures = self._passes(arrays, layout, number, offsets, values)
+        failures, counts = self._passes(arrays, layout, number, offsets, values)
         for segment in failures:
             values[:, offsets[segment] : offsets[segment + 1]] = np.nan
         if "updateOutputMetadata" in self._functions:
             self._ask("finish")
         log, self._log = tuple(self._log), []
-        return ScriptAnswer(values=values, failures=failures, log=log)
+        return ScriptAnswer(values=values, failures=failures, log=log, gaps=gaps_of(evalscript, counts))
 
     def _call_of(self, inputs: Sequence[ScriptInput]) -> dict[str, object]:
         factors = [entry.normalization_factor for entry in inputs]
@@ -142,16 +143,16 @@ class V8Session:
         }
 
     def _prepare(self, layout: MemoryLayout, count: int) -> MemoryLayout:
-        """The layout with a capacity, over an arena that is large enough; the arena grows by doubling, up to a
+        """The layout with a capacity, over an buffer that is large enough; the buffer grows by doubling, up to a
         limit."""
         wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
         size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))
-        if self._arena is None or self._arena.size < size:
-            self._arena = Arena(size)
+        if self._buffer is None or self._buffer.size < size:
+            self._buffer = SharedBuffer(size)
             self._harnesses.clear()
-            self._client.action("arena", {"size": size}, self._arena.descriptor)
-            self._arena.forget_descriptor()
-        capacity = capacity_of(layout, self._arena.size)
+            self._client.action("buffer", {"size": size}, self._buffer.descriptor)
+            self._buffer.forget_descriptor()
+        capacity = capacity_of(layout, self._buffer.size)
         if capacity == 0:
             raise ScriptOutOfMemory("one sample has more scenes and bands than fit the memory of an interpreter")
         return replace(layout, capacity=capacity)
@@ -173,29 +174,42 @@ class V8Session:
         number: int,
         offsets: NDArray[np.int64],
         values: NDArray[np.float64],
-    ) -> dict[int, ScriptError]:
-        """Run all samples, as many at a time as fit the arena; returns the error of each segment that threw."""
-        assert self._arena is not None
+    ) -> tuple[dict[int, ScriptError], list[int]]:
+        """Run all samples, as many at a time as fit the buffer; returns the error of each segment that threw, and the
+        counts of `gaps_of`."""
+        assert self._buffer is not None
         failures: dict[int, ScriptError] = {}
-        known: dict[tuple[str, str], ScriptError] = {}
+        known: dict[Thrown, ScriptError] = {}
+        counts = [0] * (2 * len(declared(self._current)) + 1)
         for low, high, segments, ends in pieces(offsets, layout.capacity, failures):
-            into = [self._arena.cut(ends - low), *self._arena.fill(layout, arrays, low, high)]
-            out = self._arena.pieces_out(layout, high - low)
+            into = [self._buffer.cut(ends - low), *self._buffer.fill(layout, arrays, low, high)]
+            out = self._buffer.pieces_out(layout, high - low)
             question = {"call": number * (SEGMENTS + 1) + len(segments), "into": into, "out": out}
             answer = self._value(self._client.action("run", question), ScriptExecutionError)
-            values[:, low:high] = self._arena.values(layout, high - low)
-            thrown: tuple[str, str] | None = None
-            for fault in self._listed(answer, "run"):
+            values[:, low:high] = self._buffer.values(layout, high - low)
+            faults, found = self._faults_and_counts(answer, len(counts))
+            counts = [sum(both) for both in zip(counts, found, strict=True)]
+            thrown: Thrown | None = None
+            for fault in faults:
                 position, thrown = self._fault(fault, len(segments), thrown)
-                error = known.setdefault(thrown, self._client.error(ScriptExecutionError, *thrown))
-                failures[int(segments[position])] = error
-        return failures
+                if thrown not in known:
+                    known[thrown] = self._client.error(ScriptExecutionError, thrown)
+                failures[int(segments[position])] = known[thrown]
+        return failures, counts
 
-    def _fault(self, fault: object, count: int, before: tuple[str, str] | None) -> tuple[int, tuple[str, str]]:
-        """The segment that threw, and (message, stack): its own, or those of the previous one."""
+    def _faults_and_counts(self, answer: object, size: int) -> tuple[list[object], list[int]]:
+        """What the engine's `run` returned."""
+        match answer:
+            case {"faults": list() as faults, "gaps": list() as counts} if len(counts) == size:
+                if all(isinstance(count, int) and count >= 0 for count in counts):
+                    return faults, counts
+        raise ScriptExecutionError("the interpreter gave an invalid answer (run)")
+
+    def _fault(self, fault: object, count: int, before: Thrown | None) -> tuple[int, Thrown]:
+        """The segment that threw, and what: its own error, or that of the previous one."""
         match fault:
-            case [int() as position, str() as message, str() as stack] if 0 <= position < count:
-                return position, (message, stack)
+            case [int() as position, str() as message, str() as stack, str() as kind] if 0 <= position < count:
+                return position, Thrown(message=message, stack=stack, error_class=kind)
             case [int() as position] if 0 <= position < count and before is not None:
                 return position, before
         raise ScriptExecutionError("the interpreter gave an invalid answer")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from arpent.domain.boundary.text import whole_number
 from arpent.evalscript.compile.graph.operation import Operation, constant_value
 from arpent.evalscript.compile.graph.value_numbering import ValueGraph
 from arpent.evalscript.compile.javascript.control_flow import Completion
@@ -227,7 +228,7 @@ class PartialEvaluator:
     def property_names(self, value: object) -> list[str]:
         """Names of an object's properties in JavaScript's order."""
         names = list(self.object_properties(value))
-        if any(name.isdigit() for name in names):
+        if any(whole_number(name) is not None for name in names):
             raise Unsupported("listing an object whose names are numbers")
         return names
 

@@ -1,4 +1,4 @@
-"""Features survive being packed, whatever they hold."""
+"""Features of every kind are equal after packing and unpacking."""
 
 from __future__ import annotations
 

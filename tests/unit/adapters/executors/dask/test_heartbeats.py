@@ -1,4 +1,4 @@
-"""Who is heard of: by changes of what the scheduler says, never by its clock, and not by our own sleep."""
+"""Which workers are alive: judged by changes of what the scheduler says, never by its clock or by our own pauses."""
 
 from __future__ import annotations
 

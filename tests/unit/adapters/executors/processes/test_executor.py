@@ -163,7 +163,7 @@ class TestProcesses:
 
 
 def test_the_death_of_idle_workers_is_survived() -> None:
-    """Nobody's work is charged with it."""
+    """No work is charged with the death."""
     executor = ProcessExecutor(1)
     try:
         for _ in range(2):

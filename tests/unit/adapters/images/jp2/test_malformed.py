@@ -1,4 +1,4 @@
-"""JPEG 2000 files that are damaged, or lie: right numbers or AssetUnreadable, in bounded time and memory."""
+"""JPEG 2000 files that are damaged or hold false headers: right numbers or AssetUnreadable, within limits."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def tile_of(row: int, column: int) -> np.ndarray:
 
 
 def shorter(taken: Taken) -> list[int]:
-    """Lengths that lie by a little, of every part."""
+    """Wrong lengths, by a few bytes, of every part."""
     return [len(part) - 1 for part in taken.parts]
 
 

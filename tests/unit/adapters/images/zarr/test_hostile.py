@@ -1,4 +1,4 @@
-"""Zarr stores that are damaged, or lie: AssetUnreadable that says why, in bounded time and memory."""
+"""Zarr stores that are damaged or hold false metadata: AssetUnreadable that says why, in bounded time and memory."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ ROOT = SETUP + "return { x: [Math.sqrt(s.a)], dataMask: [s.a > 0 ? 1 : undefined
 
 @dataclass
 class Spied:
-    """An interpreter's session that counts, and lies if it is told to."""
+    """An interpreter's session that counts its calls, and returns wrong values if asked to."""
 
     inner: ScriptSession
     calls: list[int]
@@ -153,7 +153,7 @@ def test_what_is_missing_is_noted_as_the_interpreter_notes_it(spy: Spy) -> None:
     with CompiledRuntime(spy, least=0).open(source) as session, spy.open(source) as plain:
         one = session.evaluate(given(np.arange(9.0)), np.array([0, 9]))
         other = plain.evaluate(given(np.arange(9.0)), np.array([0, 9]))
-    assert one.log == other.log != ()
+    assert one.gaps == other.gaps != ()
     np.testing.assert_array_equal(one.values, other.values)
 
 
@@ -177,7 +177,7 @@ def test_undefined_counts_as_zero_in_integer_outputs_only(spy: Spy, pixel: str) 
         asked = len(spy.calls)
         other = plain.evaluate(given(np.arange(9.0)), np.array([0, 9]))
     assert asked == 1, "only the referee asked the interpreter"
-    assert one.log == other.log != ()
+    assert one.gaps == other.gaps != ()
     np.testing.assert_array_equal(one.values, other.values)
     assert (other.values[:2] == 0).any()
 

@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from arpent.adapters.scripts.v8 import seccomp as v8_seccomp
-from arpent.adapters.scripts.v8.mapping import SharedArena
+from arpent.adapters.scripts.v8.mapping import MappedBuffer
 
 SIZE = 4 * mmap.PAGESIZE
 
@@ -24,7 +24,7 @@ def test_both_sides_see_the_same(platform: str, monkeypatch: pytest.MonkeyPatch)
     with tempfile.TemporaryFile() as file, memoryview(room)[24 : 24 + SIZE + mmap.PAGESIZE] as buffer:
         file.truncate(SIZE)
         theirs = mmap.mmap(file.fileno(), SIZE)
-        arena = SharedArena(buffer, file.fileno(), SIZE)
+        arena = MappedBuffer(buffer, file.fileno(), SIZE)
         assert arena.start == mmap.PAGESIZE - 24
         theirs[100:103] = b"abc"
         arena.take([(100, 103)])
@@ -39,7 +39,7 @@ def test_both_sides_see_the_same(platform: str, monkeypatch: pytest.MonkeyPatch)
 
 CONFINED = f"""
 import mmap, os, sys, tempfile
-from arpent.adapters.scripts.v8.mapping import SharedArena
+from arpent.adapters.scripts.v8.mapping import MappedBuffer
 from arpent.adapters.scripts.v8.seccomp import confine
 room = memoryview(mmap.mmap(-1, {SIZE} + 2 * mmap.PAGESIZE))
 file = tempfile.TemporaryFile()
@@ -47,7 +47,7 @@ file.truncate({SIZE})
 theirs = mmap.mmap(file.fileno(), {SIZE})
 assert confine() is None
 sys.platform = sys.argv[1]
-arena = SharedArena(room, file.fileno(), {SIZE})
+arena = MappedBuffer(room, file.fileno(), {SIZE})
 theirs[100:103] = b"abc"
 arena.take([(100, 103)])
 print(bytes(room[arena.start + 100 : arena.start + 103]), arena._copies is None, flush=True)

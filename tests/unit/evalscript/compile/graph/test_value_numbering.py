@@ -77,7 +77,7 @@ def test_logic(graph: ValueGraph, red: Operation, bright: Operation) -> None:
 
 
 def test_live_operations_come_after_their_operands(graph: ValueGraph, red: Operation) -> None:
-    graph.make("add", red, graph.constant(7))  # nobody needs it
+    graph.make("add", red, graph.constant(7))  # not used
     double = graph.make("multiply", red, graph.constant(2))
     assert live_operations([double, red]) == [red, graph.constant(2), double]
 

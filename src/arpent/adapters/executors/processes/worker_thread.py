@@ -1,4 +1,4 @@
-"""Slot: a thread with a worker process of its own, which it replaces when it dies. Every ticket it takes is settled."""
+"""Worker thread: has a worker process of its own, which it replaces when it dies. Every ticket it takes is settled."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ FULL = 0.5
 rest."""
 
 
-class Tickets(Protocol):
+class TicketQueue(Protocol):
     """Where slots get their tickets."""
 
     def get(self) -> ProcessTicket[Any] | None:
         """Wait for the next ticket; None: there will be no more."""
 
 
-class Slot(Thread):
+class WorkerThread(Thread):
     """Works on one ticket after the other until there are no more. No other thread uses its worker."""
 
     def __init__(
         self,
-        tickets: Tickets,
+        tickets: TicketQueue,
         prepare: Callable[[], None] | None,
         limits: CallLimits = NO_LIMITS,
         *,
         free: Callable[[ProcessTicket[Any]], None] = lambda _: None,
         kept_ready: bool = False,
     ) -> None:
-        """`free` is called when the slot can take another ticket after this one. `kept_ready`: it has a worker from the
-        start, and one lost by a ticket is replaced before the next is taken."""
-        super().__init__(name="arpent-slot", daemon=True)
+        """`free` is called when the thread can take another ticket after this one. `kept_ready`: it has a worker from
+        the start, and one lost by a ticket is replaced before the next is taken."""
+        super().__init__(name="arpent-worker", daemon=True)
         self._tickets = tickets
         self._prepare = prepare
         self._limits = limits
@@ -94,10 +94,10 @@ class Slot(Thread):
 
         try:
             worker.give(parcel)
-            ticket.settle(_told(opened(worker.answer(look)), self._limits))
+            ticket.settle(_as_outcome(opened(worker.answer(look)), self._limits))
         except EOFError as error:
             raise WorkerDied(f"A worker process died ({self._reap()})") from error
-        except Exception:  # cancelled midway, over a limit, or an answer that nobody understands
+        except Exception:  # cancelled midway, over a limit, or an invalid answer
             self.kill()
             self._reap()
             raise
@@ -112,7 +112,7 @@ class Slot(Thread):
             raise _too_much(limits)
 
     def _keep_ready(self) -> None:
-        """Have a waiting worker, if this slot keeps one, and replace one that has grown too large; an error is raised
+        """Have a waiting worker, if this thread keeps one, and replace one that has grown too large; an error is raised
         at the next ticket."""
         worker, limit = self._worker, self._limits.memory_mib
         if worker is not None and limit is not None and worker.resident_mib() > FULL * limit:
@@ -148,7 +148,7 @@ class Slot(Thread):
         return "" if worker is None else worker.reap()
 
 
-def _told(outcome: Any, limits: CallLimits) -> Any:
+def _as_outcome(outcome: Any, limits: CallLimits) -> Any:
     """The outcome; a lack of memory in the worker becomes LimitExceeded if there is a limit."""
     return _too_much(limits) if isinstance(outcome, MemoryError) and limits.memory_mib is not None else outcome
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, public_name, replaced
 from arpent.adapters.images.gdal_fallback import GdalImage
-from arpent.adapters.images.image import Image, Unusual
+from arpent.adapters.images.image import Image, NeedsGdal
 from arpent.adapters.images.jp2.image import Jp2Image
 from arpent.adapters.images.zarr.image import ZarrImage
-from arpent.adapters.images.zarr.store import place_of
+from arpent.adapters.images.zarr.store import store_location
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
 from arpent.domain.ports.execution import PendingCall
@@ -27,26 +27,26 @@ Opener = Callable[[str, ByteSources, HeaderBytes | None], Image]
 Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 
 
-def open_unusual(href: str, origins: ByteSources, file: HeaderBytes | None) -> Image:
+def open_other_format(href: str, origins: ByteSources, file: HeaderBytes | None) -> Image:
     """Arrays of Zarr; JPEG 2000 tile by tile where it is laid out so; everything else by GDAL."""
-    if (place := place_of(href)) is not None:
+    if (place := store_location(href)) is not None:
         return ZarrImage(href, origins, place)
     if file is None:
         file = origins.head(href)
     try:
         return Jp2Image(href, origins, file.again())
-    except Unusual:
+    except NeedsGdal:
         return GdalImage(href, origins, file)
 
 
-class ApartImage:
+class IsolatedHeader:
     """The header of a file, read by another process because this one must not die; its blocks cannot be read here."""
 
     def __init__(self, submit: Submit, href: str, origins: ByteSources, file: HeaderBytes | None) -> None:
         """`submit` runs a picklable function with a picklable argument in the other process. Raises AssetUnreadable."""
         self._href = href
         try:
-            self.raster: Raster = submit(partial(header_apart, origins.policy, origins.access), href).future.result()
+            self.raster: Raster = submit(partial(isolated_header, origins.policy, origins.access), href).future.result()
         except AssetUnreadable:
             raise
         except Exception as error:
@@ -65,11 +65,11 @@ class ApartImage:
         """Do nothing: no file is open."""
 
 
-def header_apart(policy: EgressPolicy | None, access: SourceAccess, href: str) -> Raster:
+def isolated_header(policy: EgressPolicy | None, access: SourceAccess, href: str) -> Raster:
     """The header alone, in the process that may die. Raises AssetUnreadable."""
     origins = ByteSources(policy=policy, access=access)
     try:
-        image = open_unusual(href, origins, None)
+        image = open_other_format(href, origins, None)
         try:
             return image.raster
         finally:

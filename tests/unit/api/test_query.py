@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arpent.api.wish import script_text
+from arpent.api.query import script_text
 from arpent.domain.errors import InvalidRequest
 
 SCRIPT = "function evaluatePixel(s) { return [1] }"

@@ -53,7 +53,7 @@ APIS: Mapping[str, tuple[tuple[str, ...], str]] = {
 """Name of an API → (its paths, each with everything below it; what to do instead)."""
 
 
-def told(path: str) -> str | None:
+def other_api_message(path: str) -> str | None:
     """A message about a path of one of these APIs, None for other paths. The longest match counts."""
     matches = [
         (len(start), f"This is {what}, which arpent does not serve. {instead}.")

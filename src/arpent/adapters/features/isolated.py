@@ -1,4 +1,4 @@
-"""Apart: a FeatureSource that downloads and parses files in a process that may die.
+"""Isolated: a FeatureSource that downloads and parses files in a process that may die.
 
 That process packs the features, batch by batch, into files of a temporary folder: as compact as the columns are, and no
 more than one batch is in memory twice.
@@ -29,7 +29,7 @@ LOOK_SECONDS = 1.0
 """Pause between checks whether the result is still wanted."""
 
 
-class ApartFeatures:
+class IsolatedFeatures:
     """A FeatureSource that reads in another process. Thread-safe."""
 
     def __init__(
@@ -114,14 +114,14 @@ def _spool(direct: DirectFeatures, pack: Pack, reading: Reading) -> int:
     return count
 
 
-def _copy(direct: DirectFeatures, wish: tuple[FeatureFile, Location, str]) -> None:
+def _copy(direct: DirectFeatures, arguments: tuple[FeatureFile, Location, str]) -> None:
     """In the other process: write the features file."""
-    direct.copy(*wish)
+    direct.copy(*arguments)
 
 
-def _one(direct: DirectFeatures, pack: Pack, wish: tuple[FeatureFile, int]) -> bytes | None:
+def _one(direct: DirectFeatures, pack: Pack, arguments: tuple[FeatureFile, int]) -> bytes | None:
     """In the other process: read one feature and pack it."""
-    found = direct.feature(*wish)
+    found = direct.feature(*arguments)
     return None if found is None else pack(found)
 
 

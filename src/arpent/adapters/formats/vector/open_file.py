@@ -1,4 +1,4 @@
-"""Opened: a file of features as batches of Arrow columns, whatever its format; rows → Features."""
+"""Open file: a file of features as batches of Arrow columns, whatever its format; rows → Features."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.ty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenFile:
     """An open file."""
 
     crs: CRS
@@ -54,7 +54,7 @@ def columns_to_read(
     return list(dict.fromkeys([*wanted, *([extra] if extra in there else [])]))
 
 
-def batches_with_ids(opened: Opened) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch]]:
+def batches_with_ids(opened: OpenFile) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch]]:
     """Each batch with the primary keys of its rows (n,)."""
     start = 0
     for rows in opened.batches:
@@ -66,7 +66,7 @@ def batches_with_ids(opened: Opened) -> Iterator[tuple[NDArray[np.int64], pa.Rec
         yield ids, rows
 
 
-def features_of(opened: Opened, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
+def features_of(opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
     """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
     geometries, flaws = geometries_in(opened, ids, rows)
     identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
@@ -74,7 +74,7 @@ def features_of(opened: Opened, ids: NDArray[np.int64], rows: pa.RecordBatch, id
 
 
 def geometries_in(
-    opened: Opened, ids: NDArray[np.int64], rows: pa.RecordBatch
+    opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch
 ) -> tuple[NDArray[np.object_], dict[int, str]]:
     """(n,): geometries, two-dimensional; and primary key → why one is missing although there are bytes."""
     column = rows.column(opened.geometry)
@@ -95,10 +95,10 @@ def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
     if any(is_kind(found.type) for is_kind in TEXTS):
         return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
     try:
-        told: list[str | None] = found.cast(pa.string()).to_pylist()
+        texts: list[str | None] = found.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise FeaturesUnreadable(f"The column `{column}` is {found.type}; make it text.") from error
-    return tuple(told)
+    return tuple(texts)
 
 
 def as_bytes(column: pa.Array) -> list[bytes | None]:

@@ -1,4 +1,4 @@
-"""Features that another process reads: the same as read here, and whatever ends that process ends nothing else."""
+"""Features that another process reads: the same as read here, and a crash of that process ends nothing else."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pyproj import CRS
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.features import apart
-from arpent.adapters.features.apart import ApartFeatures
+from arpent.adapters.features import isolated
 from arpent.adapters.features.direct import DirectFeatures
+from arpent.adapters.features.isolated import IsolatedFeatures
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import FeaturesUnreadable, LimitExceeded, NoLongerWanted, StorageNotFound
 from arpent.domain.feature import Features
@@ -105,14 +105,14 @@ def processes() -> Iterator[ProcessBulkhead]:
     processes.close()
 
 
-Open = Callable[..., ApartFeatures]
+Open = Callable[..., IsolatedFeatures]
 
 
 @pytest.fixture
 def opened(direct: DirectFeatures, processes: ProcessBulkhead) -> Open:
-    def opened(reader: Callable[[Path], Iterator[Features]] = read, **options: object) -> ApartFeatures:
+    def opened(reader: Callable[[Path], Iterator[Features]] = read, **options: object) -> IsolatedFeatures:
         submit = partial(processes.submit, "me", seconds=3.0 if reader is never_end else None)
-        return ApartFeatures(replace(direct, read=reader), submit, pack=pack, unpack=unpack, **options)  # type: ignore[arg-type]
+        return IsolatedFeatures(replace(direct, read=reader), submit, pack=pack, unpack=unpack, **options)  # type: ignore[arg-type]
 
     return opened
 
@@ -189,7 +189,7 @@ def test_nothing_is_left_behind(opened: Open, tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever writes it may be slow: half of it lies there while somebody looks."""
+    """The writer may be slow: half of the batch is there while the reader checks."""
     looked = threading.Event()
     true = Path.write_bytes
 
@@ -206,8 +206,8 @@ def test_a_batch_is_not_taken_before_it_is_whole(direct: DirectFeatures, monkeyp
         looked.set()
         return True
 
-    monkeypatch.setattr(apart, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(isolated, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(Path, "write_bytes", slowly)
     with ThreadPoolExecutor(1) as pool:
-        source = ApartFeatures(direct, submit, pack=pack, unpack=unpack, wanted=wanted)  # type: ignore[arg-type]
+        source = IsolatedFeatures(direct, submit, pack=pack, unpack=unpack, wanted=wanted)  # type: ignore[arg-type]
         assert source.features(FILE).ids.tolist() == list(range(1, 11))

@@ -1,4 +1,4 @@
-"""Wish: what is asked of some fields, checked; and the batch request that asks it."""
+"""Query: what is asked of some fields, checked; and the batch request that asks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import MosaickingOrder
 from arpent.indices.masks import usual_mask
-from arpent.indices.script import ScriptWish, index_script
+from arpent.indices.script import IndexQuery, index_script
 
 Day = str | date
 FIELDS_URL = "s3://fields/fields"
@@ -25,8 +25,8 @@ PIXEL_RULES = ("service",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """One question about some fields."""
+class Query:
+    """Which statistics of some fields are asked for."""
 
     start: str
     """A day, or an instant in ISO 8601."""
@@ -54,7 +54,7 @@ class Wish:
     """Rule of the samples that belong to a polygon."""
 
 
-def wish_of(  # noqa: PLR0913
+def query_of(  # noqa: PLR0913
     *,
     start: Day,
     end: Day,
@@ -68,9 +68,9 @@ def wish_of(  # noqa: PLR0913
     max_cloud_coverage: float | None,
     percentiles: Sequence[float] = (),
     pixels: str = "service",
-) -> Wish:
-    """A wish from what a caller gives. Raises InvalidRequest for what cannot be read."""
-    return Wish(
+) -> Query:
+    """A Query from what a caller gives. Raises InvalidRequest for what cannot be read."""
+    return Query(
         start=instant_of(start),
         end=instant_of(end),
         every=every,
@@ -117,47 +117,47 @@ def instant_of(value: str | date) -> str:
     return f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
 
 
-def body_of(wish: Wish, collections: Mapping[str, Collection]) -> str:
+def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
     """The JSON of a batch request, its files in the buckets `fields` and `results`. Raises InvalidRequest."""
-    if wish.pixels not in PIXEL_RULES:
-        raise InvalidRequest(f"The pixel rule {wish.pixels!r:.40} is not there yet: leave it out, or write service")
-    if wish.order not in set(MosaickingOrder):
-        raise InvalidRequest(f"The order {wish.order!r:.40} is not known: write {', '.join(MosaickingOrder)}")
-    filters: dict[str, object] = {"mosaickingOrder": wish.order}
-    if wish.max_cloud_coverage is not None:
-        filters["maxCloudCoverage"] = wish.max_cloud_coverage
+    if query.pixels not in PIXEL_RULES:
+        raise InvalidRequest(f"The pixel rule {query.pixels!r:.40} is not there yet: leave it out, or write service")
+    if query.order not in set(MosaickingOrder):
+        raise InvalidRequest(f"The order {query.order!r:.40} is not known: write {', '.join(MosaickingOrder)}")
+    filters: dict[str, object] = {"mosaickingOrder": query.order}
+    if query.max_cloud_coverage is not None:
+        filters["maxCloudCoverage"] = query.max_cloud_coverage
     aggregation = {
-        "timeRange": {"from": wish.start, "to": wish.end},
-        "aggregationInterval": {"of": wish.every, "lastIntervalBehavior": "SHORTEN"},
-        "resx": wish.resolution,
-        "resy": wish.resolution,
-        "evalscript": script_of_wish(wish, collections),
+        "timeRange": {"from": query.start, "to": query.end},
+        "aggregationInterval": {"of": query.every, "lastIntervalBehavior": "SHORTEN"},
+        "resx": query.resolution,
+        "resy": query.resolution,
+        "evalscript": script_of_query(query, collections),
     }
     body: dict[str, object] = {
         "input": {
             "features": {"s3": {"url": FIELDS_URL}},
-            "data": [{"type": wish.collection, "dataFilter": filters}],
+            "data": [{"type": query.collection, "dataFilter": filters}],
         },
         "aggregation": aggregation,
         "output": {"s3": {"url": f"s3://{RESULTS}"}},
     }
-    if wish.percentiles:
-        body["calculations"] = {"default": {"statistics": {"default": {"percentiles": {"k": list(wish.percentiles)}}}}}
+    if query.percentiles:
+        body["calculations"] = {"default": {"statistics": {"default": {"percentiles": {"k": list(query.percentiles)}}}}}
     return json.dumps(body)
 
 
-def script_of_wish(wish: Wish, collections: Mapping[str, Collection]) -> str:
+def script_of_query(query: Query, collections: Mapping[str, Collection]) -> str:
     """The evalscript: the one that is given, or that of the indices. Raises InvalidRequest."""
-    if (wish.script is None) == (not wish.index):
+    if (query.script is None) == (not query.index):
         raise InvalidRequest("Give either an index (ndvi) or an evalscript")
-    if wish.script is not None:
-        if wish.mask_clouds:
+    if query.script is not None:
+        if query.mask_clouds:
             raise InvalidRequest("Clouds are masked of indices only; of a script of yours, let it set dataMask")
-        return wish.script
-    known = collections.get(wish.collection)
-    collection = wish.collection if known is None else known.id
-    mask = usual_mask(collection) if wish.mask_clouds else None
-    return index_script(ScriptWish(index=wish.index, collection=collection, mask=mask))
+        return query.script
+    known = collections.get(query.collection)
+    collection = query.collection if known is None else known.id
+    mask = usual_mask(collection) if query.mask_clouds else None
+    return index_script(IndexQuery(index=query.index, collection=collection, mask=mask))
 
 
 def names_of(value: str | Sequence[str] | None) -> tuple[str, ...]:

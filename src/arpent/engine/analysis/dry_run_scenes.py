@@ -1,4 +1,4 @@
-"""Trial scenes: the input of a dry run: scenes of the job or made-up ones, with made-up samples."""
+"""Dry run scenes: what a script gets in its dry run: scenes of the job or made-up ones, with made-up samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arpent.domain.interval import Interval, iso_seconds
 from arpent.domain.ports.scripts import Scene, ScriptInput
 from arpent.engine.band_bindings import BandBinding
 
-TRIAL_NUMBERS = (0, 1200, 3400, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 6000, 10_000)
+DRY_RUN_NUMBERS = (0, 1200, 3400, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 6000, 10_000)
 """Digital numbers of the made-up samples: no data, dark, bright, every class, brighter. From the fourth on, each band
 has them in another order."""
 ALIKE = 3
@@ -31,7 +31,7 @@ LAST_DAY = datetime(2020, 6, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialScenes:
+class DryRunScenes:
     """The scenes of one interval as the script sees them."""
 
     scenes: tuple[tuple[Scene, ...], ...]
@@ -55,11 +55,11 @@ class TrialScenes:
         )
 
 
-def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[TrialScenes, ...]:
+def made_up_scenes(bindings: Sequence[BandBinding]) -> tuple[DryRunScenes, ...]:
     """Made-up scenes, in several numbers, each of another day. If all inputs are SIMPLE: one entry without scenes."""
     scened = [binding.has_scenes for binding in bindings]
     return tuple(
-        TrialScenes(
+        DryRunScenes(
             scenes=tuple(_made_up(depth) if each else () for each in scened),
             interval=Interval(start=LAST_DAY - timedelta(days=depth), end=LAST_DAY + timedelta(days=1)),
             made_up=True,
@@ -81,14 +81,14 @@ def _made_up(depth: int) -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def trial_inputs(
+def dry_run_inputs(
     bindings: Sequence[BandBinding], scenes: Sequence[Sequence[Scene]], samples: slice
 ) -> list[ScriptInput]:
     """The made-up samples of the slice `samples` in these scenes (per input)."""
-    return [_trial_input(binding, tuple(group), samples) for binding, group in zip(bindings, scenes, strict=True)]
+    return [_dry_run_input(binding, tuple(group), samples) for binding, group in zip(bindings, scenes, strict=True)]
 
 
-def _trial_input(binding: BandBinding, scenes: tuple[Scene, ...], samples: slice) -> ScriptInput:
+def _dry_run_input(binding: BandBinding, scenes: tuple[Scene, ...], samples: slice) -> ScriptInput:
     scened = binding.has_scenes
     categorical = {requested.band.name for requested in binding.requests if requested.band.categorical}
     values = []
@@ -106,5 +106,5 @@ def _trial_input(binding: BandBinding, scenes: tuple[Scene, ...], samples: slice
 
 
 def _numbers(place: int) -> NDArray[np.uint16 | np.uint8]:
-    alike, others = TRIAL_NUMBERS[:ALIKE], TRIAL_NUMBERS[ALIKE:]
+    alike, others = DRY_RUN_NUMBERS[:ALIKE], DRY_RUN_NUMBERS[ALIKE:]
     return np.array([*alike, *np.roll(others, place)], np.uint16)

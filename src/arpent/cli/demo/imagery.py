@@ -1,4 +1,4 @@
-"""Scenery: the imagery and parcels of a demonstration, generated or the user's own."""
+"""Imagery: the images and parcels of a demonstration, generated or the user's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PERIOD = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenery:
+class DemoImagery:
     """Imagery, parcels and time range of a demonstration."""
 
     catalog: str
@@ -39,10 +39,10 @@ class Scenery:
     """Identifier → crop, for the generated landscape."""
 
 
-def made(folder: Path) -> Scenery:
+def made(folder: Path) -> DemoImagery:
     """A small generated landscape, the same for everybody."""
     landscape = make_landscape(folder)
-    return Scenery(
+    return DemoImagery(
         catalog=str(landscape.catalog),
         features=landscape.features,
         start=SEED_RANGE[0],
@@ -52,11 +52,11 @@ def made(folder: Path) -> Scenery:
     )
 
 
-def brought(catalog: str, features: Path, start: str | None, end: str | None) -> Scenery:
+def brought(catalog: str, features: Path, start: str | None, end: str | None) -> DemoImagery:
     """Imagery and parcels of the user."""
     crs = CRS.from_user_input(pyogrio.read_info(features)["crs"])
     first, last = (start, end) if start and end else _range_of(catalog)
-    return Scenery(
+    return DemoImagery(
         catalog=catalog,
         features=features,
         start=start or first or SEED_RANGE[0],

@@ -1,4 +1,4 @@
-"""Boundary: rules for every request: CORS, a limit on the body, and an error body for every error, even for requests
+"""Middleware: rules for every request: CORS, a limit on the body, and an error body for every error, also of requests
 that are not HTTP."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from arpent.domain.boundary.text import whole_number
 from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
 from arpent.wire.problems import Problem, problem, refused
 
@@ -43,7 +44,7 @@ ENCODED = "The body is compressed (Content-Encoding); send it uncompressed."
 _LOGGER = logging.getLogger(__name__)
 
 
-class Boundary:
+class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str]) -> None:
@@ -79,15 +80,14 @@ class Boundary:
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
             return
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._maximum_body:
+        if (whole_number(headers.get("content-length", "")) or 0) > self._maximum_body:
             await answer(refused(413, TOO_LARGE.format(self._maximum_body)))(scope, receive, send_with_cors)
             return
         try:
             await self._app(scope, _limited(receive, self._maximum_body), send_with_cors)
         except (asyncio.CancelledError, *ENDS_THE_PROCESS):
             raise
-        except ClientDisconnect:  # nobody is there to be answered, and nothing is wrong here
+        except ClientDisconnect:  # the client is gone: no answer, and no error of ours
             return
         except BaseException as error:  # a panic of a native library is no Exception, and no reason to hang up
             # the path may be shown, the body and the query may not
@@ -136,7 +136,7 @@ def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     return any(route.matches(dict(scope))[0] is Match.FULL for route in routes)
 
 
-class ShapedProtocol(H11Protocol):
+class ErrorBodyProtocol(H11Protocol):
     """uvicorn's protocol with our error body: its own answer to malformed requests is plain text, which no client of
     this API reads."""
 

@@ -23,13 +23,13 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 Pair = tuple[float, float]
 
 
-class Strict(BaseModel):
+class TableModel(BaseModel):
     """What is not known is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class UnitEntry(Strict):
+class UnitEntry(TableModel):
     """One unit of a list of `[units]`."""
 
     name: str = Field(min_length=1)
@@ -38,7 +38,7 @@ class UnitEntry(Strict):
     calibration: Literal["", "item-scale", "toa-reflectance", "brightness-temperature"] = ""
 
 
-class CalibrationEntry(Strict):
+class CalibrationEntry(TableModel):
     """Constants of a band for what its items do not tell; by platform where they differ."""
 
     reflectance: Pair | None = None
@@ -47,7 +47,7 @@ class CalibrationEntry(Strict):
     planck: dict[str, Pair] = Field(default_factory=dict)
 
 
-class BandEntry(Strict):
+class BandEntry(TableModel):
     """One line of `[bands]`."""
 
     assets: Annotated[tuple[str, ...], Field(min_length=1)] | Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
@@ -61,7 +61,7 @@ class BandEntry(Strict):
     calibration: CalibrationEntry = CalibrationEntry()
 
 
-class MatchEntry(Strict):
+class MatchEntry(TableModel):
     """Table `[match]` of a collection file."""
 
     constellations: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class MatchEntry(Strict):
     foreign_assets: tuple[str, ...] = ()
 
 
-class HarmonizeEntry(Strict):
+class HarmonizeEntry(TableModel):
     """Table `[harmonize]` of a collection file."""
 
     rules: tuple[Rule, ...] = Field(min_length=1)
@@ -85,7 +85,7 @@ class HarmonizeEntry(Strict):
     by_collection: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
 
 
-class OffersEntry(Strict):
+class OffersEntry(TableModel):
     """What the pixels are, in the words of a request."""
 
     backCoeff: Literal["BETA0", "SIGMA0_ELLIPSOID", "GAMMA0_ELLIPSOID", "GAMMA0_TERRAIN"] | None = None  # noqa: N815
@@ -93,14 +93,14 @@ class OffersEntry(Strict):
     demInstance: Literal["MAPZEN", "COPERNICUS", "COPERNICUS_30", "COPERNICUS_90"] | None = None  # noqa: N815
 
 
-class VariantEntry(Strict):
+class VariantEntry(TableModel):
     """One table of `[variants]`."""
 
     stac_collections: tuple[str, ...] = ()
     id_pattern: Pattern = ""
 
 
-class JoinEntry(Strict):
+class JoinEntry(TableModel):
     """One table of `[joins]`."""
 
     catalog: str = ""
@@ -108,7 +108,7 @@ class JoinEntry(Strict):
     minutes: float = Field(default=10.0, ge=0, le=1440)
 
 
-class FilterEntry(Strict):
+class FilterEntry(TableModel):
     """One table of `[filters]`."""
 
     properties: tuple[str, ...] = Field(min_length=1)
@@ -116,7 +116,7 @@ class FilterEntry(Strict):
     id_pattern: Pattern = ""
 
 
-class CollectionFile(Strict):
+class CollectionFile(TableModel):
     """The whole file."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

@@ -1,0 +1,93 @@
+"""Chosen: a search that leaves to the API which items a request uses, with the same outcome as one that does not.
+
+All items are asked for without their assets, which are most of their bytes; then, whole, those that the API lets
+through. The first answer decides which processing of an acquisition is the newest, since a filter may hide it, and
+whether the second holds all that was chosen, since APIs compare in ways of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from arpent.adapters.catalogs.api.pages import key_of
+from arpent.adapters.catalogs.deduplicate import newest
+from arpent.adapters.catalogs.harmonization import Document
+from arpent.adapters.catalogs.item import read_items
+from arpent.adapters.catalogs.level import is_of_level, variant_of
+from arpent.adapters.catalogs.origin import own_address
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.item_choice import is_clear, refusing_field
+from arpent.network.access import SourceAccess
+
+BARE: Mapping[str, object] = {"fields": {"exclude": ["assets", "links"]}}
+"""Parameters of a search for items without assets and links."""
+
+Search = Callable[[Mapping[str, object]], Iterable[Document]]
+"""Parameters that are added to the question → the documents found, each once."""
+
+
+class Unfaithful(Exception):
+    """The API does not let the chosen items through, or its items cannot be told apart without their assets."""
+
+
+class FieldsIgnored(Exception):
+    """The API returns assets that it was asked to leave out."""
+
+
+def chosen_items(
+    search: Search,
+    narrowing: Mapping[str, object],
+    collection: Collection,
+    source: str,
+    access: SourceAccess,
+    counts: Callable[[Item], bool],
+) -> tuple[Item, ...]:
+    """The newest items that count, those that the collection's choice refuses without assets.
+
+    `narrowing`: parameters that leave out refused items; `source`: the address of items that tell none of their own;
+    `counts`: whether an item belongs to the search. Raises Unfaithful, FieldsIgnored, and what `search` raises.
+    """
+    bare = {key_of(document): document for document in search(BARE)}
+    if any(document.get("assets") for document in bare.values()):
+        raise FieldsIgnored
+    told = {key: item for key, item in _told(bare, collection, source) if counts(item)}
+    if len({item.id for item in told.values()}) < len(told) or any(item.likely is not None for item in told.values()):
+        raise Unfaithful  # parts of one item are joined, and places decided, by assets
+    kept = {item.id for item in newest(told.values()) if _is_chosen(item, collection)}
+    if not kept:
+        return newest(told.values())
+    whole = {key_of(document): document for document in search(narrowing)}
+    if any(item.id in kept and key not in whole for key, item in told.items()):
+        raise Unfaithful
+    sources = ((document, own_address(document, source)) for document in whole.values())
+    found = [item for item in read_items(sources, collection, access=access) if counts(item)]
+    return newest([*found, *(item for key, item in told.items() if key not in whole)])
+
+
+def _told(bare: Mapping[object, Document], collection: Collection, source: str) -> Iterable[tuple[object, Item]]:
+    """The collection's items, without assets."""
+    for key, document in bare.items():
+        if not isinstance(document, dict) or is_of_level(document, collection) is None:
+            raise Unfaithful
+        assets = {name: {"href": "about:blank"} for name in _some_band(document, collection)}
+        for item in read_items([({**document, "assets": assets}, source)], collection):
+            yield key, replace(item, assets={})
+
+
+def _some_band(document: Document, collection: Collection) -> Iterable[str]:
+    """The name of an asset that makes the document an item of the collection."""
+    variant = variant_of(document, collection)
+    for band in collection.bands.values():
+        names = band.variant_assets.get(variant, ()) if band.variant_assets else band.assets
+        if names and not band.join:
+            return names[:1]
+    return ()
+
+
+def _is_chosen(item: Item, collection: Collection) -> bool:
+    choice = collection.choice
+    return refusing_field(item, choice.fields, collection.filters) is None and is_clear(
+        item, choice.clouds, collection.cloud_cover
+    )
