@@ -20,6 +20,7 @@ help: ## List the targets
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "arpent needs Python 3.11 or newer; set PYTHON=python3.12, for example"; exit 1; }
+	@test "$$(uname -s)" = Linux || echo "arpent is made for Linux: use WSL on Windows, or a container (containers/). See README.md"
 	@echo "Setting up $(VENV) (a minute, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt

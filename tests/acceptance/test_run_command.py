@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from requests_oauthlib import OAuth2Session
@@ -34,6 +35,30 @@ def test_the_same_bytes_without_a_server(server: Server, oauth: OAuth2Session, c
     files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))}
     assert files == client.result_bytes(server, served)
     assert "never-say-this-aloud" not in done.stdout + done.stderr
+
+
+def test_rows_that_failed_are_counted_where_no_feature_did(server: Server, catalog: Path, tmp_path: Path) -> None:
+    """The images of one acquisition are gone: 3, and the end says how many rows that cost, and why."""
+    broken = shutil.copytree(catalog, tmp_path / "stac")
+    for path in broken.glob("*20230608*/*.tif"):
+        path.unlink()
+    alone = Server(folder=tmp_path, catalog=broken, settings={"BUCKETS": str(server.buckets)})
+    try:
+        request = request_file(tmp_path, "s3://fields/parcels-32633.gpkg", "s3://results/broken")
+        done = alone.run(["run", "--json", str(request)])
+    finally:
+        alone.close()
+    outcome = json.loads(done.stdout)
+    rows = outcome["rows"]
+    assert (done.returncode, outcome["failed"], outcome["status"]) == (3, 0, "DONE"), done.stderr
+    assert rows["failed"] > 0
+    assert (
+        sum(rows[kind] for kind in ("withNumbers", "allMasked", "withoutImagery", "failed")) == outcome["features"] * 6
+    )
+    assert sum(each["count"] for each in rows["reasons"]) == rows["failed"]
+    assert "20230608" in rows["reasons"][0]["reason"]
+    assert f"{rows['failed']} failed" in done.stderr
+    assert f"{rows['reasons'][0]['count']} x " in done.stderr
 
 
 def test_what_is_wrong_is_said_and_the_exit_code_tells(server: Server, catalog: Path, tmp_path: Path) -> None:

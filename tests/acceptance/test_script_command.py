@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from arpent.cli.main import app
+from arpent.domain.evalscript import Mosaicking
+from arpent.evalscript.layout import Column
 from tests.support import client
+from tests.support.assembly import assembled, declared
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import NDVI
 from tests.support.server import Server
@@ -44,6 +47,53 @@ def call(folder: Path, verb: str, text: str, *arguments: str) -> Result:
 def check(folder: Path, text: str, *arguments: str) -> tuple[int, list[dict[str, object]]]:
     done = call(folder, "check", text, "--json", *arguments)
     return done.exit_code, json.loads(done.stdout)["remarks"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ["--index", "ndvi,ndwi,evi", "--mask", "scl"],
+        ["--index", "ndvi", "--mask", "cld", "--composite", "max"],
+        ["--index", "savi,ndre", "--composite", "median", "--constant", "L=1"],
+        ["--index", "nbr", "--collection", "landsat-ot-l2", "--mask", "qa_pixel", "--composite", "mean"],
+        ["--index", "ndmi", "--collection", "hls", "--mask", "fmask", "--composite", "min"],
+        ["--index", "ndvi", "--collection", "S2L1C"],
+    ],
+    ids=" ".join,
+)
+def test_a_new_script_has_no_remarks(tmp_path: Path, wish: list[str]) -> None:
+    made = CliRunner().invoke(app, ["script", "new", *wish])
+    assert made.exit_code == 0, made.output
+    collection = wish[wish.index("--collection") + 1] if "--collection" in wish else "S2L2A"
+    assert check(tmp_path, made.stdout, "--collection", collection) == (0, [])
+    told = CliRunner().invoke(app, ["script", "new", *wish, "-o", str(tmp_path / "new.js"), "--json"])
+    assert json.loads(told.stdout) == {"evalscript": made.stdout, "file": str(tmp_path / "new.js")}
+    assert (tmp_path / "new.js").read_text() == made.stdout
+
+
+@pytest.mark.parametrize("composite", [[], ["--composite", "max"], ["--composite", "mean"]])
+def test_a_new_script_can_be_compiled(tmp_path: Path, composite: list[str]) -> None:
+    """So that an index costs no more than a script of one's own; a median needs the interpreter."""
+    made = CliRunner().invoke(app, ["script", "new", "--index", "ndvi,evi", "--mask", "scl", *composite])
+    text = made.stdout
+    bands = ("B08", "B04", "B02", "SCL", "dataMask")
+    mosaicking = Mosaicking.ORBIT if composite else Mosaicking.SIMPLE
+    evalscript = declared(text, bands=bands, outputs={"ndvi": 1, "evi": 1}, mask_bands=1, mosaicking=mosaicking)
+    rows = 3 if composite else 1
+    column = Column(kind="u2", rows=rows, scale=(0.0001, 0.0), simple=not composite)
+    assert assembled(evalscript, column).width == 3
+
+
+def test_the_list_of_indices() -> None:
+    told = json.loads(CliRunner().invoke(app, ["script", "list", "--json", "--collection", "landsat-ot-l2"]).stdout)
+    by_name = {entry["index"]: entry for entry in told["data"]}
+    assert len(by_name) > 100
+    assert by_name["ndvi"]["bands"] == ["N", "R"]
+    assert by_name["savi"]["constants"] == {"L": 0.5}
+    assert "ndrei" not in by_name
+    assert {mask["mask"] for mask in told["masks"]} == {"qa_pixel"}
+    lines = CliRunner().invoke(app, ["script", "list"]).stdout.splitlines()
+    assert any(line.startswith("ndrei\tvegetation\t(N-RE1)/(N+RE1)\t") for line in lines)
 
 
 def test_a_good_script_has_no_remarks(tmp_path: Path) -> None:

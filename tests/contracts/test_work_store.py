@@ -11,9 +11,9 @@ import pytest
 
 from arpent.domain.errors import Conflict, LeaseLost
 from arpent.domain.finding import INCOMPLETE, Verdict
-from arpent.domain.job import Status, UserAction
+from arpent.domain.job import RowCounts, Status, UserAction
 from arpent.domain.partition import MOST_SUSPECTS, Outcome
-from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
+from arpent.domain.ports.jobs import JobStore, Lease, SortKey, WorkStore
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
 from tests.support.stores import Stores
 
@@ -386,6 +386,63 @@ class TestReopening:
         work.reopen(job.id)
         assert [each.kind for each in jobs.findings(job.id, 0, 9)] == ["empty"]
         assert ids(claim(work, clock)) == [2]
+
+    def test_rows_are_counted_and_those_of_another_try_replaced(
+        self, jobs: JobStore, work: WorkStore, clock: Clock
+    ) -> None:
+        """Feature 2 of the first partition is taken up again; the rows of the others stay."""
+        job = processing_job(jobs, work, clock, cut(6, 3))
+        kept = RowCounts(numbers=7, masked=1, failed=1, reasons=(("it threw", 1),))
+        lost = RowCounts(absent=2, failed=2, reasons=(("the image is broken", 2),))
+        first = claim(work, clock)
+        work.finish(first, Outcome(done=2, failed=1, settled=kept, unsettled=lost, findings=(failure(2),)))
+        other = RowCounts(failed=12, reasons=(("the image is broken", 11), ("too dark", 1)))
+        second = claim(work, clock)
+        work.finish(second, Outcome(done=3, failed=0, settled=other))
+        rows = jobs.get(job.id).progress.rows
+        reasons = (("the image is broken", 13), ("it threw", 1), ("too dark", 1))
+        assert rows == RowCounts(numbers=7, masked=1, absent=2, failed=15, reasons=reasons)
+        work.reopen(job.id)
+        work.reopen(job.id)
+        assert jobs.get(job.id).progress.rows == kept + replace(
+            other, reasons=(("the image is broken", 11), ("too dark", 1))
+        )
+        again = claim(work, clock)
+        assert ids(again) == [2]
+        work.finish(
+            again, Outcome(done=1, failed=0, settled=RowCounts(numbers=3, failed=1, reasons=(("it threw", 1),)))
+        )
+        rows = jobs.get(job.id).progress.rows
+        reasons = (("the image is broken", 11), ("it threw", 2), ("too dark", 1))
+        assert rows == RowCounts(numbers=10, masked=1, failed=14, reasons=reasons)
+        assert jobs.list("anna", SortKey.CREATED, 0, 9)[0].progress.rows == rows
+
+    def test_rows_are_unknown_where_nobody_knows_whose_they_are(
+        self, jobs: JobStore, work: WorkStore, clock: Clock
+    ) -> None:
+        job = processing_job(jobs, work, clock, cut(4, 4))
+        rows = RowCounts(numbers=3)
+        three = (failure(2), failure(3), failure(4))
+        work.finish(claim(work, clock), Outcome(done=1, failed=3, settled=rows, findings=three))
+        work.reopen(job.id)
+        work.finish(claim(work, clock), Outcome(done=1, failed=2, settled=rows, findings=(failure(3),)))
+        assert jobs.get(job.id).progress.rows == RowCounts(numbers=6)
+        work.reopen(job.id)
+        again = claim(work, clock)
+        assert ids(again) == [2, 3, 4], "one of which the rows of the last try are"
+        work.finish(again, Outcome(done=3, failed=0, settled=rows))
+        progress = jobs.get(job.id).progress
+        assert (progress.done, progress.rows) == (4, None)
+
+    def test_rows_begin_anew_where_all_are_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        job = processing_job(jobs, work, clock, cut(3, 3))
+        lost = RowCounts(failed=2, reasons=(("it threw", 2),))
+        work.finish(claim(work, clock), Outcome(done=1, failed=2, settled=lost, unsettled=lost, findings=(failure(3),)))
+        work.reopen(job.id)
+        again = claim(work, clock)
+        assert ids(again) == [1, 2, 3]
+        work.finish(again, Outcome(done=3, failed=0, settled=RowCounts(numbers=9, failed=1, reasons=(("new", 1),))))
+        assert jobs.get(job.id).progress.rows == RowCounts(numbers=9, failed=1, reasons=(("new", 1),))
 
     def test_without_reasons_all_are_done_again(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
         job = processing_job(jobs, work, clock, cut(3, 3))

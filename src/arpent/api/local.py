@@ -15,9 +15,9 @@ from arpent import worker
 from arpent.api.fields import Fields
 from arpent.api.query import Query, body_of
 from arpent.api.run import FinishedRun, run_features
-from arpent.api.tables import Summary, long_table, summary_of
+from arpent.api.tables import long_table
 from arpent.api.zones import in_metres
-from arpent.domain.job import Job
+from arpent.domain.job import NO_ROWS, Job, RowCounts
 from arpent.settings import Settings
 from arpent.wire.origin import origin
 from arpent.wire.request.parse import parse_batch
@@ -33,7 +33,12 @@ class Answer:
     rows: pa.Table
     """Long; see `api.tables`."""
     fields: Fields
-    summary: Summary
+    features: int
+    """Number of features."""
+    intervals: int
+    """Number of intervals."""
+    counts: RowCounts
+    """What the rows came to; a row is a feature in an interval."""
     hints: tuple[str, ...]
     """What is allowed, and most likely not meant."""
     about: str
@@ -58,7 +63,9 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch) -> An
     return Answer(
         rows=rows,
         fields=fields,
-        summary=summary_of(rows, len(fields.features), len(request.intervals)),
+        features=len(fields.features),
+        intervals=len(request.intervals),
+        counts=sum((one.job.progress.rows or NO_ROWS for one in ran), NO_ROWS),
         hints=hints,
         about=json.dumps(
             {

@@ -12,7 +12,8 @@ from pathlib import Path
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import MosaickingOrder
-from arpent.indices.script import index_script
+from arpent.indices.masks import usual_mask
+from arpent.indices.script import IndexQuery, index_script
 
 Day = str | date
 FIELDS_URL = "s3://fields/fields"
@@ -154,11 +155,9 @@ def script_of_query(query: Query, collections: Mapping[str, Collection]) -> str:
             raise InvalidRequest("Clouds are masked of indices only; of a script of yours, let it set dataMask")
         return query.script
     known = collections.get(query.collection)
-    return index_script(
-        [name.lower() for name in query.index],
-        query.collection if known is None else known.id,
-        mask_clouds=query.mask_clouds,
-    )
+    collection = query.collection if known is None else known.id
+    mask = usual_mask(collection) if query.mask_clouds else None
+    return index_script(IndexQuery(index=query.index, collection=collection, mask=mask))
 
 
 def names_of(value: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def statistics(  # noqa: PLR0913
         every: Length of an interval, ISO 8601 (`P10D`, `P1M`); the last one may be shorter.
         resolution: Metres on the ground. Features in degrees (or in a CRS that requests may not have) are carried to
             their UTM zone, in which the imagery lies, too; others stay in their CRS.
-        index: `"ndvi"`, `"ndvi,evi"` or a list: ndvi, ndwi, ndmi, evi, savi, ndre, nbr.
+        index: `"ndvi"`, `"ndvi,evi"` or a list; `arpent script list` names those that are known.
         script: Instead of an index: an evalscript's text, or the path of its file.
         mask_clouds: Leave cloudy samples out (SCL of Sentinel-2, QA_PIXEL of Landsat); for indices.
         collection: The data collection.

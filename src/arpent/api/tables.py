@@ -1,10 +1,8 @@
-"""Tables: the rows of the runs with the caller's ids and columns, long or wide; and what the rows came to."""
+"""Tables: the rows of the runs with the caller's ids and columns, long or wide."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,48 +16,6 @@ from arpent.api.fields import ID, KEY
 OURS = ("from", "to", "output", "band")
 OPTIONAL = ("histogram_edges", "histogram_counts", "underflow", "overflow")
 """Columns that are left out where nothing is in them."""
-MOST_REASONS = 5
-LETTERS = 200
-"""Of a reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What a job's rows came to; a row is a feature in an interval."""
-
-    features: int
-    intervals: int
-    numbers: int
-    """Rows with a number."""
-    empty: int
-    """Rows whose samples are all masked, by clouds or otherwise."""
-    absent: int
-    """Rows without imagery."""
-    failed: int
-    """Rows with an error."""
-    reasons: tuple[tuple[str, int], ...] = ()
-    """The commonest reasons of those, and how often."""
-
-    def fields(self) -> dict[str, object]:
-        """The summary as the fields of a JSON object."""
-        return {
-            "features": self.features,
-            "intervals": self.intervals,
-            "withNumbers": self.numbers,
-            "allMasked": self.empty,
-            "withoutImagery": self.absent,
-            "failed": self.failed,
-            "reasons": [{"reason": reason, "count": count} for reason, count in self.reasons],
-        }
-
-    def sentences(self) -> list[str]:
-        """For a person."""
-        total = self.features * self.intervals
-        lines = [
-            f"{total:,} rows ({self.features:,} features x {self.intervals} intervals): {self.numbers:,} with numbers, "
-            f"{self.empty:,} all masked, {self.absent:,} without imagery, {self.failed:,} failed"
-        ]
-        return lines + [f"{count:,} x {reason}" for reason, count in self.reasons]
 
 
 def long_table(folders: Sequence[Path], fields: pa.Table) -> pa.Table:
@@ -100,33 +56,3 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
     taken = fields.drop_columns([KEY, "geometry"])
     named = {own_name(name, (*columns, "geometry")): taken[name] for name in taken.column_names}
     return pa.table({**named, **{key: pa.array(column, from_pandas=True) for key, column in columns.items()}})
-
-
-def summary_of(rows: pa.Table, features: int, intervals: int) -> Summary:
-    """What the rows of a long table came to."""
-    failed = pc.equal(rows["status"], "FAILED")
-    whole = rows.filter(pc.and_(failed, pc.is_null(rows["from"])))
-    some = rows.filter(pc.and_(failed, pc.is_valid(rows["from"])))
-    good = rows.filter(pc.invert(failed))
-    valid = pc.greater(good["sample_count"], good["no_data_count"])
-    slots = pa.table({ID: good[ID], "from": good["from"], "valid": valid}).group_by([ID, "from"])
-    seen = slots.aggregate([("valid", "max")])["valid_max"]
-    numbers = int(pc.sum(seen).as_py() or 0)
-    lost = len(some.group_by([ID, "from"]).aggregate([])) + len(whole) * intervals
-    present = len(seen) + lost
-    reasons = Counter({reason: count * intervals for reason, count in _counted(whole).items()})
-    reasons.update(_counted(some))
-    return Summary(
-        features=features,
-        intervals=intervals,
-        numbers=numbers,
-        empty=len(seen) - numbers,
-        absent=max(0, features * intervals - present),
-        failed=lost,
-        reasons=tuple(reasons.most_common(MOST_REASONS)),
-    )
-
-
-def _counted(rows: pa.Table) -> Mapping[str, int]:
-    counts = pc.value_counts(rows["reason"].combine_chunks()).to_pylist() if len(rows) else []
-    return {str(each["values"])[:LETTERS]: int(each["counts"]) for each in counts}

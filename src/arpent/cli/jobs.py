@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column, Table
 
 from arpent import wiring
+from arpent.cli.row_lines import row_lines
 from arpent.domain.errors import InvalidRequest
-from arpent.domain.job import RESTING, Job
+from arpent.domain.job import NO_ROWS, RESTING, Job
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
@@ -45,15 +46,17 @@ def entries(settings: Settings, owner: str | None, count: int) -> Lines:
 
 def job_table(settings: Settings, owner: str | None, count: int, now: datetime) -> Table:
     """The newest `count` jobs of a client, or of all, as a table."""
-    names = ("status", "%", "features", "failed", "left", "age", "owner")
+    names = ("status", "%", "features", "failed", "rows", "rows failed", "left", "age", "owner")
     table = Table(Column("job", no_wrap=True, min_width=36), *names, box=None, pad_edge=False)
     for job in store(settings).list(owner, SortKey.CREATED_DESCENDING, 0, count):
         share, progress = completion(job, settings.policy), job.progress
         reason = f" {job.stop_reason}" if job.stop_reason else ""
-        counts = (f"{progress.done + progress.failed}/{progress.features}", str(progress.failed or ""))
+        features = (f"{progress.done + progress.failed}/{progress.features}", str(progress.failed or ""))
+        rows = progress.rows or NO_ROWS
+        counted = (f"{rows.numbers}/{rows.total}" if progress.rows else "", str(rows.failed or ""))
         left = "" if progress.seconds_left is None else age_text(timedelta(seconds=progress.seconds_left))
         times = (left, age_text(now - job.created))
-        table.add_row(job.id, f"{job.status}{reason}", f"{share:.1f}", *counts, *times, job.owner)
+        table.add_row(job.id, f"{job.status}{reason}", f"{share:.1f}", *features, *counted, *times, job.owner)
     return table
 
 
@@ -95,6 +98,10 @@ def show(lines: Lines, console: Console) -> dict[str, Any]:
         for last in chain([first], lines):
             share = float(str(last["completionPercentage"]))
             bar.update(task, description=str(last["status"]), completed=share, words=_words(last))
+    progress = last.get("progress")
+    if isinstance(progress, dict) and "rows" in progress and any(progress["rows"].values()):
+        for line in row_lines(progress["rows"]):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
     if hint := last.get("hint"):
         console.print(str(hint), soft_wrap=True, highlight=False)
     if why := last.get("error") or last.get("stoppedStatusReason"):

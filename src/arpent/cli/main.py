@@ -16,6 +16,7 @@ from rich.console import Console
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.guard import Guarded, check_target, read_text
+from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
 from arpent.domain.errors import InvalidRequest
 
@@ -109,11 +110,13 @@ def run(
         if as_json
         else f"{outcome['status']}: {outcome['features']} features in {outcome['output']}"
     )
+    for line in row_lines(outcome["rows"]):
+        typer.echo(f"arpent: {line}", err=True)
     if "hint" in outcome:
         typer.echo(f"arpent: {outcome['hint']}", err=True)
     for line in outcome["finding_lines"]:
         typer.echo(f"arpent: {line}", err=True)
-    if outcome["failed"] or outcome["incomplete"]:
+    if outcome["failed"] or outcome["incomplete"] or not all_well(outcome["rows"]):
         raise typer.Exit(WITH_FAILURES)
 
 
@@ -126,7 +129,7 @@ def stats(  # noqa: PLR0913, PLR0917
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="*.parquet, .csv, .gpkg, .geojson, .fgb")
     ] = None,
-    index: Annotated[str | None, typer.Option(help="ndvi,ndwi,ndmi,evi,savi,ndre,nbr: one or several.")] = None,
+    index: Annotated[str | None, typer.Option(help="One or several, ndvi,evi: see `arpent script list`.")] = None,
     script: Annotated[Path | None, typer.Option(help="An evalscript instead of an index.")] = None,
     mask_clouds: Annotated[bool, typer.Option("--mask-clouds", help="Leave cloudy samples out (of an index).")] = False,
     every: Annotated[str, typer.Option(help="Length of an interval, ISO 8601: P10D, P1M.")] = "P10D",
@@ -161,7 +164,8 @@ def stats(  # noqa: PLR0913, PLR0917
     )  # fmt: skip
     outcome = stats_now(options, Console(stderr=True))
     typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))
-    _end_of_rows(outcome["rows"])
+    if not all_well(outcome["rows"]):
+        raise typer.Exit(WITH_FAILURES)
 
 
 @app.command()
@@ -190,6 +194,7 @@ def results(
     url: Annotated[str, typer.Argument(help="The job's output: a folder, s3://bucket/prefix or gs://bucket/prefix.")],
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: rows and files.")] = False,
 ) -> None:
     """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
     from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
@@ -203,10 +208,13 @@ def results(
     if csv is not None:
         with csv.open("wb") as file:
             write_csv(table, file)
-    if parquet is None and csv is None:
+    files = [str(path) for path in (parquet, csv) if path is not None]
+    if as_json:
+        typer.echo(json.dumps({"rows": len(table), "files": files}))
+    elif files:
+        typer.echo(f"{len(table)} rows: {', '.join(files)}")
+    else:
         write_csv(table, sys.stdout.buffer)
-        return
-    typer.echo(f"{len(table)} rows: {', '.join(str(path) for path in (parquet, csv) if path is not None)}")
 
 
 @app.command()
@@ -243,8 +251,7 @@ def status(
     else:
         for last in lines:
             typer.echo(json.dumps(last))
-    if watch:
-        _end_of_job(last)
+    _end_of_job(last)
 
 
 @client_app.command("add")
@@ -310,11 +317,13 @@ def demo(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(as_json: JsonOption = False) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
     from arpent import wiring
 
-    wiring.database(_settings())
+    database = wiring.database(_settings())
+    if as_json:
+        typer.echo(json.dumps({"database": database.url.render_as_string()}))
 
 
 @app.command()
@@ -332,23 +341,19 @@ def collections(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def version() -> None:
+def version(as_json: JsonOption = False) -> None:
     """Print the version."""
-    typer.echo(__version__)
-
-
-def _end_of_rows(rows: dict[str, Any]) -> None:
-    """The exit code says whether all is well: 3 if something failed, or nothing has a number."""
-    if rows["failed"] or not rows["withNumbers"]:
-        raise typer.Exit(WITH_FAILURES)
+    typer.echo(json.dumps({"version": __version__}) if as_json else __version__)
 
 
 def _end_of_job(status: dict[str, Any]) -> None:
-    """As `_end_of_rows`, of a job that was followed to its end: 1 if it failed."""
+    """The exit code of a job that has ended: 1 if it failed, 3 if something in it did, or nothing has a
+    number."""
     progress = status.get("progress", {})
     if status["status"] == "FAILED":
         raise typer.Exit(1)
-    if status["status"] == "DONE" and (progress.get("failed") or progress.get("incomplete")):
+    failed = progress.get("failed") or progress.get("incomplete") or not all_well(progress.get("rows"))
+    if status["status"] == "DONE" and failed:
         raise typer.Exit(WITH_FAILURES)
 
 

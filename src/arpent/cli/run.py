@@ -14,12 +14,12 @@ from arpent import wiring, worker
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import ArpentError
 from arpent.domain.finding import INCOMPLETE, Finding
-from arpent.domain.job import ENDED, Job, Status, UserAction
+from arpent.domain.job import ENDED, NO_ROWS, Job, Status, UserAction
 from arpent.domain.location import ID, REQUEST_ID
 from arpent.engine.output_keys import template
 from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
-from arpent.wire.job import hint
+from arpent.wire.job import hint, rows_object
 from arpent.wire.request.parse import parse_batch
 
 OWNER = worker.LOCAL
@@ -74,6 +74,7 @@ def _labelled(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
         "done": job.progress.done,
         "failed": job.progress.failed,
         "incomplete": sum(each.kind in INCOMPLETE_KINDS for each in findings),
+        "rows": rows_object(job.progress.rows or NO_ROWS),
         "findings": [
             {"verdict": verdict, "kind": kind, "features": count, "message": message}
             for (verdict, kind), count, message in commonest(findings)

@@ -12,7 +12,9 @@ from arpent.api.fields import Columns
 from arpent.api.files import check_ending, save
 from arpent.api.query import names_of, query_of
 from arpent.api.statistics import answer_of
+from arpent.cli.row_lines import row_lines
 from arpent.domain.errors import InvalidRequest
+from arpent.wire.job import rows_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,13 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
         options.features, options.catalog, query, columns, executor=options.executor, progress=console.is_terminal
     )
     files = save(found, options.output, wide=options.wide)
-    for line in (*found.summary.sentences(), *found.hints):
+    rows = rows_object(found.counts)
+    for line in (*row_lines(rows), *found.hints):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     return {
         "status": "DONE",
         "files": [str(path) for path in files],
-        "rows": found.summary.fields(),
+        "rows": {"features": found.features, "intervals": found.intervals, **rows},
         "hints": list(found.hints),
     }
 

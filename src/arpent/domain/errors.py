@@ -201,6 +201,10 @@ class CatalogUnavailable(WorldError):
     """The STAC catalogue cannot be read."""
 
 
+class CatalogUnknown(CatalogUnavailable):
+    """The name of the catalogue's host does not resolve: it is misspelt, or the name service is away."""
+
+
 class AssetUnreadable(WorldError):
     """An image of an item cannot be read.
 

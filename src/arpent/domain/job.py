@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -46,6 +47,45 @@ class StopReason(StrEnum):
     UNHEALTHY = "UNHEALTHY"
 
 
+MOST_REASONS = 5
+"""Maximum number of reasons of failures that are counted apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """What the rows of some features came to; a row is one feature in one interval."""
+
+    numbers: int = 0
+    """Rows with a number."""
+    masked: int = 0
+    """Rows with imagery but without a valid sample: all cloud, or masked otherwise."""
+    absent: int = 0
+    """Rows that no acquisition reaches."""
+    failed: int = 0
+    """Rows with an error."""
+    reasons: tuple[tuple[str, int], ...] = ()
+    """The commonest messages of the errors and how many rows have each, the commonest first."""
+
+    @property
+    def total(self) -> int:
+        """Number of rows, whatever they came to."""
+        return self.numbers + self.masked + self.absent + self.failed
+
+    def __add__(self, other: RowCounts) -> RowCounts:
+        reasons = Counter(dict(self.reasons)) + Counter(dict(other.reasons))
+        return RowCounts(
+            numbers=self.numbers + other.numbers,
+            masked=self.masked + other.masked,
+            absent=self.absent + other.absent,
+            failed=self.failed + other.failed,
+            reasons=tuple(reasons.most_common(MOST_REASONS)),
+        )
+
+
+NO_ROWS = RowCounts()
+"""Where there are none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a job is, in features and partitions."""
@@ -58,6 +98,8 @@ class Progress:
     """Features with an error."""
     incomplete: int = 0
     """Of the features done: those that lack intervals which another try may bring."""
+    rows: RowCounts | None = NO_ROWS
+    """Rows of the features done or failed; None if an older version counted none."""
     partitions: int = 0
     """Number of partitions."""
     open: int = 0

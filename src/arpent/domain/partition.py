@@ -9,6 +9,7 @@ import numpy as np
 
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding
+from arpent.domain.job import NO_ROWS, RowCounts
 
 MOST_SUSPECTS = 16
 """Maximum number of parts of one partition that may be without a result at once, while halving looks for features that
@@ -39,6 +40,10 @@ class Outcome:
     """Number of features whose file holds an error."""
     incomplete: int = 0
     """Of the features done: number of those that lack intervals which another try may bring."""
+    settled: RowCounts = NO_ROWS
+    """Rows of the features that START does not try again …"""
+    unsettled: RowCounts = NO_ROWS
+    """… and of those that it does."""
     findings: tuple[Finding, ...] = ()
     """Why features failed."""
     processing_units: float = 0.0

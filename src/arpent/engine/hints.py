@@ -91,6 +91,20 @@ def of_offers(bindings: Sequence[BandBinding]) -> Iterator[str]:
             yield f"{binding.collection.id} has {beginning} here; the real service gives {usual} by default."
 
 
+def of_range(bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]) -> Iterator[str]:
+    """A hint for each input of which the catalogue has no acquisition at all, in any interval."""
+    if not intervals:
+        return
+    start, end = (iso_seconds(instant) for instant in (intervals[0].start, intervals[-1].end))
+    for binding, found in zip(bindings, seen, strict=True):
+        if found.features and not (found.taken or found.cloudy or found.other or outside_time(binding, intervals)):
+            yield (
+                f"There is no acquisition of {binding.collection.id} at the features from {start} to {end}: the files "
+                "will hold no interval. Check the time range, the collection, and where the features and the "
+                "catalogue's images lie."
+            )
+
+
 def of_filters(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]
 ) -> Iterator[str]:

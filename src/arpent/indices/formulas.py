@@ -1,50 +1,130 @@
-"""Formulas: index → an expression in roles of bands; collection → the band of each role."""
+"""Formulas: the spectral indices of the package spyndex, as JavaScript over roles of bands."""
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import lru_cache
+
+from arpent.domain.errors import InvalidRequest
+
+OPERATORS: Mapping[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "**",
+}
+"""What a formula may consist of, beside numbers, names and signs."""
+ALIASES: Mapping[str, str] = {"ndre": "NDREI", "bsi": "BI"}
+"""Further names, in lower case, that people use."""
+CONSTANTS: Mapping[str, Mapping[str, float]] = {
+    "SAVI": {"L": 0.5},
+    "GSAVI": {"L": 0.5},
+    "SARVI": {"L": 0.5},
+    "MNLI": {"L": 0.5},
+    "IBI": {"L": 0.5},
+    "NDPI": {"alpha": 0.74},
+    "WCI1": {"epsilon": 1e-10},
+    "WCI2": {"epsilon": 1e-10},
+}
+"""Constants of single indices as they were published, where the package has one value for all indices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpectralIndex:
     """One spectral index; reflectances in, from 0 to 1."""
 
+    name: str
+    """Its short name: NDVI."""
+    output: str
+    """Name of its output in a script: lower case, unless that names two indices."""
     title: str
     """Its name in words."""
+    domain: str
+    """What it is for: vegetation, water, burn, soil, urban, snow …"""
+    reference: str
+    """Where it was published: a URL."""
+    formula: str
+    """As published by the package: `(N-R)/(N+R)`."""
     expression: str
-    """JavaScript over roles: `(N - R) / (N + R)`."""
+    """The formula in JavaScript."""
     roles: tuple[str, ...]
-    """The roles in it."""
+    """Roles of the bands in it: N, R."""
+    constants: Mapping[str, float | None]
+    """The constants in it and their values; None: it has none by default."""
+
+    def using(self, given: Mapping[str, float]) -> SpectralIndex:
+        """The index with these values of its constants; others are ignored."""
+        return replace(self, constants={name: given.get(name, value) for name, value in self.constants.items()})
 
 
-INDICES: Mapping[str, SpectralIndex] = {
-    "ndvi": SpectralIndex(
-        title="normalised difference vegetation index", expression="(N - R) / (N + R)", roles=("N", "R")
-    ),
-    "ndwi": SpectralIndex(title="normalised difference water index", expression="(G - N) / (G + N)", roles=("G", "N")),
-    "ndmi": SpectralIndex(
-        title="normalised difference moisture index", expression="(N - S1) / (N + S1)", roles=("N", "S1")
-    ),
-    "evi": SpectralIndex(
-        title="enhanced vegetation index",
-        expression="2.5 * (N - R) / (N + 6 * R - 7.5 * B + 1)",
-        roles=("N", "R", "B"),
-    ),
-    "savi": SpectralIndex(
-        title="soil-adjusted vegetation index", expression="1.5 * (N - R) / (N + R + 0.5)", roles=("N", "R")
-    ),
-    "ndre": SpectralIndex(
-        title="normalised difference red edge index", expression="(N - RE1) / (N + RE1)", roles=("N", "RE1")
-    ),
-    "nbr": SpectralIndex(title="normalised burn ratio", expression="(N - S2) / (N + S2)", roles=("N", "S2")),
-}
-"""B, G, R: blue, green, red; RE1: red edge near 705 nm; N: near infrared; S1, S2: short-wave infrared, 1.6, 2.2 µm."""
+@lru_cache
+def indices() -> Mapping[str, SpectralIndex]:
+    """Name → index, of all whose formulas are arithmetic over bands and constants."""
+    import spyndex  # here, because it takes a while, and few commands need it
 
-SENTINEL_2 = {"B": "B02", "G": "B03", "R": "B04", "RE1": "B05", "N": "B08", "S1": "B11", "S2": "B12"}
-BANDS: Mapping[str, Mapping[str, str]] = {
-    "sentinel-2-l2a": SENTINEL_2,
-    "sentinel-2-l1c": SENTINEL_2,
-    "landsat-ot-l2": {"B": "B02", "G": "B03", "R": "B04", "N": "B05", "S1": "B06", "S2": "B07"},
-}
-"""Collection → role → band."""
+    found: dict[str, SpectralIndex] = {}
+    for name, entry in spyndex.indices.items():
+        expression = javascript(entry.formula)
+        roles = tuple(one for one in entry.bands if one in spyndex.bands)
+        constants = {one: spyndex.constants[one].default for one in entry.bands if one in spyndex.constants}
+        if expression is None or len(roles) + len(constants) < len(entry.bands) or not roles:
+            continue
+        found[name] = SpectralIndex(
+            name=name,
+            output=name.lower(),
+            title=str(entry.long_name),
+            domain=str(entry.application_domain),
+            reference=str(entry.reference),
+            formula=str(entry.formula),
+            expression=expression,
+            roles=roles,
+            constants={**constants, **CONSTANTS.get(name, {})},
+        )
+    lower = Counter(name.lower() for name in found)
+    return {name: replace(index, output=name) if lower[name.lower()] > 1 else index for name, index in found.items()}
+
+
+def index_of(name: str) -> SpectralIndex:
+    """The index of this name, in any case. Raises InvalidRequest."""
+    known = indices()
+    if name in known:
+        return known[name]
+    lower = name.lower()
+    alike = tuple(each for each in known if each.lower() == lower)
+    if not alike and lower in ALIASES:
+        return replace(known[ALIASES[lower]], output=lower)
+    if len(alike) == 1:
+        return known[alike[0]]
+    if alike:
+        raise InvalidRequest(f"{name!r:.40} names {len(alike)} indices: write {' or '.join(alike)}")
+    near = get_close_matches(lower, [index.output for index in known.values()], 1)
+    meant = f"; did you mean {near[0]}?" if near else "; see `arpent script list`"
+    raise InvalidRequest(f"{name!r:.40} is no index that is known{meant}")
+
+
+def javascript(formula: str) -> str | None:
+    """A formula as JavaScript, with the parentheses that it needs there; None: it is no plain arithmetic."""
+    try:
+        body = ast.parse(formula, mode="eval").body
+        return _written(body)[1:-1] if isinstance(body, ast.BinOp) else _written(body)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _written(node: ast.expr) -> str:
+    """Raises ValueError for what is no arithmetic."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            return repr(number)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return f"(-{_written(operand)})"
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in OPERATORS:
+            return f"({_written(left)} {OPERATORS[type(operator)]} {_written(right)})"
+    raise ValueError(ast.dump(node))

@@ -1,32 +1,65 @@
-"""Cloud masks: collection → the band that tells clouds, and which of its numbers are clear."""
+"""Cloud masks: the rules that tell clear samples, and the collections that have the bands for them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from arpent.domain.errors import InvalidRequest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudMask:
-    """A rule that tells clear samples of a collection."""
+    """A rule that tells clear samples."""
 
-    band: str
-    """The band that tells."""
     clear: str
     """JavaScript over `Q`, the band's number: true where the ground is seen."""
     words: str
     """The rule in words, for a comment in the script."""
+    bands: Mapping[str, str]
+    """Collection → the band that tells."""
 
 
+LANDSAT = {f"landsat-{sensor}-{level}": "BQA" for sensor in ("ot", "tm", "etm") for level in ("l2", "l1")}
 MASKS: Mapping[str, CloudMask] = {
-    "sentinel-2-l2a": CloudMask(
-        band="SCL",
+    "scl": CloudMask(
         clear="Q == 2 || Q == 4 || Q == 5 || Q == 6 || Q == 7",
         words="SCL 2 (dark), 4 (vegetation), 5 (bare), 6 (water), 7 (unclassified) count; shadow, cloud, snow do not",
+        bands={"sentinel-2-l2a": "SCL"},
     ),
-    "landsat-ot-l2": CloudMask(
-        band="BQA",
+    "cld": CloudMask(
+        clear="Q < 40",
+        words="samples count whose probability of cloud, CLD, is below 40 percent",
+        bands={"sentinel-2-l2a": "CLD"},
+    ),
+    "qa_pixel": CloudMask(
         clear="(Q & 63) == 0",
         words="samples count that have none of the bits 0 to 5 of QA_PIXEL: fill, clouds, cirrus, shadow, snow",
+        bands=LANDSAT,
+    ),
+    "fmask": CloudMask(
+        clear="(Q & 31) == 0",
+        words="samples count that have none of the bits 0 to 4 of Fmask: cirrus, cloud, next to one, shadow, snow",
+        bands={"hls": "QA"},
     ),
 }
+"""Name of a cloud mask → its rule."""
+
+
+def usual_mask(collection: str) -> str:
+    """Name of the first mask that the collection has. Raises InvalidRequest if it has none."""
+    for name, mask in MASKS.items():
+        if collection in mask.bands:
+            return name
+    known = ", ".join(dict.fromkeys(one for mask in MASKS.values() for one in mask.bands))
+    raise InvalidRequest(f"No band of {collection} tells clouds; they are known for {known}")
+
+
+def mask_band(name: str, collection: str) -> str:
+    """The band of the collection that the mask reads. Raises InvalidRequest."""
+    if name not in MASKS:
+        raise InvalidRequest(f"The mask {name!r:.40} is not known: write {', '.join(MASKS)}")
+    bands = MASKS[name].bands
+    if collection not in bands:
+        raise InvalidRequest(f"The mask {name} is for {', '.join(bands)}; {collection} lacks its band")
+    return bands[collection]

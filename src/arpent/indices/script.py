@@ -1,60 +1,173 @@
-"""The evalscript of some indices: an output per index, and a mask for all of them."""
+"""The evalscript of some indices: an output per index, one mask for all of them, and one value per interval."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from arpent.domain.errors import InvalidRequest
-from arpent.indices.formulas import BANDS, INDICES
-from arpent.indices.masks import MASKS
-
-SCRIPT = """//VERSION=3
-// {titles}
-{mask_note}function setup() {{
-  return {{
-    input: [{{ bands: [{bands}] }}],
-    output: [{outputs}, {{ id: "dataMask", bands: 1 }}]
-  }};
-}}
-
-function evaluatePixel(samples) {{
-  var {variables};
-{mask}  return {{ {values}, dataMask: [{seen}] }};
-}}
-"""
+from arpent.indices.bands import BANDS
+from arpent.indices.composites import COMPOSITES, Composite
+from arpent.indices.formulas import SpectralIndex, index_of
+from arpent.indices.masks import MASKS, mask_band
 
 
-def index_script(names: Sequence[str], collection: str, *, mask_clouds: bool) -> str:
-    """An evalscript with the output `<name>` of one band B0 for each index. `collection`: its id, sentinel-2-l2a.
-    Raises InvalidRequest for an index or a collection that is not known, and for clouds that cannot be told there."""
-    if not names:
-        raise InvalidRequest(f"No index is named; there is {', '.join(INDICES)}")
-    for name in names:
-        if name not in INDICES:
-            near = get_close_matches(name, INDICES, 1)
-            meant = f"; did you mean {near[0]}?" if near else f"; there is {', '.join(INDICES)}"
-            raise InvalidRequest(f"{name!r:.40} is no index that is known{meant}")
-    bands = BANDS.get(collection)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexQuery:
+    """Indices, collection, cloud mask and composite of a script."""
+
+    index: Sequence[str]
+    """Names of indices, in any case."""
+    collection: str = "sentinel-2-l2a"
+    """Id of the collection."""
+    mask: str | None = None
+    """Name of a cloud mask: scl, cld, qa_pixel, fmask; None: clouds count."""
+    composite: str | None = None
+    """How the acquisitions of an interval become one value: max, min, mean, median; None: the acquisition that the
+    request's mosaicking order puts first."""
+    constants: Mapping[str, float] = field(default_factory=dict)
+    """Values of constants in formulas, in place of the usual ones."""
+
+
+def index_script(query: IndexQuery) -> str:
+    """A commented evalscript with an output of one band for each index, named as the index in lower case. Raises
+    InvalidRequest for what is not known, and for an index or a mask whose bands the collection lacks."""
+    chosen = _chosen(query)
+    roles = BANDS[query.collection]
+    cloud = None if query.mask is None else mask_band(query.mask, query.collection)
+    if query.composite is not None and query.composite not in COMPOSITES:
+        raise InvalidRequest(f"The composite {query.composite!r:.40} is not known: write {', '.join(COMPOSITES)}")
+    composite = COMPOSITES.get(query.composite or "")
+    used = [*(roles[role] for index in chosen for role in index.roles), *filter(None, [cloud]), "dataMask"]
+    parts = [
+        "//VERSION=3",
+        f"// {', '.join(index.name for index in chosen)} of {query.collection}.\n",
+        _setup(chosen, list(dict.fromkeys(used)), composite),
+        *(_function(index) for index in chosen),
+        _seen(query.mask, cloud),
+        _evaluate(chosen, roles, composite),
+    ]
+    return "\n".join(parts)
+
+
+def available(index: SpectralIndex, collection: str) -> bool:
+    """Whether the collection has the bands, and the constants have values."""
+    bands = BANDS.get(collection, {})
+    return all(role in bands for role in index.roles) and None not in index.constants.values()
+
+
+def _chosen(query: IndexQuery) -> tuple[SpectralIndex, ...]:
+    if not query.index:
+        raise InvalidRequest("No index is named: write ndvi, for example; see `arpent script list`")
+    chosen = {index.name: index.using(query.constants) for index in map(index_of, query.index)}
+    bands = BANDS.get(query.collection)
     if bands is None:
-        raise InvalidRequest(f"Indices are known for {', '.join(BANDS)}, not for {collection}: write an evalscript")
-    for name in names:
-        if lacking := [role for role in INDICES[name].roles if role not in bands]:
-            raise InvalidRequest(f"{name} needs a band that {collection} lacks ({', '.join(lacking)})")
-    cloud = MASKS.get(collection)
-    if mask_clouds and cloud is None:
-        raise InvalidRequest(f"No band of {collection} tells clouds; they are known for {', '.join(MASKS)}")
-    names = list(dict.fromkeys(names))
-    roles = list(dict.fromkeys(role for name in names for role in INDICES[name].roles))
-    used = [bands[role] for role in roles] + ([cloud.band] if mask_clouds and cloud else [])
-    variables = [f"{role} = samples.{bands[role]}" for role in roles]
-    return SCRIPT.format(
-        titles="; ".join(f"{name}: {INDICES[name].title}" for name in names) + f"; {collection}",
-        mask_note=f"// {cloud.words}\n" if mask_clouds and cloud else "",
-        bands=", ".join(f'"{band}"' for band in [*used, "dataMask"]),
-        outputs=", ".join(f'{{ id: "{name}", bands: 1, sampleType: "FLOAT32" }}' for name in names),
-        variables=", ".join(variables),
-        mask=f"  var Q = samples.{cloud.band};\n  var clear = {cloud.clear};\n" if mask_clouds and cloud else "",
-        values=", ".join(f"{name}: [{INDICES[name].expression}]" for name in names),
-        seen="clear ? samples.dataMask : 0" if mask_clouds else "samples.dataMask",
-    )
+        raise InvalidRequest(
+            f"Indices are known for {', '.join(BANDS)}, not for {query.collection}: write an evalscript"
+        )
+    for index in chosen.values():
+        if lacking := [role for role in index.roles if role not in bands]:
+            raise InvalidRequest(f"{index.name} needs a band that {query.collection} lacks ({', '.join(lacking)})")
+        if unset := [name for name, value in index.constants.items() if value is None]:
+            raise InvalidRequest(f"{index.name} needs a value of {', '.join(unset)}: give --constant {unset[0]}=NUMBER")
+    known = {name for index in chosen.values() for name in index.constants}
+    if surplus := sorted(set(query.constants) - known):
+        there = f"there is {', '.join(sorted(known))}" if known else "there is none"
+        raise InvalidRequest(f"No index has the constant {surplus[0]!r:.40}; {there}")
+    return tuple(chosen.values())
+
+
+def _setup(chosen: Sequence[SpectralIndex], bands: Sequence[str], composite: Composite | None) -> str:
+    outputs = [f'      {{ id: "{index.output}", bands: 1, sampleType: "FLOAT32" }},' for index in chosen]
+    names = ", ".join(f'"{band}"' for band in bands)
+    scenes = ['    mosaicking: "ORBIT", // every acquisition of an interval, not only the first'] if composite else []
+    return "\n".join([
+        "function setup() {",
+        "  return {",
+        f"    input: [{{ bands: [{names}] }}],",
+        *scenes,
+        "    output: [",
+        *outputs,
+        '      { id: "dataMask", bands: 1 }',
+        "    ]",
+        "  };",
+        "}\n",
+    ])  # fmt: skip
+
+
+def _function(index: SpectralIndex) -> str:
+    constants = [f"  var {name} = {value!r};" for name, value in index.constants.items()]
+    return "\n".join([
+        f"// {_plain(index.title)} ({_plain(index.domain)}): {index.formula}",
+        f"// {_plain(index.reference)}",
+        f"function {_name(index)}({', '.join(index.roles)}) {{",
+        *constants,
+        f"  return {index.expression};",
+        "}\n",
+    ])  # fmt: skip
+
+
+def _seen(mask: str | None, band: str | None) -> str:
+    if mask is None:
+        return "function isClear(sample) {\n  return sample.dataMask == 1;\n}\n"
+    rule = MASKS[mask]
+    return "\n".join([
+        f"// {rule.words}.",
+        "function isClear(sample) {",
+        f"  var Q = sample.{band};",
+        f"  return sample.dataMask == 1 && ({rule.clear});",
+        "}\n",
+    ])  # fmt: skip
+
+
+def _evaluate(chosen: Sequence[SpectralIndex], roles: Mapping[str, str], composite: Composite | None) -> str:
+    calls = {
+        index.output: f"{_name(index)}({', '.join(f'sample.{roles[role]}' for role in index.roles)})"
+        for index in chosen
+    }
+    return "\n".join(_first(calls) if composite is None else _all(calls, composite))
+
+
+def _first(calls: Mapping[str, str]) -> Iterator[str]:
+    """evaluatePixel of one acquisition."""
+    yield "function evaluatePixel(sample) {"
+    yield "  return {"
+    yield from (f"    {output}: [{call}]," for output, call in calls.items())
+    yield "    dataMask: [isClear(sample) ? 1 : 0]"
+    yield "  };"
+    yield "}\n"
+
+
+def _all(calls: Mapping[str, str], composite: Composite) -> Iterator[str]:
+    """evaluatePixel of all acquisitions of an interval."""
+    if composite.function:
+        yield composite.function
+    yield f"// {composite.words}"
+    yield "function evaluatePixel(samples) {"
+    yield "  var clear = 0;"
+    yield from (f"  var {composite.start.format(total=f'{output}_')};" for output in calls)
+    yield "  for (var i = 0; i < samples.length; i++) {"
+    yield "    var sample = samples[i];"
+    yield "    if (isClear(sample)) {"
+    yield "      clear = clear + 1;"
+    for output, call in calls.items():
+        step = composite.step.format(total=f"{output}_", value=f"{output}_now")
+        yield f"      var {output}_now = {call};"
+        yield f"      if (isFinite({output}_now)) {{ {step} }}"
+    yield "    }"
+    yield "  }"
+    yield "  return {"
+    yield from (f"    {output}: [{composite.end.format(total=f'{output}_')}]," for output in calls)
+    yield "    dataMask: [clear > 0 ? 1 : 0]"
+    yield "  };"
+    yield "}\n"
+
+
+def _name(index: SpectralIndex) -> str:
+    """Name of its function; one that no built-in function has."""
+    return f"{index.name}_of"
+
+
+def _plain(text: str) -> str:
+    """Text for one line of a comment."""
+    return " ".join(text.split())

@@ -33,7 +33,8 @@ class Policy:
     """Seconds that an analysis or a partition waits for a catalogue or bucket that does not answer, and an analysis for
     any server, before it fails …"""
     absence_seconds: Annotated[float, Field(ge=0, le=DAY)] = 10.0
-    """… and for one that does not exist or refuses access: it may be away for a moment, or misspelt."""
+    """… and for one that does not exist or refuses access: it may be away for a moment, or misspelt. An analysis waits
+    so long for a catalogue whose name does not resolve, too."""
     failed_keys_hours: Annotated[float, Field(ge=0, le=100 * 366 * 24)] = 24.0
     """Hours for which a FAILED request keeps the keys sent with it, so that START can continue it."""
     unhealthy_share: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -27,7 +27,8 @@ NOTES = """
   (an extension; the real service refuses it). The keys sent with a request are deleted some time after it failed
   (`failed_keys_hours`); then START is refused, too.
 * An analysis for which a catalogue, a bucket or a server is unavailable waits and tries again (`outage_seconds`,
-  `absence_seconds`), and so does a partition for which a catalogue or a bucket is unavailable; `waiting` in the task
+  `absence_seconds`; the latter, ten seconds, also for a catalogue whose name does not
+  resolve), and so does a partition for which a catalogue or a bucket is unavailable; `waiting` in the task
   object says for what. STOP ends the waiting of an analysis: STOPPED.
 * ENVIRONMENT_FAILED: workers cannot start, or results cannot be written. No feature is blamed for it.
 * `completionPercentage` is 100 when the request is DONE and never before. It never falls, except by a START that

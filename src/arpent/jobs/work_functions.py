@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import TypeGuard
 
 from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import CatalogUnavailable, StorageFault, WorldError
+from arpent.domain.errors import CatalogUnavailable, CatalogUnknown, StorageFault, WorldError
 from arpent.domain.finding import Finding, Verdict
-from arpent.domain.job import Job
+from arpent.domain.job import Job, RowCounts
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.request import Request
@@ -61,8 +61,10 @@ def is_away(error: Exception) -> TypeGuard[CatalogUnavailable | StorageFault]:
 
 
 def end_of_waiting(lease: Lease, error: WorldError, now: datetime, policy: Policy) -> datetime:
-    """Until when work waits for what is unavailable, counted from the first failure."""
-    seconds = policy.outage_seconds if error.transient else policy.absence_seconds
+    """Until when work waits for what is unavailable, counted from the first failure. An analysis does not wait long for
+    a catalogue whose name does not resolve, since the name is most likely misspelt."""
+    misspelt = lease.partition is None and isinstance(error, CatalogUnknown)
+    seconds = policy.outage_seconds if error.transient and not misspelt else policy.absence_seconds
     return (lease.waiting_since or now) + timedelta(seconds=seconds)
 
 
@@ -82,17 +84,19 @@ def retry_while_away(lease: Lease, error: Exception, now: datetime, policy: Poli
 def unwritten(lease: Lease, error: Exception) -> Outcome:
     """The outcome of a partition of which not even the errors could be written."""
     assert lease.partition is not None
-    features = lease.partition.features
+    features, reason = lease.partition.features, f"No file could be written for this feature: {sentence(error)}"
+    rows = len(features) * len(lease.request.intervals) if lease.request is not None else 0
     return Outcome(
         done=0,
         failed=len(features),
+        unsettled=RowCounts(failed=rows, reasons=((reason, rows),) if rows else ()),
         findings=tuple(
             Finding(
                 feature=int(feature),
                 identifier=identifier,
                 verdict=Verdict.FAILED,
                 kind="not-written",
-                message=f"No file could be written for this feature: {sentence(error)}",
+                message=reason,
             )
             for feature, identifier in zip(features.ids, features.identifiers, strict=True)
         ),
@@ -103,4 +107,5 @@ def without_texts(outcome: Outcome) -> Outcome:
     """The same counts, with findings that any database accepts, in place of those it refused."""
     message = "The finding about this feature cannot be stored; see its file and the server's log."
     plain = (replace(finding, identifier=None, message=message) for finding in outcome.findings)
-    return replace(outcome, findings=tuple(plain))
+    settled, unsettled = (replace(rows, reasons=()) for rows in (outcome.settled, outcome.unsettled))
+    return replace(outcome, settled=settled, unsettled=unsettled, findings=tuple(plain))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from arpent.domain.finding import Finding
 from arpent.domain.interval import iso_microseconds
-from arpent.domain.job import Job, Status
+from arpent.domain.job import Job, RowCounts, Status
 from arpent.wire.request.body import deeper_than
 from arpent.wire.request.misplaced import request_hints
 from arpent.wire.secrets import without_secrets
@@ -107,9 +107,21 @@ def finding_object(finding: Finding) -> dict[str, object]:
     }
 
 
+def rows_object(rows: RowCounts) -> dict[str, object]:
+    """What the rows of a job came to: `rows` of its progress; an extension of arpent."""
+    return {
+        "withNumbers": rows.numbers,
+        "allMasked": rows.masked,
+        "withoutImagery": rows.absent,
+        "failed": rows.failed,
+        "reasons": [{"reason": reason, "count": count} for reason, count in rows.reasons],
+    }
+
+
 def _progress(job: Job) -> dict[str, object]:
-    """Counts, rate and end of the job; the last three are null where they are unknown."""
+    """Counts, rate and end of the job; rows are left out, and the last three null, where they are unknown."""
     progress = job.progress
+    counted = {} if progress.rows is None else {"rows": rows_object(progress.rows)}
     return {
         "features": progress.features,
         "done": progress.done,
@@ -117,6 +129,7 @@ def _progress(job: Job) -> dict[str, object]:
         "incomplete": progress.incomplete,
         "partitions": progress.partitions,
         "open": progress.open,
+        **counted,
         "featuresPerSecond": _rounded(progress.rate, 3),
         "secondsLeft": _rounded(progress.seconds_left, 1),
         "estimatedEnd": None if progress.end is None else iso_microseconds(progress.end),

@@ -29,6 +29,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.BucketNotFound: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),
     errors.StorageUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.CatalogUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
+    errors.CatalogUnknown: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.AssetUnreadable: (HTTPStatus.INTERNAL_SERVER_ERROR, "RENDERER_EXCEPTION"),
     errors.WorkerDied: (HTTPStatus.SERVICE_UNAVAILABLE, "COMMON_EXCEPTION"),
     errors.WorldError: (HTTPStatus.INTERNAL_SERVER_ERROR, "COMMON_EXCEPTION"),

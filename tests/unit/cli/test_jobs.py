@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from arpent import __version__
 from arpent.cli import jobs as watching
+from arpent.cli.main import app
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.job import Job, Progress, Status, StopReason
 from arpent.settings import Settings
@@ -60,6 +64,55 @@ def test_words(growing: Growing) -> None:
     stopped = {"status": "STOPPED", "completionPercentage": 50.0, "stoppedStatusReason": str(StopReason.UNHEALTHY)}
     watching.show(iter([stopped]), Console(file=sink, width=200))
     assert "STOPPED: UNHEALTHY" in sink.getvalue()
+
+
+ROWS = {"withNumbers": 3, "allMasked": 0, "withoutImagery": 1, "failed": 0, "reasons": []}
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "code"),
+    [
+        ("DONE", {"failed": 0, "incomplete": 0, "rows": ROWS}, 0),
+        ("DONE", {"failed": 0, "incomplete": 0}, 0),
+        ("DONE", {"failed": 1, "incomplete": 0}, 3),
+        ("DONE", {"failed": 0, "incomplete": 0, "rows": {**ROWS, "failed": 2}}, 3),
+        ("DONE", {"failed": 0, "incomplete": 0, "rows": {**ROWS, "withNumbers": 0}}, 3),
+        ("DONE", {"failed": 0, "incomplete": 0, "rows": {**ROWS, "withNumbers": 0, "withoutImagery": 0}}, 0),
+        ("PROCESSING", {"failed": 1, "incomplete": 0, "rows": {**ROWS, "failed": 2}}, 0),
+        ("FAILED", {}, 1),
+    ],
+)
+@pytest.mark.parametrize("how", [["--json"], ["--json", "--watch"]])
+def test_the_exit_code_tells_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch, status: str, progress: dict[str, object], code: int, how: list[str]
+) -> None:
+    last = {"status": status, "progress": progress}
+    monkeypatch.setattr(watching, "observe", lambda settings, job, watch: iter([last]))
+    done = CliRunner().invoke(app, ["status", "0000", *how])
+    assert (done.exit_code, json.loads(done.stdout)) == (code, last)
+
+
+def test_the_rows_are_told() -> None:
+    reasons = [{"reason": "Error: a cloud", "count": 1262}]
+    rows = {"withNumbers": 558, "allMasked": 0, "withoutImagery": 0, "failed": 1262, "reasons": reasons}
+    progress = {
+        "done": 364, "failed": 0, "features": 364, "featuresPerSecond": None, "secondsLeft": None, "rows": rows
+    }  # fmt: skip
+    sink = io.StringIO()
+    done = {"status": "DONE", "completionPercentage": 100, "progress": progress}
+    watching.show(iter([done]), Console(file=sink, width=200))
+    assert "1,820 rows (a feature in an interval): 558 with numbers" in sink.getvalue()
+    assert "1,262 failed\n1,262 x Error: a cloud" in sink.getvalue()
+
+
+@pytest.mark.parametrize("command", ["", "stats", "run", "status", "script new", "client add", "catalog from-index"])
+def test_every_command_has_help(command: str) -> None:
+    assert CliRunner().invoke(app, [*command.split(), "-h"]).exit_code == 0
+
+
+def test_the_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout.strip() == __version__
+    assert json.loads(CliRunner().invoke(app, ["version", "--json"]).stdout) == {"version": __version__}
 
 
 def test_an_id_that_is_none(growing: Growing) -> None:

@@ -68,6 +68,17 @@ def test_nothing_is_told_of_filters_that_leave_something(services: Services) -> 
     assert "filtered-out" not in kinds(analysis)
 
 
+@pytest.mark.parametrize("services", ["told"], indirect=True)
+def test_a_range_without_any_acquisition_is_said(services: Services) -> None:
+    body = seed_body("s3://fields/a.gpkg", SEED.text, "s3://results/out")
+    body["aggregation"]["timeRange"] = {"from": "1999-06-01T00:00:00Z", "to": "1999-07-01T00:00:00Z"}
+    analysis = analyse("job", parse_batch(json.dumps(body)), services, Limits())
+    (hint,) = analysis.hints
+    assert "no acquisition of sentinel-2-l2a" in hint
+    assert "1999-06-01T00:00:00Z" in hint
+    assert kinds(analysis) == {"outside-imagery"}
+
+
 @pytest.mark.parametrize("services", ["untold"], indirect=True)
 def test_items_without_a_cloud_cover(services: Services) -> None:
     analysis = analysed(services, maxCloudCoverage=99)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from arpent.domain.errors import AssetUnreadable, CatalogUnavailable, StorageFau
 from arpent.domain.feature import Features
 from arpent.domain.finding import INCOMPLETE
 from arpent.domain.imagery.raster import Raster
+from arpent.domain.job import RowCounts
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 from arpent.engine.processing.process import process
@@ -120,6 +122,27 @@ def failed(answers: Answers) -> dict[tuple[int, str], dict[str, str]]:
     }
 
 
+def counted(answers: Answers, days: int = 60) -> RowCounts:
+    """What the files say of the rows."""
+    found = Counter[str]()
+    reasons = Counter[str]()
+    for answer in answers.values():
+        entries = answer["response"]["data"]
+        found["absent"] += days - len(entries)
+        for entry in entries:
+            bands = [band["stats"] for each in entry.get("outputs", {}).values() for band in each["bands"].values()]
+            if "error" in entry:
+                reasons[entry["error"]["message"][:200]] += 1
+            elif any(each["sampleCount"] > each["noDataCount"] for each in bands):
+                found["numbers"] += 1
+            else:
+                found["masked"] += 1
+    return RowCounts(
+        numbers=found["numbers"], masked=found["masked"], absent=found["absent"], failed=reasons.total(),
+        reasons=tuple(reasons.most_common()),
+    )  # fmt: skip
+
+
 def check_the_rest(answers: Answers, intact: Answers) -> None:
     """All numbers without an error are those of an undisturbed run."""
     assert answers.keys() == intact.keys()
@@ -156,6 +179,7 @@ def test_a_broken_image_costs_its_features_in_its_intervals(place: Place, script
         assert "B04" in error["message"]
     check_the_rest(answers, intact)
     assert outcome.failed == 0, "who has numbers in other intervals has not failed"
+    assert (outcome.settled, outcome.unsettled) == (counted(answers), RowCounts())
     assert {(finding.kind, finding.feature) for finding in outcome.findings} == {
         ("intervals-failed", feature) for feature, _ in errors
     }
@@ -175,6 +199,9 @@ def test_what_may_pass_fails_the_attempt_and_at_last_only_those_who_need_it(plac
         (INCOMPLETE, feature) for feature, _ in errors
     }, "START takes them up again"
     assert (outcome.failed, outcome.incomplete) == (0, len(errors))
+    lacking = {feature for feature, _ in errors}
+    assert outcome.settled == counted({one: answer for one, answer in answers.items() if one not in lacking})
+    assert outcome.unsettled == counted({one: answer for one, answer in answers.items() if one in lacking})
 
 
 def test_rows_of_the_table_are_replaced_and_never_doubled(place: Place) -> None:

@@ -20,6 +20,7 @@ from arpent.adapters.executors.inline import InlineExecutor
 from arpent.domain.errors import (
     AssetUnreadable,
     CatalogUnavailable,
+    CatalogUnknown,
     EnvironmentFault,
     FeaturesUnreadable,
     ScriptSyntaxError,
@@ -44,6 +45,7 @@ from tests.support.stores import in_memory
 
 POLICY = Policy(retry_seconds=0.0, attempts=3)
 DENIED = StorageDenied("s3://results refuses PutObject")
+UNKNOWN = CatalogUnknown("the catalogue cannot be found", transient=True)
 BUSY = StorageUnavailable("s3://results answers 503", transient=True)
 
 
@@ -225,8 +227,14 @@ class TestAnalysisFaults:
 
     @pytest.mark.parametrize(
         ("error", "seconds"),
-        [(BUSY, 300), (DENIED, 10), (EnvironmentFault("no processes"), 300), (OSError(28, "No space left"), 300)],
-        ids=["busy", "denied", "environment", "no room"],
+        [
+            (BUSY, 300),
+            (DENIED, 10),
+            (UNKNOWN, 10),
+            (EnvironmentFault("no processes"), 300),
+            (OSError(28, "No space left"), 300),
+        ],
+        ids=["busy", "denied", "misspelt", "environment", "no room"],
     )
     def test_but_not_for_ever(self, site: Site, error: Exception, seconds: int) -> None:
         """It says what it waits for and since when, then fails, and may be started again with all its patience."""

@@ -10,7 +10,7 @@ import pytest
 
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.finding import Finding, Verdict
-from arpent.domain.job import Job, Progress, Status, StopReason, UserAction
+from arpent.domain.job import Job, Progress, RowCounts, Status, StopReason, UserAction
 from arpent.domain.ports.jobs import SortKey
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import Page, page, page_object, sort_key
@@ -59,6 +59,7 @@ def test_the_order_of_the_status() -> None:
             incomplete=2,
             partitions=2,
             open=1,
+            rows=RowCounts(numbers=3, masked=2, absent=1, failed=4, reasons=(("it threw", 4),)),
             processing_units=0.5,
             rate=1.23456,
             end=CREATED,
@@ -73,11 +74,21 @@ def test_the_order_of_the_status() -> None:
     assert json.dumps(fields["completionPercentage"]) == "50"
     assert fields["progress"] == {
         "features": 10, "done": 4, "failed": 1, "incomplete": 2, "partitions": 2, "open": 1,
+        "rows": {
+            "withNumbers": 3, "allMasked": 2, "withoutImagery": 1, "failed": 4,
+            "reasons": [{"reason": "it threw", "count": 4}],
+        },
         "featuresPerSecond": 1.235, "secondsLeft": 4.1, "estimatedEnd": "2022-08-26T08:40:36.000000Z",
     }  # fmt: skip
     assert json.dumps(fields["estimate"]) == '{"features": 10, "minutes": 1.5}'
     assert not {"error", "stoppedStatusReason", "request"} & set(fields)
     assert job_object(job, 50)["userActionUpdated"] == "2022-08-26T08:40:36.000000Z"
+
+
+def test_rows_that_nobody_counted_are_left_out() -> None:
+    told = status_object(replace(JOB, progress=Progress(features=10, partitions=2, open=2, rows=None)), 0)["progress"]
+    assert isinstance(told, dict)
+    assert "rows" not in told
 
 
 def test_what_cannot_be_told_is_null() -> None:

@@ -23,7 +23,7 @@ from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.adapters.catalogs.item import read_items
 from arpent.adapters.catalogs.origin import own_address, shown
-from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.errors import CatalogUnavailable, CatalogUnknown
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import YEARS, Interval
@@ -239,7 +239,7 @@ class ApiCatalog:
                 f"The catalogue {self._name} leads to an address that may not be reached: {refused}."
             )
         if any(isinstance(one, NameResolutionError) for one in causes_of(error)):
-            return CatalogUnavailable(
+            return CatalogUnknown(
                 f"The catalogue {self._name} cannot be found: its name does not resolve. Set `catalog` to a host that"
                 " does, or correct the name service.", transient=True,
             )  # fmt: skip

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, or_
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
 from arpent.adapters.database.progress import progress_of
+from arpent.adapters.database.row_counts import with_reasons
 from arpent.adapters.database.schema import findings, jobs, partitions
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, Conflict, JobNotFound
@@ -96,7 +97,7 @@ class SqlJobStore:
             return tuple(connection.scalars(select(jobs.c.id).where(alive, or_(begin, finish))).all())
 
     def _read(self, connection: Connection, job_ids: Sequence[str]) -> dict[str, Job]:
-        progress = progress_of(connection, job_ids, self._now())
+        progress = with_reasons(connection, progress_of(connection, job_ids, self._now()))
         rows = connection.execute(select(jobs).where(jobs.c.id.in_(job_ids)))
         return {row.id: self._job(row, progress.get(row.id, Progress())) for row in rows}
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, case, func, select
 
+from arpent.adapters.database.row_counts import counts_of, sums
 from arpent.adapters.database.schema import partitions
 from arpent.adapters.database.throughput import rates_of
 from arpent.domain.job import Progress
@@ -27,6 +28,7 @@ def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -
             func.sum(partitions.c.processing_units).label("processing_units"),
             func.sum(case((is_open, 1), else_=0)).label("open"),
             func.sum(case((in_hand, 1), else_=0)).label("in_hand"),
+            *sums(),
         )
         .where(partitions.c.job_id.in_(job_ids))
         .group_by(partitions.c.job_id)
@@ -37,6 +39,7 @@ def progress_of(connection: Connection, job_ids: Sequence[str], now: datetime) -
             done=int(row.done),
             failed=int(row.failed),
             incomplete=int(row.incomplete),
+            rows=counts_of(row),
             partitions=int(row.partitions),
             open=int(row.open),
             in_hand=int(row.in_hand),

@@ -51,6 +51,9 @@ class CleanText(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
+ROWS = ("numbers", "masked", "absent", "failed")
+"""Counts of `RowCounts`."""
+
 metadata = MetaData()
 
 jobs = Table(
@@ -117,6 +120,8 @@ partitions = Table(
     Column("claims", Integer, nullable=False, default=0),
     Column("round", Integer, nullable=False, default=0),
     Column("lacking", Integer, key="incomplete", nullable=False, default=0),
+    # Rows of its features, and those of the features that START takes up again; null: an older version finished it.
+    *(Column(f"{whose}_{what}", BigInteger) for whose in ("settled", "unsettled") for what in ROWS),
     Index("partitions_by_end", "job_id", "finished_at"),
     Index("partitions_open", "job_id", "finished", "deaths", "number"),
 )
@@ -142,6 +147,17 @@ findings = Table(
     Column("message", CleanText, nullable=False),
     Column("partition", Integer),  # None: found by the analysis
     Index("findings_by_partition", "job_id", "partition"),
+)
+
+reasons = Table(
+    "reasons",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("settled", Boolean, primary_key=True),
+    Column("reason", CleanText, primary_key=True),
+    Column("count", BigInteger, nullable=False),
 )
 
 clients = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding
-from arpent.domain.job import Job, Progress, Status
+from arpent.domain.job import NO_ROWS, Job, Progress, RowCounts, Status
 from arpent.jobs.throughput import WINDOWS, Ended, features_per_second
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -56,6 +57,10 @@ class PartitionRow(Claimable):
     done: int = 0
     failed: int = 0
     incomplete: int = 0
+    settled: RowCounts | None = NO_ROWS
+    """Rows of the features that START does not try again; None: unknown."""
+    unsettled: RowCounts = NO_ROWS
+    """Rows of the other features."""
     processing_units: float = 0.0
     finished: bool = False
     finished_at: datetime = NEVER
@@ -96,6 +101,7 @@ class JobRow(Claimable):
             done=sum(row.done for row in rows),
             failed=sum(row.failed for row in rows),
             incomplete=sum(row.incomplete for row in rows),
+            rows=_rows(rows),
             partitions=len(rows),
             open=len(open_rows),
             in_hand=sum(row.token is not None and row.leased_until > now for row in open_rows),
@@ -119,6 +125,16 @@ class JobRow(Claimable):
             if (rate := features_per_second(ended, window, age)) is not None:
                 return rate
         return None
+
+
+def _rows(rows: Iterable[PartitionRow]) -> RowCounts | None:
+    """The sum over partitions; None if a finished one has none."""
+    found = NO_ROWS
+    for row in rows:
+        if row.settled is None and row.finished:
+            return None
+        found = found + (row.settled or NO_ROWS) + row.unsettled
+    return found
 
 
 @dataclass(slots=True)

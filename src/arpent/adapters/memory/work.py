@@ -10,7 +10,7 @@ from arpent.adapters.memory.tables import NEVER, Claimable, JobRow, PartitionRow
 from arpent.domain.boundary.text import cleaned
 from arpent.domain.errors import LeaseLost
 from arpent.domain.finding import Finding
-from arpent.domain.job import Progress, Status
+from arpent.domain.job import NO_ROWS, Progress, Status
 from arpent.domain.partition import MOST_SUSPECTS, Outcome, Partition, halves, to_retry
 from arpent.domain.ports.jobs import Lease
 
@@ -195,6 +195,9 @@ def _book(part: PartitionRow, outcome: Outcome, now: datetime) -> None:
     part.finished, part.finished_at = True, now
     part.handled = outcome.done + outcome.failed
     part.seconds = sum(seconds for _, seconds in outcome.seconds)
+    kept = part.settled if part.done else NO_ROWS
+    part.settled = None if kept is None else kept + outcome.settled
+    part.unsettled = outcome.unsettled
     part.done += outcome.done
     part.failed += outcome.failed
     part.incomplete += outcome.incomplete
@@ -224,6 +227,9 @@ def _reopen(row: JobRow, part: PartitionRow) -> None:
     part.features = to_retry(
         part.features, {finding.feature for finding in mine.values()}, part.failed + part.incomplete
     )
+    if len(part.features) != part.failed + part.incomplete:
+        part.settled = None  # nobody knows which rows are those of the others
+    part.unsettled = NO_ROWS
     part.done = part.size - len(part.features)
     part.failed = part.incomplete = part.failures = part.deaths = part.vanished = 0
     part.finished, part.cut_from, part.not_before = False, None, NEVER

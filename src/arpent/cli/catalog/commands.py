@@ -24,6 +24,7 @@ def from_index(
     to: Annotated[Path, typer.Option("--to", help="File for the STAC items; its folder is then a catalogue.")],
     bbox: Annotated[str | None, typer.Option(help="West, south, east, north in degrees: 13.5,45.4,16.6,46.9")] = None,
     years: Annotated[str | None, typer.Option(help="Years, with commas between them: 2023,2024")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write STAC items for the files of AlphaEarth's index, so that the collection `alphaearth` finds them."""
     from arpent.adapters.formats.embedding_index import items_of_index
@@ -33,6 +34,9 @@ def from_index(
     if not items:
         raise InvalidRequest(f"{index} has no file there: widen --bbox, or choose other --years")
     to.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    if as_json:
+        typer.echo(json.dumps({"file": str(to), "items": len(items)}))
+        return
     typer.echo(f'{to}: {len(items)} items. Set ARPENT_CATALOGS=\'{{"alphaearth": "{to.absolute()}"}}\'')
 
 

@@ -10,13 +10,56 @@ from typing import Annotated
 
 import typer
 
-from arpent.cli.guard import read_text
+from arpent.cli.guard import check_target, read_text
 from arpent.domain.errors import InvalidRequest
 
-app = typer.Typer(help="Check and run evalscripts.", no_args_is_help=True)
+app = typer.Typer(help="Write, check and run evalscripts.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="An evalscript.", exists=True, dir_okay=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("new")
+def new_script(
+    index: Annotated[str, typer.Option(help="One or several: ndvi,ndwi,evi; see `arpent script list`.")],
+    collection: Annotated[str, typer.Option(help="See `arpent collections`.")] = "sentinel-2-l2a",
+    mask: Annotated[str | None, typer.Option(help="Leave clouds out: scl, cld, qa_pixel, fmask.")] = None,
+    composite: Annotated[
+        str | None, typer.Option(help="max, min, mean, median of an interval's acquisitions; default: the first.")
+    ] = None,
+    constant: Annotated[list[str] | None, typer.Option(help="A constant of a formula, L=0.5; may be repeated.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write this file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a commented evalscript of spectral indices, to standard output by default."""
+    from arpent import worker
+    from arpent.api.ready_scripts import new_text
+    from arpent.settings import load
+
+    check_target(output, "--output")
+    text = new_text(worker.collections(load()), index, collection, mask, composite, constant or [])
+    if output is not None:
+        output.write_text(text)
+    if as_json:
+        _print([json.dumps({"evalscript": text, "file": None if output is None else str(output)})])
+    elif output is None:
+        typer.echo(text, nl=False)
+    else:
+        _print([str(output)])
+
+
+@app.command("list")
+def list_indices(
+    collection: Annotated[str | None, typer.Option(help="Only what this collection has the bands for.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the spectral indices, cloud masks and composites that `arpent script new` knows."""
+    from arpent import worker
+    from arpent.api.ready_scripts import list_fields, list_lines
+    from arpent.settings import load
+
+    found = list_fields(worker.collections(load()), collection)
+    _print([json.dumps(found)] if as_json else list_lines(found))
 
 
 @app.command()

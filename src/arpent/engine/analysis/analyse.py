@@ -71,6 +71,7 @@ def analyse(
     seen = _available_imagery(bindings, request, usable.take(sample), grids.take(sample), services)
     remarks += _twice(lambda: _tried(script, bindings, seen, services))
     remarks += (*hints.of_offers(bindings), *hints.of_filters(bindings, request.intervals, seen.filtered))
+    remarks += tuple(hints.of_range(bindings, request.intervals, seen.filtered))
     findings = [
         *report.unusable_findings(features, found),
         *report.small(usable, grids, request.sampling),

@@ -17,6 +17,7 @@ from arpent.domain.errors import (
     WorldError,
 )
 from arpent.domain.finding import INCOMPLETE, Finding, Verdict
+from arpent.domain.job import NO_ROWS
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.request import Request
@@ -24,6 +25,7 @@ from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.output_keys import own
 from arpent.engine.processing.compute import compute
 from arpent.engine.processing.final_attempt import FinalAttemptReader
+from arpent.engine.processing.row_counts import count_rows
 from arpent.engine.processing.write_files import write_files
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import RENDER, WRITE, Stopwatch
@@ -91,6 +93,7 @@ def write(
     assert request.output is not None, "a batch request has an output"
     findings: list[Finding] = []
     settled: list[NDArray[np.bool_]] = []
+    rows = again = NO_ROWS
     for result in results:
         lost = write_files(job_id, request.output, result, services)
         reasons = {**failures(result), **lost}
@@ -103,6 +106,8 @@ def write(
         ]
         findings.extend(found)
         settled.append(~np.isin(result.features.ids, [each.feature for each in found if improvable(each)]))
+        counted = count_rows(result, lost, len(request.intervals), settled[-1])
+        rows, again = rows + counted[0], again + counted[1]
     if services.table is not None:
         try:
             _write_table(job_id, request, partition, tuple(zip(results, settled, strict=True)), services)
@@ -113,6 +118,8 @@ def write(
         done=sum(len(result.features) for result in results) - failed,
         failed=failed,
         incomplete=sum(each.kind == INCOMPLETE for each in findings),
+        settled=rows,
+        unsettled=again,
         findings=tuple(findings),
         processing_units=sum(result.processing_units for result in results),
     )

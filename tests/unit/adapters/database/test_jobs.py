@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, select, text
+from sqlalchemy import Engine, event, select, text, update
 
 from arpent.adapters.database import schema
 from arpent.adapters.database.connection import make_engine, writing
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher
+from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.errors import InvalidSetting, WorldError
-from arpent.domain.job import Status
+from arpent.domain.job import RowCounts, Status
 from arpent.domain.ports.jobs import SortKey
 from tests.support.databases import database
-from tests.support.jobs import START, make_job
+from tests.support.jobs import START, Clock, all_done, cut, make_job, processing_job
 
 BODY = '{"output": {"s3": {"secretAccessKey": "hunter2"}}}'
 
@@ -126,3 +128,19 @@ def test_instants_are_kept_to_the_microsecond(engine: Engine) -> None:
     SqlJobStore(engine).add(job)
     with engine.connect() as connection:
         assert connection.scalar(select(schema.jobs.c.created)) == job.created
+
+
+def test_rows_of_a_partition_that_an_older_version_finished_are_unknown(engine: Engine) -> None:
+    """It knows nothing of the columns, and leaves them as they are."""
+    jobs, work, clock = SqlJobStore(engine), SqlWorkStore(engine), Clock()
+    job = processing_job(jobs, work, clock, cut(4, 2))
+    for _ in range(2):
+        lease = work.claim(clock(), 60)
+        assert lease is not None
+        work.finish(lease, replace(all_done(lease), settled=RowCounts(numbers=2)))
+    assert jobs.get(job.id).progress.rows == RowCounts(numbers=4)
+    with writing(engine) as connection:
+        columns = schema.partitions.c
+        theirs = [one.name for one in columns if one.name.startswith(("settled_", "unsettled_"))]
+        connection.execute(update(schema.partitions).where(columns.number == 1).values(dict.fromkeys(theirs)))
+    assert jobs.get(job.id).progress.rows is None

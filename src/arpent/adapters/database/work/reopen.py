@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, or_, select, update
 
+from arpent.adapters.database.row_counts import forget_reasons, reopened
 from arpent.adapters.database.schema import findings, partitions, payloads
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.domain.finding import INCOMPLETE, Verdict
@@ -53,6 +54,8 @@ def _reopen(connection: Connection, job_id: str, number: int, failed: int) -> No
             cut_from=None,
             incomplete=0,
             round=partitions.c.round + 1,
+            **reopened(known=len(again) == failed),
         )
     )
     connection.execute(delete(findings).where(findings.c.job_id == job_id, findings.c.partition == number, TO_RETRY))
+    forget_reasons(connection, job_id, number, known=len(again) == failed)

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, CursorResult, Engine, Table, Update, delete, 
 
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.progress import progress_of
-from arpent.adapters.database.schema import findings, jobs, partitions, payloads
+from arpent.adapters.database.row_counts import note_reasons, values_of
+from arpent.adapters.database.schema import findings, jobs, partitions, payloads, reasons
 from arpent.adapters.database.upsert import insert_or_replace
 from arpent.adapters.database.work import bisect as halves
 from arpent.adapters.database.work import claims
@@ -102,6 +103,7 @@ class SqlWorkStore:
                     failed=partitions.c.failed + outcome.failed,
                     incomplete=partitions.c.incomplete + outcome.incomplete,
                     processing_units=partitions.c.processing_units + outcome.processing_units,
+                    **values_of(outcome),
                 )
             if lease.partition is None:  # what may be analysed again has all its patience again
                 statement = statement.values(vanished=0, waiting_for=None)
@@ -109,6 +111,7 @@ class SqlWorkStore:
             _held(connection.execute(statement), lease)
             if outcome is not None:
                 _insert_findings(connection, lease, outcome.findings)
+                note_reasons(connection, lease, outcome)
                 news = {"last_updated": now, "waiting_since": None, "waiting_for": None}
                 connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(news))
             return progress_of(connection, (lease.job_id,), now).get(lease.job_id, Progress())
@@ -182,7 +185,7 @@ def _check_analysing(connection: Connection, lease: Lease) -> None:
 
 
 def _delete_work(connection: Connection, job_id: str) -> None:
-    for table in (payloads, partitions, findings):
+    for table in (payloads, partitions, findings, reasons):
         connection.execute(delete(table).where(table.c.job_id == job_id))
 
 

@@ -1,0 +1,27 @@
+"""Row lines: what the rows of a job came to, in words and as an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+WORDS = {
+    "withNumbers": "with numbers",
+    "allMasked": "all masked",
+    "withoutImagery": "without imagery",
+    "failed": "failed",
+}
+"""Field of a task object's `progress.rows` → its name for a person."""
+
+
+def row_lines(rows: Mapping[str, Any]) -> Iterator[str]:
+    """A line with the counts, and one for each of the commonest reasons of failures. `rows`: as in a task object."""
+    counts = ", ".join(f"{rows[field]:,} {words}" for field, words in WORDS.items())
+    yield f"{sum(rows[field] for field in WORDS):,} rows (a feature in an interval): {counts}"
+    for each in rows["reasons"]:
+        yield f"{each['count']:,} x {each['reason']}"
+
+
+def all_well(rows: Mapping[str, Any] | None) -> bool:
+    """Whether no row failed and, if there are any rows, some have numbers. None: an older version counted none."""
+    return rows is None or (not rows["failed"] and (rows["withNumbers"] > 0 or not any(rows[field] for field in WORDS)))

@@ -1,0 +1,53 @@
+"""Ctrl-C in a terminal, or a signal to the whole process group, ends a command at once and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import seed_body
+from tests.support.parcels import good_parcels, write_geopackage
+from tests.support.scripts import NDVI
+from tests.support.server import free_port
+
+STATS = ("stats", "a.gpkg", "--index", "ndvi", "--from", "2023-06-01", "--to", "2023-07-01", "-o", "a.csv")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", [STATS, ("run", "request.json")], ids=["stats", "run"])
+def test_the_whole_group_ends(command: tuple[str, ...], number: signal.Signals, tmp_path: Path) -> None:
+    """While it waits for a catalogue that nobody serves."""
+    temporary = tmp_path / "temporary"
+    for folder in (temporary, tmp_path / "buckets" / "results"):
+        folder.mkdir(parents=True)
+    for place in ("a.gpkg", "buckets/fields/a.gpkg"):
+        write_geopackage(tmp_path / place, good_parcels(2), 32633)
+    body = seed_body("s3://fields/a.gpkg", NDVI.text, "s3://results/out")
+    (tmp_path / "request.json").write_text(json.dumps(body))
+    own = {"CATALOG": f"http://127.0.0.1:{free_port()}", "BUCKETS": str(tmp_path / "buckets")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ARPENT_")}
+    environment |= {f"ARPENT_{name}": value for name, value in own.items()} | {"TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "arpent", *command], cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert "is tried again" in said, said + process.stderr.read()
+        os.killpg(process.pid, number)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, output) == (130, "")
+    assert not {"Fatal", "Traceback"} & set(errors.split())
+    assert list(temporary.iterdir()) == []
+    assert not (tmp_path / "a.csv").exists()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
