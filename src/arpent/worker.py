@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -43,9 +43,8 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
 from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
-from arpent.indices.formulas import BANDS, INDICES
-from arpent.indices.masks import MASKS
-from arpent.indices.script import index_script
+from arpent.indices.masks import MASKS, usual_mask
+from arpent.indices.script import IndexQuery, index_script, indices_of
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
@@ -198,28 +197,29 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
         describe=lambda client, url: bulkhead.submit(client, partial(describe_features, theirs), (client, url)),
         places=partial(upload_places, settings),
         store=partial(store_upload, settings),
-        script=lambda names, collection, mask: index_script(names, collection, mask_clouds=mask),
-        offers=page_offers(settings),
+        script=script_of_indices,
+        offers=partial(page_offers, settings),
         most_upload=settings.upload_bytes,
         basemap=settings.basemap,
     )
 
 
+def script_of_indices(names: Sequence[str], collection: str, mask: bool) -> str:
+    """The evalscript; `mask`: by the first cloud mask that the collection has. Raises InvalidRequest."""
+    return index_script(IndexQuery(index=names, collection=collection, mask=usual_mask(collection) if mask else None))
+
+
 def page_offers(settings: Settings) -> dict[str, object]:
-    """What the form offers everybody: collections with the indices that their bands allow, and whether clouds can be
-    masked."""
-    known = {collection.id: collection for collection in collections(settings).values()}
+    """What the form offers everybody: collections with the indices that their bands allow, the usual ones first, and
+    whether clouds can be masked."""
+    masked = {collection for mask in MASKS.values() for collection in mask.bands}
     listed = [
         {
             "id": name,
-            "indices": [
-                {"id": index, "title": each.title}
-                for index, each in INDICES.items()
-                if set(each.roles) <= set(BANDS.get(name, {}))
-            ],
-            "masks": name in MASKS,
+            "indices": [{"id": each.output, "title": each.title} for each in indices_of(name)],
+            "masks": name in masked,
         }
-        for name in sorted(known)
+        for name in sorted({collection.id for collection in collections(settings).values()})
     ]
     return {"collections": listed}
 

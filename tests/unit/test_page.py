@@ -64,6 +64,6 @@ def test_results_are_read_with_the_clients_grants(settings: Settings) -> None:
 def test_the_form_offers_indices_where_their_bands_are() -> None:
     listed = {each["id"]: each for each in page_offers(Settings())["collections"]}  # type: ignore[attr-defined]
     two, one, radar = listed["sentinel-2-l2a"], listed["sentinel-2-l1c"], listed["sentinel-1-grd"]
-    assert {"ndvi", "ndre"} <= {index["id"] for index in two["indices"]}
+    assert {"ndvi", "ndrei"} <= {index["id"] for index in two["indices"]}
     assert (two["masks"], one["masks"]) == (True, False)
     assert radar["indices"] == []

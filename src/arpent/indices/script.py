@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from arpent.domain.errors import InvalidRequest
 from arpent.indices.bands import BANDS
 from arpent.indices.composites import COMPOSITES, Composite
-from arpent.indices.formulas import SpectralIndex, index_of
+from arpent.indices.formulas import SpectralIndex, index_of, indices
 from arpent.indices.masks import MASKS, mask_band
+
+USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "NDMI", "NDREI", "GNDVI", "MSAVI", "NBR", "NDSI", "BI", "MNDWI")
+"""Names of the indices that most people ask for; they head a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,13 @@ def available(index: SpectralIndex, collection: str) -> bool:
     """Whether the collection has the bands, and the constants have values."""
     bands = BANDS.get(collection, {})
     return all(role in bands for role in index.roles) and None not in index.constants.values()
+
+
+def indices_of(collection: str) -> Sequence[SpectralIndex]:
+    """The indices that can be made of a collection's bands: the usual ones, then the others by name."""
+    found = [index for index in indices().values() if available(index, collection)]
+    rank = {name: number for number, name in enumerate(USUAL)}
+    return sorted(found, key=lambda index: (rank.get(index.name, len(rank)), index.output))
 
 
 def _chosen(query: IndexQuery) -> tuple[SpectralIndex, ...]:

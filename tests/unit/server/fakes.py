@@ -30,13 +30,13 @@ from arpent.domain.ports.jobs import SortKey
 from arpent.domain.ports.page import PageCalls
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
-from arpent.indices.script import index_script
 from arpent.server.app import create_app
 from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
 from arpent.server.tokens import Tokens
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import parse_batch, parse_statistical
+from arpent.worker import script_of_indices
 
 Answer = TypeVar("Answer")
 Box = tuple[float, float, float, float]
@@ -149,8 +149,8 @@ class World:
             describe=lambda client, url: Settled(lambda: b'{"features":3}'),
             places=lambda client: ["fields", "shared/me"] if client == "me" else [],
             store=lambda client, url, payload: self.stored.update({url: payload}),
-            script=lambda names, collection, mask: index_script(names, collection, mask_clouds=mask),
-            offers={"collections": []},
+            script=script_of_indices,
+            offers=lambda: {"collections": []},
             most_upload=UPLOAD,
         )
 

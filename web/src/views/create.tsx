@@ -14,6 +14,8 @@ interface Described {
 
 const ORDERS = { mostRecent: "the newest", leastRecent: "the oldest", leastCC: "the least cloudy" };
 const PREFERRED = "sentinel-2-l2a";
+/** How many indices stand there before anybody looks for one. */
+const USUAL = 12;
 
 /** A day of last year in the growing season, `month` counted from 1. */
 const lastYear = (month: number): string => `${new Date().getFullYear() - 1}-${String(month).padStart(2, "0")}-01`;
@@ -38,6 +40,7 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
   const [sent, setSent] = useState<number | null>(null);
   const [way, setWay] = useState<"index" | "script">(first?.indices.length ? "index" : "script");
   const [indices, setIndices] = useState<string[]>(first?.indices.length ? [first.indices[0]!.id] : []);
+  const [sought, setSought] = useState("");
   const [mask, setMask] = useState(true);
   const [ranks, setRanks] = useState("");
   const [wish, setWish] = useState<Wish>({
@@ -52,6 +55,10 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
   const collection = offers.collections.find((each) => each.id === wish.collection);
   const usable = indices.filter((index) => collection?.indices.some((each) => each.id === index));
   const masked = mask && !!collection?.masks;
+  // There are some 200 indices: the usual ones come first, the others by their name.
+  const listed = (collection?.indices ?? []).filter((each, place) =>
+    usable.includes(each.id) ||
+    (sought ? `${each.id} ${each.title}`.toLowerCase().includes(sought.toLowerCase()) : place < USUAL));
 
   // The script of the chosen indices, as the server writes it.
   const scriptQuery = way === "index" && usable.length
@@ -183,8 +190,11 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
           </div>
           {way === "index" ? (
             <>
+              <Field label="Find an index" hint={`${collection?.indices.length ?? 0} are known for this collection.`}>
+                <input type="search" name="find-index" value={sought} onInput={(event) => setSought(event.currentTarget.value)} />
+              </Field>
               <div class="indices">
-                {collection?.indices.map((each) => (
+                {listed.map((each) => (
                   <label key={each.id} title={each.title}>
                     <input
                       type="checkbox" name={`index-${each.id}`} checked={usable.includes(each.id)}

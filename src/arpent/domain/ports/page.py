@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from arpent.domain.job import Job
@@ -24,7 +24,7 @@ class PageCalls:
     """(client id, URL, content): puts a file there."""
     script: Callable[[Sequence[str], str, bool], str]
     """(indices, collection, whether to mask clouds) → an evalscript."""
-    offers: Mapping[str, object] = field(default_factory=dict)
+    offers: Callable[[], Mapping[str, object]] = dict
     """What the form offers everybody: collections and indices."""
     most_upload: int = 100_000_000
     """Bytes of a file that is uploaded, at most; 0: none is."""

@@ -41,7 +41,7 @@ def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], 
         """Collections, indices, and where this client may upload files to."""
         places = list(options.places(client)) if options.most_upload else []
         told = {"places": places, "uploadBytes": options.most_upload, "endings": ENDINGS, "basemap": options.basemap}
-        return json_response({**options.offers, **told})
+        return json_response({**options.offers(), **told})
 
     @router.get("/page/script", summary="An evalscript of indices")
     def script(
