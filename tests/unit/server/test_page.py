@@ -152,7 +152,7 @@ def test_a_script_of_indices(here: World) -> None:
     query = {"index": ["ndvi", "ndwi"], "collection": "sentinel-2-l2a", "mask": "true"}
     told = requests.get(here.url + "/page/script", query, headers=here.bearer(), timeout=10).json()
     assert all(part in told["evalscript"] for part in ("ndvi", "ndwi", "SCL"))
-    query = {"index": ["ndvy"], "collection": "sentinel-2-l2a"}
+    query = {"index": ["ndvii"], "collection": "sentinel-2-l2a"}
     status, _, message = error(requests.get(here.url + "/page/script", query, headers=here.bearer(), timeout=10))
     assert (status, "ndvi" in message) == (400, True)
 
