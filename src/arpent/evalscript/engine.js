@@ -6,7 +6,7 @@
   const define = Object.defineProperty, create = Object.create, keys = Object.keys, arrays = Array.prototype;
   const isArray = Array.isArray, whole = Number.isInteger, text = String, number = Number, list = Array;
   const Day = Date, Pledge = Promise, Wrong = TypeError, Text = Function, Shared = SharedArrayBuffer, Mirror = Proxy;
-  const isPrototype = Object.prototype.isPrototypeOf, classes = [
+  const owns = Object.prototype.hasOwnProperty, isPrototype = Object.prototype.isPrototypeOf, classes = [
     ['ReferenceError', ReferenceError.prototype], ['RangeError', RangeError.prototype],
     ['SyntaxError', SyntaxError.prototype], ['TypeError', TypeError.prototype], ['Error', Error.prototype],
   ];
@@ -127,7 +127,7 @@
     for (let i = 0; i < given.length; i++) {
       const one = scened(given[i][1], given[i][2]);
       hidden(one, 'scenes', one);
-      all[given[i][0]] = one;
+      put(all, given[i][0], one);
     }
     return all;
   }
@@ -155,7 +155,7 @@
       for (let k = 0; k < fields.length; k++) put(copy, k, fields[k]);
       put(before, i, copy);
       const scenes = kind === null ? {} : { [kind]: fields };
-      if (fusion) collections[key] = { from: new Day(from), to: new Day(to), scenes }; else collections.scenes = scenes;
+      if (fusion) put(collections, key, { from: new Day(from), to: new Day(to), scenes }); else collections.scenes = scenes;
     }
     const after = user(collections);
     if (typeof after !== 'object' || after === null) throw new Wrong('preProcessScenes must return collections');
@@ -185,7 +185,7 @@
     for (let i = 0; i < given.length; i++) {
       const scenes = [], fields = given[i][2];
       for (let k = 0; k < fields.length; k++) put(scenes, k, { ...fields[k], date: instant(fields[k]) });
-      if (fusion) collection[given[i][0]] = { scenes }; else collection.scenes = scenes;
+      if (fusion) put(collection, given[i][0], { scenes }); else collection.scenes = scenes;
     }
     const ids = keys(output);
     user(output, collection);
@@ -226,7 +226,7 @@
       for (let q = 0, column = 0; q < outputs.length; q++) {
         const id = outputs[q][0], count = outputs[q][1];
         let absent = NaN, zero = 0;
-        let bands = nothing ? undefined : typeof result === 'object' ? result[id] : undefined;
+        let bands = nothing ? undefined : typeof result === 'object' ? outputOf(result, id) : undefined;
         if (bands === undefined && !nothing && images === 1 && q === 0 && (typeof result !== 'object' || isArray(result))) {
           bands = result;
         }
@@ -255,6 +255,13 @@
       return '[' + counts + ']';
     }
     return { settle, gaps };
+  }
+  // An output may be called as what all objects or arrays have: `constructor`, `toString`, `map`, `length`.
+  function outputOf(result, id) {
+    const own = apply(owns, result, [id]);
+    if (own && id === 'length' && isArray(result)) return undefined;
+    const value = result[id];
+    return own || typeof value !== 'function' ? value : undefined;
   }
   function numeric(value, id) {
     const type = typeof value;

@@ -59,7 +59,7 @@ def _own_or_inherited(owner: PlainObject, content: object, name: str) -> JsValue
         if value is SpecialValue.OPAQUE:
             raise Unsupported(f"the property {name}")
         return value
-    if owner.made_by is not None and name in owner.made_by.methods:
+    if owner.made_by is not None and name in owner.made_by.methods and name != "constructor":  # which is the class
         return owner.made_by.methods[name]
     if name in _INHERITED or owner.partial:
         raise Unsupported(f"the property {name}")

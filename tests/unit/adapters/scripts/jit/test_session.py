@@ -182,6 +182,64 @@ def test_undefined_counts_as_zero_in_integer_outputs_only(spy: Spy, pixel: str) 
     assert (other.values[:2] == 0).any()
 
 
+INHERITED = [
+    "constructor",
+    "toString",
+    "valueOf",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "__defineGetter__",
+    "map",
+    "length",
+]
+
+
+@pytest.mark.parametrize(
+    "pixel, expected",
+    [
+        ("return { y: [s.a], dataMask: [1] }", [np.nan, 2, 1]),
+        ("return { NAME: [s.a], y: [3], dataMask: [1] }", [2, 3, 1]),
+        ("return { NAME: undefined, y: [3], dataMask: [1] }", [np.nan, 3, 1]),
+        ("const r = new R(); r.y = [s.a]; return r", [np.nan, 2, 1]),
+        ("return new R()", [np.nan, 5, 1]),
+    ],
+)
+@pytest.mark.parametrize("name", INHERITED)
+def test_an_output_that_is_called_as_what_every_object_has(
+    spy: Spy, name: str, pixel: str, expected: list[float]
+) -> None:
+    outputs = f'{{ id: "{name}", bands: 1 }}, {{ id: "y", bands: 1 }}, {{ id: "dataMask", bands: 1 }}'
+    source = f"//VERSION=3\nfunction setup() {{ return {{ input: ['a'], output: [{outputs}] }} }}\n"
+    source += "class R { constructor() { this.y = [5]; this.dataMask = [1] } }\n"
+    source += f"function evaluatePixel(s) {{ {pixel.replace('NAME', name)} }}"
+    both_ways(spy, source, expected)
+
+
+@pytest.mark.parametrize("pixel", ["return [s.a]", "return s.a", "return { NAME: [s.a] }"])
+@pytest.mark.parametrize("name", INHERITED)
+def test_a_single_output_that_is_called_as_what_every_array_has(spy: Spy, name: str, pixel: str) -> None:
+    outputs = f'{{ id: "{name}", bands: 1 }}, {{ id: "dataMask", bands: 1 }}'
+    source = f"//VERSION=3\nfunction setup() {{ return {{ input: ['a'], output: [{outputs}] }} }}\n"
+    both_ways(spy, source + f"function evaluatePixel(s) {{ {pixel.replace('NAME', name)} }}", [2, np.nan])
+
+
+def both_ways(spy: Spy, source: str, expected: list[float]) -> None:
+    """Interpreted and compiled, the sample in which `a` is 2 gives these numbers, and nothing fails."""
+    with CompiledRuntime(spy, least=0).open(source) as session, spy.open(source) as plain:
+        for one in (session, plain):
+            answer = one.evaluate(given(np.full(9, 2.0)), np.array([0, 9]))
+            assert not answer.failures
+            np.testing.assert_array_equal(answer.values, np.repeat(np.array(expected)[:, None], 9, axis=1))
+
+
+def test_the_constructor_of_an_object_is_its_class(spy: Spy) -> None:
+    source = SETUP + "const r = new R(); r.constructor(); return { x: [r.n + s.a], dataMask: [1] } }\n"
+    source += "class R { constructor() { this.n = 5 } }"
+    with CompiledRuntime(spy, least=0).open(source) as session, spy.open(source) as plain:
+        for one in (session, plain):
+            assert set(one.evaluate(given(np.arange(9.0)), np.array([0, 9])).failures) == {0}
+
+
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8", "i8", "?", ">u2", ">f8"])
 @pytest.mark.parametrize("scale", [(1.0, 0.0), (0.0001, -0.1)])
 def test_kinds_and_strides(spy: Spy, kind: str, scale: tuple[float, float]) -> None:
