@@ -25,7 +25,7 @@ from arpent.api.files import save
 from arpent.api.local import Answer
 from arpent.api.query import Query
 from arpent.api.statistics import answer_of
-from arpent.indices.script import index_script
+from arpent.indices.script import IndexQuery, index_script
 from tests.support import client
 from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
 from tests.support.server import Server
@@ -82,7 +82,7 @@ def long(given: Path, catalog: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_the_numbers_are_those_of_the_api(long: Path, server: Server, oauth: OAuth2Session) -> None:
-    script = index_script(["ndvi", "ndwi"], "sentinel-2-l2a", mask_clouds=True)
+    script = index_script(IndexQuery(index=["ndvi", "ndwi"], mask="scl"))
     body = client.seed_body(
         "s3://fields/parcels-32633.gpkg",
         script,
