@@ -182,7 +182,16 @@ def test_undefined_counts_as_zero_in_integer_outputs_only(spy: Spy, pixel: str) 
     assert (other.values[:2] == 0).any()
 
 
-INHERITED = ["constructor", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf", "__defineGetter__", "map", "length"]
+INHERITED = [
+    "constructor",
+    "toString",
+    "valueOf",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "__defineGetter__",
+    "map",
+    "length",
+]
 
 
 @pytest.mark.parametrize(
