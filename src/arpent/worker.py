@@ -319,9 +319,9 @@ def direct_features(settings: Settings, store: ObjectStore) -> DirectFeatures:
     """A source of the store's files of features, for a process that may die."""
     return DirectFeatures(
         objects=store,
-        read=read_file,
-        read_one=read_one,
-        write_copy=copy_file,
+        read=partial(read_file, most_bytes=settings.features_bytes),
+        read_one=partial(read_one, most_bytes=settings.features_bytes),
+        write_copy=partial(copy_file, most_bytes=settings.features_bytes),
         most_bytes=settings.features_bytes,
         most_rows=settings.features_rows,
     )

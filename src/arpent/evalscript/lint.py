@@ -25,11 +25,15 @@ from arpent.evalscript.names import (
 from arpent.evalscript.scenes import source_keys
 from arpent.evalscript.service_functions import OLDER, SERVED
 
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z)|//[^\n]*")
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _MASK_IN_USE = re.compile(rf"\.\s*{DATA_MASK}\b|\[\s*['\"]{DATA_MASK}['\"]\s*\]|\b{DATA_MASK}\b(?!\s*:)")
 _CONSTANT_MASK = re.compile(rf"\b{DATA_MASK}\s*:\s*\[\s*(?:1|true)\s*\]")
 
+_BEFORE = 100
+"""Letters before a word in quotes in which its bracket is looked for."""
+MOST_NAMES, MOST_FUNCTIONS = 100, 1000
+"""Maximum number of undefined names that are told, and of own functions of a script that one may have meant."""
 MOST_HINTS, LONGEST_HINT = 20, 300
 """Maximum number of hints about one script, and of the letters of each: names in a script may be of any length."""
 
@@ -105,20 +109,26 @@ def _near(word: str, known: Sequence[str]) -> str:
     return suggestion(word, known) or "."
 
 
-def undefined(name: str, source: str, gravity: Gravity, line: int | None, column: int | None) -> Remark:
-    """Remark about a name that is neither built in nor defined by the script."""
+def names_of(source: str) -> list[str]:
+    """Functions that a script may call: those that are built in, and the first of its own."""
+    return [*sorted(built_in()), *own_functions(source)[:MOST_FUNCTIONS]]
+
+
+def undefined(name: str, known: Sequence[str], gravity: Gravity, line: int | None, column: int | None) -> Remark:
+    """Remark about a name that is neither built in nor defined by the script. `known`: the names that it may call."""
     if name in OLDER:
         message = f"{name} is not defined: {OLDER[name]}"
     else:
-        near = suggestion(name, [*sorted(built_in()), *own_functions(source)])
+        near = suggestion(name, known)
         message = f"{name} is defined neither by the script nor as a built-in function{near}"
     return Remark(gravity=gravity, message=message, line=line, column=column, undefined=name)
 
 
 def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Iterator[Remark]:
     source = evalscript.source
-    for place in unknown_calls(source):
-        yield undefined(place.word, source, Gravity.WARNING, place.line, place.column)
+    known = names_of(source)
+    for place in islice(unknown_calls(source), MOST_NAMES):
+        yield undefined(place.word, known, Gravity.WARNING, place.line, place.column)
     yield from _uncalled(evalscript)
     yield from (Remark(gravity=Gravity.WARNING, message=message) for message in evalscript.remarks)
     asked = [band for entry in evalscript.inputs for band in entry.bands]
@@ -189,7 +199,7 @@ def _without_declarations(code: str) -> str:
 
 def _is_key(code: str, start: int) -> bool:
     """Whether the word at `start` is in a bracket that follows a name: `sample[`, not `bands: [`."""
-    bracket = code[:start].rstrip()
+    bracket = code[max(0, start - _BEFORE) : start].rstrip()
     name = bracket[:-1].rstrip()
     return bracket.endswith("[") and name != "" and (name[-1].isalnum() or name[-1] in "_)]")
 

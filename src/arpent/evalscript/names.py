@@ -27,8 +27,13 @@ _INSIDE: Mapping[str, tuple[re.Pattern[str], str]] = {
 """How it begins → what it may hold, as far as it goes, and how it ends."""
 _WORD = re.compile(r"(?<![\w$.])[A-Za-z_$][\w$]*")
 _CALL = re.compile(r"(?<![\w$.#])([A-Za-z_$][\w$]*)\s*\(")
+_OPEN = re.compile(r"\s*+\(")
+_PARENTHESIS = re.compile(r"[()]")
+_FUNCTION = re.compile(r"(?<![\w$.])function(?:\s++\*?|\*)\s*+([A-Za-z_$][\w$]*)")
+_BODY = re.compile(r"\s*+\{")
+_SET = re.compile(r"\s*+[:=]")
 _DEFINED = re.compile(r"^(?:function|class|const)\s+(\w+)", re.MULTILINE)
-_MEMBER = re.compile(r"\b[A-Za-z_$][\w$]*(?:\[[^\]\n]*\])?\.([A-Za-z_]\w*)\b(?!\s*(?:\(|=[^=]))")
+_MEMBER = re.compile(r"(?<=[\w$\]])\.([A-Za-z_]\w*+)(?!\s*+(?:\(|=[^=]))")
 _DEFINITION = re.compile(
     r"\bfunction\s*\*?\s*(?P<function>[A-Za-z_$][\w$]*)\s*\(|"
     r"\b(?:var|let|const)\s+(?P<constant>[A-Za-z_$][\w$]*)\s*=\s*(?:async\s+)?"
@@ -68,23 +73,25 @@ def built_in() -> frozenset[str]:
 def unknown_calls(source: str) -> Iterator[Place]:
     """Names that are called but appear nowhere else in the script, each once."""
     code = _blank(source)
-    known = {*_KEYWORDS.split(), *_LANGUAGE.split(), *built_in()}
+    known = {*_KEYWORDS.split(), *_LANGUAGE.split(), *built_in(), *_defined(code)}
+    lines = _line_ends(code)
     for found in _CALL.finditer(code):
         name = found[1]
         if name not in known:
             known.add(name)
-            if not _defined(name, code):
-                yield _place(name, code, found.start())
+            yield _place(name, lines, found.start())
 
 
 def unasked_bands(source: str, asked: Sequence[str], offered: Sequence[str]) -> Iterator[Place]:
     """Bands of the collections that the script reads as `….NAME` without asking for them in setup(), each once."""
     code = _blank(source)
+    lines = _line_ends(code)
     wanted = {*offered} - {*asked}
+    wanted -= {word[0] for word in _WORD.finditer(code) if word[0] in wanted and _SET.match(code, word.end())}
     for found in _MEMBER.finditer(code):
-        if found[1] in wanted and not re.search(rf"(?<![\w$.]){re.escape(found[1])}\s*[:=]", code):
+        if found[1] in wanted:
             wanted.discard(found[1])
-            yield _place(found[1], code, found.start(1))
+            yield _place(found[1], lines, found.start(1))
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
@@ -115,17 +122,14 @@ def uncalled_functions(source: str) -> Iterator[Place]:
     starts: dict[str, list[int]] = {}
     for word in _WORD.finditer(code):
         starts.setdefault(word[0], []).append(word.start())
-    lines = [end.start() for end in re.finditer("\n", code)]
+    lines = _line_ends(code)
     depth = seen = 0
     for found in _DEFINITION.finditer(code):
         name = found["function"] or found["constant"]
         depth += code.count("{", seen, found.start()) - code.count("}", seen, found.start())
         seen = found.start()
         if depth == 0 and all(found.start() <= start < found.end() for start in starts.get(name, ())):
-            place = found.start(found.lastgroup or 0)
-            line = bisect_left(lines, place)
-            column = place - (lines[line - 1] if line else -1)
-            yield Place(word=name, line=line + 1, column=column)
+            yield _place(name, lines, found.start(found.lastgroup or 0))
 
 
 def misnamed(source: str) -> Iterator[Misnamed]:
@@ -163,27 +167,35 @@ def _blank(source: str) -> str:
     return "".join([*pieces, source[done:]])
 
 
-def _defined(name: str, code: str) -> bool:
-    """Whether the name stands anywhere except as the callee of a call: in a declaration, parameter or method."""
-    for found in re.finditer(rf"(?<![\w$.]){re.escape(name)}(?![\w$])", code):
-        before, after = code[: found.start()].rstrip(), code[found.end() :].lstrip()
-        if not after.startswith("(") or re.search(r"\bfunction\s*\*?$", before):
-            return True
-        if _beyond(after).startswith("{"):
-            return True
-    return False
+def _defined(code: str) -> set[str]:
+    """Names that stand anywhere except as the callee of a call: in a declaration, parameter or method."""
+    ends = _closing_parentheses(code)
+    methods_and_others = {
+        word[0]
+        for word in _WORD.finditer(code)
+        if (opening := _OPEN.match(code, word.end())) is None
+        or _BODY.match(code, ends.get(opening.end() - 1, len(code)))
+    }
+    return methods_and_others | set(_FUNCTION.findall(code))
 
 
-def _beyond(text: str) -> str:
-    """The text after the parenthesis that closes the first one."""
-    depth = 0
-    for position, sign in enumerate(text):
-        depth += (sign == "(") - (sign == ")")
-        if depth == 0:
-            return text[position + 1 :].lstrip()
-    return ""
+def _closing_parentheses(code: str) -> dict[int, int]:
+    """Where each parenthesis opens → where the text after its closing one begins; without those that never close."""
+    ends: dict[int, int] = {}
+    above: list[int] = []
+    for sign in _PARENTHESIS.finditer(code):
+        if sign[0] == "(":
+            above.append(sign.start())
+        elif above:
+            ends[above.pop()] = sign.end()
+    return ends
 
 
-def _place(word: str, code: str, start: int) -> Place:
-    line = code.count("\n", 0, start) + 1
-    return Place(word=word, line=line, column=start - code.rfind("\n", 0, start))
+def _line_ends(code: str) -> list[int]:
+    return [end.start() for end in re.finditer("\n", code)]
+
+
+def _place(word: str, lines: Sequence[int], start: int) -> Place:
+    """`lines`: where each line ends."""
+    line = bisect_left(lines, start)
+    return Place(word=word, line=line + 1, column=start - (lines[line - 1] if line else -1))

@@ -9,7 +9,7 @@ import pytest
 from arpent.domain.errors import ScriptSetupError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.evalscript.lint import LONGEST_HINT, MOST_HINTS, Gravity, check_script, lint, script_hints
+from arpent.evalscript.lint import LONGEST_HINT, MOST_HINTS, MOST_NAMES, Gravity, check_script, lint, script_hints
 from arpent.evalscript.setup import read_setup
 
 S2 = Collection(
@@ -118,3 +118,22 @@ def test_hints_are_few_and_short() -> None:
     long = replace(script, remarks=("x" * 1000,) * 3, source=PIXEL)
     assert len(script_hints(script)) == MOST_HINTS
     assert [len(hint) for hint in script_hints(long)] == [LONGEST_HINT] * 3
+
+
+MANY = 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("\n".join(f"f{number}(1)" for number in range(MANY // 5)), MOST_NAMES),
+        ("\n".join(f"function f{number}() {{ g{number}(1) }}" for number in range(MANY // 5)), MOST_NAMES),
+        ("f(" * MANY, 1), ("f(1);" * MANY, 1), ("a[" * MANY, 0), ("a$" * MANY, 0), ("['x']" * MANY, 0),
+        ("/*" * MANY, 0), ("function " * MANY, 0),
+    ],
+    ids=["calls", "functions", "open calls", "one call", "brackets", "dollars", "keys", "comments", "function"],
+)  # fmt: skip
+def test_time_grows_as_the_script_does(text: str, names: int) -> None:
+    """With time that grows as its square each of them takes minutes."""
+    evalscript = replace(understood(), source=text)
+    assert len([one for one in lint(evalscript, {"0": S2}) if one.undefined]) == names

@@ -118,3 +118,5 @@ def test_time_grows_as_the_script_does(text: str) -> None:
     """With time that grows as its square each of them takes minutes."""
     assert list(misnamed(text)) == []
     assert not has_parameter(text)
+    assert list(unknown_calls(text)) == []
+    assert list(unasked_bands(text, [], ["B04"])) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 from collections.abc import Iterator
 from datetime import date
@@ -19,6 +20,7 @@ import pytest
 import shapely
 from pyproj import CRS
 
+from arpent.adapters.formats.vector.archive import PARTS
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
@@ -163,6 +165,25 @@ def test_a_shapefile_in_an_archive_is_the_only_one(tmp_path: Path) -> None:
         list(read_file(path, named(path)))
 
 
+@pytest.mark.parametrize("honest", [True, False], ids=["by its declared size", "by its bytes"])
+def test_an_archive_that_holds_too_much_is_refused(tmp_path: Path, honest: bool) -> None:
+    path, inner = written(tmp_path, "fields.zip"), tmp_path / "inner.dbf"
+    most = sum((tmp_path / f"inner{ending}").stat().st_size for ending in PARTS)
+    if not honest:  # an archive that says of one part that it has one byte
+        size = struct.pack("<I", inner.stat().st_size)
+        content = path.read_bytes()
+        path.write_bytes(content.replace(size * 2, size + struct.pack("<I", 1)))
+    (found,) = read_file(path, named(path), most_bytes=most) if honest else [None]
+    assert found is None or len(found) == 3
+    for reading in (
+        lambda: list(read_file(path, named(path), most_bytes=most - 1)),
+        lambda: read_one(path, named(path), 0, most_bytes=most - 1),
+        lambda: copy_file(path, named(path), tmp_path / "copy", "{}", most_bytes=most - 1),
+    ):
+        with pytest.raises(FeaturesUnreadable, match="ARPENT_FEATURES_BYTES" if honest else "."):
+            reading()
+
+
 def test_what_is_no_polygon_stays_and_null_is_null(tmp_path: Path) -> None:
     shapes = geopandas.GeoDataFrame(
         {"n": [1, 2, 3]}, geometry=[shapely.Point(1, 2), None, SQUARES[0]], crs="EPSG:32633"
@@ -238,12 +259,38 @@ def test_a_geojson_file_leads_nowhere(tmp_path: Path, heard: tuple[str, list[str
         '"crs": {"type": "name"},',
         '"crs": {},',
         '"crs": {"type": "name", "properties": {"name": "+init=/etc/passwd:x"}},',
+        '"crs": "EPSG:32633",',
+        '"CRS" : "urn:ogc:def:crs:EPSG::32633",',
+        '"c\\u0072s": "EPSG:32633",',
+        '"note": "\\"}", "list": [{"a": [1, "]"]}], "crs": "EPSG:32633",',
+        '"crs": 32633,',
+        '"crs": ["EPSG:32633"],',
+        '"crs": true,',
+        "'crs': 'EPSG:32633',",
     ],
 )
 def test_a_crs_that_cannot_be_read_is_no_longitude_and_latitude(tmp_path: Path, root: str) -> None:
     path = geojson(tmp_path, root)
     with pytest.raises(FeaturesUnreadable, match="crs"):
         list(read_file(path, named(path)))
+
+
+@pytest.mark.parametrize("text", ['"EPSG:32633"', "32633", '"EPSG:4326"'])
+def test_a_crs_that_is_text_counts_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    crs = f'"crs": {text},'
+    for root, inside in ((crs, ""), ("", crs)):
+        path = geojson(tmp_path, root, inside)
+        whole = path.read_text()
+        moved = whole.replace(crs, "")[:-1] + f', "crs": {text}}}'  # behind the features
+        in_feature = whole.replace(crs, "").replace('"type": "Feature",', f'"type": "Feature", {crs}')
+        alone = whole.replace(crs, "").partition('"features": [')[2][:-2].replace("{", "{" + crs, 1)
+        for content in (whole, moved, in_feature, alone):
+            path.write_text(content)
+            if "4326" in text:
+                assert next(iter(read_file(path, named(path)))).crs == CRS.from_epsg(4326)
+            else:
+                with pytest.raises(FeaturesUnreadable, match=r"`crs`.* of the GeoJSON file .*Write \{"):
+                    list(read_file(path, named(path)))
 
 
 def test_a_crs_of_a_geometry_beside_another_is_refused(tmp_path: Path) -> None:
@@ -264,6 +311,27 @@ def test_a_crs_that_is_named_holds(tmp_path: Path, root: str) -> None:
     path = geojson(tmp_path, root, f"{CRS_OF},")
     (features,) = read_file(path, named(path))
     assert features.crs == CRS.from_epsg(32633)
+
+
+@pytest.mark.filterwarnings("ignore:Integer values:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (2**63 - 2, None),
+        (2**63, "number.* 9223372036854775808"),
+        (2**64, "`identifier` holds numbers that are too large to be exact; make it text"),
+        (-(2**63), "too large to be exact"),
+        (10**30, "too large to be exact"),
+    ],
+)
+def test_identifiers_that_are_large_numbers(tmp_path: Path, number: int, message: str | None) -> None:
+    path = geojson(tmp_path, "")
+    path.write_text(path.read_text().replace('"identifier": "a"', f'"identifier": {number}'))
+    if message is None:
+        assert next(iter(read_file(path, named(path)))).identifiers == (str(number),)
+    else:
+        with pytest.raises(FeaturesUnreadable, match=message):
+            list(read_file(path, named(path)))
 
 
 @pytest.mark.parametrize(

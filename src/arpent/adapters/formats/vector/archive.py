@@ -11,37 +11,50 @@ from tempfile import TemporaryDirectory
 from arpent.domain.errors import FeaturesUnreadable
 
 PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
-MOST_BYTES = 8_000_000_000
-"""Of all parts, unpacked."""
+MOST_BYTES = 2_000_000_000
+"""Of all parts, unpacked, unless the caller says otherwise."""
 CHUNK = 1 << 20
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
+def unpacked(path: Path, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
     """The one Shapefile of an archive, as `….shp` with its parts beside it, for the time of the context. Raises
-    FeaturesUnreadable."""
+    FeaturesUnreadable, also if its parts have more than `most_bytes`."""
     with TemporaryDirectory(prefix="arpent-") as folder:
         try:
             with zipfile.ZipFile(path) as archive:
-                yield _extract(archive, Path(folder))
+                yield _extract(archive, Path(folder), most_bytes)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zipfile.LargeZipFile) as error:
             raise FeaturesUnreadable(f"The zip archive cannot be read: {str(error)[:200]}") from error
 
 
-def _extract(archive: zipfile.ZipFile, folder: Path) -> Path:
+def _extract(archive: zipfile.ZipFile, folder: Path, most_bytes: int) -> Path:
     names = [info for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
     shapes = [PurePosixPath(info.filename) for info in names if info.filename.lower().endswith(".shp")]
     if len(shapes) != 1:
         raise FeaturesUnreadable(f"The zip archive has {len(shapes)} files *.shp; it must have exactly one.")
     stem = shapes[0].with_suffix("")
-    left = MOST_BYTES
-    for info in names:
-        part = PurePosixPath(info.filename)
-        if part.with_suffix("") == stem and part.suffix.lower() in PARTS:
-            with archive.open(info) as source, (folder / f"features{part.suffix.lower()}").open("wb") as target:
-                while chunk := source.read(CHUNK):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise FeaturesUnreadable(f"The zip archive holds more than {MOST_BYTES:,} bytes.")
-                    target.write(chunk)
+    paths = [(info, PurePosixPath(info.filename)) for info in names]
+    parts = [
+        (info, path.suffix.lower())
+        for info, path in paths
+        if path.with_suffix("") == stem and path.suffix.lower() in PARTS
+    ]
+    if sum(info.file_size for info, _ in parts) > most_bytes:
+        raise _too_large(most_bytes)
+    left = most_bytes  # what an archive says of its sizes need not be so
+    for info, ending in parts:
+        with archive.open(info) as source, (folder / f"features{ending}").open("wb") as target:
+            while chunk := source.read(CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise _too_large(most_bytes)
+                target.write(chunk)
     return folder / "features.shp"
+
+
+def _too_large(most_bytes: int) -> FeaturesUnreadable:
+    return FeaturesUnreadable(
+        f"The Shapefile in the zip archive has more than the {most_bytes:,} bytes that a file of features may have; "
+        "split it, or let the operator raise ARPENT_FEATURES_BYTES."
+    )

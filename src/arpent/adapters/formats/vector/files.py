@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from arpent.adapters.formats.vector.archive import unpacked
+from arpent.adapters.formats.vector.archive import MOST_BYTES, unpacked
 from arpent.adapters.formats.vector.copy import write_copy
 from arpent.adapters.formats.vector.geoparquet import open_geoparquet
 from arpent.adapters.formats.vector.open_file import OpenFile, batches_with_ids, features_of
@@ -39,17 +39,17 @@ def format_of(file: FeatureFile) -> str:
     return ENDINGS.get(ending, "" if file.local else ".gpkg")
 
 
-def read_file(path: Path, file: FeatureFile) -> Iterator[Features]:
+def read_file(path: Path, file: FeatureFile, most_bytes: int = MOST_BYTES) -> Iterator[Features]:
     """The features, in batches. Ids are the primary keys that GDAL tells, those of a GeoPackage its table's; rows of
     Parquet are counted from 0. Identifiers are text, geometries two-dimensional, x (longitude) first; what cannot be
-    read is None, with its reason in `flaws`. Raises FeaturesUnreadable."""
+    read is None, with its reason in `flaws`. `most_bytes`: of what an archive holds. Raises FeaturesUnreadable."""
     from arpent.adapters.formats import geopackage
 
     if format_of(file) == ".gpkg":
         yield from geopackage.read_features(path, file=file)
         return
     empty = True
-    with _opened(path, file) as opened:
+    with _opened(path, file, most_bytes) as opened:
         for ids, rows in batches_with_ids(opened):
             if len(ids):
                 empty = False
@@ -58,13 +58,13 @@ def read_file(path: Path, file: FeatureFile) -> Iterator[Features]:
         raise FeaturesUnreadable("The file has no features.")
 
 
-def read_one(path: Path, file: FeatureFile, feature: int) -> Features | None:
+def read_one(path: Path, file: FeatureFile, feature: int, most_bytes: int = MOST_BYTES) -> Features | None:
     """The feature with this primary key; None if there is none. Raises FeaturesUnreadable."""
     from arpent.adapters.formats import geopackage
 
     if format_of(file) == ".gpkg":
         return geopackage.read_feature(path, feature, file=file)
-    with _opened(path, replace(file, columns=())) as opened:
+    with _opened(path, replace(file, columns=()), most_bytes) as opened:
         for ids, rows in batches_with_ids(opened):
             (found,) = (ids == feature).nonzero()
             if len(found):
@@ -73,14 +73,14 @@ def read_one(path: Path, file: FeatureFile, feature: int) -> Features | None:
     return None
 
 
-def copy_file(path: Path, file: FeatureFile, target: Path, about: str) -> None:
+def copy_file(path: Path, file: FeatureFile, target: Path, about: str, most_bytes: int = MOST_BYTES) -> None:
     """Write the features as GeoParquet 1.1. Raises FeaturesUnreadable."""
-    with _opened(path, file) as opened:
+    with _opened(path, file, most_bytes) as opened:
         write_copy(opened, file, target, about)
 
 
 @contextmanager
-def _opened(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
+def _opened(path: Path, file: FeatureFile, most_bytes: int) -> Iterator[OpenFile]:
     from arpent.adapters.formats import geopackage
     from arpent.adapters.formats.vector.ogr import check_content, open_ogr
 
@@ -89,7 +89,7 @@ def _opened(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
         with open_geoparquet(path, file) as opened:
             yield opened
     elif kind == ".zip":
-        with unpacked(path) as shape:
+        with unpacked(path, most_bytes) as shape:
             check_content(shape, ".shp")
             with open_ogr(shape, ".shp", file) as opened:
                 yield opened

@@ -22,6 +22,13 @@ WINDOW = 1 << 14
 """Bytes in which one `crs` must end."""
 _KEY = re.compile(rb"""(?i)["'](?:c|\\u00[46]3)(?:r|\\u00[57]2)(?:s|\\u00[57]3)["']""")
 """The key in all spellings that GDAL takes: any case, escapes, quotes of both kinds."""
+_TOKEN = re.compile(
+    rb"""(?s)"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|/\*(?:[^*]|\*(?!/))*+"""
+    rb"""|(?<=":)\s*\[[\[\]\d\s.,eE+-]*+(?=[}"])|[][{}:]"""
+)
+"""A text or a comment, closed or not; all coordinates of a geometry at once; or a sign of the structure."""
+_WAYS = (b"", b"features", b"geometry", b"geometries")
+"""Keys that lead from the root to what may have a `crs` of its own; items of lists have none."""
 _PLACE = {"name": ("name", "{}"), "ogc": ("urn", "{}"), "epsg": ("code", "EPSG:{}")}
 """Type of a `crs` → the property that names it, and how it is written out."""
 WAY_OUT = 'Write {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}, or longitude and latitude.'
@@ -30,7 +37,7 @@ WAY_OUT = 'Write {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::
 def named_crs(path: Path) -> frozenset[str]:
     """The CRSs that the file names. Raises FeaturesUnreadable for a `crs` that does more than to name one."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return frozenset(_name(text) for text in _objects(content))
+        return frozenset([*(_name(text) for text in _objects(content)), *_texts(content)])
 
 
 def check_crs(names: Iterable[str], found: CRS) -> None:
@@ -41,7 +48,9 @@ def check_crs(names: Iterable[str], found: CRS) -> None:
         except CRSError:
             same = False
         if not same:
-            raise FeaturesUnreadable(f"The `crs` {name!r:.100} of the GeoJSON file is unknown, or not the only one.")
+            raise FeaturesUnreadable(
+                f"The `crs` {name!r:.100} of the GeoJSON file is unknown, not the only one, or no object. {WAY_OUT}"
+            )
 
 
 def _objects(content: mmap.mmap) -> Iterator[bytes]:
@@ -53,6 +62,52 @@ def _objects(content: mmap.mmap) -> Iterator[bytes]:
         value = text[1:].lstrip() if text[:1] == b":" else text
         if value[:1] == b"/" or (text[:1] == b":" and value[:1] == b"{"):
             yield value
+
+
+def _texts(content: mmap.mmap) -> list[str]:
+    """Each `crs` that is text where an object should be: GDAL passes it over. Raises FeaturesUnreadable for what is
+    neither an object, text nor null. Columns of features may have the name."""
+    ends = [key.end() for key in _KEY.finditer(content)]
+    if all(_is_object_or_null(content[end : end + WINDOW].lstrip()[1:].lstrip()) for end in ends):
+        return []  # the usual case, found without a look at the structure
+    return [_text(value) for value in _members(content) if not _is_object_or_null(value)]
+
+
+def _is_object_or_null(value: bytes) -> bool:
+    """Whether the value is left to `_objects`, or says nothing."""
+    return value[:1] in (b"{", b"/") or value.startswith(b"null")
+
+
+def _members(content: mmap.mmap) -> list[bytes]:
+    """The windows that begin with the value of each `crs` of the file, a feature or a geometry."""
+    above: list[bytes] = []
+    key = last = b""
+    found = []
+    for token in _TOKEN.finditer(content):
+        sign = token[0]
+        if sign in (b"{", b"["):
+            above.append(key)
+            key = b""
+        elif sign in (b"}", b"]"):
+            del above[-1:]
+            key = b""
+        elif sign == b":":
+            key = last[1:-1]
+            if _KEY.fullmatch(last) and all(each in _WAYS for each in above):
+                found.append(content[token.end() : token.end() + WINDOW].lstrip())
+        elif sign[:1] in (b'"', b"'"):
+            last = sign
+    return found
+
+
+def _text(value: bytes) -> str:
+    try:
+        text, _ = json.JSONDecoder().raw_decode(value.decode("utf-8", "replace"))
+    except ValueError:
+        text = None
+    if not isinstance(text, str):
+        raise FeaturesUnreadable(f"A `crs` of the GeoJSON file cannot be read. {WAY_OUT}")
+    return text
 
 
 def _name(text: bytes) -> str:

@@ -80,7 +80,9 @@ def open_ogr(
                 linear=lambda keys: _linear(source, str(layer), keys),
             )
     except READ_ERRORS as error:
-        raise FeaturesUnreadable(f"{name} is damaged, or of a format that is not read: {_shortened(error)}") from error
+        raise FeaturesUnreadable(
+            f"{name} is damaged, or of a format that is not read: {_shortened(error, path)}"
+        ) from error
 
 
 def _only_layer(source: str, name: str) -> str:
@@ -92,9 +94,9 @@ def _only_layer(source: str, name: str) -> str:
     return layers[0]
 
 
-def _shortened(error: Exception) -> str:
-    """What GDAL said, without the name of our temporary file."""
-    return str(error).rpartition(": ")[2][:200] or type(error).__name__
+def _shortened(error: Exception, path: Path) -> str:
+    """What GDAL said, without the name of our temporary folder."""
+    return str(error).replace(f"{path.parent}/", "")[:200] or type(error).__name__
 
 
 def _linear(source: str, layer: str, keys: Sequence[int]) -> dict[int, bytes]:

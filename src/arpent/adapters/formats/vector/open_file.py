@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -19,6 +20,8 @@ IDENTIFIER = "identifier"
 """The column of identifiers if no other is chosen (sentinelhub.md 2.1)."""
 BATCH = 50_000
 """Rows of a batch."""
+EXACT = 2.0**53
+"""From here on a double stands for several whole numbers."""
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 """Kinds of columns that hold text, or bytes that may be text."""
 
@@ -94,6 +97,8 @@ def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
     found = rows.column(column)
     if any(is_kind(found.type) for is_kind in TEXTS):
         return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
+    if pa.types.is_floating(found.type) and (pc.max(pc.abs(found.cast(pa.float64()))).as_py() or 0) >= EXACT:
+        raise FeaturesUnreadable(f"The column `{column}` holds numbers that are too large to be exact; make it text.")
     try:
         texts: list[str | None] = found.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
