@@ -34,19 +34,20 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
     if limits.synchronous is not None:
         services = replace(services, synchronous=limits.synchronous)
     with ScriptSupervisor(services.runtime, script_of(request, services), opened_before=False) as session:
-        bindings = bind_bands(session.evalscript, request, services.collections)
-        check_calculations(session.evalscript, request.calculations, lenient=limits.lenient_histograms)
+        evalscript = session.evalscript
+        bindings = bind_bands(evalscript, request, services.collections)
+        check_calculations(evalscript, request.calculations, lenient=limits.lenient_histograms)
         features, grids = _feature_and_grid(request.features, request)
         if services.synchronous is not None:
-            check_numbers(session.evalscript, request.calculations, len(request.intervals))
-            check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.synchronous)
+            check_numbers(evalscript, request.calculations, len(request.intervals))
+            check_grid(grids, evalscript, [len(one.requests) for one in bindings], services.synchronous)
         check_resolution(features, _resolution(request.sampling, grids), bindings)
         (result,) = compute_on_grids(request, features, grids, session, services)
     if result.failures and result.failures[0].unforeseen:
         raise ArpentError(result.failures[0].message)
     if result.failures:
         raise InvalidRequest.at("input->bounds->geometry", result.failures[0].message)
-    remarks = (*script_hints(session.evalscript), *of_offers(bindings))
+    remarks = (*script_hints(evalscript), *of_offers(bindings))
     if not any(interval.present.any() for interval in result.intervals):
         remarks += _filter_hints(request, bindings, features, grids, services)
     return render_response(result, 0), max(LEAST_REQUEST, result.processing_units), remarks
