@@ -44,6 +44,8 @@ Box = tuple[float, float, float, float]
 
 _GROUP = 256
 """Number of neighbouring features whose common box is tested first."""
+MOST_TURNS = 10
+"""Turns of the globe, to either side, in which features are looked for."""
 _MARGIN = 0.01
 """Margin of such a box as a share of its extent: many times more than its sides bend between the transformed points."""
 _NOWHERE = (0.0, 0.0, 0.001, 0.001)
@@ -76,8 +78,8 @@ class Reach:
             return np.ones(count, np.bool_)
         # Threads share items, and a prepared geometry works lazily inside: two threads at one crash the process.
         own = shapely.from_wkb(shapely.to_wkb(footprint))
-        if self._beyond:
-            own = shapely.union_all([shifted(own, turn) for turn in (-TURN, 0.0, TURN)])
+        if self._turns != (0,):
+            own = shapely.union_all([shifted(own, turn * TURN) for turn in self._turns])
         shapely.prepare(own)
         boxes, known = self._groups
         reached = np.repeat(known & shapely.covers(own, boxes), _GROUP)[:count]
@@ -105,11 +107,16 @@ class Reach:
         return west, float(bounds[:, 1].min()), east, float(bounds[:, 3].max())
 
     @cached_property
-    def _beyond(self) -> bool:
-        """Whether any feature lies beyond 180 or -180, judged by groups."""
+    def _turns(self) -> tuple[int, ...]:
+        """The turns of the globe in which features may lie, judged by groups; 0 is the one from -180 to 180. A feature
+        beside 180 may lie in either turn, whatever its group does."""
         boxes, known = self._groups
         bounds = shapely.bounds(boxes[known])
-        return bool(not known.all() or (bounds[:, 0] < -180).any() or (bounds[:, 2] > 180).any())
+        first = int((bounds[:, 0].min(initial=0.0) + HALF_TURN) // TURN)
+        last = -int((HALF_TURN - bounds[:, 2].max(initial=0.0)) // TURN)
+        if known.all() and first == last == 0:
+            return (0,)
+        return tuple(range(max(min(first, -1), -MOST_TURNS), min(max(last, 1), MOST_TURNS) + 1))
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
@@ -122,7 +129,7 @@ class Reach:
         safe = around_ + margin
         safe[:, [1, 3]] = np.clip(safe[:, [1, 3]], -90, 90)
         if self._degrees.same:
-            safe[:, [0, 2]] = np.clip(safe[:, [0, 2]], np.minimum(own[:, :1], -180), np.maximum(own[:, 2:], 180))
+            safe[:, [0, 2]] = np.clip(safe[:, [0, 2]], np.minimum(own[:, :1], -180), np.maximum(own[:, 2:3], 180))
         return np.asarray(shapely.box(*safe.T), object), known
 
     def _own(self, rows: NDArray[np.intp]) -> NDArray[np.object_]:

@@ -22,6 +22,8 @@ Box = tuple[float, float, float, float]
 SIDES = ("bbox.xmin", "bbox.ymin", "bbox.xmax", "bbox.ymax")
 TIMES = ("datetime", "start_datetime", "end_datetime")
 NAMES = ("collection", "constellation")
+_HALF_TURN = 180.0
+"""Degrees: a wider box may be that of a ring that jumps from 179 to -179, whose area lies outside the box."""
 BATCH = 512
 """Rows per batch."""
 _FAR = 90.0
@@ -51,6 +53,8 @@ class RowGroupBounds:
         west, south, east, north = box
         if self.least[1] > north or self.most[3] < south:
             return False
+        if self.most[2] - self.least[0] > _HALF_TURN:  # a row may have a box that is as wide
+            return True
         if any(self.least[0] <= east + turn and self.most[2] >= west + turn for turn in (-360.0, 0.0, 360.0)):
             return True
         across = self.most[0] >= _FAR and self.least[2] <= -_FAR
@@ -175,6 +179,7 @@ def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:
         found = np.stack(
             [box(column, side.partition(".")[2]).cast(pa.float64()).to_numpy(zero_copy_only=False) for side in SIDES], 1
         )
+    found[np.ix_(found[:, 2] - found[:, 0] > _HALF_TURN, [0, 2])] = -np.inf, np.inf
     widest = np.array([-np.inf, -np.inf, np.inf, np.inf])
     return np.where(np.isnan(found).any(axis=1, keepdims=True), widest, found)
 
