@@ -195,7 +195,7 @@ INHERITED = [
 
 
 @pytest.mark.parametrize(
-    "pixel, expected",
+    ("pixel", "expected"),
     [
         ("return { y: [s.a], dataMask: [1] }", [np.nan, 2, 1]),
         ("return { NAME: [s.a], y: [3], dataMask: [1] }", [2, 3, 1]),
