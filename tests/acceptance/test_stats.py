@@ -309,9 +309,7 @@ def test_the_catalogue_and_the_executor_of_the_settings_count(given: Path, catal
 def test_a_client_submits_watches_and_gets_the_table(server: Server, credentials: tuple[str, str], given: Path) -> None:
     shutil.copy(given, server.buckets / "fields" / "client.gpkg")
     here = arpent.Client(server.url, *credentials)
-    body = client.seed_body(
-        "s3://fields/client.gpkg", index_script(IndexQuery(index=["ndvi"])), "s3://results/client"
-    )
+    body = client.seed_body("s3://fields/client.gpkg", index_script(IndexQuery(index=["ndvi"])), "s3://results/client")
     body["input"]["features"] |= {"columns": ["crop", "parcel_no"], "identifier": "parcel_no"}
     job = here.submit(body)
     assert job.watch()["status"] == "DONE"
