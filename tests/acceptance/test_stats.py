@@ -259,7 +259,7 @@ def test_bad_features_cost_themselves_only(catalog: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("wish", "word"),
     [
-        ({"index": "ndvy"}, "did you mean ndvi"),
+        ({"index": "ndvy"}, "did you mean ndyi or ndvi"),
         ({"index": "ndvi", "pixels": "centre"}, "not there yet"),
         ({"index": "ndvi", "resolution": "10 feet"}, "write metres"),
         ({"index": "ndvi", "columns": "cropp"}, "no column 'cropp'"),
@@ -309,9 +309,7 @@ def test_the_catalogue_and_the_executor_of_the_settings_count(given: Path, catal
 def test_a_client_submits_watches_and_gets_the_table(server: Server, credentials: tuple[str, str], given: Path) -> None:
     shutil.copy(given, server.buckets / "fields" / "client.gpkg")
     here = arpent.Client(server.url, *credentials)
-    body = client.seed_body(
-        "s3://fields/client.gpkg", index_script(["ndvi"], "sentinel-2-l2a", mask_clouds=False), "s3://results/client"
-    )
+    body = client.seed_body("s3://fields/client.gpkg", index_script(IndexQuery(index=["ndvi"])), "s3://results/client")
     body["input"]["features"] |= {"columns": ["crop", "parcel_no"], "identifier": "parcel_no"}
     job = here.submit(body)
     assert job.watch()["status"] == "DONE"

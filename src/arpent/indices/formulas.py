@@ -102,8 +102,8 @@ def index_of(name: str) -> SpectralIndex:
         return known[alike[0]]
     if alike:
         raise InvalidRequest(f"{name!r:.40} names {len(alike)} indices: write {' or '.join(alike)}")
-    near = get_close_matches(lower, [index.output for index in known.values()], 1)
-    meant = f"; did you mean {near[0]}?" if near else "; see `arpent script list`"
+    near = get_close_matches(lower, [index.output for index in known.values()], 3)
+    meant = f"; did you mean {' or '.join(near)}?" if near else "; see `arpent script list`"
     raise InvalidRequest(f"{name!r:.40} is no index that is known{meant}")
 
 
