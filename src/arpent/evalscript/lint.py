@@ -109,7 +109,7 @@ def _near(word: str, known: Sequence[str]) -> str:
     return suggestion(word, known) or "."
 
 
-def names_in(source: str) -> list[str]:
+def callable_names(source: str) -> list[str]:
     """Functions that a script may call: those that are built in, and the first of its own."""
     return [*sorted(built_in()), *own_functions(source)[:MOST_FUNCTIONS]]
 
@@ -126,7 +126,7 @@ def undefined(name: str, known: Sequence[str], gravity: Gravity, line: int | Non
 
 def _names(evalscript: Evalscript, collections: Mapping[str, Collection]) -> Iterator[Remark]:
     source = evalscript.source
-    known = names_in(source)
+    known = callable_names(source)
     for place in islice(unknown_calls(source), MOST_NAMES):
         yield undefined(place.word, known, Gravity.WARNING, place.line, place.column)
     yield from _uncalled(evalscript)

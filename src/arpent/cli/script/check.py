@@ -13,7 +13,7 @@ from arpent.domain.request import Source
 from arpent.engine.analysis.dry_run_scenes import made_up_scenes
 from arpent.engine.analysis.script_dry_run import attempt
 from arpent.engine.band_bindings import bind_input
-from arpent.evalscript.lint import Gravity, Remark, lint, names_in, undefined
+from arpent.evalscript.lint import Gravity, Remark, callable_names, lint, undefined
 from arpent.evalscript.names import suggestion
 from arpent.evalscript.scenes import source_keys
 
@@ -64,7 +64,7 @@ def inspect(
 
 def _as_remark(error: ScriptError, source: str, gravity: Gravity = Gravity.ERROR) -> Remark:
     if error.undefined:
-        return undefined(error.undefined, names_in(source), gravity, error.line, error.column)
+        return undefined(error.undefined, callable_names(source), gravity, error.line, error.column)
     return Remark(gravity=gravity, message=str(error.args[0]), line=error.line, column=error.column)
 
 

@@ -179,7 +179,8 @@ def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:
         found = np.stack(
             [box(column, side.partition(".")[2]).cast(pa.float64()).to_numpy(zero_copy_only=False) for side in SIDES], 1
         )
-    found[np.ix_(found[:, 2] - found[:, 0] > _HALF_TURN, [0, 2])] = -np.inf, np.inf
+    wide = found[:, 2] - found[:, 0] > _HALF_TURN
+    found[wide, 0], found[wide, 2] = -np.inf, np.inf
     widest = np.array([-np.inf, -np.inf, np.inf, np.inf])
     return np.where(np.isnan(found).any(axis=1, keepdims=True), widest, found)
 
