@@ -49,6 +49,8 @@ COMMANDS: dict[str, list[str]] = {
     "collections": ["collections"],
     "sources": ["sources", "check"],
     "list": ["sources", "list"],
+    "new": ["script", "new", "--index", "ndvi"],
+    "indices": ["script", "list"],
     "check": ["script", "check", "ndvi.js"],
     "script": ["script", "run", "ndvi.js", "--on", "{}"],
     "sandbox": ["script", "sandbox"],
