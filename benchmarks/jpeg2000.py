@@ -104,7 +104,7 @@ def _crops(path: Path, delay: float) -> dict[str, Any]:
         found: dict[str, list[float]] = {"arpent": [], "known": [], "GDAL": []}
         requests: dict[str, list[int]] = {"arpent": [], "known": [], "GDAL": []}
         for crop in crops:
-            for name, options in (("arpent", {}), ("GDAL", {"unusual": GdalImage})):
+            for name, options in (("arpent", {}), ("GDAL", {"other_formats": GdalImage})):
                 reader = CogReader(**options)  # type: ignore[arg-type]
                 asked = _counted(reader)
                 for step in (name, "known") if name == "arpent" else (name,):

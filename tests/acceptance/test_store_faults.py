@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.support import client
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import NDVI
-from tests.support.server import Server
+from tests.support.server import Server, wait_for
 from tests.support.web import Web, serve
 
 pytestmark = pytest.mark.slow
@@ -153,9 +152,9 @@ def test_rights_withdrawn_midway_and_given_back(far: tuple[Server, OAuth2Session
     job = client.create(session, server, body("s3://results/midway"))
     assert client.act(session, server, job, "analyse") == 204
     client.wait_until(session, server, job, ("ANALYSIS_DONE",))
-    store.denied = {"PUT"}
+    store.denied, before = {"PUT"}, store.refusals
     assert client.act(session, server, job, "start") == 204
-    time.sleep(1.0)
+    wait_for(lambda: store.refusals > before, 60, "a refused PUT")
     store.denied = set()
     done = client.wait_until(session, server, job)
     assert (done["status"], done["progress"]["failed"]) == ("DONE", 0), done

@@ -22,6 +22,8 @@ class LoopbackS3:
     key: str = "testkey"
     denied: set[str] = field(default_factory=set)
     """Methods that are refused."""
+    refusals: int = 0
+    """Number of requests that were refused so."""
     faults: list[int] = field(default_factory=list)
     """Statuses to answer with, first come first served, before working again; 0: the connection is cut midway."""
     tag: str = ""
@@ -44,6 +46,7 @@ def _answer(  # noqa: PLR0911 - one line per answer of the protocol
     if f"Credential={state.key}/" not in request.headers.get("authorization", ""):
         return 403, b"<Error><Code>InvalidAccessKeyId</Code></Error>"
     if request.command in state.denied:
+        state.refusals += 1
         return 403, b"<Error><Code>AccessDenied</Code></Error>"
     if bucket not in state.buckets:
         return 404, b"<Error><Code>NoSuchBucket</Code></Error>"
