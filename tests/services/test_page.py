@@ -151,6 +151,7 @@ def test_requests_a_map_a_curve_and_a_picture(
     assert all(part in line.inner_text() for part in ("DONE", "100 %", f"{PARCELS} of {PARCELS}"))
     assert len(np.unique(pixels(page.screenshot()).reshape(-1, 3), axis=0)) > 20
     page.get_by_role("link", name=done).click()
+    page.get_by_text(" with numbers, ").wait_for()
 
     canvas = page.locator(".map[data-ready] canvas")
     canvas.wait_for()

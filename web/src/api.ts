@@ -1,4 +1,12 @@
 // Calls of the server, as the client who has signed in. The token lives as long as the tab; the secret is never kept.
+export interface Rows {
+  withNumbers: number;
+  allMasked: number;
+  withoutImagery: number;
+  failed: number;
+  reasons: { reason: string; count: number }[];
+}
+
 export interface Progress {
   features: number;
   done: number;
@@ -6,6 +14,8 @@ export interface Progress {
   incomplete: number;
   partitions: number;
   open: number;
+  /** What the rows (a feature in an interval) came to; absent where nobody knows. */
+  rows?: Rows;
   featuresPerSecond: number | null;
   secondsLeft: number | null;
   estimatedEnd: string | null;

@@ -67,6 +67,7 @@ export function JobView({ id, theme }: { id: string; theme: "light" | "dark" }) 
           ) : null}
           {job.costPU ? ` · ${number(job.costPU)} PU` : null}
         </p>
+        {progress?.rows ? <RowCounts rows={progress.rows} /> : null}
         <Trouble text={trouble ?? refused ?? job.error ?? null} />
         {job.waiting ? (
           <p class="finding WARNING">
@@ -221,6 +222,27 @@ function Mapped(props: { job: api.Job; state: string; path: string; seen: api.Ov
         <p>Choose a feature on the map or in the table to see its curve.</p>
       )}
       <Listed path={path} query={query} state={state} total={seen.features} chosen={feature} choose={setFeature} what={statistic} />
+    </>
+  );
+}
+
+/** A row is a feature in an interval. */
+function RowCounts({ rows }: { rows: api.Rows }) {
+  return (
+    <>
+      <p>
+        Rows: {number(rows.withNumbers)} with numbers, {number(rows.allMasked)} all masked, {number(rows.withoutImagery)} without imagery
+        {rows.failed ? <b class="bad">, {number(rows.failed)} failed</b> : null}
+      </p>
+      {rows.reasons.length ? (
+        <ul>
+          {rows.reasons.map((each) => (
+            <li key={each.reason}>
+              {number(each.count)}: {each.reason}
+            </li>
+          ))}
+        </ul>
+      ) : null}
     </>
   );
 }
