@@ -141,7 +141,7 @@ def _farewell(base: str, client_id: str, secret: str, folder: Path, options: Dem
     console.print("\n[bold]Look next[/]")
     console.print(f"  one result     {next(iter(sorted(folder.glob('*.json'))), folder)}")
     console.print(f"  one table      {program} results {folder} --csv table.csv")
-    console.print(f"  findings   {folder / 'report' / 'features.json'}")
+    console.print(f"  findings       {folder / 'report' / 'features.json'}")
     console.print(f"  server's log   {options.folder / 'server.log'}")
 
 
