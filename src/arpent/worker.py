@@ -43,8 +43,8 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
 from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
-from arpent.indices.masks import MASKS, usual_mask
-from arpent.indices.script import IndexQuery, index_script, indices_of
+from arpent.evalscript.indices.masks import MASKS, usual_mask
+from arpent.evalscript.indices.script import IndexQuery, index_script, indices_of
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of

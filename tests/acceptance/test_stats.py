@@ -25,7 +25,7 @@ from arpent.api.files import save
 from arpent.api.local import Answer
 from arpent.api.query import Query
 from arpent.api.statistics import answer_of
-from arpent.indices.script import IndexQuery, index_script
+from arpent.evalscript.indices.script import IndexQuery, index_script
 from tests.support import client
 from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
 from tests.support.server import Server

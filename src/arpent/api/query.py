@@ -12,8 +12,8 @@ from pathlib import Path
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import MosaickingOrder
-from arpent.indices.masks import usual_mask
-from arpent.indices.script import IndexQuery, index_script
+from arpent.evalscript.indices.masks import usual_mask
+from arpent.evalscript.indices.script import IndexQuery, index_script
 
 Day = str | date
 FIELDS_URL = "s3://fields/fields"

@@ -8,11 +8,11 @@ from typing import Any
 from arpent.api.query import names_of
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
-from arpent.indices.bands import BANDS
-from arpent.indices.composites import COMPOSITES
-from arpent.indices.formulas import indices
-from arpent.indices.masks import MASKS
-from arpent.indices.script import IndexQuery, available, index_script
+from arpent.evalscript.indices.bands import BANDS
+from arpent.evalscript.indices.composites import COMPOSITES
+from arpent.evalscript.indices.formulas import indices
+from arpent.evalscript.indices.masks import MASKS
+from arpent.evalscript.indices.script import IndexQuery, available, index_script
 
 
 def new_text(

@@ -14,11 +14,11 @@ from py_mini_racer import MiniRacer
 
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.errors import InvalidRequest
-from arpent.indices.bands import BANDS
-from arpent.indices.composites import COMPOSITES
-from arpent.indices.formulas import index_of, indices, javascript
-from arpent.indices.masks import MASKS, usual_mask
-from arpent.indices.script import IndexQuery, available, index_script
+from arpent.evalscript.indices.bands import BANDS
+from arpent.evalscript.indices.composites import COMPOSITES
+from arpent.evalscript.indices.formulas import index_of, indices, javascript
+from arpent.evalscript.indices.masks import MASKS, usual_mask
+from arpent.evalscript.indices.script import IndexQuery, available, index_script
 
 REFLECTANCES = {"B": 0.05, "G": 0.08, "R": 0.1, "RE1": 0.2, "N": 0.4, "S1": 0.25, "S2": 0.15}
 BY_HAND = {

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arpent.domain.errors import InvalidRequest
-from arpent.indices.bands import BANDS
-from arpent.indices.composites import COMPOSITES, Composite
-from arpent.indices.formulas import SpectralIndex, index_of, indices
-from arpent.indices.masks import MASKS, mask_band
+from arpent.evalscript.indices.bands import BANDS
+from arpent.evalscript.indices.composites import COMPOSITES, Composite
+from arpent.evalscript.indices.formulas import SpectralIndex, index_of, indices
+from arpent.evalscript.indices.masks import MASKS, mask_band
 
 USUAL = ("NDVI", "EVI", "SAVI", "NDWI", "NDMI", "NDREI", "GNDVI", "MSAVI", "NBR", "NDSI", "BI", "MNDWI")
 """Names of the indices that most people ask for; they head a list."""
