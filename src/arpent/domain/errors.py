@@ -151,15 +151,6 @@ class ScriptError(ArpentError):
         place = f"line {self.line}" + (f", column {self.column}" if self.column else "")
         return f"{message} ({place})"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_revive_script, (type(self), self.args[0], self.line, self.column, self.error_class, self.undefined))
-
-
-def _revive_script(
-    kind: type[ScriptError], message: str, line: int | None, column: int | None, error_class: str, undefined: str
-) -> ScriptError:
-    return kind(message, line, column, error_class=error_class, undefined=undefined)
-
 
 class ScriptSyntaxError(ScriptError):
     """The evalscript does not parse."""
