@@ -12,7 +12,7 @@ ArpentError
 │  ├─ UnsupportedMediaType  the body is neither JSON nor multipart/form-data
 │  ├─ RateLimited           the client has too many requests under way
 │  ├─ LimitExceeded         the request needs more time, memory or numbers than allowed
-│  └─ FeaturesUnreadable    the GeoPackage cannot be read, or breaks a rule for all features
+│  └─ FeaturesUnreadable    the file of features cannot be read, or breaks a rule for all features
 ├─ ScriptError              the evalscript is at fault; has the script's own line and column
 │  ├─ ScriptSyntaxError     it does not parse
 │  ├─ ScriptSetupError      setup() is missing, throws, or returns something invalid
@@ -118,7 +118,7 @@ class LimitExceeded(CallerError):
 
 
 class FeaturesUnreadable(CallerError):
-    """The GeoPackage cannot be read, or breaks a rule for all features."""
+    """The file of features cannot be read, or breaks a rule for all features."""
 
 
 class ScriptError(ArpentError):

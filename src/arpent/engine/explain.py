@@ -60,7 +60,7 @@ def explain_feature(
     Raises FeatureNotFound, InvalidRequest if no interval begins at `start`, LimitExceeded, ScriptError if the script
     cannot be loaded, or WorldError.
     """
-    assert isinstance(request.features, Location), "a batch request names a GeoPackage"
+    assert isinstance(request.features, Location), "a batch request names a file of features"
     if limits is not None and limits.synchronous is not None:
         services = replace(services, synchronous=replace(limits.synchronous, kept=True))
     return explain(request, load_feature(request.features, feature, services), start, services)
