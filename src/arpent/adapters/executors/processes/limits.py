@@ -11,9 +11,9 @@ from pathlib import Path
 
 MEBIBYTE = 1 << 20
 KEPT_MIB = 512
-"""Mebibytes that a process keeps at most beyond what it uses, …"""
+"""Mebibytes that a process keeps at most beyond what it uses."""
 KEPT_PART = 8
-"""… and at most one part in so many of its limit: what is kept counts as used."""
+"""A process with a limit keeps at most the limit divided by this, since what is kept counts as used."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _STATM = "/proc/{}/statm"
 
