@@ -58,8 +58,9 @@ def keep_memory(memory_mib: int | None) -> None:
     kept = kept_mib(memory_mib) * MEBIBYTE
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, kept)
-        library.mallopt(_M_TRIM_THRESHOLD, kept)
+        # Older versions take no more than 32 MiB, and the second call alone would make them keep less than before.
+        if library.mallopt(_M_MMAP_THRESHOLD, kept) or library.mallopt(_M_MMAP_THRESHOLD, min(kept, 32 * MEBIBYTE)):
+            library.mallopt(_M_TRIM_THRESHOLD, kept)
 
 
 def resident_mib(process: int) -> float:
