@@ -71,7 +71,7 @@ function literal(value: unknown, indent: string): string {
 
 /** A Python program that makes, starts and follows the request. */
 export function python(wish: Wish, client: string, server: string): string {
-  const script = wish.evalscript.replace(/\\/g, "\\\\").replace(/"""/g, '\\"\\"\\"').replace(/"$/, '\\"');
+  const script = wish.evalscript.replace(/\\/g, "\\\\").replace(/"(?=""|$)/g, '\\"');
   return `import arpent
 
 EVALSCRIPT = """${script}"""
