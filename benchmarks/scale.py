@@ -88,7 +88,7 @@ def reading(blocks: float) -> Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellRun:
+class Simulation:
     """What a simulation ended with."""
 
     seconds: float
@@ -100,7 +100,7 @@ class CellRun:
     """Bytes."""
 
 
-def simulate(cores: int, given: argparse.Namespace) -> CellRun:
+def simulate(cores: int, given: argparse.Namespace) -> Simulation:
     """Let the cores do all partitions."""
     shared = Shared(
         catalogue=Line(rate=given.searches), bandwidth=Line(rate=given.gigabytes * 1e9),
@@ -135,7 +135,7 @@ def simulate(cores: int, given: argparse.Namespace) -> CellRun:
             end = max(end, shared.database.serve(written, 1))
             heapq.heappush(queue, (shared.database.free_at, core, given.dates + 1, 0.0))
     busy = {name: line.busy / end for name, line in shared.lines.items()}
-    return CellRun(seconds=end, busy={"cores": computing / end / cores, **busy}, partitions=count, read=read)
+    return Simulation(seconds=end, busy={"cores": computing / end / cores, **busy}, partitions=count, read=read)
 
 
 def features_of_partitions(cores: int, given: argparse.Namespace) -> list[float]:

@@ -52,6 +52,8 @@ def job_database(url: str) -> str:
         raise ValueError("it names no file, and several processes need the same one")
     if re.search(r"^[^:/@]*:change[-_ ]?me@", rest, re.IGNORECASE):
         raise ValueError("its password is a placeholder")
+    if re.search(r"[?&]password=", rest, re.IGNORECASE):
+        raise ValueError("its password must stand before the host, as user:password@host: there it is never shown")
     if scheme not in ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"):
         raise ValueError(f"there is no support for {scheme}")
     return url

@@ -137,13 +137,13 @@ class Settings(BaseModel):
     synchronous_queue: int = Field(16, ge=1, le=100_000)
     """Maximum number of waiting synchronous and explain requests of one client."""
     features_seconds: float = Field(600.0, gt=0, le=86_400)
-    """Time limit of reading a GeoPackage, in seconds."""
+    """Time limit of reading a file of features, in seconds."""
     features_memory: int = Field(4096, ge=512, le=1 << 20)
-    """Memory limit of the process that reads a GeoPackage, in mebibytes."""
+    """Memory limit of the process that reads a file of features, in mebibytes."""
     features_bytes: int = Field(2_000_000_000, ge=1, le=1 << 50)
-    """Maximum size of a GeoPackage, in bytes."""
+    """Maximum size of a file of features, and of what an archive of one holds, in bytes."""
     features_rows: int = Field(5_000_000, ge=1, le=LARGEST_BUDGET)
-    """Maximum number of features of a GeoPackage; policy.maximum_features may be lower."""
+    """Maximum number of features of a file; policy.maximum_features may be lower."""
     upload_bytes: int = Field(100_000_000, ge=0, le=1 << 31)
     """Maximum size in bytes of a file that is uploaded on the page, where buckets are a folder; 0: none is taken."""
     basemap: Annotated[str, AfterValidator(image_template)] | None = Field(
@@ -166,7 +166,7 @@ KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or 
 """Type in JSON schema → word for messages."""
 _SCHEMA = Settings.model_json_schema()
 _LINK = re.compile(r"\w*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^/\s]*@")
+_PASSWORD = re.compile(r"(?i)(://[^:/@\s]*:)[^/\s]*(?=@)|([?&](?:ssl)?password=)[^&\s\"]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,5 +385,5 @@ def _shown(place: Place, value: object) -> str:
     """A value as written, without passwords and shortened."""
     if place == ("secret_key",):
         return "a secret (not shown)"
-    text = _PASSWORD.sub(r"\1***@", json.dumps(value, ensure_ascii=False, default=str))
+    text = _PASSWORD.sub(r"\1\2***", json.dumps(value, ensure_ascii=False, default=str))
     return f"{text[:57]}…" if len(text) > 60 else text

@@ -263,7 +263,7 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
 
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
-    """The processes that read GeoPackages and unusual images for a runner's analyses, started when needed."""
+    """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
@@ -276,7 +276,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
 def isolated_features(
     settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
 ) -> FeatureSource:
-    """A source of features that reads GeoPackages of this client's store in the processes `reading`, as long as they
+    """A source of features that reads files of this client's store in the processes `reading`, as long as they
     are wanted."""
     return IsolatedFeatures(
         direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted

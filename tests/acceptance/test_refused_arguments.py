@@ -87,6 +87,8 @@ ARGUMENTS: list[tuple[str, list[str]]] = [
     ("script new --index ndvi --composite best", ["best", "median"]),
     ("script new --index ndvi --collection sentinel-1-grd", ["sentinel-1-grd"]),
     ("script new --index savi --constant L", ["--constant", "L=0.5"]),
+    ("script new --index savi --constant L=nan", ["--constant", "finite"]),
+    ("script new --index savi --constant L=1e999", ["--constant", "finite"]),
     ("script new --index savi --constant M=1", ["M", "there is L"]),
     ("script new --index fai", ["--constant lambda"]),
     ("script new --index ndvi -o absent/x.js", ["--output", "absent"]),

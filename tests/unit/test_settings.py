@@ -192,6 +192,7 @@ def test_an_unknown_key_is_refused(text: str, said: str) -> None:
         ("EXECUTOR", "dask://", '"dask://", but must be inline, processes, processes:N'),
         ("DATABASE_URL", "postgres://h/d", "(write postgresql:// instead of postgres://)"),
         ("DATABASE_URL", "jobs.db", "(a file is written sqlite:///jobs.db)"),
+        ("DATABASE_URL", "postgresql://me@h/d?password=hush", "user:password@host"),
         ("DATABASE_URL", "mysql://h/d", "(there is no support for mysql)"),
         ("DATABASE_URL", "postgresql+asyncpg://h/d", "(there is no support for postgresql+asyncpg)"),
         ("DATABASE_URL", "sqlite://", "(it names no file, and several processes need the same one)"),
@@ -298,6 +299,7 @@ def test_everything_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatc
         ("SECRET_KEY", "too-short-hush", "hush"),
         ("DATABASE_URL", "postgres://me:hush@h/d", "hush"),
         ("DATABASE_URL", "mysql://me:hu:sh@h/d", "hu:sh"),
+        ("DATABASE_URL", "postgresql://me@h/d?password=hush", "=hush"),
         ("CATALOG", "ftp://me:hush@h/d", "hush"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,9 @@ def _id(known: Mapping[str, Collection], collection: str) -> str:
 def _constant(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        return name.strip(), float(value)
+        number = float(value)
     except ValueError:
-        raise InvalidRequest(f"--constant {text!r:.40} must be a name and a number: L=0.5") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidRequest(f"--constant {text!r:.40} must be a name and a finite number: L=0.5")
+    return name.strip(), number

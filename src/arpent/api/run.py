@@ -82,6 +82,7 @@ class LocalAnalysis:
 
     def analyse(self, job: Job, slots: int, wanted: Callable[[], bool]) -> Analysis:
         """As `wiring.analysis`."""
+        self.problem = None
         try:
             return wiring.analysis(job, self._services, wiring.operator_limits(self._settings, slots), wanted)
         except Exception as error:

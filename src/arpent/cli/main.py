@@ -291,9 +291,9 @@ def sources_check(
     from arpent.cli.sources import ItemSearch, access_checks
 
     well = True
-    for attempt in access_checks(_settings(), ItemSearch.of(collection, at, start, end)):
-        well &= attempt.well
-        typer.echo(attempt.as_json if as_json else attempt.line)
+    for check in access_checks(_settings(), ItemSearch.of(collection, at, start, end)):
+        well &= check.well
+        typer.echo(check.as_json if as_json else check.line)
     if not well:
         raise typer.Exit(1)
 

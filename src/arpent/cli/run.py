@@ -60,10 +60,10 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
         engine.dispose()
     if job.status is Status.FAILED:
         raise ArpentError(job.error or "the job failed")
-    return _labelled(job, findings)
+    return _outcome(job, findings)
 
 
-def _labelled(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
+def _outcome(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:
     request = parse_batch(job.body)
     assert request.output is not None, "a batch request has an output"
     folder = request.output.at(template(request.output).replace(REQUEST_ID, job.id).split(ID, 1)[0])

@@ -12,7 +12,7 @@ ArpentError
 │  ├─ UnsupportedMediaType  the body is neither JSON nor multipart/form-data
 │  ├─ RateLimited           the client has too many requests under way
 │  ├─ LimitExceeded         the request needs more time, memory or numbers than allowed
-│  └─ FeaturesUnreadable    the GeoPackage cannot be read, or breaks a rule for all features
+│  └─ FeaturesUnreadable    the file of features cannot be read, or breaks a rule for all features
 ├─ ScriptError              the evalscript is at fault; has the script's own line and column
 │  ├─ ScriptSyntaxError     it does not parse
 │  ├─ ScriptSetupError      setup() is missing, throws, or returns something invalid
@@ -118,7 +118,7 @@ class LimitExceeded(CallerError):
 
 
 class FeaturesUnreadable(CallerError):
-    """The GeoPackage cannot be read, or breaks a rule for all features."""
+    """The file of features cannot be read, or breaks a rule for all features."""
 
 
 class ScriptError(ArpentError):
@@ -150,15 +150,6 @@ class ScriptError(ArpentError):
             return message
         place = f"line {self.line}" + (f", column {self.column}" if self.column else "")
         return f"{message} ({place})"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_revive_script, (type(self), self.args[0], self.line, self.column, self.error_class, self.undefined))
-
-
-def _revive_script(
-    kind: type[ScriptError], message: str, line: int | None, column: int | None, error_class: str, undefined: str
-) -> ScriptError:
-    return kind(message, line, column, error_class=error_class, undefined=undefined)
 
 
 class ScriptSyntaxError(ScriptError):

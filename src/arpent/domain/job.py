@@ -64,7 +64,8 @@ class RowCounts:
     failed: int = 0
     """Rows with an error."""
     reasons: tuple[tuple[str, int], ...] = ()
-    """The commonest messages of the errors and how many rows have each, the commonest first."""
+    """The commonest messages of the errors and how many rows at least have each, the commonest first: parts tell of
+    their own commonest only."""
 
     @property
     def total(self) -> int:

@@ -60,7 +60,7 @@ def explain_feature(
     Raises FeatureNotFound, InvalidRequest if no interval begins at `start`, LimitExceeded, ScriptError if the script
     cannot be loaded, or WorldError.
     """
-    assert isinstance(request.features, Location), "a batch request names a GeoPackage"
+    assert isinstance(request.features, Location), "a batch request names a file of features"
     if limits is not None and limits.synchronous is not None:
         services = replace(services, synchronous=replace(limits.synchronous, kept=True))
     return explain(request, load_feature(request.features, feature, services), start, services)
@@ -217,9 +217,8 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
 def _seen(binding: BandBinding, prepared: Prepared, ordinal: int) -> tuple[NDArray[np.float64], ...]:
     """Per band except dataMask (s, N): stored number * scale + offset in doubles, as in the script's loop."""
     inputs = prepared.inputs[ordinal]
-    count = int(prepared.offsets[-2])
     return tuple(
-        np.atleast_2d(values)[:, :count].astype(np.float64) * scale + offset
+        np.atleast_2d(values).astype(np.float64) * scale + offset
         for band, values, (scale, offset) in zip(binding.input.bands, inputs.values, inputs.scales, strict=True)
         if band != DATA_MASK
     )

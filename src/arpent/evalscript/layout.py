@@ -64,7 +64,7 @@ class MemoryLayout:
 
 
 def capacity_of(layout: MemoryLayout, buffer: int) -> int:
-    """Maximum number of samples of one pass with this layout in an buffer of `buffer` bytes; 0 if none fits."""
+    """Maximum number of samples of one pass with this layout in a buffer of `buffer` bytes; 0 if none fits."""
     room = buffer - _START - _LINE * (len(layout.columns) + 2)
     return max(0, min(MOST_SAMPLES, room // max(1, layout.sample_bytes)))
 

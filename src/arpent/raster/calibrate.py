@@ -35,12 +35,12 @@ def check_scale(requested: BandRequest, raster: Raster, asset: Asset) -> None:
     unit = band.units[0]
     if unit.calibration or unit.name == "DN":
         return
-    for told, who in ((raster.declared_scale, "the image"), (asset.declared_scale, "its item")):
-        if told is not None and not math.isclose(told, unit.scale, rel_tol=1e-6):
+    for declared, who in ((raster.declared_scale, "the image"), (asset.declared_scale, "its item")):
+        if declared is not None and not math.isclose(declared, unit.scale, rel_tol=1e-6):
             raise AssetUnreadable(
-                f"{band.name} cannot be given in {unit.name}: {who} says that its numbers are to be multiplied by "
-                f"{told:g}, and the collection says {unit.scale:g}; a collection of your own (ARPENT_COLLECTIONS) can "
-                "say `scale` and `offset` of its units", href=asset.href,
+                f"{band.name} cannot be given in {requested.unit.name}: {who} says that its numbers are to be "
+                f"multiplied by {declared:g}, and the collection says {unit.scale:g}; a collection of your own "
+                "(ARPENT_COLLECTIONS) can say `scale` and `offset` of its units", href=asset.href,
             )  # fmt: skip
 
 
@@ -57,11 +57,10 @@ def calibrate(
         return values
     found = np.full(values.shape, hole, np.float64)
     for scene, group in enumerate(groups):
-        for position in np.unique(used[scene]).tolist():
-            if position < 0:
-                continue
-            calibration = group[position].assets[requested.band.name].calibrations[requested.unit.calibration]
-            assert isinstance(calibration, Calibration), "checked when the item was read"
+        for position, item in enumerate(group):
             rows = np.flatnonzero(used[scene] == position)
-            found[scene, rows] = calibration.values(values[scene, rows])
+            if len(rows):
+                calibration = item.assets[requested.band.name].calibrations[requested.unit.calibration]
+                assert isinstance(calibration, Calibration), "checked when the item was read"
+                found[scene, rows] = calibration.values(values[scene, rows])
     return found

@@ -54,7 +54,7 @@ def join_parts(
     parts: Sequence[tuple[Segments, NDArray[np.int64]]], weights: NDArray[np.int64], extra: NDArray[np.float64]
 ) -> Segments:
     """The samples of all parts, and what lies outside the polygons. Each part has segments (k,) and the features (k,),
-    of n, whose they are."""
+    of n, ascending, whose they are."""
     counts = np.zeros_like(weights)
     for part, rows in parts:
         counts[rows] += part.counts

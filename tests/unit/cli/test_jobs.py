@@ -47,8 +47,8 @@ def growing(monkeypatch: pytest.MonkeyPatch) -> Growing:
 def test_follows_to_the_end(growing: Growing) -> None:
     lines = list(watching.observe(Settings(), growing.job.id, watch=True, pause=lambda seconds: None))
     assert [line["completionPercentage"] for line in lines] == [0, 25, 50, 75, 100]
-    line_and_code = [line["progress"] for line in lines]
-    assert [each["secondsLeft"] for each in line_and_code if isinstance(each, dict)] == [None, 15, 10, 5, None]
+    progresses = [line["progress"] for line in lines]
+    assert [each["secondsLeft"] for each in progresses if isinstance(each, dict)] == [None, 15, 10, 5, None]
 
 
 def test_once_is_once(growing: Growing) -> None:

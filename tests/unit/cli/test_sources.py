@@ -104,8 +104,8 @@ def test_what_a_bucket_lacks(change: dict[str, Any], words: str, world: Path, mo
         done = call(["check", "--json"], at, world, root="s3://store", store=given)
     assert done.exit_code == 1
     lines = [json.loads(line) for line in done.output.splitlines()]
-    (line_and_code,) = [line["words"] for line in lines if (line["name"], line["step"]) == ("store", "bucket")]
-    assert words in line_and_code
+    (words_shown,) = [line["words"] for line in lines if (line["name"], line["step"]) == ("store", "bucket")]
+    assert words in words_shown
     assert [line["well"] for line in lines if line["step"] == "header"] == [False]
 
 

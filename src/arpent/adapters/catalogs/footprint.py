@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import orjson
 import shapely
 from affine import Affine
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import ProjError
 
 from arpent.adapters.catalogs.harmonization import Document, properties
+from arpent.domain.boundary.crs_text import crs_of_text
 from arpent.raster.footprints.antimeridian import canonical, image_outline, is_doubtful
 
 
@@ -54,9 +54,9 @@ def _outline(fields: Document) -> shapely.Geometry | None:
     shape, transform = fields.get("proj:shape"), fields.get("proj:transform")
     code = fields.get("proj:code") or fields.get("proj:epsg")
     try:
-        if not (isinstance(shape, Sequence) and isinstance(transform, Sequence) and code):
+        crs = crs_of_text(code)
+        if not (isinstance(shape, Sequence) and isinstance(transform, Sequence)) or crs is None:
             return None
-        crs = CRS.from_user_input(code)
         return image_outline(crs, Affine(*(float(n) for n in transform[:6])), int(shape[1]), int(shape[0]))
-    except (CRSError, TypeError, ValueError, IndexError):
+    except (ProjError, TypeError, ValueError, IndexError):
         return None

@@ -1,1 +1,1 @@
-"""Features: the GeoPackage of a request, downloaded and read."""
+"""Features: the file of features of a request, downloaded and read."""

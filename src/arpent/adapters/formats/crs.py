@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
+from arpent.domain.boundary.crs_text import crs_of_text
 from arpent.domain.crs import code
 from arpent.domain.errors import FeaturesUnreadable
 
@@ -17,10 +17,7 @@ NAME_LETTERS = 40
 def crs_of_features(text: str | None, what: str, *, local: bool = False) -> CRS:
     """The CRS of a table (`what`, for errors) from WKT, PROJJSON or a name: one of sentinelhub.md 2.1, or, of a local
     file, any. Raises FeaturesUnreadable."""
-    try:
-        found = CRS.from_user_input(text) if text else None
-    except CRSError:
-        found = None
+    found = crs_of_text(text)
     number = None if found is None else code(found)
     if number is not None:
         return CRS.from_epsg(number)

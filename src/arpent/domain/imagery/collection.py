@@ -35,8 +35,8 @@ class NoData:
     """
 
     def of(self, tag: float | None, *, masked: bool, declared: float | None = None) -> float | None:
-        """The no-data number of a file with this GDAL_NODATA and, if `masked`, a mask, for which the item gives `told`;
-        None: every number is data."""
+        """The no-data number of a file with this GDAL_NODATA and, if `masked`, a mask, for which the item gives
+        `declared`; None: every number is data."""
         if self.always:
             return self.value
         if tag is None and not masked:

@@ -53,7 +53,7 @@ def analyse(
 ) -> Analysis:
     """The Analysis of a job: partitions, findings, estimate and hints, without reading a pixel. Raises CallerError if
     request or features are wrong, ScriptError, WorldError, and NoLongerWanted soon after `wanted` returns False."""
-    assert isinstance(request.features, Location), "a batch request names a GeoPackage"
+    assert isinstance(request.features, Location), "a batch request names a file of features"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services, wanted)
     script = script_of(request, services)

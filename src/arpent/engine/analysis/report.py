@@ -60,7 +60,7 @@ def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[F
 
 
 def names(given: Features, named: Features, output: Location) -> list[Finding]:
-    """Findings about features whose identifiers change; `told`: as in the file, `named`: as in the results."""
+    """Findings about features whose identifiers change; `given`: as in the file, `named`: as in the results."""
     by_name = IDENTIFIER in template(output)
     first: dict[str, int] = {}
     findings = []

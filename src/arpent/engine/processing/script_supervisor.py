@@ -130,6 +130,7 @@ class ScriptSupervisor:
         self._session: ScriptSession | None = None
         self._prelude: dict[str, Callable[[ScriptSession], object]] = {}
         self._suspects: set[int] = set()
+        self._ended: dict[int, ScriptError] = {}
         self._wasted = 0.0
         self._last: ScriptError | None = None
         self._hopeless: ScriptError | None = None
@@ -151,12 +152,14 @@ class ScriptSupervisor:
 
     def restart(self) -> None:
         """End the session; the next call opens a new one."""
-        self._prelude.clear()
+        self.end_interval()
         self._close()
 
     def end_interval(self) -> None:
-        """What was prepared for an interval concerns no later one: a new session need not be brought there."""
+        """What was prepared for an interval concerns no later one: a new session need not be brought there. What ended
+        one in this interval may be tried again in the next."""
         self._prelude.clear()
+        self._ended.clear()
 
     def preprocess(self, scenes: Sequence[Sequence[Scene]], interval: Interval) -> tuple[tuple[int, ...], ...]:
         """As in ScriptSession; repeated once in a new session if the session dies."""
@@ -175,8 +178,11 @@ class ScriptSupervisor:
         across calls."""
         call = _Call(inputs=inputs, offsets=offsets)
         suspected = np.isin(owners, list(self._suspects))
-        parts = deque([_Part(segments=np.flatnonzero(~suspected))])
-        parts.extend(_Part(segments=np.array([row])) for row in np.flatnonzero(suspected))
+        ended = np.isin(owners, list(self._ended))  # in an earlier call: these samples change nothing any more
+        for row in np.flatnonzero(ended):
+            call.fail(_Part(segments=np.array([row])), self._ended[int(owners[row])])
+        parts = deque([_Part(segments=np.flatnonzero(~suspected & ~ended))])
+        parts.extend(_Part(segments=np.array([row])) for row in np.flatnonzero(suspected & ~ended))
         while parts:
             part = parts.popleft()
             if len(part.segments):
@@ -210,7 +216,9 @@ class ScriptSupervisor:
                 return (_Part(segments=part.segments[:half]), _Part(segments=part.segments[half:]))
             if root and not suspect and not part.tries:  # it may have been killed, or held up, from outside
                 return (replace(part, tries=1),)
-            self._suspects.add(int(owners[part.segments[0]]))
+            owner = int(owners[part.segments[0]])
+            self._suspects.add(owner)
+            self._ended[owner] = error
             call.fail(part, error)
             return ()
 

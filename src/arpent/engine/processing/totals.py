@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculations
 from arpent.domain.errors import ScriptError, ScriptTimeout
-from arpent.domain.evalscript import Evalscript, Mosaicking, Output
+from arpent.domain.evalscript import Evalscript, Output
 from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.engine.band_bindings import BandBinding
@@ -48,8 +48,9 @@ class IntervalTotals:
         prepared: Prepared,
         answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
     ) -> None:
-        """Add samples of the features `rows` (n,), none of which was added before; nothing is added if `answers` raises
-        an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its answer."""
+        """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
+        `answers` raises an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its
+        answer."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
             self._bindings, self._calculations, self._sample_count, self._found, prepared
@@ -78,9 +79,7 @@ class IntervalTotals:
         """SIMPLE makes one mosaic of whatever there is; with several sources it counts whether there is anything."""
         several = len(self._bindings) > 1
         return tuple(
-            (not several or len(one.items) > 0)
-            if binding.input.mosaicking is Mosaicking.SIMPLE
-            else tuple(item.id for item in one.items)
+            (not several or len(one.items) > 0) if not binding.has_scenes else tuple(item.id for item in one.items)
             for binding, one in zip(self._bindings, part.inputs, strict=True)
         )
 

@@ -21,10 +21,10 @@ from arpent.raster.blocks.block_index import needed_blocks, tables_of
 from arpent.raster.canvas import Target
 from arpent.raster.gather import gather_pieces
 
-FIRST, COUNT, PIXEL, TABLE = range(4)
-"""Columns of a piece: index of its first sample; number of samples, neighbours in a row; their first pixel in the
-block, if they are neighbours there, too, otherwise the first pixel of their row; and in the latter case where `table`
-has their pixel columns, otherwise -1."""
+FIRST, COUNT = range(2)
+"""The first two of the four columns of a piece: index of its first sample; number of samples, neighbours in a row;
+their first pixel in the block, if they are neighbours there, too, otherwise the first pixel of their row; and in the
+latter case where `table` has their pixel columns, otherwise -1."""
 ALIKE = 0.1
 """Samples and pixels whose widths differ by less than this share are neighbours for long."""
 

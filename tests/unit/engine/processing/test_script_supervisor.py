@@ -96,8 +96,10 @@ class Session:
         raise error
 
 
-def evaluate(interpreter: ScriptSupervisor, behaviours: Sequence[int], length: int = 3) -> ScriptAnswer:
-    """Features of so many samples each, all alike."""
+def evaluate(
+    interpreter: ScriptSupervisor, behaviours: Sequence[int], length: int = 3, *, ends: bool = True
+) -> ScriptAnswer:
+    """Features of so many samples each, all alike; `ends`: the call is the last of its interval."""
     values = np.repeat(np.array(behaviours, np.uint16), length)
     offsets = np.arange(len(behaviours) + 1) * length
     inputs = [ScriptInput(values=(values,), scales=((1.0, 0.0),))]
@@ -106,6 +108,8 @@ def evaluate(interpreter: ScriptSupervisor, behaviours: Sequence[int], length: i
         part = answer.values[0, row * length : (row + 1) * length]
         if row not in answer.failures:
             assert part.tolist() == [behaviour + 0.5] * length
+    if ends:
+        interpreter.end_interval()
     return answer
 
 
@@ -161,6 +165,20 @@ def test_a_known_culprit_is_run_apart_and_costs_the_later_intervals_little() -> 
     assert recovered.failures == {}, "in an interval where it does no harm it has its numbers"
 
 
+def test_a_culprit_of_many_calls_is_tried_in_one_of_them() -> None:
+    """A large feature is evaluated in parts, of which one that fails is enough."""
+    runtime = Runtime()
+    with interpreting(runtime) as interpreter:
+        first = evaluate(interpreter, [LOOPS], ends=False)
+        spent = runtime.now
+        later = [evaluate(interpreter, [LOOPS, FINE], ends=False) for _ in range(20)]
+        assert runtime.now == spent
+        assert all(answer.failures == first.failures for answer in later)
+        interpreter.end_interval()
+        assert evaluate(interpreter, [FINE]).failures == {}
+    assert runtime.opened <= 3
+
+
 def test_when_all_are_culprits_the_time_is_bounded_and_everybody_is_told() -> None:
     runtime = Runtime()
     with interpreting(runtime) as interpreter:
@@ -214,14 +232,14 @@ def test_a_new_session_is_brought_to_where_the_old_one_was() -> None:
         interpreter.preprocess(SCENES, None)  # type: ignore[arg-type]
         interpreter.update_output(SCENES)
         runtime.deaths = [ScriptOutOfMemory("killed")]
-        evaluate(interpreter, crowd(2))
+        evaluate(interpreter, crowd(2), ends=False)
         assert runtime.prepared == [f"{name} {number}" for number in (1, 2) for name in ("preprocess", "update_output")]
         runtime.deaths = [ScriptOutOfMemory("killed")]
-        evaluate(interpreter, crowd(2))
+        evaluate(interpreter, crowd(2), ends=False)
         assert len(runtime.prepared) == 6, "each call of an interval needs it"
         interpreter.end_interval()
         runtime.deaths = [ScriptOutOfMemory("killed")]
-        evaluate(interpreter, crowd(2))
+        evaluate(interpreter, crowd(2), ends=False)
         assert len(runtime.prepared) == 6, "what the last interval prepared does not concern this one"
 
 

@@ -12,10 +12,11 @@ import mmap
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
+from arpent.domain.boundary.crs_text import crs_of_text
 from arpent.domain.errors import FeaturesUnreadable
 
 WINDOW = 1 << 14
@@ -33,6 +34,8 @@ _PLACE = {"name": ("name", "{}"), "ogc": ("urn", "{}"), "epsg": ("code", "EPSG:{
 """Type of a `crs` → the property that names it, and how it is written out."""
 WAY_OUT = 'Write {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}, or longitude and latitude.'
 
+UNREADABLE = f"A `crs` of the GeoJSON file cannot be read. {WAY_OUT}"
+
 
 def named_crs(path: Path) -> frozenset[str]:
     """The CRSs that the file names. Raises FeaturesUnreadable for a `crs` that does more than to name one."""
@@ -43,11 +46,8 @@ def named_crs(path: Path) -> frozenset[str]:
 def check_crs(names: Iterable[str], found: CRS) -> None:
     """Raises FeaturesUnreadable if one of the names is not that of the CRS that GDAL found."""
     for name in names:
-        try:
-            same = CRS.from_user_input(name).equals(found, ignore_axis_order=True)
-        except CRSError:
-            same = False
-        if not same:
+        crs = crs_of_text(name)
+        if crs is None or not crs.equals(found, ignore_axis_order=True):
             raise FeaturesUnreadable(
                 f"The `crs` {name!r:.100} of the GeoJSON file is unknown, not the only one, or no object. {WAY_OUT}"
             )
@@ -101,22 +101,28 @@ def _members(content: mmap.mmap) -> list[bytes]:
 
 
 def _text(value: bytes) -> str:
-    try:
-        text, _ = json.JSONDecoder().raw_decode(value.decode("utf-8", "replace"))
-    except ValueError:
-        text = None
+    text = _decoded(value)
     if not isinstance(text, str):
-        raise FeaturesUnreadable(f"A `crs` of the GeoJSON file cannot be read. {WAY_OUT}")
+        raise FeaturesUnreadable(UNREADABLE)
     return text
 
 
-def _name(text: bytes) -> str:
+def _name(value: bytes) -> str:
+    crs = _decoded(value)
     try:
-        crs, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
         member, form = _PLACE[crs["type"].lower()]
         name = crs["properties"][member]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise FeaturesUnreadable(f"A `crs` of the GeoJSON file cannot be read. {WAY_OUT}") from None
-    if not isinstance(name, str | int) or isinstance(name, bool) or "init=" in str(name):
-        raise FeaturesUnreadable(f"A `crs` of the GeoJSON file cannot be read. {WAY_OUT}")
+    except (LookupError, TypeError, AttributeError):
+        raise FeaturesUnreadable(UNREADABLE) from None
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        raise FeaturesUnreadable(UNREADABLE)
     return form.format(name)
+
+
+def _decoded(value: bytes) -> Any:
+    """The JSON value that the window begins with. Raises FeaturesUnreadable."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(value.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        raise FeaturesUnreadable(UNREADABLE) from None
+    return found

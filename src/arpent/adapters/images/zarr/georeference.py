@@ -11,10 +11,10 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from arpent.adapters.images.zarr.layout import ArrayLayout
 from arpent.adapters.images.zarr.store import Node
+from arpent.domain.boundary.crs_text import crs_of_text
 
 Attributes = Mapping[str, Any]
 Find = Callable[[str], Node | None]
@@ -22,8 +22,6 @@ Find = Callable[[str], Node | None]
 Coordinates = Callable[[str, int], NDArray[np.float64]]
 """Name of an axis and its pixels → (n,) centres of the pixels. Raises ValueError."""
 
-_CODE = re.compile(r"(?:urn:ogc:def:crs:)?([A-Za-z]{2,10})(?:_\d{4})?:+(\d{1,7})")
-_LONGEST_WKT = 1 << 16
 _UNEVEN = 1e-3
 """Of a pixel: how far a coordinate may lie from its place."""
 _TRANSFORMS = (("proj:transform", "proj:shape"), ("spatial:transform", "spatial:shape"))
@@ -34,7 +32,7 @@ def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
     mapping = _grid_mapping(layout, groups, find)
     for attributes in (layout.attributes, *([mapping] if mapping else []), *groups):
         for value in _declared_crs(attributes):
-            if (crs := _crs(value)) is not None:
+            if (crs := crs_of_text(value)) is not None:
                 return crs
     raise ValueError("it has no coordinate reference system")
 
@@ -84,23 +82,6 @@ def _declared_crs(attributes: Attributes) -> Iterator[object]:
     if isinstance(discovery, dict) and isinstance(inner := discovery.get("properties"), dict):
         for name in ("proj:code", "proj:epsg"):
             yield inner.get(name)
-
-
-def _crs(value: object) -> CRS | None:
-    """The CRS that a text names; None if it names no CRS. A text is a code or WKT and nothing else: PROJ takes some
-    texts for names of files."""
-    try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return CRS.from_epsg(value)
-        if isinstance(value, dict):
-            return CRS.from_json_dict(value)
-        if not isinstance(value, str) or len(value) > _LONGEST_WKT:
-            return None
-        if (code := _CODE.fullmatch(value.strip())) is not None:
-            return CRS.from_authority(code[1].upper(), code[2])
-        return CRS.from_wkt(value) if re.match(r"\s*[A-Za-z_]{4,20}\[", value) else None
-    except (CRSError, ValueError, TypeError, RecursionError):
-        return None
 
 
 def _numbers(value: object) -> list[float] | None:

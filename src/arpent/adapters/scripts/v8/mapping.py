@@ -18,7 +18,7 @@ _READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 
 
 class MappedBuffer:
-    """An buffer of `size` bytes inside a V8 buffer that is a page longer."""
+    """Shared memory of `size` bytes inside a V8 buffer that is a page longer."""
 
     def __init__(self, room: Any, descriptor: int, size: int) -> None:
         """`room`: a writable V8 buffer, kept alive by the script's engine until `leave`."""
@@ -26,7 +26,7 @@ class MappedBuffer:
         self._size = size
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._room))
         self.start = -address % mmap.PAGESIZE
-        """Byte offset of the buffer in the buffer."""
+        """Byte offset of the shared memory in the V8 buffer."""
         self._address = address + self.start
         mapped = sys.platform == "linux" and _map(self._address, size, mmap.MAP_SHARED, descriptor)
         self._copies = None if mapped else memoryview(mmap.mmap(descriptor, size))

@@ -143,7 +143,7 @@ class V8Session:
         }
 
     def _prepare(self, layout: MemoryLayout, count: int) -> MemoryLayout:
-        """The layout with a capacity, over an buffer that is large enough; the buffer grows by doubling, up to a
+        """The layout with a capacity, over a buffer that is large enough; the buffer grows by doubling, up to a
         limit."""
         wanted = replace(layout, capacity=max(1, min(count, capacity_of(layout, _LARGEST)))).size
         size = min(_LARGEST, max(_SMALLEST, 1 << (wanted - 1).bit_length()))

@@ -91,7 +91,7 @@ def _two_dimensional(array: NDArray[np.generic], mosaicking: Mosaicking) -> NDAr
 
 
 def columns_of(arrays: Sequence[NDArray[np.generic]], entry: ScriptInput, mosaicking: Mosaicking) -> tuple[Column, ...]:
-    """How the bands of one input lie in an buffer."""
+    """How the bands of one input lie in a buffer."""
     return tuple(
         Column(kind=array.dtype.str[1:], rows=array.shape[0], scale=scale, simple=mosaicking is Mosaicking.SIMPLE)
         for array, scale in zip(arrays, entry.scales, strict=True)
