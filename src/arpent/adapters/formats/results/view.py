@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections import OrderedDict
 from functools import cached_property
@@ -23,13 +22,13 @@ from arpent.adapters.formats.results.tables import check_bytes
 from arpent.adapters.formats.results.vector_tile import encode
 from arpent.adapters.formats.vector.copy import own_name
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
-from arpent.wire.result.view import Shown, render_overview, render_scale, render_series, render_values
+from arpent.wire.result.view import Shown, render_nested, render_overview, render_scale, render_series, render_values
 
 MOST_COLUMNS = 32
 """Columns of numbers that a view keeps: a slider goes over the dates more than once."""
 MOST_ROWS = 2_000_000
 """Rows of a table that is sent; a larger one is fetched from its bucket."""
-MOST_BYTES = 500_000_000
+MOST_TABLE_BYTES = 500_000_000
 """Bytes in memory of a table that is sent."""
 TYPICAL = (2.0, 98.0)
 """Percentiles of all numbers between which colours are spread."""
@@ -107,7 +106,7 @@ class ResultView:
 
     def table(self, kind: str) -> bytes:
         """The whole table, `csv` or `parquet`. Raises LimitExceeded if it is too large to be sent."""
-        rows = self._with_properties(self._tables.whole(MOST_ROWS, MOST_BYTES))
+        rows = self._with_properties(self._tables.whole(MOST_ROWS, MOST_TABLE_BYTES))
         sink = io.BytesIO()
         if kind == "parquet":
             pq.write_table(rows, sink, compression="zstd")
@@ -125,7 +124,7 @@ class ResultView:
                 continue
             # before a long text is repeated for each date; features have about as many rows each
             size += fields[name].nbytes * len(rows) // max(1, len(fields))
-            check_bytes(size, MOST_BYTES)
+            check_bytes(size, MOST_TABLE_BYTES)
             free = name
             while (other := own_name(free, tuple(rows.column_names))) != free:
                 free = other
@@ -197,15 +196,7 @@ def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     """The column as CSV has it: a list is text with spaces, another nested value is JSON."""
     if not pa.types.is_nested(column.type):
         return column
-    return pa.array([_text(value) for value in column.to_pylist()], pa.string())
-
-
-def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, list) and not any(isinstance(each, list | dict | tuple) for each in value):
-        return " ".join(map(str, value))
-    return json.dumps(value, default=str, ensure_ascii=False)
+    return pa.array([render_nested(value) for value in column.to_pylist()], pa.string())
 
 
 def _shown(value: object) -> object:

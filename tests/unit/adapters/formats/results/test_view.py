@@ -200,8 +200,8 @@ def test_nested_columns_of_the_user_are_text_in_csv(tmp_path: Path) -> None:
     options = csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
     flat = csv.read_csv(io.BytesIO(made.table("csv")), convert_options=options)
     assert flat["soils"].to_pylist() == ["clay peat", "", None]
-    assert flat["owner"].to_pylist() == ['{"name": "Anna"}', None, '{"name": "Jörg"}']
-    assert flat["plan"].to_pylist() == ['[{"crop": "rye"}]', None, None]
+    assert flat["owner"].to_pylist() == ['{"name":"Anna"}', None, '{"name":"Jörg"}']
+    assert flat["plan"].to_pylist() == ['[{"crop":"rye"}]', None, None]
     assert pq.read_table(io.BytesIO(made.table("parquet")))["soils"].to_pylist() == nested["soils"]
 
 
@@ -223,7 +223,7 @@ def test_a_table_too_large_is_refused_before_it_is_made(tmp_path: Path, monkeypa
     dates = [datetime(2023, 5, day, tzinfo=UTC) for day in range(1, 29)]
     rows = [row(feature, date, 0.5) for feature in (1, 2, 3) for date in dates]
     long = written(tmp_path, [rows, []], [], essay=["x" * 100_000] * 3)
-    monkeypatch.setattr("arpent.adapters.formats.results.view.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("arpent.adapters.formats.results.view.MOST_TABLE_BYTES", 1_000_000)
     with pytest.raises(LimitExceeded, match="more than 1,000,000 bytes"):
         long.table("parquet")
     monkeypatch.setattr("arpent.adapters.formats.results.view.MOST_ROWS", len(rows) - 1)
