@@ -11,7 +11,7 @@ import pytest
 
 from arpent.domain.errors import Conflict, LeaseLost
 from arpent.domain.finding import INCOMPLETE, Verdict
-from arpent.domain.job import RowCounts, Status, UserAction
+from arpent.domain.job import MOST_REASONS, RowCounts, Status, UserAction
 from arpent.domain.partition import MOST_SUSPECTS, Outcome
 from arpent.domain.ports.jobs import JobStore, Lease, SortKey, WorkStore
 from tests.support.jobs import Clock, all_done, cut, failure, make_job, processing_job
@@ -416,6 +416,17 @@ class TestReopening:
         reasons = (("the image is broken", 11), ("it threw", 2), ("too dark", 1))
         assert rows == RowCounts(numbers=10, masked=1, failed=14, reasons=reasons)
         assert jobs.list("anna", SortKey.CREATED, 0, 9)[0].progress.rows == rows
+
+    def test_the_commonest_reasons_of_each_job_of_a_page(self, jobs: JobStore, work: WorkStore, clock: Clock) -> None:
+        expected = {}
+        for first, letters in ((1, "abcdefg"), (20, "fgh"), (0, "")):
+            job = processing_job(jobs, work, clock, cut(3, 3))
+            counts = tuple((letter, first + number) for number, letter in enumerate(letters))
+            rows = RowCounts(numbers=1, failed=sum(count for _, count in counts), reasons=counts)
+            work.finish(claim(work, clock), Outcome(done=3, failed=0, settled=rows))
+            expected[job.id] = counts[::-1][:MOST_REASONS]
+        page = jobs.list("anna", SortKey.CREATED, 0, 9)
+        assert {job.id: job.progress.rows.reasons for job in page if job.progress.rows is not None} == expected
 
     def test_rows_are_unknown_where_nobody_knows_whose_they_are(
         self, jobs: JobStore, work: WorkStore, clock: Clock

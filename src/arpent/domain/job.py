@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from arpent.domain.boundary.text import clean
 
 LONGEST_SECONDS = 10 * 365 * 86_400
 """Longest remaining time that is shown: beyond it an end date says nothing."""
@@ -49,6 +52,16 @@ class StopReason(StrEnum):
 
 MOST_REASONS = 5
 """Maximum number of reasons of failures that are counted apart."""
+REASON_LETTERS = 200
+"""Maximum length of such a reason: databases index it."""
+_PATH = re.compile(r"\b([a-z][a-z0-9+.-]*://[^/\s]*)/[^\s]*[^\s.,:;!?)'\"]")
+"""An address with a path."""
+
+
+def row_reason(message: str) -> str:
+    """The message of an error as the reason of failed rows: at most REASON_LETTERS that a database accepts, addresses
+    without their paths, so that rows whose files or images differ count together."""
+    return _PATH.sub(r"\1/…", clean(message))[:REASON_LETTERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

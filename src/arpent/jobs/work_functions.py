@@ -11,7 +11,7 @@ from typing import TypeGuard
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import CatalogUnavailable, CatalogUnknown, StorageFault, WorldError
 from arpent.domain.finding import Finding, Verdict
-from arpent.domain.job import Job, RowCounts
+from arpent.domain.job import Job, RowCounts, row_reason
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.request import Request
@@ -89,7 +89,7 @@ def unwritten(lease: Lease, error: Exception) -> Outcome:
     return Outcome(
         done=0,
         failed=len(features),
-        unsettled=RowCounts(failed=rows, reasons=((reason, rows),) if rows else ()),
+        unsettled=RowCounts(failed=rows, reasons=((row_reason(reason), rows),) if rows else ()),
         findings=tuple(
             Finding(
                 feature=int(feature),

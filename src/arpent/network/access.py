@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class AccessFailed(Exception):
-    """There are no keys for a source; the text says whose, why, and what to do."""
+    """There are no keys for a source, or no free connection; the text says whose, why, and what to do."""
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
@@ -95,7 +95,8 @@ class SourceAccess(Protocol):
         """As `refused`, of what `keys` of a BucketAccess gave."""
 
     def connection_slot(self, url: str) -> AbstractContextManager[None]:
-        """Held while the source is asked: some allow few connections."""
+        """Held while the source is asked: some allow few connections. Raises AccessFailed if none is free before the
+        thread's deadline passes."""
 
     def alternate(self, url: str) -> str | None:
         """Which `alternate` of an asset with this href is to be read in its place."""

@@ -69,3 +69,27 @@ class Memo(Generic[Key, Value]):
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return future
+
+
+class RecentKeys(Generic[Key]):
+    """Keys added lately. Thread-safe."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        """`most`: keys kept, those added last; `seconds`: for how long each is kept."""
+        self._most = most
+        self._seconds = seconds
+        self._added: OrderedDict[Key, float] = OrderedDict()
+        self._lock = Lock()
+
+    def add(self, key: Key) -> None:
+        """Keep it, from now on."""
+        with self._lock:
+            self._added[key] = time.monotonic()
+            self._added.move_to_end(key)
+            while len(self._added) > self._most:
+                self._added.popitem(last=False)
+
+    def __contains__(self, key: Key) -> bool:
+        with self._lock:
+            added = self._added.get(key)
+        return added is not None and time.monotonic() - added < self._seconds

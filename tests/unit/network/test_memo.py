@@ -8,7 +8,7 @@ from threading import Event as Flag
 
 import pytest
 
-from arpent.network.memo import Memo
+from arpent.network.memo import Memo, RecentKeys
 
 
 def test_threads_that_ask_at_once_share_one_value() -> None:
@@ -45,3 +45,14 @@ def test_values_used_last_are_kept() -> None:
 def test_old_values_are_made_again() -> None:
     memo: Memo[str, int] = Memo(most=2, seconds=0.0)
     assert [memo.get("a", lambda value=value: value) for value in (1, 2)] == [1, 2]  # type: ignore[misc]
+
+
+def test_keys_added_last_are_kept_for_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("arpent.network.memo.time.monotonic", lambda: now)
+    recent: RecentKeys[str] = RecentKeys(most=2, seconds=10.0)
+    for key in ("a", "b", "a", "c"):
+        recent.add(key)
+    assert [key in recent for key in "abc"] == [True, False, True]
+    now = 10.0
+    assert "a" not in recent

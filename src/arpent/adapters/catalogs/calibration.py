@@ -32,11 +32,11 @@ def calibrations(
 def declared_no_data(asset: Document, index: int) -> float | None:
     """The number that the item calls no data in a band of an asset, NaN and infinities in any spelling; None: it does
     not say."""
-    told = field_of(band_fields(asset, index), "nodata")
-    if isinstance(told, bool) or not isinstance(told, int | float | str):
+    value = field_of(band_fields(asset, index), "nodata")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return float(told)
+        return float(value)
     except ValueError:
         return None
 

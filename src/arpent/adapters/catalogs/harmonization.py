@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.collection import Collection
 
 _BASELINE = re.compile(r"N?([0-9]{1,2})\.?([0-9]{2})")
@@ -67,12 +66,12 @@ def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
     the item does not say."""
     names = rule.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
-        told = properties(item).get(str(name))
-        text = f"{told:.2f}" if isinstance(told, float) else told
+        value = properties(item).get(str(name))
+        text = f"{value:.2f}" if isinstance(value, float) else value
         if isinstance(text, str) and (found := _BASELINE.fullmatch(text)):
             return int(found[1]), int(found[2])
-    for told in (*(properties(item).get(name) for name in _PRODUCTS), item.get("id")):
-        if isinstance(told, str) and (found := _PRODUCT_BASELINE.search(told)):
+    for product in (*(properties(item).get(name) for name in _PRODUCTS), item.get("id")):
+        if isinstance(product, str) and (found := _PRODUCT_BASELINE.search(product)):
             return int(found[1]), int(found[2])
     return None
 
@@ -99,14 +98,8 @@ def _by_baseline(rule: Document, item: Document, _: Document) -> float | None:
     if found is None:
         return None
     shift = rule.get("offset")
-    since = _numbers(str(rule.get("since") or "0")) or (0,)
+    since = tuple(int(part) for part in str(rule.get("since") or "0").split("."))
     return float(shift) if found >= since and isinstance(shift, int | float) else 0.0
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """The numbers between the dots; empty if one of them is none."""
-    found = [whole_number(part) for part in text.split(".")]
-    return () if None in found else tuple(number for number in found if number is not None)
 
 
 _RULES: Mapping[str, Callable[[Document, Document, Document], float | None]] = {

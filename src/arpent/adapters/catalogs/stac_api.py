@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from threading import local
+from typing import TypeVar
 
 import requests
 from urllib3.exceptions import NameResolutionError
 
 from arpent.adapters.catalogs.api.answers import BUSY, CHOKED, NotJson, PageRequest, Refused, RetryLimits, Server
-from arpent.adapters.catalogs.api.chosen import FieldsIgnored, Unfaithful, chosen_items
+from arpent.adapters.catalogs.api.chosen import ChosenSearch, FieldsIgnored, Unfaithful
 from arpent.adapters.catalogs.api.collection_names import served_names
 from arpent.adapters.catalogs.api.landing import Landing, read_landing
 from arpent.adapters.catalogs.api.narrowing import narrowings
@@ -30,6 +31,7 @@ from arpent.domain.interval import YEARS, Interval
 from arpent.network.access import AccessFailed, OpenAccess, SourceAccess
 from arpent.network.causes import causes_of
 from arpent.network.deadline import Deadline, within
+from arpent.network.memo import RecentKeys
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused
 from arpent.network.sessions import PatientRetry, session
@@ -38,7 +40,8 @@ from arpent.raster.footprints.antimeridian import boxes_of
 PAGE = 200
 """Items per page, until the server fails on so many."""
 KEPT_SECONDS = 600.0
-"""How long pages stay small after that, and how long the collection ids that the API has are remembered."""
+"""How long pages stay small after that, and how long is remembered which collections the API has, and what it does not
+serve well."""
 TIMEOUT = (5.0, 15.0)
 """Seconds to connect, and between two bytes."""
 SECONDS = 100.0
@@ -49,9 +52,12 @@ MOST_ITEMS = 100_000
 """Maximum number of items of one search."""
 RETRIES = 6
 """Retries of a request, with backoff, jitter and the server's Retry-After."""
+MOST_WIDE = 256
+"""Number of narrowings kept that the API does not serve well: clients choose their values."""
 _LOGIN = (401, 403)
 _ALL = ("", "")
 """Stands for every collection and narrowing."""
+Answer = TypeVar("Answer")
 _WHOLE_TIME = f"{YEARS[0]}-01-01T00:00:00Z/{YEARS[-1]}-12-31T23:59:59Z"
 
 
@@ -93,9 +99,8 @@ class ApiCatalog:
         self._landing: Landing | None = None
         self._served: dict[str, tuple[list[str], float]] = {}
         """Collection ids of the API by collection, and until when they are believed (monotonic seconds)."""
-        self._wide: dict[tuple[str, str], float] = {}
-        """Collection and narrowing that the API does not serve well, and until when that is believed (monotonic
-        seconds)."""
+        self._wide: RecentKeys[tuple[str, str]] = RecentKeys(MOST_WIDE, KEPT_SECONDS)
+        """Collection and narrowing, "" for all of them, that the API does not serve well."""
         self._shrunk = (PAGE, 0.0)
         """Page size, and until when it holds (monotonic seconds)."""
 
@@ -138,23 +143,52 @@ class ApiCatalog:
         def search(parameters: Mapping[str, object]) -> Iterator[Document]:
             return self._documents(server, question, {**({"collections": names} if names else {}), **parameters})
 
-        for narrowing in narrowings(collection, self._landing):
-            key = collection.id, repr(narrowing)
-            if time.monotonic() < max(self._wide.get(key, 0.0), self._wide.get(_ALL, 0.0)):
-                continue
-            try:
-                return chosen_items(search, narrowing, collection, self._url, self._access, question.counts)
-            except FieldsIgnored:
-                self._wide[_ALL] = time.monotonic() + KEPT_SECONDS
-            except Refused as error:
-                if error.status in _LOGIN or error.status in BUSY:
-                    raise
-                self._wide[key] = time.monotonic() + KEPT_SECONDS
-            except Unfaithful:
-                self._wide[key] = time.monotonic() + KEPT_SECONDS
+        options = [
+            each for each in narrowings(collection, self._landing) if (collection.id, repr(each)) not in self._wide
+        ]
+        if options and (collection.id, "") not in self._wide and _ALL not in self._wide:
+            chosen = self._chosen(
+                ChosenSearch(
+                    search=search, collection=collection, source=self._url, access=self._access, counts=question.counts
+                ),
+                options,
+            )
+            if chosen is not None:
+                return chosen
         sources = ((document, own_address(document, self._url)) for document in search({}))
         found = read_items(sources, collection, access=self._access)
         return newest(item for item in found if question.counts(item))
+
+    def _chosen(self, chosen: ChosenSearch, options: Sequence[Mapping[str, object]]) -> tuple[Item, ...] | None:
+        """The items by the first narrowing that the API serves well; None: it serves none."""
+        name = chosen.collection.id
+        bare = self._tried((name, ""), chosen.bare)
+        if bare is None:
+            return None
+        for narrowing in options:
+            found = self._tried((name, repr(narrowing)), partial(chosen.narrowed, bare, narrowing))
+            if found is not None:
+                return found
+        return None
+
+    def _tried(self, key: tuple[str, str], ask: Callable[[], Answer]) -> Answer | None:
+        """What `ask` returns; None: the API does not serve this well, which is remembered for `key`. After an error
+        that may come from the narrowing, as a filter that takes too long, the next search of the collection has
+        none."""
+        try:
+            return ask()
+        except FieldsIgnored:
+            self._wide.add(_ALL)
+        except Unfaithful:
+            self._wide.add(key)
+        except Refused as error:
+            if error.status in _LOGIN or error.status in BUSY:
+                raise
+            self._wide.add(key)
+        except (NotJson, requests.RequestException):
+            self._wide.add((key[0], ""))
+            raise
+        return None
 
     def _documents(self, server: Server, question: _Question, parameters: Mapping[str, object]) -> Iterator[Document]:
         """JSON of the items that the API finds, each once."""

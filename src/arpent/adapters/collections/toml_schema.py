@@ -81,7 +81,7 @@ class HarmonizeEntry(TableModel):
     offset: float
     flag: str | tuple[str, ...] = ""
     baseline: tuple[str, ...] = ()
-    since: str = Field(default="", pattern=r"^(\d+(\.\d+)*)?$")
+    since: str = Field(default="", pattern=r"^([0-9]{1,4}(\.[0-9]{1,4})*)?$")
     by_collection: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, select
@@ -45,7 +45,7 @@ def note_reasons(connection: Connection, lease: Lease, outcome: Outcome) -> None
     """Store why rows of a partition failed."""
     if lease.partition is None:
         return
-    told = [
+    rows = [
         {
             "job_id": lease.job_id,
             "partition": lease.partition.number,
@@ -54,11 +54,11 @@ def note_reasons(connection: Connection, lease: Lease, outcome: Outcome) -> None
             "reason": reason,
             "count": count,
         }
-        for settled, rows in ((True, outcome.settled), (False, outcome.unsettled))
-        for reason, count in rows.reasons
+        for settled, counts in ((True, outcome.settled), (False, outcome.unsettled))
+        for reason, count in counts.reasons
     ]
-    if told:
-        connection.execute(insert_or_replace(connection, reasons), told)
+    if rows:
+        connection.execute(insert_or_replace(connection, reasons), rows)
 
 
 def sums() -> list[ColumnElement[object]]:
@@ -82,21 +82,29 @@ def counts_of(row: Row[tuple[object, ...]]) -> RowCounts | None:
 
 def with_reasons(connection: Connection, found: Mapping[str, Progress]) -> dict[str, Progress]:
     """The progress of jobs by id, with the commonest reasons of their failed rows."""
+    counted = {job_id: progress.rows for job_id, progress in found.items() if progress.rows is not None}
+    commonest = _commonest(connection, [job_id for job_id, rows in counted.items() if rows.failed])
     return {
-        job_id: replace(progress, rows=replace(progress.rows, reasons=_reasons(connection, job_id)))
-        if progress.rows is not None and progress.rows.failed
+        job_id: replace(progress, rows=replace(counted[job_id], reasons=tuple(commonest[job_id])))
+        if job_id in commonest
         else progress
         for job_id, progress in found.items()
     }
 
 
-def _reasons(connection: Connection, job_id: str) -> tuple[tuple[str, int], ...]:
+def _commonest(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+    """Job id → its MOST_REASONS commonest reasons and their counts, the commonest first, by one query."""
+    if not job_ids:
+        return {}
     total = func.sum(reasons.c.count)
-    commonest = connection.execute(
-        select(reasons.c.reason, total)
-        .where(reasons.c.job_id == job_id)
-        .group_by(reasons.c.reason)
-        .order_by(total.desc(), reasons.c.reason)
-        .limit(MOST_REASONS)
+    place = func.row_number().over(partition_by=reasons.c.job_id, order_by=(total.desc(), reasons.c.reason))
+    sums = (
+        select(reasons.c.job_id, reasons.c.reason, total.label("total"), place.label("place"))
+        .where(reasons.c.job_id.in_(job_ids))
+        .group_by(reasons.c.job_id, reasons.c.reason)
+        .subquery()
     )
-    return tuple((row[0], int(row[1])) for row in commonest)
+    commonest: dict[str, list[tuple[str, int]]] = {}
+    for row in connection.execute(select(sums).where(sums.c.place <= MOST_REASONS).order_by(sums.c.place)):
+        commonest.setdefault(row.job_id, []).append((row.reason, int(row.total)))
+    return commonest

@@ -52,8 +52,8 @@ class Header:
 
 
 def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None) -> Header:
-    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises Unusual if GDAL is needed, Oversized if nobody should
-    read it, and what tifffile raises if it is not a TIFF."""
+    """The header of a GeoTIFF; `beside`: its `.msk` file. Raises NeedsGdal, Oversized if nobody should read it,
+    and what tifffile raises if it is not a TIFF."""
     check_directories(cast(BinaryIO, file))
     with TiffFile(cast(BinaryIO, file), name="image", _useframes=False) as tiff:
         pages = [cast(TiffPage, page) for page in tiff.pages]
@@ -100,7 +100,7 @@ def _pages_of(file: HeaderBytes) -> list[Table]:
 
 def _mask(place: tuple[str, Version], tables: Sequence[Table], pages: Sequence[Table]) -> Mask:
     """The mask's page for each level of the image; a level without one gets the first page, whose size differs. Raises
-    Unusual if not even the full image has one."""
+    NeedsGdal if not even the full image has one."""
     sides = {(page.shape.width, page.shape.height): page for page in pages}
     full = sides.get((tables[0].shape.width, tables[0].shape.height))
     if full is None:

@@ -67,7 +67,7 @@ class Table:
 
 
 def block_table(page: TiffPage, order: str, *, mask: bool = False) -> Table:
-    """The table of one page; `mask`: its pixels may be single bits. Raises Unusual if GDAL is needed."""
+    """The table of one page; `mask`: its pixels may be single bits. Raises NeedsGdal if GDAL is needed."""
     dtype = page.dtype
     bits = page.bitspersample if isinstance(page.bitspersample, int) else 0
     single = mask and dtype is not None and dtype.kind == "b" and bits == _BIT

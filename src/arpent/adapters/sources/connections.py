@@ -13,30 +13,39 @@ from pathlib import Path
 from random import randrange, uniform
 from threading import BoundedSemaphore
 
+from arpent.network.access import AccessFailed
+from arpent.network.deadline import Deadline, current
+
 PAUSE = 0.02
-"""Seconds between two looks for a place."""
+"""Seconds between two looks for a slot."""
 
 
 class ConnectionSlots:
-    """So many places; each is a lock on a file of its own, which ends with its process."""
+    """So many slots; each is a lock on a file of its own, which ends with its process."""
 
     def __init__(self, name: str, count: int) -> None:
+        self._source = name
         self._count = count
         self._name = hashlib.sha256(f"{name}/{count}".encode()).hexdigest()[:16]
         self._here = BoundedSemaphore(count)
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Waits for a place, and holds it."""
-        with self._here:
-            descriptor = self._taken()
+        """Waits for a slot, and holds it. Raises AccessFailed if none is free before the thread's deadline passes."""
+        deadline = current()
+        if not self._here.acquire(timeout=None if deadline is None else max(0.0, deadline.end - time.monotonic())):
+            raise self._none_free(deadline)
+        try:
+            descriptor = self._taken(deadline)
             try:
                 yield
             finally:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that has a copy of it
                 os.close(descriptor)
+        finally:
+            self._here.release()
 
-    def _taken(self) -> int:
+    def _taken(self, deadline: Deadline | None) -> int:
         folder = self._folder()
         while True:
             first = randrange(self._count)
@@ -47,9 +56,18 @@ class ConnectionSlots:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return descriptor
                 os.close(descriptor)
+            if deadline is not None and deadline.passed:
+                raise self._none_free(deadline)
             time.sleep(PAUSE * uniform(0.5, 1.5))
 
+    def _none_free(self, deadline: Deadline | None) -> AccessFailed:
+        waited = "" if deadline is None else f" within {deadline.seconds:g} s"
+        return AccessFailed(
+            f"none of the {self._count} `connections` of the source {self._source} was free{waited}; raise the number"
+            " if the source allows more", transient=True,
+        )  # fmt: skip
+
     def _folder(self) -> Path:
-        folder = Path(tempfile.gettempdir()) / f"arpent-places-{os.getuid()}"
+        folder = Path(tempfile.gettempdir()) / f"arpent-slots-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder

@@ -27,14 +27,14 @@ class Preset:
 @cache
 def presets() -> Mapping[str, Preset]:
     """The archives that have a name, by that name."""
-    answered = tomllib.loads(files("arpent.adapters.sources").joinpath("presets.toml").read_text("utf-8"))
+    presets = tomllib.loads(files("arpent.adapters.sources").joinpath("presets.toml").read_text("utf-8"))
     return {
         name: Preset(
             catalog=preset["catalog"],
             at=tuple(preset["at"]) if "at" in preset else None,
             sources={key: ArchiveSource.model_validate(entry).named(key) for key, entry in preset["sources"].items()},
         )
-        for name, preset in answered.items()
+        for name, preset in presets.items()
     }
 
 

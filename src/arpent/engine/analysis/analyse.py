@@ -43,7 +43,7 @@ from arpent.evalscript.lint import script_hints
 from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 SURVEYED = 500
 """Number of features for which imagery is searched."""
 
@@ -136,7 +136,7 @@ def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, s
     return found
 
 
-def _twice(step: Callable[[], Told]) -> Told:
+def _twice(step: Callable[[], Answer]) -> Answer:
     """The result of a step that runs the script. An interpreter that was killed from outside looks as if the script ran
     out of memory, which would fail the whole job, so that error must occur twice."""
     try:

@@ -9,13 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.boundary.text import clean
 from arpent.domain.interval import Interval
-from arpent.domain.job import MOST_REASONS, RowCounts
+from arpent.domain.job import MOST_REASONS, RowCounts, row_reason
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
-
-LETTERS = 200
-"""Maximum length of a reason."""
 
 
 @dataclass(slots=True)
@@ -43,7 +39,7 @@ def count_rows(
     failed[~alive] = intervals
     reasons = [Counter[str](), Counter[str]()]
     for row, failure in whole.items():
-        reasons[int(settled[row])][_reason(failure)] += intervals
+        reasons[int(settled[row])][row_reason(failure.message)] += intervals
     for one in _by_interval(result.intervals, count):
         broken = np.zeros(count, bool)
         broken[list(one.failures)] = True
@@ -53,7 +49,7 @@ def count_rows(
         failed += broken & alive
         for row, failure in one.failures.items():
             if alive[row]:
-                reasons[int(settled[row])][_reason(failure)] += 1
+                reasons[int(settled[row])][row_reason(failure.message)] += 1
     absent = intervals - numbers - masked - failed
     good, again = (
         RowCounts(
@@ -61,9 +57,9 @@ def count_rows(
             masked=int(masked[chosen].sum()),
             absent=int(absent[chosen].sum()),
             failed=int(failed[chosen].sum()),
-            reasons=tuple((+told).most_common(MOST_REASONS)),
+            reasons=tuple((+messages).most_common(MOST_REASONS)),
         )
-        for chosen, told in ((settled, reasons[1]), (~settled, reasons[0]))
+        for chosen, messages in ((settled, reasons[1]), (~settled, reasons[0]))
     )
     return good, again
 
@@ -78,7 +74,3 @@ def _by_interval(results: Iterable[IntervalResult], count: int) -> Iterable[_Int
                 one.valid |= result.present & (band.sample_count > band.no_data_count)
         one.failures.update(result.failures)
     return found.values()
-
-
-def _reason(failure: Failure) -> str:
-    return clean(failure.message)[:LETTERS]

@@ -11,6 +11,7 @@ import pytest
 
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.item_choice import ItemChoice, is_clear, refusing_field
@@ -166,6 +167,42 @@ def test_what_an_api_does_badly_is_not_tried_again_at_once(api: Api, case: tuple
     before = len(api.requests)
     catalog.search(collection, SUMMER, BOX)
     assert len(api.requests) == before + 1
+
+
+def test_after_a_filter_that_breaks_the_answer_the_next_search_has_none(
+    api: Api, case: tuple[Collection, ItemChoice]
+) -> None:
+    api.conforms, api.broken_words = (*PARTS, *BY_FILTER), ('"filter"',)
+    catalog = ApiCatalog(api.url, retries=0)
+    collection = replace(case[0], choice=case[1])
+    with pytest.raises(CatalogUnavailable):
+        catalog.search(collection, SUMMER, BOX)
+    api.asked.clear()
+    assert catalog.search(collection, SUMMER, BOX)
+    (asked,) = api.asked
+    assert not {"filter", "fields"} & asked.keys()
+
+
+def test_items_without_assets_are_asked_for_once_for_all_narrowings() -> None:
+    """Here `filter` with lists and without, and `query`, all of which are refused."""
+    collection, choice = CASES["all of them"]
+    with stac_api(list(sentinel1())) as api:
+        api.page, api.conforms = 1000, (*PARTS, *BY_FILTER, "item-search#query")
+        api.refused_words = ('"filter"', '"query"')
+        ApiCatalog(api.url, backoff=0.001).search(replace(collection, choice=choice), SUMMER, BOX)
+        assert api.requests.count("/search") == 5
+        assert ["fields" in question for question in api.asked] == [True, False]
+
+
+def test_items_that_need_their_assets_are_remembered_for_every_choice() -> None:
+    """Of their level only the assets tell."""
+    with stac_api([item("S2A_33TWM_1", 1, "sentinel-2-l2a", ("red", "scl"), **{"eo:cloud_cover": 5})]) as api:
+        api.conforms = (*PARTS, *BY_FILTER)
+        catalog = ApiCatalog(api.url, backoff=0.001)
+        for clouds, questions in ((20.0, 2), (30.0, 1)):
+            api.asked.clear()
+            assert catalog.search(replace(S2, choice=ItemChoice(clouds=clouds)), SUMMER, BOX)
+            assert len(api.asked) == questions
 
 
 def test_nothing_chosen_means_one_question(api: Api, case: tuple[Collection, ItemChoice]) -> None:

@@ -93,6 +93,8 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
         (("[units]", 'mask_band = "B2"\n[units]'), "`mask_band` is 'B2'"),
         (("B1 =", "dataMask ="), "`bands.dataMask`"),
         (("[units]", '[harmonize]\nrules = ["guess"]\noffset = -1000\n[units]'), "`harmonize.rules.0`"),
+        (("[units]", '[harmonize]\nrules = []\noffset = -1000\nsince = "०4.00"\n[units]'), "`harmonize.since`"),
+        (("[units]", f'[harmonize]\nrules = []\noffset = 0\nsince = "{"9" * 30}"\n[units]'), "`harmonize.since`"),
     ],
 )
 def test_a_wrong_file_names_the_field(change: tuple[str, str], message: str, tmp_path: Path) -> None:

@@ -93,6 +93,20 @@ def test_a_page_comes_from_an_index(engine: Engine, sort: SortKey) -> None:
     assert "TEMP B-TREE" not in plan
 
 
+def test_the_reasons_of_a_page_are_one_query(engine: Engine) -> None:
+    jobs, work, clock = SqlJobStore(engine), SqlWorkStore(engine), Clock(START)
+    for _ in range(3):
+        processing_job(jobs, work, clock, cut(2, 2))
+        lease = work.claim(clock(), 60)
+        assert lease is not None
+        work.finish(lease, replace(all_done(lease), settled=RowCounts(failed=2, reasons=(("it threw", 2),))))
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    page = jobs.list("anna", SortKey.CREATED, 0, 9)
+    assert [job.progress.rows for job in page] == [RowCounts(failed=2, reasons=(("it threw", 2),))] * 3
+    assert sum("FROM reasons" in statement for statement in statements) == 1
+
+
 def test_ended_jobs_cost_the_runner_nothing(engine: Engine) -> None:
     statements: list[tuple[str, object]] = []
     event.listen(engine, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))

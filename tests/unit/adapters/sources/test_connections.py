@@ -1,4 +1,4 @@
-"""A limit of connections counts over processes: each has places of its own, and all share the locks."""
+"""A limit of connections counts over processes: each has slots of its own, and all share the locks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from threading import Event, Thread
 import pytest
 
 from arpent.adapters.sources.connections import ConnectionSlots
+from arpent.network.access import AccessFailed
+from arpent.network.deadline import within
 
 HOLDER = """
 import sys, tempfile
@@ -28,12 +30,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def waiting(places: ConnectionSlots) -> tuple[Thread, Event]:
-    """Somebody who wants a place, and whether they have it."""
+def waiting(slots: ConnectionSlots) -> tuple[Thread, Event]:
+    """Somebody who wants a slot, and whether they have it."""
     got = Event()
 
     def take() -> None:
-        with places.take():
+        with slots.take():
             got.set()
 
     thread = Thread(target=take, daemon=True)
@@ -41,7 +43,7 @@ def waiting(places: ConnectionSlots) -> tuple[Thread, Event]:
     return thread, got
 
 
-def test_two_who_do_not_know_one_another_share_the_places() -> None:
+def test_two_who_do_not_know_one_another_share_the_slots() -> None:
     mine, other = ConnectionSlots("archive", 2), ConnectionSlots("archive", 2)
     with mine.take():
         thread, got = waiting(other)
@@ -54,12 +56,12 @@ def test_two_who_do_not_know_one_another_share_the_places() -> None:
         thread.join()
 
 
-def test_places_of_another_source_are_its_own() -> None:
+def test_slots_of_another_source_are_its_own() -> None:
     with ConnectionSlots("archive", 1).take():
         assert waiting(ConnectionSlots("other", 1))[1].wait(10)
 
 
-def test_a_place_ends_with_its_process(folder: Path) -> None:
+def test_a_slot_ends_with_its_process(folder: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
@@ -70,3 +72,15 @@ def test_a_place_ends_with_its_process(folder: Path) -> None:
         holder.kill()
         assert got.wait(10)
         thread.join()
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_nobody_waits_for_a_slot_beyond_the_deadline(same: bool) -> None:
+    mine = ConnectionSlots("archive", 1)
+    other = mine if same else ConnectionSlots("archive", 1)
+    refusal = pytest.raises(AccessFailed, match="`connections` of the source archive")
+    with mine.take(), within(0.2), refusal as failure, other.take():
+        pytest.fail("the slot is held")
+    assert failure.value.transient
+    with within(10), other.take():  # what failed holds nothing
+        pass

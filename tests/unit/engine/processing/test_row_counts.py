@@ -12,9 +12,9 @@ from pyproj import CRS
 
 from arpent.domain.feature import Features
 from arpent.domain.interval import Interval
-from arpent.domain.job import RowCounts
+from arpent.domain.job import REASON_LETTERS, RowCounts
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult, PartitionResult
-from arpent.engine.processing.row_counts import LETTERS, count_rows
+from arpent.engine.processing.row_counts import count_rows
 
 DAYS = [
     Interval(start=day, end=day + timedelta(days=1))
@@ -74,7 +74,7 @@ def test_a_feature_that_failed_as_a_whole_lost_all_its_rows() -> None:
     one = interval(0, [True] * 4, [5] * 4, failures={1: THROWN})
     found, _ = count_rows(result(one, failures={0: BROKEN}), {1: replace(BROKEN, message="x" * 999)}, 2, ALL)
     assert (found.numbers, found.absent, found.failed) == (2, 2, 4)
-    assert found.reasons == ((BROKEN.message, 2), ("x" * LETTERS, 2))
+    assert found.reasons == ((BROKEN.message, 2), ("x" * REASON_LETTERS, 2))
 
 
 def test_what_another_try_may_better_is_counted_apart() -> None:

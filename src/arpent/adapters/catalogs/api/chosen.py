@@ -8,7 +8,7 @@ whether the second holds all that was chosen, since APIs compare in ways of thei
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from arpent.adapters.catalogs.api.pages import key_of
 from arpent.adapters.catalogs.deduplicate import newest
@@ -36,44 +36,52 @@ class FieldsIgnored(Exception):
     """The API returns assets that it was asked to leave out."""
 
 
-def chosen_items(
-    search: Search,
-    narrowing: Mapping[str, object],
-    collection: Collection,
-    source: str,
-    access: SourceAccess,
-    counts: Callable[[Item], bool],
-) -> tuple[Item, ...]:
-    """The newest items that count, those that the collection's choice refuses without assets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenSearch:
+    """One question to an API about a collection of which a choice of items is used."""
 
-    `narrowing`: parameters that leave out refused items; `source`: the address of items that tell none of their own;
-    `counts`: whether an item belongs to the search. Raises Unfaithful, FieldsIgnored, and what `search` raises.
-    """
-    bare = {key_of(document): document for document in search(BARE)}
-    if any(document.get("assets") for document in bare.values()):
-        raise FieldsIgnored
-    told = {key: item for key, item in _told(bare, collection, source) if counts(item)}
-    if len({item.id for item in told.values()}) < len(told) or any(item.likely is not None for item in told.values()):
-        raise Unfaithful  # parts of one item are joined, and places decided, by assets
-    kept = {item.id for item in newest(told.values()) if _is_chosen(item, collection)}
-    if not kept:
-        return newest(told.values())
-    whole = {key_of(document): document for document in search(narrowing)}
-    if any(item.id in kept and key not in whole for key, item in told.items()):
-        raise Unfaithful
-    sources = ((document, own_address(document, source)) for document in whole.values())
-    found = [item for item in read_items(sources, collection, access=access) if counts(item)]
-    return newest([*found, *(item for key, item in told.items() if key not in whole)])
+    search: Search
+    collection: Collection
+    source: str
+    """The address of items that tell none of their own."""
+    access: SourceAccess
+    counts: Callable[[Item], bool]
+    """Whether an item belongs to the search."""
 
+    def bare(self) -> dict[object, Item]:
+        """The items that count, without assets, by `key_of` of their documents. Raises FieldsIgnored; Unfaithful if
+        they cannot be told apart; and what `search` raises."""
+        documents = {key_of(document): document for document in self.search(BARE)}
+        if any(document.get("assets") for document in documents.values()):
+            raise FieldsIgnored
+        found = {key: item for key, item in self._without_assets(documents) if self.counts(item)}
+        if len({item.id for item in found.values()}) < len(found) or any(
+            item.likely is not None for item in found.values()
+        ):
+            raise Unfaithful  # parts of one item are joined, and places decided, by assets
+        return found
 
-def _told(bare: Mapping[object, Document], collection: Collection, source: str) -> Iterable[tuple[object, Item]]:
-    """The collection's items, without assets."""
-    for key, document in bare.items():
-        if not isinstance(document, dict) or is_of_level(document, collection) is None:
+    def narrowed(self, bare: Mapping[object, Item], narrowing: Mapping[str, object]) -> tuple[Item, ...]:
+        """The newest of the items `bare`, those that the collection's choice refuses without assets. `narrowing`:
+        parameters that leave out refused items. Raises Unfaithful if they leave out more, and what `search` raises."""
+        kept = {item.id for item in newest(bare.values()) if _is_chosen(item, self.collection)}
+        if not kept:
+            return newest(bare.values())
+        whole = {key_of(document): document for document in self.search(narrowing)}
+        if any(item.id in kept and key not in whole for key, item in bare.items()):
             raise Unfaithful
-        assets = {name: {"href": "about:blank"} for name in _some_band(document, collection)}
-        for item in read_items([({**document, "assets": assets}, source)], collection):
-            yield key, replace(item, assets={})
+        sources = ((document, own_address(document, self.source)) for document in whole.values())
+        found = [item for item in read_items(sources, self.collection, access=self.access) if self.counts(item)]
+        return newest([*found, *(item for key, item in bare.items() if key not in whole)])
+
+    def _without_assets(self, documents: Mapping[object, Document]) -> Iterable[tuple[object, Item]]:
+        """The documents' items of the collection."""
+        for key, document in documents.items():
+            if not isinstance(document, dict) or is_of_level(document, self.collection) is None:
+                raise Unfaithful
+            assets = {name: {"href": "about:blank"} for name in _some_band(document, self.collection)}
+            for item in read_items([({**document, "assets": assets}, self.source)], self.collection):
+                yield key, replace(item, assets={})
 
 
 def _some_band(document: Document, collection: Collection) -> Iterable[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 MEBIBYTE = 1 << 20
 KEPT_MIB = 512
 """Mebibytes that a process keeps at most beyond what it uses."""
+KEPT_PART = 8
+"""A process with a limit keeps at most the limit divided by this, since what is kept counts as used."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _STATM = "/proc/{}/statm"
 
@@ -45,13 +47,19 @@ def limit_memory(memory_mib: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump of gigabytes would fill the disk
 
 
-def keep_memory() -> None:
-    """Let this process keep up to KEPT_MIB of the memory that it frees for its next arrays: fresh pages from the kernel
-    cost as much as some of the work on them. glibc; elsewhere nothing changes."""
+def kept_mib(memory_mib: int | None) -> int:
+    """Mebibytes that a process with this limit, None: without, keeps of the memory that it frees."""
+    return KEPT_MIB if memory_mib is None else min(KEPT_MIB, memory_mib // KEPT_PART)
+
+
+def keep_memory(memory_mib: int | None) -> None:
+    """Let this process, which has this limit, keep some of the memory that it frees for its next arrays: fresh pages
+    from the kernel cost as much as some of the work on them. glibc; elsewhere nothing changes."""
+    kept = kept_mib(memory_mib) * MEBIBYTE
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, KEPT_MIB * MEBIBYTE)
-        library.mallopt(_M_TRIM_THRESHOLD, KEPT_MIB * MEBIBYTE)
+        library.mallopt(_M_MMAP_THRESHOLD, kept)
+        library.mallopt(_M_TRIM_THRESHOLD, kept)
 
 
 def resident_mib(process: int) -> float:

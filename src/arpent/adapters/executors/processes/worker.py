@@ -148,7 +148,7 @@ def serve_parent(link: Connection) -> None:
         parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
         os.nice(NICENESS)
         Thread(target=_end_with, args=(parent,), daemon=True).start()
-        keep_memory()
+        keep_memory(memory_mib)
         if memory_mib is not None:
             limit_memory(memory_mib)
         if prepare is not None:

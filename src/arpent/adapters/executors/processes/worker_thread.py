@@ -23,7 +23,7 @@ rest."""
 
 
 class TicketQueue(Protocol):
-    """Where slots get their tickets."""
+    """Where worker threads get their tickets."""
 
     def get(self) -> ProcessTicket[Any] | None:
         """Wait for the next ticket; None: there will be no more."""

@@ -41,7 +41,7 @@ class Jp2Image:
     """An image of that kind. Its tiles are found when they are first asked for."""
 
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
-        """Raises Unusual where GDAL has to read the whole file; AssetUnreadable and Replaced."""
+        """Raises NeedsGdal where GDAL has to read the whole file; AssetUnreadable and Replaced."""
         path = local_path(href)
         if path is not None and (has_auxiliary_metadata(path) or os.path.lexists(mask_beside(str(path)))):
             raise NeedsGdal("a file beside it says more of its bands")
@@ -156,7 +156,7 @@ def _decoded(content: bytes, level: int, band: int, window: Window) -> NDArray[n
 
 
 def _raster(href: str, layout: Layout) -> Raster:
-    """What GDAL reads from the header alone. Raises ValueError, Unusual and AssetUnreadable."""
+    """What GDAL reads from the header alone. Raises ValueError, NeedsGdal and AssetUnreadable."""
     try:
         with rasterio.Env(**_OPTIONS), MemoryFile(layout.header()) as memory, memory.open(driver=DRIVER) as image:
             return _described(href, image, (layout.tile_width, layout.tile_height))

@@ -89,8 +89,8 @@ def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
 
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
-    """The layout of a file of that many bytes. Raises Unusual where GDAL is needed; ValueError, in words, where nobody
-    should try."""
+    """The layout of a file of that many bytes. Raises NeedsGdal; ValueError, in words, where nobody should
+    try."""
     boxes, start, end = _boxes(file, size)
     segments, first = _segments(file, start, end)
     found = dict(segments)

@@ -157,8 +157,8 @@ def _scale(layout: ArrayLayout) -> float | None:
     """`scale_factor` of CF and EOPF; floats that tell none are values already."""
     inner = layout.attributes.get("_eopf_attrs")
     eopf = inner.get("scale_factor") if isinstance(inner, dict) else None
-    for told in (layout.attributes.get("scale_factor"), eopf):
-        if (number := _plain(told)) is not None:
+    for value in (layout.attributes.get("scale_factor"), eopf):
+        if (number := _plain(value)) is not None:
             return number
     return 1.0 if layout.dtype.kind == "f" else None
 
