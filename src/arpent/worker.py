@@ -16,6 +16,7 @@ from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.parquet_table import table_of
+from arpent.adapters.formats.results.features import JobFeatures
 from arpent.adapters.formats.results.tables import JobTables
 from arpent.adapters.formats.results.view import ResultView
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
@@ -139,6 +140,8 @@ class JobAsked:
     """JSON text of its request, keys included."""
     moment: str
     """Changes whenever the results may have changed."""
+    analysis: str
+    """Changes whenever its features may have changed."""
 
 
 def view_results(settings: Settings, wish: tuple[JobAsked, str, tuple[Any, ...]]) -> bytes:
@@ -152,10 +155,16 @@ def view_results(settings: Settings, wish: tuple[JobAsked, str, tuple[Any, ...]]
 
 @lru_cache(maxsize=2)
 def _result_view(serialised: str, asked: JobAsked) -> ResultView:
+    return ResultView(_job_features(serialised, replace(asked, moment="")))
+
+
+@lru_cache(maxsize=2)
+def _job_features(serialised: str, asked: JobAsked) -> JobFeatures:
+    """The features of a job, which outlast the moments of its results."""
     settings = Settings.model_validate_json(serialised)
     request = parse_batch(without_forgotten(asked.body), asked.owner)
     assert request.output is not None, "a batch request has one"
-    return ResultView(JobTables(services_for(asked.owner, settings).objects, own(request.output, asked.id, "")))
+    return JobFeatures(JobTables(services_for(asked.owner, settings).objects, own(request.output, asked.id, "")))
 
 
 def describe_features(settings: Settings, wish: tuple[str, str]) -> bytes:
@@ -189,7 +198,9 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
     def results(job: Job, method: str, arguments: tuple[Any, ...]) -> PendingCall[bytes]:
         progress = job.progress
         moment = f"{job.status} {job.last_updated} {progress.done} {progress.failed} {progress.open}"
-        asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment)
+        # A job that was PROCESSING is not analysed again.
+        analysis = f"{job.status} {job.last_updated}" if job.begun is None else "done"
+        asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment, analysis=analysis)
         return bulkhead.submit(job.owner, partial(view_results, theirs), (asked, method, arguments))
 
     return PageCalls(
@@ -198,7 +209,7 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
         places=partial(upload_places, settings),
         store=partial(store_upload, settings),
         script=script_of_indices,
-        offers=partial(page_offers, settings),
+        offers=lru_cache(maxsize=1)(partial(page_offers, settings)),  # the same for everybody
         most_upload=settings.upload_bytes,
         basemap=settings.basemap,
     )

@@ -263,6 +263,92 @@ def test_a_refused_request_says_why(page: Any, server: Server, credentials: tupl
     assert "absent.gpkg" in page.get_by_role("alert").first.inner_text()
 
 
+def test_the_sample_size_waits_for_the_unit_of_the_file(
+    page: Any, server: Server, credentials: tuple[str, str]
+) -> None:
+    late: list[Any] = []
+
+    def look(route: Any) -> None:
+        name = route.request.url.rpartition("%2F")[2].removesuffix(".gpkg")
+        if name == "late":
+            late.append(route)
+        elif name == "mine":
+            route.fulfill(status=403, json={"error": {"message": "mine.gpkg is denied"}})
+        else:
+            route.fulfill(json={"features": 2, "crs": "EPSG:4326", "name": "WGS 84", "metresPerUnit": None})
+
+    def size() -> Any:
+        return json.loads(page.get_by_label("The request as JSON").inner_text())["aggregation"].get("resx")
+
+    page.route("**/page/features?*", look)
+    enter(page, server, credentials)
+    page.goto(f"{server.url}/#/new")
+    start, file = page.get_by_role("button", name="Start"), page.get_by_label("File in a bucket")
+    file.wait_for()
+    assert (start.is_disabled(), size()) == (True, None)
+    with page.expect_request("**/page/features?*late*"):
+        file.fill("s3://fields/late.gpkg")
+        file.blur()
+    assert (start.is_disabled(), size()) == (True, None)
+    file.fill("s3://fields/degrees.gpkg")
+    assert start.is_disabled()
+    file.blur()
+    page.get_by_text("2 features in EPSG:4326").wait_for()
+    for route in late:  # an answer about a file that is not meant any more
+        route.fulfill(json={"features": 9, "crs": "EPSG:32633", "name": "UTM", "metresPerUnit": 1})
+    assert start.is_enabled()
+    assert size() == pytest.approx(10 / 111_320, rel=1e-5)
+    file.fill("s3://fields/mine.gpkg")
+    file.blur()
+    page.get_by_text("mine.gpkg is denied").wait_for()
+    assert (start.is_disabled(), size()) == (True, None)
+    page.get_by_label("Unit of the file's coordinates").select_option("metres")
+    assert (start.is_enabled(), size()) == (True, 10)
+    page.get_by_label("Unit of the file's coordinates").select_option("degrees")
+    assert size() == pytest.approx(10 / 111_320, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "buttons"),
+    [
+        ({"status": "CREATED"}, {"Start", "Analyse"}),
+        ({"status": "FAILED"}, {"Start"}),
+        ({"status": "DONE"}, set()),
+        ({"status": "DONE", "failed": 2}, {"Start"}),
+        ({"status": "DONE", "incomplete": 1}, {"Start"}),
+        ({"status": "ANALYSIS_DONE", "userAction": "ANALYSE"}, {"Start"}),
+        ({"status": "ANALYSIS_DONE", "userAction": "START"}, {"Stop"}),
+    ],
+)
+def test_what_can_be_started_again_has_a_button(
+    page: Any, server: Server, credentials: tuple[str, str], done: str, told: dict[str, Any], buttons: set[str]
+) -> None:
+    def other(route: Any) -> None:
+        job = route.fetch().json()
+        counts = {name: told.get(name, 0) for name in ("failed", "incomplete")}
+        route.fulfill(json={**job, **told, "progress": {**job["progress"], **counts}})
+
+    page.route(f"**/statistics/batch/{done}", other)
+    enter(page, server, credentials)
+    page.goto(f"{server.url}/#/jobs/{done}")
+    page.locator(f".status.{told['status']}").wait_for()
+    assert set(page.locator("main .card .heading").first.get_by_role("button").all_inner_texts()) == buttons
+
+
+@pytest.mark.parametrize("script", ['// "', '// ""', '"""', '// \\"', '""""', "// \\"])
+def test_the_python_program_holds_any_script(
+    page: Any, server: Server, credentials: tuple[str, str], script: str
+) -> None:
+    enter(page, server, credentials)
+    page.goto(f"{server.url}/#/new")
+    page.get_by_label("A script of mine").check()
+    page.get_by_label("Evalscript").fill(script)
+    python = page.get_by_label("A Python program that sends the request").inner_text()
+    names: dict[str, Any] = {}
+    exec(python[: python.index("client =")], names)
+    assert names["EVALSCRIPT"] == script
+
+
 def test_the_api_is_documented_without_a_network(page: Any, server: Server) -> None:
     page.goto(f"{server.url}/docs")
     page.get_by_text("Create a request").first.wait_for()

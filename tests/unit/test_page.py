@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from arpent.domain.errors import ArpentError, StorageDenied
 from arpent.settings import Settings
-from arpent.worker import JobAsked, describe_features, page_offers, store_upload, upload_places, view_results
+from arpent.worker import (
+    JobAsked,
+    _result_view,
+    describe_features,
+    page_offers,
+    store_upload,
+    upload_places,
+    view_results,
+)
 from tests.unit.wire.bodies import BATCH, text
 
 
@@ -55,10 +64,19 @@ def test_an_upload_is_stored_and_described(settings: Settings) -> None:
 
 
 def test_results_are_read_with_the_clients_grants(settings: Settings) -> None:
-    asked = JobAsked(id="3f0d7c3a-0000-4000-8000-000000000001", owner="you", body=text(BATCH), moment="1")
+    asked = JobAsked(id="3f0d7c3a-0000-4000-8000-000000000001", owner="you", body=text(BATCH), moment="1", analysis="1")
     with pytest.raises(StorageDenied):
         view_results(settings, (asked, "overview", ()))
     assert "AKIA" not in repr(asked)
+
+
+def test_the_features_of_a_job_outlast_a_moment(settings: Settings) -> None:
+    kept = settings.model_dump_json(exclude={"database_url", "secret_key"})
+    asked = JobAsked(id="3f0d7c3a-0000-4000-8000-000000000002", owner="me", body=text(BATCH), moment="1", analysis="1")
+    first, later = _result_view(kept, asked), _result_view(kept, replace(asked, moment="2"))
+    assert first is not later
+    assert first._features is later._features
+    assert _result_view(kept, replace(asked, moment="2", analysis="2"))._features is not first._features
 
 
 def test_the_form_offers_indices_where_their_bands_are() -> None:

@@ -24,6 +24,7 @@ export interface Progress {
 export interface Job {
   id: string;
   status: string;
+  userAction?: string;
   created: string;
   lastUpdated?: string;
   completionPercentage: number;
@@ -206,6 +207,17 @@ export const job = (id: string, signal?: AbortSignal): Promise<Job> => get(jobPa
 export const act = (id: string, action: string): Promise<null> => post(`${jobPath(id)}/${action}`) as Promise<null>;
 export const create = (request: unknown): Promise<Job> => post(BATCH, request) as Promise<Job>;
 export const offers = (): Promise<Offers> => get("./page/form");
+let known: Promise<Offers> | null = null;
+/** The base map, which is asked for once: the form is large. */
+export async function basemap(): Promise<string | null> {
+  known ??= offers();
+  try {
+    return (await known).basemap;
+  } catch (error) {
+    known = null;
+    throw error;
+  }
+}
 
 /** Puts a file into a bucket; its URL. `seen` is told the share that is there. */
 export function upload(place: string, content: File, seen: (share: number) => void): Promise<string> {

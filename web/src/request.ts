@@ -8,8 +8,8 @@ export interface Wish {
   to: string;
   days: number;
   metres: number;
-  /** Metres in a unit of the file's CRS; null: degrees. */
-  metresPerUnit: number | null;
+  /** Metres in a unit of the file's CRS; null: degrees; undefined: not known yet. */
+  metresPerUnit: number | null | undefined;
   order: string;
   percentiles: number[];
   accessKey: string;
@@ -23,10 +23,11 @@ export function resolution(metres: number, metresPerUnit: number | null): number
   return metresPerUnit === null ? +(metres / METRES_PER_DEGREE).toPrecision(6) : metres / metresPerUnit;
 }
 
-/** The body of the batch request. */
+/** The body of the batch request; without a sample size as long as the unit is not known. */
 export function body(wish: Wish): Record<string, unknown> {
   const keys = wish.accessKey ? { accessKey: wish.accessKey, secretAccessKey: wish.secretAccessKey } : {};
-  const size = resolution(wish.metres, wish.metresPerUnit);
+  const unit = wish.metresPerUnit;
+  const size = unit === undefined ? undefined : resolution(wish.metres, unit);
   const percentiles = wish.percentiles.length
     ? { calculations: { default: { statistics: { default: { percentiles: { k: wish.percentiles } } } } } }
     : {};
@@ -39,8 +40,7 @@ export function body(wish: Wish): Record<string, unknown> {
       timeRange: { from: `${wish.from}T00:00:00Z`, to: `${wish.to}T00:00:00Z` },
       aggregationInterval: { of: `P${wish.days}D`, lastIntervalBehavior: "SHORTEN" },
       evalscript: wish.evalscript,
-      resx: size,
-      resy: size,
+      ...(size === undefined ? {} : { resx: size, resy: size }),
     },
     ...percentiles,
     output: { s3: { url: wish.output, ...keys } },
@@ -71,7 +71,7 @@ function literal(value: unknown, indent: string): string {
 
 /** A Python program that makes, starts and follows the request. */
 export function python(wish: Wish, client: string, server: string): string {
-  const script = wish.evalscript.replace(/\\/g, "\\\\").replace(/"""/g, '\\"\\"\\"');
+  const script = wish.evalscript.replace(/\\/g, "\\\\").replace(/"(?=""|$)/g, '\\"');
   return `import arpent
 
 EVALSCRIPT = """${script}"""

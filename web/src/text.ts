@@ -1,5 +1,15 @@
-// How numbers, dates and spans of time are written.
-export const RESTING = new Set(["CREATED", "ANALYSIS_DONE", "DONE", "FAILED", "STOPPED"]);
+// How numbers, dates and spans of time are written, and what a status means.
+import type { Job } from "./api";
+
+const RESTING = new Set(["CREATED", "ANALYSIS_DONE", "DONE", "FAILED", "STOPPED"]);
+
+/** Whether nothing happens without the user; an analysed request that was started waits for its turn. */
+export const rests = (job: Job): boolean =>
+  RESTING.has(job.status) && !(job.status === "ANALYSIS_DONE" && job.userAction === "START");
+
+/** Whether the user may start it: what failed, or lacks intervals, is tried again (docs/states.md). */
+export const startable = (job: Job): boolean =>
+  job.status === "DONE" ? (job.progress?.failed ?? 0) + (job.progress?.incomplete ?? 0) > 0 : rests(job);
 
 /** A number with about four digits; a dash for none. */
 export function number(value: number | null | undefined): string {
@@ -7,6 +17,9 @@ export function number(value: number | null | undefined): string {
   if (Number.isInteger(value)) return value.toLocaleString("en");
   return Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(3) : String(+value.toPrecision(4));
 }
+
+/** A number of a tile, which is rounded to half a thousandth: three digits of it hold. */
+export const about = (value: number | null): string => (value === null ? number(null) : `about ${number(+value.toPrecision(3))}`);
 
 export const percent = (share: number | null | undefined): string =>
   share === null || share === undefined ? "–" : `${Math.round(share * 1000) / 10} %`;

@@ -28,7 +28,7 @@ from arpent.server.options import ServerOptions
 from arpent.server.other_apis import other_api_message
 from arpent.server.page.files import file_routes
 from arpent.server.page.form import UPLOAD_PATH, form_routes
-from arpent.server.page.results import result_routes
+from arpent.server.page.results import result_routes, view_turns
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
@@ -69,12 +69,12 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    owner, page = bearer(tokens), calls.page
+    owner, page, turns = bearer(tokens), calls.page, view_turns()
     app.include_router(token_routes(clients, tokens, options))
     for path in BATCH_PATHS:
         app.include_router(batch_routes(service, calls, owner, options), prefix=path)
         app.include_router(explain_routes(service, calls, owner, options), prefix=path)
-        app.include_router(result_routes(service, page, owner), prefix=path)
+        app.include_router(result_routes(service, page, owner, turns), prefix=path)
     for path in STATISTICS_PATHS:
         app.include_router(statistics_routes(calls, owner, options), prefix=path)
     for path in CATALOG_PATHS:

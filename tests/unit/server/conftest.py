@@ -25,5 +25,6 @@ def here(running: World) -> World:
     running.searches.clear()
     running.ready = True
     running.shown.clear()
+    running.views.clear()
     running.stored.clear()
     return running

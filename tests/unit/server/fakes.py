@@ -64,6 +64,8 @@ class FakeService:
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
+        self.asked = 0
+        """Times that a job was asked for."""
 
     def create(self, owner: str, body: str, *, checked: bool = False) -> Job:
         if not checked:
@@ -73,6 +75,7 @@ class FakeService:
         return job
 
     def get(self, owner: str, job_id: str) -> Job:
+        self.asked += 1
         job = self.jobs.get(job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no request {job_id}")
@@ -135,6 +138,8 @@ class World:
 
     shown: list[tuple[str, str, tuple[object, ...]]] = field(default_factory=list)
     """What was asked of results: job, method, arguments."""
+    views: list[PendingCall[bytes]] = field(default_factory=list)
+    """What the next of them come to; none: an answer at once."""
     stored: dict[str, bytes] = field(default_factory=dict)
     """What was uploaded."""
 
@@ -142,7 +147,7 @@ class World:
     def page(self) -> PageCalls:
         def results(job: Job, method: str, arguments: tuple[object, ...]) -> PendingCall[bytes]:
             self.shown.append((job.id, method, arguments))
-            return Settled(lambda: b'{"is":"' + b"x" * 2000 + b'"}')
+            return self.views.pop(0) if self.views else Settled(lambda: b'{"is":"' + b"x" * 2000 + b'"}')
 
         return PageCalls(
             results=results,

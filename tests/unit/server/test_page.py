@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import socket
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import requests
 
+from arpent.server.page import form, results
 from arpent.wire.result.view import Shown
+from tests.support.server import wait_for
 from tests.unit.server.fakes import UPLOAD, World
 from tests.unit.server.test_batch import PATHS, create, error
 
@@ -112,6 +116,7 @@ def test_what_a_map_asks_for_reaches_the_results(here: World) -> None:
     requests.get(base + "/features/-7", headers=headers, timeout=10)
     table = requests.get(base + "/table", {"format": "parquet"}, headers=headers, timeout=10)
     assert f"arpent-{job}.parquet" in table.headers["content-disposition"]
+    assert "content-encoding" not in table.headers  # Parquet is compressed
     wish = Shown("ndvi", "B0", "mean", start)
     assert here.shown == [
         (job, "tile", (wish, (3, 2, 1))),
@@ -121,6 +126,52 @@ def test_what_a_map_asks_for_reaches_the_results(here: World) -> None:
         (job, "series", (-7,)),
         (job, "table", ("parquet",)),
     ]
+
+
+class Held:
+    """A view that is being computed until somebody ends it."""
+
+    def __init__(self) -> None:
+        self.future: Future[bytes] = Future()
+
+    def begun(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        """It is a map's: it goes on."""
+
+
+def sent(here: World, head: str, body: bytes = b"") -> socket.socket:
+    """A connection over which the beginning of a request was sent."""
+    host, _, port = here.url.removeprefix("http://").partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    token = here.bearer()["Authorization"]
+    connection.sendall(f"{head}\r\nhost: x\r\nauthorization: {token}\r\n\r\n".encode() + body)
+    return connection
+
+
+def status_of(connection: socket.socket) -> int:
+    """The status of the answer; closes the connection."""
+    with connection:
+        return int(connection.recv(1000).split()[1])
+
+
+def test_who_hangs_up_while_waiting_is_not_served(here: World) -> None:
+    job, held = create(here), [Held() for _ in range(results.AT_ONCE)]
+    here.views.extend(held)
+    first = [sent(here, f"GET {PATHS[0]}/{job}/results/tiles/0/0/0 HTTP/1.1") for _ in held]
+    wait_for(lambda: len(here.shown) == results.AT_ONCE, 20, "views that are computed")
+    before = here.service.asked
+    gone = sent(here, f"GET {PATHS[0]}/{job}/results/features/1 HTTP/1.1")
+    stays = sent(here, f"GET {PATHS[-1]}/{job}/results HTTP/1.1")  # all paths share the turns
+    wait_for(lambda: here.service.asked == before + 2, 20, "two that wait")
+    gone.close()
+    requests.get(here.url + "/page/form", headers=here.bearer(), timeout=10)  # the server has seen that by now
+    assert len(here.shown) == results.AT_ONCE
+    for each in held:
+        each.future.set_result(b"")
+    assert [status_of(each) for each in (*first, stays)] == [200] * (results.AT_ONCE + 1)
+    assert [method for _, method, _ in here.shown] == ["tile"] * results.AT_ONCE + ["overview"]
 
 
 @pytest.mark.parametrize(
@@ -198,6 +249,19 @@ def test_an_upload_has_a_limit_and_an_owner(here: World) -> None:
     bare = requests.post(here.url + "/page/files", b"x", params={"place": "fields", "name": "a.gpkg"}, timeout=10)
     assert bare.status_code == 401
     assert here.stored == {}
+
+
+def test_uploads_under_way_are_counted(here: World) -> None:
+    head = "POST /page/files?place=fields&name=a.gpkg HTTP/1.1\r\ncontent-length: 4"
+    begun = [sent(here, head, b"xx") for _ in range(form.OF_CLIENT)]
+    one = {"place": "fields", "name": "a.gpkg"}
+    wait_for(lambda: upload(here, b"x", **one).status_code == 429, 20, "uploads that have begun")
+    assert b"xxxx" not in here.stored.values()
+    for each in begun:
+        each.sendall(b"xx")
+    assert [status_of(each) for each in begun] == [201] * form.OF_CLIENT
+    assert b"xxxx" in here.stored.values()
+    assert upload(here, b"x", **one).status_code == 201
 
 
 def test_the_larger_limit_is_of_uploads_alone(here: World) -> None:

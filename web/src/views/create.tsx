@@ -13,6 +13,10 @@ interface Described {
 }
 
 const ORDERS = { mostRecent: "the newest", leastRecent: "the oldest", leastCC: "the least cloudy" };
+/** Units of coordinates, where only the user knows: metres in one; null: degrees. */
+const UNITS = { metres: 1, degrees: null };
+/** Remarks on the sample size, by metres in a unit. */
+const SIZES: Record<string, string> = { null: "The file is in degrees: it is converted.", undefined: "It waits for the unit of the file." };
 const PREFERRED = "sentinel-2-l2a";
 /** How many indices stand there before anybody looks for one. */
 const USUAL = 12;
@@ -43,12 +47,20 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
   const [sought, setSought] = useState("");
   const [mask, setMask] = useState(true);
   const [ranks, setRanks] = useState("");
-  const [wish, setWish] = useState<Wish>({
+  const [fields, setWish] = useState<Omit<Wish, "metresPerUnit">>({
     features: "", output: places[0] ? `s3://${places[0]}/results` : "", collection: first?.id ?? "", evalscript: "",
-    ...range, days: 10, metres: 10, metresPerUnit: 1, order: "leastCC", percentiles: [],
+    ...range, days: 10, metres: 10, order: "leastCC", percentiles: [],
     accessKey: "", secretAccessKey: "",
   });
-  const [described, setDescribed] = useState<Described | null>(null);
+  /** The file that the server is asked about, and the unit that the user gave for one that it cannot read. */
+  const [asked, setAsked] = useState<string | null>(null);
+  const [told, setTold] = useState<{ url: string; unit: keyof typeof UNITS } | null>(null);
+  const look = useAnswer(asked, (signal) => api.get<Described>(`./page/features?url=${encodeURIComponent(asked!)}`, signal));
+  const answered = asked !== null && asked === fields.features && !look.loading;
+  const described = answered ? look.value : null;
+  const unseen = answered ? look.trouble : null;
+  const given = unseen && told?.url === asked ? UNITS[told.unit] : undefined;
+  const wish: Wish = { ...fields, metresPerUnit: described ? described.metresPerUnit : given };
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<string | null>(null);
   const change = (part: Partial<Wish>) => setWish((before) => ({ ...before, ...part }));
@@ -73,16 +85,6 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
     change({ percentiles: numbers });
   }, [ranks]);
 
-  const describe = async (url: string) => {
-    setDescribed(null);
-    try {
-      const found = await api.get<Described>(`./page/features?url=${encodeURIComponent(url)}`);
-      setDescribed(found);
-      change({ metresPerUnit: found.metresPerUnit });
-    } catch (error) {
-      setTrouble(said(error));
-    }
-  };
   const chosen = async (event: Event) => {
     const content = (event.currentTarget as HTMLInputElement).files?.[0];
     if (!content) return;
@@ -95,7 +97,7 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
     try {
       const url = await api.upload(place, content, setSent);
       change({ features: url });
-      await describe(url);
+      setAsked(url);
     } catch (error) {
       setTrouble(said(error));
     }
@@ -142,7 +144,7 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
                 </Field>
               ) : null}
               <Field label="Upload a file" hint={`GeoPackage, GeoJSON, FlatGeobuf, GeoParquet, or a zipped Shapefile; up to ${number(offers.uploadBytes / 1e6)} MB.`}>
-                <input type="file" name="file" accept={offers.endings.map((each) => `.${each}`).join(",")} onChange={chosen} />
+                <input type="file" name="file" accept={offers.endings.map((each) => `.${each}`).join(",")} disabled={sent !== null} onChange={chosen} />
               </Field>
             </>
           ) : (
@@ -160,15 +162,17 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
             <input
               name="features" required pattern="s3://.+/.+" placeholder="s3://fields/fields.gpkg" value={wish.features}
               onInput={(event) => change({ features: event.currentTarget.value })}
-              onChange={(event) => event.currentTarget.value && describe(event.currentTarget.value)}
+              onChange={(event) => setAsked(event.currentTarget.value || null)}
             />
           </Field>
-          <p role="status">
+          <p role="status" class="line">
             {sent !== null
               ? `Uploading, ${Math.round(sent * 100)} % …`
               : described
                 ? `${number(described.features)} features in ${described.crs ?? described.name}${described.crs ? "" : ", which the server does not take"}`
-                : ""}
+                : asked && asked === wish.features && !unseen
+                  ? "Looking into the file …"
+                  : ""}
           </p>
         </fieldset>
         <fieldset>
@@ -234,9 +238,22 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
           <Field label="Days in an interval">
             <input type="number" name="days" required min={1} max={3660} value={wish.days} onInput={(event) => change({ days: event.currentTarget.valueAsNumber })} />
           </Field>
-          <Field label="Sample size in metres" hint={wish.metresPerUnit === null ? "The file is in degrees: it is converted." : undefined}>
+          <Field label="Sample size in metres" hint={SIZES[String(wish.metresPerUnit)]}>
             <input type="number" name="metres" required min={0.1} step="any" value={wish.metres} onInput={(event) => change({ metres: event.currentTarget.valueAsNumber })} />
           </Field>
+          {unseen ? (
+            <Field label="Unit of the file's coordinates" hint="The server cannot look into the file.">
+              <select
+                name="unit" required value={told?.url === asked ? told?.unit : ""}
+                onChange={(event) => setTold({ url: wish.features, unit: event.currentTarget.value as keyof typeof UNITS })}
+              >
+                <option value="">choose …</option>
+                {Object.keys(UNITS).map((unit) => (
+                  <option key={unit}>{unit}</option>
+                ))}
+              </select>
+            </Field>
+          ) : null}
           <Field label="Of several images take">
             <select value={wish.order} onChange={(event) => change({ order: event.currentTarget.value })}>
               {Object.entries(ORDERS).map(([order, title]) => (
@@ -250,8 +267,9 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
             <input name="output" required pattern="s3://.+" value={wish.output} onInput={(event) => change({ output: event.currentTarget.value })} />
           </Field>
         </fieldset>
+        <Trouble text={unseen} />
         <Trouble text={trouble} />
-        <button disabled={busy || sent !== null}>{busy ? "Starting …" : "Start"}</button>
+        <button disabled={busy || sent !== null || wish.metresPerUnit === undefined}>{busy ? "Starting …" : "Start"}</button>
       </section>
       <section class="card">
         <h2>The same as JSON</h2>

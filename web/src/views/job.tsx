@@ -2,19 +2,17 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { FeatureMap, type Box } from "../map";
-import { RESTING, day, moment, number, span } from "../text";
+import { about, day, moment, number, rests, span, startable } from "../text";
 import { Source, Trouble, said, save, useAnswer, usePolling } from "../ui";
 import { FeaturePanel } from "./feature";
 import { Bar } from "./jobs";
 import { Listed } from "./listed";
 
-const STARTABLE = new Set(["CREATED", "ANALYSIS_DONE", "STOPPED"]);
-
 export function JobView({ id, theme }: { id: string; theme: "light" | "dark" }) {
   const { value: job, trouble, again } = usePolling(
     id,
     (signal) => api.job(id, signal),
-    (found) => (found && RESTING.has(found.status) ? 15_000 : 2000),
+    (found) => (found && rests(found) ? 15_000 : 2000),
   );
   const [refused, setRefused] = useState<string | null>(null);
   const act = async (action: string) => {
@@ -28,7 +26,7 @@ export function JobView({ id, theme }: { id: string; theme: "light" | "dark" }) 
   };
   if (!job) return <>{trouble ? <Trouble text={trouble} /> : <p role="status">Loading …</p>}</>;
   const progress = job.progress;
-  const working = !RESTING.has(job.status);
+  const working = !rests(job);
   return (
     <>
       <section class="card">
@@ -36,7 +34,7 @@ export function JobView({ id, theme }: { id: string; theme: "light" | "dark" }) 
           <h1>
             Request <code>{id}</code>
           </h1>
-          {STARTABLE.has(job.status) ? (
+          {startable(job) ? (
             <button type="button" onClick={() => act("start")}>
               Start
             </button>
@@ -187,7 +185,7 @@ function Mapped(props: { job: api.Job; state: string; path: string; seen: api.Ov
             box={seen.bbox} theme={props.theme} goal={goal}
             colouring={{ tiles, low: scale?.low ?? 0, high: scale?.high ?? 1, verdicts, selected: feature }}
             picked={setFeature}
-            pointed={(which, value) => setPointed(which === null ? "" : `Feature ${which}: ${number(value)}`)}
+            pointed={(which, value) => setPointed(which === null ? "" : `Feature ${which}: ${about(value)}`)}
             failed={setTrouble}
           />
         ) : (
@@ -263,7 +261,7 @@ function MapBox(props: {
   useEffect(() => {
     let gone = false;
     const open = async () => {
-      const basemap = (await api.offers()).basemap;
+      const basemap = await api.basemap();
       const made = await FeatureMap.open(element.current!, props.box, newest.current.colouring, props.theme, basemap, {
         picked: (feature) => newest.current.picked(feature),
         pointed: (feature, value) => newest.current.pointed(feature, value),

@@ -1,7 +1,7 @@
 // Requests: all of the client's, with what they have done and when they will end.
 import { useState } from "preact/hooks";
 import * as api from "../api";
-import { RESTING, moment, number, span } from "../text";
+import { moment, number, rests, span } from "../text";
 import { Trouble, usePolling } from "../ui";
 
 export function Bar({ job }: { job: api.Job }) {
@@ -19,9 +19,9 @@ export function JobsView() {
   const { value, trouble } = usePolling(
     token,
     (signal) => api.jobs(token, signal),
-    (list) => (list?.data.some((job) => !RESTING.has(job.status)) ? 2000 : 8000),
+    (list) => (list?.data.every(rests) === false ? 2000 : 8000),
   );
-  const busy = value?.data.filter((job) => !RESTING.has(job.status)).length ?? 0;
+  const busy = value?.data.filter((job) => !rests(job)).length ?? 0;
   return (
     <section>
       <h1>Requests</h1>

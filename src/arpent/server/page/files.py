@@ -40,7 +40,7 @@ MISSING = """<!doctype html>
 <html lang="en"><title>arpent</title>
 <h1>arpent</h1>
 <p>The server runs, but its page has not been built: run <code>make page</code> in the repository, or install arpent
-from a wheel. The API works without it; <a href="/openapi.json">/openapi.json</a> describes it.</p>
+from a wheel. The API works without it; <a href="openapi.json">openapi.json</a> describes it.</p>
 </html>
 """
 

@@ -17,10 +17,13 @@ from starlette.responses import Response
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.ports.page import PageCalls
 from arpent.server.calls import answer_of
-from arpent.server.middleware import JSON, TOO_LARGE, json_response
+from arpent.server.middleware import JSON, json_response
+from arpent.server.page.turns import Turns
 
 UPLOAD_PATH = "/page/files"
 """The one path that takes bodies of `most_upload` bytes."""
+OF_CLIENT, IN_ALL = 3, 20
+"""Uploads that may be under way, of one client and of all: each takes a file of the disk."""
 AT_ONCE = 2
 """Uploads that are held in memory at once, while they are stored."""
 FOLDER = "uploads"
@@ -34,7 +37,7 @@ def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], 
     """The routes below /page; `patience`: seconds that a call may wait for a free process."""
     router = APIRouter(tags=["page"])
     caller = Depends(owner)
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns, storing = Turns(of_client=OF_CLIENT, in_all=IN_ALL), asyncio.Semaphore(AT_ONCE)
 
     @router.get("/page/form", summary="What a new request can be made of")
     def offers(client: str = caller) -> Response:
@@ -76,22 +79,21 @@ def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], 
                 "name", f"must be letters, digits, spaces and ._- and end in .{', .'.join(ENDINGS)}"
             )
         url = f"s3://{place}/{FOLDER}/{token_hex(8)}/{name}"
-        with tempfile.TemporaryFile(prefix="arpent-upload-") as spool:
-            await _receive(request, spool, options.most_upload)
-            async with turns:
-                await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
+        async with turns.turn(client):
+            with tempfile.TemporaryFile(prefix="arpent-upload-") as spool:
+                await _receive(request, spool)
+                async with storing:
+                    await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
         return json_response({"url": url}, 201)
 
     return router
 
 
-async def _receive(request: Request, spool: IO[bytes], most: int) -> None:
-    """Write the body to the disk as it comes."""
+async def _receive(request: Request, spool: IO[bytes]) -> None:
+    """Write the body to the disk as it comes; RequestMiddleware ends one that is too large."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most:
-            raise HTTPException(413, TOO_LARGE.format(most))
         await run_in_threadpool(spool.write, chunk)
     if not size:
         raise InvalidRequest("The body is empty: it must be the file.")

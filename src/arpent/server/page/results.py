@@ -16,7 +16,9 @@ from starlette.responses import Response
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
 from arpent.domain.ports.page import PageCalls
 from arpent.jobs.service import JobService
+from arpent.server.calls import ClientDisconnected
 from arpent.server.middleware import JSON
+from arpent.server.page.turns import Turns
 from arpent.wire.page import page as window_of
 from arpent.wire.result.view import Shown, parse_shown
 
@@ -25,6 +27,8 @@ DEEPEST = 24
 TABLES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 AT_ONCE = 2
 """Views of one client that are computed at once; a map asks for a dozen tiles, which wait for one another here."""
+MOST_WAITING, MOST_IN_ALL = 100, 2000
+"""Views under way, waiting ones included: of one client, and of all. A large map asks for dozens of tiles."""
 GZIP_LEVEL = 4
 BRIEF = "private, max-age=60"
 """Results change only while a job runs, and the page puts the job's state into the URLs."""
@@ -48,36 +52,44 @@ async def _optional(
 Wish = Annotated[Shown, Depends(_optional)]
 
 
-def result_routes(service: JobService, options: PageCalls, owner: Callable[[Request], Awaitable[str]]) -> APIRouter:
-    """All routes, relative to one of BATCH_PATHS."""
+def view_turns() -> Turns:
+    """The turns of all views of a server."""
+    return Turns(of_client=MOST_WAITING, in_all=MOST_IN_ALL, at_once=AT_ONCE)
+
+
+def result_routes(
+    service: JobService, options: PageCalls, owner: Callable[[Request], Awaitable[str]], turns: Turns
+) -> APIRouter:
+    """All routes, relative to one of BATCH_PATHS, which share `turns`."""
     router = APIRouter(prefix="/{job_id}/results", tags=["results"])
     caller = Depends(owner)
-    turns: dict[str, asyncio.Semaphore] = {}
 
-    async def view(client: str, job_id: str, what: str, *arguments: Any) -> bytes:
+    async def view(request: Request, client: str, job_id: str, what: str, *arguments: Any) -> bytes:
         job = await run_in_threadpool(service.get, client, job_id)
         # Not `answer_of`, which ends the process of a client that hangs up: a map gives up tiles all the time, and the
         # process keeps what it has read for the next.
-        async with turns.setdefault(client, asyncio.Semaphore(AT_ONCE)):
+        async with turns.turn(client):
+            if await request.is_disconnected():  # it has moved the map meanwhile
+                raise ClientDisconnected
             return await asyncio.wrap_future(options.results(job, what, arguments).future)
 
     @router.get("", summary="What there is to see")
     async def overview(request: Request, job_id: str, client: str = caller) -> Response:
         """Outputs, bands, statistics, extent in degrees, and intervals with the count of features that have numbers."""
-        return _packed(request, await view(client, job_id, "overview"), JSON)
+        return await _packed(request, await view(request, client, job_id, "overview"), JSON)
 
     @router.get("/scale", summary="Range of a statistic over all dates")
     async def scale(request: Request, job_id: str, wish: Wish, client: str = caller) -> Response:
         """Least and greatest number, 2nd and 98th percentile; `from` does not count."""
-        return _packed(request, await view(client, job_id, "scale", replace(wish, start=None)), JSON)
+        return await _packed(request, await view(request, client, job_id, "scale", replace(wish, start=None)), JSON)
 
     @router.get("/tiles/{zoom}/{column}/{row}", summary="A vector tile of the features with one number each")
     async def tile(
         request: Request, job_id: str, zoom: str, column: str, row: str, wish: Wish, client: str = caller
     ) -> Response:
         """The layer `features` with `value` and `verdict` (0, 1: a warning, 2: failed)."""
-        payload = await view(client, job_id, "tile", wish, _tile(zoom, column, row))
-        return _packed(request, payload, TILE, {"cache-control": BRIEF})
+        payload = await view(request, client, job_id, "tile", wish, _tile(zoom, column, row))
+        return await _packed(request, payload, TILE, {"cache-control": BRIEF})
 
     @router.get("/values", summary="Features with one number each")
     async def values(
@@ -90,15 +102,15 @@ def result_routes(service: JobService, options: PageCalls, owner: Callable[[Requ
     ) -> Response:
         """A page of features in the order of their file, with verdicts."""
         size = window_of(count, None).count
-        page = await view(client, job_id, "values", wish, _whole(offset or "0", "offset"), size)
-        return _packed(request, page, JSON)
+        page = await view(request, client, job_id, "values", wish, _whole(offset or "0", "offset"), size)
+        return await _packed(request, page, JSON)
 
     @router.get("/features/{feature}", summary="All numbers of a feature")
     async def series(request: Request, job_id: str, feature: str, client: str = caller) -> Response:
         """Its columns, its findings and its rows of the table."""
         if not re.fullmatch(r"-?[0-9]{1,18}", feature):
             raise FeatureNotFound(f"There is no feature {feature!r:.60}: an id is a whole number")
-        return _packed(request, await view(client, job_id, "series", int(feature)), JSON)
+        return await _packed(request, await view(request, client, job_id, "series", int(feature)), JSON)
 
     @router.get("/table", summary="The whole table")
     async def table(
@@ -108,9 +120,9 @@ def result_routes(service: JobService, options: PageCalls, owner: Callable[[Requ
         kind = kind or "csv"
         if kind not in TABLES:
             raise InvalidRequest.at("format", f"must be one of {', '.join(TABLES)}")
-        payload = await view(client, job_id, "table", kind)
+        payload = await view(request, client, job_id, "table", kind)
         name = {"content-disposition": f'attachment; filename="arpent-{job_id}.{kind}"'}
-        return _packed(request, payload, TABLES[kind], name)
+        return await _packed(request, payload, TABLES[kind], name)
 
     return router
 
@@ -128,12 +140,13 @@ def _whole(text: str, parameter: str) -> int:
     return int(text)
 
 
-def _packed(request: Request, payload: bytes, kind: str, headers: dict[str, str] | None = None) -> Response:
-    """The answer, compressed if the client takes that."""
+async def _packed(request: Request, payload: bytes, kind: str, headers: dict[str, str] | None = None) -> Response:
+    """The answer, compressed if the client takes that; Parquet is compressed already."""
     told = {"content-type": kind, "vary": "accept-encoding, authorization", "cache-control": "no-store"} | (
         headers or {}
     )
-    if len(payload) > 1000 and "gzip" in request.headers.get("accept-encoding", ""):
-        payload = gzip.compress(payload, GZIP_LEVEL)
+    packs = kind != TABLES["parquet"] and len(payload) > 1000
+    if packs and "gzip" in request.headers.get("accept-encoding", ""):
+        payload = await run_in_threadpool(gzip.compress, payload, GZIP_LEVEL)
         told["content-encoding"] = "gzip"
     return Response(payload, headers=told)

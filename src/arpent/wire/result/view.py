@@ -121,6 +121,15 @@ def render_series(
     )
 
 
+def render_nested(value: object) -> str | None:
+    """A list or another nested value of a column in a cell of CSV: words with spaces, or JSON."""
+    if value is None:
+        return None
+    if isinstance(value, list) and not any(isinstance(each, list | dict | tuple) for each in value):
+        return " ".join(map(str, value))
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
 def _row(row: Mapping[str, Any], ranks: Sequence[str]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "from": None if row["from"] is None else iso_seconds(row["from"]),

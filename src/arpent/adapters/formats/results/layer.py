@@ -22,8 +22,6 @@ SMALL = 4
 than pixels for them, however many features there are."""
 MARGIN = 8
 """Pixels beyond the tile that are drawn, so that outlines along its edge are not seen."""
-DEEPEST = 18
-"""Deepest zoom of the tiles; below it they are enlarged."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from pyproj import CRS
 
 from arpent.adapters.formats.results.layer import FeatureLayer
-from arpent.domain.errors import InvalidRequest, StorageNotFound
+from arpent.domain.errors import InvalidRequest, LimitExceeded, StorageNotFound
 from arpent.domain.finding import Finding
 from arpent.domain.location import Location
 from arpent.domain.ports.storage import ObjectStore
@@ -50,32 +51,54 @@ class JobTables:
         return found
 
     def rows(self, columns: Sequence[str] | None, wanted: pc.Expression | None = None) -> pa.Table:
-        """These columns (None: all) of the rows that are wanted (None: all). Raises InvalidRequest if there is no
-        table, or no such column."""
-        found = []
-        for key in self.parts():
-            payload = pa.py_buffer(self.store.read(self.folder.at(key)))
-            known = pq.read_schema(pa.BufferReader(payload)).names
-            for name in columns or ():
-                if name not in known:
-                    raise InvalidRequest.at("statistic", f"is {name!r:.40}, which these results do not have")
-            listed = None if columns is None else list(columns)
-            found.append(pq.read_table(pa.BufferReader(payload), columns=listed, filters=wanted))
+        """These columns (None: all) of the rows that are wanted (None: all). Every part is fetched; of it, the groups
+        of rows that may have such rows are decoded. Raises InvalidRequest if there is no table."""
+        listed = None if columns is None else list(columns)
+        found = [
+            pq.read_table(pa.BufferReader(self.store.read(self.folder.at(key))), columns=listed, filters=wanted)
+            for key in self.parts()
+        ]
         if not found:
             raise InvalidRequest(NO_TABLE)
         return pa.concat_tables(found, promote_options="default")
 
-    def features(self, columns: Sequence[str] | None) -> pa.Table:
-        """These columns (None: all) of the features file. Raises InvalidRequest if there is none."""
-        try:
-            payload = self.store.read(self._at("features/features.parquet"))
-        except StorageNotFound:
-            raise InvalidRequest(NO_FEATURES) from None
-        return pq.read_table(pa.BufferReader(payload), columns=None if columns is None else list(columns))
+    def whole(self, most_rows: int, most_bytes: int) -> pa.Table:
+        """All rows. Raises InvalidRequest if there is no table, LimitExceeded if it has more rows, or more bytes in
+        memory."""
+        found: list[pa.Table] = []
+        rows = size = 0
+        for key in self.parts():
+            part = pq.ParquetFile(pa.BufferReader(self.store.read(self.folder.at(key))))
+            rows += part.metadata.num_rows
+            if rows > most_rows:
+                raise LimitExceeded(f"The table has more than {most_rows:,} rows: fetch its parts from the bucket")
+            found.append(part.read())
+            size += found[-1].nbytes
+            check_bytes(size, most_bytes)
+        if not found:
+            raise InvalidRequest(NO_TABLE)
+        return pa.concat_tables(found, promote_options="default")
+
+    def fields(self) -> pa.Table:
+        """`id` and the user's columns of all features. Raises InvalidRequest if there is no features file."""
+        file = self._features()
+        return file.read(["id", *_users(file)])
+
+    def properties(self, row: int) -> dict[str, Any]:
+        """The user's columns of the feature in this row of the features file; only its group of rows is decoded."""
+        file = self._features()
+        names = _users(file)
+        for group in range(file.metadata.num_row_groups if names else 0):
+            count = file.metadata.row_group(group).num_rows
+            if row < count:
+                found: dict[str, Any] = file.read_row_group(group, names).slice(row, 1).to_pylist()[0]
+                return found
+            row -= count
+        return {}
 
     def layer(self) -> FeatureLayer:
         """The features for the map. Raises InvalidRequest if there is no features file."""
-        table = self.features(LAYER_COLUMNS)
+        table = self._features().read(list(LAYER_COLUMNS))
         told = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]
         box = table["bbox"].combine_chunks()
         sides = [box.field(name).to_numpy(zero_copy_only=False) for name in ("xmin", "ymin", "xmax", "ymax")]
@@ -100,5 +123,23 @@ class JobTables:
             found.setdefault(finding.feature, []).append(finding)
         return found
 
+    def _features(self) -> pq.ParquetFile:
+        try:
+            payload = self.store.read(self._at("features/features.parquet"))
+        except StorageNotFound:
+            raise InvalidRequest(NO_FEATURES) from None
+        return pq.ParquetFile(pa.BufferReader(payload))
+
     def _at(self, name: str) -> Location:
         return self.folder.at(self.folder.key + name)
+
+
+def check_bytes(size: int, most: int) -> None:
+    """Raises LimitExceeded if a table has more bytes in memory than this."""
+    if size > most:
+        raise LimitExceeded(f"The table has more than {most:,} bytes: fetch its parts from the bucket")
+
+
+def _users(file: pq.ParquetFile) -> list[str]:
+    """Names of the user's columns in the features file."""
+    return [name for name in file.schema_arrow.names if name not in LAYER_COLUMNS]

@@ -17,7 +17,9 @@ VERDICTS = 3
 MOVE, CLOSE, LINE = 9, 15, 2
 """MoveTo of one point, ClosePath, and the command LineTo."""
 COARSE = np.uint32(0xFFFFE000)
-"""Of the bits of a float32: 10 of its fraction are kept, a thousandth; a tile then repeats few distinct numbers."""
+"""Of the bits of a float32: 10 of its fraction are kept; a tile then repeats few distinct numbers."""
+HALF = np.uint32(0x1000)
+"""Half of the last bit that is kept: added before the others are dropped, it rounds, to half a thousandth at most."""
 
 Ints = NDArray[np.int64]
 
@@ -45,7 +47,7 @@ def encode(features: TileFeatures) -> bytes:
         return b""
     stream, bounds, present = _commands(points, ring_rows, lengths)
     # The tags name each value by its place in the layer's list: the verdicts first, then the distinct numbers.
-    coarse = (features.values.astype(np.float32).view(np.uint32) & COARSE).view(np.float32)
+    coarse = _coarse(features.values)
     distinct, places = np.unique(coarse, return_inverse=True)
     missing = np.isnan(features.values)
     parts = [_key(1, LAYER.encode()), b"\x78\x02"]
@@ -61,6 +63,13 @@ def encode(features: TileFeatures) -> bytes:
     parts += [_key(4, b"\x15" + number.tobytes()) for number in distinct.astype("<f4")]
     parts.append(b"\x28" + _varint(EXTENT))
     return _key(3, b"".join(parts))
+
+
+def _coarse(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The numbers (n,) rounded to the bits of COARSE; those that are not finite, or would not be, stay or are cut."""
+    bits = values.astype(np.float32).view(np.uint32)
+    rounded = ((bits + HALF) & COARSE).view(np.float32)
+    return np.where(np.isfinite(rounded), rounded, (bits & COARSE).view(np.float32))
 
 
 def _rings(polygons: NDArray[np.object_], rows: Ints) -> tuple[Ints, Ints, Ints]:

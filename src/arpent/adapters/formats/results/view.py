@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from collections import OrderedDict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS
+from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_of
 from arpent.adapters.formats.results.layer import FeatureLayer
-from arpent.adapters.formats.results.tables import LAYER_COLUMNS, JobTables
+from arpent.adapters.formats.results.tables import check_bytes
 from arpent.adapters.formats.results.vector_tile import encode
-from arpent.domain.errors import FeatureNotFound, LimitExceeded
-from arpent.domain.finding import Finding, Verdict
-from arpent.wire.result.view import Shown, render_overview, render_scale, render_series, render_values
+from arpent.adapters.formats.vector.copy import own_name
+from arpent.domain.errors import FeatureNotFound, InvalidRequest
+from arpent.wire.result.view import Shown, render_nested, render_overview, render_scale, render_series, render_values
 
 MOST_COLUMNS = 32
 """Columns of numbers that a view keeps: a slider goes over the dates more than once."""
 MOST_ROWS = 2_000_000
 """Rows of a table that is sent; a larger one is fetched from its bucket."""
+MOST_TABLE_BYTES = 500_000_000
+"""Bytes in memory of a table that is sent."""
 TYPICAL = (2.0, 98.0)
 """Percentiles of all numbers between which colours are spread."""
-LISTS = ("histogram_edges", "histogram_counts", "items")
-"""Columns of lists, which are text with spaces in CSV."""
-FLAGS = {Verdict.WARNING: 1, Verdict.FAILED: 2}
-"""Verdict → its number on the map; 0 is none."""
 _PERCENTILE = re.compile(r"p[0-9][0-9.e+-]*")
 _COUNTS = ("sample_count", "no_data_count", "geometry_pixel_count")
 
@@ -40,9 +39,11 @@ _COUNTS = ("sample_count", "no_data_count", "geometry_pixel_count")
 class ResultView:
     """The results of one job at one moment of its life. Each method returns the bytes of an answer."""
 
-    def __init__(self, tables: JobTables) -> None:
-        self._tables = tables
-        self._column = lru_cache(maxsize=MOST_COLUMNS)(self._read_column)
+    def __init__(self, features: JobFeatures) -> None:
+        self._features = features
+        self._tables = features.tables
+        self._columns: OrderedDict[Shown, NDArray[np.float64]] = OrderedDict()
+        """Columns of numbers, the one that was seen last at the end."""
 
     def overview(self) -> bytes:
         """JSON: outputs, bands, statistics, intervals, and where the features lie. Raises InvalidRequest."""
@@ -51,14 +52,15 @@ class ResultView:
         return render_overview(
             features=len(self._layer.ids),
             extent=self._layer.extent(),
-            statistics=self._statistics(),
+            statistics=self._statistics,
             slots=[] if rows is None else _slots(rows),
             failed=0 if rows is None else _failed(rows),
-            verdicts={verdict.value: int((self._verdicts == flag).sum()) for verdict, flag in FLAGS.items()},
+            verdicts={verdict.value: int((self._features.verdicts == flag).sum()) for verdict, flag in FLAGS.items()},
         )
 
     def scale(self, shown: Shown) -> bytes:
         """JSON: the range of a statistic over all dates. Raises InvalidRequest."""
+        self._check_statistic(shown.statistic)
         rows = self._tables.rows(["from", shown.statistic], _is(output=shown.output, band=shown.band))
         numbers = np.asarray(rows[shown.statistic].to_numpy(zero_copy_only=False), float)
         finite = numbers[np.isfinite(numbers)]
@@ -68,17 +70,17 @@ class ResultView:
 
     def tile(self, shown: Shown, tile: tuple[int, int, int]) -> bytes:
         """A vector tile (zoom, column, row) with one number of each feature."""
-        return encode(self._layer.within(tile, self._column(shown), self._verdicts))
+        return encode(self._layer.within(tile, self._column(shown), self._features.verdicts))
 
     def values(self, shown: Shown, offset: int, count: int) -> bytes:
         """JSON: a page of features with one number each, in the order of the file."""
-        every, numbers = self._layer, self._column(shown)
+        every, numbers, flags = self._layer, self._column(shown), self._features.verdicts
         rows = range(offset, min(offset + count, len(every.ids)))
         names = {flag: verdict.value for verdict, flag in FLAGS.items()}
         return render_values(
             len(every.ids),
             [
-                (int(every.ids[row]), every.identifiers[row].as_py(), _bare(numbers[row]), names.get(self._flag(row)))
+                (int(every.ids[row]), every.identifiers[row].as_py(), _bare(numbers[row]), names.get(int(flags[row])))
                 for row in rows
             ],
         )
@@ -91,89 +93,75 @@ class ResultView:
             raise FeatureNotFound(f"The request has no feature {feature}")
         row = int(found[0])
         rows = self._tables.rows(None, pc.field("id") == feature) if self._tables.parts() else None
-        ranks = [name for name in self._statistics() if _PERCENTILE.fullmatch(name)]
+        ranks = [name for name in self._statistics if _PERCENTILE.fullmatch(name)]
         return render_series(
             feature=feature,
             identifier=self._layer.identifiers[row].as_py(),
-            properties={name: _shown(value) for name, value in self._properties(row).items()},
+            properties={name: _shown(value) for name, value in self._tables.properties(row).items()},
             extent=self._layer.extent(row),
-            findings=self._findings.get(feature, []),
+            findings=self._features.findings.get(feature, []),
             rows=[] if rows is None else rows.sort_by([("from", "ascending"), ("output", "ascending")]).to_pylist(),
             ranks=ranks,
         )
 
     def table(self, kind: str) -> bytes:
         """The whole table, `csv` or `parquet`. Raises LimitExceeded if it is too large to be sent."""
-        count = len(self._tables.rows(["id"]))
-        if count > MOST_ROWS:
-            raise LimitExceeded(
-                f"The table has {count:,} rows, and at most {MOST_ROWS:,} are sent: fetch its parts from the bucket"
-            )
-        rows = self._with_properties(self._tables.rows(None))
+        rows = self._with_properties(self._tables.whole(MOST_ROWS, MOST_TABLE_BYTES))
         sink = io.BytesIO()
         if kind == "parquet":
             pq.write_table(rows, sink, compression="zstd")
         else:
-            texts = {name: pa.array([_text(each) for each in rows[name].to_pylist()], pa.string()) for name in LISTS}
-            flat = pa.table({name: texts.get(name, rows[name]) for name in rows.column_names})
-            pa.csv.write_csv(flat, sink)
+            pa.csv.write_csv(pa.table({name: _flat(rows[name]) for name in rows.column_names}), sink)
         return sink.getvalue()
 
     def _with_properties(self, rows: pa.Table) -> pa.Table:
-        """The rows with the user's columns behind them."""
-        fields = self._tables.features(None)
+        """The rows with the user's columns behind them. Raises LimitExceeded."""
+        fields = self._tables.fields()
         places = pc.index_in(rows["id"], value_set=fields["id"].combine_chunks())
+        size = rows.nbytes
         for name in fields.column_names:
-            if name not in LAYER_COLUMNS:
-                rows = rows.append_column(
-                    f"feature_{name}" if name in rows.column_names else name, fields[name].take(places)
-                )
+            if name == "id":
+                continue
+            # before a long text is repeated for each date; features have about as many rows each
+            size += fields[name].nbytes * len(rows) // max(1, len(fields))
+            check_bytes(size, MOST_TABLE_BYTES)
+            free = name
+            while (other := own_name(free, tuple(rows.column_names))) != free:
+                free = other
+            rows = rows.append_column(free, fields[name].take(places))
         return rows
 
-    @cached_property
+    @property
     def _layer(self) -> FeatureLayer:
-        return self._tables.layer()
+        return self._features.layer
 
     @cached_property
-    def _findings(self) -> Mapping[int, list[Finding]]:
-        return self._tables.findings()
-
-    @cached_property
-    def _verdicts(self) -> NDArray[np.int64]:
-        """(n,): 0, 1 (a warning) or 2 (failed)."""
-        worst = {
-            feature: max(FLAGS.get(finding.verdict, 0) for finding in findings)
-            for feature, findings in self._findings.items()
-        }
-        flagged = np.zeros(len(self._layer.ids), np.int64)
-        if worst:
-            places, known = _places(self._layer.ids, np.array(list(worst), np.int64))
-            flagged[places[known]] = np.array(list(worst.values()))[known]
-        return flagged
-
-    def _flag(self, row: int) -> int:
-        return int(self._verdicts[row])
-
     def _statistics(self) -> list[str]:
-        """Names of the columns of numbers."""
+        """Names of the columns of numbers; none before there is a table."""
         names = self._tables.names()
         counted = [name for name, _ in STATISTICS if name in names and name not in _COUNTS]
         return counted + [name for name in names if _PERCENTILE.fullmatch(name)]
 
-    def _properties(self, row: int) -> dict[str, Any]:
-        table = self._tables.features(None)
-        columns = [name for name in table.column_names if name not in LAYER_COLUMNS]
-        found: dict[str, Any] = table.select(columns).slice(row, 1).to_pylist()[0] if columns else {}
-        return found
+    def _check_statistic(self, name: str) -> None:
+        if self._statistics and name not in self._statistics:
+            raise InvalidRequest.at("statistic", f"is {name!r:.40}, but must be one of {', '.join(self._statistics)}")
+
+    def _column(self, shown: Shown) -> NDArray[np.float64]:
+        """(n,): the number of each feature, NaN where there is none. Raises InvalidRequest."""
+        numbers = self._columns.pop(shown, None)
+        self._columns[shown] = self._read_column(shown) if numbers is None else numbers
+        if len(self._columns) > MOST_COLUMNS:
+            self._columns.popitem(last=False)
+        return self._columns[shown]
 
     def _read_column(self, shown: Shown) -> NDArray[np.float64]:
-        """(n,): the number of each feature, NaN where there is none."""
         numbers = np.full(len(self._layer.ids), np.nan)
         if shown.start is None:
             return numbers
+        self._check_statistic(shown.statistic)
         slot = (pc.field("from") == pa.scalar(shown.start, INSTANT)) & _is(output=shown.output, band=shown.band)
         rows = self._tables.rows(["id", shown.statistic], slot)
-        places, known = _places(self._layer.ids, rows["id"].to_numpy())
+        places, known = places_of(self._layer.ids, rows["id"].to_numpy())
         numbers[places[known]] = np.asarray(rows[shown.statistic].to_numpy(), float)[known]
         return numbers
 
@@ -184,14 +172,6 @@ def _is(**columns: str) -> pc.Expression:
     for other in others:
         first = first & other
     return first
-
-
-def _places(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Where each wanted id is among the ids, and whether it is there."""
-    order = np.argsort(ids, kind="stable")
-    at = np.minimum(np.searchsorted(ids, wanted, sorter=order), max(0, len(ids) - 1))
-    places = order[at] if len(ids) else np.zeros(len(wanted), np.intp)
-    return places, (ids[places] == wanted) if len(ids) else np.zeros(len(wanted), bool)
 
 
 def _slots(rows: pa.Table) -> list[dict[str, Any]]:
@@ -212,8 +192,11 @@ def _bare(number: float) -> float | None:
     return float(number) if np.isfinite(number) else None
 
 
-def _text(values: list[object] | None) -> str | None:
-    return None if values is None else " ".join(map(str, values))
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """The column as CSV has it: a list is text with spaces, another nested value is JSON."""
+    if not pa.types.is_nested(column.type):
+        return column
+    return pa.array([render_nested(value) for value in column.to_pylist()], pa.string())
 
 
 def _shown(value: object) -> object:

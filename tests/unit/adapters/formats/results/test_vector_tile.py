@@ -56,6 +56,12 @@ def test_gdal_reads_ids_numbers_verdicts_and_areas(tmp_path: Path) -> None:
     assert len(shapely.get_parts(frame.geometry.iloc[2])) == 2
 
 
+@pytest.mark.parametrize("number", [0.7, -0.7, 1.0009, -1.0009, 123.456, 5e-324, 3.4028234e38, 0.0, -np.inf])
+def test_numbers_are_rounded_to_half_a_thousandth(tmp_path: Path, number: float) -> None:
+    (value,) = read(encode(some(HOLED, values=[number])), tmp_path)["value"]
+    assert value == pytest.approx(number, rel=2**-11 if number < 1e38 else 2**-10)
+
+
 def test_both_windings_give_the_same_polygon(tmp_path: Path) -> None:
     turned = shapely.Polygon(HOLED.exterior.coords[::-1], [HOLED.interiors[0].coords[::-1]])
     one, other = (read(encode(some(each)), tmp_path).geometry[0].normalize() for each in (HOLED, turned))

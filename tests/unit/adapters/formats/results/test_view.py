@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import weakref
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,13 @@ from pyarrow import csv
 from pyproj import Transformer
 
 from arpent.adapters.formats.parquet_columns import schema
+from arpent.adapters.formats.results.features import JobFeatures
 from arpent.adapters.formats.results.layer import WORLD
 from arpent.adapters.formats.results.tables import JobTables
 from arpent.adapters.formats.results.view import ResultView
 from arpent.adapters.formats.vector.files import copy_file
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.domain.errors import FeatureNotFound, InvalidRequest
+from arpent.domain.errors import FeatureNotFound, InvalidRequest, LimitExceeded
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.location import FeatureFile, Location
 from arpent.wire.result.report import render_report
@@ -41,8 +44,22 @@ def row(feature: int, start: datetime | None, mean: float | None, **more: Any) -
     return names | told | {"status": "OK", "items": ["S2A_1", "S2B_2"]} | more
 
 
-def written(folder: Path, rows: list[list[dict[str, Any]]], findings: list[Finding]) -> ResultView:
-    """A job of three fields with ids 1 to 3, columns `crop` and `mean`, and a table in parts."""
+class CountedFolder(FolderObjects):
+    """Counts how often each object is read, by the beginning of its name."""
+
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        reads[location.key.rpartition("/")[2].partition("-")[0]] += 1
+        return super().read(location, most)
+
+
+reads: Counter[str] = Counter()
+
+
+def written(
+    folder: Path, rows: list[list[dict[str, Any]]], findings: list[Finding], **columns: list[Any]
+) -> ResultView:
+    """A job of three fields with ids 1 to 3, columns `crop` and `mean` and further ones, and a table in parts."""
+    reads.clear()
     source = folder / "fields.gpkg"
     fields = {"crop": ["maize", "rye", "oats"], "mean": [1.5, 2.5, 3.5], "identifier": ["f1", "f2", "f3"]}
     shapes = [shapely.box(500_000 + 400 * at, 5_000_000, 500_300 + 400 * at, 5_000_300) for at in range(3)]
@@ -52,10 +69,14 @@ def written(folder: Path, rows: list[list[dict[str, Any]]], findings: list[Findi
         (base / name).mkdir(parents=True)
     file = FeatureFile(scheme="s3", bucket="in", key="fields.gpkg", columns=None)
     copy_file(source, file, base / "features" / "features.parquet", "{}")
+    features = pq.read_table(base / "features" / "features.parquet")
+    for name, values in columns.items():
+        features = features.append_column(name, pa.array(values))
+    pq.write_table(features, base / "features" / "features.parquet", row_group_size=2)
     (base / "report" / "features.json").write_bytes(render_report(findings))
     for number, part in enumerate(rows):
         pq.write_table(pa.Table.from_pylist(part, schema((50.0,))), base / "parquet" / f"part-{number}.parquet")
-    return ResultView(JobTables(FolderObjects(folder / "buckets"), OUTPUT))
+    return ResultView(JobFeatures(JobTables(CountedFolder(folder / "buckets"), OUTPUT)))
 
 
 @pytest.fixture
@@ -161,6 +182,75 @@ def test_the_table_has_the_columns_of_the_file(view: ResultView) -> None:
     assert flat.num_rows == 5
 
 
+def test_a_statistic_is_one_of_the_table(view: ResultView) -> None:
+    for name in ("reason", "items", "id", "sample_count", "absent"):
+        with pytest.raises(InvalidRequest, match=r"`statistic`: .* must be one of min, max, mean, .*p50\.0"):
+            view.scale(Shown("ndvi", "B0", name))
+        with pytest.raises(InvalidRequest, match="`statistic`"):
+            view.tile(Shown("ndvi", "B0", name, MAY), (0, 0, 0))
+
+
+def test_nested_columns_of_the_user_are_text_in_csv(tmp_path: Path) -> None:
+    nested = {
+        "soils": [["clay", "peat"], [], None],
+        "owner": [{"name": "Anna"}, None, {"name": "Jörg"}],
+        "plan": [[{"crop": "rye"}], None, None],
+    }
+    made = written(tmp_path, [[row(1, MAY, 0.25), row(2, MAY, 0.5), row(3, MAY, 0.75)]], [], **nested)
+    options = csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+    flat = csv.read_csv(io.BytesIO(made.table("csv")), convert_options=options)
+    assert flat["soils"].to_pylist() == ["clay peat", "", None]
+    assert flat["owner"].to_pylist() == ['{"name":"Anna"}', None, '{"name":"Jörg"}']
+    assert flat["plan"].to_pylist() == ['[{"crop":"rye"}]', None, None]
+    assert pq.read_table(io.BytesIO(made.table("parquet")))["soils"].to_pylist() == nested["soils"]
+
+
+def test_no_column_of_the_user_takes_the_place_of_another(tmp_path: Path) -> None:
+    made = written(tmp_path, [[row(1, MAY, 0.25)]], [], feature_mean=["x", "y", "z"], feature_id=["i", "j", "k"])
+    whole = pq.read_table(io.BytesIO(made.table("parquet")))
+    assert len(set(whole.column_names)) == len(whole.column_names)
+    assert whole.select(["mean", "feature_mean", "feature_feature_mean", "feature_id"]).to_pylist() == [
+        {"mean": 0.25, "feature_mean": 1.5, "feature_feature_mean": "x", "feature_id": "i"}
+    ]
+
+
+def test_each_part_is_read_once_for_the_table(view: ResultView) -> None:
+    view.table("csv")
+    assert reads == {"part": 2, "features.parquet": 1}
+
+
+def test_a_table_too_large_is_refused_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dates = [datetime(2023, 5, day, tzinfo=UTC) for day in range(1, 29)]
+    rows = [row(feature, date, 0.5) for feature in (1, 2, 3) for date in dates]
+    long = written(tmp_path, [rows, []], [], essay=["x" * 100_000] * 3)
+    monkeypatch.setattr("arpent.adapters.formats.results.view.MOST_TABLE_BYTES", 1_000_000)
+    with pytest.raises(LimitExceeded, match="more than 1,000,000 bytes"):
+        long.table("parquet")
+    monkeypatch.setattr("arpent.adapters.formats.results.view.MOST_ROWS", len(rows) - 1)
+    with pytest.raises(LimitExceeded, match="more than 83 rows"):
+        long.table("parquet")
+
+
+def test_features_are_read_once_however_often_results_change(view: ResultView) -> None:
+    for _ in range(3):
+        later = ResultView(view._features)
+        later.overview()
+        later.tile(NDVI, (0, 0, 0))
+        later.tile(NDVI, (1, 1, 0))
+    assert (reads["features.parquet"], reads["features.json"]) == (1, 1)
+    before = reads["part"]
+    later.values(NDVI, 0, 9)
+    assert reads["part"] == before
+
+
+def test_a_view_that_nobody_holds_is_gone_at_once(view: ResultView) -> None:
+    later = ResultView(view._features)
+    later.tile(NDVI, (0, 0, 0))
+    gone = weakref.ref(later)
+    del later
+    assert gone() is None
+
+
 def test_before_there_are_numbers_there_are_features(tmp_path: Path) -> None:
     early = written(tmp_path, [], [])
     told = orjson.loads(early.overview())
@@ -174,4 +264,4 @@ def test_before_there_are_numbers_there_are_features(tmp_path: Path) -> None:
 def test_before_the_analysis_there_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(InvalidRequest, match="has not been analysed"):
-        ResultView(JobTables(FolderObjects(tmp_path), OUTPUT)).overview()
+        ResultView(JobFeatures(JobTables(FolderObjects(tmp_path), OUTPUT))).overview()
