@@ -147,7 +147,7 @@ class Job:
 
 def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) -> Job:
     """Parse and analyse, in a process that keeps memory as a worker does."""
-    keep_memory()
+    keep_memory(None)
     chosen = settings(folder, **more)
     world = worker.services_of(chosen)
     request = parse_batch(text)

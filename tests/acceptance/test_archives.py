@@ -15,7 +15,7 @@ from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import NDVI
 from tests.support.server import Server
 
-SECONDS = 2.0
+SECONDS = 4.0
 """How long keys last; a job takes longer."""
 KEYS = {"access_key": "env:STORE_KEY", "secret_key": "env:STORE_SECRET"}
 VARIABLES = {"STORE_KEY": "testkey", "STORE_SECRET": "never-say-this-aloud", "CLIENT_SECRET": "good", "EARTH": "earth"}

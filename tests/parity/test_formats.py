@@ -130,4 +130,4 @@ def test_numbers_of_another_scale_are_refused_by_name(
             source=source(), collection=collection(wanted),
         ).faults  # fmt: skip
         assert (not faults) == served
-        assert all("B04 cannot be given in REFLECTANCE" in str(fault) for fault in faults)
+        assert all(f"B04 cannot be given in {unit.name}" in str(fault) for fault in faults)
