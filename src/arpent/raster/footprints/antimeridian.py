@@ -10,6 +10,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
+from arpent.domain.boundary.outlines import is_tangled
+
 WORLD = CRS.from_epsg(4326)
 TURN = 360.0
 HALF_TURN = 180.0
@@ -18,12 +20,6 @@ EDGE_POINTS = 33
 """Points per side of an image when its outline is transformed to degrees, where sides are curves."""
 MOST_CROSSINGS = 500
 """Of an outline whose lines cross each other: more are not untangled."""
-_PAIRS = 1 << 20
-"""Pairs of lines that are looked for at once."""
-_NEIGHBOURS = 3
-"""Lines that a line of a ring always meets: itself, the one before and the one after."""
-_SINGLE = 3
-"""Largest type number of a geometry that holds no others: points, lines, rings and polygons."""
 _HALF_EQUATOR = 20037508.342789244
 """x of the 180th meridian in EPSG:3857, in metres."""
 
@@ -41,8 +37,8 @@ def canonical(outline: shapely.Geometry) -> shapely.Geometry:
     inside = west >= -HALF_TURN and east <= HALF_TURN and south >= -POLE and north <= POLE
     if inside and not is_doubtful(outline):
         return valid(outline)
-    whole = shapely.MultiPolygon([_unwrapped(part) for part in parts])
-    if _is_tangled(whole):
+    whole: shapely.Geometry = shapely.MultiPolygon([_unwrapped(part) for part in parts])
+    if is_tangled(whole, MOST_CROSSINGS):
         whole = shapely.convex_hull(whole)
     return valid(shapely.union_all([piece for part in shapely.get_parts(whole) for piece in _cut(valid(part))]))
 
@@ -174,23 +170,8 @@ def valid(outline: shapely.Geometry) -> shapely.Geometry:
     takes a minute."""
     if shapely.is_valid(outline):
         return outline
-    return shapely.convex_hull(outline) if _is_tangled(outline) else shapely.make_valid(outline, method="structure")
-
-
-def _is_tangled(outline: shapely.Geometry) -> bool:
-    """Whether lines of its rings meet more than MOST_CROSSINGS times where none follows another."""
-    parts = shapely.get_parts(outline)
-    while len(inner := parts[shapely.get_type_id(parts) > _SINGLE]):  # collections of collections
-        parts = np.concatenate((parts[shapely.get_type_id(parts) <= _SINGLE], shapely.get_parts(inner)))
-    points, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
-    follows = ring[1:] == ring[:-1]
-    lines = shapely.linestrings(np.stack((points[:-1][follows], points[1:][follows]), axis=1))
-    tree = shapely.STRtree(lines)
-    step = max(1, _PAIRS // max(1, len(lines)))
-    meetings = 0
-    for start in range(0, len(lines), step):
-        some = lines[start : start + step]
-        meetings += len(tree.query(some, predicate="intersects")[0]) - _NEIGHBOURS * len(some)
-        if meetings > 2 * MOST_CROSSINGS:  # each is met from both sides
-            return True
-    return False
+    return (
+        shapely.convex_hull(outline)
+        if is_tangled(outline, MOST_CROSSINGS)
+        else shapely.make_valid(outline, method="structure")
+    )
