@@ -65,7 +65,7 @@ def _edges(outline: shapely.Geometry) -> NDArray[np.object_]:
     while len(inner := parts[shapely.get_type_id(parts) > _SINGLE]):  # collections of collections
         parts = np.concatenate((parts[shapely.get_type_id(parts) <= _SINGLE], shapely.get_parts(inner)))
     points, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
-    there = np.isfinite(points).all(axis=1)
+    there = np.asarray(np.isfinite(points).all(axis=1))
     follows = (ring[1:] == ring[:-1]) & there[1:] & there[:-1]
     return np.asarray(shapely.linestrings(np.stack((points[:-1][follows], points[1:][follows]), axis=1)), np.object_)
 
