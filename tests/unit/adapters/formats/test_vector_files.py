@@ -21,6 +21,7 @@ import shapely
 from pyproj import CRS
 
 from arpent.adapters.formats.vector.archive import PARTS
+from arpent.adapters.formats.vector.copy import RENAMED
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
@@ -125,6 +126,18 @@ def test_a_user_column_with_a_name_of_ours_gets_another(tmp_path: Path) -> None:
     assert table["feature_id"].to_pylist() == [1, 2, 3]
     assert table["id"].to_pylist() == [0, 1, 2]
     assert table["feature_bbox"].to_pylist() == ["maize", "wheat", "röd"]
+
+
+def test_no_two_columns_get_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "fields.fgb"
+    names = {"owner": "id", "crop": "feature_id", "area": "feature_feature_id"}
+    frame().rename(columns=names).to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    copy_file(path, named(path, columns=None), tmp_path / "x", "{}")
+    table = pq.read_table(tmp_path / "x")
+    assert table["feature_id"].to_pylist() == ["maize", "wheat", "röd"]
+    assert table["feature_feature_id"].to_pylist() == [1.5, 2.5, None]
+    assert table["feature_feature_feature_id"].to_pylist() == [1, 2, 3]
+    assert json.loads(table.schema.metadata[RENAMED]) == {"feature_feature_feature_id": "id"}
 
 
 def test_any_crs_of_a_local_file(tmp_path: Path) -> None:

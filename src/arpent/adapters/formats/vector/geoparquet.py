@@ -35,7 +35,7 @@ def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
             name, crs, covering = _about(parquet, there)
             kind = parquet.schema_arrow.field(name).type
             if not any(is_kind(kind) for is_kind in TEXTS):
-                raise FeaturesUnreadable(f"The column {name!r:.80} is {str(kind):.80}, not WKB. {WAY_OUT}")
+                raise FeaturesUnreadable(f"The column {name!r:.80} is {kind!s:.80}, not WKB. {WAY_OUT}")
             own = {name, *covering, *(each for each in there if each.startswith(INDEX))}
             columns = columns_to_read([each for each in there if each not in own], file.columns, file.identifier, NAME)
             yield OpenFile(
