@@ -53,15 +53,12 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
 
 
 def _column_names(numbers: pa.Table) -> list[str]:
-    """The column of each row: its output and band (if there are several), and the day on which its interval begins (or
-    the time, if two begin on one day)."""
+    """The column of each row: its output, its band (if there are several), and the day on which its interval begins (no
+    two begin on one: they last a day at least)."""
     bands = list(zip(numbers["output"].to_pylist(), numbers["band"].to_pylist(), strict=True))
-    moments = numbers["from"].to_pylist()
-    days = {moment.date() for moment in moments}
-    form = "%Y-%m-%d" if len(days) == len(set(moments)) else "%Y-%m-%dT%H:%M:%S"
     single = len(set(bands)) == len({output for output, _ in bands})
     for between in "_.":  # a_b of output a or output a_b of another: ids have no dots
         names = [output if single else f"{output}{between}{band}" for output, band in bands]
         if len(set(names)) == len(set(bands)):
             break
-    return [f"{name}_{moment:{form}}" for name, moment in zip(names, moments, strict=True)]
+    return [f"{name}_{moment:%Y-%m-%d}" for name, moment in zip(names, numbers["from"].to_pylist(), strict=True)]

@@ -1,4 +1,4 @@
-"""Tables of a run: a column for each number, whatever the ids, intervals and the caller's columns are called."""
+"""Tables of a run: a column for each number, whatever the ids and the caller's columns are called."""
 
 from __future__ import annotations
 
@@ -14,28 +14,21 @@ from arpent.api.tables import wide_table
 FIELDS = pa.table({KEY: [0, 1], ID: [10, 11], "geometry": [b"", b""], "ndvi_2023-06-01": ["x", "y"]})
 
 
-def rows(bands: list[tuple[str, str]], hours: list[int]) -> pa.Table:
+def rows(bands: list[tuple[str, str]], days: list[int]) -> pa.Table:
     """The mean tells which row it is."""
     every = [
-        {ID: key, "from": datetime(2023, 6, 1 + hour // 24, hour % 24, tzinfo=UTC), "output": output, "band": band,
-         "mean": 1000.0 * key + 100 * place + hour}
-        for key, (place, (output, band)), hour in product((10, 11), enumerate(bands), hours)
+        {ID: key, "from": datetime(2023, 6, 1 + day, tzinfo=UTC), "output": output, "band": band,
+         "mean": 1000.0 * key + 100 * place + day}
+        for key, (place, (output, band)), day in product((10, 11), enumerate(bands), days)
     ]  # fmt: skip
     return pa.Table.from_pylist(every)
 
 
 def test_a_column_per_day() -> None:
-    found = wide_table(rows([("ndvi", "B0")], [0, 24]), FIELDS).to_pydict()
+    found = wide_table(rows([("ndvi", "B0")], [0, 1]), FIELDS).to_pydict()
     assert found["ndvi_2023-06-01"] == [10_000, 11_000]
-    assert found["ndvi_2023-06-02"] == [10_024, 11_024]
+    assert found["ndvi_2023-06-02"] == [10_001, 11_001]
     assert found["feature_ndvi_2023-06-01"] == ["x", "y"]
-
-
-def test_intervals_of_hours_have_a_column_each() -> None:
-    found = wide_table(rows([("ndvi", "B0")], [0, 6, 24]), FIELDS).to_pydict()
-    assert found["ndvi_2023-06-01T00:00:00"] == [10_000, 11_000]
-    assert found["ndvi_2023-06-01T06:00:00"] == [10_006, 11_006]
-    assert found["ndvi_2023-06-02T00:00:00"] == [10_024, 11_024]
 
 
 @pytest.mark.parametrize(
