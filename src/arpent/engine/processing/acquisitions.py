@@ -168,7 +168,8 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
     wanted = [one.band.name for one in binding.requests if one.band.name in item.assets] or list(item.assets)
     if wanted:
         with suppress(AssetUnreadable):
-            raster = services.reader.describe(item.assets[wanted[0]].href)
+            asset = item.assets[wanted[0]]
+            raster = services.reader.describe(asset.href, asset.georeference)
             outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 
