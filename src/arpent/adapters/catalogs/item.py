@@ -174,9 +174,11 @@ def _assets(
         asset = None if band.join else _asset(document, band, variant)
         if asset is not None:
             href = _href(asset, source, access)
+            shift = offset(collection, document, asset, band.index) if band.harmonized else 0.0
             assets[name] = Asset(
                 href=href,
-                harmonization=offset(collection, document, asset, band.index) if band.harmonized else 0.0,
+                harmonization=shift or 0.0,
+                harmonization_told=shift is not None,
                 calibrations=with_file(calibrations(collection, band, document, asset, instant), href, file),
                 no_data=declared_no_data(asset, band.index),
                 declared_scale=declared_scale(asset, band.index),

@@ -58,6 +58,8 @@ class Asset:
     harmonization: float = 0.0
     """Number added to digital numbers so that DN = 10000 * reflectance: -1000 where the file has the baseline offset
     (sentinelhub.md 6)."""
+    harmonization_told: bool = True
+    """Whether the item tells that number; False: it is taken for 0."""
     calibrations: Mapping[str, Calibration | CalibrationFile | str] = field(default_factory=dict)
     """Rule of a unit (`Unit.calibration`) → the calibration, where to find it, or a sentence why there is none."""
     no_data: float | None = None
