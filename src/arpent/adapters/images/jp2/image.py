@@ -62,6 +62,8 @@ class Jp2Image:
             partial(origins.ranges, href, version=file.version), (layout.first, layout.end),
             layout.across * layout.down, listed=listed_parts(layout), far=path is None,
         )  # fmt: skip
+        file.seek(layout.first)
+        self._parts.begin_with(file.read(min(HEAD, layout.end - layout.first)))
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self._mean
