@@ -23,7 +23,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from arpent.adapters.images.beside.georeference import crs_of
+from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.header import mask_beside
@@ -177,7 +177,7 @@ class GdalImage:
         numbers = self._no_data()
         return Raster(
             href=self._href,
-            crs=crs_of(self._href, dataset),
+            crs=crs_of_dataset(self._href, dataset),
             transform=dataset.transform,
             dtype=np.dtype(dataset.dtypes[0]),
             band_count=dataset.count,

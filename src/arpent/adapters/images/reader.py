@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.beside.georeference import georeferenced
-from arpent.adapters.images.beside.landsat import Metadata, calibration_of, read_metadata
+from arpent.adapters.images.beside.landsat import Metadata, calibration_by, read_metadata
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.geotiff import GeoTiff
@@ -115,7 +115,7 @@ class CogReader:
 
     def calibration(self, file: CalibrationFile) -> Calibration:
         metadata = self._metadata.get(file.href, lambda: read_metadata(file.href, self._origins))
-        return calibration_of(file, metadata)
+        return calibration_by(file, metadata)
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
         blocks = self._fetched_blocks(requests, band)

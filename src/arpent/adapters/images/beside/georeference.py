@@ -20,7 +20,7 @@ _CLOSE = 0.5
 """Of a pixel: how far the edges of an image may lie from the item's `proj:bbox`."""
 
 
-def crs_of(href: str, dataset: Any) -> CRS:
+def crs_of_dataset(href: str, dataset: Any) -> CRS:
     """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS where it tells none. Raises AssetUnreadable where its
     pixels lie in no grid."""
     if dataset.crs is not None:

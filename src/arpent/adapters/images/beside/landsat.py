@@ -12,7 +12,7 @@ from arpent.adapters.images.byte_source import ByteSources, public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 
-MOST_BYTES = 1 << 20
+MOST_METADATA_BYTES = 1 << 20
 """Of one file; they have about 20 KB."""
 Metadata = Mapping[str, Mapping[str, str]]
 """Group → field → value."""
@@ -24,7 +24,7 @@ _BAND = re.compile(r"_B(\d{1,2}(?:_VCID_\d)?)\.TIFF?$", re.IGNORECASE)
 def read_metadata(href: str, origins: ByteSources) -> Metadata:
     """The groups of the file. Raises AssetUnreadable."""
     try:
-        content = origins.whole(href, MOST_BYTES)
+        content = origins.whole(href, MOST_METADATA_BYTES)
         if content is None:
             raise ValueError("there is no such file")
         found = _parsed(bytes(content))
@@ -38,7 +38,7 @@ def read_metadata(href: str, origins: ByteSources) -> Metadata:
     return found
 
 
-def calibration_of(file: CalibrationFile, metadata: Metadata) -> Calibration:
+def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
     """What the file tells of its image. Raises AssetUnreadable, naming what is missing."""
     band = _band(file.image, metadata)
     if band is None:
@@ -53,7 +53,7 @@ def calibration_of(file: CalibrationFile, metadata: Metadata) -> Calibration:
 
 
 def _parsed(content: bytes) -> Metadata:
-    """Raises ValueError."""
+    """The groups of any of the three forms. Raises ValueError."""
     text = content.decode("utf-8-sig", "replace").strip()
     if text.startswith("{"):
         document = orjson.loads(text)

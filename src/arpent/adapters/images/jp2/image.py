@@ -15,7 +15,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
-from arpent.adapters.images.beside.georeference import crs_of
+from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
 from arpent.adapters.images.gdal_fallback import QUIET, has_auxiliary_metadata
@@ -169,7 +169,7 @@ def _raster(href: str, layout: Layout) -> Raster:
 
 
 def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster:
-    crs = crs_of(href, image)
+    crs = crs_of_dataset(href, image)
     if set(image.block_shapes) != {tile[::-1]} or not set(image.colorinterp) <= _INKS or len(set(image.dtypes)) > 1:
         raise NeedsGdal("it is one tile, or its bands are not alike")
     levels = [Level(width=image.width, height=image.height, block_width=tile[0], block_height=tile[1])]

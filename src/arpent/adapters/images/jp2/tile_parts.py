@@ -131,7 +131,7 @@ class TileParts:
             return {tile: self._whole[tile] for tile in sorted(wanted) if tile in self._whole}
 
     def begin_with(self, piece: bytes) -> None:
-        """The bytes from the first part on, as far as they are at hand: they need not be read."""
+        """The bytes from the first part on, as far as they have been read already."""
         self._beginning = piece
 
     def distrust(self) -> bool:
