@@ -15,6 +15,7 @@ from rich.console import Console
 
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
+from arpent.cli.clients import app as client_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
@@ -32,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 sources_app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
@@ -252,22 +252,6 @@ def status(
         for last in lines:
             typer.echo(json.dumps(last))
     _end_of_job(last)
-
-
-@client_app.command("add")
-def client_add(
-    name: Annotated[str, typer.Argument(help="Label to recognise the client by.")], as_json: JsonOption = False
-) -> None:
-    """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
-    from arpent import wiring
-
-    if not name.strip():
-        raise InvalidRequest("NAME is empty: give a label to recognise the client by")
-    client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
-    if as_json:
-        typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
-    else:
-        typer.echo(f"client id      {client_id}\nclient secret  {secret}\nKeep the secret: it is stored hashed.")
 
 
 @sources_app.command("list")

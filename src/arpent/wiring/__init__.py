@@ -134,13 +134,13 @@ def clients(engine: Engine) -> SqlClientStore:
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
     end."""
+    from arpent.server.access.tokens import Tokens
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
-    from arpent.server.tokens import Tokens
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
+    jobs, tokens = service(settings, engine), Tokens([server_key(settings, engine)], settings.token_seconds)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
     return create_app(
