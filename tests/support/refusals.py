@@ -52,6 +52,7 @@ COMMANDS: dict[str, list[str]] = {
     "client remove": ["client", "remove", ID],
     "demo": ["demo", "--folder", "new"],
     "migrate": ["migrate"],
+    "rotate-keys": ["rotate-keys"],
     "collections": ["collections"],
     "sources": ["sources", "check"],
     "list": ["sources", "list"],

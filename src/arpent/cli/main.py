@@ -310,6 +310,26 @@ def migrate(as_json: JsonOption = False) -> None:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
 
 
+@app.command("rotate-keys")
+def rotate_keys(as_json: JsonOption = False) -> None:
+    """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
+    from arpent import wiring
+    from arpent.wiring.keys import rotate_keys as rotate_now
+
+    settings = _settings()
+    done = rotate_now(settings, wiring.database(settings))
+    if as_json:
+        typer.echo(json.dumps({"renewed": done.renewed, "unreadable": done.unreadable}))
+    else:
+        typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
+        for job_id in done.unreadable:
+            typer.echo(
+                f"{job_id}: add the key that it was stored with after the present ones, and rotate again", err=True
+            )
+    if done.unreadable:
+        raise typer.Exit(WITH_FAILURES)
+
+
 @app.command()
 def collections(as_json: JsonOption = False) -> None:
     """List the data collections that this server knows, and their bands."""
