@@ -35,7 +35,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "logs.py": "lines of the log",
     "server/middleware.py": "bodies of refusals that come before any route",
     "setting_values.py": "values of settings",
-    "settings.py": "values of settings",
+    "settings/": "values of settings",
 }
 
 

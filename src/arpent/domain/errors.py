@@ -101,6 +101,14 @@ class Unauthorized(CallerError):
     """There is no token, or it is invalid or expired."""
 
 
+class Forbidden(CallerError):
+    """The client is known, but its role does not allow this."""
+
+
+class ClientNotFound(CallerError):
+    """There is no OAuth2 client of that id or name."""
+
+
 class UnsupportedMediaType(CallerError):
     """The body is neither JSON nor multipart/form-data."""
 

@@ -25,7 +25,8 @@ TRIES = 20
 
 
 class JobService:
-    """The jobs of all clients; each client sees only its own."""
+    """The jobs of all clients; each client sees only its own. Where an owner is None, an operator asks, who sees
+    those of all."""
 
     def __init__(
         self, jobs: JobStore, policy: Policy, check: Callable[[str, Request], None], now: Callable[[], datetime]
@@ -47,21 +48,21 @@ class JobService:
         log.info("%s by client %s", job.status, owner, extra={"job": job.id})
         return job
 
-    def get(self, owner: str, job_id: str) -> Job:
+    def get(self, owner: str | None, job_id: str) -> Job:
         """One job. Raises JobNotFound, also for another client's job."""
         try:
             job = self._jobs.get(str(UUID(job_id)))
         except ValueError:
             raise JobNotFound(f"There is no request {job_id!r:.60}: not a UUID") from None
-        if job.owner != owner:
+        if owner not in (None, job.owner):
             raise JobNotFound(f"There is no request {job_id}")
         return job
 
-    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of the client's jobs: `count` jobs from `offset` on, in the order of `sort`."""
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`."""
         return self._jobs.list(owner, sort, offset, count)
 
-    def act(self, owner: str, job_id: str, action: UserAction) -> Job:
+    def act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
         """Do ANALYSE, START or STOP and return the job after it (sentinelhub.md 1.4). Raises JobNotFound, or
         ActionNotAllowed if its status does not allow the action."""
         for _ in range(TRIES):
@@ -75,6 +76,6 @@ class JobService:
                 continue
         raise Conflict(f"Request {job_id} changes too often to be changed; try again")
 
-    def findings(self, owner: str, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+    def findings(self, owner: str | None, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         """A page of the validation report, by feature id. Raises JobNotFound."""
         return self._jobs.findings(self.get(owner, job_id).id, offset, count)

@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arpent.domain.errors import ArpentError, RateLimited
-from arpent.domain.ports.jobs import ClientStore
+from arpent.domain.ports.clients import ClientStore
 from arpent.jobs.service import JobService
-from arpent.server.auth import bearer, token_routes
+from arpent.server.access.auth import token_routes
+from arpent.server.access.callers import Callers
+from arpent.server.access.tokens import Tokens
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.calls import ClientDisconnected, ProcessCalls
 from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
@@ -30,7 +32,6 @@ from arpent.server.page.files import file_routes
 from arpent.server.page.form import UPLOAD_PATH, form_routes
 from arpent.server.page.results import result_routes, view_turns
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
-from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
 
 REFUSAL_SECONDS = 0.5
@@ -69,10 +70,11 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    owner, page, turns = bearer(tokens), calls.page, view_turns()
+    callers, page, turns = Callers(clients, tokens), calls.page, view_turns()
+    owner = callers.owner
     app.include_router(token_routes(clients, tokens, options))
     for path in BATCH_PATHS:
-        app.include_router(batch_routes(service, calls, owner, options), prefix=path)
+        app.include_router(batch_routes(service, calls, callers, options), prefix=path)
         app.include_router(explain_routes(service, calls, owner, options), prefix=path)
         app.include_router(result_routes(service, page, owner, turns), prefix=path)
     for path in STATISTICS_PATHS:
@@ -81,7 +83,7 @@ def create_app(
         app.include_router(catalog_routes(calls, owner, options), prefix=path)
     app.include_router(form_routes(page, owner, options.patience))
     app.include_router(file_routes(options.page_files, page.basemap))
-    app.include_router(health_routes(ready, metrics, public=options.public_metrics))
+    app.include_router(health_routes(ready, metrics, callers, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)

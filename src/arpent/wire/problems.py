@@ -18,6 +18,8 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.CollectionNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.FeatureNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "COMMON_UNAUTHORIZED"),
+    errors.Forbidden: (HTTPStatus.FORBIDDEN, "COMMON_INSUFFICIENT_PERMISSIONS"),
+    errors.ClientNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "COMMON_UNSUPPORTED_MEDIA_TYPE"),
     errors.RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
     errors.LimitExceeded: (HTTPStatus.BAD_REQUEST, "COMMON_BAD_PAYLOAD"),

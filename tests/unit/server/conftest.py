@@ -20,6 +20,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def here(running: World) -> World:
     running.service.jobs.clear()
+    running.clients.reset()
     running.asked.clear()
     running.items.clear()
     running.searches.clear()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import MultiFernet
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, or_, select, update
 
 from arpent.adapters.database.connection import reading, writing
@@ -41,7 +41,11 @@ class SqlJobStore:
     """A JobStore over a database."""
 
     def __init__(
-        self, engine: Engine, cipher: Fernet | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        engine: Engine,
+        cipher: MultiFernet | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine = engine
         self._cipher = cipher

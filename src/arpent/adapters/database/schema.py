@@ -168,6 +168,14 @@ clients = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("created", Instant, nullable=False),
+    Column("role", String(16), nullable=False, default="user"),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("generation", Integer, nullable=False, default=0),
+    Column("rotated", Instant),
+    # The secret before the present one, and until when it is valid.
+    Column("former_salt", LargeBinary),
+    Column("former_hash", LargeBinary),
+    Column("former_until", Instant),
 )
 
 secrets = Table(

@@ -1,4 +1,4 @@
-"""The ports of jobs: where requests, their work and their clients are kept."""
+"""The ports of jobs: where requests and their work are kept."""
 
 from __future__ import annotations
 
@@ -137,14 +137,3 @@ class WorkStore(Protocol):
     def reopen(self, job_id: str) -> None:
         """Reopen the finished partitions that have failed features, reduced to those features, and delete their
         findings. Open partitions get all their attempts back."""
-
-
-class ClientStore(Protocol):
-    """Stores OAuth2 clients; secrets are stored hashed. Every method raises WorldError when the store does not
-    answer."""
-
-    def add(self, name: str) -> tuple[str, str]:
-        """Create a client and return (client id, secret). The secret cannot be read again."""
-
-    def verify(self, client_id: str, secret: str) -> bool:
-        """Whether this is the client's secret; compared in constant time. False for an unknown client."""

@@ -20,7 +20,7 @@ from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.keys import body_cipher
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.payload import pack, unpack
@@ -57,6 +57,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wiring.keys import opening_keys, request_cipher, server_keys
 from arpent.worker import (
     access_of,
     answer_search,
@@ -112,8 +113,8 @@ def job_reader(settings: Settings) -> SqlJobStore:
     engine = make_engine(settings.database_url, reader=True)
     with _named(settings):
         check_schema(engine)
-        key = known_key(engine) if settings.secret_key is None else server_key(settings, engine)
-    return SqlJobStore(engine, None if key is None else body_cipher(key))
+        keys = opening_keys(settings, engine)
+    return SqlJobStore(engine, body_cipher(*keys) if keys else None)
 
 
 @contextmanager
@@ -134,13 +135,13 @@ def clients(engine: Engine) -> SqlClientStore:
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
     end."""
+    from arpent.server.access.tokens import Tokens
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
-    from arpent.server.tokens import Tokens
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
+    jobs, tokens = service(settings, engine), Tokens(server_keys(settings, engine), settings.token_seconds)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
     return create_app(
@@ -215,7 +216,7 @@ def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     """The store of jobs, with encrypted bodies."""
-    return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
+    return SqlJobStore(engine, request_cipher(settings, engine))
 
 
 def metrics(engine: Engine) -> str:
@@ -300,7 +301,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """The periodic tasks of a runner."""
-    retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    retention = SqlRetention(engine, request_cipher(settings, engine))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
@@ -386,11 +387,6 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
     """Check a new job beyond the form of its body. Raises InvalidRequest."""
     check_collections(request, known.get)
-
-
-def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database."""
-    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
 
 
 def now() -> datetime:
