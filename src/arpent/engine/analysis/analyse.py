@@ -18,6 +18,7 @@ from arpent.domain.request import Request
 from arpent.engine import hints
 from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
+from arpent.engine.analysis.check_update import check_update
 from arpent.engine.analysis.estimate import (
     NOTHING,
     AvailableImagery,
@@ -56,6 +57,7 @@ def analyse(
     assert isinstance(request.features, Location), "a batch request names a file of features"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services, wanted)
+    check_update(request, services.objects)
     script = script_of(request, services)
     bindings, remarks = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
