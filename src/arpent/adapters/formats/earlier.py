@@ -86,7 +86,9 @@ class EarlierTable:
         if asked != request:
             return None
         try:
-            payload = self._store.read(self._folder.at(f"{self._folder.key}parquet/{self._names[number]}"), MOST_READ_BACK)
+            payload = self._store.read(
+                self._folder.at(f"{self._folder.key}parquet/{self._names[number]}"), MOST_READ_BACK
+            )
         except StorageNotFound:
             return None
         if table_digest(payload) != digest:
