@@ -19,7 +19,8 @@ from arpent.worker import check_places
 OTHERS = {
     "ARPENT_DATABASE_URL": "sqlite:///other.db", "ARPENT_BUCKETS": "./buckets", "ARPENT_CATALOG": "earth-search",
     "ARPENT_CATALOGS": '{"dem": "./dem"}', "ARPENT_COLLECTIONS": "./collections", "ARPENT_HOST": "0.0.0.0",
-    "ARPENT_BUCKET_GRANTS": '{"*": ["shared"]}', "ARPENT_SOURCES": '{"minio": {"match": "s3://results"}}',
+    "ARPENT_BUCKET_GRANTS": '{"*": ["shared"]}', "ARPENT_QUOTAS": '{"*": {"jobs": 2}}',
+    "ARPENT_SOURCES": '{"minio": {"match": "s3://results"}}',
     "ARPENT_REACHABLE": "images.local, 10.0.0.5:9000,/data/imagery",
     "ARPENT_PORT": "0", "ARPENT_EXECUTOR": "dask+tls://host:8786", "ARPENT_INSECURE_TRANSPORT": "true",
     "ARPENT_TRUST_FORWARDED": "true", "ARPENT_PUBLIC_METRICS": "true", "ARPENT_TOKEN_SECONDS": "60",

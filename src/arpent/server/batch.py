@@ -15,6 +15,7 @@ from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
 from arpent.server.access.callers import Callers
+from arpent.server.access.quotas import Quotas
 from arpent.server.address import list_address
 from arpent.server.body import read_body
 from arpent.server.calls import ProcessCalls, answer_of
@@ -44,17 +45,24 @@ Token = Annotated[str | None, Query(description="From `links` of another page")]
 Sort = Annotated[str | None, Query(description="created, created:desc, status or status:desc")]
 
 
-def batch_routes(service: JobService, calls: ProcessCalls, callers: Callers, options: ServerOptions) -> APIRouter:
+def batch_routes(
+    service: JobService, calls: ProcessCalls, callers: Callers, quotas: Quotas, options: ServerOptions
+) -> APIRouter:
     """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs; an operator sees those of all, and
     may stop them."""
     router = APIRouter(tags=["batch statistical"])
-    _add_writing(router, service, calls, callers, options)
+    _add_writing(router, service, calls, callers, quotas, options)
     _add_reading(router, service, callers, options)
     return router
 
 
 def _add_writing(
-    router: APIRouter, service: JobService, calls: ProcessCalls, callers: Callers, options: ServerOptions
+    router: APIRouter,
+    service: JobService,
+    calls: ProcessCalls,
+    callers: Callers,
+    quotas: Quotas,
+    options: ServerOptions,
 ) -> None:
     caller = Depends(callers.owner)
 
@@ -79,6 +87,8 @@ def _add_writing(
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
         def act(job_id: str, reach: str | None = whose) -> Response:
             """Start the action. A body is not needed, and ignored if sent."""
+            if action is UserAction.START and reach is not None:
+                quotas.check_units(reach)
             service.act(reach, job_id, action)
             return Response(status_code=204)
 

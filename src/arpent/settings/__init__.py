@@ -245,7 +245,7 @@ def _schema(place: Place) -> dict[str, Any]:
     """The JSON schema of a setting, without the null of an optional one; {} if there is none."""
     if place[0] == "catalogs" and len(place) == 2:
         place = ("catalog",)
-    if place[0] in ("bucket_grants", "sources"):
+    if place[0] in ("bucket_grants", "sources", "quotas"):
         place = place[:1]
     properties = _SCHEMA["$defs"]["Policy"]["properties"] if place[0] == "policy" else _SCHEMA["properties"]
     schema: dict[str, Any] = properties.get(place[-1], {})

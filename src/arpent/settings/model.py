@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import Policy
+from arpent.jobs.quota import QUOTA_WORDS, Quota
 from arpent.network.policy import is_entry
 from arpent.network.source import ArchiveSource
 from arpent.setting_values import (
@@ -67,6 +68,10 @@ class Settings(BaseModel):
     )
     """What clients may use without keys of their own: client id → buckets and prefixes. Empty: every client may use
     everything."""
+    quotas: dict[str, Annotated[Quota, BeforeValidator(table_entry)]] = Field(
+        default_factory=dict, description=QUOTA_WORDS
+    )
+    """What clients may take: client id, or * for all → limits, see docs/operation.md. Empty: as much as they like."""
     collections: Path | None = Field(None, description="a folder")
     """Folder of further collection TOML files; they replace built-in ones of the same id."""
     reachable: Hosts = Field(
@@ -140,5 +145,5 @@ class Settings(BaseModel):
     """Limits of a job's life, see docs/settings.md."""
 
 
-TABLES = ("policy", "catalogs", "bucket_grants", "sources")
+TABLES = ("policy", "catalogs", "bucket_grants", "sources", "quotas")
 """Settings that hold further ones; entries of all but `policy` may have any name."""

@@ -19,6 +19,7 @@ PROBLEMS: dict[type[errors.ArpentError], tuple[HTTPStatus, str]] = {
     errors.FeatureNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "COMMON_UNAUTHORIZED"),
     errors.Forbidden: (HTTPStatus.FORBIDDEN, "COMMON_INSUFFICIENT_PERMISSIONS"),
+    errors.InsufficientUnits: (HTTPStatus.FORBIDDEN, "ACCESS_INSUFFICIENT_PROCESSING_UNITS"),
     errors.ClientNotFound: (HTTPStatus.NOT_FOUND, "COMMON_NOT_FOUND"),
     errors.UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "COMMON_UNSUPPORTED_MEDIA_TYPE"),
     errors.RateLimited: (HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),

@@ -24,7 +24,6 @@ from arpent.adapters.database.keys import body_cipher
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.payload import pack, unpack
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
@@ -50,6 +49,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.quota import Quota, quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
@@ -57,7 +57,8 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
-from arpent.wiring.keys import opening_keys, request_cipher, server_keys
+from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.quotas import is_exhausted, work_store
 from arpent.worker import (
     access_of,
     answer_search,
@@ -135,19 +136,18 @@ def clients(engine: Engine) -> SqlClientStore:
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
     end."""
-    from arpent.server.access.tokens import Tokens
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
+    from arpent.wiring.access import access_control
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    jobs, tokens = service(settings, engine), Tokens(server_keys(settings, engine), settings.token_seconds)
+    jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
     return create_app(
         service=jobs,
-        clients=clients(engine),
-        tokens=tokens,
+        access=access_control(settings, engine),
         calls=process_calls(settings, bulkhead),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
@@ -201,7 +201,7 @@ def service(settings: Settings, engine: Engine) -> JobService:
         check_request(known, request)
         grants(owner, settings).check(request)
 
-    return JobService(job_store(settings, engine), settings.policy, check, now)
+    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
@@ -237,7 +237,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
-        allowed = operator_limits(settings, max(1, executor.slots))
+        allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
         return analysis(job, replace(services, reader=reader, features=isolated), allowed, wanted)
 
     functions = WorkFunctions(
@@ -250,9 +250,10 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
+        exhausted=partial(is_exhausted, settings, engine),
         close=reading.close,
     )
-    return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
 
 
 def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
@@ -361,12 +362,14 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
         raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
 
 
-def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
-    """The limits that the settings define."""
+def operator_limits(settings: Settings, parallelism: int = 1, quota: Quota | None = None) -> Limits:
+    """The limits that the settings define; those of a client's quota may be lower."""
+    own = None if quota is None else quota.features
+    features = [each for each in (settings.policy.maximum_features, own) if each is not None]
     return Limits(
         pixel_budget=settings.pixel_budget,
         parallelism=parallelism,
-        maximum_features=settings.policy.maximum_features,
+        maximum_features=min(features, default=None),
         lenient_histograms=settings.lenient_histograms,
     )
 

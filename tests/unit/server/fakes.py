@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -25,12 +26,15 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.job import Job, Status, UserAction
-from arpent.domain.ports.clients import Client, Role
+from arpent.domain.ports.clients import Client, Role, Usage
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.ports.page import PageCalls
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
+from arpent.jobs.quota import Quota
+from arpent.server.access.callers import AccessControl
+from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import Tokens
 from arpent.server.app import create_app
 from arpent.server.calls import ProcessCalls
@@ -74,6 +78,17 @@ class FakeClients:
 
     def find(self, client_id: str) -> Client | None:
         return self.known.get(client_id)
+
+
+class FakeUsage:
+    def __init__(self) -> None:
+        self.amounts: Counter[tuple[str, Usage]] = Counter()
+
+    def add(self, client_id: str, usage: Usage, amount: float) -> None:
+        self.amounts[client_id, usage] += amount  # type: ignore[assignment]
+
+    def this_month(self, client_id: str, usage: Usage) -> float:
+        return self.amounts[client_id, usage]
 
 
 class FakeService:
@@ -142,6 +157,10 @@ class World:
     service: FakeService
     tokens: Tokens
     clients: FakeClients = field(default_factory=FakeClients)
+    quotas: dict[str, Quota] = field(default_factory=dict)
+    usage: FakeUsage = field(default_factory=FakeUsage)
+    seconds: float = 0.0
+    """What the clock of the quotas shows."""
     asked: list[tuple[str, Request]] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     outcomes: list[object] = field(default_factory=list)
@@ -249,8 +268,11 @@ def world(options: ServerOptions, built: str = "/nowhere") -> Iterator[World]:
 
     app = create_app(
         here.service,  # type: ignore[arg-type]
-        clients=here.clients,  # type: ignore[arg-type]
-        tokens=here.tokens,
+        access=AccessControl(
+            clients=here.clients,  # type: ignore[arg-type]
+            tokens=here.tokens,
+            quotas=Quotas(lambda name: here.quotas.get(name, Quota()), here.usage, lambda: here.seconds),
+        ),
         calls=ProcessCalls(
             statistics=call,
             check=lambda owner, body: Settled(lambda: checked(here, owner, body)),

@@ -9,11 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from arpent.server.access.callers import Callers
-from arpent.server.access.tokens import Tokens
 from arpent.server.address import is_local, list_address
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
-from tests.unit.server.fakes import KEY, FakeClients
 
 TRUSTING = ServerOptions(trust_forwarded=True)
 
@@ -65,7 +63,7 @@ def test_who_is_on_this_machine(client: str | None, headers: dict[str, str], loc
 
 
 def test_metrics_are_for_this_machine() -> None:
-    nobody = Callers(FakeClients(), Tokens([KEY]))  # type: ignore[arg-type]
+    nobody = Callers(None)  # type: ignore[arg-type]
     for public, host, shown in ((False, "127.0.0.1", True), (False, "10.0.0.9", False), (True, "10.0.0.9", True)):
         routes = {route.path: route for route in health_routes(None, lambda: "x 1", nobody, public=public).routes}
         show = routes["/metrics"].endpoint

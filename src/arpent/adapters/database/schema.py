@@ -192,3 +192,21 @@ counters = Table(
     Column("label", String(64), primary_key=True),
     Column("value", Float, nullable=False),
 )
+
+usages = Table(
+    "usages",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("amount", Float, nullable=False),
+)
+
+# Stride scheduling: the client whose next turn is due first is served; `began` is when its last one was.
+turns = Table(
+    "turns",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("began", Float, nullable=False),
+    Column("due", Float, nullable=False),
+)

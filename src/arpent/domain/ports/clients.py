@@ -70,3 +70,20 @@ class ClientStore(Protocol):
 
     def remove(self, client_id: str) -> None:
         """Delete the client; all its tokens end. Its requests stay, and go on. Raises ClientNotFound."""
+
+
+class Usage(StrEnum):
+    """What a client used up, counted by calendar month (UTC)."""
+
+    PROCESSING_UNITS = "processing units"
+    UPLOAD_BYTES = "upload bytes"
+
+
+class UsageStore(Protocol):
+    """Counts what clients used. Every method raises WorldError when the store does not answer."""
+
+    def add(self, client_id: str, usage: Usage, amount: float) -> None:
+        """Add to the client's usage of this month."""
+
+    def this_month(self, client_id: str, usage: Usage) -> float:
+        """The client's usage of this month so far."""

@@ -41,6 +41,9 @@ class JobStore(Protocol):
         """A page of one client's jobs (of all clients' if `owner` is None): `count` jobs from `offset` on, in the order
         of `sort`. Reads no more rows than it returns."""
 
+    def under_way(self, owner: str) -> int:
+        """Number of the owner's jobs that a runner works on, or will without being asked again."""
+
     def save(self, job: Job) -> Job:
         """Store the job if its version is still the stored one; returns it with the next version. Raises Conflict."""
 

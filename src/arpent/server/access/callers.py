@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from arpent.domain.errors import Forbidden, Unauthorized
 from arpent.domain.ports.clients import ClientStore, Role
+from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import WHERE, Tokens
 
 
@@ -22,21 +23,33 @@ class Caller:
     """What it may do."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessControl:
+    """Who may use the server, and how much of it."""
+
+    clients: ClientStore
+    """The clients of this server."""
+    tokens: Tokens
+    """Their tokens."""
+    quotas: Quotas
+    """What each of them may take."""
+
+
 class Callers:
     """Tells who sends a request. Its methods are dependencies of routes; each asks the store, so that a client that was
     disabled or removed is refused from its next request on."""
 
-    def __init__(self, clients: ClientStore, tokens: Tokens) -> None:
-        self._clients = clients
-        self._tokens = tokens
+    def __init__(self, access: AccessControl) -> None:
+        self._access = access
 
     async def caller(self, request: Request) -> Caller:
-        """Whoever has a valid token. Raises Unauthorized."""
+        """Whoever has a valid token. Raises Unauthorized, and RateLimited."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized(f"Send an access token as `Authorization: Bearer …`; {WHERE}.")
         found = await run_in_threadpool(self._identified, token.strip())
         request.state.client = found.id
+        self._access.quotas.pace(found.id)
         return found
 
     async def owner(self, request: Request) -> str:
@@ -60,8 +73,8 @@ class Callers:
         return caller
 
     def _identified(self, token: str) -> Caller:
-        proof = self._tokens.proof(token)
-        client = self._clients.find(proof.client_id)
+        proof = self._access.tokens.proof(token)
+        client = self._access.clients.find(proof.client_id)
         if client is None or client.disabled or client.generation != proof.generation:
             raise Unauthorized("The access token was ended: its client was removed or disabled, or has a new secret.")
         return Caller(client.id, client.role)
