@@ -101,6 +101,9 @@ class Request:
     """Which statistics to report."""
     output: Location | None
     """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
+    update: str | None = None
+    """Id of an earlier request with the same output, whose numbers are kept where they still hold; None: all are
+    computed."""
     shown: str = ""
     """The body's JSON text without its secrets, for the metadata of what is written."""
 
