@@ -59,9 +59,12 @@ function evaluatePixel(samples, scenes) {
 HISTOGRAMS = {
     "best": {
         "histograms": {"a": {"nBins": 5}, "b": {"binWidth": 0.5, "lowEdge": 0.0, "highEdge": 3.0}},
-        "statistics": {"default": {"percentiles": {"k": [50]}}},
+        "statistics": {"default": {"percentiles": {"k": [50]}, "more": ["sum", "median", "mode", "weightedMean"]}},
     },
-    "default": {"histograms": {"default": {"bins": [0, 4, 5, 12]}}},
+    "default": {
+        "histograms": {"default": {"bins": [0, 4, 5, 12]}},
+        "statistics": {"default": {"shares": {"plants": 4, "soil": 5}}},
+    },
 }
 
 
