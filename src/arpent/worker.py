@@ -249,7 +249,7 @@ def synchronous_limits(settings: Settings) -> Limits:
 
 def for_workers(settings: Settings) -> Settings:
     """The settings for workers, without the database's password and the server's key."""
-    return settings.model_copy(update={"database_url": "", "secret_key": None})
+    return settings.model_copy(update={"database_url": "", "secret_key": ()})
 
 
 def services_of(settings: Settings) -> Services:

@@ -16,7 +16,7 @@ from pyproj import CRS, Transformer
 
 from arpent.adapters.formats.parquet_columns import ABOUT
 from arpent.adapters.formats.parquet_rows import write_csv
-from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_name
+from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
 from arpent.api.tables import wide_table
@@ -76,7 +76,7 @@ def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
 
 def _own(fields: pa.Table) -> pa.Table:
     others = [name for name in fields.column_names if name not in (KEY, "geometry")]
-    named = {own_name(name, ("geometry", "bbox")): fields[name] for name in others}
+    named = {name: fields[given] for given, name in own_names(others, ("geometry", "bbox")).items()}
     return pa.table({**named, "geometry": fields["geometry"]})
 
 

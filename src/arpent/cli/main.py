@@ -15,6 +15,7 @@ from rich.console import Console
 
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
+from arpent.cli.clients import app as client_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
@@ -32,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 sources_app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
@@ -258,22 +258,6 @@ def status(
     _end_of_job(last)
 
 
-@client_app.command("add")
-def client_add(
-    name: Annotated[str, typer.Argument(help="Label to recognise the client by.")], as_json: JsonOption = False
-) -> None:
-    """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
-    from arpent import wiring
-
-    if not name.strip():
-        raise InvalidRequest("NAME is empty: give a label to recognise the client by")
-    client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
-    if as_json:
-        typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
-    else:
-        typer.echo(f"client id      {client_id}\nclient secret  {secret}\nKeep the secret: it is stored hashed.")
-
-
 @sources_app.command("list")
 def sources_list(as_json: JsonOption = False) -> None:
     """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
@@ -328,6 +312,26 @@ def migrate(as_json: JsonOption = False) -> None:
     database = wiring.database(_settings())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
+
+
+@app.command("rotate-keys")
+def rotate_keys(as_json: JsonOption = False) -> None:
+    """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
+    from arpent import wiring
+    from arpent.wiring.keys import rotate_keys as rotate_now
+
+    settings = _settings()
+    done = rotate_now(settings, wiring.database(settings))
+    if as_json:
+        typer.echo(json.dumps({"renewed": done.renewed, "unreadable": done.unreadable}))
+    else:
+        typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
+        for job_id in done.unreadable:
+            typer.echo(
+                f"{job_id}: add the key that it was stored with after the present ones, and rotate again", err=True
+            )
+    if done.unreadable:
+        raise typer.Exit(WITH_FAILURES)
 
 
 @app.command()

@@ -53,7 +53,7 @@ class PixelRule:
     """Which samples belong to a polygon, and whether all of it counts."""
 
     kind: Rule = Rule.SERVICE
-    """The rule."""
+    """Which samples belong to it."""
     inner: float = 0.0
     """Metres by which the polygon is made smaller on all sides."""
     nearest: bool = False

@@ -62,7 +62,7 @@ def analyse(
     script = script_of(request, services)
     bindings, remarks = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
-    features = replace(features, valid=features.validity)
+    features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
     check_metres(features.crs, request.pixels)
     as_told, features = features, with_own_keys(job_id, request.output, features)

@@ -161,8 +161,12 @@ def count_filtered(
     """Add to `filtered`, per input, what its filters exclude and let through in this interval."""
     for counts, acquisitions, binding in zip(filtered, found.inputs, bindings, strict=True):
         bands = [requested.band.name for requested in binding.requests]
+        harmonize = binding.source.harmonize_values
+        shifted = [requested.band.name for requested in binding.requests if requested.shifted(harmonize)]
         for item, reached in zip(acquisitions.items, acquisitions.reach, strict=True):
             counts.take(item, bands, reached)
+            if any(band in item.assets and not item.assets[band].harmonization_told for band in shifted):
+                counts.doubtful.add(item.id)
         for item in acquisitions.candidates:
             if (refused := refusing_filter(item, binding)) is not None:
                 counts.drop(item, refused[0], geometry.reached(item.footprint), silent=refused[1])
@@ -178,7 +182,8 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
     wanted = [one.band.name for one in binding.requests if one.band.name in item.assets] or list(item.assets)
     if wanted:
         with suppress(AssetUnreadable):
-            raster = services.reader.describe(item.assets[wanted[0]].href)
+            asset = item.assets[wanted[0]]
+            raster = services.reader.describe(asset.href, asset.georeference)
             outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 

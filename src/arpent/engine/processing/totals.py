@@ -153,10 +153,9 @@ class _Group:
         """What each band adds; `values` (width, N or more) are those of segments delimited by `offsets` (k + 1,)."""
         values = values[:, : offsets[-1]]
         masks = values[self._evalscript.width - self._evalscript.mask_bands :]
-        everywhere = np.ones(offsets[-1], np.uint8)
         return [
             self._reductions[output.id, band].part(
-                row, everywhere if output.mask is None else masks[output.mask], offsets, shares
+                row, None if output.mask is None else masks[output.mask], offsets, shares
             )
             for row, (output, band) in zip(values, self._bands(), strict=False)
         ]
