@@ -186,7 +186,8 @@ def test_jpeg_2000_and_zarr_behind_keys_that_end(catalog: Path, expected: dict[s
             "temporary": {"match": "s3://bucket", "endpoint": temporary.url, "region": "us-east-1", **login},
         }
         settings = {"PARQUET": "false", "SOURCES": json.dumps(sources)}
-        outcome, _ = run(tmp_path / "machine", found, settings, **VARIABLES)
+        outcome, said = run(tmp_path / "machine", found, settings, **VARIABLES)
+    assert "NotGeoreferenced" not in said
     assert (outcome["status"], outcome["failed"]) == ("DONE", 0)
     assert files(tmp_path / "machine" / "buckets" / "results", outcome["id"]) == expected
     for at in (blobs, protected, temporary):
