@@ -13,8 +13,7 @@ from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
-from arpent.jobs.policy import Policy
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Policy, Quota
 from arpent.jobs.state_machine import ACTIONS, Event, advance
 from arpent.wire.request.parse import parse_batch
 

@@ -70,7 +70,8 @@ def create_app(
     callers, page, turns = Callers(access), calls.page, view_turns()
     quotas = access.quotas
     owner = callers.owner
-    app.include_router(token_routes(access.clients, access.tokens, options))
+    if access.own_tokens:
+        app.include_router(token_routes(access.clients, access.tokens, options))
     for path in BATCH_PATHS:
         app.include_router(batch_routes(service, calls, callers, quotas, options), prefix=path)
         app.include_router(explain_routes(service, calls, owner, quotas, options), prefix=path)

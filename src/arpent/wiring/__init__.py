@@ -49,7 +49,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
-from arpent.jobs.quota import Quota, quota_of
+from arpent.jobs.policy import Quota, quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService

@@ -11,8 +11,7 @@ from arpent.domain.errors import ActionNotAllowed, InvalidRequest, JobNotFound, 
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
-from arpent.jobs.policy import Policy
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Policy, Quota
 from arpent.jobs.service import JobService
 from tests.support.jobs import START, Clock, make_job
 from tests.support.stores import in_memory
