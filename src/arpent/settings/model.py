@@ -155,6 +155,8 @@ class Settings(BaseModel):
     """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
     log_format: Literal["text", "json"] = "text"
     """Format of log lines."""
+    audit_log: Path | None = Field(None, description="a file")
+    """File for a line about each act of clients and operators. Unset: among the other lines only."""
     policy: Policy = Policy()
     """Limits of a job's life, see docs/settings.md."""
 
