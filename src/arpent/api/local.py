@@ -58,7 +58,7 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch) -> An
         for number, features in enumerate(groups):
             labelled = partial(_labelled, watch, number, len(groups))
             ran.append(run_features(own, body, features, labelled))
-        rows = long_table([one.folder for one in ran], fields.table)
+        rows = long_table([Path(folder, "results", one.job.id, "parquet") for one in ran], fields.table)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
         rows=rows,

@@ -83,7 +83,8 @@ def work(
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
     """Start a runner beside other servers on the same database."""
-    from arpent import wiring, worker
+    from arpent import worker
+    from arpent.wiring import server
 
     settings = _settings(executor)
     if not attached:
@@ -92,7 +93,7 @@ def work(
     if attached:
         os.nice(worker.RUNNER_NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    wiring.work(settings, stop)
+    server.work(settings, stop)
 
 
 @app.command()
@@ -224,15 +225,15 @@ def jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List the requests in the database, newest first."""
-    from arpent import wiring
     from arpent.cli import jobs as watching
+    from arpent.wiring import local
 
     if as_json:
         typer.echo(json.dumps({"data": list(watching.entries(_settings(), owner, count))}))
     else:
         # In a pipe lines are as long as they are: an id is never cut.
         width = None if sys.stdout.isatty() else WIDEST
-        Console(width=width).print(watching.job_table(_settings(), owner, count, wiring.now()), crop=False)
+        Console(width=width).print(watching.job_table(_settings(), owner, count, local.now()), crop=False)
 
 
 @app.command()
@@ -259,11 +260,11 @@ def client_add(
     name: Annotated[str, typer.Argument(help="Label to recognise the client by.")], as_json: JsonOption = False
 ) -> None:
     """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
-    from arpent import wiring
+    from arpent.wiring import server
 
     if not name.strip():
         raise InvalidRequest("NAME is empty: give a label to recognise the client by")
-    client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
+    client_id, secret = server.clients(server.database(_settings())).add(name)
     if as_json:
         typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
     else:
@@ -319,11 +320,21 @@ def demo(
 @app.command()
 def migrate(as_json: JsonOption = False) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
-    from arpent import wiring
+    from arpent.wiring import server
 
-    database = wiring.database(_settings())
+    database = server.database(_settings())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
+
+
+@app.command()
+def warm(as_json: JsonOption = False) -> None:
+    """Compile what this machine needs before the first job: half a minute, once per version and machine."""
+    from arpent.cli.warm import warm as warm_now
+
+    names: list[str] = []
+    warm_now(_settings(), names.append)
+    typer.echo(json.dumps({"examples": names}) if as_json else f"{len(names)} examples ran: kernels are compiled")
 
 
 @app.command()

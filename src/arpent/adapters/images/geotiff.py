@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path
 from arpent.adapters.images.decode import Buffer, decode
-from arpent.adapters.images.gdal_fallback import has_auxiliary_metadata
 from arpent.adapters.images.header import Header, mask_beside, parse_header
 from arpent.adapters.images.image import NeedsGdal
-from arpent.adapters.images.mask import masked
+from arpent.adapters.images.mask import has_auxiliary_metadata, masked
 from arpent.adapters.images.table import Table
 from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable

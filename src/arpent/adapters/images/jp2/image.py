@@ -18,12 +18,13 @@ from rasterio.windows import Window
 
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
-from arpent.adapters.images.gdal_fallback import QUIET, check_georeference, has_auxiliary_metadata
+from arpent.adapters.images.gdal_fallback import QUIET, check_georeference
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
 from arpent.adapters.images.jp2.one_tile import one_tile, window_of
 from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
+from arpent.adapters.images.mask import has_auxiliary_metadata
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block

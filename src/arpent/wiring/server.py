@@ -1,17 +1,15 @@
-"""Wiring: the composition root. It reads Settings, chooses every adapter, and builds the app, the runner and what
-workers do."""
+"""Server: constructor calls for what has a database: the app, its runner, and the commands about its jobs."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, make_url
 
@@ -23,32 +21,15 @@ from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, known_key, stored_key
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
-from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.database.work.store import SqlWorkStore
-from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
-from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.adapters.executors.processes.limits import CallLimits
-from arpent.adapters.features.direct import load_readers
-from arpent.adapters.features.isolated import IsolatedFeatures
-from arpent.adapters.formats.vector.files import load_libraries
-from arpent.adapters.images.other_formats import IsolatedHeader
-from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.v8.runtime import announce
-from arpent.domain.boundary.unforeseen import sentence
-from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
-from arpent.domain.imagery.collection import Collection
+from arpent.domain.errors import DatabaseRefused, WorldError
 from arpent.domain.job import Job
-from arpent.domain.partition import Analysis, Outcome
-from arpent.domain.ports.execution import Bulkhead, Executor, PendingCall
-from arpent.domain.ports.features import FeatureSource
-from arpent.domain.ports.jobs import Lease
-from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.partition import Analysis
+from arpent.domain.ports.execution import Bulkhead, Executor
 from arpent.domain.request import Request
-from arpent.engine.analysis.analyse import analyse
-from arpent.engine.processing.process import give_up
-from arpent.engine.services import Limits, Services
-from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
@@ -56,20 +37,28 @@ from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
-from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wire.request.parse import parse_batch
+from arpent.wiring.local import (
+    analysis,
+    check_request,
+    executor_of,
+    feature_processes,
+    give_up_lease,
+    header_reader,
+    isolated_features,
+    now,
+    operator_limits,
+)
+from arpent.wiring.page import page_calls
 from arpent.worker import (
-    access_of,
     answer_search,
     answer_statistics,
     check_batch,
     collections,
-    direct_features,
-    egress_policy,
     explain_job,
     for_workers,
     grants,
     has_client_folders,
-    page_calls,
     prepare_calls,
     process_lease,
     services_for,
@@ -86,15 +75,7 @@ COUNT_SECONDS = 2.0
 """Seconds between two times that a runner stores its metrics; a runner that is killed loses at most these."""
 SWEEP_SECONDS = 60.0
 """Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
-MOST_READINGS = 256
-"""Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
-requests."""
-HEADERS = "headers of images"
-HEADER_SECONDS = 30.0
-"""Time limit for the header of an image that only GDAL can read."""
 SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
-CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
-"""Scheme of a Dask cluster's address in settings → scheme of its real address."""
 
 
 def database(settings: Settings) -> Engine:
@@ -254,35 +235,6 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
 
 
-def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
-    """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
-    that may die over them."""
-    # One client of its own: headers never wait for a place among the files of a client's features.
-    isolated = partial(IsolatedHeader, partial(submit, HEADERS, seconds=HEADER_SECONDS))
-    return CogReader(other_formats=isolated, policy=egress_policy(settings), access=access_of(settings))
-
-
-def feature_processes(settings: Settings) -> ProcessBulkhead:
-    """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
-    return ProcessBulkhead(
-        1,
-        CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
-        queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), load_libraries, pack),
-        kept_ready=False,
-    )
-
-
-def isolated_features(
-    settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
-) -> FeatureSource:
-    """A source of features that reads files of this client's store in the processes `reading`, as long as they
-    are wanted."""
-    return IsolatedFeatures(
-        direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
-    )
-
-
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop` is set."""
     configure(settings.log_format)
@@ -335,64 +287,6 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
         raise
 
 
-def executor_of(settings: Settings) -> Executor:
-    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
-    InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
-    kind, _, rest = settings.executor.partition(":")
-    prepare = partial(configure, settings.log_format)
-    if kind == "inline":
-        return InlineExecutor()
-    if kind in CLUSTERS:
-        return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
-    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
-
-
-def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
-    """An executor on a Dask cluster. A worker that is silent for the length of a lease loses its work, as a runner
-    would. Raises InvalidSetting if the library, an extra, is not installed."""
-    try:
-        from arpent.adapters.executors.dask.executor import DaskExecutor
-    except ImportError:
-        raise InvalidSetting("ARPENT_EXECUTOR names a Dask cluster, which needs pip install 'arpent[dask]'") from None
-    try:
-        return DaskExecutor(address, prepare, silence_seconds)
-    except WorldError as error:
-        raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
-
-
-def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
-    """The limits that the settings define."""
-    return Limits(
-        pixel_budget=settings.pixel_budget,
-        parallelism=parallelism,
-        maximum_features=settings.policy.maximum_features,
-        lenient_histograms=settings.lenient_histograms,
-    )
-
-
-def analysis(job: Job, services: Services, allowed: Limits, wanted: Callable[[], bool] = lambda: True) -> Analysis:
-    """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
-    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed, wanted)
-
-
-def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
-    """Write the error for every feature of the leased partition."""
-    assert lease.partition is not None, "an analysis has no files"
-    reason = ArpentError(sentence(error))
-    request = lease.request or parse_batch(job.body, job.owner)
-    return give_up(lease.job_id, request, lease.partition, reason, services)
-
-
-def check_request(known: Mapping[str, Collection], request: Request) -> None:
-    """Check a new job beyond the form of its body. Raises InvalidRequest."""
-    check_collections(request, known.get)
-
-
 def server_key(settings: Settings, engine: Engine) -> bytes:
     """The operator's key, or the one kept in the database."""
     return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
-
-
-def now() -> datetime:
-    """The current time, aware, UTC."""
-    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Wiring: the composition root. It reads Settings, chooses every adapter, and builds what commands and servers call."""
