@@ -140,4 +140,4 @@ def _in_degrees(fields: Features) -> Features:
     def moved(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
 
-    return replace(fields, crs=CRS.from_epsg(DEGREES), geometries=shapely.transform(fields.geometries, moved))
+    return replace(fields, crs=CRS.from_epsg(DEGREES), geometries=shapely.transform(fields.geometries, moved), wkb=None)
