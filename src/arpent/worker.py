@@ -18,8 +18,10 @@ from arpent.adapters.features.direct import DirectFeatures
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.adapters.formats.without_pandas import leave_pandas_out
+from arpent.adapters.images.kept.blocks import KeptBlocks
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
+from arpent.adapters.objects.folded import FoldedObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
@@ -29,11 +31,13 @@ from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.partition import Outcome
+from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.request import Request, ResultForm
 from arpent.engine.catalog_search import search_page
+from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
 from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
@@ -67,8 +71,29 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     assert lease.partition is not None, "an analysis stays with the runner"
     assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
-    services = services_for(lease.owner, settings)
-    return process(lease.job_id, lease.request, lease.partition, services, final=final)
+    services = with_results(services_for(lease.owner, settings), lease.request, settings)
+    store = folding(services.objects, lease.job_id, lease.request, lease.partition, settings)
+    return process(lease.job_id, lease.request, lease.partition, replace(services, objects=store), final=final)
+
+
+def result_form(request: Request, settings: Settings) -> ResultForm:
+    """What a job writes."""
+    form = request.results or settings.results
+    return ResultForm.FILES if form is ResultForm.FILES_AND_TABLE and not settings.parquet else form
+
+
+def with_results(services: Services, request: Request, settings: Settings) -> Services:
+    """The services with a table if the job has one."""
+    return replace(services, table=None if result_form(request, settings) is ResultForm.FILES else table_of)
+
+
+def folding(store: ObjectStore, job_id: str, request: Request, partition: Partition, settings: Settings) -> ObjectStore:
+    """The store for the results of a partition: its files are folded if only the table is wanted."""
+    if result_form(request, settings) is not ResultForm.TABLE:
+        return store
+    assert request.output is not None, "a batch request has an output"
+    name = f"round-{partition.round:03d}-part-{partition.number:06d}"
+    return FoldedObjects(store, own(request.output, job_id, ""), name)
 
 
 def prepare_process(log_format: Literal["text", "json"]) -> None:
@@ -82,12 +107,12 @@ def prepare_calls(settings: Settings) -> None:
     children of a runner with low priority: neither gets more of the machine."""
     os.nice(RUNNER_NICENESS)
     prepare_process(settings.log_format)
-    services_of(settings)
+    quick_services(settings)
 
 
 def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
     """Answer a synchronous request: (JSON, processing units, hints). Raises CallerError, ScriptError or WorldError."""
-    request, services = parse_statistical(body.whole()), services_of(settings)
+    request, services = parse_statistical(body.whole()), quick_services(settings)
     check_collections(request, services.collections.get)
     return statistics(request, services, synchronous_limits(settings))
 
@@ -161,6 +186,19 @@ def _services(serialised: str) -> Services:
         table=table_of if settings.parquet else None,
         samples_at_once=settings.pixel_budget,
     )
+
+
+def quick_services(settings: Settings) -> Services:
+    """The services for what is answered at once: blocks are decoded by all cores, and kept for the next request."""
+    services = services_of(settings)
+    return replace(services, reader=_keeping_reader(settings.model_dump_json(exclude={"database_url", "secret_key"})))
+
+
+@lru_cache(maxsize=4)
+def _keeping_reader(serialised: str) -> KeptBlocks:
+    settings = Settings.model_validate_json(serialised)
+    reader = CogReader(threads=os.cpu_count() or 1, policy=egress_policy(settings), access=access_of(settings))
+    return KeptBlocks(reader, settings.synchronous_cache << 20)
 
 
 def services_for(client: str, settings: Settings) -> Services:

@@ -94,7 +94,7 @@ class LocalAnalysis:
         self.problem = None
         services = replace(self._services, features=self._source(job.owner, wanted))
         try:
-            return local.analysis(job, services, local.operator_limits(self._settings, slots), wanted)
+            return local.analysis(job, services, self._settings, slots, wanted)
         except Exception as error:
             self.problem = error
             raise
@@ -149,7 +149,7 @@ def run_request(settings: Settings, body: str, watch: Watch, features: Features 
         analyse=lambda job, wanted: analysing.analyse(job, executor.slots, wanted),
         process=partial(worker.process_lease, worker.for_workers(settings)),
         parse=lambda _: request,
-        give_up=lambda lease, error: local.give_up_lease(job, lease, error, services),
+        give_up=lambda lease, error: local.give_up_lease(job, lease, error, services, settings),
         close=analysing.close,
     )
     runner = Runner(jobs, work, executor, functions, settings.policy)

@@ -195,12 +195,22 @@ def results(
     url: Annotated[str, typer.Argument(help="The job's output: a folder, s3://bucket/prefix or gs://bucket/prefix.")],
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
+    unfold: Annotated[
+        bool, typer.Option("--unfold", help="Write the JSON files of a job that has a table only.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: rows and files.")] = False,
 ) -> None:
     """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
     from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
     from arpent.cli.results import collect
+    from arpent.cli.results import unfold as unfold_now
 
+    if unfold:
+        if parquet is not None or csv is not None:
+            raise InvalidRequest("--unfold writes files beside the table; leave out --parquet and --csv")
+        written = unfold_now(_settings(), url)
+        typer.echo(json.dumps({"files": written}) if as_json else f"{written} files")
+        return
     check_target(parquet, "--parquet")
     check_target(csv, "--csv")
     table = collect(_settings(), url)

@@ -79,6 +79,17 @@ class Bounds:
     """Polygon or MultiPolygon that samples must lie in; None: the whole box."""
 
 
+class ResultForm(StrEnum):
+    """What a job writes."""
+
+    FILES_AND_TABLE = "files,table"
+    """A JSON file for each feature, and a table of all."""
+    TABLE = "table"
+    """The table; the files folded into one object for each partition."""
+    FILES = "files"
+    """The files."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A statistical request, batch (features and output are locations) or synchronous (bounds, no output)."""
@@ -101,6 +112,8 @@ class Request:
     """Which statistics to report."""
     output: Location | None
     """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
+    results: ResultForm | None = None
+    """What is written; None: what the server writes if nobody asks."""
     shown: str = ""
     """The body's JSON text without its secrets, for the metadata of what is written."""
 

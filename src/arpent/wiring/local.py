@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -36,12 +37,7 @@ from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
-from arpent.worker import (
-    access_of,
-    direct_features,
-    egress_policy,
-    prepare_process,
-)
+from arpent.worker import access_of, direct_features, egress_policy, folding, prepare_process, with_results
 
 MOST_READINGS = 256
 """Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
@@ -127,16 +123,22 @@ def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
     )
 
 
-def analysis(job: Job, services: Services, allowed: Limits, wanted: Callable[[], bool] = lambda: True) -> Analysis:
-    """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
-    return analyse(job.id, parse_batch(job.body, job.owner), services, allowed, wanted)
+def analysis(
+    job: Job, services: Services, settings: Settings, slots: int, wanted: Callable[[], bool] = lambda: True
+) -> Analysis:
+    """Analyse a job for an executor with so many places. Raises NoLongerWanted soon after `wanted` returns False."""
+    request = parse_batch(job.body, job.owner)
+    allowed = operator_limits(settings, max(1, slots))
+    return analyse(job.id, request, with_results(services, request, settings), allowed, wanted)
 
 
-def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) -> Outcome:
+def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, settings: Settings) -> Outcome:
     """Write the error for every feature of the leased partition."""
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
     request = lease.request or parse_batch(job.body, job.owner)
+    services = with_results(services, request, settings)
+    services = replace(services, objects=folding(services.objects, lease.job_id, request, lease.partition, settings))
     return give_up(lease.job_id, request, lease.partition, reason, services)
 
 

@@ -47,7 +47,6 @@ from arpent.wiring.local import (
     header_reader,
     isolated_features,
     now,
-    operator_limits,
 )
 from arpent.wiring.page import page_calls
 from arpent.worker import (
@@ -147,7 +146,9 @@ def bulkhead_of(settings: Settings) -> ProcessBulkhead:
     return ProcessBulkhead(
         settings.synchronous_workers,
         CallLimits(
-            seconds=settings.synchronous_seconds, memory_mib=settings.synchronous_memory, advice=SYNCHRONOUS_ADVICE
+            seconds=settings.synchronous_seconds,
+            memory_mib=settings.synchronous_memory + settings.synchronous_cache,
+            advice=SYNCHRONOUS_ADVICE,
         ),
         queue=settings.synchronous_queue,
         prepare=partial(prepare_calls, for_workers(settings)),
@@ -217,15 +218,15 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
-        allowed = operator_limits(settings, max(1, executor.slots))
-        return analysis(job, replace(services, reader=reader, features=isolated), allowed, wanted)
+        services = replace(services, reader=reader, features=isolated)
+        return analysis(job, services, settings, executor.slots, wanted)
 
     functions = WorkFunctions(
         analyse=analyse_job,
         process=partial(process_lease, for_workers(settings)),
         parse=lambda job: parse_batch(job.body, job.owner),
         give_up=lambda lease, error: give_up_lease(
-            jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings)
+            jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings), settings
         ),
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,

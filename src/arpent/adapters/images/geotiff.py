@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -41,6 +41,11 @@ class GeoTiff:
     def tables(self) -> tuple[Table, ...]:
         """Where the blocks lie, per level."""
         return self.header.tables
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The files that its pixels come from, and their versions."""
+        return {self._href: self.header.version, **{mask.href: mask.version for mask in self.header.masks}}
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self.tables[block.level].entry(block.row, block.column, band)[1]

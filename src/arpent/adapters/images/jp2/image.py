@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path, public_name
 from arpent.adapters.images.gdal_fallback import QUIET, check_georeference
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
@@ -63,6 +63,11 @@ class Jp2Image:
             partial(origins.ranges, href, version=file.version), (layout.first, layout.end),
             layout.across * layout.down, listed=listed_parts(layout), far=path is None,
         )  # fmt: skip
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The file that its pixels come from, and its version."""
+        return {self._href: self._version}
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self._mean
