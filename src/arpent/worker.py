@@ -15,9 +15,11 @@ from typing import Literal
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
+from arpent.adapters.formats.earlier import open_earlier
+from arpent.adapters.formats.fingerprints import fingerprints_of
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
-from arpent.adapters.formats.without_pandas import leave_pandas_out
+from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 from arpent.adapters.images.kept.blocks import KeptBlocks
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
@@ -83,8 +85,10 @@ def result_form(request: Request, settings: Settings) -> ResultForm:
 
 
 def with_results(services: Services, request: Request, settings: Settings) -> Services:
-    """The services with a table if the job has one."""
-    return replace(services, table=None if result_form(request, settings) is ResultForm.FILES else table_of)
+    """The services with a table, and the fingerprints of its rows, if the job has one."""
+    if result_form(request, settings) is ResultForm.FILES:
+        return replace(services, table=None, fingerprints=None)
+    return replace(services, table=table_of, fingerprints=fingerprints_of)
 
 
 def folding(store: ObjectStore, job_id: str, request: Request, partition: Partition, settings: Settings) -> ObjectStore:
@@ -162,7 +166,7 @@ def synchronous_limits(settings: Settings) -> Limits:
 
 def for_workers(settings: Settings) -> Settings:
     """The settings for workers, without the database's password and the server's key."""
-    return settings.model_copy(update={"database_url": "", "secret_key": None})
+    return settings.model_copy(update={"database_url": "", "secret_key": ()})
 
 
 def services_of(settings: Settings) -> Services:
@@ -184,6 +188,8 @@ def _services(serialised: str) -> Services:
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
+        fingerprints=fingerprints_of if settings.parquet else None,
+        open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
 

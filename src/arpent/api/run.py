@@ -93,8 +93,9 @@ class LocalAnalysis:
         """As `local.analysis`."""
         self.problem = None
         services = replace(self._services, features=self._source(job.owner, wanted))
+        allowed = local.operator_limits(self._settings, max(1, slots))
         try:
-            return local.analysis(job, services, self._settings, slots, wanted)
+            return local.analysis(job, services, self._settings, allowed, wanted)
         except Exception as error:
             self.problem = error
             raise

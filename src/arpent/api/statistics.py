@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from arpent import worker
 from arpent.api.fields import Columns, is_frame, read_fields
+from arpent.api.files import check_long_table, save
 from arpent.api.frames import cube, data_frame
 from arpent.api.local import Answer, answer
 from arpent.api.progress import bar
@@ -39,6 +40,7 @@ class Options(TypedDict, total=False):
     geometry: bool | None
     executor: str | None
     progress: bool | None
+    update: str | Path | None
 
 
 @overload
@@ -83,6 +85,7 @@ def statistics(  # noqa: PLR0913
     as_xarray: bool = False,
     executor: str | None = None,
     progress: bool | None = None,
+    update: str | Path | None = None,
 ) -> pd.DataFrame | xr.Dataset:
     """Statistics of each feature in each interval of time.
 
@@ -111,6 +114,9 @@ def statistics(  # noqa: PLR0913
         executor: `inline`, `processes`, `processes:N`, `dask://host:port`; by default as the setting `executor`
             says; where it is not set either, small jobs run in this process.
         progress: Show a bar on standard error; by default in a terminal.
+        update: A long table (.parquet) of an earlier call or of `arpent stats`: its rows are kept where features,
+            imagery and what is asked are the same, only the others are computed, and the file is written anew. It is
+            made if it is not there.
 
     Returns:
         A row per feature, interval, output and band: `id`, your columns, `from`, `to` (UTC), `output`, `band`, `min`,
@@ -129,13 +135,18 @@ def statistics(  # noqa: PLR0913
         pixels=pixels,
     )  # fmt: skip
     asked = Columns(keep=None if columns is None else names_of(columns), id=id)
-    found = answer_of(features, catalog, query, asked, crs=crs, executor=executor, progress=progress)
+    earlier = None if update is None else Path(update)
+    if earlier is not None:
+        check_long_table(earlier)
+    found = answer_of(features, catalog, query, asked, crs=crs, executor=executor, progress=progress, earlier=earlier)
+    if earlier is not None:
+        save(found, earlier, wide=False)
     if as_xarray:
         return cube(found)
     return data_frame(found, wide=wide, geometry=is_frame(features) if geometry is None else geometry)
 
 
-def answer_of(
+def answer_of(  # noqa: PLR0913
     features: Any,
     catalog: str | Path,
     query: Query,
@@ -144,8 +155,9 @@ def answer_of(
     crs: str | None = None,
     executor: str | None = None,
     progress: bool | None = None,
+    earlier: Path | None = None,
 ) -> Answer:
-    """The answer to a query, before it is a frame or a file."""
+    """The answer to a query, before it is a frame or a file. `earlier`: a long table that is updated."""
     from rich.console import Console
 
     settings = load(catalog=str(catalog), executor=executor)
@@ -154,4 +166,4 @@ def answer_of(
     shown = console.is_terminal if progress is None else progress
     with bar(console if shown else None) as watch:
         fields = read_fields(features, columns, settings, crs)
-        return answer(settings, fields, query, watch)
+        return answer(settings, fields, query, watch, earlier)

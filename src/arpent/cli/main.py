@@ -15,9 +15,11 @@ from rich.console import Console
 
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
+from arpent.cli.clients import app as client_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
+from arpent.cli.sources.commands import app as sources_app
 from arpent.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -32,9 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
-sources_app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 app.add_typer(script_app, name="script")
 app.add_typer(catalog_app, name="catalog")
@@ -144,10 +144,12 @@ def stats(  # noqa: PLR0913, PLR0917
     id: Annotated[str | None, typer.Option("--id", help="Column that tells the features apart.")] = None,  # noqa: A002
     wide: Annotated[bool, typer.Option("--wide", help="A row per feature, a column (mean) per date.")] = False,
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or inline; default: by size.")] = None,
+    update: Annotated[Path | None, typer.Option(help="Earlier table: compute only what is new or changed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """A table of statistics from a file of fields: no JSON, no server."""
     catalog = _settings(executor=executor, catalog=catalog).catalog
+    output = output or update
     given = {"--catalog": catalog, "--from": start, "--to": end, "--output": output}
     if missing := [name for name, value in given.items() if not value]:
         raise InvalidRequest(f"{', '.join(missing)} is missing: see `arpent stats --help`")
@@ -161,7 +163,7 @@ def stats(  # noqa: PLR0913, PLR0917
         features=features, catalog=catalog, output=output, start=start, end=end, every=every,
         resolution=resolution, index=index, script=script, mask_clouds=mask_clouds, collection=collection, order=order,
         max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, columns=columns, id=id,
-        wide=wide, executor=executor,
+        wide=wide, executor=executor, update=update,
     )  # fmt: skip
     outcome = stats_now(options, Console(stderr=True))
     typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))
@@ -265,50 +267,6 @@ def status(
     _end_of_job(last)
 
 
-@client_app.command("add")
-def client_add(
-    name: Annotated[str, typer.Argument(help="Label to recognise the client by.")], as_json: JsonOption = False
-) -> None:
-    """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
-    from arpent.wiring import server
-
-    if not name.strip():
-        raise InvalidRequest("NAME is empty: give a label to recognise the client by")
-    client_id, secret = server.clients(server.database(_settings())).add(name)
-    if as_json:
-        typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
-    else:
-        typer.echo(f"client id      {client_id}\nclient secret  {secret}\nKeep the secret: it is stored hashed.")
-
-
-@sources_app.command("list")
-def sources_list(as_json: JsonOption = False) -> None:
-    """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
-    from arpent.cli.sources import source_lines
-
-    lines = source_lines(_settings())
-    typer.echo(json.dumps({"data": lines}) if as_json else "\n".join(f"{name}\t{what}" for name, what in lines.items()))
-
-
-@sources_app.command("check")
-def sources_check(
-    collection: Annotated[str | None, typer.Option(help="Search for this one; else for any that is known.")] = None,
-    at: Annotated[str | None, typer.Option(help="Longitude and latitude, as 11.35,46.5.")] = None,
-    start: Annotated[str, typer.Option("--from", help="ISO instant.")] = "2024-06-01T00:00:00Z",
-    end: Annotated[str, typer.Option("--to", help="ISO instant.")] = "2024-08-01T00:00:00Z",
-    as_json: JsonOption = False,
-) -> None:
-    """Try each catalogue (a search, one header, one block) and each source (its keys), and say what is missing."""
-    from arpent.cli.sources import ItemSearch, access_checks
-
-    well = True
-    for check in access_checks(_settings(), ItemSearch.of(collection, at, start, end)):
-        well &= check.well
-        typer.echo(check.as_json if as_json else check.line)
-    if not well:
-        raise typer.Exit(1)
-
-
 @app.command()
 def demo(
     catalog: Annotated[str | None, typer.Option(help="Folder of STAC items, a STAC API URL, or earth-search.")] = None,
@@ -335,6 +293,26 @@ def migrate(as_json: JsonOption = False) -> None:
     database = server.database(_settings())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
+
+
+@app.command("rotate-keys")
+def rotate_keys(as_json: JsonOption = False) -> None:
+    """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
+    from arpent.wiring import server
+    from arpent.wiring.keys import rotate_keys as rotate_now
+
+    settings = _settings()
+    done = rotate_now(settings, server.database(settings))
+    if as_json:
+        typer.echo(json.dumps({"renewed": done.renewed, "unreadable": done.unreadable}))
+    else:
+        typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
+        for job_id in done.unreadable:
+            typer.echo(
+                f"{job_id}: add the key that it was stored with after the present ones, and rotate again", err=True
+            )
+    if done.unreadable:
+        raise typer.Exit(WITH_FAILURES)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arpent.adapters.formats.without_pandas import leave_pandas_out
+from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 
 
 def start() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from arpent.api.fields import Columns
-from arpent.api.files import check_ending, save
+from arpent.api.files import check_ending, check_long_table, save
 from arpent.api.query import names_of, query_of
 from arpent.api.statistics import answer_of
 from arpent.cli.row_lines import row_lines
@@ -40,12 +40,15 @@ class StatsOptions:
     id: str | None
     wide: bool
     executor: str | None
+    update: Path | None = None
 
 
 def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
     WorldError; ArpentError if the job failed."""
     check_ending(options.output)
+    if options.update is not None:
+        check_long_table(options.update)
     query = query_of(
         start=options.start,
         end=options.end,
@@ -62,8 +65,9 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     )
     columns = Columns(keep=None if options.columns is None else names_of(options.columns), id=options.id)
     found = answer_of(
-        options.features, options.catalog, query, columns, executor=options.executor, progress=console.is_terminal
-    )
+        options.features, options.catalog, query, columns, executor=options.executor, progress=console.is_terminal,
+        earlier=options.update,
+    )  # fmt: skip
     files = save(found, options.output, wide=options.wide)
     rows = rows_object(found.counts)
     for line in (*row_lines(rows), *found.hints):

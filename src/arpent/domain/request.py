@@ -87,7 +87,7 @@ class ResultForm(StrEnum):
     TABLE = "table"
     """The table; the files folded into one object for each partition."""
     FILES = "files"
-    """The files."""
+    """The JSON files without a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +114,9 @@ class Request:
     """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
     results: ResultForm | None = None
     """What is written; None: what the server writes if nobody asks."""
+    update: str | None = None
+    """Id of an earlier request with the same output, whose numbers are kept where they still hold; None: all are
+    computed."""
     shown: str = ""
     """The body's JSON text without its secrets, for the metadata of what is written."""
 

@@ -118,7 +118,7 @@ def stack(
         _play(turns, read, sampling, reader, source, canvas=canvas, read_failures=read_failures)
     finished = canvas.finish(read_failures.lost)[: len(requests)]
     values = tuple(
-        calibrate(each, canvas.used, requested, groups, number)
+        calibrate(each, canvas.used, requested, groups, number, reader)
         for each, requested, number in zip(finished, requests, holes, strict=False)
     )
     return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))

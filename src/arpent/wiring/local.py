@@ -35,6 +35,7 @@ from arpent.engine.analysis.analyse import analyse
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
+from arpent.jobs.quota import Quota
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import access_of, direct_features, egress_policy, folding, prepare_process, with_results
@@ -113,22 +114,23 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
         raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
 
 
-def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
-    """The limits that the settings define."""
+def operator_limits(settings: Settings, parallelism: int = 1, quota: Quota | None = None) -> Limits:
+    """The limits that the settings define; those of a client's quota may be lower."""
+    own = None if quota is None else quota.features
+    features = [each for each in (settings.policy.maximum_features, own) if each is not None]
     return Limits(
         pixel_budget=settings.pixel_budget,
         parallelism=parallelism,
-        maximum_features=settings.policy.maximum_features,
+        maximum_features=min(features, default=None),
         lenient_histograms=settings.lenient_histograms,
     )
 
 
 def analysis(
-    job: Job, services: Services, settings: Settings, slots: int, wanted: Callable[[], bool] = lambda: True
+    job: Job, services: Services, settings: Settings, allowed: Limits, wanted: Callable[[], bool] = lambda: True
 ) -> Analysis:
-    """Analyse a job for an executor with so many places. Raises NoLongerWanted soon after `wanted` returns False."""
+    """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
     request = parse_batch(job.body, job.owner)
-    allowed = operator_limits(settings, max(1, slots))
     return analyse(job.id, request, with_results(services, request, settings), allowed, wanted)
 
 

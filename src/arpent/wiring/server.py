@@ -18,10 +18,9 @@ from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.keys import body_cipher
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
@@ -31,6 +30,7 @@ from arpent.domain.partition import Analysis
 from arpent.domain.ports.execution import Bulkhead, Executor
 from arpent.domain.request import Request
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.quota import quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
@@ -38,6 +38,7 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
+from arpent.wiring.keys import opening_keys, request_cipher
 from arpent.wiring.local import (
     analysis,
     check_request,
@@ -47,8 +48,10 @@ from arpent.wiring.local import (
     header_reader,
     isolated_features,
     now,
+    operator_limits,
 )
 from arpent.wiring.page import page_calls
+from arpent.wiring.quotas import is_exhausted, work_store
 from arpent.worker import (
     answer_search,
     answer_statistics,
@@ -92,8 +95,8 @@ def job_reader(settings: Settings) -> SqlJobStore:
     engine = make_engine(settings.database_url, reader=True)
     with _named(settings):
         check_schema(engine)
-        key = known_key(engine) if settings.secret_key is None else server_key(settings, engine)
-    return SqlJobStore(engine, None if key is None else body_cipher(key))
+        keys = opening_keys(settings, engine)
+    return SqlJobStore(engine, body_cipher(*keys) if keys else None)
 
 
 @contextmanager
@@ -116,17 +119,16 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     end."""
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
-    from arpent.server.tokens import Tokens
+    from arpent.wiring.access import access_control
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
+    jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
     return create_app(
         service=jobs,
-        clients=clients(engine),
-        tokens=tokens,
+        access=access_control(settings, engine),
         calls=process_calls(settings, bulkhead),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
@@ -182,7 +184,7 @@ def service(settings: Settings, engine: Engine) -> JobService:
         check_request(known, request)
         grants(owner, settings).check(request)
 
-    return JobService(job_store(settings, engine), settings.policy, check, now)
+    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
@@ -197,7 +199,7 @@ def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     """The store of jobs, with encrypted bodies."""
-    return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
+    return SqlJobStore(engine, request_cipher(settings, engine))
 
 
 def metrics(engine: Engine) -> str:
@@ -218,8 +220,8 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
-        services = replace(services, reader=reader, features=isolated)
-        return analysis(job, services, settings, executor.slots, wanted)
+        allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
+        return analysis(job, replace(services, reader=reader, features=isolated), settings, allowed, wanted)
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -231,9 +233,10 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
+        exhausted=partial(is_exhausted, settings, engine),
         close=reading.close,
     )
-    return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
@@ -253,7 +256,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """The periodic tasks of a runner."""
-    retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    retention = SqlRetention(engine, request_cipher(settings, engine))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
@@ -286,8 +289,3 @@ def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
     except BaseException:
         run_metrics.put_back(amounts)
         raise
-
-
-def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database."""
-    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()

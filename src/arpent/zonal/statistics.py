@@ -45,11 +45,16 @@ class Reduction:
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
         self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
 
-    def part(self, values: NDArray[np.float64], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> ReductionPart:
+    def part(
+        self, values: NDArray[np.float64], valid: NDArray[np.number] | None, offsets: NDArray[np.int64]
+    ) -> ReductionPart:
         """What is to be added for some of the samples inside k polygons, for which the script returned `values` (N,);
-        those count whose mask `valid` (N,) is neither 0 nor NaN. `offsets` (k + 1,) delimits the features. Nothing is
-        changed."""
-        valid = valid.view(np.uint8) if valid.dtype == np.bool_ else valid
+        those count whose mask `valid` (N,) is neither 0 nor NaN, all if it is None. `offsets` (k + 1,) delimits the
+        features. Nothing is changed."""
+        if valid is None:
+            valid = np.ones(len(values), np.uint8)
+        elif valid.dtype == np.bool_:
+            valid = valid.view(np.uint8)
         sums, target = no_sums(len(offsets) - 1), type_limits(self._sample_type)
         add_samples(values, valid, offsets, target, sums)
         segments = None

@@ -26,7 +26,7 @@ from arpent.domain.errors import (
 )
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
@@ -238,10 +238,10 @@ class Breaking:
             raise self.error
         self.inner.prepare(hrefs)
 
-    def describe(self, href: str) -> Raster:
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
         if self.when == "describe" and self.part in href:
             raise self.error
-        return self.inner.describe(href)
+        return self.inner.describe(href, place)
 
     def read(
         self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0

@@ -18,9 +18,9 @@ Document = Mapping[str, object]
 """JSON of a STAC item, or of a part of it."""
 
 
-def offset(collection: Collection, item: Document, asset: Document, index: int = 0) -> float:
-    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; 0 if none has.
-    For harmonized bands only."""
+def offset(collection: Collection, item: Document, asset: Document, index: int = 0) -> float | None:
+    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; None if none
+    has. For harmonized bands only."""
     rule = collection.harmonize
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
@@ -28,7 +28,7 @@ def offset(collection: Collection, item: Document, asset: Document, index: int =
         answer = _RULES[name](rule, item, band_fields(asset, index))
         if answer is not None:
             return answer
-    return 0.0
+    return None
 
 
 def properties(item: Document) -> Document:

@@ -41,7 +41,8 @@ class DirectFeatures:
 
     def feature(self, file: FeatureFile, feature: int) -> Features | None:
         with TemporaryDirectory(prefix="arpent-") as folder:
-            return self.read_one(self._fetched(file, Path(folder)), file, feature)
+            found = self.read_one(self._fetched(file, Path(folder)), file, feature)
+            return None if found is None else found.checked()
 
     def copy(self, file: FeatureFile, target: Location, about: str) -> None:
         with TemporaryDirectory(prefix="arpent-") as folder:
@@ -61,7 +62,7 @@ class DirectFeatures:
                         f"The file {file.url} holds more than the {limit} features that this server takes "
                         "at once; split it into several requests"
                     )
-                yield batch
+                yield batch.checked()  # here, where it may take long, and the process may die
 
     def _fetched(self, file: FeatureFile, folder: Path) -> Path:
         if file.local:
@@ -89,5 +90,6 @@ def joined(location: Location, batches: Iterator[Features]) -> Features:
         ids=np.concatenate([part.ids for part in parts]),
         identifiers=tuple(identifier for part in parts for identifier in part.identifiers),
         geometries=np.concatenate([part.geometries for part in parts]),
+        valid=None if any(part.valid is None for part in parts) else np.concatenate([part.valid for part in parts]),
         flaws={feature: flaw for part in parts for feature, flaw in part.flaws.items()},
     )

@@ -20,6 +20,8 @@ DICTIONARY_BYTES = 16 * 1024 * 1024
 """Names repeat in every row of a feature; up to this size Parquet stores each only once."""
 
 Columns = dict[str, pa.Array]
+Place = tuple[int, int, int, int]
+"""By which rows are ordered: number of the interval, 1 if it failed, number of the output and of its band."""
 
 
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
@@ -45,11 +47,8 @@ def _rendered(
     parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks: tuple[float, ...], about: str
 ) -> bytes:
     layout = schema(ranks)
-    batches = []
-    for result, wanted in parts:
-        texts = _identity(result)
-        batches += [_batch(columns, rows, texts, layout) for columns, rows in _blocks(result, wanted, ranks)]
-    whole = pa.Table.from_batches(batches, layout)
+    tables = [_table(result, wanted, ranks, layout) for result, wanted in parts]
+    whole = pa.concat_tables([layout.empty_table(), *tables]).combine_chunks()  # chunks would show in the pages
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink,
@@ -63,6 +62,18 @@ def _rendered(
         writer.write_table(whole)
         writer.add_key_value_metadata({ABOUT: about.encode()})
     return sink.getvalue()
+
+
+def _table(result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...], layout: pa.Schema) -> pa.Table:
+    """The rows of one result. Their order does not tell how many parts an interval came in: which features saw the same
+    scenes, or were computed by an earlier request."""
+    texts, blocks = _identity(result), list(_blocks(result, wanted, ranks))
+    whole = pa.Table.from_batches([_batch(columns, rows, texts, layout) for columns, rows, _ in blocks], layout)
+    if len({one.interval for one in result.intervals}) == len(result.intervals):
+        return whole
+    places = [np.broadcast_to(np.array(place)[:, np.newaxis], (len(place), len(rows))) for _, rows, place in blocks]
+    keys = np.vstack([np.hstack(places), np.concatenate([rows for _, rows, _ in blocks])])
+    return whole.take(pa.array(np.lexsort(keys[::-1])))
 
 
 def _identity(result: PartitionResult) -> Columns:
@@ -86,9 +97,10 @@ def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: 
 
 def _blocks(
     result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...]
-) -> Iterator[tuple[Columns, NDArray[np.intp]]]:
-    """Columns of rows that share interval, output and band, and the row of the feature for each."""
+) -> Iterator[tuple[Columns, NDArray[np.intp], Place]]:
+    """Columns of rows that share interval, output and band; the row of the feature for each; their place."""
     count = len(result.features)
+    numbers = {one: number for number, one in enumerate(sorted({each.interval for each in result.intervals}))}
     whole = np.isin(np.arange(count), list(result.failures))
     for one in result.intervals:
         present, broken = one.present & wanted, np.isin(np.arange(count), list(one.failures))
@@ -96,17 +108,19 @@ def _blocks(
         rows = np.flatnonzero(present & ~broken & ~whole)
         frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
         frame |= {"items": _items(one, rows), "status": _same(OK, len(rows), pa.string())}
-        for output, bands in one.outputs.items():
-            for name, band in bands.items():
+        number = numbers[one.interval]
+        for first, (output, bands) in enumerate(one.outputs.items()):
+            for second, (name, band) in enumerate(bands.items()):
                 named = {"output": _same(output, len(rows), pa.string()), "band": _same(name, len(rows), pa.string())}
-                yield frame | named | _numbers(band, rows, result.geometry_pixel_count, ranks), rows
+                found = frame | named | _numbers(band, rows, result.geometry_pixel_count, ranks)
+                yield found, rows, (number, 0, first, second)
         rows = np.flatnonzero(present & broken & ~whole)
         if len(rows):
             frame = {name: _same(moment, len(rows), INSTANT) for name, moment in slot.items()}
-            yield frame | {"items": _items(one, rows)} | _reasons(one.failures, rows), rows
+            yield frame | {"items": _items(one, rows)} | _reasons(one.failures, rows), rows, (number, 1, 0, 0)
     rows = np.flatnonzero(whole & wanted)
     if len(rows):
-        yield _reasons(result.failures, rows), rows
+        yield _reasons(result.failures, rows), rows, (len(numbers), 1, 0, 0)
 
 
 def _same(value: object, count: int, kind: pa.DataType) -> pa.Array:

@@ -18,6 +18,7 @@ from arpent.domain.request import Request
 from arpent.engine import hints
 from arpent.engine.analysis import report
 from arpent.engine.analysis.check_calculations import check_calculations
+from arpent.engine.analysis.check_update import check_update
 from arpent.engine.analysis.estimate import (
     NOTHING,
     AvailableImagery,
@@ -56,10 +57,11 @@ def analyse(
     assert isinstance(request.features, Location), "a batch request names a file of features"
     assert request.output is not None, "a batch request has an output"
     services = guarded(services, wanted)
+    check_update(request, services.objects)
     script = script_of(request, services)
     bindings, remarks = _twice(lambda: _understood(script, request, services, limits))
     features = load_features(request.features, services, limits)
-    features = replace(features, valid=features.validity)
+    features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
     as_told, features = features, with_own_keys(job_id, request.output, features)
 

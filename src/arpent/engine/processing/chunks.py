@@ -76,7 +76,8 @@ def raster_of_blocks(
         rasters = []
         for requested in binding.requests:
             with suppress(AssetUnreadable, KeyError):
-                rasters.append(reader.describe(item.assets[requested.band.name].href))
+                asset = item.assets[requested.band.name]
+                rasters.append(reader.describe(asset.href, asset.georeference))
         if rasters:
             return max(rasters, key=_block_area)
     return _invented(features, grids)

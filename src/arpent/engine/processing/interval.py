@@ -46,6 +46,23 @@ class Computation:
     """Ports for images, catalogue and buckets."""
 
 
+def add_new(
+    computation: Computation,
+    rows: NDArray[np.intp],
+    found: IntervalAcquisitions,
+    totals: IntervalTotals,
+    isolation: Isolation,
+) -> None:
+    """As `add_isolated`, for the features whose numbers no earlier request computed."""
+    if found.kept is not None and found.kept.any():
+        places = np.flatnonzero(~found.kept)
+        if not found.present[places].any():
+            return
+        computation = replace(computation, geometry=computation.geometry.take(places))
+        rows, found = rows[places], found.take(places)
+    add_isolated(computation, rows, found, totals, isolation)
+
+
 def add_isolated(
     computation: Computation,
     rows: NDArray[np.intp],

@@ -147,11 +147,8 @@ class _Group:
         """What each band adds; `values` (width, N or more) are those of segments delimited by `offsets` (k + 1,)."""
         values = values[:, : offsets[-1]]
         masks = values[self._evalscript.width - self._evalscript.mask_bands :]
-        everywhere = np.ones(offsets[-1], np.uint8)
         return [
-            self._reductions[output.id, band].part(
-                row, everywhere if output.mask is None else masks[output.mask], offsets
-            )
+            self._reductions[output.id, band].part(row, None if output.mask is None else masks[output.mask], offsets)
             for row, (output, band) in zip(values, self._bands(), strict=False)
         ]
 

@@ -237,6 +237,12 @@ class BatchBody(BodyModel):
     aggregation: BatchAggregation
     calculations: dict[str, CalculationsEntry | None] | None = Field(None, description="By output id, or `default`")
     output: OutputAccess = Field(description="A prefix, or a template with <REQUEST_ID>, <ID> and <IDENTIFIER>")
+    update: str | None = Field(
+        None,
+        pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        description="Id of an earlier request with the same output: only what is new or changed is computed. An "
+        "extension of ours",
+    )
 
 
 class StatisticalBody(BodyModel):

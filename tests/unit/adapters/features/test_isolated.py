@@ -138,6 +138,22 @@ def test_they_are_the_same(direct: DirectFeatures, opened: Open) -> None:
     assert opened().feature(FILE, 11) is None
 
 
+def bow_ties(path: Path, file: FeatureFile) -> Iterator[Features]:
+    tie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    for batch in read(path, file):
+        yield replace(batch, geometries=np.where(batch.ids == 4, tie, batch.geometries), flaws={})
+
+
+def test_outlines_are_checked_where_the_file_is_read(opened: Open) -> None:
+    """The check may take as long as the file's owner likes: only the process that reads it has a limit."""
+    source = opened(bow_ties)
+    found = source.features(FILE)
+    assert found.valid is not None
+    assert found.flaws.keys() == {4}
+    assert "Self-intersection" in found.flaws[4]
+    assert found.ids[found.valid].tolist() == [each for each in found.ids if each % BATCH != 1]
+
+
 @pytest.mark.parametrize(
     ("reader", "words"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes
 from arpent.adapters.images.reader import CogReader, Piece
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.item import Calibration, CalibrationFile
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import Block
 
 IN_USE_SECONDS = 10.0
@@ -61,23 +62,26 @@ class KeptBlocks:
     def prepare(self, hrefs: Sequence[str]) -> None:
         self._reader.prepare(hrefs)
 
-    def describe(self, href: str) -> Raster:
-        return self._reader.describe(href)
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
+        return self._reader.describe(href, place)
+
+    def calibration(self, file: CalibrationFile) -> Calibration:
+        return self._reader.calibration(file)
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
         self._reader.forget_changed([href for href, blocks in requests if any(self._has(href, band, blocks))])
-        rasters: dict[str, Raster] = {}
+        headers: dict[str, tuple[Raster, bool]] = {}
         found: list[_Found] = []
         missing: list[tuple[str, Sequence[Block]]] = []
         self._reader.prepare([href for href, blocks in requests if blocks])
         for href, blocks in requests:
             if not blocks:
                 continue
-            raster = rasters[href] = self._reader.describe(href)
+            raster, _ = headers[href] = self._reader.header(href)
             pieces = [self._get(raster, href, band, block) for block in blocks]
             found += [(href, block, pixels) for block, pixels in zip(blocks, pieces, strict=True)]
             missing.append((href, [_more(block) for block, one in zip(blocks, pieces, strict=True) if one is None]))
-        return self._merged(found, self._reader.read(missing, band), rasters, band)
+        return self._merged(found, self._reader.read(missing, band), headers, band)
 
     def close(self) -> None:
         """Forget all blocks, and close the reader."""
@@ -87,7 +91,7 @@ class KeptBlocks:
         self._reader.close()
 
     def _merged(
-        self, found: Sequence[_Found], decoded: Iterator[Piece], rasters: dict[str, Raster], band: int
+        self, found: Sequence[_Found], decoded: Iterator[Piece], headers: Mapping[str, tuple[Raster, bool]], band: int
     ) -> Iterator[Piece]:
         """What was found and what is decoded, in the order asked."""
         for href, block, pixels in found:
@@ -95,7 +99,9 @@ class KeptBlocks:
                 yield href, block, pixels
                 continue
             _, _, fresh = next(decoded)
-            self._put(rasters[href], href, band, _more(block), fresh)
+            raster, is_watched = headers[href]
+            if is_watched:
+                self._put(raster, href, band, _more(block), fresh)
             yield href, block, fresh
 
     def _has(self, href: str, band: int, blocks: Sequence[Block]) -> Iterator[bool]:
@@ -114,8 +120,6 @@ class KeptBlocks:
             return entry.pixels
 
     def _put(self, raster: Raster, href: str, band: int, block: Block, pixels: NDArray[np.generic]) -> None:
-        if not self._reader.is_checked(href):
-            return
         if pixels.base is not None:  # of an array that may be much larger
             pixels = pixels.copy()
         key, now = (href, band, block.level, block.row, block.column), self._clock()
