@@ -15,7 +15,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Source
-from arpent.raster.calibrate import calibrate
+from arpent.raster.calibrate import calibrate, calibration_files
 from arpent.raster.canvas import Canvas
 from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
@@ -156,7 +156,8 @@ def _play(
     read_failures: ReadFailures,
 ) -> None:
     """Read what the turns need, in one stream, and fill the canvas."""
-    reader.prepare([turn.item.assets[requested.band.name].href for turn in turns for requested in requests])
+    wanted = [(turn.item.assets[requested.band.name], requested) for turn in turns for requested in requests]
+    reader.prepare([asset.href for asset, _ in wanted], calibration_files(wanted))
     plans: list[_Plan] = []
     for turn in turns:
         try:

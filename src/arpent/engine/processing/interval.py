@@ -45,6 +45,11 @@ class Computation:
     services: Services
     """Ports for images, catalogue and buckets."""
 
+    @property
+    def shares(self) -> NDArray[np.float64] | None:
+        """(N,): the share of each sample that its polygon covers; None where it does not matter."""
+        return self.geometry.shares if self.calculations.needs_shares else None
+
 
 def add_new(
     computation: Computation,
@@ -100,7 +105,7 @@ def _add(
         found = found.take(places)
     try:
         prepared = read_samples(computation, found)
-        totals.add(chosen, found, prepared, answers(computation, prepared, AT_ONCE))
+        totals.add(chosen, found, prepared, answers(computation, prepared, AT_ONCE), computation.shares)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
     except Exception:
