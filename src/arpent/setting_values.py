@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from pydantic import AfterValidator, SecretStr
 
@@ -38,6 +39,17 @@ def image_template(text: str) -> str:
     return text
 
 
+def issuer_url(text: str) -> str:
+    """URL of an OpenID Connect issuer. Over plain http anybody on the way could sign tokens, but on this machine."""
+    scheme, _, rest = text.partition("://")
+    host = re.split(r"[:/](?![^\[]*\])", rest, maxsplit=1)[0]
+    if not is_web_address(text) or re.search(r"[?#\s]", text):
+        raise ValueError("it has no host, or an invalid port, or more than a path")
+    if scheme == "http" and host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ValueError("it must begin with https")
+    return text
+
+
 def job_database(url: str) -> str:
     """URL of the job database. Only its scheme is checked; the driver reads the rest."""
     scheme, separator, rest = url.partition("://")
@@ -66,7 +78,25 @@ def long_key(secret: SecretStr) -> SecretStr:
         raise ValueError("it is too short")
     if is_placeholder(value):
         raise ValueError("it is a placeholder, or repeats itself: create one with `openssl rand -base64 32`")
+    if is_guessable(value):
+        raise ValueError("its characters follow a pattern: create one with `openssl rand -base64 32`")
     return secret
+
+
+def is_guessable(key: str) -> bool:
+    """Whether characters run on (`abcd`, `4321`, `aaaa`) in half of the key, or sequences of it return. Of random keys,
+    of hexadecimal digits too, less than one in a million does."""
+    seen = key[:256]
+    steps = [abs(ord(after) - ord(before)) <= 1 for before, after in pairwise(seen)]
+    triples = [seen[start : start + 3] for start in range(len(seen) - 2)]
+    return sum(steps) > len(steps) / 2 or len(set(triples)) < 0.7 * len(triples)
+
+
+def key_list(value: object) -> object:
+    """Keys given as text: several have commas between them. An entry is not read as JSON: a key may look like it."""
+    if not isinstance(value, str):
+        return value
+    return [entry.strip() for entry in value.split(",")]
 
 
 def listed(value: object) -> object:

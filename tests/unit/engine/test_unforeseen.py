@@ -127,10 +127,10 @@ def test_a_feature_that_breaks_the_engine_fails_alone(
     whole, _ = run(services, script)
     sound = compute.sample_geometry
 
-    def broken(features: Features, grids: Any) -> Any:
+    def broken(features: Features, grids: Any, rule: Any) -> Any:
         if VICTIM in features.ids:
             raise error
-        return sound(features, grids)
+        return sound(features, grids, rule)
 
     monkeypatch.setattr(compute, "sample_geometry", broken)
     found, outcome = run(services, script)

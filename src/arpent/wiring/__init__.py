@@ -20,11 +20,10 @@ from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.keys import body_cipher
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.payload import pack, unpack
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
@@ -35,6 +34,7 @@ from arpent.adapters.formats.vector.files import load_libraries
 from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.v8.runtime import announce
+from arpent.domain.boundary.trace import for_this_request, trace_fields
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
 from arpent.domain.imagery.collection import Collection
@@ -50,6 +50,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.policy import Quota, quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
@@ -57,6 +58,9 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.metrics import metrics
+from arpent.wiring.quotas import is_exhausted, work_store
 from arpent.worker import (
     access_of,
     answer_search,
@@ -112,8 +116,8 @@ def job_reader(settings: Settings) -> SqlJobStore:
     engine = make_engine(settings.database_url, reader=True)
     with _named(settings):
         check_schema(engine)
-        key = known_key(engine) if settings.secret_key is None else server_key(settings, engine)
-    return SqlJobStore(engine, None if key is None else body_cipher(key))
+        keys = opening_keys(settings, engine)
+    return SqlJobStore(engine, body_cipher(*keys) if keys else None)
 
 
 @contextmanager
@@ -136,17 +140,16 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     end."""
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
-    from arpent.server.tokens import Tokens
+    from arpent.wiring.access import access_control
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
+    jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
     return create_app(
         service=jobs,
-        clients=clients(engine),
-        tokens=tokens,
+        access=access_control(settings, engine),
         calls=process_calls(settings, bulkhead),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
@@ -179,12 +182,18 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
     theirs = for_workers(settings)
     return ProcessCalls(
-        statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
-        check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
-        explain=lambda job, feature, start, draw: bulkhead.submit(
-            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
+        statistics=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(answer_statistics, theirs)), body
         ),
-        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
+        check=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(check_batch, theirs, client)), body
+        ),
+        explain=lambda job, feature, start, draw: bulkhead.submit(
+            job.owner, for_this_request(partial(explain_job, theirs)), (job.body, job.owner, feature, start, draw)
+        ),
+        catalog=lambda client, body, address: bulkhead.submit(
+            client, for_this_request(partial(answer_search, theirs)), (body, address)
+        ),
         collections=collections(settings),
         page=page_calls(settings, bulkhead),
         admit=bulkhead.admit,
@@ -200,7 +209,7 @@ def service(settings: Settings, engine: Engine) -> JobService:
         check_request(known, request)
         grants(owner, settings).check(request)
 
-    return JobService(job_store(settings, engine), settings.policy, check, now)
+    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
@@ -215,15 +224,7 @@ def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     """The store of jobs, with encrypted bodies."""
-    return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
-
-
-def metrics(engine: Engine) -> str:
-    """Counters of all runners of this database and its jobs, in Prometheus' text format."""
-    from arpent.adapters.formats.prometheus_metrics import metrics_text
-
-    counters = SqlCounters(engine)
-    return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
+    return SqlJobStore(engine, request_cipher(settings, engine))
 
 
 def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
@@ -236,7 +237,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
-        allowed = operator_limits(settings, max(1, executor.slots))
+        allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
         return analysis(job, replace(services, reader=reader, features=isolated), allowed, wanted)
 
     functions = WorkFunctions(
@@ -249,9 +250,10 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
+        exhausted=partial(is_exhausted, settings, engine),
         close=reading.close,
     )
-    return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
 
 
 def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
@@ -268,7 +270,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), load_libraries, pack),
+        prepare=partial(load_readers, partial(configure, settings.log_format, trace_fields), load_libraries, pack),
         kept_ready=False,
     )
 
@@ -285,7 +287,7 @@ def isolated_features(
 
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop` is set."""
-    configure(settings.log_format)
+    configure(settings.log_format, trace_fields)
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     run_metrics = RunMetrics()
@@ -300,7 +302,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """The periodic tasks of a runner."""
-    retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    retention = SqlRetention(engine, request_cipher(settings, engine))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
@@ -339,7 +341,7 @@ def executor_of(settings: Settings) -> Executor:
     """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
     InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
-    prepare = partial(configure, settings.log_format)
+    prepare = partial(configure, settings.log_format, trace_fields)
     if kind == "inline":
         return InlineExecutor()
     if kind in CLUSTERS:
@@ -360,12 +362,14 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
         raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
 
 
-def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
-    """The limits that the settings define."""
+def operator_limits(settings: Settings, parallelism: int = 1, quota: Quota | None = None) -> Limits:
+    """The limits that the settings define; those of a client's quota may be lower."""
+    own = None if quota is None else quota.features
+    features = [each for each in (settings.policy.maximum_features, own) if each is not None]
     return Limits(
         pixel_budget=settings.pixel_budget,
         parallelism=parallelism,
-        maximum_features=settings.policy.maximum_features,
+        maximum_features=min(features, default=None),
         lenient_histograms=settings.lenient_histograms,
     )
 
@@ -386,11 +390,6 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
     """Check a new job beyond the form of its body. Raises InvalidRequest."""
     check_collections(request, known.get)
-
-
-def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database."""
-    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
 
 
 def now() -> datetime:

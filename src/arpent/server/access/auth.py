@@ -1,22 +1,19 @@
-"""Auth: the token endpoints (OAuth 2 client credentials), and which client a request comes from
-(sentinelhub.md 1.6)."""
+"""Auth: the token endpoints (OAuth 2 client credentials, sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, unquote_plus
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from arpent.domain.errors import Unauthorized
-from arpent.domain.ports.jobs import ClientStore
-from arpent.server.address import is_loopback
+from arpent.domain.ports.clients import Client, ClientStore
+from arpent.server.access.tokens import ALGORITHM, Tokens
+from arpent.server.address import is_loopback, list_address
 from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
-from arpent.server.tokens import WHERE, Tokens
 
 TOKEN_PATHS = (
     "/oauth/token",
@@ -24,6 +21,9 @@ TOKEN_PATHS = (
     "/auth/realms/CDSE/protocol/openid-connect/token",
 )
 """Paths where clients request tokens: the old, the commercial and the CDSE path (sentinelhub.md 1.6)."""
+
+DISCOVERY_PATH = "/.well-known/openid-configuration"
+KEYS_PATH = "/oauth/jwks"
 
 MOST_FIELDS = 50
 """Maximum number of fields of a form."""
@@ -44,41 +44,56 @@ class OAuthRefusal(Exception):
 
 
 def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -> APIRouter:
-    """The token endpoint: POST on each of TOKEN_PATHS."""
+    """The token endpoint, POST on each of TOKEN_PATHS; its description for OpenID Connect, and the public keys."""
     router = APIRouter(tags=["tokens"])
 
     async def token(request: Request) -> Response:
         """Exchange client credentials, in the form or as Basic, for an access token."""
         headers = {"cache-control": "no-store", "pragma": "no-cache"}
         try:
-            client_id = await _client(request, clients, options)
+            client = await _client(request, clients, options)
+            request.state.client = client.id
         except OAuthRefusal as refusal:
             if refusal.status == 401 and "authorization" in request.headers:
                 headers["www-authenticate"] = 'Basic realm="arpent"'
             body = {"error": refusal.error, "error_description": str(refusal)}
             return json_response(body, refusal.status, headers)
         granted: dict[str, object] = {
-            "access_token": tokens.issue(client_id),
+            "access_token": tokens.issue(client, _issuer(request, options)),
             "expires_in": tokens.seconds,
             "token_type": "Bearer",
         }
         return json_response(granted, 200, headers)
+
+    @router.get(DISCOVERY_PATH, summary="Description of the issuer")
+    async def discovery(request: Request) -> Response:
+        """OpenID Connect's description of this server as an issuer of tokens for client credentials."""
+        own = _issuer(request, options)
+        described = {
+            "issuer": own,
+            "token_endpoint": own + TOKEN_PATHS[0],
+            "jwks_uri": own + KEYS_PATH,
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+        }
+        return json_response(described)
+
+    @router.get(KEYS_PATH, summary="Public keys of the issuer")
+    async def keys() -> Response:
+        """JSON Web Key Set that checks the tokens of this server."""
+        return json_response(tokens.public_keys())
 
     for path in TOKEN_PATHS:
         router.add_api_route(path, token, methods=["POST"], response_class=Response, operation_id=f"token{path}")
     return router
 
 
-def bearer(tokens: Tokens) -> Callable[[Request], Awaitable[str]]:
-    """A dependency that returns the client id of a request's bearer token. Raises Unauthorized."""
-
-    async def owner(request: Request) -> str:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized(f"Send an access token as `Authorization: Bearer …`; {WHERE}.")
-        return tokens.client(token.strip())
-
-    return owner
+def _issuer(request: Request, options: ServerOptions) -> str:
+    """The address of this server as the client sees it: who issues its tokens."""
+    return list_address(request, options).removesuffix(request.url.path)
 
 
 def is_private(request: Request, options: ServerOptions) -> bool:
@@ -89,7 +104,7 @@ def is_private(request: Request, options: ServerOptions) -> bool:
     return request.url.scheme == "https" or is_loopback(request)
 
 
-async def _client(request: Request, clients: ClientStore, options: ServerOptions) -> str:
+async def _client(request: Request, clients: ClientStore, options: ServerOptions) -> Client:
     """The client whose credentials the request holds. Raises OAuthRefusal."""
     if not options.insecure_transport and not is_private(request, options):
         raise OAuthRefusal("invalid_request", INSECURE)
@@ -105,9 +120,10 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
     client_id, secret = _basic(request) or (_one(form, "client_id"), _one(form, "client_secret"))
     if not client_id or not secret:
         raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
-    if "\0" in client_id + secret or not await run_in_threadpool(clients.verify, client_id, secret):
-        raise OAuthRefusal("invalid_client", "Client id or secret is wrong.", 401)
-    return client_id
+    client = None if "\0" in client_id + secret else await run_in_threadpool(clients.verify, client_id, secret)
+    if client is None:
+        raise OAuthRefusal("invalid_client", "Client id or secret is wrong, or the client is disabled.", 401)
+    return client
 
 
 def _one(form: dict[str, list[str]], name: str) -> str:
