@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,8 @@ class _About(logging.Filter):
 def configure(form: Literal["text", "json"], about: About = dict) -> None:
     """Write log lines of level INFO and above to standard error, as text or JSON. `about`: further fields of JSON
     lines, asked for in the thread or task that logs."""
+    # Rasterio's; such a file is placed by its item, or refused in our own words.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if form == "json" else _Text())
     handler.addFilter(_About(about))

@@ -15,6 +15,8 @@ from typing import Any
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
+from arpent.adapters.formats.earlier import open_earlier
+from arpent.adapters.formats.fingerprints import fingerprints_of
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.results.features import JobFeatures
 from arpent.adapters.formats.results.tables import JobTables
@@ -79,8 +81,7 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """Process the leased partition; needs images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     assert lease.request is not None, "the runner puts it in"
-    final = lease.attempt >= settings.policy.attempts
-    services = services_for(lease.owner, settings)
+    services, final = services_for(lease.owner, settings), lease.attempt >= settings.policy.attempts
     with traced(read_trace(lease.trace)):
         return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
@@ -207,9 +208,7 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
 
     return PageCalls(
         results=results,
-        describe=lambda client, url: bulkhead.submit(
-            client, for_this_request(partial(describe_features, theirs)), (client, url)
-        ),
+        describe=lambda client, url: bulkhead.submit(client, partial(describe_features, theirs), (client, url)),
         places=partial(upload_places, settings),
         store=partial(store_upload, settings),
         script=script_of_indices,
@@ -273,6 +272,8 @@ def _services(serialised: str) -> Services:
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
+        fingerprints=fingerprints_of if settings.parquet else None,
+        open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
 

@@ -17,7 +17,7 @@ import shapely
 from pyproj import CRS
 
 from arpent import wiring, worker
-from arpent.adapters.formats.vector.copy import OWN, own_name, write_copy
+from arpent.adapters.formats.vector.copy import OWN, RENAMED, write_copy
 from arpent.adapters.formats.vector.open_file import OpenFile, features_of
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import InvalidRequest
@@ -175,11 +175,10 @@ def _box(numbers: Sequence[float]) -> shapely.Geometry:
 def _shaped(table: pa.Table, columns: Columns) -> pa.Table:
     """A features file as Fields has it. Raises InvalidRequest for a column that is not there, or does not tell features
     apart."""
-    users = {_given_name(name): name for name in table.column_names if name not in ("id", "geometry", "bbox")}
-    if not any(value is not None for value in table["identifier"].to_pylist()) or columns.id is not None:
-        users.pop("identifier", None)
-    if columns.id is not None and columns.id == "identifier":
-        users["identifier"] = "identifier"
+    given = json.loads((table.schema.metadata or {}).get(RENAMED, b"{}"))
+    theirs = columns.id is None and any(value is not None for value in table["identifier"].to_pylist())
+    ours = OWN if not theirs and columns.id != "identifier" else [name for name in OWN if name != "identifier"]
+    users = {given.get(name, name): name for name in table.column_names if name not in ours}
     chosen = _id_column(table, users, columns)
     keep = [name for name in (users if columns.keep is None else columns.keep) if name != ID]
     if unknown := [name for name in keep if name not in users]:
@@ -192,11 +191,6 @@ def _shaped(table: pa.Table, columns: Columns) -> pa.Table:
             "geometry": table["geometry"],
         }
     )
-
-
-def _given_name(name: str) -> str:
-    """What the caller calls a column of a features file."""
-    return next((own for own in OWN if own_name(own) == name), name)
 
 
 def _id_column(table: pa.Table, users: Mapping[str, str], columns: Columns) -> str | None:

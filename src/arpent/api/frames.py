@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from arpent.adapters.formats.vector.copy import PREFIX
+from arpent.adapters.formats.vector.copy import own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
 from arpent.api.tables import wide_table
@@ -65,10 +65,9 @@ def cube(answer: Answer) -> xr.Dataset:
         "output": axes["output"],
         "band": axes["band"],
     }
-    for name in fields.column_names:
-        if name not in (KEY, "geometry"):
-            label = name if name not in variables and name not in coordinates else f"{PREFIX}{name}"
-            coordinates[label] = ("geometry", fields[name].to_pandas().to_numpy())
+    given = [name for name in fields.column_names if name not in (KEY, "geometry")]
+    for name, label in own_names(given, (*variables, *coordinates)).items():
+        coordinates[label] = ("geometry", fields[name].to_pandas().to_numpy())
     made: xr.Dataset = xarray.Dataset(variables, coords=coordinates, attrs={"arpent": answer.about})
     return made
 

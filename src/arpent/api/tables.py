@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from arpent.adapters.formats.vector.copy import own_name
+from arpent.adapters.formats.vector.copy import own_names
 from arpent.api.fields import ID, KEY
 
 OURS = ("from", "to", "output", "band")
@@ -29,8 +29,9 @@ def long_table(folders: Sequence[Path], fields: pa.Table) -> pa.Table:
     place = pc.index_in(rows["id"], value_set=fields[KEY].combine_chunks())
     rows = rows.append_column("__row", place)
     rows = rows.take(pc.sort_indices(rows, [("__row", "ascending"), *((name, "ascending") for name in OURS)]))
+    rows = rows.combine_chunks()
     taken = fields.drop_columns([KEY, "geometry"]).take(rows["__row"])
-    columns = {own_name(name, (*own, "geometry")): taken[name] for name in taken.column_names}
+    columns = {name: taken[given] for given, name in own_names(taken.column_names, (*own, "geometry")).items()}
     return pa.table({**columns, **{name: rows[name] for name in own}})
 
 
@@ -38,13 +39,7 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
     """A row per feature: ID, the caller's columns, and a column per output, band (if there are several) and start of an
     interval: `ndvi_2023-04-01`."""
     numbers = rows.filter(pc.is_valid(rows["output"]))
-    bands = len(set(zip(numbers["output"].to_pylist(), numbers["band"].to_pylist(), strict=True)))
-    outputs = len(numbers["output"].unique())
-    starts = [f"{moment:%Y-%m-%d}" for moment in numbers["from"].to_pylist()]
-    keys = [
-        (output if bands == outputs else f"{output}_{band}") + f"_{start}"
-        for output, band, start in zip(numbers["output"].to_pylist(), numbers["band"].to_pylist(), starts, strict=True)
-    ]
+    keys = _column_names(numbers)
     places = pc.index_in(numbers[ID], value_set=fields[ID].combine_chunks()).to_numpy()
     values = numbers[statistic].to_numpy(zero_copy_only=False).astype(float)
     columns: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
@@ -54,5 +49,17 @@ def wide_table(rows: pa.Table, fields: pa.Table, statistic: str = "mean") -> pa.
         mine = found == key
         column[places[mine]] = values[mine]
     taken = fields.drop_columns([KEY, "geometry"])
-    named = {own_name(name, (*columns, "geometry")): taken[name] for name in taken.column_names}
+    named = {name: taken[given] for given, name in own_names(taken.column_names, (*columns, "geometry")).items()}
     return pa.table({**named, **{key: pa.array(column, from_pandas=True) for key, column in columns.items()}})
+
+
+def _column_names(numbers: pa.Table) -> list[str]:
+    """The column of each row: its output, its band (if there are several), and the day on which its interval begins (no
+    two begin on one: they last a day at least)."""
+    bands = list(zip(numbers["output"].to_pylist(), numbers["band"].to_pylist(), strict=True))
+    single = len(set(bands)) == len({output for output, _ in bands})
+    for between in "_.":  # a_b of output a or output a_b of another: ids have no dots
+        names = [output if single else f"{output}{between}{band}" for output, band in bands]
+        if len(set(names)) == len(set(bands)):
+            break
+    return [f"{name}_{moment:%Y-%m-%d}" for name, moment in zip(names, numbers["from"].to_pylist(), strict=True)]

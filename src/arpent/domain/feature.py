@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,10 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-TOLERANCE = 1e-9
-"""Share of the area by which parts may overlap: common edges differ by rounding."""
+from arpent.domain.boundary.outlines import fault_of_outline, valid_outlines
+
+POLYGONS = (3, 6)
+"""GEOS type ids of Polygon and MultiPolygon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Features:
     """(n,): whether each geometry is valid as OGC defines it, except that rings may share edges; None: not checked yet.
     """
     flaws: Mapping[int, str] = field(default_factory=dict)
-    """Primary key → why the geometry in the file is not used."""
+    """Primary key → why the geometry in the file is not used, or why it is not valid."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -46,12 +48,17 @@ class Features:
     def validity(self) -> NDArray[np.bool_]:
         """(n,): `valid`, checked now if it was not. The check takes as long as rasterising the polygon, so do it once
         per job."""
-        if self.valid is not None:
-            return self.valid
-        valid: NDArray[np.bool_] = np.atleast_1d(shapely.is_valid(self.geometries))
-        for row in np.flatnonzero(~valid & ~shapely.is_missing(self.geometries)):
-            valid[row] = pieces_fit(self.geometries[row])
-        return valid
+        return valid_outlines(self.geometries) if self.valid is None else self.valid
+
+    def checked(self) -> Features:
+        """The features with `valid`, and with why each outline that is not valid is not, in `flaws`."""
+        valid = self.validity
+        faults = {
+            int(self.ids[row]): fault_of_outline(self.geometries[row])
+            for row in np.flatnonzero(~valid & ~shapely.is_missing(self.geometries))
+            if shapely.get_type_id(self.geometries[row]) in POLYGONS
+        }
+        return replace(self, valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
 
     def take(self, rows: NDArray[np.intp]) -> Features:
         """The features at these rows, in this order."""
@@ -80,37 +87,3 @@ def _revive(
 ) -> Features:
     geometries = np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_)
     return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, valid=valid, flaws=flaws)
-
-
-def pieces_fit(geometry: shapely.Geometry) -> bool:
-    """Whether all parts and holes are valid polygons that lie side by side or within one another, without overlap. Then
-    the even-odd rule over all rings finds the samples of the whole, even where rings share edges."""
-    try:
-        return _fit(geometry)
-    except shapely.errors.GEOSException:  # coordinates that are none, or beyond all measure
-        return False
-
-
-def _fit(geometry: shapely.Geometry) -> bool:
-    parts = [part for part in shapely.get_parts(geometry) if not shapely.is_empty(part)]
-    if not parts or any(part.geom_type != "Polygon" for part in parts):
-        return False
-    area = 0.0
-    grounds: list[shapely.Geometry] = []
-    for part in parts:
-        shell, holes = shapely.Polygon(part.exterior), [shapely.Polygon(ring) for ring in part.interiors]
-        if not shapely.is_valid([shell, *holes]).all():
-            return False
-        taken = shapely.union_all(holes)
-        lost = sum(shapely.area(hole) for hole in holes)
-        slack = TOLERANCE * shapely.area(shell)
-        if lost - shapely.area(taken) > slack or shapely.area(shapely.difference(taken, shell)) > slack:
-            return False
-        area += shapely.area(shell) - lost
-        grounds.extend(_polygons(shapely.difference(shell, taken)))
-    return bool(area > 0 and abs(area - shapely.area(shapely.union_all(grounds))) <= TOLERANCE * area)
-
-
-def _polygons(geometry: shapely.Geometry) -> Iterator[shapely.Geometry]:
-    """The parts of the geometry that are polygons."""
-    yield from (part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon")

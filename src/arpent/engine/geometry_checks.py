@@ -8,13 +8,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from arpent.domain.feature import Features
+from arpent.domain.boundary.outlines import fault_of_outline
+from arpent.domain.feature import POLYGONS, Features
 from arpent.domain.grid import MAXIMUM_SIDE, Grids
 from arpent.domain.result import ErrorType, Failure
 from arpent.zonal.rasterize import SUB_ROWS
-
-POLYGON, MULTIPOLYGON = 3, 6
-"""GEOS type ids."""
 
 KINDS: Mapping[str, str] = {
     "empty": "The geometry is empty; give the feature a polygon or remove it.",
@@ -40,7 +38,7 @@ def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, s
     geometries = features.geometries
     absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
-    other = ~absent & (types != POLYGON) & (types != MULTIPOLYGON)
+    other = ~absent & ~np.isin(types, POLYGONS)
     adrift = ~absent & ~other & ~_placed(geometries)
     invalid = ~absent & ~other & ~adrift & ~features.validity
     found: dict[int, tuple[str, str]] = {int(row): ("empty", KINDS["empty"]) for row in np.flatnonzero(absent)}
@@ -53,7 +51,8 @@ def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, s
     for row in np.flatnonzero(other):
         found[int(row)] = ("not-a-polygon", KINDS["not-a-polygon"].format(type=geometries[row].geom_type))
     for row in np.flatnonzero(invalid):
-        found[int(row)] = ("invalid", KINDS["invalid"].format(reason=shapely.is_valid_reason(geometries[row])))
+        reason = features.flaws.get(int(features.ids[row])) or fault_of_outline(geometries[row])
+        found[int(row)] = ("invalid", KINDS["invalid"].format(reason=reason))
     usable = np.flatnonzero(~(absent | other | adrift | invalid))
     grids = grids.take(usable)
     for position in np.flatnonzero(np.maximum(grids.width, grids.height) > MAXIMUM_SIDE):

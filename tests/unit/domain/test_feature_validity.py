@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 from pyproj import CRS
 
+from arpent.domain.boundary.outlines import DENSE
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
 from arpent.zonal.pixel_coverage import pixel_coverage
@@ -80,3 +82,45 @@ def test_the_samples_are_those_of_the_whole(name: str) -> None:
 )
 def test_what_overlaps_stays_invalid(geometry: shapely.Geometry) -> None:
     assert not features(geometry).validity.any()
+
+
+def comb(teeth: int, *, lying: bool = False) -> shapely.Polygon:
+    """A valid polygon of 1,000 m with that many teeth."""
+    left = np.arange(teeth) * (1000 / teeth)
+    right = left + 500 / teeth
+    low, high = np.full(teeth, 0.1), np.full(teeth, 1000.0)
+    points = np.stack((np.stack((left, low), 1), np.stack((left, high), 1), np.stack((right, high), 1),
+                       np.stack((right, low), 1)), 1).reshape(-1, 2)  # fmt: skip
+    points = np.concatenate((points, [(1000.0, 0.1), (1000.0, 0.0), (0.0, 0.0)]))
+    return shapely.Polygon(points[:, ::-1] if lying else points)
+
+
+def test_edges_beside_each_other_are_not_compared_for_minutes() -> None:
+    """GEOS compares each pair of edges whose boxes overlap; here these are all."""
+    oblique = shapely.affinity.rotate(comb(12_000), 45)
+    found = features(oblique, LEFT, comb(12_000)).checked()
+    assert found.validity.tolist() == [False, True, True]
+    assert found.flaws == {0: DENSE}
+
+
+def test_an_outline_of_many_edges_is_checked() -> None:
+    angles = np.linspace(0, 2 * np.pi, 100_000, endpoint=False)
+    reach = 1000 + np.random.default_rng(1).uniform(0, 5, len(angles))
+    outline = shapely.Polygon(np.column_stack((reach * np.cos(angles), reach * np.sin(angles))))
+    assert features(outline).validity.all()
+
+
+def test_parts_that_cross_each_other_everywhere_are_refused() -> None:
+    """Four million crossings: their union would take all memory."""
+    crossed = features(shapely.MultiPolygon([comb(1000), comb(1000, lying=True)])).checked()
+    assert not crossed.validity.any()
+    assert "Self-intersection" in crossed.flaws[0]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_an_outline_of_no_place_is_not_valid(number: float) -> None:
+    ring = np.array(LEFT.exterior.coords).repeat(3000, axis=0)
+    ring[1, 0] = number
+    with np.errstate(invalid="ignore"):
+        found = features(shapely.Polygon(ring)).checked()
+    assert not found.validity.any()

@@ -18,6 +18,7 @@ from tests.unit.server.fakes import CLIENTS, World
 BASE = "/api/v1/catalog/1.0.0"
 BOX = BBox((15.0, 46.0, 15.1, 46.1), CRS.WGS84)
 JUNE = ("2020-06-01", "2020-06-30")
+BOW_TIE = {"type": "Polygon", "coordinates": [[[15, 46], [16, 47], [16, 46], [15, 47], [15, 46]]]}
 WHOLE = {"collections": ["sentinel-2-l2a"], "datetime": "2020-06-01T00:00:00Z/2020-06-30T23:59:59Z"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -220,6 +221,8 @@ class TestSearch:
             ({"bbox": [1, 2, 3]}, "bbox", "four numbers"),
             ({"bbox": [0, 50, 1, 40]}, "bbox", "degrees"),
             ({"bbox": [0, 40, 500000, 50]}, "bbox", "degrees"),
+            ({"bbox": [10**400, 46, 15.1, 46.1]}, "bbox", "four numbers"),
+            ({"intersects": BOW_TIE}, "intersects", "Repair it"),
             ({"intersects": {"type": "Blob"}}, "intersects", "GeoJSON"),
             ({"intersects": {"type": "Point", "coordinates": [500000, 5000000]}}, "intersects", "degrees"),
             ({"intersects": {"type": "Point", "coordinates": [5, 5]}, "bbox": [1, 2, 3, 4]}, "intersects", "bbox"),

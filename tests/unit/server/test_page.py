@@ -68,7 +68,17 @@ def test_an_asset_is_sent_compressed_to_who_takes_that(built: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["secret.key", "..%2Fother.js", "%2e%2e/other.js", ".hidden.js", "absent.js", "page-1.js.gz", "a%00.js"]
+    "path",
+    [
+        "secret.key",
+        "..%2Fother.js",
+        "%2e%2e/other.js",
+        ".hidden.js",
+        "absent.js",
+        "page-1.js.gz",
+        "a%00.js",
+        f"{'a' * 5000}.js",
+    ],
 )
 def test_nothing_else_is_served(built: World, path: str) -> None:
     session = requests.Session()

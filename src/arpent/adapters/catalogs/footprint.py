@@ -13,7 +13,7 @@ from pyproj.exceptions import ProjError
 
 from arpent.adapters.catalogs.harmonization import Document, properties
 from arpent.domain.boundary.crs_text import crs_of_text
-from arpent.raster.footprints.antimeridian import canonical, image_outline, is_doubtful
+from arpent.raster.footprints.antimeridian import canonical, image_outline, is_doubtful, valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,7 @@ def footprint_of(document: Document) -> Footprint:
     if outlines:
         return Footprint(ground=shapely.union_all(outlines))
     likely = canonical(declared)
-    whole = declared if shapely.is_valid(declared) else shapely.make_valid(declared)
-    return Footprint(ground=shapely.union(whole, likely), likely=likely)
+    return Footprint(ground=shapely.union(valid(declared), likely), likely=likely)
 
 
 def _outlines(document: Document) -> Iterator[shapely.Geometry | None]:

@@ -51,7 +51,7 @@ class CleanText(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
-ROWS = ("numbers", "masked", "absent", "failed")
+ROWS = ("numbers", "masked", "absent", "failed", "kept")
 """Counts of `RowCounts`."""
 
 metadata = MetaData()

@@ -10,18 +10,22 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
+from arpent.domain.boundary.outlines import is_tangled
+
 WORLD = CRS.from_epsg(4326)
 TURN = 360.0
 HALF_TURN = 180.0
 POLE = 90.0
 EDGE_POINTS = 33
 """Points per side of an image when its outline is transformed to degrees, where sides are curves."""
+MOST_TANGLES = 500
+"""Of an outline whose lines cross each other: more are not untangled."""
 _HALF_EQUATOR = 20037508.342789244
 """x of the 180th meridian in EPSG:3857, in metres."""
 
 
 def canonical(outline: shapely.Geometry) -> shapely.Geometry:
-    """The same area as polygons between -180 and 180 degrees.
+    """The same area as valid polygons between -180 and 180 degrees.
 
     Longitudes beyond are brought back. A ring that jumps across the antimeridian (from 179 to -179 in one step) is
     taken to go the short way; a ring round a pole contains the pole. Other geometries than polygons are unchanged.
@@ -32,8 +36,11 @@ def canonical(outline: shapely.Geometry) -> shapely.Geometry:
     west, south, east, north = shapely.bounds(outline)
     inside = west >= -HALF_TURN and east <= HALF_TURN and south >= -POLE and north <= POLE
     if inside and not is_doubtful(outline):
-        return _valid(outline)
-    return _valid(shapely.union_all([piece for part in parts for piece in _cut(_valid(_unwrapped(part)))]))
+        return valid(outline)
+    whole: shapely.Geometry = shapely.MultiPolygon([_unwrapped(part) for part in parts])
+    if is_tangled(whole, MOST_TANGLES):
+        whole = shapely.convex_hull(whole)
+    return valid(shapely.union_all([piece for part in shapely.get_parts(whole) for piece in _cut(valid(part))]))
 
 
 def is_doubtful(outline: shapely.Geometry) -> bool:
@@ -157,5 +164,14 @@ def shifted(outline: shapely.Geometry, degrees: float) -> shapely.Geometry:
     return shapely.transform(outline, lambda xy: xy + np.array((degrees, 0.0)))
 
 
-def _valid(outline: shapely.Geometry) -> shapely.Geometry:
-    return outline if shapely.is_valid(outline) else shapely.make_valid(outline)
+def valid(outline: shapely.Geometry) -> shapely.Geometry:
+    """The outline; if it is invalid, all that any of its parts covers: where parts or turns of a ring overlap, there is
+    ground. Its convex hull if its lines cross more than MOST_TANGLES times, since to untangle 300 corners at random
+    takes a minute."""
+    if shapely.is_valid(outline):
+        return outline
+    return (
+        shapely.convex_hull(outline)
+        if is_tangled(outline, MOST_TANGLES)
+        else shapely.make_valid(outline, method="structure")
+    )

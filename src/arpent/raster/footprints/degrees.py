@@ -8,7 +8,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from arpent.raster.footprints.antimeridian import TURN, WORLD, around, nearby, period
+from arpent.raster.footprints.antimeridian import TURN, WORLD, around, nearby, period, valid
 
 _SIDE_POINTS = 17
 """Points per side of a box when it is transformed to degrees."""
@@ -108,7 +108,7 @@ class Degrees:
         if not (same & (np.abs(latitude - xy[:, 1]) < _RETURNED)).all():
             return None
         carried_ = shapely.set_coordinates(shapely.from_wkb(shapely.to_wkb(fine)), np.column_stack((x, y)))
-        return carried_ if shapely.is_valid(carried_) else shapely.make_valid(carried_)
+        return valid(carried_)
 
     def _transform(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+"""Names of built files. Others are no question for the file system, which has errors of its own for long ones."""
 BUILT = Path(__file__).parent / "built"
 """Where `make page` and the wheel's build put the files."""
 TYPES: Mapping[str, str] = {
@@ -70,7 +73,7 @@ def file_routes(folder: Path, basemap: str | None) -> APIRouter:
     def asset(request: Request, name: str) -> Response:
         """A file that the pages load."""
         path = folder / "assets" / name
-        if name.startswith(".") or path.suffix not in TYPES or path.parent.name != "assets" or not path.is_file():
+        if not _NAME.fullmatch(name) or path.suffix not in TYPES or not path.is_file():
             raise HTTPException(404)
         kept = {**headers, "cache-control": FOR_GOOD, "vary": "accept-encoding"}
         packed = path.with_name(f"{name}.gz")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -182,7 +181,7 @@ def _box(given: object) -> Box | None:
     if given is None:
         return None
     numbers = isinstance(given, list) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each) for each in given
+        isinstance(each, int | float) and not isinstance(each, bool) and abs(each) <= 1e300 for each in given
     )
     if not numbers or not isinstance(given, list) or len(given) not in (4, 6):
         raise InvalidRequest.at("bbox", "must be four numbers: west, south, east, north in degrees")
@@ -206,7 +205,11 @@ def _area(given: object, box: object) -> shapely.Geometry | None:
         raise InvalidRequest.at("intersects", "is empty, or has no finite coordinates")
     if (np.abs(coordinates) > (180, 90)).any():
         raise InvalidRequest.at("intersects", "must lie in degrees of WGS 84, longitude first")
-    return found if shapely.is_valid(found) else shapely.make_valid(found)
+    if not shapely.is_valid(found):  # repairing one takes time that grows as the square of its crossings
+        reason = shapely.is_valid_reason(found)
+        raise InvalidRequest.at("intersects", f"is invalid: {reason:.200}. Repair it, with shapely.make_valid, say")
+    shapely.prepare(found)
+    return found
 
 
 def _ids(given: object) -> frozenset[str] | None:

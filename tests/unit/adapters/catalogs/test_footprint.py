@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 
@@ -62,6 +63,39 @@ def test_a_ring_round_a_pole_holds_it() -> None:
     assert shapely.covers(ground, shapely.Point(45, 89.9))
     assert shapely.covers(ground, shapely.Point(-135, 89.9))
     assert not shapely.intersects(ground, shapely.Point(0, 75))
+
+
+def test_parts_that_overlap_leave_no_hole() -> None:
+    found = footprint_of(
+        item([ring((0, 0), (2, 0), (2, 2), (0, 2))], [ring((1, 1), (3, 1), (3, 3), (1, 3))], kind="MultiPolygon")
+    )
+    assert shapely.area(found.ground) == pytest.approx(7)
+    assert shapely.covers(found.ground, shapely.box(1.2, 1.2, 1.8, 1.8))
+
+
+def test_a_ring_that_overlaps_itself_leaves_no_hole() -> None:
+    found = footprint_of(item(ring((0, 0), (10, 0), (10, 3), (2, 3), (2, -2), (4, -2), (4, 5), (0, 5))))
+    assert shapely.covers(found.ground, shapely.box(2.1, 0.1, 3.9, 2.9))
+
+
+@pytest.mark.parametrize("width", [2, 30, 170, 179.9, 400])
+@pytest.mark.parametrize("kind", ["Polygon", "MultiPolygon", "GeometryCollection"])
+def test_tangled_lines_take_no_time(kind: str, width: float) -> None:
+    """Corners at random: to untangle them would take hours. All that they can mean is what lies between them."""
+    random = np.random.default_rng(7)
+    tangles = [
+        ring(*(random.uniform(-1, 1, (800, 2)) * (width, 80)).tolist()) for _ in range(1 if kind == "Polygon" else 3)
+    ]
+    document = item([tangles[0]], *([each] for each in tangles[1:]), kind="MultiPolygon")
+    if kind == "Polygon":
+        document = item(*tangles)
+    if kind == "GeometryCollection":
+        polygons = [{"type": "Polygon", "coordinates": [each]} for each in tangles]
+        inner = {"type": "GeometryCollection", "geometries": polygons[1:]}
+        document["geometry"] = {"type": kind, "geometries": [polygons[0], inner]}
+    found = footprint_of(document)
+    assert shapely.is_valid(found.ground)
+    assert shapely.covers(found.ground, shapely.box(-1, -50, 1, 50))
 
 
 def test_the_world_stays_the_world() -> None:

@@ -138,6 +138,22 @@ def test_they_are_the_same(direct: DirectFeatures, opened: Open) -> None:
     assert opened().feature(FILE, 11) is None
 
 
+def bow_ties(path: Path, file: FeatureFile) -> Iterator[Features]:
+    tie = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    for batch in read(path, file):
+        yield replace(batch, geometries=np.where(batch.ids == 4, tie, batch.geometries), flaws={})
+
+
+def test_outlines_are_checked_where_the_file_is_read(opened: Open) -> None:
+    """The check may take as long as the file's owner likes: only the process that reads it has a limit."""
+    source = opened(bow_ties)
+    found = source.features(FILE)
+    assert found.valid is not None
+    assert found.flaws.keys() == {4}
+    assert "Self-intersection" in found.flaws[4]
+    assert found.ids[found.valid].tolist() == [each for each in found.ids if each % BATCH != 1]
+
+
 @pytest.mark.parametrize(
     ("reader", "words"),
     [
@@ -152,6 +168,17 @@ def test_a_file_that_ends_its_reader_ends_nobody_else(opened: Open, reader: obje
     with pytest.raises(FeaturesUnreadable, match=words):
         opened(reader).features(FILE)
     assert len(opened().features(FILE)) == 10
+
+
+def break_down(path: Path, file: FeatureFile) -> Iterator[Features]:
+    yield from read(path, file)
+    raise KeyError("secret")
+
+
+def test_what_nobody_foresaw_is_the_files_fault(opened: Open) -> None:
+    with pytest.raises(FeaturesUnreadable, match=r"parcels.gpkg breaks its reader \(KeyError\)") as caught:
+        opened(break_down).features(FILE)
+    assert "secret" not in str(caught.value)
 
 
 def test_what_nobody_wants_is_not_read_to_its_end(opened: Open) -> None:

@@ -21,6 +21,7 @@ import shapely
 from pyproj import CRS
 
 from arpent.adapters.formats.vector.archive import PARTS
+from arpent.adapters.formats.vector.copy import RENAMED
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
@@ -127,6 +128,18 @@ def test_a_user_column_with_a_name_of_ours_gets_another(tmp_path: Path) -> None:
     assert table["feature_bbox"].to_pylist() == ["maize", "wheat", "röd"]
 
 
+def test_no_two_columns_get_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "fields.fgb"
+    names = {"owner": "id", "crop": "feature_id", "area": "feature_feature_id"}
+    frame().rename(columns=names).to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    copy_file(path, named(path, columns=None), tmp_path / "x", "{}")
+    table = pq.read_table(tmp_path / "x")
+    assert table["feature_id"].to_pylist() == ["maize", "wheat", "röd"]
+    assert table["feature_feature_id"].to_pylist() == [1.5, 2.5, None]
+    assert table["feature_feature_feature_id"].to_pylist() == [1, 2, 3]
+    assert json.loads(table.schema.metadata[RENAMED]) == {"feature_feature_feature_id": "id"}
+
+
 def test_any_crs_of_a_local_file(tmp_path: Path) -> None:
     path = written(tmp_path, "fields.fgb", 25832)
     with pytest.raises(FeaturesUnreadable, match=r"CRS .*EPSG:25832"):
@@ -182,6 +195,39 @@ def test_an_archive_that_holds_too_much_is_refused(tmp_path: Path, honest: bool)
     ):
         with pytest.raises(FeaturesUnreadable, match="ARPENT_FEATURES_BYTES" if honest else "."):
             reading()
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_called_so(tmp_path: Path, packing: int) -> None:
+    path = tmp_path / "fields.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("inner.shp", np.random.default_rng(0).bytes(5000))
+    content = bytearray(path.read_bytes())
+    content[60:160] = b"\xff" * 100
+    path.write_bytes(content)
+    with pytest.raises(FeaturesUnreadable, match="zip archive cannot be read"):
+        list(read_file(path, named(path)))
+
+
+def test_odd_names_in_an_archive_are_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path, "fields.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in ("..", ".", "/", "a/.."):
+            archive.writestr(name, b"x")
+    (found,) = read_file(path, named(path))
+    assert found.identifiers == ("a", None, "c")
+
+
+def test_parquet_of_odd_columns_is_refused_by_name(tmp_path: Path) -> None:
+    path = written(tmp_path, "fields.parquet")
+    table = pq.read_table(path)
+    numbers = table.set_column(table.schema.get_field_index("geometry"), "geometry", pa.array([1, 2, None]))
+    pq.write_table(numbers.replace_schema_metadata(table.schema.metadata), path)
+    with pytest.raises(FeaturesUnreadable, match="column 'geometry' is int64, not WKB"):
+        list(read_file(path, named(path)))
+    pq.write_table(table.append_column("crop", table.column("owner")), path)
+    with pytest.raises(FeaturesUnreadable, match="two columns 'crop'"):
+        list(read_file(path, named(path)))
 
 
 def test_what_is_no_polygon_stays_and_null_is_null(tmp_path: Path) -> None:

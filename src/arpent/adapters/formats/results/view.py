@@ -20,7 +20,7 @@ from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import check_bytes
 from arpent.adapters.formats.results.vector_tile import encode
-from arpent.adapters.formats.vector.copy import own_name
+from arpent.adapters.formats.vector.copy import own_names
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
 from arpent.wire.result.view import Shown, render_nested, render_overview, render_scale, render_series, render_values
 
@@ -125,9 +125,7 @@ class ResultView:
             # before a long text is repeated for each date; features have about as many rows each
             size += fields[name].nbytes * len(rows) // max(1, len(fields))
             check_bytes(size, MOST_TABLE_BYTES)
-            free = name
-            while (other := own_name(free, tuple(rows.column_names))) != free:
-                free = other
+            free = own_names([name], rows.column_names)[name]
             rows = rows.append_column(free, fields[name].take(places))
         return rows
 

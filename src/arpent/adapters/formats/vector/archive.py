@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from arpent.domain.errors import FeaturesUnreadable
 
@@ -30,6 +33,7 @@ def unpacked(path: Path, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
 
 def _extract(archive: zipfile.ZipFile, folder: Path, most_bytes: int) -> Path:
     names = [info for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
+    names = [info for info in names if PurePosixPath(info.filename).suffix]  # others have no stem, such as ".."
     shapes = [PurePosixPath(info.filename) for info in names if info.filename.lower().endswith(".shp")]
     if len(shapes) != 1:
         raise FeaturesUnreadable(f"The zip archive has {len(shapes)} files *.shp; it must have exactly one.")
@@ -45,12 +49,22 @@ def _extract(archive: zipfile.ZipFile, folder: Path, most_bytes: int) -> Path:
     left = most_bytes  # what an archive says of its sizes need not be so
     for info, ending in parts:
         with archive.open(info) as source, (folder / f"features{ending}").open("wb") as target:
-            while chunk := source.read(CHUNK):
+            while chunk := _read(source):
                 left -= len(chunk)
                 if left < 0:
                     raise _too_large(most_bytes)
                 target.write(chunk)
     return folder / "features.shp"
+
+
+def _read(source: IO[bytes]) -> bytes:
+    """The next piece. Raises BadZipFile, whatever its compression says of damage."""
+    try:
+        return source.read(CHUNK)
+    except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the archive's
+            raise
+        raise zipfile.BadZipFile("one of its parts is damaged") from error
 
 
 def _too_large(most_bytes: int) -> FeaturesUnreadable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,24 @@ OWN = ("id", IDENTIFIER, "geometry", "bbox")
 """Columns that every features file has."""
 PREFIX = "feature_"
 """What a column of the user gets in front if its name is one of ours."""
+RENAMED = b"arpent:renamed"
+"""Key of a features file's metadata: JSON of its columns that have another name than the user's → the user's."""
 BOX = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
 ROW_GROUP = 50_000
 
 
-def own_name(column: str, taken: tuple[str, ...] = OWN) -> str:
-    """The name of a user's column among ours."""
-    return f"{PREFIX}{column}" if column in taken else column
+def own_names(columns: Iterable[str], taken: Sequence[str] = OWN) -> dict[str, str]:
+    """The user's columns → their names beside the `taken` ones, which all differ."""
+    wanted = tuple(dict.fromkeys(columns))
+    used = {*taken, *wanted}
+    names = {}
+    for column in wanted:
+        name = column
+        while name in taken or (name != column and name in used):
+            name = f"{PREFIX}{name}"
+        used.add(name)
+        names[column] = name
+    return names
 
 
 def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) -> None:
@@ -42,6 +54,7 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
     identifier = IDENTIFIER if file.identifier is None else file.identifier
     present = IDENTIFIER if identifier == IDENTIFIER else None  # that column is there already
     columns = [name for name in opened.columns if file.columns is None or name in file.columns]
+    names = own_names(name for name in columns if name != present)
     kinds: set[str] = set()
     whole: list[NDArray[np.float64]] = []
     writer: pq.ParquetWriter | None = None
@@ -52,7 +65,7 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
                 {
                     "id": pa.array(ids),
                     IDENTIFIER: pa.array(texts_of(rows, identifier), pa.string()),
-                    **{own_name(name): _clean(rows.column(name)) for name in columns if name != present},
+                    **{own: _clean(rows.column(name)) for name, own in names.items()},
                     "geometry": pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()),
                     "bbox": boxes(geometries),
                 }
@@ -64,7 +77,10 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
             writer.write_table(taken, ROW_GROUP)
         if writer is not None:
             extent = np.concatenate(whole) if whole else np.zeros((0, 4))
-            writer.add_key_value_metadata({b"geo": geo(opened.crs, kinds, extent), ABOUT: about.encode()})
+            renamed = orjson.dumps({own: name for name, own in names.items() if own != name})
+            writer.add_key_value_metadata(
+                {b"geo": geo(opened.crs, kinds, extent), ABOUT: about.encode(), RENAMED: renamed}
+            )
     finally:
         if writer is not None:
             writer.close()

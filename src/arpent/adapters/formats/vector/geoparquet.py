@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.vector.open_file import BATCH, OpenFile, columns_to_read
+from arpent.adapters.formats.vector.open_file import BATCH, TEXTS, OpenFile, columns_to_read
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.location import FeatureFile
 
@@ -28,7 +28,14 @@ def open_geoparquet(path: Path, file: FeatureFile) -> Iterator[OpenFile]:
     try:
         with pq.ParquetFile(path) as parquet:
             there = list(parquet.schema_arrow.names)
+            if twice := sorted(
+                {each for each in there if there.count(each) > 1} if len(set(there)) < len(there) else ()
+            ):
+                raise FeaturesUnreadable(f"{NAME} has two columns {twice[0]!r:.80}; leave one.")
             name, crs, covering = _about(parquet, there)
+            kind = parquet.schema_arrow.field(name).type
+            if not any(is_kind(kind) for is_kind in TEXTS):
+                raise FeaturesUnreadable(f"The column {name!r:.80} is {kind!s:.80}, not WKB. {WAY_OUT}")
             own = {name, *covering, *(each for each in there if each.startswith(INDEX))}
             columns = columns_to_read([each for each in there if each not in own], file.columns, file.identifier, NAME)
             yield OpenFile(

@@ -39,7 +39,9 @@ class Chunks:
         """A chunk, whole, by its packed bytes; None: it was never written. Raises ValueError where they are damaged."""
         layout = self._layout
         if packed is None:
-            return np.full(layout.chunks, np.array(layout.fill).astype(layout.dtype))
+            if not _holds(layout.dtype, layout.fill):
+                raise ValueError(f"it was never written, and its pixels cannot be {layout.fill:g}, its fill value")
+            return np.full(layout.chunks, layout.fill, layout.dtype)
         return layout.chain.decode(packed, layout.chunks)
 
     def packed(self, number: Number) -> Buffer | None:
@@ -85,3 +87,11 @@ class Chunks:
         count = shards.packed // 16
         entries = shards.index.decode(packed, (count, 2))
         return version, np.asarray(entries, np.uint64)
+
+
+def _holds(dtype: np.dtype[np.generic], number: float) -> bool:
+    """Whether a pixel of the type can be the number."""
+    if dtype.kind not in "iu":
+        return True
+    limits = np.iinfo(dtype)  # type: ignore[type-var]
+    return limits.min <= number <= limits.max and number == int(number)

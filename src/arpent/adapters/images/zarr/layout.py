@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from arpent.adapters.images.bounds import MOST_BLOCK_BYTES
 from arpent.adapters.images.zarr.codecs import Chain, order_of, step_of, unshuffled
 
 MOST_DIMENSIONS = 8
@@ -195,6 +196,11 @@ def _chain(codecs: Sequence[Document], dtype: np.dtype[np.generic], dimensions: 
 def _checked(layout: ArrayLayout) -> ArrayLayout:
     if not 1 <= len(layout.shape) <= MOST_DIMENSIONS or len(layout.chunks) != len(layout.shape):
         raise ValueError(f"it has {len(layout.shape)} axes, and chunks of {len(layout.chunks)}")
+    if layout.chunk_bytes > MOST_BLOCK_BYTES:  # whatever axis it is long on: a chunk is decoded whole
+        raise ValueError(
+            f"one of its blocks takes {layout.chunk_bytes:,} bytes, more than {MOST_BLOCK_BYTES >> 20} MiB: write it "
+            "in smaller chunks"
+        )
     return layout
 
 

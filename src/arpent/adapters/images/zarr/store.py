@@ -23,6 +23,8 @@ KEPT_SECONDS = 60.0
 """… and for how long: the bands of an item are opened one soon after the other."""
 _SUFFIX = ".zarr"
 _DOCUMENTS = ("zarr.json", ".zarray", ".zgroup")
+_DIGITS = 21
+"""Of the longest whole number of 64 bits, its sign included."""
 _TOLD = 12
 """Arrays that a message names."""
 Document = Mapping[str, Any]
@@ -122,7 +124,7 @@ class Store:
         if content is None:
             return None
         try:
-            return _table(json.loads(bytes(content)))
+            return _table(json.loads(bytes(content), parse_int=_whole))
         except (ValueError, RecursionError):
             raise ValueError(f"its {keys[-1]} is no JSON") from None
 
@@ -162,6 +164,11 @@ def _consolidated(store: Store) -> Nodes:
             attributes = entries.get(f"{path}/.zattrs" if path else ".zattrs", {})
             found[path] = Node(document=_table(document), attributes=_table(attributes))
     return found
+
+
+def _whole(digits: str) -> int | float:
+    """The number; one that no pixel can hold as a float, which takes any number of digits."""
+    return int(digits) if len(digits) <= _DIGITS else float(digits)
 
 
 def _table(value: object) -> Document:

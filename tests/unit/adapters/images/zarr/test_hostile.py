@@ -80,6 +80,12 @@ SECOND: dict[str, tuple[Change, str]] = {
     "a chunk of many bands": (
         lambda d: d.update(shape=[60_000, 150, 210], chunks=[60_000, 64, 64]), "one of its blocks takes",
     ),
+    "a chunk that is long on an axis of one value": (
+        lambda d: d.update(shape=[1, 150, 210], chunks=[1 << 20, 64, 64]), "one of its blocks takes",
+    ),
+    "a chunk of as many pixels as there are numbers": (
+        lambda d: d.update(shape=[1] * 6 + [150, 210], chunks=[1 << 39] * 6 + [64, 64]), "one of its blocks takes",
+    ),
     "more bands than any": (lambda d: d.update(shape=[1 << 20, 150, 210], chunks=[1, 64, 64]), "bands"),
     "sides of 0": (put("shape", value=[0, 100]), "`shape` is no list of lengths"),
     "sides below 0": (put("chunks", value=[-64, 64]), "`chunks` is no list of lengths"),
@@ -111,6 +117,19 @@ def test_metadata_of_version_2(folder: Path, harm: str) -> None:
     changed(folder / GROUP / "b04" / ".zarray", change)
     with pytest.raises(AssetUnreadable, match=words):
         read(href)
+
+
+@pytest.mark.parametrize(
+    ("fill", "words"), [(-1, "cannot be -1"), (10**400, "cannot be inf"), ("NaN", "cannot be nan")]
+)
+def test_a_fill_that_no_pixel_can_be(folder: Path, fill: object, words: str) -> None:
+    """It costs the chunks that were never written."""
+    href = made(folder, 2)
+    changed(folder / GROUP / "b04" / ".zarray", lambda d: d.update(fill_value=fill, shape=[640, 640]))
+    changed(folder / GROUP / "b04" / ".zattrs", lambda d: d.pop("proj:shape", None))
+    assert read(href).any()
+    with pytest.raises(AssetUnreadable, match=words):
+        read(href, 9, 9)
 
 
 SHARDED = ("codecs", 0, "configuration")

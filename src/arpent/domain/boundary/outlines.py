@@ -1,0 +1,120 @@
+"""Outlines from outside: which of them are valid, found in bounded time. What GEOS does with an outline takes time that
+grows as the square of the edges that lie beside each other, or cross, and nothing stops it once it has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+TOLERANCE = 1e-9
+"""Share of the area by which parts may overlap: common edges differ by rounding."""
+MOST_PAIRS = 20_000_000
+"""Pairs of edges whose boxes overlap, in one outline: GEOS compares each of them, in some seconds altogether."""
+FEW_EDGES = int((2 * MOST_PAIRS) ** 0.5)
+"""So many edges cannot have more pairs."""
+DENSE = f"more than {MOST_PAIRS:,} pairs of its edges lie beside each other, too many to check; simplify or divide it"
+_CROSSINGS_PER_EDGE = 10
+"""Of parts that share edges: where many meet in one point, each meets the edges of all others."""
+_NEIGHBOURS = 3
+"""Edges that an edge of a ring always meets: itself, the one before and the one after."""
+_FIRST = 64
+"""Edges that are looked at first."""
+_SLACK = 4
+"""Times the most that a sample of the edges must promise before the rest is not looked at."""
+_SINGLE = 3
+"""Largest type number of a geometry that holds no others: points, lines, rings and polygons."""
+
+
+def valid_outlines(outlines: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """(n,): which are valid as OGC defines it, except that rings may share edges. Missing ones are not, and what is
+    too dense to be checked is not."""
+    found = np.zeros(len(outlines), np.bool_)
+    rows = np.flatnonzero(~shapely.is_missing(outlines))
+    many = shapely.get_num_coordinates(outlines[rows]) > FEW_EDGES
+    dense = [row for row in rows[many].tolist() if is_dense(outlines[row])]
+    rows = np.setdiff1d(rows, dense)
+    found[rows] = shapely.is_valid(outlines[rows])
+    for row in rows[~found[rows]]:
+        found[row] = pieces_fit(outlines[row])
+    return found
+
+
+def fault_of_outline(outline: shapely.Geometry) -> str:
+    """Why an outline is none of the valid ones, in words."""
+    return DENSE if is_dense(outline) else str(shapely.is_valid_reason(outline))
+
+
+def is_dense(outline: shapely.Geometry, most: int = MOST_PAIRS) -> bool:
+    """Whether the boxes of more than `most` pairs of its edges overlap. An edge and its neighbours count, too."""
+    edges = _edges(outline)
+    return len(edges) > (2 * most) ** 0.5 and _exceeds(edges, 2 * most, None)
+
+
+def is_tangled(outline: shapely.Geometry, most: int) -> bool:
+    """Whether its edges meet more than `most` times where none follows another."""
+    edges = _edges(outline)
+    return _exceeds(edges, _NEIGHBOURS * len(edges) + 2 * most, "intersects")
+
+
+def _edges(outline: shapely.Geometry) -> NDArray[np.object_]:
+    parts = shapely.get_parts(outline)
+    while len(inner := parts[shapely.get_type_id(parts) > _SINGLE]):  # collections of collections
+        parts = np.concatenate((parts[shapely.get_type_id(parts) <= _SINGLE], shapely.get_parts(inner)))
+    points, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
+    there = np.asarray(np.isfinite(points).all(axis=1))
+    follows = (ring[1:] == ring[:-1]) & there[1:] & there[:-1]
+    return np.asarray(shapely.linestrings(np.stack((points[:-1][follows], points[1:][follows]), axis=1)), np.object_)
+
+
+def _exceeds(edges: NDArray[np.object_], most: int, predicate: Literal["intersects"] | None) -> bool:
+    """Whether more than `most` (edge, edge) meet. Edges come in an order of chance, each time as many as all before,
+    so that none of the looks shows much more than the one before promised."""
+    order = np.random.default_rng(0).permutation(len(edges))
+    tree = shapely.STRtree(edges)
+    meetings, seen, step = 0, 0, _FIRST
+    while seen < len(order):
+        some = edges[order[seen : seen + step]]
+        meetings += tree.query(some, predicate=predicate).shape[1]
+        seen, step = seen + len(some), seen + len(some)
+        if meetings > most or (seen < len(order) and meetings > _SLACK * most * seen / len(order) + most / _FIRST):
+            return True
+    return False
+
+
+def pieces_fit(geometry: shapely.Geometry) -> bool:
+    """Whether all parts and holes are valid polygons that lie side by side or within one another, without overlap. Then
+    the even-odd rule over all rings finds the samples of the whole, even where rings share edges."""
+    try:
+        most = _CROSSINGS_PER_EDGE * int(shapely.get_num_coordinates(geometry))
+        return not is_tangled(geometry, most) and _fit(geometry)
+    except shapely.errors.GEOSException:  # coordinates that are none, or beyond all measure
+        return False
+
+
+def _fit(geometry: shapely.Geometry) -> bool:
+    parts = [part for part in shapely.get_parts(geometry) if not shapely.is_empty(part)]
+    if not parts or any(part.geom_type != "Polygon" for part in parts):
+        return False
+    area = 0.0
+    grounds: list[shapely.Geometry] = []
+    for part in parts:
+        shell, holes = shapely.Polygon(part.exterior), [shapely.Polygon(ring) for ring in part.interiors]
+        if not shapely.is_valid([shell, *holes]).all():
+            return False
+        taken = shapely.union_all(holes)
+        lost = sum(shapely.area(hole) for hole in holes)
+        slack = TOLERANCE * shapely.area(shell)
+        if lost - shapely.area(taken) > slack or shapely.area(shapely.difference(taken, shell)) > slack:
+            return False
+        area += shapely.area(shell) - lost
+        grounds.extend(_polygons(shapely.difference(shell, taken)))
+    return bool(area > 0 and abs(area - shapely.area(shapely.union_all(grounds))) <= TOLERANCE * area)
+
+
+def _polygons(geometry: shapely.Geometry) -> Iterator[shapely.Geometry]:
+    """The parts of the geometry that are polygons."""
+    yield from (part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon")
