@@ -288,10 +288,21 @@ def demo(
 
 
 @app.command()
-def migrate(as_json: JsonOption = False) -> None:
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 2 unless it is up to date.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
     from arpent.wiring import server
 
+    if check:
+        revision = server.schema_revision(_settings())
+        typer.echo(
+            json.dumps({"revision": revision}) if as_json else f"The database is up to date: revision {revision}."
+        )
+        return
     database = server.database(_settings())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))

@@ -62,7 +62,6 @@ from arpent.worker import (
     explain_job,
     for_workers,
     grants,
-    has_client_folders,
     prepare_calls,
     process_lease,
     services_for,
@@ -89,6 +88,12 @@ def database(settings: Settings) -> Engine:
     with _named(settings):
         migrate(engine)
     return engine
+
+
+def schema_revision(settings: Settings) -> str:
+    """The revision of the database's tables; changes nothing. Raises InvalidSetting unless it is this version's."""
+    with _named(settings):
+        return check_schema(make_engine(settings.database_url, reader=True))
 
 
 def job_reader(settings: Settings) -> SqlJobStore:
@@ -121,7 +126,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     end."""
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
-    from arpent.wiring.access import access_control
+    from arpent.wiring.access import access_control, warn_of_shared_buckets
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
@@ -193,16 +198,6 @@ def service(settings: Settings, engine: Engine) -> JobService:
         grants(owner, settings).check(request)
 
     return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
-
-
-def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
-    """Log a warning if there are several clients and no grants: each can then read and replace the others' objects
-    wherever the server has access."""
-    if not (settings.bucket_grants or has_client_folders(settings)) and clients(engine).count() > 1:
-        log.warning(
-            "There are several clients and no bucket grants: each of them can read and replace what others keep in "
-            "buckets that the server itself opens. Set ARPENT_BUCKET_GRANTS, or write <CLIENT_ID> in ARPENT_BUCKETS."
-        )
 
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:

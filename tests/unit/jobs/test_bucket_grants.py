@@ -15,6 +15,7 @@ from arpent.domain.location import Credentials, Location
 from arpent.jobs.bucket_grants import grants_of, is_grant
 from arpent.settings import Settings
 from arpent.wiring import server
+from arpent.wiring.access import warn_of_shared_buckets
 from tests.unit.wire.bodies import BATCH, REMOVE, text
 
 GRANTS = {"anna": ["fields", "results/anna", "own/<CLIENT_ID>/x"], "*": ["shared/in"], "root": ["*"]}
@@ -146,12 +147,12 @@ def test_several_clients_and_no_grants_are_warned_of(tmp_path: Path, caplog: pyt
     engine = server.database(settings)
     clients = server.clients(engine)
     clients.add("anna")
-    server.warn_of_shared_buckets(settings, engine)
+    warn_of_shared_buckets(settings, engine)
     clients.add("bert")
-    server.warn_of_shared_buckets(settings.model_copy(update={"bucket_grants": {"*": ("a",)}}), engine)
-    server.warn_of_shared_buckets(settings.model_copy(update={"buckets": tmp_path / "<CLIENT_ID>"}), engine)
+    warn_of_shared_buckets(settings.model_copy(update={"bucket_grants": {"*": ("a",)}}), engine)
+    warn_of_shared_buckets(settings.model_copy(update={"buckets": tmp_path / "<CLIENT_ID>"}), engine)
     assert "ARPENT_BUCKET_GRANTS" not in caplog.text
-    server.warn_of_shared_buckets(settings, engine)
+    warn_of_shared_buckets(settings, engine)
     assert "ARPENT_BUCKET_GRANTS" in caplog.text
 
 
