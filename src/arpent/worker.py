@@ -31,6 +31,7 @@ from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
+from arpent.domain.boundary.trace import for_this_request, read_trace, trace_fields, traced
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.job import Job
@@ -82,14 +83,15 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
     services = services_for(lease.owner, settings)
-    return process(lease.job_id, lease.request, lease.partition, services, final=final)
+    with traced(read_trace(lease.trace)):
+        return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
 
 def prepare_calls(settings: Settings) -> None:
     """Load what a first call would wait for, and lower this process's priority as workers of partitions do, which are
     children of a runner with low priority: neither gets more of the machine."""
     os.nice(RUNNER_NICENESS)
-    configure(settings.log_format)
+    configure(settings.log_format, trace_fields)
     services_of(settings)
 
 
@@ -203,11 +205,13 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
         # A job that was PROCESSING is not analysed again.
         analysis = f"{job.status} {job.last_updated}" if job.begun is None else "done"
         asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment, analysis=analysis)
-        return bulkhead.submit(job.owner, partial(view_results, theirs), (asked, method, arguments))
+        return bulkhead.submit(job.owner, for_this_request(partial(view_results, theirs)), (asked, method, arguments))
 
     return PageCalls(
         results=results,
-        describe=lambda client, url: bulkhead.submit(client, partial(describe_features, theirs), (client, url)),
+        describe=lambda client, url: bulkhead.submit(
+            client, for_this_request(partial(describe_features, theirs)), (client, url)
+        ),
         places=partial(upload_places, settings),
         store=partial(store_upload, settings),
         script=script_of_indices,

@@ -34,6 +34,7 @@ from arpent.adapters.formats.vector.files import load_libraries
 from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.scripts.v8.runtime import announce
+from arpent.domain.boundary.trace import for_this_request, trace_fields
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import ArpentError, DatabaseRefused, InvalidSetting, WorldError
 from arpent.domain.imagery.collection import Collection
@@ -49,7 +50,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
-from arpent.jobs.quota import Quota, quota_of
+from arpent.jobs.policy import Quota, quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
@@ -58,6 +59,7 @@ from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.metrics import metrics
 from arpent.wiring.quotas import is_exhausted, work_store
 from arpent.worker import (
     access_of,
@@ -180,12 +182,18 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
     theirs = for_workers(settings)
     return ProcessCalls(
-        statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
-        check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
-        explain=lambda job, feature, start, draw: bulkhead.submit(
-            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
+        statistics=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(answer_statistics, theirs)), body
         ),
-        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
+        check=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(check_batch, theirs, client)), body
+        ),
+        explain=lambda job, feature, start, draw: bulkhead.submit(
+            job.owner, for_this_request(partial(explain_job, theirs)), (job.body, job.owner, feature, start, draw)
+        ),
+        catalog=lambda client, body, address: bulkhead.submit(
+            client, for_this_request(partial(answer_search, theirs)), (body, address)
+        ),
         collections=collections(settings),
         page=page_calls(settings, bulkhead),
         admit=bulkhead.admit,
@@ -217,14 +225,6 @@ def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     """The store of jobs, with encrypted bodies."""
     return SqlJobStore(engine, request_cipher(settings, engine))
-
-
-def metrics(engine: Engine) -> str:
-    """Counters of all runners of this database and its jobs, in Prometheus' text format."""
-    from arpent.adapters.formats.prometheus_metrics import metrics_text
-
-    counters = SqlCounters(engine)
-    return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
 
 
 def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
@@ -270,7 +270,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(configure, settings.log_format), load_libraries, pack),
+        prepare=partial(load_readers, partial(configure, settings.log_format, trace_fields), load_libraries, pack),
         kept_ready=False,
     )
 
@@ -287,7 +287,7 @@ def isolated_features(
 
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop` is set."""
-    configure(settings.log_format)
+    configure(settings.log_format, trace_fields)
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     run_metrics = RunMetrics()
@@ -341,7 +341,7 @@ def executor_of(settings: Settings) -> Executor:
     """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
     InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
-    prepare = partial(configure, settings.log_format)
+    prepare = partial(configure, settings.log_format, trace_fields)
     if kind == "inline":
         return InlineExecutor()
     if kind in CLUSTERS:

@@ -26,6 +26,7 @@ from arpent.domain.errors import (
 )
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
+from arpent.domain.imagery.item import CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
@@ -233,10 +234,10 @@ class Breaking:
     def counting(self) -> AbstractContextManager[Count]:
         return self.inner.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         if self.when == "prepare":
             raise self.error
-        self.inner.prepare(hrefs)
+        self.inner.prepare(hrefs, files)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         if self.when == "describe" and self.part in href:

@@ -23,7 +23,7 @@ from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
 
-AT_ONCE = 1 << 17
+AT_ONCE = 1 << 18
 """Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
 its memory serves the next."""
 OUTSIDE = np.iinfo(np.int64).min
