@@ -15,8 +15,7 @@ from typing import Any
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
-from arpent.adapters.formats.earlier import open_earlier
-from arpent.adapters.formats.fingerprints import fingerprints_of
+from arpent.adapters.formats.job_files import fingerprints_of, open_earlier, stac_collection
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.results.features import JobFeatures
 from arpent.adapters.formats.results.tables import JobTables
@@ -47,8 +46,8 @@ from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
 from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
-from arpent.evalscript.indices.masks import MASKS, usual_mask
-from arpent.evalscript.indices.script import IndexQuery, index_script, indices_of
+from arpent.evalscript.indices.masks import usual_mask
+from arpent.evalscript.indices.script import IndexQuery, index_offers, index_script
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
@@ -229,16 +228,7 @@ def script_of_indices(names: Sequence[str], collection: str, mask: bool) -> str:
 def page_offers(settings: Settings) -> dict[str, object]:
     """What the form offers everybody: collections with the indices that their bands allow, the usual ones first, and
     whether clouds can be masked."""
-    masked = {collection for mask in MASKS.values() for collection in mask.bands}
-    listed = [
-        {
-            "id": name,
-            "indices": [{"id": each.output, "title": each.title} for each in indices_of(name)],
-            "masks": name in masked,
-        }
-        for name in sorted({collection.id for collection in collections(settings).values()})
-    ]
-    return {"collections": listed}
+    return {"collections": index_offers({collection.id for collection in collections(settings).values()})}
 
 
 def synchronous_limits(settings: Settings) -> Limits:
@@ -276,6 +266,7 @@ def _services(serialised: str) -> Services:
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
         fingerprints=fingerprints_of if settings.parquet else None,
+        collection=stac_collection if settings.parquet else None,
         open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
