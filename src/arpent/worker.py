@@ -15,8 +15,7 @@ from typing import Literal
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
-from arpent.adapters.formats.earlier import open_earlier
-from arpent.adapters.formats.fingerprints import fingerprints_of
+from arpent.adapters.formats.job_files import fingerprints_of, open_earlier, stac_collection
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
@@ -89,8 +88,8 @@ def result_form(request: Request, settings: Settings) -> ResultForm:
 def with_results(services: Services, request: Request, settings: Settings) -> Services:
     """The services with a table, and the fingerprints of its rows, if the job has one."""
     if result_form(request, settings) is ResultForm.FILES:
-        return replace(services, table=None, fingerprints=None)
-    return replace(services, table=table_of, fingerprints=fingerprints_of)
+        return replace(services, table=None, fingerprints=None, collection=None)
+    return replace(services, table=table_of, fingerprints=fingerprints_of, collection=stac_collection)
 
 
 def folding(store: ObjectStore, job_id: str, request: Request, partition: Partition, settings: Settings) -> ObjectStore:
@@ -191,6 +190,8 @@ def _services(serialised: str) -> Services:
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
         fingerprints=fingerprints_of if settings.parquet else None,
+        collection=stac_collection if settings.parquet else None,
+        collection=stac_collection if settings.parquet else None,
         open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )

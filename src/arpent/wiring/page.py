@@ -17,8 +17,8 @@ from arpent.domain.job import Job
 from arpent.domain.ports.execution import Bulkhead, PendingCall
 from arpent.domain.ports.page import PageCalls
 from arpent.engine.output_keys import own
-from arpent.evalscript.indices.masks import MASKS, usual_mask
-from arpent.evalscript.indices.script import IndexQuery, index_script, indices_of
+from arpent.evalscript.indices.masks import usual_mask
+from arpent.evalscript.indices.script import IndexQuery, index_offers, index_script
 from arpent.jobs.bucket_grants import client_folder
 from arpent.settings import Settings
 from arpent.wire.features import render_features
@@ -125,13 +125,4 @@ def script_of_indices(names: Sequence[str], collection: str, mask: bool) -> str:
 def page_offers(settings: Settings) -> dict[str, object]:
     """What the form offers everybody: collections with the indices that their bands allow, the usual ones first, and
     whether clouds can be masked."""
-    masked = {collection for mask in MASKS.values() for collection in mask.bands}
-    listed = [
-        {
-            "id": name,
-            "indices": [{"id": each.output, "title": each.title} for each in indices_of(name)],
-            "masks": name in masked,
-        }
-        for name in sorted({collection.id for collection in collections(settings).values()})
-    ]
-    return {"collections": listed}
+    return {"collections": index_offers({collection.id for collection in collections(settings).values()})}
