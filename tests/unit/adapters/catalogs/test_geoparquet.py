@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rustac
@@ -389,3 +390,26 @@ def test_with_the_keys_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             )
         with pytest.raises(CatalogUnavailable, match=r"may not be asked: its source mine .* set the variable NO"):
             open_catalog(address, access=keys(match=at.url, token="env:NO")).search(COLLECTION, YEAR, WORLD)
+
+
+@pytest.mark.parametrize("column", ["assets", "geometry"])
+def test_a_row_that_is_no_json_costs_itself(tmp_path: Path, column: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
+    table = pq.read_table(path)
+    good = json.dumps(item(0, 10, 40, 5)[column])
+    texts = table.set_column(table.schema.get_field_index(column), column, pa.array([good, "{", good]))
+    pq.write_table(texts, path)
+    found = GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
+    assert [each.id for each in found] == ["item 00000", "item 00002"]
+    assert f"The {column} of item 'item 00001' are no JSON" in caplog.text
+
+
+@pytest.mark.parametrize("values", [[{"a": 1}], [["a"]], [b"\xff"]], ids=["structs", "lists", "bytes"])
+@pytest.mark.parametrize("column", ["bbox", "constellation"])
+def test_columns_of_odd_types_say_nothing(tmp_path: Path, column: str, values: list[object]) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(1, 10, 40, 5)])
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, pa.array(values)), path)
+    assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)) == 1

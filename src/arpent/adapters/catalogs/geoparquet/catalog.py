@@ -45,7 +45,8 @@ from arpent.raster.footprints.antimeridian import boxes_of
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
 """Minimum pause between two checks of the files: on this machine, and elsewhere."""
 SECONDS = 100.0
-"""Time limit of one search; it ends before the next footer or row group is read."""
+"""Time limit of one search; it ends before the next footer, row group or LOOK_ROWS rows are read."""
+LOOK_ROWS = 1_000
 MOST_FILTER_BYTES = 64 << 20
 """Maximum size of the filter columns kept in memory."""
 MOST_DOCUMENTS = 5_000
@@ -130,8 +131,10 @@ class GeoParquetCatalog:
         missing = [row for row in rows.tolist() if (place, row) not in self._documents]
         fresh: dict[int, Document] = {}
         if missing:
-            read = whole_rows(self._opened(place[0]), place[1], np.array(missing))
-            fresh = {row: item_of(values) for row, values in read}
+            for row, values in whole_rows(self._opened(place[0]), place[1], np.array(missing)):
+                if not len(fresh) % LOOK_ROWS:
+                    self._check_time()
+                fresh[row] = item_of(values)
         found = [fresh[row] if row in fresh else self._documents[place, row] for row in rows.tolist()]
         self._documents.update({(place, row): document for row, document in fresh.items()})
         while len(self._documents) > MOST_DOCUMENTS:
