@@ -67,8 +67,8 @@ def _arguments() -> argparse.Namespace:
 
 
 NAMES = (
-    "sparse", "degrees", "dense", "dense-degrees", "regions", "voronoi", "peers", "dense-peers", "workers", "growth",
-    "remote", "many", "fixed", "jpeg2000", "zarr", "latency",
+    "sparse", "degrees", "dense", "dense-degrees", "regions", "voronoi", "orbit", "orbit-sparse", "peers",
+    "dense-peers", "workers", "growth", "remote", "many", "fixed", "jpeg2000", "zarr", "latency",
 )  # fmt: skip
 
 
@@ -84,6 +84,8 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
         "dense-degrees": partial(alone, cases.core, folder, size, "dense", cases.DEGREES, min(2, given.rounds)),
         "regions": partial(alone, cases.core, folder, size, "regions", cases.UTM, given.rounds),
         "voronoi": partial(alone, cases.core, folder, size, "voronoi", cases.UTM, given.rounds),
+        "orbit": partial(alone, cases.core, folder, size, "orbit", cases.UTM, min(2, given.rounds)),
+        "orbit-sparse": partial(alone, cases.core, folder, size, "orbit-sparse", cases.UTM, min(2, given.rounds)),
         "workers": partial(_workers, folder, size),
         "growth": partial(_growth, folder, size),
         "remote": partial(alone, cases.remote, folder, size, given.delay),
@@ -99,7 +101,8 @@ def _generate(folder: Path, size: str, steps: Mapping[str, Step]) -> None:
     """The parcels of each case, made before anything is measured."""
     kinds = {
         "sparse": {"sparse", "peers", "workers", "remote", "growth"}, "dense": {"dense", "dense-peers"},
-        "many": {"many"}, "one": {"fixed"}, "regions": {"regions"}, "voronoi": {"voronoi"},
+        "many": {"many"}, "one": {"fixed"}, "regions": {"regions"}, "voronoi": {"voronoi"}, "orbit": {"orbit"},
+        "orbit-sparse": {"orbit-sparse"},
     }  # fmt: skip
     for kind, users in kinds.items():
         if users & set(steps):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clock import Taken, best, peak_below, peak_bytes, pin, take
-from benchmarks.country import SIZES, districts, parcels
+from benchmarks.country import SIZES, districts, parcels, season
 from benchmarks.ours import bring
 from benchmarks.parcels import Numbers
 
@@ -21,9 +21,9 @@ UTM, DEGREES = "EPSG:32633", "EPSG:4326"
 PER_COMMUNE = 400
 
 STAGES = (
-    ("script (V8)", ("v8_", "socket", "channel")),
-    ("read and decode", ("cog_", "isal", "imagecodecs", "tifffile")),
-    ("acquisitions", ("stac_catalog", "acquisitions.py", "footing.py")),
+    ("script", ("/scripts/", "/evalscript/", "script_supervisor.py", "_socket")),
+    ("read and decode", ("/images/", "isal", "imagecodecs", "posix.pread", "posix.open")),
+    ("acquisitions", ("/catalogs/", "acquisitions.py")),
     ("locate and gather", ("/raster/", "pyproj")),
     ("cover and reduce", ("/zonal/",)),
     ("render JSON", ("/wire/", "orjson")),
@@ -62,12 +62,19 @@ def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tu
         path = districts(folder, f"{kind}-{count}", count, chosen.side, touching)
         bring(folder, path)
         return path, chosen.dates
-    count = round({"dense": chosen.dense, "sparse": chosen.sparse, "many": chosen.many, "one": 1}[kind] * factor)
-    communes = None if kind in ("dense", "many") else max(1, chosen.sparse // PER_COMMUNE)
-    name = f"{kind}-{count}-{crs.partition(':')[2]}"
-    path = parcels(folder, name, count, chosen.side, crs, communes)
+    villages = max(1, chosen.sparse // PER_COMMUNE)
+    number, communes, dates = {
+        "dense": (chosen.dense, None, chosen.dense_dates),
+        "many": (chosen.many, None, chosen.dates),
+        "one": (1, villages, chosen.dates),
+        "sparse": (chosen.sparse, villages, chosen.dates),
+        "orbit": (4 * chosen.sparse, 4 * villages, chosen.season),
+        "orbit-sparse": (chosen.sparse, villages, chosen.season),
+    }[kind]
+    count = round(number * factor)
+    path = parcels(folder, f"{kind}-{count}-{crs.partition(':')[2]}", count, chosen.side, crs, communes)
     bring(folder, path)
-    return path, chosen.dense_dates if kind == "dense" else chosen.dates
+    return path, dates
 
 
 def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str, Any]:
@@ -76,11 +83,13 @@ def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str,
     from benchmarks.floor import floor, needed
 
     features, dates = layer(folder, size, kind, crs)
+    orbit = kind.startswith("orbit")
+    catalog = season(folder, dates) if orbit else folder / "catalog"
     begun = time.perf_counter()
-    plain = ours.prepare(folder, ours.body(features, dates))
+    plain = ours.prepare(folder, ours.body(features, dates, season=orbit), catalog=str(catalog))
     analysis = time.perf_counter() - begun
-    rich = ours.prepare(folder, ours.body(features, dates, calculations=ours.RICH))
-    pieces = needed(plain.request, plain.world, folder / "catalog", dates)
+    rich = ours.prepare(folder, ours.body(features, dates, calculations=ours.RICH, season=orbit), catalog=str(catalog))
+    pieces = needed(plain.request, plain.world, catalog, dates)
     works = {
         "numbers": plain.numbers, "numbers, percentiles, histogram": rich.numbers,
         "files": plain.files, "files, percentiles, histogram": rich.files,
@@ -102,6 +111,7 @@ def core(folder: Path, size: str, kind: str, crs: str, rounds: int) -> dict[str,
     return {
         "decoder": decoder,
         "blocks": len(pieces),
+        "decoded": plain.decoded(),
         "compressed": sum(piece.length for piece in pieces),
         "features": sum(len(each.features) for each in plain.partitions),
         "dates": dates,

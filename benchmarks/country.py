@@ -56,14 +56,26 @@ class Size:
     """Overlapping districts."""
     cells: int
     """Touching districts."""
+    season: int
+    """Scenes of one interval for ORBIT."""
 
 
 SIZES = {
-    "T": Size(side=1024, dates=2, sparse=300, dense=600, dense_dates=1, many=900, regions=3, cells=2),
-    "S": Size(side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, many=50_000, regions=50, cells=25),
-    "M": Size(side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, many=700_000, regions=200, cells=100),
-    "L": Size(side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, many=700_000, regions=200, cells=100),
-}
+    "T": Size(
+        side=1024, dates=2, sparse=300, dense=600, dense_dates=1, many=900, regions=3, cells=2, season=4,
+    ),
+    "S": Size(
+        side=5490, dates=3, sparse=5_000, dense=50_000, dense_dates=1, many=50_000, regions=50, cells=25, season=12,
+    ),
+    "M": Size(
+        side=10980, dates=6, sparse=20_000, dense=200_000, dense_dates=2, many=700_000, regions=200, cells=100,
+        season=30,
+    ),
+    "L": Size(
+        side=10980, dates=12, sparse=20_000, dense=200_000, dense_dates=2, many=700_000, regions=200, cells=100,
+        season=30,
+    ),
+}  # fmt: skip
 
 
 def make(out: Path, name: str) -> Path:
@@ -82,6 +94,29 @@ def make(out: Path, name: str) -> Path:
         _date(folder / "catalog", ground, number)
     stamp.write_text(json.dumps(wanted) + "\n")
     return folder
+
+
+def season(folder: Path, count: int) -> Path:
+    """A catalogue of so many scenes, one every REVISIT: the images of the dates over and over, made if it is not
+    there. The files are links, so that their headers are read anew, and their bytes are in the cache."""
+    catalog = folder / f"season-{count}"
+    scenes = sorted((folder / "catalog").iterdir())
+    for number in range(count):
+        source, instant = scenes[number % len(scenes)], day(number)
+        name = f"S2A_33TWM_{instant:%Y%m%d}_0_L2A"
+        place = catalog / name
+        place.mkdir(parents=True, exist_ok=True)
+        item = json.loads((source / f"{source.name}.json").read_text())
+        item["id"] = name
+        item["properties"]["datetime"] = item["properties"]["created"] = f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+        item["properties"]["s2:datatake_id"] = f"GS2A_{instant:%Y%m%dT%H%M%S}_{number:06d}_N05.00"
+        (place / f"{name}.json").write_text(json.dumps(item) + "\n")
+        for image in source.glob("*.tif"):
+            link = place / image.name
+            if not (link.exists() and link.samefile(image)):
+                link.unlink(missing_ok=True)
+                link.hardlink_to(image)
+    return catalog
 
 
 def day(number: int) -> datetime:

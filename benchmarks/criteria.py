@@ -10,6 +10,11 @@ from typing import Any
 GIGABYTE = 1e9
 NOISE = 1.05
 """Twice the work in twice the time is not measured as 2.00."""
+SHAPES = (
+    ("regions", "numbers", 2.0), ("voronoi", "numbers", 1.8), ("orbit", "numbers", 1.8),
+    ("orbit-sparse", "numbers", 1.5), ("dense", "numbers", 2.0), ("dense", "files", 4.5),
+)  # fmt: skip
+"""Case, work, and how many times the floor it may take."""
 Cases = dict[str, Any]
 
 
@@ -57,7 +62,7 @@ def judge(found: dict[str, Any]) -> list[Criterion]:
 
 
 def _floors(cases: Cases) -> Iterator[Criterion]:
-    for name, where, goals in (("sparse", "UTM", (1.5, 2.0)), ("degrees", "EPSG:4326", (1.6, 2.0))):
+    for name, where, goals in (("sparse", "UTM", (1.05, 1.2)), ("degrees", "EPSG:4326", (1.6, 2.0))):
         if not (case := cases.get(name)):
             continue
         ratio = {what: taken["cpu"] / case["floor"]["cpu"] for what, taken in case["arpent"].items()}
@@ -66,6 +71,17 @@ def _floors(cases: Cases) -> Iterator[Criterion]:
         for what in ("numbers", "files"):
             more = ratio[f"{what}, percentiles, histogram"] - ratio[what]
             yield Criterion(name=f"{where}: 5 percentiles and 20 bins on top of {what}", goal=0.3, measured=more)
+
+
+def _shapes(cases: Cases) -> Iterator[Criterion]:
+    for name, what, goal in SHAPES:
+        if case := cases.get(name):
+            measured = case["arpent"][what]["cpu"] / case["floor"]["cpu"]
+            yield Criterion(name=f"{name}: {what}, multiple of the floor", goal=goal, measured=measured)
+    for name, case in cases.items():
+        if "decoded" in case:
+            measured = case["decoded"] / case["blocks"]
+            yield Criterion(name=f"{name}: blocks decoded, multiple of those needed", goal=1.1, measured=measured)
 
 
 def _dense(cases: Cases) -> Iterator[Criterion]:
@@ -177,4 +193,4 @@ def _zarr(cases: Cases) -> Iterator[Criterion]:
         yield Criterion(name=name, goal=NOISE, measured=each["arpent"] / each[fastest])
 
 
-RULES = (_floors, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _jpeg2000, _zarr, _latency)
+RULES = (_floors, _shapes, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _jpeg2000, _zarr, _latency)

@@ -14,6 +14,8 @@ TITLES = {
     "dense-degrees": "{features:,} parcels all over the tile, dates: {dates}, EPSG:4326",
     "regions": "{features:,} overlapping districts of 5,000 to 20,000 ha, dates: {dates}, UTM",
     "voronoi": "{features:,} touching districts that fill the tile, dates: {dates}, UTM",
+    "orbit": "{features:,} parcels in four times the villages, ORBIT, scenes: {dates}, UTM",
+    "orbit-sparse": "{features:,} parcels in villages, ORBIT, scenes: {dates}, UTM",
 }
 """Case of arpent beside its floor → what it is."""
 FELLOWS = {"sparse": "peers", "dense": "dense-peers"}
@@ -108,8 +110,9 @@ def _missing(fellows: dict[str, Any]) -> list[str]:
 
 def _told(name: str, case: dict[str, Any]) -> str:
     return (
-        f"{name}: {case['blocks']} blocks, {case['compressed'] / 1e6:.0f} MB compressed, {case['partitions']} "
-        f"partitions, analysis {case['analysis']:.1f} s, peak of analysis and work in one process "
+        f"{name}: {case['decoded']} blocks decoded, {case['blocks']} needed, {case['compressed'] / 1e6:.0f} MB "
+        f"compressed, {case['partitions']} partitions, analysis {case['analysis']:.1f} s, "
+        "peak of analysis and work in one process "
         f"{_megabytes(case['peak'])}, script {_megabytes(case['script_peak'])}; files, by stage:"
     )
 

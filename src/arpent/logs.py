@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -36,6 +37,8 @@ class _Text(logging.Formatter):
 
 def configure(form: Literal["text", "json"]) -> None:
     """Write log lines of level INFO and above to standard error, as text or JSON."""
+    # Rasterio's; such a file is placed by its item, or refused in our own words.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -15,6 +15,8 @@ from typing import Any
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
+from arpent.adapters.formats.earlier import open_earlier
+from arpent.adapters.formats.fingerprints import fingerprints_of
 from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.results.features import JobFeatures
 from arpent.adapters.formats.results.tables import JobTables
@@ -247,7 +249,7 @@ def synchronous_limits(settings: Settings) -> Limits:
 
 def for_workers(settings: Settings) -> Settings:
     """The settings for workers, without the database's password and the server's key."""
-    return settings.model_copy(update={"database_url": "", "secret_key": None})
+    return settings.model_copy(update={"database_url": "", "secret_key": ()})
 
 
 def services_of(settings: Settings) -> Services:
@@ -269,6 +271,8 @@ def _services(serialised: str) -> Services:
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
+        fingerprints=fingerprints_of if settings.parquet else None,
+        open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from arpent.settings import Settings
 from arpent.wire.request.body import SentBody
 from arpent.worker import answer_statistics
 from tests.support.data_collections import REFUSED, SERVED, UNSERVED_BANDS, Made, table
+from tests.support.landsat import FORMS, level_1
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -90,6 +92,37 @@ def test_what_an_item_does_not_tell_is_refused_and_not_guessed(tmp_path: Path) -
         ask(tmp_path, DataCollection.LANDSAT_TM_L1, ["B03"])
     outputs = ask(tmp_path, DataCollection.LANDSAT_TM_L1, ["B03"], unit="DN")
     assert outputs["B03"]["bands"]["B0"]["stats"]["mean"] == made.bands["B03"][2]
+
+
+def with_mtl(folder: Path, form: str, named: str) -> dict[str, float]:
+    """An item as USGS's of Landsat 4 to 7 are: no scale, no height of the sun, and an MTL file beside the images. The
+    stored numbers of its bands. `named`: how the item names that file."""
+    (made,) = SERVED["LANDSAT_TM_L1"].made
+    bands = {name: made.bands[name] for name in ("B01", "B03", "B06")}
+    write(folder, Made(stac=made.stac, bands=bands, properties={**made.properties, "view:sun_elevation": None}))
+    path = folder / "items" / "0.json"
+    document = json.loads(path.read_text())
+    files = {f"FILE_NAME_BAND_{name[-1]}": f"{key}.tif" for name, (key, *_) in bands.items()}
+    (folder / "items" / f"0_MTL.{form}").write_text(FORMS[form]({**level_1(), "PRODUCT_CONTENTS": files}))
+    document["assets"][f"MTL.{form}"] = {"href": f"./{named}"}
+    path.write_text(json.dumps(document))
+    return {name: stored for name, (_, _, stored, _) in bands.items()}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_an_item_does_not_tell_its_mtl_file_does(form: str, tmp_path: Path) -> None:
+    stored = with_mtl(tmp_path, form, f"0_MTL.{form}")
+    outputs = ask(tmp_path, DataCollection.LANDSAT_TM_L1, [*stored])
+    means = {name: outputs[name]["bands"]["B0"]["stats"]["mean"] for name in stored}
+    assert means["B01"] == pytest.approx(2 * (stored["B01"] * 0.001 - 0.002), rel=1e-6)
+    assert means["B03"] == pytest.approx(2 * (stored["B03"] * 0.003 - 0.006), rel=1e-6)
+    assert means["B06"] == pytest.approx(1260.56 / math.log(607.76 / (stored["B06"] * 0.05 + 1) + 1), rel=1e-6)
+
+
+def test_an_mtl_file_that_is_not_there(tmp_path: Path) -> None:
+    with_mtl(tmp_path, "json", "1_MTL.json")
+    with pytest.raises(InvalidRequest, match=r"B01 .*REFLECTANCE: its file .*1_MTL.* cannot be read: there is no such"):
+        ask(tmp_path, DataCollection.LANDSAT_TM_L1, ["B01"])
 
 
 def test_a_day_of_modis_is_the_day_that_its_id_tells(tmp_path: Path) -> None:

@@ -116,12 +116,19 @@ ARGUMENTS: list[tuple[str, list[str]]] = [
     ("catalog from-index ndvi.js --to x.json --years x", ["--years"]),
     ("catalog from-index ndvi.js", ["--to"]),
     ("client add ''", ["NAME is empty"]),
+    ("client add me --role boss", ["--role", "operator"]),
+    *(
+        (f"client {command} nobody", ["nobody", "arpent client list"])
+        for command in ("show", "rotate", "disable", "enable", "remove")
+    ),
+    ("client rotate nobody --overlap -1", ["--overlap"]),
+    ("client rotate nobody --overlap nan", ["--overlap"]),
     ("jobs --owner \udcff", ["UTF-8"]),
     ("status \udcff", ["not the id of a request", "arpent jobs"]),
     ("status ''", ["not the id of a request", "arpent jobs"]),
     ("results s3://with%20space!/x", ["must be a bucket's name"]),
     ("client add", ["name"]),
-    ("client remove me", ["remove"]),
+    ("client forget me", ["forget"]),
     ("serv", ["serv"]),
     ("jobs --wat", ["--wat"]),
 ]

@@ -19,6 +19,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "adapters/formats/parquet_rows.py": "the texts in a column of Parquet",
     "adapters/formats/results/tables.py": "the metadata of GeoParquet are JSON",
     "adapters/formats/vector/": "the metadata of GeoParquet are JSON",
+    "adapters/images/beside/landsat.py": "the MTL files of Landsat are JSON",
     "adapters/images/zarr/store.py": "the metadata of Zarr are JSON",
     "adapters/objects/cloud.py": "a service account's key is JSON",
     "adapters/scripts/v8/child.py": "what our own side of an interpreter answers",
@@ -34,7 +35,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "logs.py": "lines of the log",
     "server/middleware.py": "bodies of refusals that come before any route",
     "setting_values.py": "values of settings",
-    "settings.py": "values of settings",
+    "settings/": "values of settings",
 }
 
 

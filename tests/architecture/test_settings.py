@@ -53,7 +53,7 @@ def test_its_default_is_the_real_one(rows: dict[str, tuple[str, str]], name: str
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_variable_that_is_named_is_read(path: Path) -> None:
     tables = {f"{PREFIX}{name.upper()}" for name in TABLES}
-    known = {*variables(), *tables, *KUBERNETES}
+    known = {*variables(), *tables, *KUBERNETES, *(f"{name}_FILE" for name in variables())}
     named = {name for name in NAMED.findall(path.read_text()) if not TESTS_OWN.fullmatch(name)}
     assert {name for name in named if name not in known and not name.startswith("ARPENT_CATALOGS__")} == set()
 

@@ -20,8 +20,8 @@ from pyproj import CRS
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.domain.imagery.item import Asset, Item
-from arpent.domain.imagery.raster import Level, Raster
+from arpent.domain.imagery.item import Asset, CalibrationFile, Item
+from arpent.domain.imagery.raster import Georeference, Level, Raster
 from arpent.domain.ports.imagery import Block, Count
 from arpent.domain.request import Source
 from arpent.raster.conversion import BandRequest
@@ -127,10 +127,10 @@ class MemoryReader:
     def counting(self) -> AbstractContextManager[Count]:
         return ByteMeter().counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         self.described.update(hrefs)
 
-    def describe(self, href: str) -> Raster:
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
         self.described.add(href)
         full = self.images[href]
         levels = tuple(

@@ -44,8 +44,15 @@ COMMANDS: dict[str, list[str]] = {
     "jobs": ["jobs"],
     "status": ["status", ID],
     "client": ["client", "add", "me"],
+    "clients": ["client", "list"],
+    "client show": ["client", "show", ID],
+    "client rotate": ["client", "rotate", ID],
+    "client disable": ["client", "disable", ID],
+    "client enable": ["client", "enable", ID],
+    "client remove": ["client", "remove", ID],
     "demo": ["demo", "--folder", "new"],
     "migrate": ["migrate"],
+    "rotate-keys": ["rotate-keys"],
     "collections": ["collections"],
     "sources": ["sources", "check"],
     "list": ["sources", "list"],
@@ -56,7 +63,7 @@ COMMANDS: dict[str, list[str]] = {
     "sandbox": ["script", "sandbox"],
 }
 """Every command that reads settings."""
-STORING = ("serve", "work", "jobs", "status", "client", "migrate")
+STORING = ("serve", "work", "jobs", "status", "client", "clients", "migrate")
 """Those that open the database."""
 READING = ("jobs", "status")
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from arpent.domain.errors import InvalidSetting
-from arpent.settings import CONFIG, FILE, TRACEBACK, Settings, load, variables
+from arpent.setting_values import is_guessable
+from arpent.settings import CONFIG, FILE, TRACEBACK, Settings, load, secret_files, variables
 from arpent.worker import check_places
 
 OTHERS = {
     "ARPENT_DATABASE_URL": "sqlite:///other.db", "ARPENT_BUCKETS": "./buckets", "ARPENT_CATALOG": "earth-search",
     "ARPENT_CATALOGS": '{"dem": "./dem"}', "ARPENT_COLLECTIONS": "./collections", "ARPENT_HOST": "0.0.0.0",
-    "ARPENT_BUCKET_GRANTS": '{"*": ["shared"]}', "ARPENT_SOURCES": '{"minio": {"match": "s3://results"}}',
+    "ARPENT_BUCKET_GRANTS": '{"*": ["shared"]}', "ARPENT_QUOTAS": '{"*": {"jobs": 2}}',
+    "ARPENT_SOURCES": '{"minio": {"match": "s3://results"}}',
     "ARPENT_REACHABLE": "images.local, 10.0.0.5:9000,/data/imagery",
     "ARPENT_PORT": "0", "ARPENT_EXECUTOR": "dask+tls://host:8786", "ARPENT_INSECURE_TRANSPORT": "true",
     "ARPENT_TRUST_FORWARDED": "true", "ARPENT_PUBLIC_METRICS": "true", "ARPENT_TOKEN_SECONDS": "60",
@@ -341,7 +343,7 @@ def test_a_pod_may_lie_beside_a_service_called_arpent(monkeypatch: pytest.Monkey
     [
         "CHANGE-ME-to-at-least-32-random-bytes", "change_me_change_me_change_me_now",
         "replace-with-a-long-random-string!!", "example-example-key-of-this-server",
-        "your-secret-key-goes-here-32-bytes", "placeholder placeholder, really so", "x" * 32, "0" * 64, "ab" * 32,
+        "your-secret-key-goes-here-32-bytes", "placeholder placeholder; really so", "x" * 32, "0" * 64, "ab" * 32,
         "the-key-of-this-server-" * 2, "0123456789abcdef0123456789abcdef", "supersecretsupersecretsupersecret!",
         "please insert your key here: 32 characters", "my-password-is-very-long-and-good",
         "12345678901234567890123456789012", "s3cr3t-1111111111111111111111111", "abcdefghijklmnopqrstuvwxyz012345",
@@ -372,3 +374,74 @@ def test_what_our_own_files_write_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, value)
         assert name in refused()
         monkeypatch.delenv(name)
+
+
+KEYS = [secrets.token_urlsafe(32) for _ in range(2)]
+
+
+def test_several_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARPENT_SECRET_KEY", f"{KEYS[0]}, {KEYS[1]}")
+    assert [key.get_secret_value() for key in load().secret_key] == KEYS
+    monkeypatch.delenv("ARPENT_SECRET_KEY")
+    Path(FILE).write_text(f"secret_key = {json.dumps(KEYS)}")
+    assert [key.get_secret_value() for key in load().secret_key] == KEYS
+    monkeypatch.setenv("ARPENT_SECRET_KEY", f"{KEYS[0]},short")
+    assert "too short" in refused()
+    assert KEYS[0] not in refused()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["0123456789abcdef0123456789abcdef", "abcdefghijklmnopqrstuvwxyzABCDEFGH", "aaaabbbbccccddddeeeeffffgggghhhh",
+     "k3yK3yk3yK3yk3yK3yk3yK3yk3yK3yk3y!", "zyxwvutsrqponmlkjihgfedcba98765432", "Tr0ub4dor&3Tr0ub4dor&3Tr0ub4dor&3!"],
+)  # fmt: skip
+def test_a_key_that_follows_a_pattern_is_refused(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARPENT_SECRET_KEY", key)
+    text = refused()
+    assert "openssl rand" in text
+    assert key not in text
+
+
+def test_random_keys_follow_no_pattern() -> None:
+    for make in (secrets.token_hex, secrets.token_urlsafe):
+        for size in (16, 32, 512):
+            assert not any(is_guessable(make(size).rjust(32, "-")) for _ in range(200))
+
+
+def test_a_setting_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Path("key").write_text(f"{KEYS[0]}\n")
+    Path("url").write_text("postgresql://me:hush@host/name")
+    monkeypatch.setenv("ARPENT_SECRET_KEY_FILE", "key")
+    monkeypatch.setenv("arpent_database_url_file", str(tmp_path / "url"))
+    monkeypatch.setenv("ARPENT_POLICY__ATTEMPTS_FILE", "attempts")
+    assert "ARPENT_POLICY__ATTEMPTS_FILE (attempts) names a file that cannot be read: No such file" in refused()
+    Path("attempts").write_text("7")
+    found = load()
+    assert (found.secret_key[0].get_secret_value(), found.policy.attempts) == (KEYS[0], 7)
+    assert found.database_url == "postgresql://me:hush@host/name"
+    Path("url").write_text("mysql://me:hush@host/name")
+    assert "hush" not in refused()
+    monkeypatch.setenv("ARPENT_SECRET_KEY", KEYS[1])
+    assert "ARPENT_SECRET_KEY_FILE and ARPENT_SECRET_KEY are both set" in refused()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "is empty"), (b" \n", "is empty"), (b"\xff", "UTF-8"), (b"x" * 70_000, "larger than")]
+)
+def test_a_file_without_a_value(content: bytes, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("key").write_bytes(content)
+    monkeypatch.setenv("ARPENT_SECRET_KEY_FILE", "key")
+    assert words in refused()
+
+
+def test_mounted_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mounted = tmp_path / "secrets"
+    mounted.mkdir()
+    monkeypatch.setattr(secret_files, "MOUNTED", mounted)
+    (mounted / "arpent_secret_key").write_text(KEYS[0])
+    (mounted / "postgres_password").write_text("not ours")
+    assert load().secret_key[0].get_secret_value() == KEYS[0]
+    monkeypatch.setenv("ARPENT_SECRET_KEY", KEYS[1])
+    assert load().secret_key[0].get_secret_value() == KEYS[1], "a variable beats it"
+    (mounted / "ARPENT_SECRET_KEI").write_text(KEYS[0])
+    assert "did you mean ARPENT_SECRET_KEY?" in refused()

@@ -20,6 +20,7 @@ from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
 from arpent.api.tables import wide_table
+from arpent.api.update import FINGERPRINTS
 from arpent.domain.errors import InvalidRequest
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".fgb": "FlatGeobuf"}
@@ -37,6 +38,12 @@ def check_ending(path: Path) -> None:
         raise InvalidRequest(f"{path} has no ending that is written: {', '.join(ENDINGS)}")
 
 
+def check_long_table(path: Path) -> None:
+    """Raises InvalidRequest if the name is not that of a table that can be updated."""
+    if path.suffix.lower() != ".parquet":
+        raise InvalidRequest(f"{path} cannot be updated: only a long table in a .parquet file can")
+
+
 def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
     """The files that were written. A long Parquet table has its geometries in a file beside it; in the formats of GIS
     each row has its own. GeoJSON is in EPSG:4326, the others in the CRS of the features."""
@@ -50,7 +57,8 @@ def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
     if ending == ".parquet" and not wide:
         beside = path.with_name(path.stem + FEATURES)
         _place(beside, lambda part: write_geoparquet(_own(fields), crs, answer.about, part))
-        _place(path, lambda part: _parquet(table, {ABOUT: answer.about.encode()}, part))
+        told = {ABOUT: answer.about.encode(), FINGERPRINTS: answer.fingerprints}
+        _place(path, lambda part: _parquet(table, told, part))
         return path, beside
     rows = _located(table, fields)
     if ending == ".parquet":

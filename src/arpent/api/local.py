@@ -16,6 +16,7 @@ from arpent.api.fields import Fields
 from arpent.api.query import Query, body_of
 from arpent.api.run import FinishedRun, run_features
 from arpent.api.tables import long_table
+from arpent.api.update import earlier_results, fingerprints_in
 from arpent.api.zones import in_metres
 from arpent.domain.job import NO_ROWS, Job, RowCounts
 from arpent.settings import Settings
@@ -41,24 +42,30 @@ class Answer:
     """What the rows came to; a row is a feature in an interval."""
     hints: tuple[str, ...]
     """What is allowed, and most likely not meant."""
+    fingerprints: bytes
+    """What a later update compares, for the metadata of the long table."""
     about: str
     """Provenance, JSON: software, collection, the request, the CRS of the grids."""
 
 
-def answer(settings: Settings, fields: Fields, query: Query, watch: Watch) -> Answer:
-    """Raises CallerError, ScriptError or WorldError; ArpentError if a job failed."""
+def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earlier: Path | None = None) -> Answer:
+    """`earlier`: a long table whose rows are kept where they still hold. Raises CallerError, ScriptError or WorldError;
+    ArpentError if a job failed."""
     body = body_of(query, worker.collections(settings))
     request = parse_batch(body)
     with TemporaryDirectory(prefix="arpent-") as folder:
         for bucket in ("fields", "results"):
             Path(folder, bucket).mkdir()
+        if earlier is not None and (update := earlier_results(earlier, Path(folder, "results"))) is not None:
+            body = json.dumps({**json.loads(body), "update": update})
         own = settings.model_copy(update={"buckets": Path(folder), "parquet": True, "bucket_grants": {}})
         groups = list(in_metres(fields.features))
         ran: list[FinishedRun] = []
         for number, features in enumerate(groups):
             labelled = partial(_labelled, watch, number, len(groups))
             ran.append(run_features(own, body, features, labelled))
-        rows = long_table([one.folder for one in ran], fields.table)
+        rows = long_table([one.folder / "parquet" for one in ran], fields.table)
+        fingerprints = fingerprints_in([one.folder for one in ran], fields.table)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
         rows=rows,
@@ -67,6 +74,7 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch) -> An
         intervals=len(request.intervals),
         counts=sum((one.job.progress.rows or NO_ROWS for one in ran), NO_ROWS),
         hints=hints,
+        fingerprints=fingerprints,
         about=json.dumps(
             {
                 **json.loads(origin(request)),

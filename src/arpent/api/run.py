@@ -43,7 +43,7 @@ class FinishedRun:
     job: Job
     """The job, whose status is DONE."""
     folder: Path
-    """Where its table lies."""
+    """Where its table and the fingerprints of its rows lie."""
 
 
 class LazyExecutor:
@@ -141,7 +141,7 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     done = service.get(OWNER, job.id)
     if done.status is not Status.DONE:
         raise analysing.problem if isinstance(analysing.problem, ArpentError) else ArpentError(_why(done))
-    return FinishedRun(job=done, folder=settings.buckets / "results" / job.id / "parquet")
+    return FinishedRun(job=done, folder=settings.buckets / "results" / job.id)
 
 
 def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from arpent import worker
 from arpent.api.fields import Columns, is_frame, read_fields
+from arpent.api.files import check_long_table, save
 from arpent.api.frames import cube, data_frame
 from arpent.api.local import Answer, answer
 from arpent.api.progress import bar
@@ -32,6 +33,8 @@ class Options(TypedDict, total=False):
     max_cloud_coverage: float | None
     percentiles: Sequence[float]
     pixels: str
+    more: str | Sequence[str] | None
+    shares: Mapping[str, int] | None
     columns: str | Sequence[str] | None
     id: str | None
     crs: str | None
@@ -39,6 +42,7 @@ class Options(TypedDict, total=False):
     geometry: bool | None
     executor: str | None
     progress: bool | None
+    update: str | Path | None
 
 
 @overload
@@ -75,6 +79,8 @@ def statistics(  # noqa: PLR0913
     max_cloud_coverage: float | None = None,
     percentiles: Sequence[float] = (),
     pixels: str = "service",
+    more: str | Sequence[str] | None = None,
+    shares: Mapping[str, int] | None = None,
     columns: str | Sequence[str] | None = None,
     id: str | None = None,  # noqa: A002
     crs: str | None = None,
@@ -83,6 +89,7 @@ def statistics(  # noqa: PLR0913
     as_xarray: bool = False,
     executor: str | None = None,
     progress: bool | None = None,
+    update: str | Path | None = None,
 ) -> pd.DataFrame | xr.Dataset:
     """Statistics of each feature in each interval of time.
 
@@ -101,6 +108,11 @@ def statistics(  # noqa: PLR0913
         order: Which acquisition wins a pixel within an interval: `mostRecent`, `leastRecent` or `leastCC`.
         max_cloud_coverage: Acquisitions with more cloud cover (percent) are left out.
         percentiles: Columns `p5.0`, `p50.0` … beside min, max, mean and stDev.
+        pixels: Which samples belong to a polygon: `service` (all that it touches, except slivers), `centre`, `touched`
+            or `weighted` (by the share that is covered); behind commas `inner:10` (metres by which the polygon is made
+            smaller) and `nearest` (a polygon without a sample has the nearest one).
+        more: Columns `sum`, `count`, `variance`, `median`, `mode`, `weightedMean`.
+        shares: Name → value of classes of an integer output: columns `share_<name>`.
         columns: Columns of the features to keep; all by default.
         id: Column that tells the features apart; by default a column `id` whose values differ (of a frame: its index),
             else the primary key.
@@ -111,6 +123,9 @@ def statistics(  # noqa: PLR0913
         executor: `inline`, `processes`, `processes:N`, `dask://host:port`; by default as the setting `executor`
             says; where it is not set either, small jobs run in this process.
         progress: Show a bar on standard error; by default in a terminal.
+        update: A long table (.parquet) of an earlier call or of `arpent stats`: its rows are kept where features,
+            imagery and what is asked are the same, only the others are computed, and the file is written anew. It is
+            made if it is not there.
 
     Returns:
         A row per feature, interval, output and band: `id`, your columns, `from`, `to` (UTC), `output`, `band`, `min`,
@@ -126,16 +141,21 @@ def statistics(  # noqa: PLR0913
     query = query_of(
         start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
         collection=collection, order=order, max_cloud_coverage=max_cloud_coverage, percentiles=percentiles,
-        pixels=pixels,
+        pixels=pixels, more=more, shares=shares,
     )  # fmt: skip
     asked = Columns(keep=None if columns is None else names_of(columns), id=id)
-    found = answer_of(features, catalog, query, asked, crs=crs, executor=executor, progress=progress)
+    earlier = None if update is None else Path(update)
+    if earlier is not None:
+        check_long_table(earlier)
+    found = answer_of(features, catalog, query, asked, crs=crs, executor=executor, progress=progress, earlier=earlier)
+    if earlier is not None:
+        save(found, earlier, wide=False)
     if as_xarray:
         return cube(found)
     return data_frame(found, wide=wide, geometry=is_frame(features) if geometry is None else geometry)
 
 
-def answer_of(
+def answer_of(  # noqa: PLR0913
     features: Any,
     catalog: str | Path,
     query: Query,
@@ -144,8 +164,9 @@ def answer_of(
     crs: str | None = None,
     executor: str | None = None,
     progress: bool | None = None,
+    earlier: Path | None = None,
 ) -> Answer:
-    """The answer to a query, before it is a frame or a file."""
+    """The answer to a query, before it is a frame or a file. `earlier`: a long table that is updated."""
     from rich.console import Console
 
     settings = load(catalog=str(catalog), executor=executor)
@@ -154,4 +175,4 @@ def answer_of(
     shown = console.is_terminal if progress is None else progress
     with bar(console if shown else None) as watch:
         fields = read_fields(features, columns, settings, crs)
-        return answer(settings, fields, query, watch)
+        return answer(settings, fields, query, watch, earlier)

@@ -29,6 +29,7 @@ def long_table(folders: Sequence[Path], fields: pa.Table) -> pa.Table:
     place = pc.index_in(rows["id"], value_set=fields[KEY].combine_chunks())
     rows = rows.append_column("__row", place)
     rows = rows.take(pc.sort_indices(rows, [("__row", "ascending"), *((name, "ascending") for name in OURS)]))
+    rows = rows.combine_chunks()
     taken = fields.drop_columns([KEY, "geometry"]).take(rows["__row"])
     columns = {name: taken[given] for given, name in own_names(taken.column_names, (*own, "geometry")).items()}
     return pa.table({**columns, **{name: rows[name] for name in own}})

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
+from arpent.cli.clients import app as client_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
@@ -32,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-client_app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 app.add_typer(client_app, name="client")
 sources_app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
@@ -138,15 +138,19 @@ def stats(  # noqa: PLR0913, PLR0917
     order: Annotated[str, typer.Option(help="mostRecent, leastRecent or leastCC wins a pixel.")] = "mostRecent",
     max_cloud_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Percent of a tile.")] = None,
     percentiles: Annotated[str | None, typer.Option(help="5,50,95: columns of their own.")] = None,
-    pixels: Annotated[str, typer.Option(help="Which samples belong to a polygon: service.")] = "service",
+    pixels: Annotated[str, typer.Option(help="service, centre, touched, weighted; ,inner:10 ,nearest")] = "service",
+    more: Annotated[str | None, typer.Option(help="sum,count,variance,median,mode,weightedMean: columns.")] = None,
+    shares: Annotated[str | None, typer.Option(help="vegetation=4,soil=5: shares of classes as columns.")] = None,
     columns: Annotated[str | None, typer.Option(help="crop,owner: columns to keep; default: all.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Column that tells the features apart.")] = None,  # noqa: A002
     wide: Annotated[bool, typer.Option("--wide", help="A row per feature, a column (mean) per date.")] = False,
     executor: Annotated[str | None, typer.Option(help="processes, processes:N or inline; default: by size.")] = None,
+    update: Annotated[Path | None, typer.Option(help="Earlier table: compute only what is new or changed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """A table of statistics from a file of fields: no JSON, no server."""
     catalog = _settings(executor=executor, catalog=catalog).catalog
+    output = output or update
     given = {"--catalog": catalog, "--from": start, "--to": end, "--output": output}
     if missing := [name for name, value in given.items() if not value]:
         raise InvalidRequest(f"{', '.join(missing)} is missing: see `arpent stats --help`")
@@ -159,8 +163,8 @@ def stats(  # noqa: PLR0913, PLR0917
     options = StatsOptions(
         features=features, catalog=catalog, output=output, start=start, end=end, every=every,
         resolution=resolution, index=index, script=script, mask_clouds=mask_clouds, collection=collection, order=order,
-        max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, columns=columns, id=id,
-        wide=wide, executor=executor,
+        max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, more=more, shares=shares,
+        columns=columns, id=id, wide=wide, executor=executor, update=update,
     )  # fmt: skip
     outcome = stats_now(options, Console(stderr=True))
     typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))
@@ -254,22 +258,6 @@ def status(
     _end_of_job(last)
 
 
-@client_app.command("add")
-def client_add(
-    name: Annotated[str, typer.Argument(help="Label to recognise the client by.")], as_json: JsonOption = False
-) -> None:
-    """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
-    from arpent import wiring
-
-    if not name.strip():
-        raise InvalidRequest("NAME is empty: give a label to recognise the client by")
-    client_id, secret = wiring.clients(wiring.database(_settings())).add(name)
-    if as_json:
-        typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
-    else:
-        typer.echo(f"client id      {client_id}\nclient secret  {secret}\nKeep the secret: it is stored hashed.")
-
-
 @sources_app.command("list")
 def sources_list(as_json: JsonOption = False) -> None:
     """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
@@ -324,6 +312,26 @@ def migrate(as_json: JsonOption = False) -> None:
     database = wiring.database(_settings())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
+
+
+@app.command("rotate-keys")
+def rotate_keys(as_json: JsonOption = False) -> None:
+    """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
+    from arpent import wiring
+    from arpent.wiring.keys import rotate_keys as rotate_now
+
+    settings = _settings()
+    done = rotate_now(settings, wiring.database(settings))
+    if as_json:
+        typer.echo(json.dumps({"renewed": done.renewed, "unreadable": done.unreadable}))
+    else:
+        typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
+        for job_id in done.unreadable:
+            typer.echo(
+                f"{job_id}: add the key that it was stored with after the present ones, and rotate again", err=True
+            )
+    if done.unreadable:
+        raise typer.Exit(WITH_FAILURES)
 
 
 @app.command()

@@ -18,6 +18,8 @@ def row_lines(rows: Mapping[str, Any]) -> Iterator[str]:
     """A line with the counts, and one for each of the commonest reasons of failures. `rows`: as in a task object."""
     counts = ", ".join(f"{rows[field]:,} {words}" for field, words in WORDS.items())
     yield f"{sum(rows[field] for field in WORDS):,} rows (a feature in an interval): {counts}"
+    if rows.get("kept"):
+        yield f"{rows['kept']:,} of them kept from an earlier request, the others computed"
     for each in rows["reasons"]:
         yield f"{each['count']:,} x {each['reason']}"
 

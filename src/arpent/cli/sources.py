@@ -131,9 +131,10 @@ def _image(address: str, item: Item, services: Services) -> Iterator[AccessCheck
     if not item.assets:
         yield AccessCheck(name=address, step="header", well=False, words=f"item {item.id} has no image of a known band")
         return
-    step, href = "header", next(iter(item.assets.values())).href
+    asset = next(iter(item.assets.values()))
+    step, href = "header", asset.href
     try:
-        raster = services.reader.describe(href)
+        raster = services.reader.describe(href, asset.georeference)
         name = href.partition("?")[0]
         words = f"{name}: {raster.width} x {raster.height}, {raster.dtype}"
         yield AccessCheck(name=address, step=step, well=True, words=words)

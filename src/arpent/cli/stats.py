@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from arpent.api.fields import Columns
-from arpent.api.files import check_ending, save
+from arpent.api.files import check_ending, check_long_table, save
 from arpent.api.query import names_of, query_of
 from arpent.api.statistics import answer_of
 from arpent.cli.row_lines import row_lines
@@ -36,16 +36,21 @@ class StatsOptions:
     max_cloud_coverage: float | None
     percentiles: str | None
     pixels: str
+    more: str | None
+    shares: str | None
     columns: str | None
     id: str | None
     wide: bool
     executor: str | None
+    update: Path | None = None
 
 
 def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     """Compute and write the table; returns JSON fields: `rows`, `files`, `hints`. Raises CallerError, ScriptError or
     WorldError; ArpentError if the job failed."""
     check_ending(options.output)
+    if options.update is not None:
+        check_long_table(options.update)
     query = query_of(
         start=options.start,
         end=options.end,
@@ -59,11 +64,14 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
         max_cloud_coverage=options.max_cloud_coverage,
         percentiles=_numbers(options.percentiles),
         pixels=options.pixels,
+        more=options.more,
+        shares=_classes(options.shares),
     )
     columns = Columns(keep=None if options.columns is None else names_of(options.columns), id=options.id)
     found = answer_of(
-        options.features, options.catalog, query, columns, executor=options.executor, progress=console.is_terminal
-    )
+        options.features, options.catalog, query, columns, executor=options.executor, progress=console.is_terminal,
+        earlier=options.update,
+    )  # fmt: skip
     files = save(found, options.output, wide=options.wide)
     rows = rows_object(found.counts)
     for line in (*row_lines(rows), *found.hints):
@@ -82,3 +90,11 @@ def _numbers(text: str | None) -> tuple[float, ...]:
         return tuple(float(part) for part in names_of(text))
     except ValueError:
         raise InvalidRequest(f"--percentiles {text!r:.60} must be numbers from 0 to 100: 5,50,95") from None
+
+
+def _classes(text: str | None) -> dict[str, int]:
+    """`vegetation=4,soil=5`. Raises InvalidRequest."""
+    try:
+        return {name.strip(): int(value) for name, value in (part.split("=") for part in names_of(text))}
+    except ValueError:
+        raise InvalidRequest(f"--shares {text!r:.60} must be names and whole numbers: vegetation=4,soil=5") from None

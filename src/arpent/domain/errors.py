@@ -101,6 +101,22 @@ class Unauthorized(CallerError):
     """There is no token, or it is invalid or expired."""
 
 
+class Forbidden(CallerError):
+    """The client is known, but its role does not allow this."""
+
+
+class InsufficientUnits(CallerError):
+    """The client has used up its processing units of this month."""
+
+    def __init__(self) -> None:
+        # The real service's words (sentinelhub.md 1.5).
+        super().__init__("Insufficient processing units or requests available in your account.")
+
+
+class ClientNotFound(CallerError):
+    """There is no OAuth2 client of that id or name."""
+
+
 class UnsupportedMediaType(CallerError):
     """The body is neither JSON nor multipart/form-data."""
 

@@ -76,6 +76,8 @@ class RowCounts:
     """Rows that no acquisition reaches."""
     failed: int = 0
     """Rows with an error."""
+    kept: int = 0
+    """Of these rows: those whose numbers an earlier request computed."""
     reasons: tuple[tuple[str, int], ...] = ()
     """The commonest messages of the errors and how many rows at least have each, the commonest first: parts tell of
     their own commonest only."""
@@ -92,6 +94,7 @@ class RowCounts:
             masked=self.masked + other.masked,
             absent=self.absent + other.absent,
             failed=self.failed + other.failed,
+            kept=self.kept + other.kept,
             reasons=tuple(reasons.most_common(MOST_REASONS)),
         )
 

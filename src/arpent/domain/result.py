@@ -82,6 +82,8 @@ class BandStatistics:
     """The k of each percentile column."""
     histogram: HistogramCounts | None = None
     """Histogram counts; None if none was asked for."""
+    more: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Column of a further statistic, or of the share of a class → (n,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,18 @@ class IntervalResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprints:
+    """Of what the numbers of n features are made of; a later request keeps those whose fingerprints are the same."""
+
+    request: str
+    """Of what holds for all of them: script, inputs, sampling, calculations; hexadecimal."""
+    features: NDArray[np.uint8]
+    """(n, 16): of the geometries."""
+    states: Mapping[Interval, NDArray[np.uint64]]
+    """Interval → (n,), of the items that reach each feature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionResult:
     """The statistics of one partition of n features."""
 
@@ -118,3 +132,7 @@ class PartitionResult:
     """Row of a feature → why it failed in all intervals."""
     processing_units: float = 0.0
     """Processing units of the partition (sentinelhub.md 7)."""
+    fingerprints: Fingerprints | None = None
+    """What the numbers are made of; None if nobody asked."""
+    kept: NDArray[np.int64] | None = None
+    """(n,): number of intervals whose numbers an earlier request computed; None: of none."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, AssetUnreadable, CatalogUnavailable, NoLongerWanted
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.imagery.item import Item
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.item import Calibration, CalibrationFile, Item
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.interval import Interval
 from arpent.domain.ports.imagery import AssetReader, Block, Catalog, Count
 from arpent.engine.services import Services
@@ -68,17 +68,22 @@ class GuardedReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self._reader.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         try:
             with panics_as_errors():
-                self._reader.prepare(hrefs)
+                self._reader.prepare(hrefs, files)
         except Exception:  # describe() tells, of the one image that it is
             log.warning("Headers cannot be fetched ahead", exc_info=True)
 
-    def describe(self, href: str) -> Raster:
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
         check_wanted(self._wanted)
         with image_errors(href):
-            return self._reader.describe(href)
+            return self._reader.describe(href, place)
+
+    def calibration(self, file: CalibrationFile) -> Calibration:
+        check_wanted(self._wanted)
+        with image_errors(file.href):
+            return self._reader.calibration(file)
 
     def read(
         self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0

@@ -41,6 +41,8 @@ class Filtered:
     """Band that the script asks for → ids of items that lack it, and therefore give no data."""
     seen: set[str] = field(default_factory=set)
     """Ids of items that passed."""
+    doubtful: set[str] = field(default_factory=set)
+    """Ids of those among them that do not tell the baseline offset of their numbers."""
     complete: NDArray[np.bool_] = field(init=False)
     """(n,): whether an item that passed, and has all bands, reaches the feature."""
 
@@ -108,8 +110,8 @@ def of_range(bindings: Sequence[BandBinding], intervals: Sequence[Interval], see
 def of_filters(
     bindings: Sequence[BandBinding], intervals: Sequence[Interval], seen: Sequence[Filtered]
 ) -> Iterator[str]:
-    """Hints about filters that exclude everything, and about items excluded because they lack the property
-    filtered by."""
+    """Hints about filters that exclude everything, about items excluded because they lack the property
+    filtered by, and about items that lack a band or do not tell their baseline."""
     for binding, found in zip(bindings, seen, strict=True):
         name = f"input.data '{binding.source.id}'"
         if intervals and outside_time(binding, intervals):
@@ -127,6 +129,7 @@ def of_filters(
             yield f"{limit} leaves out {len(found.untold)} acquisitions that have no cloud cover."
         yield from _of_others(binding, found, name)
         yield from _of_bands(found, name)
+        yield from _of_baselines(binding, found, name)
 
 
 def _of_others(binding: BandBinding, found: Filtered, name: str) -> Iterator[str]:
@@ -146,6 +149,18 @@ def _of_bands(found: Filtered, name: str) -> Iterator[str]:
     for band, items in found.lacking.items():
         beginning = f"{len(items)} of {len(found.seen)} acquisitions of {name} have no {band}"
         yield f"{beginning} ({min(items)}): they give no data at all, since the script asks for it."
+
+
+def _of_baselines(binding: BandBinding, found: Filtered, name: str) -> Iterator[str]:
+    """Acquisitions whose numbers may have the offset of newer baselines (sentinelhub.md 6), or may not."""
+    if found.doubtful:
+        rule = binding.collection.harmonize
+        yield (
+            f"{len(found.doubtful)} of {len(found.seen)} acquisitions of {name} do not tell their processing baseline "
+            f"({min(found.doubtful)}): their numbers are taken as they are. From baseline {rule.get('since')} on, "
+            f"{rule.get('offset'):g} would be added to them: set s2:processing_baseline in the items, or scale and "
+            "offset in raster:bands of the assets."
+        )
 
 
 def outside_time(binding: BandBinding, intervals: Sequence[Interval]) -> bool:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculations
 from arpent.domain.imagery.collection import Collection
+from arpent.domain.location import Location
+from arpent.domain.ports.earlier import EarlierResults
 from arpent.domain.ports.features import FeatureSource
 from arpent.domain.ports.imagery import AssetReader, Catalog
 from arpent.domain.ports.scripts import ScriptRuntime
@@ -49,6 +51,13 @@ class Services:
     table: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], Calculations, str], bytes] | None
     """Renders some features (n,) of the results of a partition, and its provenance (JSON), as a table; None: no table
     and no features file is written."""
+    fingerprints: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], bytes], bytes] | None = None
+    """Renders the fingerprints of some features (n,) of the results of a partition, beside their table; None: they are
+    not written, and no later request can keep the numbers."""
+    open_earlier: Callable[[str, ObjectStore, Location], EarlierResults] | None = None
+    """The results of an earlier request, for a job: its id, the store, and the prefix of the request's own objects."""
+    earlier: EarlierResults | None = None
+    """Those of the request that this one updates; None: it updates none."""
     stopwatch: Stopwatch = field(default_factory=lambda: Stopwatch(running=False), compare=False)
     """Times the stages; each partition has its own."""
     synchronous: SynchronousLimits | None = None

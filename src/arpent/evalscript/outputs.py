@@ -25,6 +25,8 @@ def counted(evalscript: Evalscript, counts: Mapping[str, object]) -> Evalscript:
 def gaps_of(evalscript: Evalscript, counts: Sequence[int]) -> tuple[Gap, ...]:
     """The gaps in an answer. `counts` of samples, for n outputs (2n + 1): those in which each output was missing, those
     with nothing at all, and those in which each output held undefined that counts as 0."""
+    if not any(counts):
+        return ()
     names = [*declared(evalscript)]
     kinds = [GapKind.MISSING_OUTPUT] * len(names) + [GapKind.NOTHING] + [GapKind.UNDEFINED_AS_ZERO] * len(names)
     return tuple(

@@ -35,6 +35,7 @@ from arpent.jobs.work_functions import (
     WorkFunctions,
     is_away,
     pause_before_retry,
+    policy_for,
     retry_while_away,
     transient,
     unwritten,
@@ -185,7 +186,7 @@ class Runner:
         self._in_flight.remove(running)
         running.tell()
         self._functions.finished(running.lease, running.outcome)
-        if progress.open == 0 or trouble(progress, self._policy):
+        if progress.open == 0 or trouble(progress, policy_for(running.lease.owner, self._policy, self._functions)):
             self._settle(running.lease.job_id)
 
     def _refused(self, running: InFlight, error: DatabaseRefused) -> None:
@@ -335,7 +336,7 @@ class Runner:
         if job.unreadable:
             self._fail_job(job_id, str(job.error))
         moved = False
-        while (event := due(job, self._policy)) is not None:
+        while (event := due(job, policy_for(job.owner, self._policy, self._functions))) is not None:
             if event is Event.BEGUN and job.retry:
                 try:
                     self._work.reopen(job_id)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from threading import Lock
 from uuid import UUID, uuid4
 
-from arpent.domain.errors import Conflict, JobNotFound
+from arpent.domain.errors import Conflict, JobNotFound, RateLimited
 from arpent.domain.finding import Finding
-from arpent.domain.job import Job, UserAction
+from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
+from arpent.jobs.quota import Quota
 from arpent.jobs.state_machine import ACTIONS, Event, advance
 from arpent.wire.request.parse import parse_batch
 
@@ -25,13 +27,21 @@ TRIES = 20
 
 
 class JobService:
-    """The jobs of all clients; each client sees only its own."""
+    """The jobs of all clients; each client sees only its own. Where an owner is None, an operator asks, who sees
+    those of all."""
 
     def __init__(
-        self, jobs: JobStore, policy: Policy, check: Callable[[str, Request], None], now: Callable[[], datetime]
+        self,
+        jobs: JobStore,
+        policy: Policy,
+        check: Callable[[str, Request], None],
+        now: Callable[[], datetime],
+        quota: Callable[[str], Quota] = lambda client: Quota(),
     ) -> None:
         """`check` (client id, request) raises InvalidRequest for what only the configuration knows, such as unknown
-        collections."""
+        collections. `quota` of a client: how many of its jobs may be under way."""
+        self._quota = quota
+        self._starting = Lock()
         self._jobs = jobs
         self._policy = policy
         self._check = check
@@ -47,26 +57,34 @@ class JobService:
         log.info("%s by client %s", job.status, owner, extra={"job": job.id})
         return job
 
-    def get(self, owner: str, job_id: str) -> Job:
+    def get(self, owner: str | None, job_id: str) -> Job:
         """One job. Raises JobNotFound, also for another client's job."""
         try:
             job = self._jobs.get(str(UUID(job_id)))
         except ValueError:
             raise JobNotFound(f"There is no request {job_id!r:.60}: not a UUID") from None
-        if job.owner != owner:
+        if owner not in (None, job.owner):
             raise JobNotFound(f"There is no request {job_id}")
         return job
 
-    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of the client's jobs: `count` jobs from `offset` on, in the order of `sort`."""
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`."""
         return self._jobs.list(owner, sort, offset, count)
 
-    def act(self, owner: str, job_id: str, action: UserAction) -> Job:
+    def act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
         """Do ANALYSE, START or STOP and return the job after it (sentinelhub.md 1.4). Raises JobNotFound, or
-        ActionNotAllowed if its status does not allow the action."""
+        ActionNotAllowed if its status does not allow the action, or RateLimited if too many of the client's are under
+        way."""
+        if action is UserAction.STOP:
+            return self._act(owner, job_id, action)
+        with self._starting:  # two at once would both find the last place free
+            return self._act(owner, job_id, action)
+
+    def _act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
         for _ in range(TRIES):
             job = self.get(owner, job_id)
             after = advance(job, EVENTS[action], self._now(), self._policy)
+            self._check_places(job, action)
             try:
                 saved = self._jobs.save(after)
                 log.info("%s asked of %s, now %s", action, job.status, saved.status, extra={"job": job_id})
@@ -75,6 +93,17 @@ class JobService:
                 continue
         raise Conflict(f"Request {job_id} changes too often to be changed; try again")
 
-    def findings(self, owner: str, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+    def _check_places(self, job: Job, action: UserAction) -> None:
+        """Check that the client may have one more job under way. Raises RateLimited, which the official client waits
+        for."""
+        limit = self._quota(job.owner).jobs
+        begins = job.status is Status.ANALYSIS_DONE and job.user_action is UserAction.START
+        counted = begins or job.status in (Status.ANALYSING, Status.PROCESSING)
+        if limit is None or action is UserAction.STOP or counted:
+            return
+        if self._jobs.under_way(job.owner) >= limit:
+            raise RateLimited(f"You have {limit} requests under way; start this one after one of them.", seconds=30.0)
+
+    def findings(self, owner: str | None, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         """A page of the validation report, by feature id. Raises JobNotFound."""
         return self._jobs.findings(self.get(owner, job_id).id, offset, count)

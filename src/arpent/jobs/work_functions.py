@@ -39,8 +39,15 @@ class WorkFunctions:
     """Called after every finished partition, for metrics."""
     retried: Callable[[Lease, Exception], None] = lambda lease, error: None
     """Called after every failed attempt that is repeated, for metrics."""
+    exhausted: Callable[[str], bool] = lambda owner: False
+    """Whether the client of this id has used up its processing units of this month."""
     close: Callable[[], None] = lambda: None
     """Releases what analyses use; no analysis begins afterwards."""
+
+
+def policy_for(owner: str, policy: Policy, functions: WorkFunctions) -> Policy:
+    """The policy for a client's jobs: without any budget once its processing units of this month are used up."""
+    return replace(policy, processing_unit_budget=0.0) if functions.exhausted(owner) else policy
 
 
 def transient(error: Exception) -> bool:

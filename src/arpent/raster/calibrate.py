@@ -10,22 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.imagery.item import Asset, Calibration, Item
+from arpent.domain.imagery.item import Asset, Calibration, CalibrationFile, Item
 from arpent.domain.imagery.raster import Raster
+from arpent.domain.ports.imagery import AssetReader
 from arpent.raster.conversion import BandRequest
 
 
-def check_calibration(requested: BandRequest, item: Item) -> None:
-    """Raises AssetUnreadable if a unit needs what the item does not tell."""
+def calibration_files(wanted: Sequence[tuple[Asset, BandRequest]]) -> list[CalibrationFile]:
+    """The files that the units of these requests need."""
+    found = (asset.calibrations.get(requested.unit.calibration) for asset, requested in wanted)
+    return [file for file in found if isinstance(file, CalibrationFile)]
+
+
+def calibration_of(requested: BandRequest, item: Item, reader: AssetReader) -> Calibration | None:
+    """How numbers of one item become values of the unit; None where it is the same for all items. Raises
+    AssetUnreadable if neither the item nor a file beside its image tells it."""
     rule = requested.unit.calibration
-    found = item.assets[requested.band.name].calibrations.get(rule) if rule else None
-    if rule and not isinstance(found, Calibration):
-        href = item.assets[requested.band.name].href
-        reason = found or "its item does not tell how"
-        raise AssetUnreadable(
-            f"{requested.band.name} of item {item.id} cannot be given in {requested.unit.name}: {reason}; ask for DN",
-            href=href,
-        )
+    if not rule:
+        return None
+    asset = item.assets[requested.band.name]
+    found = asset.calibrations.get(rule)
+    reason: object = found or "its item does not tell how"
+    transient = False
+    if isinstance(found, CalibrationFile):
+        try:
+            found = reader.calibration(found)
+        except AssetUnreadable as error:
+            reason, transient = error, error.transient
+    if isinstance(found, Calibration):
+        return found
+    raise AssetUnreadable(
+        f"{requested.band.name} of item {item.id} cannot be given in {requested.unit.name}: {reason}; ask for DN",
+        transient=transient,
+        href=asset.href,
+    )
 
 
 def check_scale(requested: BandRequest, raster: Raster, asset: Asset) -> None:
@@ -50,9 +68,11 @@ def calibrate(
     requested: BandRequest,
     groups: Sequence[Sequence[Item]],
     hole: float,
+    reader: AssetReader,
 ) -> NDArray[np.generic]:
     """Values (scenes, N) of one band request; `used` (scenes, N): position, among the items of the scene's group, of
-    the one the sample came from; -1: none, where `hole` stands. As they are if the unit is the same for all items."""
+    the one the sample came from; -1: none, where `hole` stands. As they are if the unit is the same for all items.
+    Raises AssetUnreadable."""
     if not requested.unit.calibration:
         return values
     found = np.full(values.shape, hole, np.float64)
@@ -60,7 +80,7 @@ def calibrate(
         for position, item in enumerate(group):
             rows = np.flatnonzero(used[scene] == position)
             if len(rows):
-                calibration = item.assets[requested.band.name].calibrations[requested.unit.calibration]
-                assert isinstance(calibration, Calibration), "checked when the item was read"
+                calibration = calibration_of(requested, item, reader)
+                assert calibration is not None, "the unit has a rule"
                 found[scene, rows] = calibration.values(values[scene, rows])
     return found

@@ -22,6 +22,10 @@ class BandRequest:
     unit: Unit
     """The unit the script asks for; the script harness scales to it."""
 
+    def shifted(self, harmonize: bool) -> bool:
+        """Whether the baseline offset is added to the stored numbers; `harmonize`: the request's harmonizeValues."""
+        return self.band.harmonized and (harmonize or self.unit.name != "DN")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
@@ -48,7 +52,7 @@ class Conversion:
         shifted but may be negative, and DN stays as it is in the file.
         """
         band = requested.band
-        shifted = band.harmonized and (harmonize or requested.unit.name != "DN")
+        shifted = requested.shifted(harmonize)
         clamped = band.harmonized and harmonize
         dtype = _result_type(raster.dtype, signed=shifted and not clamped, interpolated=interpolated)
         low, high = _limits(dtype)

@@ -15,7 +15,7 @@ from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.blocks.block_index import NearestIndex
 from arpent.raster.blocks.block_index_aligned import AlignedIndex
-from arpent.raster.calibrate import check_calibration, check_scale
+from arpent.raster.calibrate import calibration_of, check_scale
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
@@ -73,8 +73,8 @@ def layers(
     found: dict[tuple[str, int, int], Layer] = {}
     for number, requested in enumerate(requests):
         asset = item.assets[requested.band.name]
-        check_calibration(requested, item)
-        raster = reader.describe(asset.href)
+        calibration_of(requested, item, reader)  # before anything is read
+        raster = reader.describe(asset.href, asset.georeference)
         check_scale(requested, raster, asset)
         for index in _indices(requested, raster, sampling, source):
             conversion = Conversion.of(

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from arpent.domain.errors import ArpentError, RateLimited
-from arpent.domain.ports.jobs import ClientStore
 from arpent.jobs.service import JobService
-from arpent.server.auth import bearer, token_routes
+from arpent.server.access.auth import token_routes
+from arpent.server.access.callers import AccessControl, Callers
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.calls import ClientDisconnected, ProcessCalls
 from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
@@ -30,7 +30,6 @@ from arpent.server.page.files import file_routes
 from arpent.server.page.form import UPLOAD_PATH, form_routes
 from arpent.server.page.results import result_routes, view_turns
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
-from arpent.server.tokens import Tokens
 from arpent.wire.problems import problem, refused
 
 REFUSAL_SECONDS = 0.5
@@ -46,8 +45,7 @@ MESSAGES = {
 def create_app(
     service: JobService,
     *,
-    clients: ClientStore,
-    tokens: Tokens,
+    access: AccessControl,
     calls: ProcessCalls,
     options: ServerOptions,
     ready: Callable[[], bool] | None = None,
@@ -69,19 +67,21 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    owner, page, turns = bearer(tokens), calls.page, view_turns()
-    app.include_router(token_routes(clients, tokens, options))
+    callers, page, turns = Callers(access), calls.page, view_turns()
+    quotas = access.quotas
+    owner = callers.owner
+    app.include_router(token_routes(access.clients, access.tokens, options))
     for path in BATCH_PATHS:
-        app.include_router(batch_routes(service, calls, owner, options), prefix=path)
-        app.include_router(explain_routes(service, calls, owner, options), prefix=path)
+        app.include_router(batch_routes(service, calls, callers, quotas, options), prefix=path)
+        app.include_router(explain_routes(service, calls, owner, quotas, options), prefix=path)
         app.include_router(result_routes(service, page, owner, turns), prefix=path)
     for path in STATISTICS_PATHS:
-        app.include_router(statistics_routes(calls, owner, options), prefix=path)
+        app.include_router(statistics_routes(calls, owner, quotas, options), prefix=path)
     for path in CATALOG_PATHS:
         app.include_router(catalog_routes(calls, owner, options), prefix=path)
-    app.include_router(form_routes(page, owner, options.patience))
+    app.include_router(form_routes(page, owner, quotas, options.patience))
     app.include_router(file_routes(options.page_files, page.basemap))
-    app.include_router(health_routes(ready, metrics, public=options.public_metrics))
+    app.include_router(health_routes(ready, metrics, callers, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,6 +14,8 @@ from arpent.domain.boundary.text import whole_number
 from arpent.domain.job import Job, UserAction
 from arpent.jobs.service import JobService
 from arpent.jobs.state_machine import completion
+from arpent.server.access.callers import Callers
+from arpent.server.access.quotas import Quotas
 from arpent.server.address import list_address
 from arpent.server.body import read_body
 from arpent.server.calls import ProcessCalls, answer_of
@@ -38,24 +40,31 @@ ACTIONS = {
 SMALL = 65_536
 """Characters up to which a body is parsed in this process; a longer one would delay all other answers."""
 
-Owner = Callable[[Request], Awaitable[str]]
 Count = Annotated[str | None, Query(description=f"Entries of the page, at most {MAXIMUM_COUNT}")]
 Token = Annotated[str | None, Query(description="From `links` of another page")]
 Sort = Annotated[str | None, Query(description="created, created:desc, status or status:desc")]
 
 
-def batch_routes(service: JobService, calls: ProcessCalls, owner: Owner, options: ServerOptions) -> APIRouter:
-    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs."""
+def batch_routes(
+    service: JobService, calls: ProcessCalls, callers: Callers, quotas: Quotas, options: ServerOptions
+) -> APIRouter:
+    """All routes, relative to one of BATCH_PATHS. A client sees only its own jobs; an operator sees those of all, and
+    may stop them."""
     router = APIRouter(tags=["batch statistical"])
-    _add_writing(router, service, calls, owner, options)
-    _add_reading(router, service, owner, options)
+    _add_writing(router, service, calls, callers, quotas, options)
+    _add_reading(router, service, callers, options)
     return router
 
 
 def _add_writing(
-    router: APIRouter, service: JobService, calls: ProcessCalls, owner: Owner, options: ServerOptions
+    router: APIRouter,
+    service: JobService,
+    calls: ProcessCalls,
+    callers: Callers,
+    quotas: Quotas,
+    options: ServerOptions,
 ) -> None:
-    caller = Depends(owner)
+    caller = Depends(callers.owner)
 
     @router.post("", status_code=201, openapi_extra=request_body(BatchBody), summary="Create a request")
     async def create(request: Request, client: str = caller) -> Response:
@@ -73,21 +82,25 @@ def _add_writing(
         return json_response(job_object(job, completion(job, options.policy)), 201)
 
     def add_action(name: str, action: UserAction) -> None:
+        whose = Depends(callers.reach if action is UserAction.STOP else callers.owner)
+
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
-        def act(job_id: str, client: str = caller) -> Response:
+        def act(job_id: str, reach: str | None = whose) -> Response:
             """Start the action. A body is not needed, and ignored if sent."""
-            service.act(client, job_id, action)
+            if action is UserAction.START and reach is not None:
+                quotas.check_units(reach)
+            service.act(reach, job_id, action)
             return Response(status_code=204)
 
     for name, action in ACTIONS.items():
         add_action(name, action)
 
 
-def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: ServerOptions) -> None:
-    caller = Depends(owner)
+def _add_reading(router: APIRouter, service: JobService, callers: Callers, options: ServerOptions) -> None:
+    whose = Depends(callers.reach)
 
-    def show(job: Job) -> dict[str, object]:
-        return job_object(job, completion(job, options.policy))
+    def show(job: Job, reach: str | None) -> dict[str, object]:
+        return job_object(job, completion(job, options.policy)) | _owner(job, reach)
 
     @router.get("", summary="List requests")
     def jobs(
@@ -95,24 +108,26 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         count: Count = None,
         viewtoken: Token = None,
         sort: Sort = None,
-        client: str = caller,
+        reach: str | None = whose,
     ) -> Response:
         """A page of the client's requests, newest first unless `sort` says otherwise."""
         window, order = page(count, viewtoken), sort_key(sort)
-        found = service.list(client, order, window.offset, window.reach)
+        found = service.list(reach, order, window.offset, window.reach)
         query = {"count": str(window.count), "sort": order.value}
-        return json_response(page_object(found, window, show, list_address(request, options), query))
+        return json_response(
+            page_object(found, window, partial(show, reach=reach), list_address(request, options), query)
+        )
 
     @router.get("/{job_id}", summary="Get a request")
-    def job(job_id: str, client: str = caller) -> Response:
+    def job(job_id: str, reach: str | None = whose) -> Response:
         """One request as a task object."""
-        return json_response(show(service.get(client, job_id)))
+        return json_response(show(service.get(reach, job_id), reach))
 
     @router.get("/{job_id}/status", summary="Get a request's status")
-    def status(job_id: str, client: str = caller) -> Response:
+    def status(job_id: str, reach: str | None = whose) -> Response:
         """The task object without the request's body."""
-        found = service.get(client, job_id)
-        return json_response(status_object(found, completion(found, options.policy)))
+        found = service.get(reach, job_id)
+        return json_response(status_object(found, completion(found, options.policy)) | _owner(found, reach))
 
     @router.get("/{job_id}/features", summary="Report of the features")
     def features(
@@ -120,10 +135,15 @@ def _add_reading(router: APIRouter, service: JobService, owner: Owner, options: 
         job_id: str,
         count: Count = None,
         viewtoken: Token = None,
-        client: str = caller,
+        reach: str | None = whose,
     ) -> Response:
         """Findings about the features by feature id: errors and warnings; an extension of arpent."""
         window = page(count, viewtoken)
-        found = service.findings(client, job_id, window.offset, window.reach)
+        found = service.findings(reach, job_id, window.offset, window.reach)
         query = {"count": str(window.count)}
         return json_response(page_object(found, window, finding_object, list_address(request, options), query))
+
+
+def _owner(job: Job, reach: str | None) -> dict[str, object]:
+    """For an operator: whose job it is."""
+    return {"owner": job.owner} if reach is None else {}

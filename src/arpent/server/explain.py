@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
 from arpent.jobs.service import JobService
+from arpent.server.access.quotas import Quotas
 from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.middleware import JSON
 from arpent.server.options import ServerOptions
@@ -22,7 +23,11 @@ FORMATS = ("json", "png")
 
 
 def explain_routes(
-    service: JobService, calls: ProcessCalls, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
+    service: JobService,
+    calls: ProcessCalls,
+    owner: Callable[[Request], Awaitable[str]],
+    quotas: Quotas,
+    options: ServerOptions,
 ) -> APIRouter:
     """The one route, relative to one of BATCH_PATHS."""
     router = APIRouter(tags=["batch statistical"])
@@ -43,8 +48,9 @@ def explain_routes(
         calls.admit(client)
         job = await run_in_threadpool(service.get, client, job_id)
         since = parse_instant(start, "from") if start else None
-        call = calls.explain(job, _number(feature), since, drawn)
-        payload = await answer_of(request, call, options.patience)
+        with quotas.synchronous(client):
+            call = calls.explain(job, _number(feature), since, drawn)
+            payload = await answer_of(request, call, options.patience)
         return Response(payload, headers={"content-type": PNG if drawn else JSON})
 
     return router

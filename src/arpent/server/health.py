@@ -6,21 +6,27 @@ import logging
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from arpent.server.access.callers import Callers
 from arpent.server.address import is_local
 from arpent.server.middleware import json_response
 
-PRIVATE = "Metrics are for this machine only; ARPENT_PUBLIC_METRICS=true on the server shows them to everybody."
+PRIVATE = (
+    "Metrics are for this machine, and for clients with the role metrics or operator; ARPENT_PUBLIC_METRICS=true on "
+    "the server shows them to everybody."
+)
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LOGGER = logging.getLogger(__name__)
 
 
 def health_routes(
-    ready: Callable[[], bool] | None, metrics: Callable[[], str] | None, *, public: bool = False
+    ready: Callable[[], bool] | None, metrics: Callable[[], str] | None, callers: Callers, *, public: bool = False
 ) -> APIRouter:
     """`/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics`, if given. /metrics is for this
-    machine only, unless `public`."""
+    machine and clients whose role allows it, unless `public`."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -38,11 +44,13 @@ def health_routes(
     if metrics is not None:
 
         @router.get("/metrics")
-        def show(request: Request) -> Response:
+        async def show(request: Request) -> Response:
             """Metrics in Prometheus' text format."""
             if not public and not is_local(request):
-                raise HTTPException(403, PRIVATE)
-            return Response(metrics(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+                if "authorization" not in request.headers:
+                    raise HTTPException(403, PRIVATE)
+                await callers.observer(request)
+            return Response(await run_in_threadpool(metrics), headers={"content-type": METRICS_TYPE})
 
     return router
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from arpent.server.access.quotas import Quotas
 from arpent.server.body import read_body
 from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.documentation import request_body
@@ -30,7 +32,7 @@ def header_text(hints: Sequence[str]) -> str:
 
 
 def statistics_routes(
-    calls: ProcessCalls, owner: Callable[[Request], Awaitable[str]], options: ServerOptions
+    calls: ProcessCalls, owner: Callable[[Request], Awaitable[str]], quotas: Quotas, options: ServerOptions
 ) -> APIRouter:
     """The route, relative to one of STATISTICS_PATHS."""
     router = APIRouter(tags=["statistical"])
@@ -41,8 +43,11 @@ def statistics_routes(
         """The statistics of one polygon or box. Header `x-processingunits-spent` has the processing units,
         `x-arpent-hint` remarks about fields that are allowed but most likely not meant."""
         calls.admit(client)
-        body = await read_body(request, options.maximum_body)
-        payload, spent, hints = await answer_of(request, calls.statistics(client, body), options.patience)
+        await run_in_threadpool(quotas.check_units, client)
+        with quotas.synchronous(client):
+            body = await read_body(request, options.maximum_body)
+            payload, spent, hints = await answer_of(request, calls.statistics(client, body), options.patience)
+        await run_in_threadpool(quotas.spend, client, float(spent))
         headers = {"content-type": JSON, "x-processingunits-spent": repr(float(spent))}
         if hints:
             headers["x-arpent-hint"] = header_text(hints)

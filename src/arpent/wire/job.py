@@ -114,6 +114,7 @@ def rows_object(rows: RowCounts) -> dict[str, object]:
         "allMasked": rows.masked,
         "withoutImagery": rows.absent,
         "failed": rows.failed,
+        "kept": rows.kept,
         "reasons": [{"reason": reason, "count": count} for reason, count in rows.reasons],
     }
 

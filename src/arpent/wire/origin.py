@@ -9,14 +9,14 @@ from arpent.domain.request import Request
 
 
 def origin(request: Request) -> str:
-    """JSON for the metadata of a table: software, collections, and the request without its secrets. Job and output are
-    not named: the same wish gives the same bytes, wherever they are written."""
+    """JSON for the metadata of a table: software, collections, and the request without its secrets. Job, output and the
+    request that was updated are not named: the same wish gives the same bytes, wherever and in how many steps."""
     wish = json.loads(request.shown or "{}")
     return json.dumps(
         {
             "software": f"arpent {__version__}",
             "collections": [source.collection for source in request.sources],
-            "request": {name: value for name, value in wish.items() if name != "output"},
+            "request": {name: value for name, value in wish.items() if name not in ("output", "update")},
         },
         ensure_ascii=False,
     )

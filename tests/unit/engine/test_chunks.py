@@ -16,7 +16,8 @@ import pytest
 import shapely
 
 from arpent.domain.feature import Features
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.item import CalibrationFile
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.partition import Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 from arpent.engine.processing.process import process
@@ -48,11 +49,11 @@ class CountedReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self.inner.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        self.inner.prepare(hrefs)
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self.inner.prepare(hrefs, files)
 
-    def describe(self, href: str) -> Raster:
-        return self.inner.describe(href)
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
+        return self.inner.describe(href, place)
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Any]:
         for href, blocks in requests:

@@ -32,10 +32,17 @@ PARCELS = [parcel for parcel in good_parcels(6) if parcel.kind == "field"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Imagery that tells its cloud cover, and the same without."""
+    """Imagery that tells its cloud cover, the same without, and some that does not tell its baseline."""
     folder = tmp_path_factory.mktemp("world")
-    for name in ("told", "untold"):
+    for name in ("told", "untold", "silent"):
         make_imagery(folder / name)
+    for path in (folder / "silent").rglob("*.json"):
+        document = json.loads(path.read_text())
+        for field in ("s2:processing_baseline", "s2:datatake_id", "earthsearch:boa_offset_applied"):
+            document.get("properties", {}).pop(field, None)
+        for asset in document.get("assets", {}).values():
+            asset.pop("raster:bands", None)
+        path.write_text(json.dumps(document))
     for path in (folder / "untold").rglob("*.json"):
         document = json.loads(path.read_text())
         document.get("properties", {}).pop("eo:cloud_cover", None)
@@ -66,6 +73,25 @@ def test_nothing_is_told_of_filters_that_leave_something(services: Services) -> 
     analysis = analysed(services)
     assert analysis.hints == ()
     assert "filtered-out" not in kinds(analysis)
+
+
+@pytest.mark.parametrize("services", ["silent"], indirect=True)
+def test_items_that_do_not_tell_their_baseline(services: Services) -> None:
+    """Their reflectances may be 0.1 too large."""
+    (hint,) = analysed(services).hints
+    assert "acquisitions of input.data '0' do not tell their processing baseline" in hint
+    assert "From baseline 04.00 on, -1000 would be added to them: set s2:processing_baseline" in hint
+
+
+@pytest.mark.parametrize("services", ["silent"], indirect=True)
+def test_stored_numbers_have_no_baseline(services: Services) -> None:
+    script = SEED.text.replace('"dataMask"] }', '"dataMask"], units: "DN" }', 1)
+    assert "DN" in script
+    body = seed_body("s3://fields/a.gpkg", script, "s3://results/out")
+    for harmonize, hints in ((False, 0), (True, 1)):
+        body["input"]["data"] = [{"type": "sentinel-2-l2a", "processing": {"harmonizeValues": harmonize}}]
+        analysis = analyse("job", parse_batch(json.dumps(body)), services, Limits())
+        assert len([hint for hint in analysis.hints if "baseline" in hint]) == hints
 
 
 @pytest.mark.parametrize("services", ["told"], indirect=True)

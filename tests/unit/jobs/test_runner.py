@@ -571,6 +571,22 @@ class TestStopping:
         assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.OUT_OF_PU)
         assert site.job.progress.done == 4
 
+    def test_a_client_whose_month_is_used_up_is_stopped(self, site: Site) -> None:
+        site.begin()
+        engineer = Engineer(cut(6, 2))
+        runner = site.runner(engineer)
+        asked: list[str] = []
+
+        def exhausted(owner: str) -> bool:
+            asked.append(owner)
+            return len(engineer.processed) >= 2
+
+        runner._functions = replace(runner._functions, exhausted=exhausted)
+        runner.run_until_idle()
+        assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.OUT_OF_PU)
+        assert set(asked) == {site.job.owner}
+        assert 2 <= site.job.progress.done < 6
+
     def test_done_with_failures_starts_again_for_these(self, site: Site) -> None:
         engineer = Engineer(cut(6, 2), faults={1: [DENIED]})
         site.begin()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from arpent.domain.errors import ActionNotAllowed, InvalidRequest, JobNotFound
+from arpent.domain.errors import ActionNotAllowed, InvalidRequest, JobNotFound, RateLimited
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
 from arpent.jobs.policy import Policy
+from arpent.jobs.quota import Quota
 from arpent.jobs.service import JobService
 from tests.support.jobs import START, Clock, make_job
 from tests.support.stores import in_memory
@@ -96,3 +98,55 @@ def test_an_action_outlasts_a_conflict(store: JobStore) -> None:
     service = JobService(Contended(), Policy(), known, Clock())  # type: ignore[arg-type]
     after = service.act("anna", job.id, UserAction.STOP)
     assert (after.status, after.estimate) == (Status.STOPPED, {"minutes": 1.0})
+
+
+class TestPlaces:
+    """Jobs of a client that may be under way at once."""
+
+    @pytest.fixture
+    def limited(self, store: JobStore) -> JobService:
+        def quota(client: str) -> Quota:
+            return Quota(jobs=2) if client == "anna" else Quota()
+
+        return JobService(store, Policy(), known, Clock(), quota)
+
+    def test_no_more_than_allowed(self, store: JobStore, limited: JobService) -> None:
+        jobs = [make_job() for _ in range(4)]
+        others = [make_job(owner="bert") for _ in range(4)]
+        for job in (*jobs, *others):
+            store.add(job)
+        limited.act("anna", jobs[0].id, UserAction.START)
+        limited.act("anna", jobs[1].id, UserAction.ANALYSE)
+        for action in (UserAction.START, UserAction.ANALYSE):
+            with pytest.raises(RateLimited, match="2 requests under way"):
+                limited.act("anna", jobs[2].id, action)
+        assert store.get(jobs[2].id).status is Status.CREATED
+        limited.act("anna", jobs[0].id, UserAction.START)
+        assert limited.act("anna", jobs[1].id, UserAction.START).user_action is UserAction.START, "it has its place"
+        for job in others:
+            limited.act("bert", job.id, UserAction.START)
+        store.save(replace(store.get(jobs[0].id), status=Status.DONE))
+        limited.act("anna", jobs[2].id, UserAction.START)
+
+    def test_those_that_wait_for_a_runner_count(self, store: JobStore, limited: JobService) -> None:
+        for status, action in ((Status.ANALYSIS_DONE, UserAction.START), (Status.PROCESSING, UserAction.START)):
+            store.add(make_job(status=status, user_action=action))
+        rests = make_job(status=Status.ANALYSIS_DONE, user_action=UserAction.ANALYSE)
+        store.add(rests)
+        with pytest.raises(RateLimited):
+            limited.act("anna", rests.id, UserAction.START)
+
+    def test_of_many_at_once_as_many_as_allowed_begin(self, store: JobStore, limited: JobService) -> None:
+        jobs = [make_job() for _ in range(12)]
+        for job in jobs:
+            store.add(job)
+
+        def begun(job: Job) -> bool:
+            try:
+                limited.act("anna", job.id, UserAction.START)
+            except RateLimited:
+                return False
+            return True
+
+        with ThreadPoolExecutor(12) as threads:
+            assert sum(threads.map(begun, jobs)) == 2

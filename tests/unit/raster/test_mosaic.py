@@ -9,6 +9,7 @@ from affine import Affine
 
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.raster import Georeference
 from arpent.raster.canvas import Canvas
 from arpent.raster.mosaic import Mosaic, simple, stack
 from arpent.raster.sampling_plan import SamplingPlan
@@ -167,9 +168,9 @@ def test_a_stack_is_one_mosaic_per_group() -> None:
 
 def test_bands_of_another_resolution_use_their_own_grid() -> None:
     class TwoGrids(MemoryReader):
-        def describe(self, href: str) -> object:  # type: ignore[override]
+        def describe(self, href: str, place: Georeference | None = None) -> object:  # type: ignore[override]
             self.transform = TRANSFORM if href == "r" else TRANSFORM @ Affine.scale(2.0)
-            return super().describe(href)
+            return super().describe(href, place)
 
     classes = formula(40, 32, "uint8")
     result = mosaic(

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import Block
 from arpent.raster.mosaic import Mosaic, simple, stack
 from arpent.raster.sampling_plan import SamplingPlan
@@ -32,10 +32,10 @@ class BrokenReader(MemoryReader):
     """(href, row, column)."""
     transient: bool = False
 
-    def describe(self, href: str) -> Raster:
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
         if href in self.closed:
             raise AssetUnreadable(f"image {href} does not exist", href=href, transient=self.transient)
-        return super().describe(href)
+        return super().describe(href, place)
 
     def read(
         self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0

@@ -20,6 +20,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def here(running: World) -> World:
     running.service.jobs.clear()
+    running.clients.reset()
+    running.quotas.clear()
+    running.usage.amounts.clear()
     running.asked.clear()
     running.items.clear()
     running.searches.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, NoReturn, TypeVar, cast
 from uuid import uuid4
 
 import shapely
@@ -25,15 +26,19 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.domain.job import Job, Status, UserAction
+from arpent.domain.ports.clients import Client, Role, Usage
 from arpent.domain.ports.execution import PendingCall
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.ports.page import PageCalls
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
+from arpent.jobs.quota import Quota
+from arpent.server.access.callers import AccessControl
+from arpent.server.access.quotas import Quotas
+from arpent.server.access.tokens import Tokens
 from arpent.server.app import create_app
 from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
-from arpent.server.tokens import Tokens
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import parse_batch, parse_statistical
 from arpent.worker import script_of_indices
@@ -47,16 +52,43 @@ UPLOAD = 300_000
 KEY = b"0123456789abcdef0123456789abcdef"
 
 
+def client(name: str, role: Role = Role.USER) -> Client:
+    return Client(id=name, name=name, role=role, created=datetime(2026, 1, 1, tzinfo=UTC))
+
+
 class PanicException(BaseException):
     """As pyo3's: no Exception."""
 
 
 class FakeClients:
-    def add(self, name: str) -> tuple[str, str]:
-        raise NotImplementedError
+    """Clients that a test may change; `find` and `verify` are all that a server asks."""
 
-    def verify(self, client_id: str, secret: str) -> bool:
-        return CLIENTS.get(client_id) == secret
+    def __init__(self) -> None:
+        self.known: dict[str, Client] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        self.known = {name: client(name) for name in CLIENTS}
+
+    def change(self, name: str, **changes: Any) -> None:
+        self.known[name] = replace(self.known[name], **changes)
+
+    def verify(self, client_id: str, secret: str) -> Client | None:
+        return self.known.get(client_id) if CLIENTS.get(client_id) == secret else None
+
+    def find(self, client_id: str) -> Client | None:
+        return self.known.get(client_id)
+
+
+class FakeUsage:
+    def __init__(self) -> None:
+        self.amounts: Counter[tuple[str, Usage]] = Counter()
+
+    def add(self, client_id: str, usage: Usage, amount: float) -> None:
+        self.amounts[client_id, usage] += amount  # type: ignore[assignment]
+
+    def this_month(self, client_id: str, usage: Usage) -> float:
+        return self.amounts[client_id, usage]
 
 
 class FakeService:
@@ -74,19 +106,19 @@ class FakeService:
         self.jobs[job.id] = job
         return job
 
-    def get(self, owner: str, job_id: str) -> Job:
+    def get(self, owner: str | None, job_id: str) -> Job:
         self.asked += 1
         job = self.jobs.get(job_id)
-        if job is None or job.owner != owner:
+        if job is None or owner not in (None, job.owner):
             raise JobNotFound(f"There is no request {job_id}")
         return job
 
-    def list(self, owner: str, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        own = [job for job in self.jobs.values() if job.owner == owner]
+    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+        own = [job for job in self.jobs.values() if owner in (None, job.owner)]
         own.sort(key=lambda job: job.created, reverse=sort is SortKey.CREATED_DESCENDING)
         return tuple(own[offset : offset + count])
 
-    def act(self, owner: str, job_id: str, action: UserAction) -> Job:
+    def act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
         job = self.get(owner, job_id)
         table = {
             (Status.CREATED, UserAction.ANALYSE): Status.ANALYSIS_DONE,
@@ -108,7 +140,7 @@ class FakeService:
         self.jobs[job_id] = after
         return after
 
-    def findings(self, owner: str, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
+    def findings(self, owner: str | None, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         self.get(owner, job_id)
         every = [
             Finding(feature=row, identifier=f"p{row}", verdict=Verdict.WARNING, kind="too-small", message="Look twice.")
@@ -124,6 +156,11 @@ class World:
     url: str
     service: FakeService
     tokens: Tokens
+    clients: FakeClients = field(default_factory=FakeClients)
+    quotas: dict[str, Quota] = field(default_factory=dict)
+    usage: FakeUsage = field(default_factory=FakeUsage)
+    seconds: float = 0.0
+    """What the clock of the quotas shows."""
     asked: list[tuple[str, Request]] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     outcomes: list[object] = field(default_factory=list)
@@ -169,8 +206,8 @@ class World:
             if item.collection == collection.id and item.within(interval) and shapely.intersects(item.footprint, near)
         )  # fmt: skip
 
-    def bearer(self, client: str = "me") -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens.issue(client)}"}
+    def bearer(self, name: str = "me") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens.issue(self.clients.known[name])}"}
 
 
 class Settled(Generic[Answer]):
@@ -209,7 +246,7 @@ def found(here: World, body: SentBody, address: str) -> bytes:
 @contextmanager
 def world(options: ServerOptions, built: str = "/nowhere") -> Iterator[World]:
     """The app on a free port, served by uvicorn in a thread."""
-    here = World(url="", service=FakeService(), tokens=Tokens(KEY, 3600), built=built)
+    here = World(url="", service=FakeService(), tokens=Tokens([KEY], 3600), built=built)
 
     def statistics(owner: str, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
         request = parse_statistical(body.whole())
@@ -231,8 +268,11 @@ def world(options: ServerOptions, built: str = "/nowhere") -> Iterator[World]:
 
     app = create_app(
         here.service,  # type: ignore[arg-type]
-        clients=FakeClients(),
-        tokens=here.tokens,
+        access=AccessControl(
+            clients=here.clients,  # type: ignore[arg-type]
+            tokens=here.tokens,
+            quotas=Quotas(lambda name: here.quotas.get(name, Quota()), here.usage, lambda: here.seconds),
+        ),
         calls=ProcessCalls(
             statistics=call,
             check=lambda owner, body: Settled(lambda: checked(here, owner, body)),

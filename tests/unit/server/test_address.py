@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from arpent.server.access.callers import Callers
 from arpent.server.address import is_local, list_address
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
@@ -60,11 +63,12 @@ def test_who_is_on_this_machine(client: str | None, headers: dict[str, str], loc
 
 
 def test_metrics_are_for_this_machine() -> None:
+    nobody = Callers(None)  # type: ignore[arg-type]
     for public, host, shown in ((False, "127.0.0.1", True), (False, "10.0.0.9", False), (True, "10.0.0.9", True)):
-        routes = {route.path: route for route in health_routes(None, lambda: "x 1", public=public).routes}
+        routes = {route.path: route for route in health_routes(None, lambda: "x 1", nobody, public=public).routes}
         show = routes["/metrics"].endpoint
         if shown:
-            assert show(request({}, (host, 1))).body == b"x 1"
+            assert asyncio.run(show(request({}, (host, 1)))).body == b"x 1"
         else:
             with pytest.raises(HTTPException, match="ARPENT_PUBLIC_METRICS"):
-                show(request({}, (host, 1)))
+                asyncio.run(show(request({}, (host, 1))))

@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 import pytest
 import requests
 from joserfc import jwt
-from joserfc.jwk import OctKey
+from joserfc.jwk import ECKey, KeySet, OctKey
 from starlette.requests import Request
 
 from arpent.domain.errors import Unauthorized
-from arpent.server.auth import TOKEN_PATHS, is_private
+from arpent.domain.ports.clients import Role
+from arpent.server.access.auth import TOKEN_PATHS, is_private
+from arpent.server.access.tokens import Proof, Tokens, _signing_key
 from arpent.server.options import ServerOptions
-from arpent.server.tokens import Tokens
-from tests.unit.server.fakes import CLIENTS, KEY, World, world
+from tests.support.client import seed_body
+from tests.support.scripts import NDVI
+from tests.unit.server.fakes import CLIENTS, KEY, World, client, world
 
 GRANT = {"grant_type": "client_credentials"}
 MINE = {"client_id": "me", "client_secret": CLIENTS["me"]}
@@ -42,7 +45,7 @@ def test_a_token_for_credentials_in_the_form(here: World, path: str) -> None:
 
 def test_a_token_for_basic_credentials(here: World) -> None:
     answer = requests.post(here.url + "/oauth/token", GRANT, auth=("you", CLIENTS["you"]), timeout=10)
-    assert here.tokens.client(answer.json()["access_token"]) == "you"
+    assert here.tokens.proof(answer.json()["access_token"]).client_id == "you"
 
 
 @pytest.mark.parametrize(
@@ -84,39 +87,119 @@ def test_a_request_without_a_good_token(here: World, header: str | None) -> None
 
 
 def at(second: int) -> Tokens:
-    return Tokens(KEY, 60, lambda: datetime.fromtimestamp(second, UTC))
+    return Tokens([KEY], 60, lambda: datetime.fromtimestamp(second, UTC))
 
 
 def test_a_token_ends() -> None:
-    token = at(1000).issue("me")
-    assert at(1059).client(token) == "me"
+    token = at(1000).issue(client("me"))
+    assert at(1059).proof(token) == Proof("me", 0)
     with pytest.raises(Unauthorized, match="expired"):
-        at(1060).client(token)
+        at(1060).proof(token)
 
 
 def test_tokens_of_others_are_refused() -> None:
-    claims = {"azp": "me", "iss": "arpent", "exp": 9_999_999_999}
-    other = OctKey.import_key(b"another key, of thirty-two bytes")
-    own = OctKey.import_key(KEY)
+    claims = {"azp": "me", "iss": "arpent", "exp": 9_999_999_999, "gen": 0}
+    own = _signing_key(KEY)
+    other = _signing_key(b"another key, of thirty-two bytes")
+    pretending = ECKey.import_key({**other.as_dict(private=True), "kid": own.kid})
     unsigned = ".".join(
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "none"}, claims)
     )
+
+    def signed(key: ECKey, changed: dict[str, object]) -> str:
+        return jwt.encode({"alg": "ES256", "kid": key.kid}, claims | changed, key)
+
+    public = json.dumps(own.as_dict(private=False)).encode()
     wrong = [
-        jwt.encode({"alg": "HS256"}, claims, other),
-        jwt.encode({"alg": "HS256"}, claims | {"iss": "else"}, own),
-        jwt.encode({"alg": "HS256"}, {"iss": "arpent", "exp": 9_999_999_999}, own),
-        jwt.encode({"alg": "HS256"}, {"iss": "arpent", "azp": "me"}, own),
+        signed(other, {}),
+        signed(pretending, {}),
+        signed(own, {"iss": "else"}),
+        signed(own, {"azp": None}),
+        signed(own, {"exp": None}),
+        signed(own, {"gen": None}),
         unsigned + ".",
+        *(jwt.encode({"alg": "HS256", "kid": own.kid}, claims, OctKey.import_key(key)) for key in (KEY, public)),
     ]
     for token in wrong:
         with pytest.raises(Unauthorized):
-            at(1000).client(token)
-    assert at(1000).client(jwt.encode({"alg": "HS256"}, claims, own)) == "me"
+            at(1000).proof(token)
+    assert at(1000).proof(signed(own, {})).client_id == "me"
+
+
+def test_everybody_can_check_a_token() -> None:
+    tokens = at(1000)
+    keys = tokens.public_keys()
+    assert [sorted(key) for key in keys["keys"]] == [["alg", "crv", "kid", "kty", "use", "x", "y"]]  # type: ignore[attr-defined]
+    found = jwt.decode(tokens.issue(client("me")), KeySet.import_key_set(keys), algorithms=["ES256"])  # type: ignore[arg-type]
+    assert found.claims["azp"] == "me"
+
+
+def test_a_former_key_still_proves_and_signs_no_more() -> None:
+    new = b"a newer key of thirty-two bytes, surely"
+    old, both, after = at(1000), Tokens([new, KEY], 60, at(1000)._now), Tokens([new], 60, at(1000)._now)
+    token = old.issue(client("me"))
+    assert both.proof(token).client_id == "me"
+    assert after.proof(both.issue(client("me"))).client_id == "me"
+    with pytest.raises(Unauthorized):
+        after.proof(token)
+
+
+def batch(here: World, method: str = "GET", path: str = "", name: str = "me", **given: object) -> requests.Response:
+    headers = here.bearer(name)
+    return requests.request(method, f"{here.url}/api/v1/statistics/batch{path}", headers=headers, timeout=10, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"generation": 1}, None])
+def test_a_token_ends_with_its_client_at_once(here: World, change: dict[str, object] | None) -> None:
+    headers = here.bearer()
+    address = here.url + "/api/v1/statistics/batch"
+    assert requests.get(address, headers=headers, timeout=10).status_code == 200
+    if change is None:
+        del here.clients.known["me"]
+    else:
+        here.clients.change("me", **change)
+    answer = requests.get(address, headers=headers, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "COMMON_UNAUTHORIZED")
+    assert "was ended" in answer.json()["error"]["message"]
+    if change == {"generation": 1}:
+        assert batch(here).status_code == 200, "and a new one is good"
+
+
+def test_an_operator_sees_all_requests_and_may_stop_them(here: World) -> None:
+    job = here.service.create("you", json.dumps(seed_body("s3://fields/x.gpkg", NDVI.text)))
+    assert batch(here, path=f"/{job.id}").status_code == 404
+    assert "owner" not in batch(here, path=f"/{job.id}", name="you").json()
+    here.clients.change("me", role=Role.OPERATOR)
+    assert batch(here, path=f"/{job.id}").json()["owner"] == "you"
+    assert batch(here, path=f"/{job.id}/status").json()["owner"] == "you"
+    assert [each["owner"] for each in batch(here).json()["data"]] == ["you"]
+    assert batch(here, path=f"/{job.id}/features").status_code == 200
+    for act in ("start", "analyse"):
+        assert batch(here, "POST", f"/{job.id}/{act}").status_code == 404, "but start nothing"
+    assert batch(here, "POST", f"/{job.id}/start", "you").status_code == 204
+    assert batch(here, "POST", f"/{job.id}/stop").status_code == 204
+    assert batch(here, path=f"/{job.id}/results").status_code == 404, "nor read its results"
+
+
+def test_a_client_for_metrics_reads_them_and_nothing_else(here: World) -> None:
+    away = {"X-Forwarded-For": "192.0.2.7"}
+    assert requests.get(here.url + "/metrics", headers=away, timeout=10).status_code == 403
+    answer = requests.get(here.url + "/metrics", headers=away | here.bearer(), timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "COMMON_INSUFFICIENT_PERMISSIONS")
+    here.clients.change("me", role=Role.METRICS)
+    assert requests.get(here.url + "/metrics", headers=away | here.bearer(), timeout=10).status_code == 200
+    wrong = away | {"Authorization": "Bearer x"}
+    assert requests.get(here.url + "/metrics", headers=wrong, timeout=10).status_code == 401
+    for method, path in (("GET", ""), ("POST", ""), ("GET", "/x"), ("POST", "/x/stop"), ("GET", "/x/results")):
+        answer = batch(here, method, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "COMMON_INSUFFICIENT_PERMISSIONS")
+    answer = requests.post(here.url + "/api/v1/statistics", headers=here.bearer(), json={}, timeout=10)
+    assert answer.status_code == 403
 
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        Tokens(b"short")
+        Tokens([b"short"])
 
 
 @pytest.mark.parametrize(
@@ -158,11 +241,11 @@ def test_a_token_is_not_handed_out_where_others_may_read_along() -> None:
 
 def test_every_token_is_another_and_names_its_client_where_clients_look() -> None:
     tokens = at(1000)
-    made = [tokens.issue("me") for _ in range(3)]
+    made = [tokens.issue(client("me")) for _ in range(3)]
     assert len(set(made)) == 3
     for token in made:
         segment = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(segment + "=="))
         assert claims["azp"] == claims["aud"] == "me"
-        assert tokens.client(token) == "me"
+        assert tokens.proof(token).client_id == "me"
     assert len({json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["jti"] for token in made}) == 3

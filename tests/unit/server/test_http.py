@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from arpent.server.auth import TOKEN_PATHS
+from arpent.server.access.auth import TOKEN_PATHS
 from arpent.server.other_apis import APIS, other_api_message
 from tests.unit.server.fakes import CLIENTS, World
 from tests.unit.wire.bodies import BATCH, SCRIPT, text

@@ -75,7 +75,7 @@ def test_the_order_of_the_status() -> None:
     assert fields["progress"] == {
         "features": 10, "done": 4, "failed": 1, "incomplete": 2, "partitions": 2, "open": 1,
         "rows": {
-            "withNumbers": 3, "allMasked": 2, "withoutImagery": 1, "failed": 4,
+            "withNumbers": 3, "allMasked": 2, "withoutImagery": 1, "failed": 4, "kept": 0,
             "reasons": [{"reason": "it threw", "count": 4}],
         },
         "featuresPerSecond": 1.235, "secondsLeft": 4.1, "estimatedEnd": "2022-08-26T08:40:36.000000Z",

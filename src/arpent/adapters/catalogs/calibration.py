@@ -7,16 +7,21 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from arpent.adapters.catalogs.harmonization import Document, band_fields, field_of, number_of, properties
 from arpent.domain.imagery.collection import Band, Collection
-from arpent.domain.imagery.item import Calibration
+from arpent.domain.imagery.item import Calibration, CalibrationFile
 
 SUN = ("view:sun_elevation", "eo:sun_elevation")
 """Properties with the sun's height over the horizon, in degrees."""
 PLATFORM = ("platform", "eo:platform")
 """Properties that name the satellite."""
 _LANDSAT_ID = re.compile(r"^L[A-Z]0(\d)_")
+_METADATA = ("_mtl.json", "_mtl.txt", "_mtl.xml")
+"""How the names of files end that tell calibrations, in lower case, those first that are read first."""
+_IN_FILE = frozenset({"toa-reflectance", "brightness-temperature"})
+"""Rules for which such a file helps."""
 _Constants = Mapping[str, object]
 
 
@@ -27,6 +32,29 @@ def calibrations(
     constants = collection.calibrations.get(band.name, {})
     rules = {unit.calibration for unit in band.units if unit.calibration}
     return {rule: _RULES[rule](constants, item, band_fields(asset, band.index), instant) for rule in sorted(rules)}
+
+
+def metadata_asset(item: Document) -> Document | None:
+    """The asset of the file beside the images that tells their calibration; None: there is none."""
+    assets = item.get("assets")
+    each = [asset for asset in assets.values() if isinstance(asset, Mapping)] if isinstance(assets, Mapping) else []
+    return next((one for ending in _METADATA for one in each if _name(one.get("href")).endswith(ending)), None)
+
+
+def with_file(
+    found: Mapping[str, Calibration | str], image: str, file: str | None
+) -> dict[str, Calibration | CalibrationFile | str]:
+    """The calibrations of the image with that href, those that the item does not tell by the file with that href."""
+    return {
+        rule: CalibrationFile(rule=rule, href=file, image=urlsplit(image).path.rpartition("/")[2])
+        if file is not None and isinstance(told, str) and rule in _IN_FILE
+        else told
+        for rule, told in found.items()
+    }
+
+
+def _name(href: object) -> str:
+    return urlsplit(href).path.lower() if isinstance(href, str) else ""
 
 
 def declared_no_data(asset: Document, index: int) -> float | None:
@@ -88,7 +116,10 @@ def _toa_reflectance(constants: _Constants, item: Document, fields: Document, in
     pair = _pair(constants.get("reflectance"))
     declared = declared or (Calibration(scale=pair[0], offset=pair[1]) if pair else None)
     if declared is None:
-        return "its item does not tell raster:bands scale and offset (REFLECTANCE_MULT and _ADD of its MTL file)"
+        return (
+            "its item does not tell raster:bands scale and offset, and has no asset of its MTL file, which has "
+            "REFLECTANCE_MULT and _ADD"
+        )
     return Calibration(scale=declared.scale / height, offset=declared.offset / height)
 
 

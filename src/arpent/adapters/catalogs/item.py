@@ -12,11 +12,19 @@ from urllib.parse import unquote, urljoin, urlsplit
 import numpy as np
 import shapely
 
-from arpent.adapters.catalogs.calibration import calibrations, declared_no_data, declared_scale, platform_of
+from arpent.adapters.catalogs.calibration import (
+    calibrations,
+    declared_no_data,
+    declared_scale,
+    metadata_asset,
+    platform_of,
+    with_file,
+)
 from arpent.adapters.catalogs.footprint import Footprint, footprint_of
 from arpent.adapters.catalogs.harmonization import Document, offset, properties
 from arpent.adapters.catalogs.level import is_of_level, is_of_product, plain_word, product_of, variant_of, words
 from arpent.adapters.catalogs.origin import shown
+from arpent.adapters.catalogs.projection import georeference_of
 from arpent.domain.boundary.text import clean, cleaned
 from arpent.domain.boundary.unforeseen import panics_as_errors
 from arpent.domain.errors import CatalogUnavailable
@@ -120,7 +128,7 @@ def read_item(document: Document, collection: Collection, source: str, access: S
             cloud_cover=_percentage(cloud_cover),
             footprint=footprint.ground,
             likely=footprint.likely,
-            assets=_assets(document, collection, source, first, access or OpenAccess()),
+            assets=_assets(document, collection, source, first, access or OpenAccess(), footprint.ground),
             variant=variant_of(document, collection),
             properties=own,
             href=source,
@@ -152,19 +160,29 @@ def absolute(href: str, source: str) -> str:
 
 
 def _assets(
-    document: Document, collection: Collection, source: str, instant: datetime, access: SourceAccess
+    document: Document,
+    collection: Collection,
+    source: str,
+    instant: datetime,
+    access: SourceAccess,
+    ground: shapely.Geometry,
 ) -> dict[str, Asset]:
     assets = {}
-    variant = variant_of(document, collection)
+    variant, beside = variant_of(document, collection), metadata_asset(document)
+    file = _href(beside, source, access) if beside is not None else None
     for name, band in collection.bands.items():
         asset = None if band.join else _asset(document, band, variant)
         if asset is not None:
+            href = _href(asset, source, access)
+            shift = offset(collection, document, asset, band.index) if band.harmonized else 0.0
             assets[name] = Asset(
-                href=_href(asset, source, access),
-                harmonization=offset(collection, document, asset, band.index) if band.harmonized else 0.0,
-                calibrations=calibrations(collection, band, document, asset, instant),
+                href=href,
+                harmonization=shift or 0.0,
+                harmonization_told=shift is not None,
+                calibrations=with_file(calibrations(collection, band, document, asset, instant), href, file),
                 no_data=declared_no_data(asset, band.index),
                 declared_scale=declared_scale(asset, band.index),
+                georeference=georeference_of(document, asset, ground),
             )
     return assets
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from cryptography.fernet import Fernet
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, or_, select, update
+from cryptography.fernet import MultiFernet
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, func, or_, select, update
 
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.keys import seal, unseal
@@ -41,7 +41,11 @@ class SqlJobStore:
     """A JobStore over a database."""
 
     def __init__(
-        self, engine: Engine, cipher: Fernet | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        engine: Engine,
+        cipher: MultiFernet | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine = engine
         self._cipher = cipher
@@ -67,6 +71,13 @@ class SqlJobStore:
             ids = connection.scalars(page).all()
             found = self._read(connection, ids)
         return tuple(found[job_id] for job_id in ids if job_id in found)
+
+    def under_way(self, owner: str) -> int:
+        begins = and_(jobs.c.status == Status.ANALYSIS_DONE, jobs.c.user_action == UserAction.START)
+        works = jobs.c.status.in_((Status.ANALYSING, Status.PROCESSING))
+        with reading(self._engine) as connection:
+            statement = select(func.count()).where(jobs.c.owner == owner, or_(works, begins))
+            return int(connection.execute(statement).scalar_one())
 
     def save(self, job: Job) -> Job:
         statement = update(jobs).where(jobs.c.id == job.id, jobs.c.version == job.version)

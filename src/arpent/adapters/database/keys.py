@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets as randomness
 from base64 import urlsafe_b64encode
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import secrets
@@ -37,19 +37,28 @@ def stored_key(engine: Engine) -> bytes:
         return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == KEY_NAME)).scalar_one())
 
 
-def body_cipher(key: bytes) -> Fernet:
-    """The cipher for stored requests. The key may be any secret of the operator; the encryption key derived from it is
-    not the one that signs tokens."""
+def forget_stored_key(connection: Connection) -> bool:
+    """Delete the key that `stored_key` created; returns whether there was one."""
+    return bool(connection.execute(delete(secrets).where(secrets.c.name == KEY_NAME)).rowcount)
+
+
+def body_cipher(*keys: bytes) -> MultiFernet:
+    """The cipher for stored requests: the first key encrypts, each opens what it encrypted. A key may be any secret of
+    the operator; the encryption key derived from it is not the one that signs tokens."""
+    return MultiFernet([_fernet(key) for key in keys])
+
+
+def _fernet(key: bytes) -> Fernet:
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"arpent stored requests").derive(key)
     return Fernet(urlsafe_b64encode(derived))
 
 
-def seal(cipher: Fernet | None, body: str) -> bytes:
+def seal(cipher: MultiFernet | None, body: str) -> bytes:
     """The stored form of a request; plain text without a cipher."""
     return cipher.encrypt(body.encode()) if cipher else body.encode()
 
 
-def unseal(cipher: Fernet | None, stored: bytes) -> str:
+def unseal(cipher: MultiFernet | None, stored: bytes) -> str:
     """The request from its stored form. Raises WorldError if it was stored with another key."""
     if not stored.startswith(FERNET_PREFIX):
         return stored.decode()
@@ -58,4 +67,7 @@ def unseal(cipher: Fernet | None, stored: bytes) -> str:
             return cipher.decrypt(stored).decode()
     except InvalidToken:
         pass
-    raise WorldError("Stored requests cannot be read: set ARPENT_SECRET_KEY to the key they were stored with")
+    raise WorldError(
+        "Stored requests cannot be read: set ARPENT_SECRET_KEY to the key they were stored with, or add that key after "
+        "the present one, with a comma between them"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import MultiFernet
 from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_, select, update
 
 from arpent.adapters.database.connection import reading, writing
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class SqlRetention:
     """Cleans up ended jobs; to be called periodically."""
 
-    def __init__(self, engine: Engine, cipher: Fernet | None = None) -> None:
+    def __init__(self, engine: Engine, cipher: MultiFernet | None = None) -> None:
         self._engine = engine
         self._cipher = cipher
         self._logged: set[str] = set()

@@ -20,10 +20,11 @@ UNKNOWN = "uncounted"
 def values_of(outcome: Outcome) -> dict[str, object]:
     """New values of a finished partition's columns. What was kept of earlier tries is added to; where nothing was kept,
     counting begins anew."""
-    kept = {what: partitions.c[f"settled_{what}"] for what in ROWS}
+    before: dict[str, ColumnElement[object]] = {what: partitions.c[f"settled_{what}"] for what in ROWS}
+    before["kept"] = func.coalesce(before["kept"], 0)  # an older version counted the others only
     settled = {
         f"settled_{what}": case((partitions.c.done == 0, 0), else_=column) + getattr(outcome.settled, what)
-        for what, column in kept.items()
+        for what, column in before.items()
     }
     return settled | {f"unsettled_{what}": getattr(outcome.unsettled, what) for what in ROWS}
 
@@ -76,8 +77,8 @@ def counts_of(row: Row[tuple[object, ...]]) -> RowCounts | None:
     """The counts without reasons; None if a partition has none."""
     if getattr(row, UNKNOWN):
         return None
-    numbers, masked, absent, failed = (int(getattr(row, f"rows_{what}")) for what in ROWS)
-    return RowCounts(numbers=numbers, masked=masked, absent=absent, failed=failed)
+    numbers, masked, absent, failed, kept = (int(getattr(row, f"rows_{what}")) for what in ROWS)
+    return RowCounts(numbers=numbers, masked=masked, absent=absent, failed=failed, kept=kept)
 
 
 def with_reasons(connection: Connection, found: Mapping[str, Progress]) -> dict[str, Progress]:

@@ -51,7 +51,7 @@ class CleanText(TypeDecorator[str]):
         return None if value is None else clean(value)
 
 
-ROWS = ("numbers", "masked", "absent", "failed")
+ROWS = ("numbers", "masked", "absent", "failed", "kept")
 """Counts of `RowCounts`."""
 
 metadata = MetaData()
@@ -168,6 +168,14 @@ clients = Table(
     Column("salt", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("created", Instant, nullable=False),
+    Column("role", String(16), nullable=False, default="user"),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("generation", Integer, nullable=False, default=0),
+    Column("rotated", Instant),
+    # The secret before the present one, and until when it is valid.
+    Column("former_salt", LargeBinary),
+    Column("former_hash", LargeBinary),
+    Column("former_until", Instant),
 )
 
 secrets = Table(
@@ -183,4 +191,22 @@ counters = Table(
     Column("name", String(64), primary_key=True),
     Column("label", String(64), primary_key=True),
     Column("value", Float, nullable=False),
+)
+
+usages = Table(
+    "usages",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("amount", Float, nullable=False),
+)
+
+# Stride scheduling: the client whose next turn is due first is served; `began` is when its last one was.
+turns = Table(
+    "turns",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("began", Float, nullable=False),
+    Column("due", Float, nullable=False),
 )

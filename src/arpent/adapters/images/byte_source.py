@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
@@ -46,7 +47,7 @@ _PARTS = 16
 _MOST_STORES = 64
 """Number of buckets kept open."""
 _MOST_PATHS = 4096
-"""Number of local files whose path is remembered as allowed."""
+"""Number of local files whose path is remembered, and of those remembered as allowed."""
 _MOST_PAGES = 256
 """Number of cached pieces of a header, or of a file that GDAL reads."""
 
@@ -289,8 +290,9 @@ class HeaderBytes(io.RawIOBase):
         return self._pages[number]
 
 
+@lru_cache(maxsize=_MOST_PATHS)
 def local_path(href: str) -> Path | None:
-    """The local file that an href names; None if it lies elsewhere."""
+    """The local file that an href names; None if it lies elsewhere. Asked several times for every block."""
     parts = urlsplit(href)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):  # another host's file is out of reach
         return Path(unquote(parts.path))

@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.header import mask_beside
@@ -163,7 +162,6 @@ class GdalImage:
 
     def _describe(self) -> Raster:
         dataset = self._dataset
-        check_georeference(self._href, dataset)
         refuse(self._href, *dataset.dtypes)
         if len(set(dataset.dtypes)) > 1:
             kinds = ", ".join(dict.fromkeys(dataset.dtypes))
@@ -179,7 +177,7 @@ class GdalImage:
         numbers = self._no_data()
         return Raster(
             href=self._href,
-            crs=CRS.from_user_input(dataset.crs.to_wkt()),
+            crs=crs_of_dataset(self._href, dataset),
             transform=dataset.transform,
             dtype=np.dtype(dataset.dtypes[0]),
             band_count=dataset.count,
@@ -187,16 +185,6 @@ class GdalImage:
             band_no_data=numbers if len(set(numbers)) > 1 else (),
             masked=self._alpha is not None or any(MaskFlags.per_dataset in each for each in dataset.mask_flag_enums),
             levels=(level,),
-        )
-
-
-def check_georeference(href: str, dataset: Any) -> None:
-    """Raise AssetUnreadable if an open image has no coordinate reference system or no transform."""
-    if dataset.crs is None:
-        raise AssetUnreadable(f"image {public_name(href)} has no coordinate reference system", href=href)
-    if dataset.transform == Affine.identity():  # GDAL's value for a file without georeference
-        raise AssetUnreadable(
-            f"image {public_name(href)} is not georeferenced: it does not say where its pixels lie", href=href
         )
 
 

@@ -18,13 +18,15 @@ from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.mask import Mask
 from arpent.adapters.images.table import Table, block_table
 from arpent.adapters.images.tiff_directories import Oversized, check_directories
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Raster
 
 _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
 """Extra samples that are alpha, premultiplied or not."""
 _USER_DEFINED = 32767
 _PIXEL_IS_POINT = 2
+_PLACE_TAGS = (33550, 33922, 34264, 34735, 50844)
+"""Scale, tie points, matrix, keys of the CRS, rational polynomials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,11 @@ def parse_header(href: str, file: HeaderBytes, beside: HeaderBytes | None = None
             masks.append(Mask(href=href, version=file.version, tables=tables, band=alpha))
         tables, masks = _common_levels(tables, masks)
         keys = cast("Mapping[str, object]", first.geotiff_tags or {})
+        tells = any(code in first.tags for code in _PLACE_TAGS)
         raster = Raster(
             href=href,
-            crs=_crs(keys),
-            transform=_transform(first, keys),
+            crs=_crs(keys) if tells else COLUMNS_AND_ROWS,
+            transform=_transform(first, keys) if tells else Affine.identity(),
             dtype=tables[0].dtype.newbyteorder("="),
             band_count=first.samplesperpixel,
             no_data=_no_data(first),

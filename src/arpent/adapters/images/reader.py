@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.adapters.images.beside.georeference import georeferenced
+from arpent.adapters.images.beside.landsat import Metadata, calibration_by, read_metadata
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.geotiff import GeoTiff
@@ -23,7 +25,8 @@ from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
 from arpent.adapters.images.zarr.store import store_location
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.item import Calibration, CalibrationFile
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import Block
 from arpent.network.access import SourceAccess
 from arpent.network.memo import Memo
@@ -33,6 +36,8 @@ Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
 """Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
+_METADATA_SECONDS = 600.0
+"""How long a cached metadata file counts; images are looked at by their version."""
 _LOAD_BYTES = 4 << 20
 """Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
@@ -91,6 +96,7 @@ class CogReader:
         self._threads = threads
         self._requests = requests
         self._images: Memo[str, Image] = Memo(_MOST_IMAGES)
+        self._metadata: Memo[str, Metadata] = Memo(_MOST_IMAGES, seconds=_METADATA_SECONDS)
         self._lock = Lock()
         self._fetching: ThreadPoolExecutor | None = None
         self._decoding: ThreadPoolExecutor | None = None
@@ -99,13 +105,21 @@ class CogReader:
         """As in AssetReader; counts headers and what GDAL reads too."""
         return self._origins.meter.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         for href in dict.fromkeys(hrefs):
             if local_path(href) is None:
                 self._images.begin(href, partial(self._fetchers().submit, on_behalf(self._open), href))
+        for href in dict.fromkeys(file.href for file in files):
+            if local_path(href) is None:
+                read = on_behalf(partial(read_metadata, href, self._origins))
+                self._metadata.begin(href, partial(self._fetchers().submit, read))
 
-    def describe(self, href: str) -> Raster:
-        return self._image(href).raster
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
+        return georeferenced(self._image(href).raster, place)
+
+    def calibration(self, file: CalibrationFile) -> Calibration:
+        metadata = self._metadata.get(file.href, lambda: read_metadata(file.href, self._origins))
+        return calibration_by(file, metadata)
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
         blocks = self._fetched_blocks(requests, band)

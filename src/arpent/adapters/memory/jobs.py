@@ -45,6 +45,10 @@ class MemoryJobStore:
             rows.sort(key=rank, reverse=sort in DESCENDING)
             return tuple(self._job_of(row) for row in rows[offset : offset + count])
 
+    def under_way(self, owner: str) -> int:
+        with self._tables.lock:
+            return sum(row.job.owner == owner and _is_under_way(row.job) for row in self._tables.rows.values())
+
     def save(self, job: Job) -> Job:
         with self._tables.lock:
             row = self._tables.rows.get(job.id)
@@ -68,6 +72,11 @@ class MemoryJobStore:
 
     def _job_of(self, row: JobRow) -> Job:
         return replace(row.job, progress=row.progress(self._now()))
+
+
+def _is_under_way(job: Job) -> bool:
+    begins = job.status is Status.ANALYSIS_DONE and job.user_action is UserAction.START
+    return begins or job.status in (Status.ANALYSING, Status.PROCESSING)
 
 
 def _kept(job: Job) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -58,7 +59,7 @@ class TableAccess:
         return sent is not None and self._login(source, asked.url).refuse(sent)
 
     def bucket(self, url: str) -> BucketAccess:
-        source = self.table.of(url)
+        source = self._bucket_source(url)
         if source is None:
             return BucketAccess()
         keys = self._keys(source)
@@ -75,7 +76,7 @@ class TableAccess:
         )
 
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
-        source = self.table.of(url)
+        source = self._bucket_source(url)
         held = None if source is None else self._keys(source)
         return held is not None and held.refuse(dict(keys))
 
@@ -94,6 +95,15 @@ class TableAccess:
 
     def advice(self, url: str, answer: str) -> str:
         return advice_on(self.table.of(url), url, answer)
+
+    def _bucket_source(self, url: str) -> ArchiveSource | None:
+        """The source of a bucket: of the table, or else the profile that AWS_PROFILE names, if no variable has keys."""
+        profile = os.environ.get("AWS_PROFILE")
+        found = self.table.of(url)
+        if found is not None or not profile or os.environ.get("AWS_ACCESS_KEY_ID") or not url.startswith("s3://"):
+            return found
+        # Nobody asks for its match: it is no entry of the table.
+        return ArchiveSource(match=("s3://every-bucket",), profile=profile).model_copy(update={"name": "AWS_PROFILE"})
 
     def _token(self, source: ArchiveSource, url: str) -> Renewed[str]:
         account, container = container_of(source, url)

@@ -14,6 +14,7 @@ from typing import Any
 import requests
 from obstore.auth.earthdata import NasaEarthdataCredentialProvider
 
+from arpent.adapters.sources.aws_chain import CHAINS, chain_keys
 from arpent.adapters.sources.logins import missing, pair_of
 from arpent.adapters.sources.secrets import needed, secret_of
 from arpent.adapters.sources.token_service import asking
@@ -29,7 +30,6 @@ REREAD_SECONDS = 30.0
 """Keys that somebody else renews are read again so often."""
 Keys = dict[str, Any]
 """As obstore wants them."""
-_CHAINS = ("sso_session", "sso_start_url", "role_arn", "credential_process", "web_identity_token_file")
 
 
 def keys_of(source: ArchiveSource, policy: EgressPolicy | None) -> Callable[[], TimedKey[Keys]] | None:
@@ -60,11 +60,11 @@ def _of_profile(source: ArchiveSource) -> TimedKey[Keys]:
     found = _profile(source)
     access, secret = found.get("aws_access_key_id"), found.get("aws_secret_access_key")
     if not (access and secret):
-        other = next((name for name in _CHAINS if found.get(name)), None)
-        why = f"it has `{other}`, which is not read" if other else "it has no keys"
+        if any(found.get(name) for name in CHAINS):
+            return TimedKey(key=_checked(source, *chain_keys(source)), seconds=REREAD_SECONDS)
         raise AccessFailed(
-            f"its source {source.name} names profile {source.profile}: {why}; give it aws_access_key_id and "
-            "aws_secret_access_key"
+            f"its source {source.name} names profile {source.profile}: it has no keys; give it aws_access_key_id and "
+            f"aws_secret_access_key, or one of {', '.join(CHAINS)}"
         )
     return TimedKey(key=_checked(source, access, secret, found.get("aws_session_token")), seconds=REREAD_SECONDS)
 

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from arpent.domain.imagery.raster import Georeference
 from arpent.domain.interval import Interval
 
 
@@ -37,6 +38,18 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationFile:
+    """A file beside an image that tells its calibration: the MTL file of a Landsat scene."""
+
+    rule: str
+    """Rule of a unit (`Unit.calibration`)."""
+    href: str
+    """Absolute path, http(s) or s3 URL of the file."""
+    image: str
+    """Name of the image's file, without folders: by it the file tells which band it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
     """One image file of an item."""
 
@@ -45,13 +58,17 @@ class Asset:
     harmonization: float = 0.0
     """Number added to digital numbers so that DN = 10000 * reflectance: -1000 where the file has the baseline offset
     (sentinelhub.md 6)."""
-    calibrations: Mapping[str, Calibration | str] = field(default_factory=dict)
-    """Rule of a unit (`Unit.calibration`) → the calibration, or a sentence why there is none."""
+    harmonization_told: bool = True
+    """Whether the item tells that number; False: it is taken for 0."""
+    calibrations: Mapping[str, Calibration | CalibrationFile | str] = field(default_factory=dict)
+    """Rule of a unit (`Unit.calibration`) → the calibration, where to find it, or a sentence why there is none."""
     no_data: float | None = None
     """What the item says is no data, for a file that does not say; None: it does not, either."""
     declared_scale: float | None = None
     """Factor by which the item says that the file's floats become values; None: it does not say that they are floats.
     """
+    georeference: Georeference | None = None
+    """Where the item says that the file's pixels lie, for a file that does not say; None: it does not, either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import shapely
 from affine import Affine
 from pyproj import CRS
 
 MOST = 2**31 - 1
 """Maximum number of pixels of a block and of blocks of a level: their indices are kept as int32."""
+COLUMNS_AND_ROWS = CRS.from_wkt(
+    'ENGCRS["columns and rows of an image",EDATUM["its first pixel"],CS[Cartesian,2],AXIS["column",east],'
+    'AXIS["row",south],LENGTHUNIT["pixel",1]]'
+)
+"""CRS of an image that tells none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +56,9 @@ class Raster:
     href: str
     """Address of the file."""
     crs: CRS
-    """CRS of the image; x comes first."""
+    """CRS of the image; x comes first. COLUMNS_AND_ROWS: the file does not tell one."""
     transform: Affine
-    """Affine transform from pixel corner (column, row) of level 0 to x, y."""
+    """Affine transform from pixel corner (column, row) of level 0 to x, y. The identity: the file does not tell one."""
     dtype: np.dtype[np.generic]
     """Data type of a pixel."""
     band_count: int
@@ -82,3 +88,24 @@ class Raster:
     @property
     def height(self) -> int:
         return self.levels[0].height
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether it is known where its pixels lie."""
+        return not self.crs.is_engineering and self.transform != Affine.identity()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Georeference:
+    """Where the pixels of an image lie, as its item tells it."""
+
+    crs: CRS | None
+    """CRS; None: the item does not tell it."""
+    transform: Affine | None
+    """As of a Raster; None: the item does not tell it."""
+    size: tuple[int, int] | None
+    """Width and height, in pixels, of the image that the transform is for; None: of this one, whatever its size."""
+    bounds: tuple[float, float, float, float] | None
+    """Least x and y, greatest x and y; None: the item does not tell them."""
+    ground: shapely.Geometry
+    """The item's footprint in EPSG:4326."""

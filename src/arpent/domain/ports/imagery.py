@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.imagery.item import Item
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.item import Calibration, CalibrationFile, Item
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.interval import Interval
 
 
@@ -50,7 +50,7 @@ class Count(Protocol):
 
 
 class AssetReader(Protocol):
-    """Reads cloud-optimised GeoTIFFs and other images as blocks. Only `describe` and `read` raise."""
+    """Reads cloud-optimised GeoTIFFs and other images as blocks. `counting` and `prepare` raise nothing."""
 
     def counting(self) -> AbstractContextManager[Count]:
         """Count the compressed bytes read for the calling thread inside the `with` block, for metrics.
@@ -59,12 +59,17 @@ class AssetReader(Protocol):
         that asked first.
         """
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        """Start reading the headers of these images concurrently, so that describe() need not wait for each in turn.
-        Errors come out of describe()."""
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        """Start reading the headers of these images, and these files, concurrently, so that describe() and
+        calibration() need not wait for each in turn. Errors come out of those two."""
 
-    def describe(self, href: str) -> Raster:
-        """The image's header; cached. Raises AssetUnreadable."""
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
+        """The image's header; cached. `place` holds where the file itself does not tell CRS or transform. Raises
+        AssetUnreadable, also where neither tells them or they do not agree."""
+
+    def calibration(self, file: CalibrationFile) -> Calibration:
+        """What the file tells of one image; the file is cached. Raises AssetUnreadable where it cannot be read, or does
+        not tell it."""
 
     def read(
         self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0

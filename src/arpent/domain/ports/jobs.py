@@ -1,4 +1,4 @@
-"""The ports of jobs: where requests, their work and their clients are kept."""
+"""The ports of jobs: where requests and their work are kept."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ class JobStore(Protocol):
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
         """A page of one client's jobs (of all clients' if `owner` is None): `count` jobs from `offset` on, in the order
         of `sort`. Reads no more rows than it returns."""
+
+    def under_way(self, owner: str) -> int:
+        """Number of the owner's jobs that a runner works on, or will without being asked again."""
 
     def save(self, job: Job) -> Job:
         """Store the job if its version is still the stored one; returns it with the next version. Raises Conflict."""
@@ -137,14 +140,3 @@ class WorkStore(Protocol):
     def reopen(self, job_id: str) -> None:
         """Reopen the finished partitions that have failed features, reduced to those features, and delete their
         findings. Open partitions get all their attempts back."""
-
-
-class ClientStore(Protocol):
-    """Stores OAuth2 clients; secrets are stored hashed. Every method raises WorldError when the store does not
-    answer."""
-
-    def add(self, name: str) -> tuple[str, str]:
-        """Create a client and return (client id, secret). The secret cannot be read again."""
-
-    def verify(self, client_id: str, secret: str) -> bool:
-        """Whether this is the client's secret; compared in constant time. False for an unknown client."""

@@ -233,12 +233,12 @@ def _first_bands(bindings: Sequence[BandBinding], readings: Sequence[BandReads])
 def _rasters(band: str, items: Sequence[Item], services: Services) -> tuple[Raster, ...]:
     """One header per source grid. An image that cannot be read is skipped, since headers only guide the
     partitioning."""
-    hrefs = [item.assets[band].href for item in items if band in item.assets][:HEADERS]
-    services.reader.prepare(hrefs)
+    assets = [item.assets[band] for item in items if band in item.assets][:HEADERS]
+    services.reader.prepare([asset.href for asset in assets])
     rasters = []
-    for href in hrefs:
+    for asset in assets:
         try:
-            rasters.append(services.reader.describe(href))
+            rasters.append(services.reader.describe(asset.href, asset.georeference))
         except AssetUnreadable:
             continue
     return _different(rasters)

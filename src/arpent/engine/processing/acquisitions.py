@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -56,6 +56,8 @@ class IntervalAcquisitions:
     """Per input; none if there is an error."""
     error: Exception | None = None
     """An unforeseen error of finding them."""
+    kept: NDArray[np.bool_] | None = None
+    """(n,): features whose numbers an earlier request computed; None: none."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -65,7 +67,13 @@ class IntervalAcquisitions:
 
     def take(self, rows: NDArray[np.intp]) -> IntervalAcquisitions:
         """The interval for some of the features."""
-        return replace(self, inputs=tuple(one.take(rows) for one in self.inputs))
+        kept = None if self.kept is None else self.kept[rows]
+        return replace(self, inputs=tuple(one.take(rows) for one in self.inputs), kept=kept)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing to compute."""
+        return self.kept is not None and not (self.present & ~self.kept).any()
 
 
 def intervals_with_acquisitions(
@@ -75,14 +83,15 @@ def intervals_with_acquisitions(
     services: Services,
     *,
     prefetch: bool = False,
+    mark: Callable[[IntervalAcquisitions], IntervalAcquisitions] = lambda found: found,
 ) -> Iterator[IntervalAcquisitions]:
     """Each interval with the acquisitions of each binding: the one loop of estimate, processing, explanation and
-    synchronous request. `prefetch`: while the caller works on one interval, the reader fetches headers for the next.
-    Raises CatalogUnavailable."""
+    synchronous request. `prefetch`: while the caller works on one interval, the reader fetches headers for the next,
+    unless `mark`, through which each interval goes, says that it is complete. Raises CatalogUnavailable."""
     if not intervals:
         return
     services = replace(services, catalog=SearchPrefetch(catalog=services.catalog, end=intervals[-1].end))
-    found = (_acquired(bindings, interval, geometry, services) for interval in intervals)
+    found = (mark(_acquired(bindings, interval, geometry, services)) for interval in intervals)
     yield from _one_ahead(found, bindings, services) if prefetch else found
 
 
@@ -91,7 +100,8 @@ def _one_ahead(
 ) -> Iterator[IntervalAcquisitions]:
     before: IntervalAcquisitions | None = None
     for one in found:
-        for binding, acquisitions in zip(bindings, one.inputs, strict=False):  # none, where there is an error
+        inputs = () if one.complete else one.inputs
+        for binding, acquisitions in zip(bindings, inputs, strict=False):  # none, where there is an error
             services.reader.prepare(_first_hrefs(binding, acquisitions.items))
         if before is not None:
             yield before
@@ -151,8 +161,12 @@ def count_filtered(
     """Add to `filtered`, per input, what its filters exclude and let through in this interval."""
     for counts, acquisitions, binding in zip(filtered, found.inputs, bindings, strict=True):
         bands = [requested.band.name for requested in binding.requests]
+        harmonize = binding.source.harmonize_values
+        shifted = [requested.band.name for requested in binding.requests if requested.shifted(harmonize)]
         for item, reached in zip(acquisitions.items, acquisitions.reach, strict=True):
             counts.take(item, bands, reached)
+            if any(band in item.assets and not item.assets[band].harmonization_told for band in shifted):
+                counts.doubtful.add(item.id)
         for item in acquisitions.candidates:
             if (refused := refusing_filter(item, binding)) is not None:
                 counts.drop(item, refused[0], geometry.reached(item.footprint), silent=refused[1])
@@ -168,7 +182,8 @@ def located(item: Item, binding: BandBinding, services: Services) -> Item:
     wanted = [one.band.name for one in binding.requests if one.band.name in item.assets] or list(item.assets)
     if wanted:
         with suppress(AssetUnreadable):
-            raster = services.reader.describe(item.assets[wanted[0]].href)
+            asset = item.assets[wanted[0]]
+            raster = services.reader.describe(asset.href, asset.georeference)
             outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
     return replace(item, footprint=item.likely if outline is None else outline, likely=None)
 

@@ -20,7 +20,8 @@ from arpent.engine.guards import guarded
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions, intervals_with_acquisitions
 from arpent.engine.processing.chunks import chunks, raster_of_blocks
-from arpent.engine.processing.interval import Computation, add_isolated
+from arpent.engine.processing.history import History, history_of
+from arpent.engine.processing.interval import Computation, add_new
 from arpent.engine.processing.sample_geometry import SampleGeometry, sample_geometry, without_samples
 from arpent.engine.processing.script_supervisor import ScriptSupervisor
 from arpent.engine.processing.totals import IntervalTotals, as_failure
@@ -88,15 +89,19 @@ def _usable(
         bindings = bind_bands(session.evalscript, request, services.collections)
     except ScriptError as error:
         return _failed(features, dict.fromkeys(range(len(features)), as_failure(error)))
-    work = _Work(request=request, features=features, grids=grids, bindings=bindings, session=session, services=services)
+    history = history_of(request, features, bindings, session.evalscript, services)
+    work = _Work(
+        request=request, features=features, grids=grids, bindings=bindings, session=session, services=services,
+        history=history,
+    )  # fmt: skip
     fits = grids.sample_count.sum() <= work.samples_at_once(1)
     if fits and not has_scenes(bindings):
-        geometry = sample_geometry(features, grids)
+        geometry = sample_geometry(features, grids, request.pixels)
         return _in_one_chunk(work, geometry, work.acquisitions(geometry))
     found = list(work.acquisitions(without_samples(features, grids)))
     limit = work.samples_at_once(_most_scenes(bindings, found))
     if grids.sample_count.sum() <= limit:
-        return _in_one_chunk(work, sample_geometry(features, grids), found)
+        return _in_one_chunk(work, sample_geometry(features, grids, request.pixels), found)
     return _in_chunks(work, found, max(1, limit // CHUNKS))
 
 
@@ -110,6 +115,7 @@ class _Work:
     bindings: tuple[BandBinding, ...]
     session: ScriptSupervisor
     services: Services
+    history: History | None
 
     def samples_at_once(self, scenes: int) -> int:
         """How many samples fit into memory, each in so many scenes."""
@@ -118,7 +124,12 @@ class _Work:
     def acquisitions(self, geometry: SampleGeometry) -> Iterator[IntervalAcquisitions]:
         """What reaches the features, interval by interval."""
         return intervals_with_acquisitions(
-            self.bindings, self.request.intervals, geometry, self.services, prefetch=True
+            self.bindings,
+            self.request.intervals,
+            geometry,
+            self.services,
+            prefetch=True,
+            mark=(lambda found: found) if self.history is None else self.history.mark,
         )
 
     def totals(self, found: IntervalAcquisitions) -> IntervalTotals:
@@ -145,7 +156,13 @@ class _Work:
             intervals=tuple(intervals),
             geometry_pixel_count=counts,
             processing_units=processing_units(self.grids.sample_count, weights),
+            fingerprints=None if self.history is None else self.history.fingerprints,
+            kept=None if self.history is None else self.history.kept,
         )
+
+    def earlier(self, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
+        """What an earlier request computed of the interval."""
+        return iter(()) if self.history is None else self.history.results(found)
 
 
 def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[IntervalAcquisitions]) -> PartitionResult:
@@ -154,8 +171,8 @@ def _in_one_chunk(work: _Work, geometry: SampleGeometry, found: Iterable[Interva
     intervals: list[IntervalResult] = []
     for one in found:
         totals = work.totals(one)
-        add_isolated(computation, rows, one, totals, isolation)
-        intervals.extend(totals.results())
+        add_new(computation, rows, one, totals, isolation)
+        intervals += [*work.earlier(one), *totals.results()]
     return work.result(intervals, geometry.samples.counts)
 
 
@@ -164,12 +181,15 @@ def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) ->
     totals = [work.totals(one) for one in found]
     counts, isolation = np.zeros(len(work.features), np.int64), Isolation()
     raster = raster_of_blocks(work.bindings, found, work.features, work.grids, work.services.reader)
-    for chunk in chunks(work.features, work.grids, raster, most):
+    for chunk in chunks(work.features, work.grids, raster, most, work.request.pixels):
         counts[chunk.rows] += chunk.geometry.samples.counts
         computation = work.computation(chunk.geometry)
         for one, total in zip(found, totals, strict=True):
-            add_isolated(computation, chunk.rows, one.take(chunk.rows), total, isolation)
-    return work.result([result for one in totals for result in one.results()], counts)
+            add_new(computation, chunk.rows, one.take(chunk.rows), total, isolation)
+    results = [
+        result for one, total in zip(found, totals, strict=True) for result in (*work.earlier(one), *total.results())
+    ]
+    return work.result(results, counts)
 
 
 def _most_scenes(bindings: Sequence[BandBinding], found: Sequence[IntervalAcquisitions]) -> int:

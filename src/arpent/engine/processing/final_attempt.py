@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.imagery.raster import Raster
+from arpent.domain.imagery.item import Calibration, CalibrationFile
+from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import AssetReader, Block, Count
 
 PATIENCE = 3
@@ -29,13 +30,23 @@ class FinalAttemptReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self._reader.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        self._reader.prepare([href for href in hrefs if not self._given_up(href)])
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self._reader.prepare(
+            [href for href in hrefs if not self._given_up(href)],
+            [file for file in files if not self._given_up(file.href)],
+        )
 
-    def describe(self, href: str) -> Raster:
+    def describe(self, href: str, place: Georeference | None = None) -> Raster:
         self._check(href)
         try:
-            return self._reader.describe(href)
+            return self._reader.describe(href, place)
+        except AssetUnreadable as error:
+            raise self._final(error) from None
+
+    def calibration(self, file: CalibrationFile) -> Calibration:
+        self._check(file.href)
+        try:
+            return self._reader.calibration(file)
         except AssetUnreadable as error:
             raise self._final(error) from None
 

@@ -20,6 +20,7 @@ from arpent.domain.finding import INCOMPLETE, Finding, Verdict
 from arpent.domain.job import NO_ROWS
 from arpent.domain.location import Location
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.ports.earlier import EarlierResults
 from arpent.domain.request import Request
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.output_keys import own
@@ -43,7 +44,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     this file, so what fails now may work again.
     """
     reader = FinalAttemptReader(services.reader) if final else services.reader
-    services = replace(services, reader=reader, stopwatch=Stopwatch())
+    services = replace(services, reader=reader, stopwatch=Stopwatch(), earlier=_earlier(job_id, request, services))
     try:
         with reader.counting() as bytes_read:
             script = _script(request, services)
@@ -68,6 +69,14 @@ def give_up(job_id: str, request: Request, partition: Partition, error: ArpentEr
         failures=dict.fromkeys(range(len(partition.features)), failure),
     )
     return write(job_id, request, replace(partition, again=True), (result,), services)
+
+
+def _earlier(job_id: str, request: Request, services: Services) -> EarlierResults | None:
+    """The results of the request that this one updates."""
+    if request.update is None or services.open_earlier is None:
+        return None
+    assert request.output is not None, "a batch request has an output"
+    return services.open_earlier(job_id, services.objects, own(request.output, request.update, ""))
 
 
 def _script(request: Request, services: Services) -> str:
@@ -145,6 +154,9 @@ def _write_table(
             with services.stopwatch.stage(RENDER):
                 table = services.table(chosen, request.calculations, origin(request))
             services.objects.write(place, table)
+            if services.fingerprints is not None:
+                beside = own(request.output, job_id, f"fingerprints/{place.key.rpartition('/')[2]}")
+                services.objects.write(beside, services.fingerprints(chosen, table))
 
 
 def _written(folder: Location, services: Services) -> frozenset[str] | None:

@@ -57,6 +57,7 @@ def count_rows(
             masked=int(masked[chosen].sum()),
             absent=int(absent[chosen].sum()),
             failed=int(failed[chosen].sum()),
+            kept=0 if result.kept is None else int(result.kept[chosen & alive].sum()),
             reasons=tuple((+messages).most_common(MOST_REASONS)),
         )
         for chosen, messages in ((settled, reasons[1]), (~settled, reasons[0]))

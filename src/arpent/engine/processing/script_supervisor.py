@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -177,17 +177,25 @@ class ScriptSupervisor:
         """As in ScriptSession, but errors come back in the answer. `owners` (segments,): what identifies each segment
         across calls."""
         call = _Call(inputs=inputs, offsets=offsets)
-        suspected = np.isin(owners, list(self._suspects))
-        ended = np.isin(owners, list(self._ended))  # in an earlier call: these samples change nothing any more
-        for row in np.flatnonzero(ended):
-            call.fail(_Part(segments=np.array([row])), self._ended[int(owners[row])])
-        parts = deque([_Part(segments=np.flatnonzero(~suspected & ~ended))])
-        parts.extend(_Part(segments=np.array([row])) for row in np.flatnonzero(suspected & ~ended))
+        parts = deque(self._parts(call, owners))
         while parts:
             part = parts.popleft()
             if len(part.segments):
                 parts.extend(self._try(call, part, owners))
         return call.answer(self._width or self.evalscript.width)
+
+    def _parts(self, call: _Call, owners: NDArray[np.int64]) -> Iterator[_Part]:
+        """All segments together, but those that failed once apart; what ended in an earlier call fails again."""
+        if not self._suspects and not self._ended:
+            yield _Part(segments=np.arange(len(owners)))
+            return
+        suspected = np.isin(owners, list(self._suspects))
+        ended = np.isin(owners, list(self._ended))  # in an earlier call: these samples change nothing any more
+        for row in np.flatnonzero(ended):
+            call.fail(_Part(segments=np.array([row])), self._ended[int(owners[row])])
+        yield _Part(segments=np.flatnonzero(~suspected & ~ended))
+        for row in np.flatnonzero(suspected & ~ended):
+            yield _Part(segments=np.array([row]))
 
     def _try(self, call: _Call, part: _Part, owners: NDArray[np.int64]) -> Sequence[_Part]:
         """Run a part; store its result, or return the parts into which to divide it."""

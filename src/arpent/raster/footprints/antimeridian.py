@@ -18,7 +18,7 @@ HALF_TURN = 180.0
 POLE = 90.0
 EDGE_POINTS = 33
 """Points per side of an image when its outline is transformed to degrees, where sides are curves."""
-MOST_CROSSINGS = 500
+MOST_TANGLES = 500
 """Of an outline whose lines cross each other: more are not untangled."""
 _HALF_EQUATOR = 20037508.342789244
 """x of the 180th meridian in EPSG:3857, in metres."""
@@ -38,7 +38,7 @@ def canonical(outline: shapely.Geometry) -> shapely.Geometry:
     if inside and not is_doubtful(outline):
         return valid(outline)
     whole: shapely.Geometry = shapely.MultiPolygon([_unwrapped(part) for part in parts])
-    if is_tangled(whole, MOST_CROSSINGS):
+    if is_tangled(whole, MOST_TANGLES):
         whole = shapely.convex_hull(whole)
     return valid(shapely.union_all([piece for part in shapely.get_parts(whole) for piece in _cut(valid(part))]))
 
@@ -166,12 +166,12 @@ def shifted(outline: shapely.Geometry, degrees: float) -> shapely.Geometry:
 
 def valid(outline: shapely.Geometry) -> shapely.Geometry:
     """The outline; if it is invalid, all that any of its parts covers: where parts or turns of a ring overlap, there is
-    ground. Its convex hull if its lines cross more than MOST_CROSSINGS times, since to untangle 300 corners at random
+    ground. Its convex hull if its lines cross more than MOST_TANGLES times, since to untangle 300 corners at random
     takes a minute."""
     if shapely.is_valid(outline):
         return outline
     return (
         shapely.convex_hull(outline)
-        if is_tangled(outline, MOST_CROSSINGS)
+        if is_tangled(outline, MOST_TANGLES)
         else shapely.make_valid(outline, method="structure")
     )

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.ports.page import PageCalls
+from arpent.server.access.quotas import Quotas
 from arpent.server.calls import answer_of
 from arpent.server.middleware import JSON, json_response
 from arpent.server.page.turns import Turns
@@ -33,7 +34,9 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._ -]{{0,99}}\.({'|'.join(ENDINGS)})"
 NO_PLACE = "is no bucket that this client may use; GET /page/form lists them"
 
 
-def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], patience: float) -> APIRouter:
+def form_routes(
+    options: PageCalls, owner: Callable[[Request], Awaitable[str]], quotas: Quotas, patience: float
+) -> APIRouter:
     """The routes below /page; `patience`: seconds that a call may wait for a free process."""
     router = APIRouter(tags=["page"])
     caller = Depends(owner)
@@ -81,7 +84,8 @@ def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], 
         url = f"s3://{place}/{FOLDER}/{token_hex(8)}/{name}"
         async with turns.turn(client):
             with tempfile.TemporaryFile(prefix="arpent-upload-") as spool:
-                await _receive(request, spool)
+                size = await _receive(request, spool)
+                await run_in_threadpool(quotas.upload, client, size)
                 async with storing:
                     await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
         return json_response({"url": url}, 201)
@@ -89,14 +93,15 @@ def form_routes(options: PageCalls, owner: Callable[[Request], Awaitable[str]], 
     return router
 
 
-async def _receive(request: Request, spool: IO[bytes]) -> None:
-    """Write the body to the disk as it comes; RequestMiddleware ends one that is too large."""
+async def _receive(request: Request, spool: IO[bytes]) -> int:
+    """Write the body to the disk as it comes, and return its size; RequestMiddleware ends one that is too large."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         await run_in_threadpool(spool.write, chunk)
     if not size:
         raise InvalidRequest("The body is empty: it must be the file.")
+    return size
 
 
 def _whole(spool: IO[bytes]) -> bytes:

@@ -24,6 +24,7 @@ from arpent.wire.request.bounds import bounds
 from arpent.wire.request.calculations import calculations
 from arpent.wire.request.filters import filters_of, unfiltered
 from arpent.wire.request.offers import requested_options, unoffered
+from arpent.wire.request.pixels import pixel_rule, weighed
 from arpent.wire.request.schema import (
     BatchAggregation,
     BatchBody,
@@ -61,7 +62,8 @@ def parse_batch(text: str, client: str | None = None) -> Request:
     output = gathering.attempt(write_prefix, shape.output, "output", client)
     script = gathering.attempt(_batch_script, shape.aggregation, client)
     request = _request(shape, gathering, features, script, output)
-    return replace(request, shown=json.dumps(without_secrets(text), ensure_ascii=False))
+    earlier = None if shape.update is None else shape.update.lower()
+    return replace(request, shown=json.dumps(without_secrets(text), ensure_ascii=False), update=earlier)
 
 
 def parse_statistical(text: str) -> Request:
@@ -137,6 +139,7 @@ def _request(
     sampling = gathering.attempt(_sampling, aggregation)
     sources = gathering.attempt(_sources, shape.input.data)
     wishes = gathering.attempt(calculations, shape.calculations)
+    pixels = gathering.attempt(pixel_rule, aggregation.pixels)
     gathering.close()
     check_count(whole, period, at)
     return Request(
@@ -147,7 +150,8 @@ def _request(
         last_interval=aggregation.aggregation_interval.last_interval_behavior or LastInterval.SKIP,
         sampling=sampling,
         script=script,
-        calculations=wishes,
+        calculations=weighed(wishes, pixels),
+        pixels=pixels,
         output=output,
     )
 

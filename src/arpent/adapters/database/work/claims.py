@@ -1,5 +1,5 @@
-"""Claims: how a piece of work is chosen and leased. Clients take turns, then their jobs; nobody gets what another
-holds."""
+"""Claims: how a piece of work is chosen and leased. Clients take turns by weight, then their jobs; nobody gets what
+another holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, exists, func, or_, select, update
 
-from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions, payloads
+from arpent.adapters.database.schema import EPOCH, MICROSECOND, jobs, partitions, payloads, turns
 from arpent.adapters.database.work.payload import unpack
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import DatabaseRefused
@@ -25,8 +25,8 @@ CANDIDATES = 8
 def claimable(
     connection: Connection, now: datetime, *, analyses: bool, partitions: bool, but: Collection[str] = ()
 ) -> tuple[tuple[str, Status], ...]:
-    """Jobs with free work, without those of the clients `but`: jobs of the client served least recently first, and of
-    these the job served least recently first."""
+    """Jobs with free work, without those of the clients `but`: jobs of the client whose turn is due first, of several
+    such the one served least recently, and of its jobs the one served least recently."""
     wanted: list[tuple[Status, ColumnElement[bool]]] = []
     if analyses:
         wanted.append((Status.ANALYSING, _free(jobs, now)))
@@ -36,6 +36,8 @@ def claimable(
         return ()
     others = jobs.alias("others")  # ended ones, too: a client with many short jobs has had its turns
     client_turn = select(func.max(others.c.served)).where(others.c.owner == jobs.c.owner).scalar_subquery()
+    reached = connection.execute(select(func.max(turns.c.began))).scalar() or 0.0
+    due = func.coalesce(select(turns.c.due).where(turns.c.owner == jobs.c.owner).scalar_subquery(), 0.0)
     statement = (
         select(jobs.c.id, jobs.c.status)
         .where(
@@ -43,7 +45,7 @@ def claimable(
             jobs.c.status.in_([status for status, _ in wanted]),
             or_(*(and_(jobs.c.status == status, has_work) for status, has_work in wanted)),
         )
-        .order_by(client_turn, jobs.c.served, jobs.c.created)
+        .order_by(case((due > reached, due), else_=reached), client_turn, jobs.c.served, jobs.c.created)
         .limit(CANDIDATES)
     )
     return tuple((row.id, Status(row.status)) for row in connection.execute(statement))

@@ -16,6 +16,7 @@ from arpent.adapters.database.progress import progress_of
 from arpent.adapters.database.row_counts import note_reasons, values_of
 from arpent.adapters.database.schema import findings, jobs, partitions, payloads, reasons
 from arpent.adapters.database.upsert import insert_or_replace
+from arpent.adapters.database.usage import add_usage, take_turn
 from arpent.adapters.database.work import bisect as halves
 from arpent.adapters.database.work import claims
 from arpent.adapters.database.work import reopen as retries
@@ -24,6 +25,7 @@ from arpent.domain.errors import DatabaseRefused, LeaseLost
 from arpent.domain.finding import Finding
 from arpent.domain.job import Progress, Status
 from arpent.domain.partition import Outcome, Partition
+from arpent.domain.ports.clients import Usage
 from arpent.domain.ports.jobs import Lease
 
 log = logging.getLogger(__name__)
@@ -40,9 +42,17 @@ Entry = TypeVar("Entry")
 class SqlWorkStore:
     """A WorkStore over a database."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        weight: Callable[[str], float] = lambda owner: 1.0,
+    ) -> None:
+        """`weight` of a client by its id: how many turns it has for one of a client of weight 1."""
         self._engine = engine
         self._now = now
+        self._weight = weight
 
     def claim(
         self,
@@ -61,6 +71,9 @@ class SqlWorkStore:
             try:
                 with writing(self._engine) as connection:
                     lease = take(connection, job_id, now, until)
+                    if lease is not None:
+                        owner = _owner(connection, job_id)
+                        take_turn(connection, owner, self._weight(owner))
             except DatabaseRefused as error:
                 log.error("The work of a request cannot be claimed: %s", error, exc_info=error, extra={"job": job_id})
                 with writing(self._engine) as connection:
@@ -112,6 +125,9 @@ class SqlWorkStore:
             if outcome is not None:
                 _insert_findings(connection, lease, outcome.findings)
                 note_reasons(connection, lease, outcome)
+                if outcome.processing_units:
+                    owner = _owner(connection, lease.job_id)
+                    add_usage(connection, owner, Usage.PROCESSING_UNITS, outcome.processing_units, now)
                 news = {"last_updated": now, "waiting_since": None, "waiting_for": None}
                 connection.execute(update(jobs).where(jobs.c.id == lease.job_id).values(news))
             return progress_of(connection, (lease.job_id,), now).get(lease.job_id, Progress())
@@ -148,6 +164,10 @@ class SqlWorkStore:
     def reopen(self, job_id: str) -> None:
         with writing(self._engine) as connection:
             retries.reopen(connection, job_id)
+
+
+def _owner(connection: Connection, job_id: str) -> str:
+    return str(connection.execute(select(jobs.c.owner).where(jobs.c.id == job_id)).scalar_one())
 
 
 def _table(lease: Lease) -> Table:

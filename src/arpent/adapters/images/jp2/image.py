@@ -10,15 +10,15 @@ from functools import partial
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from pyproj import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
+from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
-from arpent.adapters.images.gdal_fallback import QUIET, check_georeference, has_auxiliary_metadata
+from arpent.adapters.images.gdal_fallback import QUIET, has_auxiliary_metadata
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
@@ -62,6 +62,8 @@ class Jp2Image:
             partial(origins.ranges, href, version=file.version), (layout.first, layout.end),
             layout.across * layout.down, listed=listed_parts(layout), far=path is None,
         )  # fmt: skip
+        file.seek(layout.first)
+        self._parts.begin_with(file.read(min(HEAD, layout.end - layout.first)))
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self._mean
@@ -167,7 +169,7 @@ def _raster(href: str, layout: Layout) -> Raster:
 
 
 def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster:
-    check_georeference(href, image)
+    crs = crs_of_dataset(href, image)
     if set(image.block_shapes) != {tile[::-1]} or not set(image.colorinterp) <= _INKS or len(set(image.dtypes)) > 1:
         raise NeedsGdal("it is one tile, or its bands are not alike")
     levels = [Level(width=image.width, height=image.height, block_width=tile[0], block_height=tile[1])]
@@ -184,7 +186,7 @@ def _described(href: str, image: DatasetReader, tile: tuple[int, int]) -> Raster
             )
         )
     return Raster(
-        href=href, crs=CRS.from_user_input(image.crs.to_wkt()), transform=image.transform,
+        href=href, crs=crs, transform=image.transform,
         dtype=np.dtype(image.dtypes[0]), band_count=image.count, no_data=image.nodatavals[0],
         levels=tuple(levels),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from threading import Lock
 
@@ -29,7 +29,10 @@ _MARK = b"\xff\x90\x00\x0a"
 _ROUNDS = 20
 """Rounds of looks before the whole chain is walked."""
 _NEAR = 4
-"""Tiles that are stepped over, one by one."""
+"""Tiles that are stepped over …"""
+_GUESS = 1 << 17
+"""… while those behind the first are looked for where they begin if all are as long as it: bytes of the look, for each
+tile between."""
 _FARTHEST = 8
 """Looks in a row, one behind the other, that show no part."""
 _SMALLEST_LOOK, _LARGEST_LOOK = 1 << 16, 1 << 20
@@ -112,6 +115,7 @@ class TileParts:
         self._seen: list[TilePart] = []
         self._ends = {span[0]}
         self._walked = False
+        self._beginning = b""
         for tile, position, length in listed or ():
             known = self._whole.get(tile, ())
             self._whole[tile] = (*known, TilePart(tile, len(known), position, length, 0))
@@ -125,6 +129,10 @@ class TileParts:
             if missing := wanted - self._whole.keys():
                 self._find(missing)
             return {tile: self._whole[tile] for tile in sorted(wanted) if tile in self._whole}
+
+    def begin_with(self, piece: bytes) -> None:
+        """The bytes from the first part on, as far as they have been read already."""
+        self._beginning = piece
 
     def distrust(self) -> bool:
         """Forget the file's own table, because it was seen to be wrong. False: there is none."""
@@ -153,13 +161,15 @@ class TileParts:
     def _search(self, tiles: Set[int]) -> None:
         """Find the parts of these tiles. Raises Unordered if tiles do not follow each other in the file."""
         if not self._seen:
-            self._step(self._first, self._read([(self._first, self._piece(self._first))])[0])
+            piece = memoryview(self._beginning)
+            self._step(
+                self._first, piece if len(piece) >= HEAD else self._read([(self._first, self._piece(self._first))])[0]
+            )
         looks = {tile: _Look() for tile in tiles}
         for _ in range(_ROUNDS):
-            wishes = {tile: place for tile in looks if (place := self._wish(tile, looks[tile])) is not None}
-            if not wishes:
+            places = sorted({place for tile in looks for place in self._wishes(tile, looks[tile])})
+            if not places:
                 return
-            places = sorted(set(wishes.values()))
             for place, piece in zip(places, self._read(places), strict=True):
                 if place[0] in self._ends:
                     self._step(place[0], piece)
@@ -167,15 +177,29 @@ class TileParts:
                     self._note_all(bytes(piece), place[0])
         raise Unordered
 
-    def _wish(self, tile: int, look: _Look) -> tuple[int, int] | None:
-        """What to read next for a tile; None: it is found."""
+    def _wishes(self, tile: int, look: _Look) -> Iterator[tuple[int, int]]:
+        """What to read next for a tile, at once; nothing: it is found."""
         before, after = self._neighbours(tile)
         if before.tile == tile:
-            return self._collect(before)
-        if tile - before.tile <= _NEAR:
-            return before.end, self._piece(before.end)
-        size = look.aim(tile, before, after)
-        return look.place, min(size + HEAD, self._end - look.place)
+            if (place := self._collect(before)) is not None:
+                yield place
+        elif tile - before.tile <= _NEAR:
+            yield before.end, self._piece(before.end)
+            if before.count == 1:
+                yield from self._guesses(tile, before, after)
+        else:
+            size = look.aim(tile, before, after)
+            yield look.place, min(size + HEAD, self._end - look.place)
+
+    def _guesses(self, tile: int, before: TilePart, after: TilePart) -> Iterator[tuple[int, int]]:
+        """Where the tiles behind the next one begin, up to this one, if all are as long as the last that is known. The
+        further, the wider the look."""
+        for number in range(1, tile - before.tile):
+            size = min(number * _GUESS, _LARGEST_LOOK)
+            start = max(before.end + number * before.length - size // 2, before.end + HEAD)
+            end = min(start + size, after.position, self._end)
+            if end - start > HEAD:
+                yield start, end - start
 
     def _neighbours(self, tile: int) -> tuple[TilePart, TilePart]:
         """The last part seen that lies before the tile's second one, and the first behind; made up if there is none."""

@@ -15,12 +15,13 @@ from pyproj import CRS
 from arpent.adapters.images.zarr.layout import ArrayLayout
 from arpent.adapters.images.zarr.store import Node
 from arpent.domain.boundary.crs_text import crs_of_text
+from arpent.domain.imagery.raster import COLUMNS_AND_ROWS
 
 Attributes = Mapping[str, Any]
 Find = Callable[[str], Node | None]
 """Name of a neighbour in the array's group → the neighbour."""
-Coordinates = Callable[[str, int], NDArray[np.float64]]
-"""Name of an axis and its pixels → (n,) centres of the pixels. Raises ValueError."""
+Coordinates = Callable[[str, int], NDArray[np.float64] | None]
+"""Name of an axis and its pixels → (n,) centres of the pixels; None: nothing tells them. Raises ValueError."""
 
 _UNEVEN = 1e-3
 """Of a pixel: how far a coordinate may lie from its place."""
@@ -28,17 +29,17 @@ _TRANSFORMS = (("proj:transform", "proj:shape"), ("spatial:transform", "spatial:
 
 
 def crs_of(layout: ArrayLayout, groups: list[Attributes], find: Find) -> CRS:
-    """From the array, its grid mapping, and its groups, from the inside. Raises ValueError where none tells it."""
+    """From the array, its grid mapping, and its groups, from the inside; COLUMNS_AND_ROWS where none tells it."""
     mapping = _grid_mapping(layout, groups, find)
     for attributes in (layout.attributes, *([mapping] if mapping else []), *groups):
         for value in _declared_crs(attributes):
             if (crs := crs_of_text(value)) is not None:
                 return crs
-    raise ValueError("it has no coordinate reference system")
+    return COLUMNS_AND_ROWS
 
 
 def transform_of(layout: ArrayLayout, groups: list[Attributes], find: Find, coordinates: Coordinates) -> Affine:
-    """Pixel corner → x, y. Raises ValueError where nothing tells it."""
+    """Pixel corner → x, y; the identity where nothing tells it. Raises ValueError where that cannot be right."""
     for attributes in (layout.attributes, *groups[:1]):  # what holds for a whole store is of another resolution
         for name, shape in _TRANSFORMS:
             sides = attributes.get(shape)
@@ -53,10 +54,13 @@ def transform_of(layout: ArrayLayout, groups: list[Attributes], find: Find, coor
         if numbers is not None and len(numbers) == 6:
             return Affine.from_gdal(*numbers)
     if not layout.dimensions:
-        raise ValueError("it has no georeference: neither proj:transform nor names of its axes")
+        return Affine.identity()
     rows, columns = layout.dimensions[-2:]
-    left, across = _start(coordinates(columns, layout.shape[-1]), columns)
-    top, down = _start(coordinates(rows, layout.shape[-2]), rows)
+    x, y = coordinates(columns, layout.shape[-1]), coordinates(rows, layout.shape[-2])
+    if x is None or y is None:
+        return Affine.identity()
+    left, across = _start(x, columns)
+    top, down = _start(y, rows)
     return Affine(across, 0.0, left - across / 2, 0.0, down, top - down / 2)
 
 

@@ -175,11 +175,11 @@ def _plain(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> NDArray[np.float64]:
-    """(length,) centres of pixels along an axis. Raises ValueError."""
+def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> NDArray[np.float64] | None:
+    """(length,) centres of pixels along an axis; None where no array tells them. Raises ValueError."""
     node = store.node(path)
     if node is None or not node.is_array:
-        raise ValueError(f"it has no georeference: neither proj:transform nor an array {path[:80]}")
+        return None
     layout = parse_array(node.document, node.attributes)
     if layout.shape != (length,) or max(length, *layout.chunks) > _MOST_COORDINATES:
         raise ValueError(f"its coordinates {path[:80]} are not of its size")

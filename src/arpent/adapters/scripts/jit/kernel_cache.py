@@ -79,6 +79,10 @@ class KernelCache:
             self._kernels.move_to_end(key)
             return self._kernels[key]
 
+    def trusts(self, evalscript: Evalscript) -> bool:
+        """Whether nobody has called `distrust` for this script."""
+        return evalscript.source not in self._distrusted
+
     def distrust(self, evalscript: Evalscript) -> None:
         """Never compile this script again."""
         with self._lock:

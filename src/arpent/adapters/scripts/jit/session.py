@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,20 @@ from arpent.evalscript.service_functions import SERVED
 _LOG = logging.getLogger("arpent.evalscript")
 _FIRST, _SPREAD, _ODD = 2048, 1024, 1024
 _ASKS_AGAIN = frozenset(SERVED) - {"setup", "evaluatePixel"}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Compiled:
+    """A kernel as one session uses it."""
+
+    evalscript: Evalscript
+    """The script, as updateOutput left it."""
+    layout: MemoryLayout
+    """Layout of the samples."""
+    kernel: Kernel
+    """Its machine code."""
+    left: int
+    """How many of its answers the interpreter still has to check."""
 
 
 class CompiledSession:
@@ -43,7 +57,8 @@ class CompiledSession:
         self._stack = ExitStack()
         self._inner: ScriptSession | None = None
         self._evalscript = self._current = declared or self._interpreter().evalscript
-        self._left: dict[MemoryLayout, int] = {}
+        self._known: dict[tuple[Evalscript, MemoryLayout], _Compiled] = {}
+        self._last: _Compiled | None = None
         self._trusting = True
 
     def _interpreter(self) -> ScriptSession:
@@ -75,30 +90,45 @@ class CompiledSession:
         columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
         layout = MemoryLayout(inputs=columns, width=self._current.width)
         count = arrays[0][0].shape[1]
-        kernel = self._kernels.kernel(self._current, layout, count) if self._trusting else None
-        if kernel is None:
+        compiled = self._compiled(layout, count)
+        if compiled is None:
             return self._interpreter().evaluate(inputs, offsets, seconds)
         low, high = int(offsets[0]), int(offsets[-1])
         values = np.empty((self._current.width, count))
         values[:, :low] = values[:, high:] = np.nan
-        missing = _run(kernel, [array for entry in arrays for array in entry], values, low, high)
-        if not self._confirmed(inputs, values[:, low:high], low, layout):
+        missing = _run(compiled.kernel, [array for entry in arrays for array in entry], values, low, high)
+        if not self._confirmed(inputs, values[:, low:high], low, compiled):
             return self._interpreter().evaluate(inputs, offsets, seconds)
         return ScriptAnswer(values=values, failures={}, gaps=gaps_of(self._current, missing))
+
+    def _compiled(self, layout: MemoryLayout, count: int) -> _Compiled | None:
+        """What evaluates `count` samples as machine code; None: the interpreter has to. Script and layout are compared
+        with those of the last call first: to hash them takes longer."""
+        last = self._last
+        if not (self._trusting and self._kernels.trusts(self._current)):
+            return None
+        if last is not None and last.layout == layout and last.evalscript == self._current:
+            return last
+        kernel = self._kernels.kernel(self._current, layout, count)
+        if kernel is None:
+            return None
+        key = (self._current, layout)
+        if key not in self._known:
+            left = self._sampling.samples(*key)
+            self._known[key] = _Compiled(evalscript=self._current, layout=layout, kernel=kernel, left=left)
+        self._last = self._known[key]
+        return self._last
 
     # ---- the referee
 
     def _confirmed(
-        self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, layout: MemoryLayout
+        self, inputs: Sequence[ScriptInput], values: NDArray[np.float64], low: int, compiled: _Compiled
     ) -> bool:
         """Whether the interpreter agrees on some samples; True without a check once it has checked enough of this
         layout."""
-        if layout not in self._left:
-            self._left[layout] = self._sampling.samples(self._current, layout)
-        left = self._left[layout]
-        if left <= 0 or values.shape[1] == 0:
+        if compiled.left <= 0 or values.shape[1] == 0:
             return True
-        chosen = choice(values)[:left]
+        chosen = choice(values)[: compiled.left]
         part = [replace(entry, values=tuple(array[..., chosen + low] for array in entry.values)) for entry in inputs]
         answer = self._interpreter().evaluate(part, np.array([0, len(chosen)]))
         if answer.failures or not same(answer.values, values[:, chosen]):
@@ -106,8 +136,8 @@ class CompiledSession:
             self._kernels.distrust(self._current)
             self._trusting = False
             return False
-        self._left[layout] = left - len(chosen)
-        if self._left[layout] <= 0 and not self._current.functions & _ASKS_AGAIN:
+        compiled.left -= len(chosen)
+        if compiled.left <= 0 and not self._current.functions & _ASKS_AGAIN:
             self.close()
         return True
 

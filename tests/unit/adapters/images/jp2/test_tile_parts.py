@@ -25,9 +25,11 @@ class File:
             content += struct.pack(">4sHIBB", b"\xff\x90\x00\x0a", tile, length, number, count) + bytes(length - 12)
         self.content = bytes(content) + tail
         self.read: list[tuple[int, int]] = []
+        self.rounds = 0
 
     def __call__(self, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
         self.read += ranges
+        self.rounds += 1
         return [memoryview(self.content[start : start + length]) for start, length in ranges]
 
     def parts(self, far: bool = True) -> TileParts:
@@ -75,6 +77,22 @@ def test_a_far_tile_is_found_in_few_reads() -> None:
         before = len(file.read)
         assert file.found(parts, 250, 251)
         assert len(file.read) <= before + 1
+
+
+def test_a_crop_is_found_in_few_rounds() -> None:
+    """As Sentinel-2 packs: tiles of about one length. Each round takes the time of one request."""
+    rounds = []
+    for seed in range(40):
+        chance = random.Random(seed)
+        file = File([(tile, 0, 1, chance.randint(450_000, 550_000)) for tile in range(64)])
+        parts = file.parts()
+        parts.begin_with(file.content[FIRST : FIRST + 12])
+        first = chance.randrange(7) * 8 + chance.randrange(7)
+        assert file.found(parts, first, first + 1, first + 8, first + 9), seed
+        assert sum(length for _, length in file.read) < 8 << 20, seed
+        rounds.append(file.rounds)
+    assert max(rounds) <= 4
+    assert sum(rounds) / len(rounds) < 2.6
 
 
 def test_a_table_takes_no_reads_and_one_that_is_wrong_is_forgotten() -> None:

@@ -11,26 +11,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import ValidationError
 
 from arpent.domain.errors import InvalidSetting
-from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import Policy
-from arpent.network.policy import is_entry
 from arpent.network.source import ArchiveSource
-from arpent.setting_values import (
-    SHORTEST_KEY,
-    address,
-    each,
-    image_template,
-    job_database,
-    listed,
-    long_key,
-    parsed,
-    table_entry,
-)
+from arpent.setting_values import parsed
+from arpent.settings.model import TABLES, Settings
+from arpent.settings.secret_files import ENDING, mounted_files, value_in
+
+__all__ = ["CONFIG", "FILE", "HELPERS", "PREFIX", "TABLES", "TRACEBACK", "Settings", "load", "variables"]
 
 PREFIX = "ARPENT_"
 CONFIG = "ARPENT_CONFIG"
@@ -43,125 +35,10 @@ HELPERS = ("ARPENT_TEST_", "ARPENT_BENCH_")
 """Variables of tests and benchmarks, which are not settings and are ignored."""
 POD = "KUBERNETES_SERVICE_HOST"
 """Set in every pod of Kubernetes, beside variables named after services, which may begin with ARPENT_ too."""
-LARGEST_BUDGET = 2**31 - 1
-"""Upper limit of pixel budgets: samples are numbered by 32 bits."""
+
 
 Place = tuple[str, ...]
 """Path of a setting: `("port",)`, `("policy", "attempts")`, `("catalogs", "dem")`."""
-
-
-Text = Annotated[str, Field(min_length=1)]
-Hosts = Annotated[
-    tuple[Annotated[str, each(is_entry, "host, host:port, URL, /path or ./path")], ...], BeforeValidator(listed)
-]
-Grants = Annotated[tuple[Annotated[str, each(is_grant, "bucket, bucket/prefix or *")], ...], BeforeValidator(listed)]
-Address = Annotated[Text, AfterValidator(address)]
-SourceEntry = Annotated[ArchiveSource, BeforeValidator(table_entry)]
-
-
-class Settings(BaseModel):
-    """All settings; `load` reads them. A `description` says what is allowed where the type does not."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    database_url: Annotated[Text, AfterValidator(job_database)] = Field(
-        "sqlite:///arpent.db", description="sqlite:///file or postgresql://user:password@host/name"
-    )
-    """Database of the jobs: sqlite:///file or postgresql://user:password@host/name."""
-    buckets: Path | None = Field(None, description="a folder")
-    """Folder in place of S3: s3://name/key is folder/name/key. Unset: real S3, with the AWS_* variables."""
-    catalog: Address | None = Field(
-        None,
-        description="the URL of a STAC API, an archive such as earth-search, a folder or file, or s3://bucket/prefix",
-    )
-    """A STAC API URL, the name of an archive (`earth-search`), a folder or file of STAC items, or stac-geoparquet, also
-    as s3://bucket/prefix."""
-    catalogs: dict[str, Address] = Field(default_factory=dict, description='catalogues by collection: {"dem": "./dem"}')
-    """Another catalogue for one collection: id → URL or folder."""
-    sources: dict[str, SourceEntry] = Field(
-        default_factory=dict,
-        description='archives by name: {"minio": {"match": "s3://results", "endpoint": "http://…"}}',
-    )
-    """How hosts and buckets are opened, see docs/archives.md; an entry with the name of a preset's changes that one."""
-    bucket_grants: dict[str, Grants] = Field(
-        default_factory=dict, description='buckets by client: {"ID": ["fields", "results/ID"], "*": ["shared"]}'
-    )
-    """What clients may use without keys of their own: client id → buckets and prefixes. Empty: every client may use
-    everything."""
-    collections: Path | None = Field(None, description="a folder")
-    """Folder of further collection TOML files; they replace built-in ones of the same id."""
-    reachable: Hosts = Field(
-        (), description="hosts and folders between commas: images.local, 10.0.0.5:9000, /data/imagery"
-    )
-    """Hosts and folders that items may lead to, beside public hosts and the folder of their catalogue."""
-    host: Text = Field("127.0.0.1", description="an address of this machine")
-    """Address to listen on."""
-    port: int = Field(8000, ge=0, le=65_535)
-    """Port to listen on; 0: any free one."""
-    executor: str = Field(
-        "processes",
-        pattern=r"^(inline|processes(:[1-9]\d{0,3})?|dask(\+tls)?://[^/\s]+:\d+)$",
-        description="inline, processes, processes:N, dask://host:port or dask+tls://host:port",
-    )
-    """processes, processes:N, inline (in this process, for debugging) or dask://host:port."""
-    insecure_transport: bool = False
-    """Give out tokens over plain http beyond this machine, too."""
-    trust_forwarded: bool = False
-    """A proxy in front terminates TLS; trust the X-Forwarded-Proto, -Host and -Prefix that it sets."""
-    public_metrics: bool = False
-    """Show /metrics beyond this machine, too."""
-    token_seconds: int = Field(3600, ge=1)
-    """Lifetime of a token in seconds."""
-    secret_key: Annotated[SecretStr, AfterValidator(long_key)] | None = Field(
-        None, description=f"at least {SHORTEST_KEY} bytes"
-    )
-    """Signs tokens and encrypts stored credentials. Unset: created once and kept in the database."""
-    script_seconds: float = Field(60.0, gt=0, le=86_400)
-    """Time limit of one call of an evalscript, in seconds."""
-    script_memory: int = Field(512, ge=16, le=1 << 20)
-    """Maximum heap of an evalscript, in mebibytes."""
-    compile_scripts: bool = True
-    """Run the numeric part of evalscripts as machine code, checked against the interpreter."""
-    unfiltered_scripts: bool = False
-    """Run evalscripts even where the system-call filter of their sandbox cannot be installed."""
-    pixel_budget: int = Field(4_000_000, ge=1, le=LARGEST_BUDGET)
-    """Number of samples that a worker works on at once, of one scene with three bands; see `engine.budget`."""
-    synchronous_workers: int = Field(2, ge=1, le=1024)
-    """Processes that one client's synchronous and explain requests may use at once; there is one process more."""
-    synchronous_seconds: float = Field(120.0, gt=0, le=86_400)
-    """Time limit in seconds of a synchronous or explain request, and of its wait for a free process."""
-    synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
-    """Memory limit of such a process, in mebibytes."""
-    synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
-    """Maximum number of samples of such a request, over all scenes of an interval: 2500 x 2500 in one scene."""
-    synchronous_queue: int = Field(16, ge=1, le=100_000)
-    """Maximum number of waiting synchronous and explain requests of one client."""
-    features_seconds: float = Field(600.0, gt=0, le=86_400)
-    """Time limit of reading a file of features, in seconds."""
-    features_memory: int = Field(4096, ge=512, le=1 << 20)
-    """Memory limit of the process that reads a file of features, in mebibytes."""
-    features_bytes: int = Field(2_000_000_000, ge=1, le=1 << 50)
-    """Maximum size of a file of features, and of what an archive of one holds, in bytes."""
-    features_rows: int = Field(5_000_000, ge=1, le=LARGEST_BUDGET)
-    """Maximum number of features of a file; policy.maximum_features may be lower."""
-    upload_bytes: int = Field(100_000_000, ge=0, le=1 << 31)
-    """Maximum size in bytes of a file that is uploaded on the page, where buckets are a folder; 0: none is taken."""
-    basemap: Annotated[str, AfterValidator(image_template)] | None = Field(
-        None, description="https://host/{z}/{x}/{y}.png"
-    )
-    """Base map of the page: a template of URLs of images in Web Mercator. Unset: none."""
-    parquet: bool = True
-    """Write one Parquet data set beside the JSON files."""
-    lenient_histograms: bool = False
-    """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
-    log_format: Literal["text", "json"] = "text"
-    """Format of log lines."""
-    policy: Policy = Policy()
-    """Limits of a job's life, see docs/settings.md."""
-
-
-TABLES = ("policy", "catalogs", "bucket_grants", "sources")
-"""Settings that hold further ones; entries of all but `policy` may have any name."""
 KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "a text"}
 """Type in JSON schema → word for messages."""
 _SCHEMA = Settings.model_json_schema()
@@ -189,7 +66,9 @@ def load(**given: object) -> Settings:
     options: _Found = {
         (name,): _Entry(name=f"--{name}", value=given[name]) for name in given if given[name] is not None
     }
-    found: _Found = {**_of_file(os.environ, faults), **_of_environment(os.environ, faults), **options}
+    found: _Found = {
+        **_of_file(os.environ, faults), **_of_mounted(faults), **_of_environment(os.environ, faults), **options
+    }  # fmt: skip
     faults += (_fault(place, entry) for place, entry in found.items() if _is_misplaced_boolean(place, entry.value))
     try:
         settings = Settings.model_validate(_nested(found))
@@ -215,6 +94,12 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
         place = tuple(name.upper().removeprefix(PREFIX).lower().split("__"))
         if not name.upper().startswith(PREFIX) or _is_not_ours(name.upper(), value, environment):
             continue
+        if (named := _without_ending(place)) is not None:
+            if (twin := PREFIX + "__".join(named).upper()) in map(str.upper, environment):
+                faults.append(f"{name} and {twin} are both set: unset one of them")
+            else:
+                found |= _of_named_file(named, f"{name} ({value})", Path(value), faults)
+            continue
         if not _is_known(place):
             faults.append(f"{name} is not a setting{_meant(name.upper(), variables())}")
         elif not value:
@@ -224,6 +109,39 @@ def _of_environment(environment: Mapping[str, str], faults: list[str]) -> _Found
         else:
             found[place] = _Entry(name=name, value=value)
     return found
+
+
+def _without_ending(place: Place) -> Place | None:
+    """The setting that a variable ending in _FILE is for; None if it does not end so, or there is none."""
+    last = place[-1]
+    if not last.upper().endswith(ENDING):
+        return None
+    setting = (*place[:-1], last[: -len(ENDING)])
+    return setting if _is_known(setting) else None
+
+
+def _of_mounted(faults: list[str]) -> _Found:
+    """The settings among the machine's mounted secrets."""
+    found: _Found = {}
+    for path in mounted_files(PREFIX):
+        place = tuple(path.name.upper().removeprefix(PREFIX).lower().split("__"))
+        if _is_known(place):
+            found |= _of_named_file(place, str(path), path, faults)
+        else:
+            faults.append(f"{path} is not a setting{_meant(path.name.upper(), variables())}")
+    return found
+
+
+def _of_named_file(place: Place, name: str, path: Path, faults: list[str]) -> _Found:
+    """One setting from its file."""
+    try:
+        value = value_in(path)
+    except ValueError as error:
+        faults.append(f"{name} names a file that {error}" if str(path) != name else f"{name} {error}")
+        return {}
+    if len(place) == 1 and place[0] in TABLES:
+        return _table(place, name, parsed(value), faults)
+    return {place: _Entry(name=name, value=value)}
 
 
 def _is_not_ours(name: str, value: str, environment: Mapping[str, str]) -> bool:
@@ -327,7 +245,7 @@ def _schema(place: Place) -> dict[str, Any]:
     """The JSON schema of a setting, without the null of an optional one; {} if there is none."""
     if place[0] == "catalogs" and len(place) == 2:
         place = ("catalog",)
-    if place[0] in ("bucket_grants", "sources"):
+    if place[0] in ("bucket_grants", "sources", "quotas"):
         place = place[:1]
     properties = _SCHEMA["$defs"]["Policy"]["properties"] if place[0] == "policy" else _SCHEMA["properties"]
     schema: dict[str, Any] = properties.get(place[-1], {})

@@ -1,22 +1,19 @@
-"""Auth: the token endpoints (OAuth 2 client credentials), and which client a request comes from
-(sentinelhub.md 1.6)."""
+"""Auth: the token endpoints (OAuth 2 client credentials, sentinelhub.md 1.6)."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, unquote_plus
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from arpent.domain.errors import Unauthorized
-from arpent.domain.ports.jobs import ClientStore
+from arpent.domain.ports.clients import Client, ClientStore
+from arpent.server.access.tokens import Tokens
 from arpent.server.address import is_loopback
 from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
-from arpent.server.tokens import WHERE, Tokens
 
 TOKEN_PATHS = (
     "/oauth/token",
@@ -51,14 +48,15 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
         """Exchange client credentials, in the form or as Basic, for an access token."""
         headers = {"cache-control": "no-store", "pragma": "no-cache"}
         try:
-            client_id = await _client(request, clients, options)
+            client = await _client(request, clients, options)
+            request.state.client = client.id
         except OAuthRefusal as refusal:
             if refusal.status == 401 and "authorization" in request.headers:
                 headers["www-authenticate"] = 'Basic realm="arpent"'
             body = {"error": refusal.error, "error_description": str(refusal)}
             return json_response(body, refusal.status, headers)
         granted: dict[str, object] = {
-            "access_token": tokens.issue(client_id),
+            "access_token": tokens.issue(client),
             "expires_in": tokens.seconds,
             "token_type": "Bearer",
         }
@@ -69,18 +67,6 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
     return router
 
 
-def bearer(tokens: Tokens) -> Callable[[Request], Awaitable[str]]:
-    """A dependency that returns the client id of a request's bearer token. Raises Unauthorized."""
-
-    async def owner(request: Request) -> str:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized(f"Send an access token as `Authorization: Bearer …`; {WHERE}.")
-        return tokens.client(token.strip())
-
-    return owner
-
-
 def is_private(request: Request, options: ServerOptions) -> bool:
     """Whether nobody can read the request on its way: it uses https, or comes from this machine."""
     forwarded = request.headers.get("x-forwarded-proto") if options.trust_forwarded else None
@@ -89,7 +75,7 @@ def is_private(request: Request, options: ServerOptions) -> bool:
     return request.url.scheme == "https" or is_loopback(request)
 
 
-async def _client(request: Request, clients: ClientStore, options: ServerOptions) -> str:
+async def _client(request: Request, clients: ClientStore, options: ServerOptions) -> Client:
     """The client whose credentials the request holds. Raises OAuthRefusal."""
     if not options.insecure_transport and not is_private(request, options):
         raise OAuthRefusal("invalid_request", INSECURE)
@@ -105,9 +91,10 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
     client_id, secret = _basic(request) or (_one(form, "client_id"), _one(form, "client_secret"))
     if not client_id or not secret:
         raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
-    if "\0" in client_id + secret or not await run_in_threadpool(clients.verify, client_id, secret):
-        raise OAuthRefusal("invalid_client", "Client id or secret is wrong.", 401)
-    return client_id
+    client = None if "\0" in client_id + secret else await run_in_threadpool(clients.verify, client_id, secret)
+    if client is None:
+        raise OAuthRefusal("invalid_client", "Client id or secret is wrong, or the client is disabled.", 401)
+    return client
 
 
 def _one(form: dict[str, list[str]], name: str) -> str:

@@ -20,11 +20,10 @@ from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.connection import make_engine
 from arpent.adapters.database.counters import SqlCounters
 from arpent.adapters.database.jobs import SqlJobStore
-from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.keys import body_cipher
 from arpent.adapters.database.migrate import check_schema, migrate
 from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.database.work.payload import pack, unpack
-from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.executor import ProcessExecutor
@@ -50,6 +49,7 @@ from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.quota import Quota, quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
@@ -57,6 +57,8 @@ from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.quotas import is_exhausted, work_store
 from arpent.worker import (
     access_of,
     answer_search,
@@ -112,8 +114,8 @@ def job_reader(settings: Settings) -> SqlJobStore:
     engine = make_engine(settings.database_url, reader=True)
     with _named(settings):
         check_schema(engine)
-        key = known_key(engine) if settings.secret_key is None else server_key(settings, engine)
-    return SqlJobStore(engine, None if key is None else body_cipher(key))
+        keys = opening_keys(settings, engine)
+    return SqlJobStore(engine, body_cipher(*keys) if keys else None)
 
 
 @contextmanager
@@ -136,17 +138,16 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     end."""
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
-    from arpent.server.tokens import Tokens
+    from arpent.wiring.access import access_control
 
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
-    jobs, tokens = service(settings, engine), Tokens(server_key(settings, engine), settings.token_seconds)
+    jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
     warn_of_shared_buckets(settings, engine)
     return create_app(
         service=jobs,
-        clients=clients(engine),
-        tokens=tokens,
+        access=access_control(settings, engine),
         calls=process_calls(settings, bulkhead),
         options=ServerOptions(
             insecure_transport=settings.insecure_transport,
@@ -200,7 +201,7 @@ def service(settings: Settings, engine: Engine) -> JobService:
         check_request(known, request)
         grants(owner, settings).check(request)
 
-    return JobService(job_store(settings, engine), settings.policy, check, now)
+    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
@@ -215,7 +216,7 @@ def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
 
 def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     """The store of jobs, with encrypted bodies."""
-    return SqlJobStore(engine, body_cipher(server_key(settings, engine)))
+    return SqlJobStore(engine, request_cipher(settings, engine))
 
 
 def metrics(engine: Engine) -> str:
@@ -236,7 +237,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
-        allowed = operator_limits(settings, max(1, executor.slots))
+        allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
         return analysis(job, replace(services, reader=reader, features=isolated), allowed, wanted)
 
     functions = WorkFunctions(
@@ -249,9 +250,10 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         analysed=run_metrics.analysed,
         finished=run_metrics.finished,
         retried=run_metrics.retried,
+        exhausted=partial(is_exhausted, settings, engine),
         close=reading.close,
     )
-    return Runner(jobs, SqlWorkStore(engine), executor, functions, settings.policy)
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
 
 
 def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
@@ -300,7 +302,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
 def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
     """The periodic tasks of a runner."""
-    retention = SqlRetention(engine, body_cipher(server_key(settings, engine)))
+    retention = SqlRetention(engine, request_cipher(settings, engine))
     keep = timedelta(hours=settings.policy.failed_keys_hours)
     found = [
         PeriodicTask(
@@ -360,12 +362,14 @@ def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -
         raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
 
 
-def operator_limits(settings: Settings, parallelism: int = 1) -> Limits:
-    """The limits that the settings define."""
+def operator_limits(settings: Settings, parallelism: int = 1, quota: Quota | None = None) -> Limits:
+    """The limits that the settings define; those of a client's quota may be lower."""
+    own = None if quota is None else quota.features
+    features = [each for each in (settings.policy.maximum_features, own) if each is not None]
     return Limits(
         pixel_budget=settings.pixel_budget,
         parallelism=parallelism,
-        maximum_features=settings.policy.maximum_features,
+        maximum_features=min(features, default=None),
         lenient_histograms=settings.lenient_histograms,
     )
 
@@ -386,11 +390,6 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services) 
 def check_request(known: Mapping[str, Collection], request: Request) -> None:
     """Check a new job beyond the form of its body. Raises InvalidRequest."""
     check_collections(request, known.get)
-
-
-def server_key(settings: Settings, engine: Engine) -> bytes:
-    """The operator's key, or the one kept in the database."""
-    return stored_key(engine) if settings.secret_key is None else settings.secret_key.get_secret_value().encode()
 
 
 def now() -> datetime:

@@ -1,0 +1,282 @@
+"""Earlier: the results of an earlier request, read back from its table where their fingerprints still hold."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from arpent.adapters.formats.fingerprints import table_digest, told
+from arpent.adapters.formats.parquet_columns import percentile_column, schema
+from arpent.domain.calculation import Calculation, Calculations, share_column
+from arpent.domain.errors import StorageNotFound
+from arpent.domain.interval import Interval
+from arpent.domain.location import Location
+from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.result import BandStatistics, HistogramCounts, IntervalResult
+
+MOST_READ_BACK = 4 << 30
+"""Of one file that is read back."""
+MOST_UPDATES = 2
+"""Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
+
+
+class EarlierTable:
+    """The tables and fingerprints of one earlier request. Made by `open_earlier`."""
+
+    def __init__(self, store: ObjectStore, folder: Location) -> None:
+        """`folder`: prefix of the request's own objects, with a slash at its end. Raises StorageDenied,
+        StorageUnavailable."""
+        self._store, self._folder = store, folder
+        try:
+            listed = store.list(folder.at(f"{folder.key}fingerprints/"))
+            keys = sorted(key for key in listed if key.endswith(".parquet"))
+        except StorageNotFound:
+            keys = []
+        self._names = [key.rpartition("/")[2] for key in keys]
+        parts = [self._index(number) for number in range(len(keys))]
+        self._marks = np.concatenate([np.zeros((0, 16), np.uint8), *(marks for marks, _ in parts)])
+        self._ids = np.concatenate([np.zeros(0, np.int64), *(ids for _, ids in parts)])
+        self._part = np.repeat(np.arange(len(parts)), [len(ids) for _, ids in parts])
+        first = _first(self._marks)
+        self._order = np.argsort(first, kind="stable")
+        self._sorted = first[self._order]
+
+    def rows_of(
+        self,
+        request: str,
+        features: NDArray[np.uint8],
+        calculations: Calculations,
+        integer: Callable[[str, str], bool],
+    ) -> KnownRows:
+        """The rows that still hold for these features, as the port says. Raises StorageDenied, StorageUnavailable."""
+        places = np.searchsorted(self._sorted, _first(features))
+        inside = places < len(self._sorted)
+        entries = self._order[np.where(inside, places, 0)] if len(self._order) else np.zeros(len(features), np.intp)
+        if len(self._order):
+            inside &= (self._marks[entries] == features).all(axis=1)
+        states, tables = [], []
+        for part in np.unique(self._part[entries[inside]]) if inside.any() else ():
+            wanted = pa.array(np.unique(self._ids[entries[inside & (self._part[entries] == part)]]))
+            if (read := self._read(int(part), request, wanted)) is not None:
+                states.append(read[0])
+                tables.append(read[1])
+        old = np.where(inside, self._ids[entries], -1) if len(self._ids) else np.full(len(features), -1)
+        return KnownRows(old, states, tables, calculations, integer)
+
+    def _index(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """(n, 16) fingerprints of the features of a part, and their ids (n,)."""
+        found = self._fingerprints(number).read(["id", "feature"])
+        joined = b"".join(found["feature"].to_pylist())
+        return np.frombuffer(joined, np.uint8).reshape(len(found), 16), found["id"].to_numpy()
+
+    def _fingerprints(self, number: int) -> pq.ParquetFile:
+        place = self._folder.at(f"{self._folder.key}fingerprints/{self._names[number]}")
+        return pq.ParquetFile(pa.BufferReader(self._store.read(place, MOST_READ_BACK)))
+
+    def _read(self, number: int, request: str, wanted: pa.Array) -> tuple[pa.Table, pa.Table] | None:
+        """Fingerprints and rows of these features; None if they are of another request, or the table is another."""
+        file = self._fingerprints(number)
+        asked, digest = told(file)
+        if asked != request:
+            return None
+        try:
+            payload = self._store.read(
+                self._folder.at(f"{self._folder.key}parquet/{self._names[number]}"), MOST_READ_BACK
+            )
+        except StorageNotFound:
+            return None
+        if table_digest(payload) != digest:
+            return None
+        states = file.read()
+        fine = pc.field("id").isin(wanted) & (pc.field("status") == "OK")
+        rows = pq.read_table(pa.BufferReader(payload), filters=fine)
+        return states.filter(pc.is_in(states["id"], value_set=wanted)), rows
+
+
+class KnownRows:
+    """The rows of an earlier request for the features of one partition, by interval."""
+
+    def __init__(
+        self,
+        ids: NDArray[np.int64],
+        states: Sequence[pa.Table],
+        tables: Sequence[pa.Table],
+        calculations: Calculations,
+        integer: Callable[[str, str], bool],
+    ) -> None:
+        """`ids` (n,): of each feature in the earlier tables; -1: it is in none."""
+        self._ids, self._calculations, self._integer = ids, calculations, integer
+        self._states = _by_interval(ids, states)
+        rows = pa.concat_tables([schema(()).empty_table(), *tables], promote_options="default")
+        numbers = pc.sort_indices(rows, [("from", "ascending"), ("to", "ascending")])
+        self._rows = rows.take(numbers).combine_chunks()
+        starts, ends = (_microseconds(self._rows[name]) for name in ("from", "to"))
+        cuts = np.flatnonzero((np.diff(starts) != 0) | (np.diff(ends) != 0)) + 1
+        begins = np.concatenate(([0], cuts)) if len(starts) else np.zeros(0, np.int64)
+        lasts = np.append(begins[1:], len(starts))
+        self._slices = {
+            (int(starts[low]), int(ends[low])): slice(int(low), int(high))
+            for low, high in zip(begins, lasts, strict=False)
+        }
+
+    def known(self, interval: Interval, states: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        before = self._states.get(_key(interval))
+        if before is None or _key(interval) not in self._slices:
+            return np.zeros(len(self._ids), bool)
+        known: NDArray[np.bool_] = (before == states) & (self._places(interval)[1] >= 0).any(axis=0)
+        return known
+
+    def results(self, interval: Interval, wanted: NDArray[np.bool_], items: Sequence[str]) -> Iterator[IntervalResult]:
+        pairs, places = self._places(interval)
+        rows = self._rows.slice(*_span(self._slices[_key(interval)]))
+        kinds, kind = np.unique(places[:, wanted] >= 0, axis=1, return_inverse=True)
+        members = np.flatnonzero(wanted)
+        for number in range(kinds.shape[1]):  # more than one only if updateOutput made other bands for some features
+            present = np.zeros(len(self._ids), bool)
+            present[members[kind.ravel() == number]] = True
+            there = np.flatnonzero(kinds[:, number])
+            outputs: dict[str, dict[str, BandStatistics]] = {}
+            for pair in there.tolist():
+                output, band = pairs[pair]
+                taken = rows.take(pa.array(np.maximum(places[pair], 0)))
+                wish, kept = self._calculations.of(output, band), outputs.setdefault(output, {})
+                kept[band] = _band(taken, wish, self._integer(output, band))
+            used = _used(rows.take(pa.array(np.maximum(places[there[0]], 0)))["items"], present, items)
+            yield IntervalResult(interval=interval, present=present, outputs=outputs, items=tuple(items), used=used)
+
+    def _places(self, interval: Interval) -> tuple[list[tuple[str, str]], NDArray[np.int64]]:
+        """Output and band, in the order of the table; and for each the row (n,) of each feature in the slice of the
+        interval, -1 where there is none."""
+        part = self._rows.slice(*_span(self._slices[_key(interval)]))
+        names = list(zip(part["output"].to_pylist(), part["band"].to_pylist(), strict=True))
+        pairs = list(dict.fromkeys(names))
+        numbers = {pair: number for number, pair in enumerate(pairs)}
+        which = np.array([numbers[name] for name in names])
+        ids = part["id"].to_numpy()
+        places = np.full((len(pairs), len(self._ids)), -1, np.int64)
+        for number in range(len(pairs)):
+            rows = np.flatnonzero(which == number)
+            rows = rows[np.argsort(ids[rows], kind="stable")]
+            found = np.minimum(np.searchsorted(ids[rows], self._ids), len(rows) - 1)
+            places[number] = np.where(ids[rows][found] == self._ids, rows[found], -1)
+        return pairs, places
+
+
+_OPENED: OrderedDict[tuple[str, Location], EarlierTable] = OrderedDict()
+
+
+def open_earlier(job_id: str, store: ObjectStore, folder: Location) -> EarlierTable:
+    """The results of the request whose own objects lie in `folder`, for a job; their fingerprints are read once for it
+    in each process. Raises StorageDenied, StorageUnavailable."""
+    key = (job_id, folder)
+    found = _OPENED.pop(key, None) or EarlierTable(store, folder)
+    _OPENED[key] = found
+    if len(_OPENED) > MOST_UPDATES:
+        _OPENED.popitem(last=False)
+    return found
+
+
+def _first(marks: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(n,): the first half of each fingerprint (n, 16)."""
+    return np.ascontiguousarray(marks[:, :8]).view(np.uint64).ravel()
+
+
+def _key(interval: Interval) -> tuple[int, int]:
+    return _stamp(interval.start), _stamp(interval.end)
+
+
+def _stamp(moment: object) -> int:
+    return int(pa.scalar(moment, pa.timestamp("us", tz="UTC")).value)
+
+
+def _microseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return np.asarray(column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy(), np.int64)
+
+
+def _span(part: slice) -> tuple[int, int]:
+    return part.start, part.stop - part.start
+
+
+def _by_interval(ids: NDArray[np.int64], tables: Sequence[pa.Table]) -> dict[tuple[int, int], NDArray[np.uint64]]:
+    """Interval → state (n,) of each feature, 0 where it has no numbers."""
+    found: dict[tuple[int, int], NDArray[np.uint64]] = {}
+    for table in tables:
+        whole = table.combine_chunks()
+        lengths = pc.list_value_length(whole["from"]).to_numpy()
+        owner = np.repeat(whole["id"].to_numpy(), lengths)
+        starts, ends = (_microseconds(pa.chunked_array([pc.list_flatten(whole[name])])) for name in ("from", "to"))
+        states = np.asarray(pc.list_flatten(whole["state"]).to_numpy(), np.uint64)
+        for key in set(zip(starts.tolist(), ends.tolist(), strict=True)):
+            mine = (starts == key[0]) & (ends == key[1])
+            column = found.setdefault(key, np.zeros(len(ids), np.uint64))
+            known = owner[mine]
+            sorter = np.argsort(known, kind="stable")
+            at = np.minimum(np.searchsorted(known, ids, sorter=sorter), len(known) - 1)
+            hit = known[sorter[at]] == ids
+            column[hit] = states[mine][sorter[at]][hit]
+    return found
+
+
+def _band(rows: pa.Table, wish: Calculation, integer: bool) -> BandStatistics:
+    """One band's statistics, a row per feature."""
+    return BandStatistics(
+        minimum=_numbers(rows["min"]),
+        maximum=_numbers(rows["max"]),
+        mean=_numbers(rows["mean"]),
+        standard_deviation=_numbers(rows["stDev"]),
+        sample_count=rows["sample_count"].to_numpy(),
+        no_data_count=rows["no_data_count"].to_numpy(),
+        percentiles=np.column_stack([_numbers(rows[percentile_column(k)]) for k in wish.percentiles])
+        if wish.percentiles
+        else None,
+        ranks=wish.percentiles,
+        more={name: _numbers(rows[name]) for name in (*wish.more, *(share_column(name) for name, _ in wish.shares))},
+        histogram=None if wish.histogram is None else _histogram(rows, integer),
+    )
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """NaN for null."""
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+
+
+def _histogram(rows: pa.Table, integer: bool) -> HistogramCounts:
+    """Each feature with edges of its own. An empty list is a histogram without bins, which has one edge."""
+    edges, counts = (rows[name].combine_chunks() for name in ("histogram_edges", "histogram_counts"))
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(edges), 0).to_numpy(zero_copy_only=False), np.int64)
+    lone = (lengths == 0) & np.asarray(pc.is_valid(edges).to_numpy(zero_copy_only=False))
+    starts = np.append(0, np.cumsum(lengths))
+    flat = np.insert(np.asarray(pc.list_flatten(edges).to_numpy(), np.float64), starts[:-1][lone], 0.0)
+    bins = np.asarray(pc.fill_null(pc.list_value_length(counts), 0).to_numpy(zero_copy_only=False), np.int64)
+    return HistogramCounts(
+        edges=flat,
+        counts=np.asarray(pc.list_flatten(counts).to_numpy(), np.int64),
+        edge_offsets=np.append(0, np.cumsum(np.where(lone, 1, lengths))),
+        count_offsets=np.append(0, np.cumsum(bins)),
+        underflow=_counts(rows["underflow"]),
+        overflow=_counts(rows["overflow"]),
+        integer=integer,
+    )
+
+
+def _counts(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return np.asarray(pc.fill_null(column, 0).to_numpy(), np.int64)
+
+
+def _used(column: pa.ChunkedArray, present: NDArray[np.bool_], items: Sequence[str]) -> NDArray[np.bool_]:
+    """(items, n): which items gave samples to the features that are present."""
+    used = np.zeros((len(items), len(present)), bool)
+    for row in np.flatnonzero(present).tolist():
+        place = 0
+        for item in column[row].as_py():  # in the order of `items`, where an item of two inputs comes twice
+            while items[place] != item:
+                place += 1
+            used[place, row] = True
+            place += 1
+    return used

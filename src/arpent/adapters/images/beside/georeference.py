@@ -1,0 +1,86 @@
+"""Georeference: the CRS and transform of an image, from its file, else from its item."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import shapely
+from affine import Affine
+from pyproj import CRS
+from pyproj.exceptions import CRSError, ProjError
+
+from arpent.adapters.images.byte_source import public_name
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Georeference, Raster
+from arpent.raster.footprints.antimeridian import image_outline
+
+_POLE = 90.0
+_CLOSE = 0.5
+"""Of a pixel: how far the edges of an image may lie from the item's `proj:bbox`."""
+
+
+def crs_of_dataset(href: str, dataset: Any) -> CRS:
+    """The CRS of a file that GDAL has opened; COLUMNS_AND_ROWS where it tells none. Raises AssetUnreadable where its
+    pixels lie in no grid."""
+    if dataset.crs is not None:
+        return CRS.from_user_input(dataset.crs.to_wkt())
+    if dataset.transform == Affine.identity() and (dataset.gcps[0] or dataset.rpcs is not None):
+        raise AssetUnreadable(
+            f"image {public_name(href)} has no coordinate reference system: it has ground control points or rational "
+            "polynomials, as images have that still lie as the sensor saw them. Give it a grid, with gdalwarp, for "
+            "example",
+            href=href,
+        )
+    return COLUMNS_AND_ROWS
+
+
+def georeferenced(raster: Raster, place: Georeference | None) -> Raster:
+    """The header, with what its file does not tell of CRS and transform from its item. Raises AssetUnreadable where
+    neither tells it, or they do not agree."""
+    if raster.georeferenced:
+        return raster
+    name = public_name(raster.href)
+    crs = place.crs if raster.crs.is_engineering and place is not None else raster.crs
+    if crs is None or crs.is_engineering:
+        raise _refused(raster, f"image {name} has no coordinate reference system, and its item tells no proj:code")
+    if raster.transform != Affine.identity():
+        return replace(raster, crs=crs)
+    if place is None or place.transform is None:
+        raise _refused(
+            raster, f"image {name} is not georeferenced: it does not say where its pixels lie, and its item tells no "
+            "proj:transform with the proj:shape it is for",
+        )  # fmt: skip
+    found = replace(raster, crs=crs, transform=place.transform)
+    if (fault := _fault(found, place)) is not None:
+        raise _refused(raster, f"image {name} is not georeferenced, and what its item tells cannot be right: {fault}")
+    return found
+
+
+def _refused(raster: Raster, words: str) -> AssetUnreadable:
+    return AssetUnreadable(words, href=raster.href)
+
+
+def _fault(raster: Raster, place: Georeference) -> str | None:
+    """Why the item's transform cannot be that of the image."""
+    transform, width, height = raster.transform, raster.width, raster.height
+    if place.size is not None and place.size != (width, height):
+        return f"proj:shape is {list(place.size[::-1])}, and the file has [{height}, {width}] pixels"
+    if not all(map(math.isfinite, transform)) or not transform.determinant:
+        return "proj:transform is not finite, or has no area"
+    corners = [transform @ corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
+    edges = [side(values) for side in (min, max) for values in zip(*corners, strict=True)]
+    near = _CLOSE * math.sqrt(abs(transform.determinant))
+    if place.bounds is not None and any(abs(a - b) > near for a, b in zip(edges, place.bounds, strict=True)):
+        return f"by proj:transform and proj:shape it reaches from {edges[:2]} to {edges[2:]}, and proj:bbox differs"
+    if raster.crs.is_geographic and max(abs(edges[1]), abs(edges[3])) > _POLE + near:
+        return (
+            f"by proj:transform it reaches from {edges[:2]} to {edges[2:]} degrees: its numbers may be in GDAL's order"
+        )
+    try:
+        outline = image_outline(raster.crs, transform, width, height)
+        apart = outline is None or not shapely.intersects(outline, place.ground)
+    except (ProjError, CRSError, shapely.errors.ShapelyError):
+        apart = True
+    return "by proj:transform it does not lie where the item's geometry says" if apart else None

@@ -1,0 +1,149 @@
+"""Landsat: the MTL file beside the images of a scene, as JSON, text or XML, and the calibration that it tells."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+import orjson
+
+from arpent.adapters.images.byte_source import ByteSources, public_name
+from arpent.domain.errors import AssetUnreadable
+from arpent.domain.imagery.item import Calibration, CalibrationFile
+
+MOST_METADATA_BYTES = 1 << 20
+"""Of one file; they have about 20 KB."""
+Metadata = Mapping[str, Mapping[str, str]]
+"""Group → field → value."""
+_TEXT = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
+_XML = re.compile(r"<(\w+)>([^<]*)(</)?")
+_BAND = re.compile(r"_B(\d{1,2}(?:_VCID_\d)?)\.TIFF?$", re.IGNORECASE)
+
+
+def read_metadata(href: str, origins: ByteSources) -> Metadata:
+    """The groups of the file. Raises AssetUnreadable."""
+    try:
+        content = origins.whole(href, MOST_METADATA_BYTES)
+        if content is None:
+            raise ValueError("there is no such file")
+        found = _parsed(bytes(content))
+    except ValueError as error:
+        raise AssetUnreadable(f"its file {public_name(href)} cannot be read: {error}", href=href) from None
+    except AssetUnreadable as error:
+        words = str(error).removeprefix("image ")
+        raise AssetUnreadable(f"its file {words}", transient=error.transient, href=href) from None
+    if not any(name.endswith("RADIOMETRIC_RESCALING") for name in found):
+        raise AssetUnreadable(f"its file {public_name(href)} is no MTL file of Landsat Level 1", href=href)
+    return found
+
+
+def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
+    """What the file tells of its image. Raises AssetUnreadable, naming what is missing."""
+    band = _band(file.image, metadata)
+    if band is None:
+        raise AssetUnreadable(
+            f"its file {public_name(file.href)} does not say which band {file.image} is", href=file.href
+        )
+    try:
+        return _RULES[file.rule](metadata, band)
+    except KeyError as missing:
+        text = f"its file {public_name(file.href)} does not tell {missing.args[0]}"
+        raise AssetUnreadable(text, href=file.href) from None
+
+
+def _parsed(content: bytes) -> Metadata:
+    """The groups of any of the three forms. Raises ValueError."""
+    text = content.decode("utf-8-sig", "replace").strip()
+    if text.startswith("{"):
+        document = orjson.loads(text)
+        inner = next(iter(document.values()), None) if isinstance(document, dict) else None
+        groups = inner.items() if isinstance(inner, dict) else ()
+        return {
+            name: {field: str(value) for field, value in group.items()}
+            for name, group in groups if isinstance(group, dict)
+        }  # fmt: skip
+    return _grouped(_fields_of_xml(text) if text.startswith("<") else _fields_of_text(text))
+
+
+def _fields_of_text(text: str) -> Iterator[tuple[str, str | None]]:
+    """Fields and values; the name of a group and None where one begins."""
+    for name, value in _TEXT.findall(text):
+        if name == "GROUP":
+            yield value, None
+        elif name != "END_GROUP":
+            yield name, value.strip('"')
+
+
+def _fields_of_xml(text: str) -> Iterator[tuple[str, str | None]]:
+    for name, value, ends in _XML.findall(text):
+        yield name, value.strip() if ends else None
+
+
+def _grouped(fields: Iterator[tuple[str, str | None]]) -> Metadata:
+    found: dict[str, dict[str, str]] = {}
+    group: dict[str, str] = {}
+    for name, value in fields:
+        if value is None:
+            group = found.setdefault(name, {})
+        else:
+            group[name] = value
+    return found
+
+
+def _band(image: str, metadata: Metadata) -> str | None:
+    """`4` or `6_VCID_1`: by the file's own list of images, else by the image's name."""
+    prefix = "FILE_NAME_BAND_"
+    for group in metadata.values():
+        for field, value in group.items():
+            if field.startswith(prefix) and value == image:
+                return field.removeprefix(prefix)
+    found = _BAND.search(image)
+    return found[1].upper() if found else None
+
+
+def _number(metadata: Metadata, groups: str, field: str) -> float:
+    """A field of the group whose name ends so: other groups have fields of the same name, for Level 2. Raises KeyError
+    where it is not told, or no number."""
+    for name, group in metadata.items():
+        if name.endswith(groups) and not name.startswith("LEVEL2") and field in group:
+            try:
+                number = float(group[field])
+            except ValueError:
+                break
+            if math.isfinite(number):
+                return number
+    raise KeyError(field)
+
+
+def _reflectance(metadata: Metadata, band: str) -> Calibration:
+    """USGS's numbers lack the sun's height: reflectance is theirs over its sine."""
+    elevation = _number(metadata, "", "SUN_ELEVATION")
+    if not 0 < elevation <= 90:
+        raise KeyError("SUN_ELEVATION above the horizon")
+    height = math.sin(math.radians(elevation))
+    scale, offset = _linear(metadata, "REFLECTANCE", band)
+    return Calibration(scale=scale / height, offset=offset / height)
+
+
+def _temperature(metadata: Metadata, band: str) -> Calibration:
+    planck = (
+        _number(metadata, "THERMAL_CONSTANTS", f"K1_CONSTANT_BAND_{band}"),
+        _number(metadata, "THERMAL_CONSTANTS", f"K2_CONSTANT_BAND_{band}"),
+    )
+    scale, offset = _linear(metadata, "RADIANCE", band)
+    return Calibration(scale=scale, offset=offset, planck=planck)
+
+
+def _linear(metadata: Metadata, quantity: str, band: str) -> tuple[float, float]:
+    scale = _number(metadata, "RADIOMETRIC_RESCALING", f"{quantity}_MULT_BAND_{band}")
+    if not scale:
+        raise KeyError(f"{quantity}_MULT_BAND_{band} other than 0")
+    return scale, _number(metadata, "RADIOMETRIC_RESCALING", f"{quantity}_ADD_BAND_{band}")
+
+
+_RULES: Mapping[str, Callable[[Metadata, str], Calibration]] = {
+    "toa-reflectance": _reflectance,
+    "brightness-temperature": _temperature,
+}
+"""Rule of a unit → the calibration by this file, for a band as the file numbers it."""

@@ -1,0 +1,154 @@
+"""The commands of `arpent client`: who may use the server. A running server notices at its next request."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arpent.domain.errors import ClientNotFound, InvalidRequest
+from arpent.domain.ports.clients import Client, Role
+
+if TYPE_CHECKING:
+    from arpent.domain.ports.clients import ClientStore
+
+app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Named = Annotated[str, typer.Argument(metavar="CLIENT", help="Client id, or a name that only one client has.")]
+KEEP = "Keep the secret: it is stored hashed."
+LONGEST_OVERLAP = 24 * 366
+"""Hours for which a former secret may stay valid, at most: a year."""
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Label to recognise the client by.")],
+    role: Annotated[
+        Role, typer.Option(help="user; operator: sees the requests of all and may stop them; metrics: only /metrics.")
+    ] = Role.USER,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a new OAuth2 client id and secret; the secret cannot be shown again."""
+    if not name.strip():
+        raise InvalidRequest("NAME is empty: give a label to recognise the client by")
+    client_id, secret = _store().add(name, role)
+    _print_secret(client_id, secret, KEEP, as_json=as_json)
+
+
+@app.command("list")
+def list_clients(as_json: JsonOption = False) -> None:
+    """All clients, the oldest first."""
+    found = _store().list()
+    if as_json:
+        typer.echo(json.dumps({"data": [_shown(client) for client in found]}))
+        return
+    for client in found:
+        state = "disabled" if client.disabled else "enabled"
+        typer.echo(f"{client.id}  {client.role:<8}  {state:<8}  {client.created:%Y-%m-%d}  {client.name}")
+
+
+@app.command()
+def show(client: Named, as_json: JsonOption = False) -> None:
+    """One client: role, state, and since when its secret is valid."""
+    shown = _shown(_known(_store(), client))
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    for name, value in shown.items():
+        if value is not None:
+            typer.echo(f"{name:<12}  {value}")
+
+
+@app.command()
+def rotate(
+    client: Named,
+    overlap: Annotated[
+        float,
+        typer.Option(
+            min=0, max=LONGEST_OVERLAP, help="Hours for which the present secret stays valid; 0: it leaked, end it now."
+        ),
+    ] = 24.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a new secret of a client. Without an overlap its tokens end, too."""
+    store = _store()
+    found = _known(store, client)
+    secret = store.rotate(found.id, timedelta(hours=overlap))
+    ends = f"The secret before it is valid for {overlap:g} hours." if overlap else "The secret before it has ended."
+    _print_secret(found.id, secret, f"{KEEP} {ends}", as_json=as_json)
+
+
+@app.command()
+def disable(client: Named, as_json: JsonOption = False) -> None:
+    """End all tokens of a client, and give it none until it is enabled. Its requests go on."""
+    store = _store()
+    found = _known(store, client)
+    store.disable(found.id)
+    _print_done(found, "disabled", as_json=as_json)
+
+
+@app.command()
+def enable(client: Named, as_json: JsonOption = False) -> None:
+    """Let a disabled client get tokens again."""
+    store = _store()
+    found = _known(store, client)
+    store.enable(found.id)
+    _print_done(found, "enabled", as_json=as_json)
+
+
+@app.command()
+def remove(client: Named, as_json: JsonOption = False) -> None:
+    """Delete a client for good; all its tokens end. Its requests stay and go on: an operator may stop them."""
+    store = _store()
+    found = _known(store, client)
+    store.remove(found.id)
+    _print_done(found, "removed", as_json=as_json)
+
+
+def _store() -> ClientStore:
+    from arpent import wiring
+    from arpent.settings import load
+
+    return wiring.clients(wiring.database(load()))
+
+
+def _known(store: ClientStore, name: str) -> Client:
+    """The client of this id or name. Raises ClientNotFound, and InvalidRequest if several have the name."""
+    if (client := store.find(name)) is not None:
+        return client
+    found = [each for each in store.list() if each.name == name]
+    if not found:
+        raise ClientNotFound(f"There is no client {name!r:.80}; see `arpent client list`")
+    if len(found) > 1:
+        raise InvalidRequest(f"{len(found)} clients are called {name!r:.80}: give the id; see `arpent client list`")
+    return found[0]
+
+
+def _shown(client: Client) -> dict[str, object]:
+    lasting = client.former_until is not None and client.former_until > datetime.now(UTC)
+    return {
+        "id": client.id,
+        "name": client.name,
+        "role": client.role.value,
+        "disabled": client.disabled,
+        "created": client.created.isoformat(),
+        "rotated": client.rotated.isoformat() if client.rotated else None,
+        "formerUntil": client.former_until.isoformat() if lasting and client.former_until else None,
+    }
+
+
+def _print_secret(client_id: str, secret: str, advice: str, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
+    else:
+        typer.echo(f"client id      {client_id}\nclient secret  {secret}\n{advice}")
+
+
+def _print_done(client: Client, what: str, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"client_id": client.id, "done": what}))
+    else:
+        typer.echo(f"{client.id} ({client.name}) is {what}.")

@@ -1,0 +1,26 @@
+"""Check update: whether the request that is to be updated has left results where they are looked for."""
+
+from __future__ import annotations
+
+from arpent.domain.errors import InvalidRequest, StorageNotFound
+from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.request import Request
+from arpent.engine.output_keys import own
+
+
+def check_update(request: Request, store: ObjectStore) -> None:
+    """Raises InvalidRequest if there are no fingerprints of the earlier request, StorageDenied, StorageUnavailable."""
+    if request.update is None:
+        return
+    assert request.output is not None, "a batch request has an output"
+    folder = own(request.output, request.update, "fingerprints/")
+    try:
+        found = next(iter(store.list(folder)), None)
+    except StorageNotFound:
+        found = None
+    if found is None:
+        raise InvalidRequest.at(
+            "update",
+            f"there are no results of request {request.update} below {folder.url}: write to the output that it wrote "
+            "to, or leave update out",
+        )

@@ -1,0 +1,126 @@
+"""History: which numbers of a partition an earlier request computed, and what all of them are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from arpent import __version__
+from arpent.domain.evalscript import Evalscript, SampleType
+from arpent.domain.feature import Features
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.domain.ports.earlier import EarlierRows
+from arpent.domain.request import Request
+from arpent.domain.result import Fingerprints, IntervalResult
+from arpent.engine.band_bindings import BandBinding
+from arpent.engine.processing.acquisitions import IntervalAcquisitions
+from arpent.engine.services import Services
+from arpent.zonal.histogram_edges import prints_integers
+
+SIZE = 16
+"""Bytes of a feature's fingerprint."""
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that no two states become one by it."""
+
+
+class History:
+    """Of the features of a partition. Made by `history_of`."""
+
+    def __init__(
+        self, request: str, features: NDArray[np.uint8], bindings: Sequence[BandBinding], rows: EarlierRows | None
+    ) -> None:
+        """`request`, `features` (n, 16): fingerprints; `rows`: what an earlier request computed, if there is one."""
+        self._bindings, self._rows = bindings, rows
+        self._states: dict[Interval, NDArray[np.uint64]] = {}
+        self.fingerprints = Fingerprints(request=request, features=features, states=self._states)
+        """Of all intervals that were marked."""
+        self.kept = np.zeros(len(features), np.int64)
+        """(n,): number of intervals of each feature that need not be computed."""
+
+    def mark(self, found: IntervalAcquisitions) -> IntervalAcquisitions:
+        """The interval, with the features that need not be computed."""
+        if found.error is not None:
+            return found
+        states = self._states[found.interval] = interval_states(found, self._bindings)
+        if self._rows is None:
+            return found
+        kept = self._rows.known(found.interval, states) & found.present
+        self.kept += kept
+        return replace(found, kept=kept)
+
+    def results(self, found: IntervalAcquisitions) -> Iterator[IntervalResult]:
+        """The numbers of those features."""
+        if self._rows is not None and found.kept is not None and found.kept.any():
+            items = [item.id for one in found.inputs for item in one.items]
+            yield from self._rows.results(found.interval, found.kept, items)
+
+
+def history_of(
+    request: Request,
+    features: Features,
+    bindings: Sequence[BandBinding],
+    evalscript: Evalscript,
+    services: Services,
+) -> History | None:
+    """None where fingerprints are neither written nor wanted. Raises StorageDenied, StorageUnavailable."""
+    if services.synchronous is not None or (services.fingerprints is None and services.earlier is None):
+        return None
+    asked, geometries = request_fingerprint(request, evalscript, bindings), feature_fingerprints(features)
+    rows = None
+    if services.earlier is not None:
+        types = {output.id: output.sample_type for output in evalscript.outputs}
+
+        def integer(output: str, band: str) -> bool:
+            wish = request.calculations.of(output, band).histogram
+            return wish is not None and prints_integers(wish, types.get(output, SampleType.FLOAT32))
+
+        rows = services.earlier.rows_of(asked, geometries, request.calculations, integer)
+    return History(asked, geometries, bindings, rows)
+
+
+def request_fingerprint(request: Request, evalscript: Evalscript, bindings: Sequence[BandBinding]) -> str:
+    """Of everything that holds for all features and intervals: this version of arpent, the script, its inputs with
+    their collections and filters, the sampling, and what is calculated. Hexadecimal."""
+    told = (__version__, evalscript.source, bindings, request.sampling, request.pixels, request.calculations)
+    return _digest(repr(told).encode(errors="surrogatepass"), SIZE).hex()
+
+
+def feature_fingerprints(features: Features) -> NDArray[np.uint8]:
+    """(n, 16): of each geometry in its CRS."""
+    crs = features.crs.to_wkt().encode()
+    geometries = shapely.to_wkb(features.geometries, output_dimension=2)
+    joined = b"".join(_digest(crs + (wkb or b""), SIZE) for wkb in geometries)
+    return np.frombuffer(joined, np.uint8).reshape(len(features), SIZE)
+
+
+def interval_states(found: IntervalAcquisitions, bindings: Sequence[BandBinding]) -> NDArray[np.uint64]:
+    """(n,): of the items that reach each feature, in mosaicking order, and what the catalogue says of them; never 0. An
+    image that is replaced without a word of the catalogue is not noticed."""
+    states = np.ones(len(found.present), np.uint64)
+    for binding, one in zip(bindings, found.inputs, strict=True):
+        states = states * FACTOR + np.uint64(1)
+        for item, reached in zip(one.items, one.reach, strict=True):
+            mark = np.uint64(int.from_bytes(_digest(_described(item, binding), 8), "little"))
+            mixed = (states ^ mark) * FACTOR
+            states = np.where(reached, mixed ^ (mixed >> np.uint64(29)), states)
+    return np.where(states == 0, np.uint64(1), states)
+
+
+def _described(item: Item, binding: BandBinding) -> bytes:
+    """All that may change the numbers, or what the script sees of the item."""
+    assets = [(one.band.name, item.assets.get(one.band.name)) for one in binding.requests]
+    told = (
+        item.id, item.collection, item.instant, item.created, item.last, item.cloud_cover, item.variant, item.href,
+        assets, sorted(item.properties.items()),
+    )  # fmt: skip
+    return repr(told).encode(errors="surrogatepass") + shapely.to_wkb(item.footprint)
+
+
+def _digest(content: bytes, size: int) -> bytes:
+    return blake2b(content, digest_size=size).digest()

@@ -1,0 +1,80 @@
+"""Callers: which client a request comes from by its bearer token, and what its role allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from arpent.domain.errors import Forbidden, Unauthorized
+from arpent.domain.ports.clients import ClientStore, Role
+from arpent.server.access.quotas import Quotas
+from arpent.server.access.tokens import WHERE, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request."""
+
+    id: str
+    """Client id: whose its requests are."""
+    role: Role
+    """What it may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessControl:
+    """Who may use the server, and how much of it."""
+
+    clients: ClientStore
+    """The clients of this server."""
+    tokens: Tokens
+    """Their tokens."""
+    quotas: Quotas
+    """What each of them may take."""
+
+
+class Callers:
+    """Tells who sends a request. Its methods are dependencies of routes; each asks the store, so that a client that was
+    disabled or removed is refused from its next request on."""
+
+    def __init__(self, access: AccessControl) -> None:
+        self._access = access
+
+    async def caller(self, request: Request) -> Caller:
+        """Whoever has a valid token. Raises Unauthorized, and RateLimited."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized(f"Send an access token as `Authorization: Bearer …`; {WHERE}.")
+        found = await run_in_threadpool(self._identified, token.strip())
+        request.state.client = found.id
+        self._access.quotas.pace(found.id)
+        return found
+
+    async def owner(self, request: Request) -> str:
+        """Id of a client that may have requests. Raises Unauthorized, Forbidden."""
+        return (await self._worker(request)).id
+
+    async def reach(self, request: Request) -> str | None:
+        """Whose requests the caller may see: its own, by its id; None: those of all. Raises Unauthorized, Forbidden."""
+        caller = await self._worker(request)
+        return None if caller.role is Role.OPERATOR else caller.id
+
+    async def observer(self, request: Request) -> None:
+        """Somebody who may read metrics. Raises Unauthorized, Forbidden."""
+        if (await self.caller(request)).role is Role.USER:
+            raise Forbidden("Metrics are for clients with the role metrics or operator.")
+
+    async def _worker(self, request: Request) -> Caller:
+        caller = await self.caller(request)
+        if caller.role is Role.METRICS:
+            raise Forbidden("This client has the role metrics, which may read /metrics and nothing else.")
+        return caller
+
+    def _identified(self, token: str) -> Caller:
+        proof = self._access.tokens.proof(token)
+        client = self._access.clients.find(proof.client_id)
+        if client is None or client.disabled or client.generation != proof.generation:
+            raise Unauthorized("The access token was ended: its client was removed or disabled, or has a new secret.")
+        return Caller(client.id, client.role)

@@ -1,0 +1,79 @@
+"""Quotas: keep each client to its requests a minute, synchronous requests at once, units and uploads of a month."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from arpent.domain.errors import InsufficientUnits, RateLimited
+from arpent.domain.ports.clients import Usage, UsageStore
+from arpent.jobs.quota import Quota
+
+MOST_PACES = 10_000
+"""Clients whose pace is remembered."""
+
+
+class Quotas:
+    """What clients may take of this server. `pace` and `synchronous` belong to the event loop, the rest runs in
+    threads."""
+
+    def __init__(
+        self, of: Callable[[str], Quota], usage: UsageStore, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`of`: the quota of a client by its id. `clock`: seconds."""
+        self._of = of
+        self._usage = usage
+        self._clock = clock
+        self._due: dict[str, float] = {}
+        self._under_way: Counter[str] = Counter()
+
+    def pace(self, client: str) -> None:
+        """Count a request. Raises RateLimited, with the time until the next one is allowed, above the requests a
+        minute; after a pause of a minute that many may come at once."""
+        limit = self._of(client).requests_per_minute
+        if limit is None:
+            return
+        now, interval = self._clock(), 60 / limit
+        due = max(self._due.pop(client, now), now)
+        early = due - now - (60 - interval)
+        if early > 1e-9:
+            self._due[client] = due
+            # Whole milliseconds, and never so few that the next request is early again.
+            raise RateLimited("You have exceeded your rate limit", seconds=math.ceil(early * 1000) / 1000)
+        while len(self._due) >= MOST_PACES:
+            self._due.pop(next(iter(self._due)))
+        self._due[client] = due + interval
+
+    @contextmanager
+    def synchronous(self, client: str) -> Iterator[None]:
+        """A synchronous request that is under way. Raises RateLimited if the client has too many."""
+        limit = self._of(client).synchronous
+        if limit is not None and self._under_way[client] >= limit:
+            raise RateLimited(f"You have {limit} synchronous requests under way; send the next after one of them.")
+        self._under_way[client] += 1
+        try:
+            yield
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
+
+    def check_units(self, client: str) -> None:
+        """Check that there are processing units left in this month. Raises InsufficientUnits."""
+        limit = self._of(client).processing_units_per_month
+        if limit is not None and self._usage.this_month(client, Usage.PROCESSING_UNITS) >= limit:
+            raise InsufficientUnits
+
+    def spend(self, client: str, units: float) -> None:
+        """Count the processing units of a synchronous request."""
+        self._usage.add(client, Usage.PROCESSING_UNITS, units)
+
+    def upload(self, client: str, size: int) -> None:
+        """Count an upload of so many bytes. Raises RateLimited above what may be uploaded in a month."""
+        limit = self._of(client).upload_bytes_per_month
+        if limit is not None and self._usage.this_month(client, Usage.UPLOAD_BYTES) + size > limit:
+            raise RateLimited(f"You may upload {limit} bytes in a calendar month; wait for the next.", seconds=3600.0)
+        self._usage.add(client, Usage.UPLOAD_BYTES, size)

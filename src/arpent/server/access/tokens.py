@@ -1,0 +1,88 @@
+"""Tokens: JWTs that prove who a client is, with its id as `azp` and, for older clients, as `aud`, and with `iss`,
+`iat`, `exp` and a unique `jti` (sentinelhub.md 1.6, 11). Everybody can check them with the public keys of `/jwks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet
+
+from arpent.domain.errors import Unauthorized
+from arpent.domain.ports.clients import Client
+
+ISSUER = "arpent"
+ALGORITHM = "ES256"
+WHERE = "get one with the client credentials at /oauth/token"
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Order of the curve P-256; private keys are the numbers below it, from 1 on."""
+UNREADABLE = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What the library raises for bytes that are no token: its errors have no common class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a token of ours proves."""
+
+    client_id: str
+    """Id of the client that it was issued to."""
+    generation: int
+    """The client's generation at that time; see `domain.ports.clients`."""
+
+
+class Tokens:
+    """Issues and checks access tokens; does not store them. The keys that sign are derived from secrets, so that all
+    servers with the same secrets have the same."""
+
+    def __init__(
+        self, secrets: Sequence[bytes], seconds: int = 3600, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """`secrets`: the first signs, tokens of the others are still accepted; each at least 32 bytes. `seconds`:
+        lifetime of a token. Raises ValueError for a short secret, or none."""
+        if not secrets or min(map(len, secrets)) < 32:
+            raise ValueError("the key that signs tokens needs at least 32 bytes")
+        self._keys = KeySet([_signing_key(secret) for secret in secrets])
+        self._now = now
+        self.seconds = seconds
+
+    def issue(self, client: Client) -> str:
+        """A new token for this client."""
+        issued, key = int(self._now().timestamp()), self._keys.keys[0]
+        whose = {"azp": client.id, "aud": client.id, "sub": client.id, "gen": client.generation}
+        claims = {**whose, "iss": ISSUER, "iat": issued, "exp": issued + self.seconds, "jti": str(uuid4())}
+        return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key)
+
+    def proof(self, token: str) -> Proof:
+        """What the token proves. Raises Unauthorized if it is invalid or expired."""
+        try:
+            claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
+        except UNREADABLE:
+            raise Unauthorized(f"The access token is not one of this server; {WHERE}.") from None
+        client, expires, generation = claims.get("azp"), claims.get("exp"), claims.get("gen")
+        if not (isinstance(client, str) and isinstance(expires, int) and isinstance(generation, int)):
+            raise Unauthorized(f"The access token is not one of this server; {WHERE}.")
+        if claims.get("iss") != ISSUER:
+            raise Unauthorized(f"The access token is not one of this server; {WHERE}.")
+        if expires <= self._now().timestamp():
+            raise Unauthorized(f"The access token has expired; {WHERE}.")
+        return Proof(client, generation)
+
+    def public_keys(self) -> dict[str, object]:
+        """The JSON Web Key Set: public keys that check the tokens, the present one first."""
+        return {"keys": [{**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM} for key in self._keys.keys]}
+
+
+def _signing_key(secret: bytes) -> ECKey:
+    """The private key of P-256 that belongs to a secret. 48 bytes make all keys equally likely."""
+    derived = HKDF(algorithm=SHA256(), length=48, salt=None, info=b"arpent tokens").derive(secret)
+    private = derive_private_key(int.from_bytes(derived) % (ORDER - 1) + 1, SECP256R1())
+    key = ECKey.import_key(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return ECKey.import_key({**key.as_dict(private=True), "kid": key.thumbprint()})

@@ -1,0 +1,113 @@
+"""Keys are changed beside what runs: every request stays readable, and one that does not costs itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, select, update
+
+from arpent.adapters.database import schema
+from arpent.adapters.database.connection import reading, writing
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.keys import body_cipher, known_key, stored_key
+from arpent.adapters.database.rotation import rotate_bodies
+from arpent.domain.errors import InvalidSetting, Unauthorized
+from arpent.domain.job import Job, Status
+from arpent.domain.ports.clients import Client, Role
+from arpent.domain.ports.jobs import SortKey
+from arpent.server.access.tokens import Tokens
+from arpent.settings import Settings
+from arpent.wiring.keys import opening_keys, rotate_keys, server_keys
+from tests.support.databases import KINDS, database
+from tests.support.jobs import make_job
+
+OLD, NEW, OTHER = (
+    b"the old key of thirty-two bytes!",
+    b"the new key of thirty-two bytes!",
+    b"a third key of thirty-two bytes!",
+)
+BODY = '{"output": {"s3": {"secretAccessKey": "hunter2"}}}'
+
+
+@pytest.fixture(params=KINDS)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    with database(request.param, tmp_path) as engine:
+        yield engine
+
+
+def stored(engine: Engine, *keys: bytes) -> list[Job]:
+    jobs = [make_job(body=BODY, status=status) for status in Status]
+    for job in jobs:
+        SqlJobStore(engine, body_cipher(*keys)).add(job)
+    return jobs
+
+
+def bodies(engine: Engine) -> dict[str, bytes]:
+    with reading(engine) as connection:
+        return {row.id: bytes(row.body) for row in connection.execute(select(schema.jobs))}
+
+
+def test_requests_of_every_status_are_opened_by_the_new_key_alone(engine: Engine) -> None:
+    jobs = stored(engine, OLD)
+    both = SqlJobStore(engine, body_cipher(NEW, OLD))
+    assert {each.id for each in both.list("anna", SortKey.CREATED, 0, 99) if not each.unreadable} == {
+        j.id for j in jobs
+    }
+    assert all(SqlJobStore(engine, body_cipher(NEW)).get(job.id).unreadable for job in jobs)
+    moved = both.save(replace(both.get(jobs[0].id), error="while it rotates"))
+    done = rotate_bodies(engine, NEW, OLD)
+    assert (done.renewed, done.unreadable) == (len(jobs), ())
+    alone = SqlJobStore(engine, body_cipher(NEW))
+    assert [alone.get(job.id).body for job in jobs] == [BODY] * len(jobs)
+    assert alone.get(jobs[0].id) == moved, "and nothing else is touched: its holder can still save it"
+    assert alone.save(moved).body == BODY
+    before = bodies(engine)
+    assert rotate_bodies(engine, NEW, OLD).renewed == 0
+    assert bodies(engine) == before
+
+
+def test_what_no_key_opens_costs_itself(engine: Engine) -> None:
+    jobs = stored(engine, OLD)
+    lost = make_job(body=BODY)
+    SqlJobStore(engine, body_cipher(OTHER)).add(lost)
+    broken = make_job(body=BODY)
+    SqlJobStore(engine, body_cipher(OLD)).add(broken)
+    with writing(engine) as connection:
+        connection.execute(update(schema.jobs).where(schema.jobs.c.id == broken.id).values(body=b"\xff\xfe"))
+    stored_key(engine)
+    done = rotate_bodies(engine, NEW, OLD)
+    assert (done.renewed, set(done.unreadable)) == (len(jobs), {lost.id, broken.id})
+    assert known_key(engine) is not None, "kept, since it may be the one"
+    found = SqlJobStore(engine, body_cipher(NEW)).list("anna", SortKey.CREATED, 0, 99)
+    assert {job.id for job in found if job.unreadable} == {lost.id, broken.id}
+    assert len(found) == len(jobs) + 2
+
+
+def test_a_plain_request_is_encrypted(engine: Engine) -> None:
+    SqlJobStore(engine).add(make_job(body=BODY))
+    assert rotate_bodies(engine, NEW).renewed == 1
+    assert b"hunter2" not in b"".join(bodies(engine).values())
+
+
+def test_the_databases_own_key_opens_until_it_is_rotated_out_and_proves_nothing(engine: Engine) -> None:
+    unset = Settings()
+    (own,) = server_keys(unset, engine)
+    jobs = stored(engine, own)
+    settings = Settings(secret_key=(SecretStr(NEW.decode()),))
+    assert server_keys(settings, engine) == (NEW,)
+    assert opening_keys(settings, engine) == (NEW, own)
+    thief = Client(id="me", name="me", role=Role.USER, created=datetime.now(UTC))
+    with pytest.raises(Unauthorized):
+        Tokens(server_keys(settings, engine)).proof(Tokens([own]).issue(thief))
+    assert not SqlJobStore(engine, body_cipher(*opening_keys(settings, engine))).get(jobs[0].id).unreadable
+    assert rotate_keys(settings, engine).forgot_stored_key
+    assert known_key(engine) is None
+    assert opening_keys(settings, engine) == (NEW,)
+    assert not SqlJobStore(engine, body_cipher(NEW)).get(jobs[0].id).unreadable
+    with pytest.raises(InvalidSetting, match="ARPENT_SECRET_KEY"):
+        rotate_keys(unset, engine)

@@ -1,0 +1,72 @@
+"""`arpent client`: every command, on a database of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from arpent import wiring
+from arpent.adapters.database.clients import SqlClientStore
+from arpent.cli.main import app
+from arpent.settings import load
+
+
+@pytest.fixture(autouse=True)
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def told(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["client", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def answer(*arguments: str) -> Any:
+    return json.loads(told(*arguments, "--json"))
+
+
+def store() -> SqlClientStore:
+    return wiring.clients(wiring.database(load()))
+
+
+def test_a_life() -> None:
+    made = answer("add", "anna", "--role", "operator")
+    client_id, first = made["client_id"], made["client_secret"]
+    assert store().verify(client_id, first)
+    (listed,) = answer("list")["data"]
+    assert listed == answer("show", client_id) == answer("show", "anna")
+    assert (listed["id"], listed["name"], listed["role"], listed["disabled"]) == (client_id, "anna", "operator", False)
+    second = answer("rotate", "anna", "--overlap", "2")["client_secret"]
+    assert store().verify(client_id, first)
+    assert answer("show", "anna")["formerUntil"] > answer("show", "anna")["rotated"]
+    third = answer("rotate", "anna", "--overlap", "0")["client_secret"]
+    assert [bool(store().verify(client_id, each)) for each in (first, second, third)] == [False, False, True]
+    assert answer("disable", "anna") == {"client_id": client_id, "done": "disabled"}
+    assert not store().verify(client_id, third)
+    assert answer("enable", client_id)["done"] == "enabled"
+    assert store().verify(client_id, third)
+    assert answer("remove", "anna")["done"] == "removed"
+    assert answer("list")["data"] == []
+
+
+def test_in_words() -> None:
+    shown = told("add", "anna")
+    client_id = shown.split()[2]
+    assert "Keep the secret" in shown
+    assert f"{client_id}  user      enabled" in told("list")
+    assert "role          user" in told("show", "anna")
+    assert "valid for 24 hours" in told("rotate", "anna")
+    assert "has ended" in told("rotate", "anna", "--overlap", "0")
+    assert f"{client_id} (anna) is disabled." in told("disable", "anna")
+
+
+def test_a_name_of_two_clients_is_no_name() -> None:
+    first, second = answer("add", "anna")["client_id"], answer("add", "anna")["client_id"]
+    assert "2 clients are called 'anna'" in told("remove", "anna", code=2)
+    told("remove", first)
+    assert answer("show", "anna")["id"] == second
