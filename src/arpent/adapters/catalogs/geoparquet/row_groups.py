@@ -61,9 +61,8 @@ class RowGroupBounds:
         return across and (east >= _FAR or west <= -_FAR)
 
 
-def row_group_bounds(file: pq.ParquetFile) -> tuple[RowGroupBounds, ...]:
-    """The bounds of each row group."""
-    metadata = file.metadata
+def row_group_bounds(metadata: pq.FileMetaData) -> tuple[RowGroupBounds, ...]:
+    """The bounds of each row group, by the footer of a file."""
     columns = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
     return tuple(_bounds_of_group(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
 
