@@ -14,11 +14,13 @@ import time
 
 import uvicorn
 
-from arpent import wiring, worker
+from arpent import worker
+from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import InvalidSetting
-from arpent.logs import configure
+from arpent.logs import configure, open_audit_log
 from arpent.server.middleware import ErrorBodyProtocol
 from arpent.settings import Settings
+from arpent.wiring import server
 
 log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
@@ -30,10 +32,11 @@ GRACE_SECONDS = 10
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises InvalidSetting, and WorldError if it cannot start."""
-    configure(settings.log_format)
+    configure(settings.log_format, trace_fields)
+    open_audit_log(settings.audit_log, trace_fields)
     worker.check_places(settings)
     check_listening(settings.host, settings.port)
-    application = wiring.application(settings)
+    application = server.application(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it caught, when it has ended
         signal.signal(number, lambda *_: stop.set())

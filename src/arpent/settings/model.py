@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from arpent.domain.request import ResultForm
 from arpent.jobs.bucket_grants import is_grant
-from arpent.jobs.policy import Policy
-from arpent.jobs.quota import QUOTA_WORDS, Quota
+from arpent.jobs.policy import QUOTA_WORDS, Policy, Quota
 from arpent.network.policy import is_entry
 from arpent.network.source import ArchiveSource
 from arpent.setting_values import (
@@ -17,6 +17,7 @@ from arpent.setting_values import (
     address,
     each,
     image_template,
+    issuer_url,
     job_database,
     key_list,
     listed,
@@ -101,6 +102,20 @@ class Settings(BaseModel):
     )
     """The first signs tokens and encrypts stored credentials, the others still open. Unset: one is created once and
     kept in the database."""
+    oidc_issuer: Annotated[str, AfterValidator(issuer_url)] | None = Field(None, description="https://host/path")
+    """An OpenID Connect issuer whose tokens are accepted, too; see docs/operation.md. Unset: none is."""
+    oidc_audience: Text | None = Field(None, description="the audience that tokens are for")
+    """An entry of `aud` that its tokens must have; needed with oidc_issuer."""
+    oidc_scope: Text | None = Field(None, description="one scope")
+    """A scope that its tokens must have."""
+    oidc_owner_claim: Text = Field("sub", description="the name of a claim")
+    """The claim of its tokens that says whose requests they bring."""
+    oidc_operator_scope: Text | None = Field(None, description="one scope")
+    """The scope of its tokens that makes an operator."""
+    oidc_metrics_scope: Text | None = Field(None, description="one scope")
+    """The scope of its tokens that makes a client for metrics alone."""
+    own_tokens: bool = True
+    """Give out and accept tokens of this server's own clients."""
     script_seconds: float = Field(60.0, gt=0, le=86_400)
     """Time limit of one call of an evalscript, in seconds."""
     script_memory: int = Field(512, ge=16, le=1 << 20)
@@ -117,6 +132,8 @@ class Settings(BaseModel):
     """Time limit in seconds of a synchronous or explain request, and of its wait for a free process."""
     synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
     """Memory limit of such a process, in mebibytes."""
+    synchronous_cache: int = Field(512, ge=0, le=1 << 20)
+    """Decoded blocks of images that each such process keeps beyond that, in mebibytes; 0: none."""
     synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
     """Maximum number of samples of such a request, over all scenes of an interval: 2500 x 2500 in one scene."""
     synchronous_queue: int = Field(16, ge=1, le=100_000)
@@ -137,10 +154,14 @@ class Settings(BaseModel):
     """Base map of the page: a template of URLs of images in Web Mercator. Unset: none."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
+    results: ResultForm = Field(ResultForm.FILES_AND_TABLE, description="files,table; table; or files")
+    """What jobs write whose request does not say it: files,table, table or files."""
     lenient_histograms: bool = False
     """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
     log_format: Literal["text", "json"] = "text"
     """Format of log lines."""
+    audit_log: Path | None = Field(None, description="a file")
+    """File for a line about each act of clients and operators. Unset: among the other lines only."""
     policy: Policy = Policy()
     """Limits of a job's life, see docs/settings.md."""
 
