@@ -17,6 +17,7 @@ from arpent.setting_values import (
     SHORTEST_KEY,
     address,
     each,
+    folder_of_size,
     image_template,
     job_database,
     key_list,
@@ -138,6 +139,9 @@ class Settings(BaseModel):
         None, description="https://host/{z}/{x}/{y}.png"
     )
     """Base map of the page: a template of URLs of images in Web Mercator. Unset: none."""
+    cache: Annotated[str, AfterValidator(folder_of_size)] | None = Field(None, description="folder:20GB")
+    """Folder in which ranges of images that lie elsewhere are kept, and its size: /var/cache/arpent:20GB. Unset: none
+    are."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     results: ResultForm = Field(ResultForm.FILES_AND_TABLE, description="files,table; table; or files")
