@@ -113,8 +113,9 @@ def season(folder: Path, count: int) -> Path:
         (place / f"{name}.json").write_text(json.dumps(item) + "\n")
         for image in source.glob("*.tif"):
             link = place / image.name
-            link.unlink(missing_ok=True)
-            link.hardlink_to(image)
+            if not (link.exists() and link.samefile(image)):
+                link.unlink(missing_ok=True)
+                link.hardlink_to(image)
     return catalog
 
 

@@ -1,11 +1,19 @@
-"""Logs: one line per event, as text or JSON, with the job's id where there is one."""
+"""Logs: one line per event, as text or JSON, with the job and the request where there are any; and the audit log."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import warnings
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
+
+AUDIT = "arpent.audit"
+"""Logger of what clients and operators did."""
+About = Callable[[], Mapping[str, str]]
 
 
 class _Json(logging.Formatter):
@@ -20,6 +28,8 @@ class _Json(logging.Formatter):
         }
         if job := getattr(record, "job", None):
             line["job"] = job
+        line |= getattr(record, "about", {})
+        line |= {name: value for name, value in getattr(record, "fields", {}).items() if value is not None}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
@@ -34,10 +44,44 @@ class _Text(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def configure(form: Literal["text", "json"]) -> None:
-    """Write log lines of level INFO and above to standard error, as text or JSON."""
+class _About(logging.Filter):
+    """Adds what the thread or task that logs is working for."""
+
+    def __init__(self, about: About) -> None:
+        super().__init__()
+        self._about = about
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not hasattr(record, "about"):
+            record.about = dict(self._about())
+        return True
+
+
+def configure(form: Literal["text", "json"], about: About = dict) -> None:
+    """Write log lines of level INFO and above to standard error, as text or JSON. `about`: further fields of JSON
+    lines, asked for in the thread or task that logs."""
+    # Rasterio's; such a file is placed by its item, or refused in our own words.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if form == "json" else _Text())
+    handler.addFilter(_About(about))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "alembic", "pyogrio", "rasterio", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def open_audit_log(path: Path | None, about: About = dict) -> None:
+    """Write what clients and operators did to this file, too, one JSON object per line; its owner alone may read it.
+    None: to the other lines only. Raises OSError."""
+    logger = logging.getLogger(AUDIT)
+    for former in [*logger.handlers]:
+        logger.removeHandler(former)
+        former.close()
+    if path is None:
+        return
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
+    handler.setFormatter(_Json())
+    handler.addFilter(_About(about))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -58,6 +58,17 @@ def image_template(text: str) -> str:
     return text
 
 
+def issuer_url(text: str) -> str:
+    """URL of an OpenID Connect issuer. Over plain http anybody on the way could sign tokens, but on this machine."""
+    scheme, _, rest = text.partition("://")
+    host = re.split(r"[:/](?![^\[]*\])", rest, maxsplit=1)[0]
+    if not is_web_address(text) or re.search(r"[?#\s]", text):
+        raise ValueError("it has no host, or an invalid port, or more than a path")
+    if scheme == "http" and host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ValueError("it must begin with https")
+    return text
+
+
 def job_database(url: str) -> str:
     """URL of the job database. Only its scheme is checked; the driver reads the rest."""
     scheme, separator, rest = url.partition("://")

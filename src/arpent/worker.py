@@ -32,6 +32,7 @@ from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
+from arpent.domain.boundary.trace import read_trace, trace_fields, traced
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.partition import Outcome, Partition
@@ -48,7 +49,6 @@ from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, gr
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
 from arpent.network.source import SourceTable
-from arpent.setting_values import folder_and_bytes
 from arpent.settings import Settings
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
@@ -77,7 +77,9 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     final = lease.attempt >= settings.policy.attempts
     services = with_results(services_for(lease.owner, settings), lease.request, settings)
     store = folding(services.objects, lease.job_id, lease.request, lease.partition, settings)
-    return process(lease.job_id, lease.request, lease.partition, replace(services, objects=store), final=final)
+    services = replace(services, objects=store)
+    with traced(read_trace(lease.trace)):
+        return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
 
 def result_form(request: Request, settings: Settings) -> ResultForm:
@@ -105,7 +107,7 @@ def folding(store: ObjectStore, job_id: str, request: Request, partition: Partit
 def prepare_process(log_format: Literal["text", "json"]) -> None:
     """What a process of arpent does first."""
     leave_pandas_out()
-    configure(log_format)
+    configure(log_format, trace_fields)
 
 
 def prepare_calls(settings: Settings) -> None:
@@ -212,10 +214,7 @@ def _keeping_reader(serialised: str) -> KeptBlocks:
 
 def kept_ranges(settings: Settings) -> KeptRanges | None:
     """Where ranges of images that lie elsewhere are kept; None: nowhere."""
-    if settings.cache is None:
-        return None
-    folder, size = folder_and_bytes(settings.cache)
-    return KeptRanges(Path(folder), size)
+    return None if settings.cache is None else KeptRanges(*settings.cache_folder())
 
 
 def services_for(client: str, settings: Settings) -> Services:
@@ -329,8 +328,8 @@ def check_places(settings: Settings) -> None:
         if not above.is_dir():
             raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
     if settings.cache is not None:
-        folder, _ = folder_and_bytes(settings.cache)
-        if not (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        folder, _ = settings.cache_folder()
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
             raise InvalidSetting(f"ARPENT_CACHE names {folder}, which is not a folder that may be written: create it")
     access_of(settings)
     default, others = catalog_addresses(settings)

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
+import zarr
 
+from arpent.network.renewal import YOUNG_SECONDS
 from tests.support import client
 from tests.support.archives import archive
+from tests.support.jpeg2000 import write_jp2
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import NDVI
 from tests.support.server import Server
@@ -135,3 +139,58 @@ def test_an_outage_costs_its_items_only(catalog: Path, expected: dict[str, bytes
     right = sum(found[name] == content for name, content in expected.items())
     assert 0 < right < len(expected), "fields in the open tile only have all their numbers"
     assert "the login of source closed is refused: its token or password may be wrong or have expired" in told
+
+
+def repacked(catalog: Path, folder: Path) -> Path:
+    """The catalogue with every other item's images as JPEG 2000, which do not say where they lie, and the others' as
+    arrays of a Zarr store. Their items tell it."""
+    for number, path in enumerate(sorted(catalog.glob("*/*.json"))):
+        document, place = json.loads(path.read_text()), folder / path.parent.name
+        place.mkdir(parents=True)
+        store = zarr.open_group(str(place / "p.zarr"), mode="w", zarr_format=3) if number % 2 else None
+        for name, asset in document["assets"].items():
+            with rasterio.open(path.parent / asset["href"]) as image:
+                pixels, told = image.read(1), {"proj:shape": list(image.shape), "proj:transform": [*image.transform]}
+            asset.update(told | {"href": f"./p.zarr/{name}" if store is not None else f"./{name}.jp2"})
+            if store is not None:
+                array = store.create_array(name, shape=pixels.shape, chunks=(64, 64), dtype=pixels.dtype, fill_value=0)
+                array[...] = pixels
+            else:
+                write_jp2(place / f"{name}.jp2", pixels, 64, RESOLUTIONS=2, crs=None, transform=None)
+        (place / path.name).write_text(json.dumps(document))
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_jpeg_2000_and_zarr_behind_keys_that_end(catalog: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+    """Keys end after thirty pieces: the same bytes as of GeoTIFFs in a folder."""
+    images = repacked(catalog, tmp_path / "bucket")
+    write_geopackage(tmp_path / "machine" / "buckets" / "fields" / "parcels.gpkg", good_parcels(), 32633)
+    (tmp_path / "account").mkdir()
+    (tmp_path / "account" / "container").symlink_to(images)
+    ending: dict[str, Any] = {"uses": 30, "rest": YOUNG_SECONDS + 0.1}
+    with (
+        archive(tmp_path, wants="signature", **ending) as blobs,
+        archive(images, wants="bearer", **ending) as protected,
+        archive(tmp_path, wants="keys", **ending) as temporary,
+    ):
+        places = (f"{blobs.url}/account/container", None), (protected.url, None), ("s3://bucket", None)
+        found = items(images, tmp_path / "stac", *places)
+        oidc = {"token_url": f"{protected.url}/oidc/token", "client_id": "me", "client_secret": "env:CLIENT_SECRET"}
+        login = {
+            "s3_credentials_url": f"{temporary.url}/s3credentials", "login_host": "127.0.0.1", "token": "env:EARTH",
+        }  # fmt: skip
+        sources = {
+            "blobs": {"match": blobs.url, "sas_url": f"{blobs.url}/sas"},
+            "protected": {"match": protected.url, **oidc},
+            "temporary": {"match": "s3://bucket", "endpoint": temporary.url, "region": "us-east-1", **login},
+        }
+        settings = {"PARQUET": "false", "SOURCES": json.dumps(sources)}
+        outcome, said = run(tmp_path / "machine", found, settings, **VARIABLES)
+    assert "NotGeoreferenced" not in said
+    assert (outcome["status"], outcome["failed"]) == ("DONE", 0)
+    assert files(tmp_path / "machine" / "buckets" / "results", outcome["id"]) == expected
+    for at in (blobs, protected, temporary):
+        assert at.refused, "keys ended in the middle"
+        assert {Path(path.partition("?")[0]).suffix for path, _ in at.asked} >= {".jp2"}
+        assert any("p.zarr" in path for path, _ in at.asked)

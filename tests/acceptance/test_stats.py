@@ -260,7 +260,11 @@ def test_bad_features_cost_themselves_only(catalog: Path, tmp_path: Path) -> Non
     ("wish", "word"),
     [
         ({"index": "ndvy"}, "did you mean ndyi or ndvi"),
-        ({"index": "ndvi", "pixels": "centre"}, "not there yet"),
+        ({"index": "ndvi", "pixels": "center"}, "service, centre, touched, weighted"),
+        ({"index": "ndvi", "pixels": "inner:ten"}, "inner:10"),
+        ({"index": "ndvi", "pixels": "weighted", "more": "median"}, "use touched"),
+        ({"index": "ndvi", "more": "sums"}, "weightedMean"),
+        ({"index": "ndvi", "shares": {"water": 6}}, "UINT8"),
         ({"index": "ndvi", "resolution": "10 feet"}, "write metres"),
         ({"index": "ndvi", "columns": "cropp"}, "no column 'cropp'"),
         ({"index": "ndvi", "id": "crop"}, "does not tell the features apart"),

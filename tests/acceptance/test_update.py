@@ -17,6 +17,7 @@ import shapely
 from rich.console import Console
 
 import arpent
+from arpent import worker
 from arpent.adapters.images.reader import CogReader
 from arpent.api.fields import Columns
 from arpent.api.files import save
@@ -31,8 +32,8 @@ from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.server import arpent as command
 from tests.support.world import SEASON, make_imagery
 
-WEEKS = tuple(each for each in SEASON if each.instant < "2023-06-27")
-"""What there is at first; the others come later."""
+WEEKS = tuple(each for each in SEASON if each.instant < "2023-06-15")
+"""What there is at first; the others come later, the next one into an interval that had one."""
 WISH: dict[str, Any] = {
     "start": "2023-06-01T00:00:00Z", "end": "2023-07-21T00:00:00Z", "every": "P10D", "resolution": 10,
     "percentiles": (5, 50.5),
@@ -58,20 +59,29 @@ function evaluatePixel(samples, scenes) {
 HISTOGRAMS = {
     "best": {
         "histograms": {"a": {"nBins": 5}, "b": {"binWidth": 0.5, "lowEdge": 0.0, "highEdge": 3.0}},
-        "statistics": {"default": {"percentiles": {"k": [50]}}},
+        "statistics": {"default": {"percentiles": {"k": [50]}, "more": ["sum", "median", "mode", "weightedMean"]}},
     },
-    "default": {"histograms": {"default": {"bins": [0, 4, 5, 12]}}},
+    "default": {
+        "histograms": {"default": {"bins": [0, 4, 5, 12]}},
+        "statistics": {"default": {"shares": {"plants": 4, "soil": 5}}},
+    },
 }
 
 
 @pytest.fixture
 def weeks(tmp_path: Path) -> Path:
-    """A catalogue that ends in June."""
+    """A catalogue that ends in the middle of June."""
     return make_imagery(tmp_path / "stac", WEEKS)
+
+
+def services_clear() -> None:
+    """A process looks at a folder of items every other second only, and remembers headers that could not be read."""
+    worker._services.cache_clear()
 
 
 def add_scenes(catalog: Path) -> None:
     make_imagery(catalog, tuple(each for each in SEASON if each not in WEEKS))
+    services_clear()
 
 
 @pytest.fixture
@@ -138,7 +148,7 @@ def test_new_scenes_changed_added_and_removed_parcels(
     # Nothing is new: nothing is decoded.
     again = answered(fields, weeks, table, **wish)
     assert len(decoded) == first > 20
-    assert again.counts.kept == again.counts.numbers + again.counts.masked > 40
+    assert again.counts.kept == again.counts.numbers + again.counts.masked > 20
     # The weeks' new scenes, and parcels that were moved, added, removed, renamed and put into another order.
     add_scenes(weeks)
     changed = fields[fields["parcel"] != "P004"].copy()
@@ -149,7 +159,7 @@ def test_new_scenes_changed_added_and_removed_parcels(
     changed.loc[changed["parcel"] == "P015", "crop"] = "oats"
     del decoded[:]
     found = check_same(changed, weeks, table, tmp_path, **wish)
-    assert 20 < found.counts.kept < found.counts.numbers + found.counts.masked
+    assert 10 < found.counts.kept < found.counts.numbers + found.counts.masked
     # The first run of check_same is the update, the second the full one, which reads every scene again.
     old = {each.id for each in WEEKS}
     assert set(decoded) - old, "the new scenes are read"
@@ -163,10 +173,10 @@ def test_only_what_is_new_is_decoded(weeks: Path, tmp_path: Path, decoded: list[
     del decoded[:]
     found = answered(fields, weeks, table)
     later = {each.id for each in SEASON} - {each.id for each in WEEKS}
-    # The interval from 21 June on had no scene; one of 18 June belongs to an interval that is left as it was.
-    assert set(decoded) <= later
+    # The interval of 18 June has had a scene, which is read again; those before are left as they are.
+    assert set(decoded) <= later | {each.id for each in WEEKS if each.instant > "2023-06-11"}
     assert decoded
-    assert found.counts.kept > 40
+    assert found.counts.kept > 10
     save(found, table, wide=False)
     # One parcel moves: its blocks only.
     everything = len(decoded)
@@ -181,13 +191,10 @@ def test_only_what_is_new_is_decoded(weeks: Path, tmp_path: Path, decoded: list[
 
 
 @pytest.mark.parametrize("change", ["script", "percentiles", "processing", "baseline"])
-def test_what_is_asked_and_what_the_catalogue_says_count(
-    weeks: Path, tmp_path: Path, decoded: list[str], change: str
-) -> None:
+def test_what_is_asked_and_what_the_catalogue_says_count(weeks: Path, tmp_path: Path, change: str) -> None:
     fields = parcels(tmp_path)
     table = tmp_path / "t.parquet"
     save(answered(fields, weeks), table, wide=False)
-    del decoded[:]
     wish: dict[str, Any] = {}
     if change == "script":
         wish = {"index": ("ndvi", "ndwi")}
@@ -196,14 +203,17 @@ def test_what_is_asked_and_what_the_catalogue_says_count(
     else:
         path = next(weeks.glob("*20230608*/*.json"), None) or next(weeks.rglob("*20230608*.json"))
         item = json.loads(path.read_text())
+        if change == "baseline":  # it was processed anew: other pixels under the same names
+            image = next(path.parent.glob("B04*"))
+            image.write_bytes(next(weeks.glob("*33TXM_20230603*/B04*")).read_bytes())
         item["properties"]["s2:processing_baseline" if change == "baseline" else "updated"] = "05.11"
         path.write_text(json.dumps(item))
+    services_clear()
     found = check_same(fields, weeks, table, tmp_path, **wish)
-    assert decoded
     if wish:
         assert found.counts.kept == 0
     else:
-        assert found.counts.kept > 20
+        assert 10 < found.counts.kept < found.counts.numbers + found.counts.masked
 
 
 def test_failures_are_computed_again(weeks: Path, tmp_path: Path) -> None:
@@ -218,14 +228,7 @@ def test_failures_are_computed_again(weeks: Path, tmp_path: Path) -> None:
     services_clear()
     found = check_same(fields, weeks, table, tmp_path)
     assert found.counts.failed == 0
-    assert found.counts.kept > 20
-
-
-def services_clear() -> None:
-    """Headers that could not be read are remembered for a while by a process."""
-    from arpent import worker
-
-    worker._services.cache_clear()
+    assert found.counts.kept > 10
 
 
 def jobs_of(folder: Path) -> dict[str, dict[str, bytes]]:
@@ -263,7 +266,7 @@ def test_a_request_updates_another(weeks: Path, tmp_path: Path, calculations: An
     found = jobs_of(buckets / "results" / "out")
     assert len(found[full["id"]]) > 20
     assert found[updated["id"]] == found[full["id"]]
-    assert updated["rows"]["kept"] > 20
+    assert updated["rows"]["kept"] > 10
     assert {**updated["rows"], "kept": 0} == full["rows"]
     with pytest.raises(arpent.ArpentError, match="no results of request"):
         run(settings, json.dumps({**body, "update": "01234567-89ab-cdef-0123-456789abcdef"}), quiet)
@@ -287,7 +290,7 @@ def test_the_command_and_the_function(weeks: Path, tmp_path: Path) -> None:
     assert made["rows"]["kept"] == 0
     add_scenes(weeks)
     made, told = stats("--update", "ndvi.parquet", "-o", "new.parquet")
-    assert made["rows"]["kept"] > 20
+    assert made["rows"]["kept"] > 10
     assert f"{made['rows']['kept']:,} of them kept" in told
     wish: dict[str, Any] = {"start": "2023-06-01", "end": "2023-07-11", "index": "ndvi", "id": "parcel"}
     wish |= {"executor": "inline", "progress": False}

@@ -33,6 +33,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "evalscript/scenes.py": "what a script sees as GeoJSON",
     "landscape/archive.py": "items of the made imagery",
     "logs.py": "lines of the log",
+    "server/access/issuer.py": "claims of a token that nobody has checked yet",
     "server/middleware.py": "bodies of refusals that come before any route",
     "setting_values.py": "values of settings",
     "settings/": "values of settings",

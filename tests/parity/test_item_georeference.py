@@ -163,6 +163,11 @@ def test_the_asset_goes_before_the_item(
         ({"proj:shape": [115, 155]}, {}, r"proj:shape is \[115, 155\], and the file has \[230, 310\] pixels"),
         ({"proj:transform": [20, 0, 600000, 0, -20, 5200020]}, {}, "and proj:bbox differs"),
         ({"proj:transform": [600000, 10, 0, 5200020, 0, -10], "proj:bbox": None}, {}, "not lie where the item's geom"),
+        (
+            {"proj:code": "EPSG:4326", "proj:transform": [16.2, 1e-3, 0, 47, 0, -1e-3], "proj:bbox": None},
+            {},
+            "degrees: its numbers may be in GDAL's order",
+        ),
         ({"proj:code": "EPSG:32733", "proj:bbox": None}, {}, "does not lie where the item's geometry says"),
         ({"proj:transform": [0, 0, 600000, 0, 0, 5200020]}, {}, "not finite, or has no area"),
         ({"proj:transform": None}, {**TRANSFORM}, "tells no proj:transform with the proj:shape it is for"),

@@ -40,3 +40,9 @@ pgstac=$(dirname "$(dirname "$python")")/pgstac
 "$python" -c 'import playwright' 2>/dev/null ||
     "$python" -m pip install --quiet --disable-pip-version-check --requirement tests/services/browser.txt
 "$python" web/build.py
+
+# The issuer of tokens: its tests are skipped where there is no npm.
+oidc=$(dirname "$(dirname "$python")")/oidc
+[[ -d $oidc/node_modules/oidc-provider ]] || ! command -v npm >/dev/null ||
+    npm install --silent --no-audit --no-fund --prefix "$oidc" oidc-provider@9.13 ||
+    echo "oidc-provider of npm cannot be installed: its tests are skipped" >&2

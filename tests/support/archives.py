@@ -35,6 +35,11 @@ class Archive:
     """How often a token is taken …"""
     seconds: float = 3600.0
     """… and how long."""
+    rest: float = 0.0
+    """If set, a use too many is refused so many seconds after the first use, when clients believe that it has ended,
+    and each piece of a file once only: who asks again with a new token gets it, however slow the machine."""
+    refused: set[str] = field(default_factory=set)
+    """Pieces that were refused."""
     region: str = "us-east-1"
     """Of its buckets."""
     pays: bool = False
@@ -60,6 +65,7 @@ class Archive:
     most_in_flight: int = 0
     _used: Counter[str] = field(default_factory=Counter)
     _born: dict[str, float] = field(default_factory=dict)
+    _first: dict[str, float] = field(default_factory=dict)
     _in_flight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,11 +76,17 @@ class Archive:
             self._born[token] = time.monotonic()
             return token
 
-    def takes(self, token: str) -> bool:
+    def takes(self, token: str, piece: str = "") -> bool:
         with self._lock:
             self._used[token] += 1
-            fresh = time.monotonic() - self._born.get(token, -1e9) < self.seconds
-            return token in self._born and fresh and self._used[token] <= self.uses
+            now = time.monotonic()
+            first = self._first.setdefault(token, now)
+            good = token in self._born and now - self._born[token] < self.seconds
+            if good and (self._used[token] <= self.uses or (self.rest and piece in self.refused)):
+                return True
+            self.refused.add(piece)
+        time.sleep(max(0.0, first + self.rest - now))
+        return False
 
     @property
     def expiry(self) -> datetime:
@@ -133,29 +145,29 @@ class Archive:
         return 302, {"location": f"{self.back}/entry?{query}"}, b""
 
     def _refusal(self, path: str, query: str, headers: dict[str, str]) -> Answer | None:
-        sent = headers.get("authorization", "")
+        sent, piece = headers.get("authorization", ""), f"{path} {headers.get('range', '')}"
         if self.wants == "signature":
             found = parse_qs(query).get("sig", ["/"])[0].removesuffix("/")
-            return None if self.takes(found) else (403, {}, b"<Error><Code>AuthenticationFailed</Code></Error>")
+            return None if self.takes(found, piece) else (403, {}, b"<Error><Code>AuthenticationFailed</Code></Error>")
         if self.wants == "cookie":
-            return None if self.takes(headers.get("cookie", "").removeprefix("entry=")) else (
+            return None if self.takes(headers.get("cookie", "").removeprefix("entry="), piece) else (
                 302, {"location": f"{self.login}/authorize?back={path}"}, b""
             )  # fmt: skip
         if self.wants == "bearer":
-            ours = sent == "Bearer fixed" or self.takes(sent.removeprefix("Bearer "))
+            ours = sent == "Bearer fixed" or self.takes(sent.removeprefix("Bearer "), piece)
             return None if ours else (401, {}, b"")
         if self.wants == "basic":
             return None if sent == basic(USER, PASSWORD) else (401, {}, b"")
-        return self._bucket_refusal(sent, headers) if self.wants == "keys" else None
+        return self._bucket_refusal(sent, headers, piece) if self.wants == "keys" else None
 
-    def _bucket_refusal(self, sent: str, headers: dict[str, str]) -> Answer | None:
+    def _bucket_refusal(self, sent: str, headers: dict[str, str], piece: str) -> Answer | None:
         _, _, scope = sent.partition("Credential=")
         key, _, region = [*scope.split("/"), "", "", ""][:3]
         temporary = key.startswith("key")
         rows = (
             (not key, 403, "AccessDenied"),
             (region != self.region, 400, "AuthorizationHeaderMalformed"),
-            (temporary and not self.takes(key), 400, "ExpiredToken"),
+            (temporary and not self.takes(key, piece), 400, "ExpiredToken"),
             (temporary and headers.get("x-amz-security-token") != f"session-{key}", 403, "InvalidToken"),
             (not key.startswith(("key", "testkey")), 403, "InvalidAccessKeyId"),
             (self.pays and headers.get("x-amz-request-payer") != "requester", 403, "AccessDenied"),

@@ -20,7 +20,7 @@ from pyproj import CRS
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.domain.imagery.item import Asset, Item
+from arpent.domain.imagery.item import Asset, CalibrationFile, Item
 from arpent.domain.imagery.raster import Georeference, Level, Raster
 from arpent.domain.ports.imagery import Block, Count
 from arpent.domain.request import Source
@@ -127,7 +127,7 @@ class MemoryReader:
     def counting(self) -> AbstractContextManager[Count]:
         return ByteMeter().counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         self.described.update(hrefs)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:

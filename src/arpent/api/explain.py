@@ -64,6 +64,7 @@ def explain(  # noqa: PLR0913
     collection: str = "sentinel-2-l2a",
     order: str = "mostRecent",
     max_cloud_coverage: float | None = None,
+    pixels: str = "service",
     id: str | None = None,  # noqa: A002
     crs: str | None = None,
 ) -> Explained:
@@ -73,7 +74,7 @@ def explain(  # noqa: PLR0913
         feature: The feature's id.
         interval: The start of the interval to explain; by default the first with data.
         features, catalog, start, end, every, resolution, index, script, mask_clouds, collection, order,
-            max_cloud_coverage, id, crs: As for `arpent.statistics`.
+            max_cloud_coverage, pixels, id, crs: As for `arpent.statistics`.
 
     Raises:
         arpent.ArpentError: What is wrong, in words.
@@ -87,7 +88,7 @@ def explain(  # noqa: PLR0913
     services = worker.services_of(settings)
     query = query_of(
         start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
-        collection=collection, order=order, max_cloud_coverage=max_cloud_coverage,
+        collection=collection, order=order, max_cloud_coverage=max_cloud_coverage, pixels=pixels,
     )  # fmt: skip
     request = parse_batch(body_of(query, services.collections))
     check_collections(request, services.collections.get)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".fgb": "
 ENDINGS = (".parquet", ".csv", *DRIVERS)
 FEATURES = ".features.parquet"
 """Ending of the features file beside a long table."""
+KEYS = "ogc_fid"
+"""Column of a GeoPackage's primary keys: a user's own `fid` must not be taken for it."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
@@ -70,14 +72,15 @@ def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
     """GeoParquet 1.1 of a table with `geometry` (WKB), its boxes beside."""
     geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
     kinds = {str(one.geom_type) for one in geometries if one is not None}
-    covered = table.append_column("bbox", boxes(geometries))
+    names = own_names([name for name in table.column_names if name != "geometry"], ("geometry", "bbox"))
+    covered = table.rename_columns([names.get(name, name) for name in table.column_names])
+    covered = covered.append_column("bbox", boxes(geometries))
     _parquet(covered, {b"geo": geo(crs, kinds, shapely.bounds(geometries)), ABOUT: about.encode()}, path)
 
 
 def _own(fields: pa.Table) -> pa.Table:
     others = [name for name in fields.column_names if name not in (KEY, "geometry")]
-    named = {name: fields[given] for given, name in own_names(others, ("geometry", "bbox")).items()}
-    return pa.table({**named, "geometry": fields["geometry"]})
+    return pa.table({name: fields[name] for name in (*others, "geometry")})
 
 
 def _located(table: pa.Table, fields: pa.Table) -> pa.Table:
@@ -130,9 +133,9 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> N
         geometries, crs = _in_degrees(geometries, crs), CRS.from_epsg(4326)
     geometries, kind = _of_one_kind(geometries)
     plain = _plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
-    plain = plain.rename_columns(_caseless(plain.column_names))
+    plain = plain.rename_columns(_caseless(plain.column_names, {"geometry", KEYS}))
     plain = plain.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
-    options = {"FID": "ogc_fid"} if driver == "GPKG" else {}
+    options = {"FID": KEYS} if driver == "GPKG" else {}
     authority = crs.to_authority()
     write_arrow(
         plain,
@@ -166,13 +169,15 @@ def _of_one_kind(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], 
     return geometries, "Unknown"
 
 
-def _caseless(names: list[str]) -> list[str]:
-    """Names that differ without regard to case, as GIS formats want."""
-    taken: set[str] = set()
-    distinct = []
-    for name in names:
+def _caseless(names: list[str], ours: Set[str]) -> list[str]:
+    """Names that differ without regard to case, from one another and from `ours`, as GIS formats want: GDAL ends the
+    process over a column `Geometry` beside the geometries. The numbers, which come last, keep their names."""
+    taken = set(ours)
+    distinct = dict.fromkeys(names, "")
+    for given in (*(name for name in names if name == ID), *(name for name in names[::-1] if name != ID)):
+        name = given
         while name.lower() in taken:
-            name = f"{PREFIX}{name}"  # noqa: PLW2901
+            name = f"{PREFIX}{name}"
         taken.add(name.lower())
-        distinct.append(name)
-    return distinct
+        distinct[given] = name
+    return [distinct[name] for name in names]

@@ -20,8 +20,6 @@ FIELDS_URL = "s3://fields/fields"
 RESULTS = "results"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _METRES = re.compile(r"(\d+(?:\.\d+)?)\s*m?")
-PIXEL_RULES = ("service",)
-"""Which samples belong to a polygon: only the calibrated rule of the service is there yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,12 @@ class Query:
     percentiles: tuple[float, ...] = ()
     """0 to 100."""
     pixels: str = "service"
-    """Rule of the samples that belong to a polygon."""
+    """Rule of the samples that belong to a polygon: `service`, `centre`, `touched`, `weighted`; behind commas
+    `inner:METRES` and `nearest`."""
+    more: tuple[str, ...] = ()
+    """Further statistics: sum, count, variance, median, mode, weightedMean."""
+    shares: tuple[tuple[str, int], ...] = ()
+    """Name and value of classes, whose shares are columns; of integer outputs of a script."""
 
 
 def query_of(  # noqa: PLR0913
@@ -68,6 +71,8 @@ def query_of(  # noqa: PLR0913
     max_cloud_coverage: float | None,
     percentiles: Sequence[float] = (),
     pixels: str = "service",
+    more: str | Sequence[str] | None = None,
+    shares: Mapping[str, int] | None = None,
 ) -> Query:
     """A Query from what a caller gives. Raises InvalidRequest for what cannot be read."""
     return Query(
@@ -83,6 +88,8 @@ def query_of(  # noqa: PLR0913
         max_cloud_coverage=max_cloud_coverage,
         percentiles=tuple(percentiles),
         pixels=pixels,
+        more=names_of(more),
+        shares=tuple((shares or {}).items()),
     )
 
 
@@ -119,8 +126,6 @@ def instant_of(value: str | date) -> str:
 
 def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
     """The JSON of a batch request, its files in the buckets `fields` and `results`. Raises InvalidRequest."""
-    if query.pixels not in PIXEL_RULES:
-        raise InvalidRequest(f"The pixel rule {query.pixels!r:.40} is not there yet: leave it out, or write service")
     if query.order not in set(MosaickingOrder):
         raise InvalidRequest(f"The order {query.order!r:.40} is not known: write {', '.join(MosaickingOrder)}")
     filters: dict[str, object] = {"mosaickingOrder": query.order}
@@ -132,6 +137,7 @@ def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
         "resx": query.resolution,
         "resy": query.resolution,
         "evalscript": script_of_query(query, collections),
+        **({"pixels": query.pixels} if query.pixels != "service" else {}),
     }
     body: dict[str, object] = {
         "input": {
@@ -141,8 +147,15 @@ def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
         "aggregation": aggregation,
         "output": {"s3": {"url": f"s3://{RESULTS}"}},
     }
+    wishes: dict[str, object] = {}
     if query.percentiles:
-        body["calculations"] = {"default": {"statistics": {"default": {"percentiles": {"k": list(query.percentiles)}}}}}
+        wishes["percentiles"] = {"k": list(query.percentiles)}
+    if query.more:
+        wishes["more"] = list(query.more)
+    if query.shares:
+        wishes["shares"] = dict(query.shares)
+    if wishes:
+        body["calculations"] = {"default": {"statistics": {"default": wishes}}}
     return json.dumps(body)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -33,6 +33,8 @@ class Options(TypedDict, total=False):
     max_cloud_coverage: float | None
     percentiles: Sequence[float]
     pixels: str
+    more: str | Sequence[str] | None
+    shares: Mapping[str, int] | None
     columns: str | Sequence[str] | None
     id: str | None
     crs: str | None
@@ -77,6 +79,8 @@ def statistics(  # noqa: PLR0913
     max_cloud_coverage: float | None = None,
     percentiles: Sequence[float] = (),
     pixels: str = "service",
+    more: str | Sequence[str] | None = None,
+    shares: Mapping[str, int] | None = None,
     columns: str | Sequence[str] | None = None,
     id: str | None = None,  # noqa: A002
     crs: str | None = None,
@@ -104,6 +108,11 @@ def statistics(  # noqa: PLR0913
         order: Which acquisition wins a pixel within an interval: `mostRecent`, `leastRecent` or `leastCC`.
         max_cloud_coverage: Acquisitions with more cloud cover (percent) are left out.
         percentiles: Columns `p5.0`, `p50.0` … beside min, max, mean and stDev.
+        pixels: Which samples belong to a polygon: `service` (all that it touches, except slivers), `centre`, `touched`
+            or `weighted` (by the share that is covered); behind commas `inner:10` (metres by which the polygon is made
+            smaller) and `nearest` (a polygon without a sample has the nearest one).
+        more: Columns `sum`, `count`, `variance`, `median`, `mode`, `weightedMean`.
+        shares: Name → value of classes of an integer output: columns `share_<name>`.
         columns: Columns of the features to keep; all by default.
         id: Column that tells the features apart; by default a column `id` whose values differ (of a frame: its index),
             else the primary key.
@@ -132,7 +141,7 @@ def statistics(  # noqa: PLR0913
     query = query_of(
         start=start, end=end, every=every, resolution=resolution, index=index, script=script, mask_clouds=mask_clouds,
         collection=collection, order=order, max_cloud_coverage=max_cloud_coverage, percentiles=percentiles,
-        pixels=pixels,
+        pixels=pixels, more=more, shares=shares,
     )  # fmt: skip
     asked = Columns(keep=None if columns is None else names_of(columns), id=id)
     earlier = None if update is None else Path(update)

@@ -17,6 +17,7 @@ WIDTH = 6.0
 """Degrees of a zone."""
 REACH = 4.5
 """Degrees from the central meridian up to which features go with the zone of most of them: 1.5 beyond its edge."""
+HALF_TURN = 180.0
 STRETCHED = 3857
 """Web Mercator: its metres are longer than those on the ground."""
 
@@ -29,7 +30,7 @@ def in_metres(features: Features) -> Iterator[Features]:
         yield features
         return
     centres = _centres(features)
-    zones = np.clip(np.floor((centres[:, 0] + 180) / WIDTH), 0, 59)
+    zones = np.floor((centres[:, 0] + HALF_TURN) / WIDTH) % 60
     southern = centres[:, 1] < 0
     placed = np.isfinite(centres).all(axis=1)
     groups = np.where(placed, zones * 2 + southern, -1).astype(np.int64)
@@ -53,7 +54,11 @@ def one_in_metres(features: Features, place: int) -> Features:
 
 def _centres(features: Features) -> NDArray[np.float64]:
     """(n, 2): longitude and latitude of the middle of each box; NaN where there is none."""
-    bounds = features.bounds
+    bounds = features.bounds.copy()
+    if features.crs.is_geographic:  # a box round the globe: a feature that is divided, or jumps, at 180 degrees
+        for row in np.flatnonzero(bounds[:, 2] - bounds[:, 0] > HALF_TURN):
+            longitudes = shapely.get_coordinates(features.geometries[row])[:, 0] % (2 * HALF_TURN)
+            bounds[row, [0, 2]] = longitudes.min(), longitudes.max()
     middle = (bounds[:, :2] + bounds[:, 2:]) / 2
     change = Transformer.from_crs(features.crs, 4326, always_xy=True)
     return np.column_stack(change.transform(middle[:, 0], middle[:, 1]))

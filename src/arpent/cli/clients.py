@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 
 from arpent.domain.errors import ClientNotFound, InvalidRequest
 from arpent.domain.ports.clients import Client, Role
+from arpent.logs import AUDIT, open_audit_log
 
 if TYPE_CHECKING:
     from arpent.domain.ports.clients import ClientStore
@@ -35,6 +38,7 @@ def add(
     if not name.strip():
         raise InvalidRequest("NAME is empty: give a label to recognise the client by")
     client_id, secret = _store().add(name, role)
+    _audit("add client", client_id)
     _print_secret(client_id, secret, KEEP, as_json=as_json)
 
 
@@ -77,6 +81,7 @@ def rotate(
     store = _store()
     found = _known(store, client)
     secret = store.rotate(found.id, timedelta(hours=overlap))
+    _audit("rotate client", found.id)
     ends = f"The secret before it is valid for {overlap:g} hours." if overlap else "The secret before it has ended."
     _print_secret(found.id, secret, f"{KEEP} {ends}", as_json=as_json)
 
@@ -87,6 +92,7 @@ def disable(client: Named, as_json: JsonOption = False) -> None:
     store = _store()
     found = _known(store, client)
     store.disable(found.id)
+    _audit("disable client", found.id)
     _print_done(found, "disabled", as_json=as_json)
 
 
@@ -96,6 +102,7 @@ def enable(client: Named, as_json: JsonOption = False) -> None:
     store = _store()
     found = _known(store, client)
     store.enable(found.id)
+    _audit("enable client", found.id)
     _print_done(found, "enabled", as_json=as_json)
 
 
@@ -105,6 +112,7 @@ def remove(client: Named, as_json: JsonOption = False) -> None:
     store = _store()
     found = _known(store, client)
     store.remove(found.id)
+    _audit("remove client", found.id)
     _print_done(found, "removed", as_json=as_json)
 
 
@@ -112,7 +120,17 @@ def _store() -> ClientStore:
     from arpent.settings import load
     from arpent.wiring import server
 
-    return server.clients(server.database(load()))
+    settings = load()
+    open_audit_log(settings.audit_log)
+    return server.clients(server.database(settings))
+
+
+def _audit(act: str, client_id: str) -> None:
+    """Write who did it, if there is an audit log."""
+    who = getpass.getuser()
+    logging.getLogger(AUDIT).info(
+        f"{act} by {who}: done", extra={"fields": {"user": who, "act": act, "target": client_id, "outcome": "done"}}
+    )
 
 
 def _known(store: ClientStore, name: str) -> Client:

@@ -139,7 +139,9 @@ def stats(  # noqa: PLR0913, PLR0917
     order: Annotated[str, typer.Option(help="mostRecent, leastRecent or leastCC wins a pixel.")] = "mostRecent",
     max_cloud_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Percent of a tile.")] = None,
     percentiles: Annotated[str | None, typer.Option(help="5,50,95: columns of their own.")] = None,
-    pixels: Annotated[str, typer.Option(help="Which samples belong to a polygon: service.")] = "service",
+    pixels: Annotated[str, typer.Option(help="service, centre, touched, weighted; ,inner:10 ,nearest")] = "service",
+    more: Annotated[str | None, typer.Option(help="sum,count,variance,median,mode,weightedMean: columns.")] = None,
+    shares: Annotated[str | None, typer.Option(help="vegetation=4,soil=5: shares of classes as columns.")] = None,
     columns: Annotated[str | None, typer.Option(help="crop,owner: columns to keep; default: all.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Column that tells the features apart.")] = None,  # noqa: A002
     wide: Annotated[bool, typer.Option("--wide", help="A row per feature, a column (mean) per date.")] = False,
@@ -162,8 +164,8 @@ def stats(  # noqa: PLR0913, PLR0917
     options = StatsOptions(
         features=features, catalog=catalog, output=output, start=start, end=end, every=every,
         resolution=resolution, index=index, script=script, mask_clouds=mask_clouds, collection=collection, order=order,
-        max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, columns=columns, id=id,
-        wide=wide, executor=executor, update=update,
+        max_cloud_coverage=max_cloud_coverage, percentiles=percentiles, pixels=pixels, more=more, shares=shares,
+        columns=columns, id=id, wide=wide, executor=executor, update=update,
     )  # fmt: skip
     outcome = stats_now(options, Console(stderr=True))
     typer.echo(json.dumps(outcome) if as_json else "\n".join(outcome["files"]))

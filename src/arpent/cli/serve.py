@@ -15,8 +15,9 @@ import time
 import uvicorn
 
 from arpent import worker
+from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import InvalidSetting
-from arpent.logs import configure
+from arpent.logs import configure, open_audit_log
 from arpent.server.middleware import ErrorBodyProtocol
 from arpent.settings import Settings
 from arpent.wiring import server
@@ -31,7 +32,8 @@ GRACE_SECONDS = 10
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises InvalidSetting, and WorldError if it cannot start."""
-    configure(settings.log_format)
+    configure(settings.log_format, trace_fields)
+    open_audit_log(settings.audit_log, trace_fields)
     worker.check_places(settings)
     check_listening(settings.host, settings.port)
     application = server.application(settings)

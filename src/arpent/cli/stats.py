@@ -36,6 +36,8 @@ class StatsOptions:
     max_cloud_coverage: float | None
     percentiles: str | None
     pixels: str
+    more: str | None
+    shares: str | None
     columns: str | None
     id: str | None
     wide: bool
@@ -62,6 +64,8 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
         max_cloud_coverage=options.max_cloud_coverage,
         percentiles=_numbers(options.percentiles),
         pixels=options.pixels,
+        more=options.more,
+        shares=_classes(options.shares),
     )
     columns = Columns(keep=None if options.columns is None else names_of(options.columns), id=options.id)
     found = answer_of(
@@ -86,3 +90,11 @@ def _numbers(text: str | None) -> tuple[float, ...]:
         return tuple(float(part) for part in names_of(text))
     except ValueError:
         raise InvalidRequest(f"--percentiles {text!r:.60} must be numbers from 0 to 100: 5,50,95") from None
+
+
+def _classes(text: str | None) -> dict[str, int]:
+    """`vegetation=4,soil=5`. Raises InvalidRequest."""
+    try:
+        return {name.strip(): int(value) for name, value in (part.split("=") for part in names_of(text))}
+    except ValueError:
+        raise InvalidRequest(f"--shares {text!r:.60} must be names and whole numbers: vegetation=4,soil=5") from None

@@ -12,6 +12,19 @@ MAXIMUM_BINS = 10_000
 """Maximum number of bins of one histogram: a limit of arpent that keeps one request from filling the memory."""
 
 
+MORE = ("sum", "count", "variance", "median", "mode", "weightedMean")
+"""Statistics that a request may ask for beyond those of the real service: an extension of arpent."""
+EMPTY = ("sum", "count")
+"""Those that are numbers where no sample counts."""
+UNWEIGHTED = ("median", "mode")
+"""Those that have no meaning here where samples count by shares."""
+
+
+def share_column(name: str) -> str:
+    """Column of a class in tables."""
+    return f"share_{name}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
     """Exactly one of `bins`, `bin_count` and `bin_width` is set (sentinelhub.md 2.4)."""
@@ -61,6 +74,12 @@ class Calculation:
     """The histogram; None if none is asked for."""
     percentiles: tuple[float, ...] = ()
     """The k of each percentile, 0 to 100, in the order asked."""
+    more: tuple[str, ...] = ()
+    """Names in MORE."""
+    shares: tuple[tuple[str, int], ...] = ()
+    """Name and value of each class of an integer band whose share is asked for."""
+    weighted: bool = False
+    """Whether samples count by the share that their polygon covers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +90,10 @@ class OutputCalculations:
     """Band name or `default` → histogram."""
     percentiles: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Band name or `default` → k values. An empty tuple: the band asks for no percentiles, whatever the default."""
+    more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Band name or `default` → names in MORE, in their order there."""
+    shares: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    """Band name or `default` → name and value of each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +102,25 @@ class Calculations:
 
     outputs: Mapping[str, OutputCalculations] = field(default_factory=dict)
     """Output id or `default` → its entry."""
+    weighted: bool = False
+    """Whether samples count by the share that their polygon covers."""
+
+    @property
+    def needs_shares(self) -> bool:
+        """Whether the covered share of each sample must be known."""
+        wished = (more for entry in self.outputs.values() for more in entry.more.values())
+        return self.weighted or any("weightedMean" in more for more in wished)
 
     def of(self, output: str, band: str) -> Calculation:
         """What to report for this band. An output with an entry of its own never uses that of `default`; inside an
         entry the band's own name beats `default` (sentinelhub.md 2.4: no deep merge)."""
         entry = self.outputs.get(output) or self.outputs.get(DEFAULT)
         if entry is None:
-            return Calculation()
+            return Calculation(weighted=self.weighted)
         return Calculation(
+            weighted=self.weighted,
+            more=entry.more.get(band, entry.more.get(DEFAULT, ())),
+            shares=entry.shares.get(band, entry.shares.get(DEFAULT, ())),
             histogram=entry.histograms.get(band) or entry.histograms.get(DEFAULT),
             percentiles=entry.percentiles.get(band, entry.percentiles.get(DEFAULT, ())),
         )

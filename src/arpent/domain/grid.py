@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +33,35 @@ class Size:
     """1 to 2500."""
     height: int
     """1 to 2500."""
+
+
+class Rule(StrEnum):
+    """Which samples belong to a polygon."""
+
+    SERVICE = "service"
+    """As in the real service: all that it touches, except slivers (sentinelhub.md 4.2)."""
+    CENTRE = "centre"
+    """Those whose centre lies inside."""
+    TOUCHED = "touched"
+    """Those of which it covers any share."""
+    WEIGHTED = "weighted"
+    """Those of which it covers any share, each counted by that share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelRule:
+    """Which samples belong to a polygon, and whether all of it counts."""
+
+    kind: Rule = Rule.SERVICE
+    """Which samples belong to it."""
+    inner: float = 0.0
+    """Metres by which the polygon is made smaller on all sides."""
+    nearest: bool = False
+    """Whether a polygon to which no sample belongs has the one nearest to it."""
+
+
+AS_THE_SERVICE = PixelRule()
+"""The rule where none is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,6 +188,8 @@ class Job:
     """Counts of features and partitions; the work store keeps them."""
     estimate: Mapping[str, float] = field(default_factory=dict)
     """What the analysis expects: features, intervals, acquisitions, bytes, minutes, processing units."""
+    trace: str | None = None
+    """The HTTP request that its work is done for, as `Trace.text`; None: none is known."""
     hints: tuple[str, ...] = ()
     """Remarks of the analysis: settings that are allowed but most likely not meant."""
     version: int = 0

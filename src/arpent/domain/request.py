@@ -10,7 +10,7 @@ import shapely
 from pyproj import CRS
 
 from arpent.domain.calculation import Calculations
-from arpent.domain.grid import Resolution, Size
+from arpent.domain.grid import AS_THE_SERVICE, PixelRule, Resolution, Size
 from arpent.domain.imagery.collection import Collection, instance
 from arpent.domain.interval import Interval, LastInterval, Period, split
 from arpent.domain.location import FeatureFile, Location
@@ -114,6 +114,8 @@ class Request:
     """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
     results: ResultForm | None = None
     """What is written; None: what the server writes if nobody asks."""
+    pixels: PixelRule = AS_THE_SERVICE
+    """Which samples belong to a polygon."""
     update: str | None = None
     """Id of an earlier request with the same output, whose numbers are kept where they still hold; None: all are
     computed."""

@@ -82,6 +82,8 @@ class BandStatistics:
     """The k of each percentile column."""
     histogram: HistogramCounts | None = None
     """Histogram counts; None if none was asked for."""
+    more: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Column of a further statistic, or of the share of a class → (n,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

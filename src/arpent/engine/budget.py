@@ -48,7 +48,7 @@ def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals:
         for band in output.bands:
             wish = calculations.of(output.id, band)
             bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
-            count += STATISTICS + len(wish.percentiles) + BIN_NUMBERS * bins
+            count += STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
     most = MOST_ANSWER_NUMBERS
     if count > most:
         raise LimitExceeded(

@@ -78,7 +78,7 @@ def explain(request: Request, features: Features, start: datetime | None, servic
             check_grid(grids, session.evalscript, [len(one.requests) for one in bindings], services.synchronous)
         computation = Computation(
             bindings=bindings,
-            geometry=sample_geometry(features, grids),
+            geometry=sample_geometry(features, grids, request.pixels),
             session=session,
             calculations=request.calculations,
             services=services,
@@ -127,7 +127,7 @@ def _explained(case: _Case) -> Explanation:
     totals = IntervalTotals(
         computation.bindings, computation.calculations, computation.geometry.grids.sample_count, case.found
     )
-    totals.add(np.zeros(1, np.intp), case.found, prepared, [(call, answer)])
+    totals.add(np.zeros(1, np.intp), case.found, prepared, [(call, answer)], computation.shares)
     result = _result(case, next(totals.results()))
     broken = 0 in result.intervals[0].failures
     return _explanation(

@@ -68,10 +68,10 @@ class GuardedReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self._reader.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         try:
             with panics_as_errors():
-                self._reader.prepare(hrefs)
+                self._reader.prepare(hrefs, files)
         except Exception:  # describe() tells, of the one image that it is
             log.warning("Headers cannot be fetched ahead", exc_info=True)
 

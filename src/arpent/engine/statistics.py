@@ -25,6 +25,7 @@ from arpent.engine.processing_units import LEAST_REQUEST
 from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
 from arpent.wire.result.render import render_response
+from arpent.zonal.pixel_rules import check_metres
 
 
 def statistics(request: Request, services: Services, limits: Limits) -> tuple[bytes, float, tuple[str, ...]]:
@@ -42,6 +43,7 @@ def statistics(request: Request, services: Services, limits: Limits) -> tuple[by
             check_numbers(evalscript, request.calculations, len(request.intervals))
             check_grid(grids, evalscript, [len(one.requests) for one in bindings], services.synchronous)
         check_resolution(features, _resolution(request.sampling, grids), bindings)
+        check_metres(features.crs, request.pixels)
         (result,) = compute_on_grids(request, features, grids, session, services)
     if result.failures and result.failures[0].unforeseen:
         raise ArpentError(result.failures[0].message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Thread
@@ -37,7 +38,7 @@ class BackgroundCall(Generic[Answer]):
         self._call = call
         self._answer: list[Answer] = []
         self._error: BaseException | None = None
-        self._thread = Thread(target=self._run, daemon=True)
+        self._thread = Thread(target=copy_context().run, args=(self._run,), daemon=True)  # logs name the same request
         self._thread.start()
 
     def done(self) -> bool:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event as Flag
 
+from arpent.domain.boundary.trace import read_trace, traced
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors
 from arpent.domain.errors import (
     Conflict,
@@ -45,7 +46,6 @@ from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25  # between checks of the condition of `run_until` while nothing changes
 LONGEST_TROUBLE_SECONDS = 10.0
 """Longest pause after the database failed, in seconds."""
 
@@ -89,7 +89,7 @@ class Runner:
         """Run until the condition holds; it is checked after a turn in which something changed, and now and then."""
         moved, look_at = True, 0.0
         while not ((moved or time.monotonic() >= look_at) and reached()):
-            look_at = time.monotonic() + LOOK_SECONDS if moved or time.monotonic() >= look_at else look_at
+            look_at = time.monotonic() + self._pause if moved or time.monotonic() >= look_at else look_at
             if not (moved := self.turn()):
                 time.sleep(self._rest())
 
@@ -108,7 +108,7 @@ class Runner:
         before = self._troubles
         moved = False
         for running in tuple(self._in_flight):
-            moved |= self._guarded(partial(self._attend, running), running.lease.job_id)
+            moved |= self._guarded(partial(self._attend, running), running.lease.job_id, running.lease.trace)
         if moved or time.monotonic() >= self._look_at:
             moved |= self._guarded(self._take_back)
             moved |= self._guarded(self._settle_all)
@@ -135,17 +135,16 @@ class Runner:
             return min(LONGEST_TROUBLE_SECONDS, self._policy.lease_seconds / 6, 0.1 * 2.0 ** min(self._troubles, 10))
         return glance(time.monotonic() - self._moved_at) if self._in_flight else self._pause
 
-    def _guarded(self, step: Callable[[], bool], job_id: str | None = None) -> bool:
+    def _guarded(self, step: Callable[[], bool], job_id: str | None = None, trace: str | None = None) -> bool:
         """Run a step; an error of a store does not end the loop: the step is repeated in a later turn."""
-        about = {"job": job_id}
         try:
-            with panics_as_errors():
+            with traced(read_trace(trace)), panics_as_errors():
                 return step()
         except (Conflict, JobNotFound) as error:
-            log.debug("%s", error, extra=about)
+            log.debug("%s", error, extra={"job": job_id})
         except Exception as error:
             self._troubles += 1
-            log.warning("The runner continues after an error: %s", error, exc_info=not transient(error), extra=about)
+            log.warning("The runner goes on: %s", error, exc_info=not transient(error), extra={"job": job_id})
         return False
 
     # ---- work in hand ------------------------------------------------------------------------------------------
@@ -345,7 +344,8 @@ class Runner:
                     self._fail_job(job_id, str(error))
                     return True
             job = self._jobs.save(advance(job, event, self._now(), self._policy))
-            log.info("%s", job.status, extra={"job": job_id})
+            with traced(read_trace(job.trace)):
+                log.info("%s", job.status, extra={"job": job_id})
             moved = True
         return moved
 
@@ -374,7 +374,7 @@ class Runner:
                         self._fail_job(job.id, str(job.error))
                         self._work.release(lease, None)
                         return
-                    lease = replace(lease, request=self._requests.request_of(job), owner=job.owner)
+                    lease = replace(lease, request=self._requests.request_of(job), owner=job.owner, trace=job.trace)
                     ticket = self._executor.submit(self._functions.process, lease)
             except Exception as error:
                 if transient(error) or isinstance(error, Conflict | JobNotFound | LeaseLost):

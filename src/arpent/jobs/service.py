@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 from uuid import UUID, uuid4
 
+from arpent.domain.boundary.trace import current_trace
 from arpent.domain.errors import Conflict, JobNotFound, RateLimited
 from arpent.domain.finding import Finding
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
-from arpent.jobs.policy import Policy
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Policy, Quota
 from arpent.jobs.state_machine import ACTIONS, Event, advance
 from arpent.wire.request.parse import parse_batch
 
@@ -52,7 +53,7 @@ class JobService:
         checked already. Raises InvalidRequest, naming every wrong field."""
         if not checked:
             self._check(owner, parse_batch(body, owner))
-        job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now())
+        job = Job(id=str(uuid4()), owner=owner, body=body, created=self._now(), trace=_trace())
         self._jobs.add(job)
         log.info("%s by client %s", job.status, owner, extra={"job": job.id})
         return job
@@ -84,6 +85,7 @@ class JobService:
         for _ in range(TRIES):
             job = self.get(owner, job_id)
             after = advance(job, EVENTS[action], self._now(), self._policy)
+            after = replace(after, trace=_trace() or job.trace)
             self._check_places(job, action)
             try:
                 saved = self._jobs.save(after)
@@ -107,3 +109,9 @@ class JobService:
     def findings(self, owner: str | None, job_id: str, offset: int, count: int) -> tuple[Finding, ...]:
         """A page of the validation report, by feature id. Raises JobNotFound."""
         return self._jobs.findings(self.get(owner, job_id).id, offset, count)
+
+
+def _trace() -> str | None:
+    """The HTTP request that asks, for the logs of who does the work."""
+    trace = current_trace()
+    return None if trace is None else trace.text

@@ -16,6 +16,12 @@ from arpent.domain.ports.imagery import AssetReader
 from arpent.raster.conversion import BandRequest
 
 
+def calibration_files(wanted: Sequence[tuple[Asset, BandRequest]]) -> list[CalibrationFile]:
+    """The files that the units of these requests need."""
+    found = (asset.calibrations.get(requested.unit.calibration) for asset, requested in wanted)
+    return [file for file in found if isinstance(file, CalibrationFile)]
+
+
 def calibration_of(requested: BandRequest, item: Item, reader: AssetReader) -> Calibration | None:
     """How numbers of one item become values of the unit; None where it is the same for all items. Raises
     AssetUnreadable if neither the item nor a file beside its image tells it."""

@@ -16,9 +16,10 @@ class Target:
     """Destination of one band of one item."""
 
     values: NDArray[np.generic]
-    """(N,): digital numbers. Written where this band has data; final once all bands have data."""
+    """(N,): digital numbers. Written where this band has data, and everywhere if no sample is filled; final once all
+    bands have data."""
     filled: NDArray[np.uint8]
-    """(N,): not 0 where an earlier item of the scene gave data; these samples stay unchanged."""
+    """(N,): not 0 where an earlier item of the scene gave data; these samples stay unchanged. Empty: there are none."""
     hits: NDArray[np.unsignedinteger]
     """(N,): number of bands of the current item that have data at the sample."""
     conversion: Conversion
@@ -47,18 +48,27 @@ class Canvas:
     of bands."""
     values: list[NDArray[np.generic] | None] = field(init=False)
     """One array (scenes, N) per band; None until its type is known."""
+    _begun: list[bool] = field(init=False)
+    """Whether `mask` and `used` of a scene have been written: its first item writes all of both."""
+    _vacant: list[int] = field(init=False)
+    """How many samples of a scene no item has filled."""
 
     def __post_init__(self) -> None:
-        self.mask = np.zeros((self.scenes, self.samples), np.uint8)
-        self.used = np.full((self.scenes, self.samples), -1, np.min_scalar_type(-max(self.items, 2**15)))
+        self.mask = np.empty((self.scenes, self.samples), np.uint8)
+        self.used = np.empty((self.scenes, self.samples), np.min_scalar_type(-max(self.items, 2**15)))
         self.hits = np.zeros(self.samples, np.min_scalar_type(len(self.holes)))
         self.values = [None] * len(self.holes)
+        self._begun, self._vacant = [False] * self.scenes, [self.samples] * self.scenes
+
+    def filled(self, scene: int) -> NDArray[np.uint8]:
+        """(N,): not 0 where a sample is filled or given up; empty if none is."""
+        return self.mask[scene] if self._begun[scene] else self.mask[scene, :0]
 
     def target(self, scene: int, band: int, conversion: Conversion) -> Target:
         """Destination of one band of one scene. Call `widen` for the conversion first."""
         values = self.values[band]
         assert values is not None
-        return Target(values=values[scene], filled=self.mask[scene], hits=self.hits, conversion=conversion)
+        return Target(values=values[scene], filled=self.filled(scene), hits=self.hits, conversion=conversion)
 
     def widen(self, band: int, dtype: np.dtype[np.generic]) -> None:
         """Change the band's type, if needed, so that it holds numbers of `dtype`, those already there, and the hole."""
@@ -73,7 +83,9 @@ class Canvas:
         """Mark samples that have data in all bands of the item as filled, except those `barred` (N,)."""
         if barred is not None:
             self.hits[barred] = 0
-        _commit(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
+        fill = _fill_further if self._begun[scene] else _fill_first
+        self._vacant[scene] -= fill(self.hits, len(self.holes), self.mask[scene], self.used[scene], item)
+        self._begun[scene] = True
 
     def forget(self) -> None:
         """Discard what the current item has given so far; call it when reading the item failed."""
@@ -81,32 +93,63 @@ class Canvas:
 
     def abandon(self, samples: NDArray[np.bool_]) -> None:
         """Give up samples (N,) in all scenes: nothing more is read for them."""
+        for scene in range(self.scenes):
+            self._begin(scene)
         self.mask[:, samples] = 1
 
     def vacant(self, scene: int, offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,): features with a sample that is not filled yet."""
+        if not self._begun[scene]:
+            return np.diff(offsets) > 0
         return _vacant(self.mask[scene], offsets)  # type: ignore[no-any-return]
 
-    def finish(self, abandoned: NDArray[np.bool_]) -> tuple[NDArray[np.generic], ...]:
+    def finish(self, abandoned: NDArray[np.bool_] | None) -> tuple[NDArray[np.generic], ...]:
         """The values of each band (scenes, N), with its hole where there is no data and where samples (N,) were
-        abandoned."""
-        self.mask[:, abandoned] = 0
-        self.used[:, abandoned] = -1
+        abandoned; None: none was."""
+        for scene in range(self.scenes):
+            self._begin(scene)
+        if abandoned is not None:
+            self.mask[:, abandoned] = 0
+            self.used[:, abandoned] = -1
+        with_holes = [scene for scene in range(self.scenes) if self._vacant[scene] or abandoned is not None]
         for band, number in enumerate(self.holes):
             self.widen(band, np.dtype(np.uint8))
             values = self.values[band]
             assert values is not None
-            _fill(values, self.mask, values.dtype.type(number))
+            for scene in with_holes:
+                _write_holes(values[scene], self.mask[scene], values.dtype.type(number))
         return tuple(values for values in self.values if values is not None)
+
+    def _begin(self, scene: int) -> None:
+        """Write `mask` and `used` of a scene that no item has begun."""
+        if not self._begun[scene]:
+            self.mask[scene], self.used[scene], self._begun[scene] = 0, -1, True
 
 
 @njit(cache=True, nogil=True)
-def _commit(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
+def _fill_first(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
+    """Write mask and item of every sample, whatever they held; returns how many are filled."""
+    count = 0
+    for n in range(len(hits)):
+        full = hits[n] == bands
+        mask[n] = full
+        used[n] = item if full else -1
+        count += full
+        hits[n] = 0
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _fill_further(hits, bands, mask, used, item):  # type: ignore[no-untyped-def]
+    """Mark the samples that have data in all bands: none of them is filled; returns how many there are."""
+    count = 0
     for n in range(len(hits)):
         if hits[n] == bands:
             mask[n] = 1
             used[n] = item
+            count += 1
         hits[n] = 0
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -121,8 +164,6 @@ def _vacant(mask, offsets):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fill(values, mask, number):  # type: ignore[no-untyped-def]
-    for scene in range(mask.shape[0]):
-        for n in range(mask.shape[1]):
-            if mask[scene, n] == 0:
-                values[scene, n] = number
+def _write_holes(values, mask, number):  # type: ignore[no-untyped-def]
+    for n in range(len(mask)):
+        values[n] = values[n] if mask[n] else number

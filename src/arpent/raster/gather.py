@@ -86,7 +86,8 @@ def result_limits(
 def _gather(stored, mask, order, pixels, filled, values, hits, check, no_data, offset, low, high):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     for k in range(len(order)):
         n = order[k]
-        if filled[n] != 0:  # asked before the load: the block ends with the last row that an unfilled sample needs
+        # Asked before the load: the block ends with the last row that an unfilled sample needs.
+        if len(filled) != 0 and filled[n] != 0:
             continue
         if len(mask) != 0 and mask[pixels[k]]:  # as long as `stored`, if there is one
             continue
@@ -115,6 +116,13 @@ def _gather_pieces(stored, mask, pieces, table, scratch, filled, values, hits, c
         if len(mask) != 0:
             for i in range(count):
                 hidden[i] = mask[pixel + (i if listed < 0 else np.uint64(table[np.uint64(listed) + i]))]
+        if len(filled) == 0:
+            for i in range(count):
+                number, n = line[i], first + i
+                data = (not hidden[i]) & (number == number) & (not (check & (number == no_data)))  # noqa: PLR0124 - NaN
+                values[n] = min(max(number + offset, low), high)
+                hits[n] += data
+            continue
         for i in range(count):
             number, n = line[i], first + i
             data = (filled[n] == 0) & (not hidden[i]) & (number == number) & (not (check & (number == no_data)))  # noqa: PLR0124 - NaN

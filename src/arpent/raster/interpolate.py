@@ -45,11 +45,12 @@ class InterpolationIndex:
     """Positions in `samples`, block by block; a sample that needs several blocks appears in each."""
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
-        """(position in `blocks`, block) of each block with samples still to be filled. `filled`: (N,)."""
+        """(position in `blocks`, block) of each block with samples still to be filled. `filled`: (N,), or empty if no
+        sample is."""
         across = self.shape.blocks_across
         for position, number in enumerate(self.blocks):
             entries = self.order[self.starts[position] : self.starts[position + 1]]
-            if not filled[self.samples[entries]].all():
+            if not len(filled) or not filled[self.samples[entries]].all():
                 row, column = divmod(int(number), across)
                 yield position, Block(level=self.level, row=row, column=column)
 
@@ -92,7 +93,9 @@ class Accumulation:
         """Write the samples; call it after all blocks have been taken."""
         conversion = self.target.conversion
         sums, samples = self.sums, self.index.samples
-        mine = (self.near == 1) & (self.target.filled[samples] == 0)
+        filled, mine = self.target.filled, self.near == 1
+        if len(filled):
+            mine &= filled[samples] == 0
         sums, samples = sums[mine], samples[mine]
         values = np.where(sums[:, 3] == 16, sums[:, 2], sums[:, 0] / sums[:, 1])
         with np.errstate(over="ignore"):  # what the type of the samples cannot hold is infinite

@@ -15,7 +15,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Source
-from arpent.raster.calibrate import calibrate
+from arpent.raster.calibrate import calibrate, calibration_files
 from arpent.raster.canvas import Canvas
 from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
@@ -156,7 +156,8 @@ def _play(
     read_failures: ReadFailures,
 ) -> None:
     """Read what the turns need, in one stream, and fill the canvas."""
-    reader.prepare([turn.item.assets[requested.band.name].href for turn in turns for requested in requests])
+    wanted = [(turn.item.assets[requested.band.name], requested) for turn in turns for requested in requests]
+    reader.prepare([asset.href for asset, _ in wanted], calibration_files(wanted))
     plans: list[_Plan] = []
     for turn in turns:
         try:
@@ -215,7 +216,7 @@ def _blame(
     help."""
     found = False
     for turn, layer in [(turn, layer) for turn, plan in plans for layer in plan if layer.href == error.href]:
-        filled = canvas.mask[turn.scene]
+        filled = canvas.filled(turn.scene)
         needed = layer.read(filled)
         # If a single block is at fault, others may be, too: all are tried now, rather than one per new beginning.
         broken = needed if error.block is None else [one for one in needed if _fails(one[1], layer, reader)]
@@ -243,7 +244,7 @@ def _stream(plans: list[_Plan], reader: AssetReader, canvas: Canvas) -> None:
     left = {turn.scene: len(plan) for turn, plan in plans}
     for band in sorted({layer.band for _, plan in plans for layer in plan}):
         reads = [
-            (turn, layer, layer.read(canvas.mask[turn.scene])) for turn, plan in plans for layer in plan
+            (turn, layer, layer.read(canvas.filled(turn.scene))) for turn, plan in plans for layer in plan
             if layer.band == band
         ]  # fmt: skip
         blocks = reader.read([(layer.href, [block for _, block in needed]) for _, layer, needed in reads], band)

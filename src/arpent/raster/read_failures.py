@@ -33,11 +33,8 @@ class ReadFailures:
     """The samples of all features."""
     faults: list[Fault] = field(default_factory=list)
     """One per unreadable image, scene and occasion."""
-    lost: NDArray[np.bool_] = field(init=False)
-    """(N,): samples of features that lost some of their samples."""
-
-    def __post_init__(self) -> None:
-        self.lost = np.zeros(len(self.samples), np.bool_)
+    lost: NDArray[np.bool_] | None = None
+    """(N,): samples of features that lost some of their samples; None: there are none."""
 
     def add(self, features: NDArray[np.bool_], item: Item, error: AssetUnreadable) -> NDArray[np.bool_]:
         """Note that these features (n,) lost samples; returns their samples (N,)."""
@@ -45,14 +42,14 @@ class ReadFailures:
         if features.any():
             message = f"{_named(item, error.href)}: {error}"
             self.faults.append(Fault(features=features, message=message, passing=error.passing))
-            self.lost |= samples
+            self.lost = samples if self.lost is None else self.lost | samples
         return samples
 
     def owners(self, samples: Sequence[NDArray[np.integer]], filled: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """(n,): features that have one of these samples and still need it."""
+        """(n,): features that have one of these samples and still need it. `filled`: (N,), or empty if no sample is."""
         owners = np.zeros(len(self.samples.offsets) - 1, np.bool_)
         for part in samples:
-            wanted = part[filled[part] == 0]
+            wanted = part[filled[part] == 0] if len(filled) else part
             owners[np.searchsorted(self.samples.offsets, wanted, "right") - 1] = True
         return owners
 

@@ -29,6 +29,7 @@ from arpent.server.other_apis import other_api_message
 from arpent.server.page.files import file_routes
 from arpent.server.page.form import UPLOAD_PATH, form_routes
 from arpent.server.page.results import result_routes, view_turns
+from arpent.server.request_log import HttpMetrics, RequestLog
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
 from arpent.wire.problems import problem, refused
 
@@ -68,9 +69,11 @@ def create_app(
         redoc_url=None,
     )
     callers, page, turns = Callers(access), calls.page, view_turns()
-    quotas = access.quotas
+    quotas, http_metrics = access.quotas, HttpMetrics()
+    shown = None if metrics is None else lambda: metrics() + http_metrics.text()
     owner = callers.owner
-    app.include_router(token_routes(access.clients, access.tokens, options))
+    if access.own_tokens:
+        app.include_router(token_routes(access.clients, access.tokens, options))
     for path in BATCH_PATHS:
         app.include_router(batch_routes(service, calls, callers, quotas, options), prefix=path)
         app.include_router(explain_routes(service, calls, owner, quotas, options), prefix=path)
@@ -81,7 +84,7 @@ def create_app(
         app.include_router(catalog_routes(calls, owner, options), prefix=path)
     app.include_router(form_routes(page, owner, quotas, options.patience))
     app.include_router(file_routes(options.page_files, page.basemap))
-    app.include_router(health_routes(ready, metrics, callers, public=options.public_metrics))
+    app.include_router(health_routes(ready, shown, callers, public=options.public_metrics))
     app.add_exception_handler(ArpentError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
@@ -92,6 +95,7 @@ def create_app(
         methods=lambda scope: allowed(app.routes, scope),
         larger={UPLOAD_PATH: page.most_upload} if page.most_upload else {},
     )
+    app.add_middleware(RequestLog, metrics=http_metrics)
     document(app)
     return app
 

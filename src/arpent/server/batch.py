@@ -79,6 +79,7 @@ def _add_writing(
         if len(text) > options.maximum_batch_body:
             raise HTTPException(413, TOO_LARGE.format(options.maximum_batch_body))
         job = await run_in_threadpool(service.create, client, text, checked=not small)
+        request.state.job = job.id
         return json_response(job_object(job, completion(job, options.policy)), 201)
 
     def add_action(name: str, action: UserAction) -> None:

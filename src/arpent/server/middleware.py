@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 
 import h11
 from starlette.datastructures import Headers, MutableHeaders
@@ -38,6 +39,13 @@ JSON = "application/json;charset=utf-8"
 TOO_LARGE = "The request body is larger than {} bytes; put features and scripts into a bucket."
 
 BROKEN = "This is not an HTTP/1.1 request; check its first line, Content-Length, Transfer-Encoding and headers."
+
+SLOW = "The request did not arrive in time; send it at once."
+
+REQUEST_SECONDS, SLOWEST = 30.0, 10_000.0
+"""Seconds in which a request must arrive, and how many bytes a second more than that it may take."""
+LOOK_SECONDS = 5.0
+"""Seconds between two looks at whether it has."""
 
 ENCODED = "The body is compressed (Content-Encoding); send it uncompressed."
 
@@ -142,26 +150,67 @@ def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
 
 
 class ErrorBodyProtocol(H11Protocol):
-    """uvicorn's protocol with our error body: its own answer to malformed requests is plain text, which no client of
-    this API reads."""
+    """uvicorn's protocol with our error body (its own answer to malformed requests is plain text, which no client of
+    this API reads) and an end to requests that never arrive: each of them keeps a connection, of which there are as
+    many as the process may have files."""
+
+    _late: asyncio.TimerHandle | None = None
+    _since: float | None = None
+    """Since when the client is waited for; None: it has nothing to send."""
+    _arrived = 0
+    """Bytes that have arrived since then."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._arrived += len(data)
+        super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a malformed request with our error body; uvicorn's `msg` is not shown. If an earlier request is still
-        being answered, nothing can be sent any more."""
+        """Answer a malformed request with our error body; uvicorn's `msg` is not shown."""
+        self._refuse(400, BROKEN)
+
+    def _look(self) -> None:
+        """End the connection if its request has not arrived in time; look again after a while."""
+        now = self.loop.time()
+        if not self._waits():
+            self._since = None
+        elif self._since is None:
+            self._since, self._arrived = now, 0
+        elif now - self._since > REQUEST_SECONDS + self._arrived / SLOWEST:
+            self._refuse(408, SLOW)
+            return
+        self._late = self.loop.call_later(LOOK_SECONDS, self._look)
+
+    def _waits(self) -> bool:
+        """Whether the next bytes are the client's to send: it may also wait for us, who read its body later."""
+        if self.conn.their_state is h11.SEND_BODY:
+            return not (self.flow.read_paused or self.conn.they_are_waiting_for_100_continue)
+        return self.conn.their_state is h11.IDLE
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, and hang up. If an earlier request is still being answered, nothing can be sent any more."""
         if self.cycle is not None and not self.cycle.response_complete:
             begun, self.cycle.disconnected = self.cycle.response_started, True
             self.cycle.message_event.set()
             if begun:
                 self.transport.close()
                 return
-        payload = json.dumps(refused(400, BROKEN).body).encode()
+        payload = json.dumps(refused(status, message).body).encode()
         headers = [
             (b"content-type", JSON.encode()),
             (b"content-length", str(len(payload)).encode()),
             (b"connection", b"close"),
             (b"access-control-allow-origin", b"*"),
         ]
-        start = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        start = h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase.encode())
         for event in (start, h11.Data(data=payload), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

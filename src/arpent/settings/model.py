@@ -9,16 +9,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from arpent.domain.request import ResultForm
 from arpent.jobs.bucket_grants import is_grant
-from arpent.jobs.policy import Policy
-from arpent.jobs.quota import QUOTA_WORDS, Quota
+from arpent.jobs.policy import QUOTA_WORDS, Policy, Quota
 from arpent.network.policy import is_entry
 from arpent.network.source import ArchiveSource
 from arpent.setting_values import (
     SHORTEST_KEY,
     address,
     each,
+    folder_and_bytes,
     folder_of_size,
     image_template,
+    issuer_url,
     job_database,
     key_list,
     listed,
@@ -103,6 +104,20 @@ class Settings(BaseModel):
     )
     """The first signs tokens and encrypts stored credentials, the others still open. Unset: one is created once and
     kept in the database."""
+    oidc_issuer: Annotated[str, AfterValidator(issuer_url)] | None = Field(None, description="https://host/path")
+    """An OpenID Connect issuer whose tokens are accepted, too; see docs/operation.md. Unset: none is."""
+    oidc_audience: Text | None = Field(None, description="the audience that tokens are for")
+    """An entry of `aud` that its tokens must have; needed with oidc_issuer."""
+    oidc_scope: Text | None = Field(None, description="one scope")
+    """A scope that its tokens must have."""
+    oidc_owner_claim: Text = Field("sub", description="the name of a claim")
+    """The claim of its tokens that says whose requests they bring."""
+    oidc_operator_scope: Text | None = Field(None, description="one scope")
+    """The scope of its tokens that makes an operator."""
+    oidc_metrics_scope: Text | None = Field(None, description="one scope")
+    """The scope of its tokens that makes a client for metrics alone."""
+    own_tokens: bool = True
+    """Give out and accept tokens of this server's own clients."""
     script_seconds: float = Field(60.0, gt=0, le=86_400)
     """Time limit of one call of an evalscript, in seconds."""
     script_memory: int = Field(512, ge=16, le=1 << 20)
@@ -150,8 +165,16 @@ class Settings(BaseModel):
     """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
     log_format: Literal["text", "json"] = "text"
     """Format of log lines."""
+    audit_log: Path | None = Field(None, description="a file")
+    """File for a line about each act of clients and operators. Unset: among the other lines only."""
     policy: Policy = Policy()
     """Limits of a job's life, see docs/settings.md."""
+
+    def cache_folder(self) -> tuple[Path, int]:
+        """Folder and bytes of `cache`, which is set."""
+        assert self.cache is not None, "there is no cache"
+        folder, size = folder_and_bytes(self.cache)
+        return Path(folder), size
 
 
 TABLES = ("policy", "catalogs", "bucket_grants", "sources", "quotas")

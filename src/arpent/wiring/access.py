@@ -8,8 +8,11 @@ from sqlalchemy import Engine
 
 from arpent.adapters.database.clients import SqlClientStore
 from arpent.adapters.database.usage import SqlUsageStore
-from arpent.jobs.quota import quota_of
+from arpent.adapters.sources.issuer_documents import issuer_document
+from arpent.domain.errors import InvalidSetting
+from arpent.jobs.policy import quota_of
 from arpent.server.access.callers import AccessControl
+from arpent.server.access.issuer import ExternalIssuer, IssuerRules
 from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import Tokens
 from arpent.settings import Settings
@@ -17,9 +20,31 @@ from arpent.wiring.keys import server_keys
 
 
 def access_control(settings: Settings, engine: Engine) -> AccessControl:
-    """Clients, tokens and quotas of the settings."""
+    """Clients, tokens, quotas and the other issuer of the settings. Raises InvalidSetting."""
+    if not (settings.own_tokens or settings.oidc_issuer):
+        raise InvalidSetting("ARPENT_OWN_TOKENS is false, and ARPENT_OIDC_ISSUER is not set: nobody could log in")
     return AccessControl(
         clients=SqlClientStore(engine),
         tokens=Tokens(server_keys(settings, engine), settings.token_seconds),
         quotas=Quotas(partial(quota_of, settings.quotas), SqlUsageStore(engine)),
+        issuer=_issuer(settings),
+        own_tokens=settings.own_tokens,
     )
+
+
+def _issuer(settings: Settings) -> ExternalIssuer | None:
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_audience is None:
+        raise InvalidSetting(
+            "ARPENT_OIDC_ISSUER is set without ARPENT_OIDC_AUDIENCE: its tokens for other services would do"
+        )
+    rules = IssuerRules(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_audience,
+        scope=settings.oidc_scope,
+        owner_claim=settings.oidc_owner_claim,
+        operator_scope=settings.oidc_operator_scope,
+        metrics_scope=settings.oidc_metrics_scope,
+    )
+    return ExternalIssuer(rules, issuer_document)

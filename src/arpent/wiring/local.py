@@ -35,7 +35,7 @@ from arpent.engine.analysis.analyse import analyse
 from arpent.engine.processing.process import give_up
 from arpent.engine.services import Limits, Services
 from arpent.jobs.in_flight import SPARE_PLACES
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Quota
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import access_of, direct_features, egress_policy, folding, prepare_process, with_results

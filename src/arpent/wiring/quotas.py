@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from arpent.adapters.database.usage import SqlUsageStore
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.ports.clients import Usage
-from arpent.jobs.quota import quota_of
+from arpent.jobs.policy import quota_of
 from arpent.settings import Settings
 
 

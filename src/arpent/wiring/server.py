@@ -24,13 +24,14 @@ from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
+from arpent.domain.boundary.trace import for_this_request, trace_fields
 from arpent.domain.errors import DatabaseRefused, WorldError
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis
 from arpent.domain.ports.execution import Bulkhead, Executor
 from arpent.domain.request import Request
 from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
-from arpent.jobs.quota import quota_of
+from arpent.jobs.policy import quota_of
 from arpent.jobs.run_metrics import RunMetrics
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
@@ -50,6 +51,7 @@ from arpent.wiring.local import (
     now,
     operator_limits,
 )
+from arpent.wiring.metrics import metrics
 from arpent.wiring.page import page_calls
 from arpent.wiring.quotas import is_exhausted, work_store
 from arpent.worker import (
@@ -163,12 +165,18 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
     theirs = for_workers(settings)
     return ProcessCalls(
-        statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
-        check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
-        explain=lambda job, feature, start, draw: bulkhead.submit(
-            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
+        statistics=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(answer_statistics, theirs)), body
         ),
-        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
+        check=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(check_batch, theirs, client)), body
+        ),
+        explain=lambda job, feature, start, draw: bulkhead.submit(
+            job.owner, for_this_request(partial(explain_job, theirs)), (job.body, job.owner, feature, start, draw)
+        ),
+        catalog=lambda client, body, address: bulkhead.submit(
+            client, for_this_request(partial(answer_search, theirs)), (body, address)
+        ),
         collections=collections(settings),
         page=page_calls(settings, bulkhead),
         admit=bulkhead.admit,
@@ -202,14 +210,6 @@ def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
     return SqlJobStore(engine, request_cipher(settings, engine))
 
 
-def metrics(engine: Engine) -> str:
-    """Counters of all runners of this database and its jobs, in Prometheus' text format."""
-    from arpent.adapters.formats.prometheus_metrics import metrics_text
-
-    counters = SqlCounters(engine)
-    return metrics_text(counters.totals(), counters.jobs(), counters.open_partitions())
-
-
 def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
     """A runner on this database; what it does is added to `run_metrics`."""
     run_metrics = run_metrics or RunMetrics()
@@ -241,7 +241,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
 
 def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop` is set."""
-    configure(settings.log_format)
+    configure(settings.log_format, trace_fields)
     announce(unfiltered=settings.unfiltered_scripts)
     engine = database(settings)
     run_metrics = RunMetrics()

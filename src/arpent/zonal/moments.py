@@ -21,8 +21,11 @@ COUNT, LOW, HIGH, SUM, SUM_REST, SQUARES, SQUARES_REST = range(7)
 START = (0.0, math.inf, -math.inf, 0.0, 0.0, 0.0, 0.0)
 """Each row where there is no sample."""
 ROWS = len(START)
-LANES = 128
-"""Running sums of one segment: enough to fill the processor's vectors, and to hide how long an addition takes."""
+LANES = 16
+"""Running sums of one segment: enough to fill the processor's vectors, and few to be added up where a segment is
+small."""
+TURNS = 8
+"""Samples that a running sum takes before it is written back."""
 SPLITTER = 134217729.0
 """2**27 + 1: cuts a double into two halves whose products are exact (Veltkamp)."""
 
@@ -73,49 +76,64 @@ def add_samples(
     """Add the valid samples `[offsets[k]:offsets[k + 1]]` of each segment, converted to `target`, to its column of
     `sums` (ROWS, n); as `sample_type.compact` converts them. `valid` (N,): a sample counts where it is neither 0 nor
     NaN."""
-    lanes = np.empty((ROWS, LANES))
+    lanes, samples = np.empty((ROWS, LANES)), np.empty(LANES * TURNS)
     for k in range(len(offsets) - 1):
         begin, end = offsets[k], offsets[k + 1]
         if begin == end:
             continue
-        width = 1
-        while width < min(LANES, end - begin):
-            width *= 2
         for row in range(ROWS):
-            lanes[row, :width] = START[row]
-        for first in range(begin, end, LANES):
-            last = min(first + LANES, end)
-            _add_to_lanes(values[first:last], valid[first:last], target, lanes)
+            lanes[row] = START[row]
+        for first in range(begin, end, LANES * TURNS):
+            last = min(first + LANES * TURNS, end)
+            _convert(values[first:last], valid[first:last], target, samples)
+            samples[last - first :] = np.nan
+            _add_to_lanes(samples, lanes)
+        width = LANES
         while width > 1:
             width //= 2
             _merge(lanes[:, :width], lanes[:, width : 2 * width])
         _merge(sums[:, k : k + 1], lanes[:, :1])
 
 
+# Below no sample depends on its neighbours, and there is no branch, so that the compiler makes vectors.
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_to_lanes(
+def _convert(
     values: NDArray[np.float64],
     valid: NDArray[np.number],
     target: tuple[float, float, bool],
-    lanes: NDArray[np.float64],
+    samples: NDArray[np.float64],
 ) -> None:
-    """Add one sample to each lane. The lanes do not depend on one another, so that the compiler makes vectors of them;
-    there is no branch, for the same reason."""
+    """Write the values as the statistics use them to `samples`, NaN for those that do not count."""
     low, high, integer = target
-    counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
-    squares, squares_rests = lanes[SQUARES], lanes[SQUARES_REST]
     for i in range(len(values)):
         x, mark = values[i], valid[i]
         counted = counts_in(mark) & (x == x)  # noqa: PLR0124 - NaN is not itself
         x = min(max(np.floor(x + 0.5), low), high) if integer else np.float64(np.float32(x)) + 0.0
-        least, most, x = x if counted else np.inf, x if counted else -np.inf, x if counted else 0.0
-        counts[i] += 1.0 if counted else 0.0
-        lows[i] = least if least < lows[i] else lows[i]
-        highs[i] = most if most > highs[i] else highs[i]
-        totals[i], rest = _two_sum(totals[i], x)
-        rests[i] += rest
-        squares[i], rest = _two_sum(squares[i], x * x)  # the square of a float32 is exact in a double
-        squares_rests[i] += rest
+        samples[i] = x if counted else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_to_lanes(samples: NDArray[np.float64], lanes: NDArray[np.float64]) -> None:
+    """Add TURNS of the samples (LANES * TURNS,) to each lane, without those that are NaN."""
+    counts, lows, highs, totals, rests = lanes[COUNT], lanes[LOW], lanes[HIGH], lanes[SUM], lanes[SUM_REST]
+    all_squares, squares_rests = lanes[SQUARES], lanes[SQUARES_REST]
+    for i in range(LANES):
+        count, low, high, total, rest = counts[i], lows[i], highs[i], totals[i], rests[i]
+        squares, squares_rest = all_squares[i], squares_rests[i]
+        for turn in range(TURNS):
+            x = samples[turn * LANES + i]
+            low = x if x < low else low
+            high = x if x > high else high
+            count += 1.0 if x == x else 0.0  # noqa: PLR0124
+            x = x if x == x else 0.0  # noqa: PLR0124
+            total, left = _two_sum(total, x)
+            rest += left
+            squares, left = _two_sum(squares, x * x)  # the square of a float32 is exact in a double
+            squares_rest += left
+        counts[i], lows[i], highs[i], totals[i], rests[i] = count, low, high, total, rest
+        all_squares[i], squares_rests[i] = squares, squares_rest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

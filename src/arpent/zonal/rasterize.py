@@ -132,50 +132,47 @@ def _fill(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _emit(
-    row: int, touched: NDArray[np.int32], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
-) -> tuple[NDArray[np.int32], int]:
-    """Write the spans of samples of one row that are inside behind the `held` ones, and clear `steps`; returns the
-    spans, in a larger array if need be, and how many there are. `touched`: columns where the count may change,
-    ascending; at the last one it is 0, at `width` or before, so that no column beyond the grid is written."""
+def _emit(row: int, low: int, high: int, steps: NDArray[np.int32], spans: NDArray[np.int32], held: int) -> int:
+    """Write the spans of samples of one row that are inside behind the `held` ones, and clear `steps`; returns how many
+    there are. The count changes in columns `low` to before `high` only; at the last one it is 0, at `width` or before,
+    so that no column beyond the grid is written. `spans` has room for one span for every two columns."""
     count, first = np.int32(0), -1
-    for column in touched:
+    for column in range(low, high):
         count += steps[column]
         steps[column] = 0
         if count >= MINIMUM:
             first = column if first < 0 else first
         elif first >= 0:
-            if held == len(spans):
-                spans = _doubled(spans)
             spans[held, 0], spans[held, 1], spans[held, 2] = row, first, column - first
             held, first = held + 1, -1
-    return spans, held
+    return held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _touch(
-    crossings: NDArray[np.int32], low: int, high: int, columns: NDArray[np.int32], touched: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """The columns of a row, from `low` to before `high`, where the count may change: all, in a narrow row, otherwise
-    each column with a crossing and the next one. `columns`: 0, 1, 2 …; `touched`: room for twice the crossings, which
-    are sorted."""
-    if high - low <= NARROW:
-        return columns[low : max(low, high)]
+def _emit_wide(
+    row: int, crossings: NDArray[np.int32], steps: NDArray[np.int32], spans: NDArray[np.int32], held: int
+) -> int:
+    """As `_emit`, for a wide row, of which only the columns with a crossing and the next ones are looked at: the count
+    changes nowhere else. Sorts the row's `crossings`; `spans` has room for as many."""
     _order(crossings, 0, len(crossings))
-    count, following = 0, 0
-    for i in range(len(crossings)):
-        column = crossings[i] >> 8
-        for each in range(max(column, following), column + 2):
-            touched[count] = each
-            count += 1
-        following = column + 2
-    return touched[:count]
+    count, first, following = np.int32(0), -1, 0
+    for crossing in crossings:
+        for column in range(max(crossing >> 8, following), (crossing >> 8) + 2):
+            count += steps[column]
+            steps[column] = 0
+            if count >= MINIMUM:
+                first = column if first < 0 else first
+            elif first >= 0:
+                spans[held, 0], spans[held, 1], spans[held, 2] = row, first, column - first
+                held, first = held + 1, -1
+        following = (crossing >> 8) + 2
+    return held
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _doubled(old: NDArray[np.int32]) -> NDArray[np.int32]:
-    """A copy with room for twice as many spans."""
-    new = np.empty((2 * len(old), 3), np.int32)
+def _longer(old: NDArray[np.int32], least: int) -> NDArray[np.int32]:
+    """A copy with room for twice as many spans, and for `least`."""
+    new = np.empty((max(2 * len(old), least), 3), np.int32)
     new[: len(old)] = old
     return new
 
@@ -204,7 +201,6 @@ def scan(
     starts = np.zeros(1, np.int64)
     crossings = np.empty(1, np.int32)
     steps = np.zeros(2, np.int32)
-    columns, touched = np.empty(1, np.int32), np.empty(1, np.int32)
     for k in range(n):
         mine = rings[polygons[k] : polygons[k + 1] + 1]
         width, height = shapes[k, 0], shapes[k, 1]
@@ -226,15 +222,16 @@ def scan(
             _cross(vertices, mine, starts, crossings, window, float(width * SUB_COLUMNS))
             if len(steps) < width + 2:
                 steps = np.zeros(2 * width + 2, np.int32)
-            if len(columns) < width + 2:
-                columns = np.arange(2 * width + 2).astype(np.int32)
-            if len(touched) < 2 * len(crossings):
-                touched = np.empty(2 * len(crossings), np.int32)
             for row in range(first, last):
-                line = (row - first) * SUB_ROWS
                 low, high = _fill(row - first, starts, crossings, steps)
-                here = crossings[starts[line] : starts[line + SUB_ROWS]]
-                spans, held = _emit(row, _touch(here, low, high, columns, touched), steps, spans, held)
+                begin, end = starts[(row - first) * SUB_ROWS], starts[(row - first + 1) * SUB_ROWS]
+                most = held + max(end - begin, NARROW)
+                if most > len(spans):
+                    spans = _longer(spans, most)
+                if high - low <= NARROW:
+                    held = _emit(row, low, high, steps, spans, held)
+                else:
+                    held = _emit_wide(row, crossings[begin:end], steps, spans, held)
         for span in range(span_offsets[k], held):
             total += spans[span, 2]
         offsets[k + 1], span_offsets[k + 1] = total, held

@@ -14,6 +14,15 @@ from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
 from arpent.zonal.moments import COUNT, add_samples, add_sums, moments, no_sums
+from arpent.zonal.more_statistics import (
+    FROM_SAMPLES,
+    add_weighted,
+    add_weighted_sums,
+    classes,
+    plain_statistics,
+    shares,
+    weighted_statistics,
+)
 from arpent.zonal.reductions import OutsideSample, Segments, join_parts, no_samples, pick, unweighted
 from arpent.zonal.sample_type import compact, type_limits
 
@@ -28,6 +37,8 @@ class ReductionPart:
     """(ROWS, k): see `moments`."""
     segments: Segments | None
     """The valid samples, if a percentile or histogram needs them."""
+    weighted: NDArray[np.float64] | None = None
+    """(6, k): see `add_weighted`; None where shares do not count."""
 
 
 class Reduction:
@@ -43,14 +54,23 @@ class Reduction:
         self._sums = no_sums(count)
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
+        self._keeps |= not FROM_SAMPLES.isdisjoint(calculation.more)
+        counted = classes(calculation)
+        self._classes = fixed_histogram(counted, sample_type, count) if counted else None
+        weighs = calculation.weighted or "weightedMean" in calculation.more
+        self._weighted = np.zeros((6, count)) if weighs else None
         self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
 
     def part(
-        self, values: NDArray[np.float64], valid: NDArray[np.number] | None, offsets: NDArray[np.int64]
+        self,
+        values: NDArray[np.float64],
+        valid: NDArray[np.number] | None,
+        offsets: NDArray[np.int64],
+        shares: NDArray[np.float64] | None = None,
     ) -> ReductionPart:
         """What is to be added for some of the samples inside k polygons, for which the script returned `values` (N,);
         those count whose mask `valid` (N,) is neither 0 nor NaN, all if it is None. `offsets` (k + 1,) delimits the
-        features. Nothing is changed."""
+        features; `shares` (N,): of each sample that is covered, where that counts. Nothing is changed."""
         if valid is None:
             valid = np.ones(len(values), np.uint8)
         elif valid.dtype == np.bool_:
@@ -58,16 +78,25 @@ class Reduction:
         sums, target = no_sums(len(offsets) - 1), type_limits(self._sample_type)
         add_samples(values, valid, offsets, target, sums)
         segments = None
-        if self._keeps or self._fixed is not None:
+        if self._keeps or self._fixed is not None or self._classes is not None:
             samples, counts = np.empty(len(values), np.float32), np.empty(len(offsets) - 1, np.int64)
             compact(values, valid, offsets, target, samples, counts)
             segments = unweighted(samples, offsets, counts)
-        return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments)
+        weighted = None
+        if self._weighted is not None:
+            assert shares is not None, "shares are wanted"
+            weighted = np.zeros((6, len(offsets) - 1))
+            add_weighted(values, valid, shares, offsets, target, weighted)
+        return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments, weighted=weighted)
 
     def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:
         """Add what `part` made of samples of the features `rows` (k,); each sample comes once, in all."""
         self._inside[rows] += part.inside
         add_sums(part.sums, rows, self._sums)
+        if part.weighted is not None and self._weighted is not None:
+            add_weighted_sums(part.weighted, rows, self._weighted)
+        if part.segments is not None and self._classes is not None:
+            self._classes.add(part.segments, rows)
         if part.segments is not None and self._fixed is not None:
             self._fixed.add(part.segments, rows)
         if part.segments is not None and self._keeps:
@@ -76,7 +105,8 @@ class Reduction:
     def finish(self, sample_count: NDArray[np.int64], outside: OutsideSample | None = None) -> BandStatistics:
         """Everything that one band reports (sentinelhub.md 3.3). `sample_count` (n,) counts all samples of each grid;
         those outside the polygon all have the answer `outside` (None: masked), and count as often as there are."""
-        weights, extra = self._outside(sample_count, outside)
+        # A sample outside a polygon has no share in it.
+        weights, extra = self._outside(sample_count, None if self._calculation.weighted else outside)
         counts, numbers = self._sums[COUNT].astype(np.int64) + weights, np.empty((4, len(weights)), np.float64)
         moments(self._sums, weights, extra, numbers)
         wish, percentiles = self._calculation.histogram, self._calculation.percentiles
@@ -87,17 +117,44 @@ class Reduction:
             histogram = self._fixed.finish()
         elif wish is not None and kept is not None:
             histogram = histogram_of_samples(wish, self._sample_type, kept, (numbers[0], numbers[1]))
+        more = self._more(counts, numbers, (weights, extra), kept)
         return BandStatistics(
             minimum=numbers[0],
             maximum=numbers[1],
             mean=numbers[2],
             standard_deviation=numbers[3],
+            more=more,
             sample_count=sample_count,
             no_data_count=sample_count - counts,
             percentiles=_percentiles(kept, percentiles) if percentiles and kept is not None else None,
             ranks=percentiles,
             histogram=histogram,
         )
+
+    def _more(
+        self,
+        counts: NDArray[np.int64],
+        numbers: NDArray[np.float64],
+        outside: tuple[NDArray[np.int64], NDArray[np.float64]],
+        kept: Segments | None,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Further statistics that are asked for, in their order. Where samples count by shares, mean and deviation in
+        `numbers` are replaced, too."""
+        wish = self._calculation
+        found: dict[str, NDArray[np.float64]] = {}
+        if self._weighted is not None:
+            mean, deviation, weighted = weighted_statistics(wish, self._weighted)
+            found |= {name: each for name, each in weighted.items() if wish.weighted or name == "weightedMean"}
+            finite = np.isfinite(numbers[0]) & np.isfinite(numbers[1]) & np.isfinite(mean)
+            if wish.weighted:
+                numbers[2], numbers[3] = np.where(finite, (mean, deviation), numbers[2:])
+        if not wish.weighted:
+            found |= plain_statistics(wish, self._sums, outside, numbers[3], kept)
+        if self._classes is not None:
+            self._classes.add(no_samples(*outside), np.arange(len(counts)))
+            found |= shares(wish, self._classes.finish(), counts)
+        order = {name: place for place, name in enumerate(wish.more)}
+        return dict(sorted(found.items(), key=lambda each: order.get(each[0], len(order))))
 
     def _outside(
         self, sample_count: NDArray[np.int64], outside: OutsideSample | None

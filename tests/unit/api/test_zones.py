@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,19 @@ def test_others_are_carried_and_keep_their_size_on_the_ground(crs: int, middle: 
     degrees = Transformer.from_crs(crs, 4326, always_xy=True).transform(ground[:, 0], ground[:, 1])
     length = Geod(ellps="WGS84").line_length(*degrees)
     assert np.hypot(*np.diff(ring, axis=0).T).sum() == pytest.approx(length, rel=1e-3)
+
+
+def test_a_feature_at_180_degrees_lies_in_the_zone_of_its_place() -> None:
+    """However it is written: divided, in one piece beyond 180, or with a jump."""
+    west, east = shapely.box(179.9, -17.1, 180, -17), shapely.box(-180, -17.1, -179.95, -17)
+    divided, jumping = shapely.MultiPolygon([west, east]), shapely.box(-179.95, -17.1, 179.9, -17)
+    given = features([(179.97, -17.05)])
+    for shape in (divided, jumping, shapely.box(179.9, -17.1, 180.05, -17), shapely.box(-180.1, -17.1, -179.95, -17)):
+        given.geometries[0] = shape
+        (carried,) = in_metres(replace(given))
+        assert carried.crs.to_epsg() in (32760, 32701)
+        assert shapely.area(carried.geometries[0]) == pytest.approx(15_961 * 11_063, rel=0.01)
+    assert zones(features([(180.05, 17)])) == {32601: [0]}
 
 
 def test_features_without_a_place_go_with_the_others() -> None:

@@ -70,3 +70,21 @@ def test_a_name_of_two_clients_is_no_name() -> None:
     assert "2 clients are called 'anna'" in told("remove", "anna", code=2)
     told("remove", first)
     assert answer("show", "anna")["id"] == second
+
+
+def test_an_audit_log_tells_who_changed_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARPENT_AUDIT_LOG", "audit.log")
+    made = answer("add", "anna")
+    for command in ("rotate", "disable", "enable", "remove"):
+        told(command, "anna")
+    text = Path("audit.log").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["act"] for line in lines] == [
+        f"{act} client" for act in ("add", "rotate", "disable", "enable", "remove")
+    ]
+    assert {line["target"] for line in lines} == {made["client_id"]}
+    assert all(line["user"] for line in lines)
+    assert made["client_secret"] not in text
+    assert Path("audit.log").stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("ARPENT_AUDIT_LOG", "absent/audit.log")
+    assert "absent/audit.log" in told("list", code=2)

@@ -16,6 +16,7 @@ import pytest
 import shapely
 
 from arpent.domain.feature import Features
+from arpent.domain.imagery.item import CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.partition import Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
@@ -48,8 +49,8 @@ class CountedReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self.inner.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        self.inner.prepare(hrefs)
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self.inner.prepare(hrefs, files)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         return self.inner.describe(href, place)

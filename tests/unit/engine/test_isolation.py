@@ -21,6 +21,7 @@ from arpent import worker
 from arpent.domain.errors import AssetUnreadable, CatalogUnavailable, StorageFault, WorldError
 from arpent.domain.feature import Features
 from arpent.domain.finding import INCOMPLETE
+from arpent.domain.imagery.item import CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.job import RowCounts
 from arpent.domain.partition import Outcome, Partition
@@ -54,8 +55,8 @@ class FaultyReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self.inner.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        self.inner.prepare([href for href in hrefs if self.broken not in href])
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self.inner.prepare([href for href in hrefs if self.broken not in href], files)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         self._check(href)

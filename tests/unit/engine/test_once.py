@@ -84,18 +84,18 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many features grids and samples are worked out for."""
     found: Counter[str] = Counter()
-    over, coverage = Grids.over, sample_geometry.pixel_coverage
+    over, coverage = Grids.over, sample_geometry.samples_inside
 
     def grids(bounds: Any, sampling: Any) -> Grids:
         found["grids"] += len(bounds)
         return over(bounds, sampling)
 
-    def samples(some: Any, grids: Grids) -> Any:
+    def samples(some: Any, grids: Grids, rule: Any) -> Any:
         found["samples"] += len(grids)
-        return coverage(some, grids)
+        return coverage(some, grids, rule)
 
     monkeypatch.setattr(Grids, "over", grids)
-    monkeypatch.setattr(sample_geometry, "pixel_coverage", samples)
+    monkeypatch.setattr(sample_geometry, "samples_inside", samples)
     return found
 
 

@@ -26,6 +26,7 @@ from arpent.domain.errors import (
 )
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution
+from arpent.domain.imagery.item import CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
@@ -126,10 +127,10 @@ def test_a_feature_that_breaks_the_engine_fails_alone(
     whole, _ = run(services, script)
     sound = compute.sample_geometry
 
-    def broken(features: Features, grids: Any) -> Any:
+    def broken(features: Features, grids: Any, rule: Any) -> Any:
         if VICTIM in features.ids:
             raise error
-        return sound(features, grids)
+        return sound(features, grids, rule)
 
     monkeypatch.setattr(compute, "sample_geometry", broken)
     found, outcome = run(services, script)
@@ -233,10 +234,10 @@ class Breaking:
     def counting(self) -> AbstractContextManager[Count]:
         return self.inner.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         if self.when == "prepare":
             raise self.error
-        self.inner.prepare(hrefs)
+        self.inner.prepare(hrefs, files)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         if self.when == "describe" and self.part in href:

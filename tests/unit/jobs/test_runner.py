@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import re
 import time
@@ -17,6 +18,7 @@ from threading import Thread
 import pytest
 
 from arpent.adapters.executors.inline import InlineExecutor
+from arpent.domain.boundary.trace import current_trace, trace_of
 from arpent.domain.errors import (
     AssetUnreadable,
     CatalogUnavailable,
@@ -570,6 +572,31 @@ class TestStopping:
         site.runner(Engineer(cut(6, 2))).run_until_idle()
         assert (site.job.status, site.job.stop_reason) == (Status.STOPPED, StopReason.OUT_OF_PU)
         assert site.job.progress.done == 4
+
+    def test_its_lines_name_the_http_request(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        trace = trace_of("my-request", None)
+        site.begin()
+        site.jobs.save(replace(site.job, trace=trace.text))
+        engineer, seen, told = Engineer(cut(2, 1)), set(), set()
+        engineer.during = lambda: seen.add(current_trace())
+
+        class Seeing(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                told.add((record.getMessage().partition(" ")[0], current_trace()))
+
+        handler, logger = Seeing(), logging.getLogger("arpent.jobs")
+        caplog.set_level(logging.INFO, logger.name)
+        logger.addHandler(handler)
+        runner = site.runner(engineer)
+        runner._functions = replace(
+            runner._functions, process=lambda lease: (traces.append(lease.trace), engineer.process(lease))[1]
+        )
+        traces: list[str | None] = []
+        runner.run_until_idle()
+        logger.removeHandler(handler)
+        assert traces == [trace.text] * 2, "and a worker hears of it by the lease"
+        assert trace in seen, "the analysis"
+        assert {("Partition", trace), ("DONE", trace), ("PROCESSING", trace)} <= told
 
     def test_a_client_whose_month_is_used_up_is_stopped(self, site: Site) -> None:
         site.begin()

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from arpent.domain.boundary.trace import read_trace, trace_of, traced
 from arpent.domain.errors import ActionNotAllowed, InvalidRequest, JobNotFound, RateLimited
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.domain.request import Request
-from arpent.jobs.policy import Policy
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Policy, Quota
 from arpent.jobs.service import JobService
 from tests.support.jobs import START, Clock, make_job
 from tests.support.stores import in_memory
@@ -150,3 +150,17 @@ class TestPlaces:
 
         with ThreadPoolExecutor(12) as threads:
             assert sum(threads.map(begun, jobs)) == 2
+
+
+def test_a_job_remembers_for_which_request_it_works(store: JobStore, service: JobService) -> None:
+    job = make_job()
+    store.add(job)
+    first, second = trace_of("first", None), trace_of("second", None)
+    with traced(first):
+        service.act("anna", job.id, UserAction.ANALYSE)
+    assert read_trace(store.get(job.id).trace) == first
+    service.act("anna", job.id, UserAction.STOP)
+    assert read_trace(store.get(job.id).trace) == first, "a command has no request"
+    with traced(second):
+        service.act("anna", job.id, UserAction.START)
+    assert read_trace(store.get(job.id).trace) == second

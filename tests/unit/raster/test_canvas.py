@@ -37,6 +37,26 @@ def test_the_last_of_many_items_is_known_by_its_position(items: int) -> None:
     assert filled(1, items, items - 1).used.tolist() == [[items - 1, -1]]
 
 
+def test_what_no_item_fills_is_a_hole_and_the_next_item_may_fill_it() -> None:
+    canvas = filled(1, 2)
+    assert canvas.filled(0).tolist() == [1, 0]
+    assert canvas.vacant(0, np.array([0, 1, 2, 2])).tolist() == [False, True, False]
+    assert canvas.finish(None)[0].tolist() == [[7, 0]]
+    canvas.target(0, 0, PLAIN).hits[1] += 1
+    canvas.commit(0, 1, None)
+    assert (canvas.mask.tolist(), canvas.used.tolist()) == ([[1, 1]], [[0, 1]])
+
+
+def test_a_scene_that_no_item_begins_has_holes_only() -> None:
+    canvas = Canvas(2, 3, (5.0,), 1)
+    assert not len(canvas.filled(1))
+    assert canvas.vacant(1, np.array([0, 2, 2, 3])).tolist() == [True, False, True]
+    canvas.abandon(np.array([True, False, False]))
+    assert canvas.filled(0).tolist() == [1, 0, 0]
+    assert canvas.finish(np.array([True, False, False]))[0].tolist() == [[5] * 3] * 2
+    assert (canvas.mask.tolist(), canvas.used.tolist()) == ([[0] * 3] * 2, [[-1] * 3] * 2)
+
+
 def test_a_usual_request_pays_for_no_wide_counts() -> None:
     canvas = Canvas(1, 2, (0.0,) * 13, 400)
     assert (canvas.hits.dtype, canvas.used.dtype) == (np.uint8, np.int16)

@@ -91,3 +91,24 @@ def test_masked_pixels_are_left_out() -> None:
     gather(block, np.arange(3, dtype=np.int32), np.array([2, 3, 900], np.int32), there)
     assert there.values.tolist() == [0, 4, 0]
     assert there.hits.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("hidden", [(), (2,), (7,)])
+@pytest.mark.parametrize("offset", [0.0, -2.0])
+def test_where_no_sample_is_filled_the_kernels_count_the_same(hidden: tuple[int, ...], offset: float) -> None:
+    """An empty `filled` stands for zeros; what is no data is told by `hits` alone."""
+    block = np.ma.MaskedArray(np.arange(8, dtype=np.uint16).reshape(2, 4), mask=False)
+    block.mask.reshape(-1)[list(hidden)] = True
+    order, pixels = np.arange(4, dtype=np.int32), np.array([2, 0, 7, 7], np.int32)
+    pieces = np.array([(0, 1, 2, -1), (1, 1, 0, -1), (2, 2, 4, 0)], np.int32)
+    for empty in (False, True):
+        targets = [replace(target([0] * 4), conversion=replace(CONVERSION, offset=offset)) for _ in range(2)]
+        if empty:
+            targets = [replace(one, filled=np.zeros(0, np.uint8)) for one in targets]
+        gather(block, order, pixels, targets[0])
+        gather_pieces(block, pieces, TABLE, targets[1])
+        for one in targets:
+            assert one.hits.tolist() == [2 not in hidden, 0, *[7 not in hidden] * 2]
+            assert one.values[one.hits == 1].tolist() == [
+                number + offset for number, there in zip((2, 0, 7, 7), one.hits, strict=True) if there
+            ]

@@ -32,7 +32,7 @@ from arpent.domain.ports.jobs import SortKey
 from arpent.domain.ports.page import PageCalls
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Quota
 from arpent.server.access.callers import AccessControl
 from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import Tokens

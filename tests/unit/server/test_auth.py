@@ -34,7 +34,7 @@ def test_a_token_for_credentials_in_the_form(here: World, path: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
     segment = found["access_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(segment + "=="))
-    assert (claims["azp"], claims["exp"] - claims["iat"], claims["iss"]) == ("me", 3600, "arpent")
+    assert (claims["azp"], claims["exp"] - claims["iat"], claims["iss"]) == ("me", 3600, here.url)
     listed = requests.get(
         here.url + "/api/v1/statistics/batch",
         headers={"Authorization": f"Bearer {found['access_token']}"},
@@ -113,7 +113,6 @@ def test_tokens_of_others_are_refused() -> None:
     wrong = [
         signed(other, {}),
         signed(pretending, {}),
-        signed(own, {"iss": "else"}),
         signed(own, {"azp": None}),
         signed(own, {"exp": None}),
         signed(own, {"gen": None}),
@@ -132,6 +131,15 @@ def test_everybody_can_check_a_token() -> None:
     assert [sorted(key) for key in keys["keys"]] == [["alg", "crv", "kid", "kty", "use", "x", "y"]]  # type: ignore[attr-defined]
     found = jwt.decode(tokens.issue(client("me")), KeySet.import_key_set(keys), algorithms=["ES256"])  # type: ignore[arg-type]
     assert found.claims["azp"] == "me"
+
+
+def test_the_server_describes_itself_as_an_issuer(here: World) -> None:
+    described = requests.get(here.url + "/.well-known/openid-configuration", timeout=10).json()
+    assert (described["issuer"], described["jwks_uri"]) == (here.url, here.url + "/oauth/jwks")
+    token = requests.post(described["token_endpoint"], GRANT | MINE, timeout=10).json()["access_token"]
+    keys = KeySet.import_key_set(requests.get(described["jwks_uri"], timeout=10).json())
+    claims = jwt.decode(token, keys, algorithms=described["id_token_signing_alg_values_supported"]).claims
+    assert (claims["iss"], claims["azp"]) == (here.url, "me"), "as the description says, wherever it is reached"
 
 
 def test_a_former_key_still_proves_and_signs_no_more() -> None:

@@ -10,7 +10,7 @@ import requests
 
 from arpent.domain.errors import RateLimited
 from arpent.domain.ports.clients import Usage
-from arpent.jobs.quota import Quota, quota_of
+from arpent.jobs.policy import Quota, quota_of
 from arpent.server.access.quotas import Quotas
 from arpent.wire.problems import problem
 from tests.support.client import seed_body

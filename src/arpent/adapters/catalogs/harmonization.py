@@ -13,6 +13,8 @@ _BASELINE = re.compile(r"N?([0-9]{1,2})\.?([0-9]{2})")
 """05.09, 5.09, N0509."""
 _PRODUCT_BASELINE = re.compile(r"_N([0-9]{2})\.?([0-9]{2})(?:_|\.|$)")
 """In the name of a product, S2A_MSIL2A_20230813T100031_N0509_R122_…, or of a datatake, GS2A_…_N05.09."""
+_PRODUCT_NAME = re.compile(r"S2[A-Z]_MSIL\d[A-Z]_\d{8}T\d{6}_N([0-9]{2})([0-9]{2})_")
+"""The name of a product in any other text: a property, or the address of an image."""
 _PRODUCTS = ("s2:product_uri", "s2:datatake_id", "eopf:datatake_id", "s2:granule_id")
 Document = Mapping[str, object]
 """JSON of a STAC item, or of a part of it."""
@@ -61,9 +63,9 @@ def number_of(value: object) -> float | None:
     return float(value)
 
 
-def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
-    """The processing baseline, `05.09` as (5, 9), by a property, else by the name of the product (…_N0509_…); None if
-    the item does not say."""
+def baseline(rule: Document, item: Document, href: object = None) -> tuple[int, ...] | None:
+    """The processing baseline, `05.09` as (5, 9), by a property, else by the name of the product (…_N0509_…) in one of
+    these properties, the id, any other property or the asset's href; None if the item does not say."""
     names = rule.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
         value = properties(item).get(str(name))
@@ -72,6 +74,9 @@ def baseline(rule: Document, item: Document) -> tuple[int, ...] | None:
             return int(found[1]), int(found[2])
     for product in (*(properties(item).get(name) for name in _PRODUCTS), item.get("id")):
         if isinstance(product, str) and (found := _PRODUCT_BASELINE.search(product)):
+            return int(found[1]), int(found[2])
+    for text in (*properties(item).values(), href):
+        if isinstance(text, str) and (found := _PRODUCT_NAME.search(text)):
             return int(found[1]), int(found[2])
     return None
 
@@ -93,10 +98,13 @@ def _by_raster_offset(_: Document, __: Document, fields: Document) -> float | No
     return round(shift / scale, 6) + 0.0
 
 
-def _by_baseline(rule: Document, item: Document, _: Document) -> float | None:
-    found = baseline(rule, item)
+def _by_baseline(rule: Document, item: Document, fields: Document) -> float | None:
+    """An item that was made before the baseline that brought the offset, and was not changed since, has none."""
+    found = baseline(rule, item, fields.get("href"))
     if found is None:
-        return None
+        own, began = properties(item), str(rule.get("introduced") or "")
+        days = [own[name] for name in ("created", "updated") if isinstance(own.get(name), str)]
+        return 0.0 if days and began and all(str(day) < began for day in days) else None
     shift = rule.get("offset")
     since = tuple(int(part) for part in str(rule.get("since") or "0").split("."))
     return float(shift) if found >= since and isinstance(shift, int | float) else 0.0

@@ -82,6 +82,7 @@ class HarmonizeEntry(TableModel):
     flag: str | tuple[str, ...] = ""
     baseline: tuple[str, ...] = ()
     since: str = Field(default="", pattern=r"^([0-9]{1,4}(\.[0-9]{1,4})*)?$")
+    introduced: str = Field(default="", pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")
     by_collection: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import BigInteger, Engine, and_, case, exists, func, or_, select, text, type_coerce
 
 from arpent.adapters.database.connection import reading, writing
-from arpent.adapters.database.schema import counters, jobs, partitions
+from arpent.adapters.database.schema import EPOCH, MICROSECOND, counters, jobs, partitions
 from arpent.adapters.database.upsert import insert_or_add
 from arpent.domain.job import Status
 
@@ -54,3 +55,17 @@ class SqlCounters:
         )
         with reading(self._engine) as connection:
             return int(connection.execute(still).scalar_one())
+
+    def queue_seconds(self, now: datetime) -> float:
+        """For how long the job has waited that nobody has worked on the longest, although it has work that nobody
+        holds; 0 if there is none."""
+        free = exists().where(
+            partitions.c.job_id == jobs.c.id, partitions.c.finished.is_(False), partitions.c.token.is_(None)
+        )
+        analyses = and_(jobs.c.status == Status.ANALYSING, jobs.c.token.is_(None))
+        waiting = or_(analyses, and_(jobs.c.status == Status.PROCESSING, free))
+        asked = func.coalesce(type_coerce(jobs.c.user_action_updated, BigInteger), 0)
+        last = func.min(case((jobs.c.served > asked, jobs.c.served), else_=asked))
+        with reading(self._engine) as connection:
+            since = connection.execute(select(last).where(waiting)).scalar()
+        return 0.0 if since is None else max(0.0, ((now - EPOCH) // MICROSECOND - int(since)) / 1e6)

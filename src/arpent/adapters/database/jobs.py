@@ -154,6 +154,7 @@ class SqlJobStore:
             progress=progress,
             estimate=found,
             hints=tuple(found.pop(HINTS, ())),
+            trace=row.trace,
             version=row.version,
         )
 
@@ -169,6 +170,7 @@ def _columns(job: Job) -> dict[str, object]:
         "error": job.error,
         "stop_reason": job.stop_reason.value if job.stop_reason else None,
         "retry": job.retry,
+        "trace": job.trace,
         "estimate": json.dumps(dict(job.estimate) | ({HINTS: job.hints} if job.hints else {})),
     }
 

@@ -81,6 +81,8 @@ jobs = Table(
     # Since when its analysis or a partition waits for something outside, and for what.
     Column("waiting_since", Instant),
     Column("waiting_for", CleanText),
+    # The HTTP request that its work is done for, see domain.boundary.trace.
+    Column("trace", String(128)),
     Column("error", CleanText),
     Column("estimate", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from arpent.domain.errors import FeaturesUnreadable
+from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
+from arpent.domain.errors import ArpentError, FeaturesUnreadable
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile, Location
 from arpent.domain.ports.storage import ObjectStore
+
+log = logging.getLogger(__name__)
 
 NAME = "features"
 MOST_ENDING = 12
@@ -41,13 +46,17 @@ class DirectFeatures:
 
     def feature(self, file: FeatureFile, feature: int) -> Features | None:
         with TemporaryDirectory(prefix="arpent-") as folder:
-            found = self.read_one(self._fetched(file, Path(folder)), file, feature)
-            return None if found is None else found.checked()
+            path = self._fetched(file, Path(folder))
+            with _faults(file):
+                found = self.read_one(path, file, feature)
+                return None if found is None else found.checked()
 
     def copy(self, file: FeatureFile, target: Location, about: str) -> None:
         with TemporaryDirectory(prefix="arpent-") as folder:
             made = Path(folder, "copy.parquet")
-            self.write_copy(self._fetched(file, Path(folder)), file, made, about)
+            path = self._fetched(file, Path(folder))
+            with _faults(file):
+                self.write_copy(path, file, made, about)
             self.objects.write(target, made.read_bytes())
 
     def batches(self, file: FeatureFile, most: int | None) -> Iterator[Features]:
@@ -55,14 +64,15 @@ class DirectFeatures:
         limit = self.most_rows if most is None else min(most, self.most_rows)
         count = 0
         with TemporaryDirectory(prefix="arpent-") as folder:
-            for batch in self.read(self._fetched(file, Path(folder)), file):
+            batches = self.read(self._fetched(file, Path(folder)), file)
+            while (batch := _next_of(batches, file)) is not None:
                 count += len(batch)
                 if count > limit:
                     raise FeaturesUnreadable(
                         f"The file {file.url} holds more than the {limit} features that this server takes "
                         "at once; split it into several requests"
                     )
-                yield batch.checked()  # here, where it may take long, and the process may die
+                yield batch
 
     def _fetched(self, file: FeatureFile, folder: Path) -> Path:
         if file.local:
@@ -71,6 +81,27 @@ class DirectFeatures:
         path = folder / (NAME + (ending if ending[1:].isalnum() and len(ending) <= MOST_ENDING else ".gpkg"))
         self.objects.download(file, path, self.most_bytes)
         return path
+
+
+def _next_of(batches: Iterator[Features], file: FeatureFile) -> Features | None:
+    """The next batch, its outlines checked here, where it may take long and the process may die; None: no more."""
+    with _faults(file):
+        batch = next(batches, None)
+        return None if batch is None else batch.checked()
+
+
+@contextmanager
+def _faults(file: FeatureFile) -> Iterator[None]:
+    """Whatever a file makes its reader raise is the file's fault, unless the machine is to blame."""
+    try:
+        with panics_as_errors():
+            yield
+    except (ArpentError, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("A file of features broke its reader")
+        fault = environment_fault(error)
+        raise fault or FeaturesUnreadable(sentence(error, f"The file {file.url} breaks its reader")) from error
 
 
 def load_readers(configure: Callable[[], None], load: Callable[[], None], *_used: object) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arpent.adapters.formats.fingerprints import table_digest, told
 from arpent.adapters.formats.parquet_columns import percentile_column, schema
-from arpent.domain.calculation import Calculation, Calculations
+from arpent.domain.calculation import Calculation, Calculations, share_column
 from arpent.domain.errors import StorageNotFound
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
@@ -236,6 +236,7 @@ def _band(rows: pa.Table, wish: Calculation, integer: bool) -> BandStatistics:
         if wish.percentiles
         else None,
         ranks=wish.percentiles,
+        more={name: _numbers(rows[name]) for name in (*wish.more, *(share_column(name) for name, _ in wish.shares))},
         histogram=None if wish.histogram is None else _histogram(rows, integer),
     )
 

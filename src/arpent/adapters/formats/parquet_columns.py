@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
-from arpent.domain.calculation import Calculations
+from arpent.domain.calculation import MORE, Calculations, share_column
 from arpent.domain.result import PartitionResult
 from arpent.wire.result.text import percentile_key
 
@@ -64,10 +66,24 @@ def found_ranks(result: PartitionResult) -> tuple[float, ...]:
     return tuple(sorted({k for band in bands for k in band.ranks}))
 
 
-def schema(ranks: tuple[float, ...]) -> pa.Schema:
+def more_columns(calculations: Calculations) -> tuple[str, ...]:
+    """Columns of further statistics and of classes that any band of the job asks for."""
+    entries = calculations.outputs.values()
+    wanted = {name for entry in entries for more in entry.more.values() for name in more}
+    named = (share_column(name) for entry in entries for shares in entry.shares.values() for name, _ in shares)
+    return (*(name for name in MORE if name in wanted), *dict.fromkeys(named))
+
+
+def is_more(name: str) -> bool:
+    """Whether a column is one of those."""
+    return name in MORE or name.startswith(share_column(""))
+
+
+def schema(ranks: tuple[float, ...], more: Iterable[str] = ()) -> pa.Schema:
     """The table's schema, which is the same for all parts of a job, whatever became of its features.
 
     The histogram's columns are always there: nulls take little space, and tables of other jobs have the same columns.
     """
     percentiles = tuple((percentile_column(k), pa.float64()) for k in ranks)
-    return pa.schema([*BEFORE, *STATISTICS, *percentiles, *HISTOGRAM, *AFTER])
+    further = tuple((name, pa.float64()) for name in more)
+    return pa.schema([*BEFORE, *STATISTICS, *percentiles, *further, *HISTOGRAM, *AFTER])

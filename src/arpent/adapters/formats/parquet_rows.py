@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from arpent.adapters.formats.parquet_columns import schema
+from arpent.adapters.formats.parquet_columns import is_more, schema
 from arpent.wire.result.text import percentile_key
 
 Row = Mapping[str, object]
@@ -21,9 +21,9 @@ Row = Mapping[str, object]
 def assemble(batches: Iterable[Sequence[Row]]) -> pa.Table:
     """One table with the columns of docs/numbers.md, sorted by id, interval, output and band. It has the percentiles
     that any row has. `items` is null, because result files do not contain it."""
-    parts = [pa.Table.from_pylist(list(rows), schema(_ranks(rows))) for rows in batches]
+    parts = [pa.Table.from_pylist(list(rows), schema(_ranks(rows), _more(rows))) for rows in batches]
     every = sorted({float(name[1:]) for part in parts for name in part.column_names if _is_percentile(name)})
-    layout = schema(tuple(every))
+    layout = schema(tuple(every), dict.fromkeys(name for part in parts for name in part.column_names if is_more(name)))
     whole = pa.concat_tables([layout.empty_table(), *parts], promote_options="default").select(layout.names)
     keys = ("id", "from", "output", "band")
     return whole.take(pc.sort_indices(whole, [(key, "ascending") for key in keys]))
@@ -45,6 +45,10 @@ def write_csv(table: pa.Table, sink: BinaryIO) -> None:
 
 def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:
     return tuple(sorted({float(name[1:]) for row in rows for name in row if _is_percentile(name)}))
+
+
+def _more(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for row in rows for name in row if is_more(name)))
 
 
 def _is_percentile(name: str) -> bool:

@@ -10,8 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arpent.adapters.formats.parquet_columns import ABOUT, INSTANT, found_ranks, job_ranks, percentile_column, schema
-from arpent.domain.calculation import Calculations
+from arpent.adapters.formats.parquet_columns import (
+    ABOUT,
+    INSTANT,
+    found_ranks,
+    job_ranks,
+    more_columns,
+    percentile_column,
+    schema,
+)
+from arpent.domain.calculation import EMPTY, Calculations
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 
 OK = "OK"
@@ -27,7 +35,8 @@ Place = tuple[int, int, int, int]
 def table(result: PartitionResult, calculations: Calculations | None = None) -> bytes:
     """The Parquet file of one result; without `calculations` it has the percentile columns that occur in the result."""
     ranks = found_ranks(result) if calculations is None else job_ranks(calculations)
-    return _rendered([(result, np.ones(len(result.features), bool))], ranks, "{}")
+    more = () if calculations is None else more_columns(calculations)
+    return _rendered([(result, np.ones(len(result.features), bool))], schema(ranks, more), "{}")
 
 
 def table_of(
@@ -40,14 +49,11 @@ def table_of(
     job form one data set, even a part without rows or in which every feature failed. `about`: the provenance (JSON),
     kept in the file's metadata.
     """
-    return _rendered(parts, job_ranks(calculations), about)
+    return _rendered(parts, schema(job_ranks(calculations), more_columns(calculations)), about)
 
 
-def _rendered(
-    parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], ranks: tuple[float, ...], about: str
-) -> bytes:
-    layout = schema(ranks)
-    tables = [_table(result, wanted, ranks, layout) for result, wanted in parts]
+def _rendered(parts: Sequence[tuple[PartitionResult, NDArray[np.bool_]]], layout: pa.Schema, about: str) -> bytes:
+    tables = [_table(result, wanted, layout) for result, wanted in parts]
     whole = pa.concat_tables([layout.empty_table(), *tables]).combine_chunks()  # chunks would show in the pages
     sink = io.BytesIO()
     with pq.ParquetWriter(
@@ -64,10 +70,10 @@ def _rendered(
     return sink.getvalue()
 
 
-def _table(result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...], layout: pa.Schema) -> pa.Table:
+def _table(result: PartitionResult, wanted: NDArray[np.bool_], layout: pa.Schema) -> pa.Table:
     """The rows of one result. Their order does not tell how many parts an interval came in: which features saw the same
     scenes, or were computed by an earlier request."""
-    texts, blocks = _identity(result), list(_blocks(result, wanted, ranks))
+    texts, blocks = _identity(result), list(_blocks(result, wanted))
     whole = pa.Table.from_batches([_batch(columns, rows, texts, layout) for columns, rows, _ in blocks], layout)
     if len({one.interval for one in result.intervals}) == len(result.intervals):
         return whole
@@ -95,9 +101,7 @@ def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: 
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
 
 
-def _blocks(
-    result: PartitionResult, wanted: NDArray[np.bool_], ranks: tuple[float, ...]
-) -> Iterator[tuple[Columns, NDArray[np.intp], Place]]:
+def _blocks(result: PartitionResult, wanted: NDArray[np.bool_]) -> Iterator[tuple[Columns, NDArray[np.intp], Place]]:
     """Columns of rows that share interval, output and band; the row of the feature for each; their place."""
     count = len(result.features)
     numbers = {one: number for number, one in enumerate(sorted({each.interval for each in result.intervals}))}
@@ -112,7 +116,7 @@ def _blocks(
         for first, (output, bands) in enumerate(one.outputs.items()):
             for second, (name, band) in enumerate(bands.items()):
                 named = {"output": _same(output, len(rows), pa.string()), "band": _same(name, len(rows), pa.string())}
-                found = frame | named | _numbers(band, rows, result.geometry_pixel_count, ranks)
+                found = frame | named | _numbers(band, rows, result.geometry_pixel_count)
                 yield found, rows, (number, 0, first, second)
         rows = np.flatnonzero(present & broken & ~whole)
         if len(rows):
@@ -141,9 +145,7 @@ def _items(one: IntervalResult, rows: NDArray[np.intp]) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, pa.array(one.items, pa.string()).take(pa.array(np.nonzero(used)[1])))
 
 
-def _numbers(
-    band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.int64], ranks: tuple[float, ...]
-) -> Columns:
+def _numbers(band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.int64]) -> Columns:
     valid = band.sample_count[rows] - band.no_data_count[rows]
     empty = valid == 0
     share = valid / np.maximum(inside[rows], 1)
@@ -158,8 +160,9 @@ def _numbers(
     }
     if band.percentiles is not None:
         for place, k in enumerate(band.ranks):
-            if k in ranks:
-                columns[percentile_column(k)] = pa.array(band.percentiles[rows, place], mask=empty)
+            columns[percentile_column(k)] = pa.array(band.percentiles[rows, place], mask=empty)
+    for name, numbers in band.more.items():
+        columns[name] = pa.array(np.asarray(numbers[rows], float), mask=empty & (name not in EMPTY))
     if band.histogram is not None:
         columns |= _histogram(band.histogram, rows)
     return columns

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from arpent import __version__
 
 BEFORE_THE_FIRST: Mapping[str, tuple[str, ...]] = {
     "features": ("done", "failed"),
@@ -24,29 +28,47 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
 """Counter → (help text, name of its label)."""
 
 
-def metrics_text(totals: Mapping[tuple[str, str], float], jobs: Mapping[str, int], open_partitions: int) -> str:
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What is there to do."""
+
+    jobs: Mapping[str, int]
+    """Status → number of jobs."""
+    open_partitions: int
+    """Unfinished partitions of running jobs."""
+    seconds: float
+    """For how long the job has waited that nobody has worked on the longest."""
+
+
+def metrics_text(totals: Mapping[tuple[str, str], float], state: QueueState) -> str:
     """The metrics in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Page(totals, jobs, open_partitions))
+    registry.register(_Page(totals, state))
     return generate_latest(registry).decode()
 
 
 class _Page:
     """A collector of values that are known already."""
 
-    def __init__(self, totals: Mapping[tuple[str, str], float], jobs: Mapping[str, int], open_partitions: int) -> None:
+    def __init__(self, totals: Mapping[tuple[str, str], float], state: QueueState) -> None:
         self._totals = totals
-        self._jobs = jobs
-        self._open_partitions = open_partitions
+        self._state = state
 
     def collect(self) -> Iterator[Metric]:
         by_status = GaugeMetricFamily("arpent_jobs", "Jobs by status", labels=["status"])
-        for status, count in self._jobs.items():
+        for status, count in self._state.jobs.items():
             by_status.add_metric([status], count)
         yield by_status
         yield GaugeMetricFamily(
-            "arpent_open_partitions", "Unfinished partitions of running jobs", self._open_partitions
+            "arpent_open_partitions", "Unfinished partitions of running jobs", self._state.open_partitions
         )
+        yield GaugeMetricFamily(
+            "arpent_queue_seconds", "Seconds that the job has waited which nobody has worked on the longest",
+            self._state.seconds,
+        )  # fmt: skip
+        build = GaugeMetricFamily("arpent_build_info", "Versions; always 1", labels=["version", "python"])
+        build.add_metric([__version__, platform.python_version()], 1)
+        yield build
         for name, (text, split) in COUNTERS.items():
             family = CounterMetricFamily(f"arpent_{name}", text, labels=[split] if split else [])
             found = dict.fromkeys(BEFORE_THE_FIRST.get(name, () if split else ("",)), 0.0)

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
@@ -48,7 +48,7 @@ _PARTS = 16
 _MOST_STORES = 64
 """Number of buckets kept open."""
 _MOST_PATHS = 4096
-"""Number of local files whose path is remembered as allowed."""
+"""Number of local files whose path is remembered, and of those remembered as allowed."""
 _MOST_PAGES = 256
 """Number of cached pieces of a header, or of a file that GDAL reads."""
 
@@ -74,8 +74,7 @@ class ByteSources:
         kept: KeptRanges | None = None,
     ) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …), which override the AWS_* variables.
-        `policy`: where files may lie; None: anywhere. `access`: the keys of each host and bucket.
-        `kept`: where ranges of files elsewhere are kept; None: nowhere."""
+        `policy`: where files may lie; None: anywhere. `access`: the keys of each host and bucket. `kept`: ranges."""
         self.policy = policy
         self.access = access or OpenAccess()
         self._kept = kept
@@ -107,7 +106,7 @@ class ByteSources:
             elif self._kept is None or not is_telling(version):
                 found = self._remote(href, version, ranges)
             else:
-                place = (public_name(href), version[2], version[0] or version[1])
+                place = (public_name(href) if version[0] else href, *version)
                 found = self._kept.complete(place, ranges, partial(self._remote, href, version))
         except _FAULTS as error:
             raise self._unreadable(href, error) from None
@@ -310,8 +309,9 @@ class HeaderBytes(io.RawIOBase):
         return self._pages[number]
 
 
+@lru_cache(maxsize=_MOST_PATHS)
 def local_path(href: str) -> Path | None:
-    """The local file that an href names; None if it lies elsewhere."""
+    """The local file that an href names; None if it lies elsewhere. Asked several times for every block."""
     parts = urlsplit(href)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):  # another host's file is out of reach
         return Path(unquote(parts.path))

@@ -116,10 +116,14 @@ class CogReader:
         """As in AssetReader; counts headers and what GDAL reads too."""
         return self._origins.meter.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         for href in dict.fromkeys(hrefs):
             if local_path(href) is None:
                 self._images.begin(href, partial(self._fetchers().submit, on_behalf(self._open), href))
+        for href in dict.fromkeys(file.href for file in files):
+            if local_path(href) is None:
+                read = on_behalf(partial(read_metadata, href, self._origins))
+                self._metadata.begin(href, partial(self._fetchers().submit, read))
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         return georeferenced(self._image(href).raster, place)

@@ -173,7 +173,7 @@ def _take_analysis(row: JobRow, until: datetime) -> Lease:
     row.job = replace(row.job, version=row.job.version + 1)
     return Lease(
         job_id=row.job.id, token=token, partition=None, attempt=row.failures + 1, vanished=row.vanished,
-        owner=row.job.owner, waiting_since=row.waiting_since,
+        owner=row.job.owner, waiting_since=row.waiting_since, trace=row.job.trace,
     )  # fmt: skip
 
 

@@ -59,9 +59,9 @@ class AssetReader(Protocol):
         that asked first.
         """
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        """Start reading the headers of these images concurrently, so that describe() need not wait for each in turn.
-        Errors come out of describe()."""
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        """Start reading the headers of these images, and these files, concurrently, so that describe() and
+        calibration() need not wait for each in turn. Errors come out of those two."""
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         """The image's header; cached. `place` holds where the file itself does not tell CRS or transform. Raises

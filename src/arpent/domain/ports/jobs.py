@@ -75,6 +75,8 @@ class Lease:
     request: Request | None = field(default=None, repr=False)
     """The job's parsed request, filled in before the lease travels to a worker, which has no database. May hold
     secrets."""
+    trace: str | None = None
+    """The HTTP request that the work is done for, as `Trace.text`; of a partition filled in with `request`."""
     owner: str = ""
     """Client id of the job's owner; for a partition it is filled in together with `request`."""
 

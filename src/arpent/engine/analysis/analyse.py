@@ -43,6 +43,7 @@ from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
 from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
+from arpent.zonal.pixel_rules import check_metres
 
 Answer = TypeVar("Answer")
 SURVEYED = 500
@@ -63,6 +64,7 @@ def analyse(
     features = load_features(request.features, services, limits)
     features = features if features.valid is not None else features.checked()
     check_resolution(features, request.sampling, bindings)
+    check_metres(features.crs, request.pixels)
     as_told, features = features, with_own_keys(job_id, request.output, features)
 
     grids = Grids.over(features.bounds, request.sampling)
@@ -118,7 +120,11 @@ def analyse(
 def _kept_numbers(request: Request) -> int:
     """Numbers that a sample leaves behind until its partition is done, at most about."""
     options = request.calculations.outputs.values()
-    return len(request.intervals) * PLAIN_BANDS if any(one.percentiles or one.histograms for one in options) else 0
+    return (
+        len(request.intervals) * PLAIN_BANDS
+        if any(one.percentiles or one.histograms or one.more for one in options)
+        else 0
+    )
 
 
 def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:

@@ -23,7 +23,14 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
         raise InvalidRequest("; ".join(f"`{at}`: {fault}" for at, fault in unknown), unknown)
     for output in evalscript.outputs:
         for band in output.bands:
-            histogram = calculations.of(output.id, band).histogram
+            wish = calculations.of(output.id, band)
+            if wish.shares and not output.sample_type.integer:
+                raise InvalidRequest.at(
+                    "calculations->statistics->shares",
+                    f"are of classes, which the output '{output.id}' has not: give it sampleType UINT8, or ask for the "
+                    "shares of another output",
+                )
+            histogram = wish.histogram
             if histogram is not None:
                 check_histogram(histogram, output.sample_type, lenient=lenient)
 
@@ -39,7 +46,7 @@ def _unknown(evalscript: Evalscript, calculations: Calculations) -> Iterator[tup
             if name != DATA_MASK:  # declared by setup(), but never reported
                 yield f"calculations->{name}", _lacking("output", name, [*bands, DEFAULT])
             continue
-        for kind, options in (("histograms", entry.histograms), ("statistics", entry.percentiles)):
+        for kind, options in (("histograms", entry.histograms), ("statistics", {**entry.percentiles, **entry.more})):
             for band in options:
                 if band not in known and band != DEFAULT and not _may_come(band, evalscript):
                     at = f"calculations->{name}->{kind}->{band}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Samples
+from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Samples
 from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import AssetReader
@@ -21,7 +21,7 @@ from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.sample_geometry import SampleGeometry
 from arpent.raster.blocks.cells import CellRun, Cells
-from arpent.zonal.pixel_coverage import pixel_coverage
+from arpent.zonal.pixel_rules import samples_inside
 
 TRIED = 5
 """Items whose headers are tried in search of the images' blocks."""
@@ -39,24 +39,28 @@ class Chunk:
     """Those features, with the samples of this chunk."""
 
 
-def chunks(features: Features, grids: Grids, raster: Raster, most: int) -> Iterator[Chunk]:
+def chunks(
+    features: Features, grids: Grids, raster: Raster, most: int, rule: PixelRule = AS_THE_SERVICE
+) -> Iterator[Chunk]:
     """Every sample inside a polygon once, about `most` at a time; every feature in at least one chunk, also one without
     samples. `raster`: whose blocks the cuts follow."""
     cells, placed = Cells(features.crs, grids, raster), np.zeros(len(features), bool)
     for run in cells.runs(most):
-        samples = cells.within(run, _found(features, grids, run))
+        samples = cells.within(run, _found(features, grids, run, rule))
         counts = samples.counts
         waiting = np.zeros(len(features), bool)
         waiting[run.features] = ~placed[run.features]
         rows = np.flatnonzero((counts > 0) | waiting)
         placed[rows] = True
-        geometry = SampleGeometry(features=features.take(rows), grids=grids.take(rows), samples=samples.take(rows))
+        geometry = SampleGeometry(
+            features=features.take(rows), grids=grids.take(rows), samples=samples.take(rows), rule=rule
+        )
         yield Chunk(rows=rows, geometry=geometry)
 
 
-def _found(features: Features, grids: Grids, run: CellRun) -> Samples:
+def _found(features: Features, grids: Grids, run: CellRun, rule: PixelRule) -> Samples:
     """The samples in the windows of a run, for all features."""
-    samples = pixel_coverage(features.take(run.features), grids.take(run.features), run.windows)
+    samples = samples_inside(features.take(run.features), grids.take(run.features), rule, run.windows)
     counts, span_counts = np.zeros((2, len(features)), np.int64)
     counts[run.features], span_counts[run.features] = samples.counts, np.diff(samples.span_offsets)
     offsets, span_offsets = (np.append(0, np.cumsum(each)) for each in (counts, span_counts))

@@ -96,12 +96,12 @@ def _usable(
     )  # fmt: skip
     fits = grids.sample_count.sum() <= work.samples_at_once(1)
     if fits and not has_scenes(bindings):
-        geometry = sample_geometry(features, grids)
+        geometry = sample_geometry(features, grids, request.pixels)
         return _in_one_chunk(work, geometry, work.acquisitions(geometry))
     found = list(work.acquisitions(without_samples(features, grids)))
     limit = work.samples_at_once(_most_scenes(bindings, found))
     if grids.sample_count.sum() <= limit:
-        return _in_one_chunk(work, sample_geometry(features, grids), found)
+        return _in_one_chunk(work, sample_geometry(features, grids, request.pixels), found)
     return _in_chunks(work, found, max(1, limit // CHUNKS))
 
 
@@ -181,7 +181,7 @@ def _in_chunks(work: _Work, found: Sequence[IntervalAcquisitions], most: int) ->
     totals = [work.totals(one) for one in found]
     counts, isolation = np.zeros(len(work.features), np.int64), Isolation()
     raster = raster_of_blocks(work.bindings, found, work.features, work.grids, work.services.reader)
-    for chunk in chunks(work.features, work.grids, raster, most):
+    for chunk in chunks(work.features, work.grids, raster, most, work.request.pixels):
         counts[chunk.rows] += chunk.geometry.samples.counts
         computation = work.computation(chunk.geometry)
         for one, total in zip(found, totals, strict=True):

@@ -30,8 +30,11 @@ class FinalAttemptReader:
     def counting(self) -> AbstractContextManager[Count]:
         return self._reader.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        self._reader.prepare([href for href in hrefs if not self._given_up(href)])
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self._reader.prepare(
+            [href for href in hrefs if not self._given_up(href)],
+            [file for file in files if not self._given_up(file.href)],
+        )
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         self._check(href)

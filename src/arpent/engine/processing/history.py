@@ -87,7 +87,7 @@ def history_of(
 def request_fingerprint(request: Request, evalscript: Evalscript, bindings: Sequence[BandBinding]) -> str:
     """Of everything that holds for all features and intervals: this version of arpent, the script, its inputs with
     their collections and filters, the sampling, and what is calculated. Hexadecimal."""
-    told = (__version__, evalscript.source, bindings, request.sampling, request.calculations)
+    told = (__version__, evalscript.source, bindings, request.sampling, request.pixels, request.calculations)
     return _digest(repr(told).encode(errors="surrogatepass"), SIZE).hex()
 
 

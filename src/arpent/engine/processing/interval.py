@@ -23,7 +23,7 @@ from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.services import Services
 from arpent.engine.stage_timer import READ, REDUCE, SCRIPT
 
-AT_ONCE = 1 << 17
+AT_ONCE = 1 << 18
 """Samples that are evaluated and reduced at once: what the script returns for them stays in the processor's caches, and
 its memory serves the next."""
 OUTSIDE = np.iinfo(np.int64).min
@@ -44,6 +44,11 @@ class Computation:
     """What to report."""
     services: Services
     """Ports for images, catalogue and buckets."""
+
+    @property
+    def shares(self) -> NDArray[np.float64] | None:
+        """(N,): the share of each sample that its polygon covers; None where it does not matter."""
+        return self.geometry.shares if self.calculations.needs_shares else None
 
 
 def add_new(
@@ -100,7 +105,7 @@ def _add(
         found = found.take(places)
     try:
         prepared = read_samples(computation, found)
-        totals.add(chosen, found, prepared, answers(computation, prepared, AT_ONCE))
+        totals.add(chosen, found, prepared, answers(computation, prepared, AT_ONCE), computation.shares)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
     except Exception:

@@ -10,9 +10,9 @@ import shapely
 from numpy.typing import NDArray
 
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Samples
+from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Samples
 from arpent.raster.sampling_plan import SamplingPlan
-from arpent.zonal.pixel_coverage import pixel_coverage
+from arpent.zonal.pixel_rules import covered_shares, samples_inside
 
 MOST_PARTS = 8
 """Number of groups of features whose geometry is cached."""
@@ -28,6 +28,8 @@ class SampleGeometry:
     """One grid per feature."""
     samples: Samples
     """Samples inside each."""
+    rule: PixelRule = AS_THE_SERVICE
+    """By which they were found."""
 
     @cached_property
     def sampling(self) -> SamplingPlan:
@@ -43,13 +45,21 @@ class SampleGeometry:
             if len(self._parts) >= MOST_PARTS:
                 self._parts.pop(next(iter(self._parts)))
             self._parts[key] = SampleGeometry(
-                features=self.features.take(rows), grids=self.grids.take(rows), samples=self.samples.take(rows)
+                features=self.features.take(rows),
+                grids=self.grids.take(rows),
+                samples=self.samples.take(rows),
+                rule=self.rule,
             )
         return self._parts[key]
 
     @cached_property
     def _parts(self) -> dict[bytes, SampleGeometry]:
         return {}
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """(N,): the share of each sample that its polygon covers."""
+        return covered_shares(self.features, self.grids, self.samples, self.rule)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -61,9 +71,10 @@ class SampleGeometry:
         return self.sampling.reached(footprint)
 
 
-def sample_geometry(features: Features, grids: Grids) -> SampleGeometry:
+def sample_geometry(features: Features, grids: Grids, rule: PixelRule = AS_THE_SERVICE) -> SampleGeometry:
     """The geometry of these features: finds the samples inside each polygon."""
-    return SampleGeometry(features=features, grids=grids, samples=pixel_coverage(features, grids))
+    samples = samples_inside(features, grids, rule)
+    return SampleGeometry(features=features, grids=grids, samples=samples, rule=rule)
 
 
 def without_samples(features: Features, grids: Grids) -> SampleGeometry:

@@ -47,15 +47,16 @@ class IntervalTotals:
         reaching: IntervalAcquisitions,
         prepared: Prepared,
         answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
+        shares: NDArray[np.float64] | None = None,
     ) -> None:
         """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
         `answers` raises an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its
-        answer."""
+        answer; `shares` (N,): of each sample that is covered, where that counts."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
             self._bindings, self._calculations, self._sample_count, self._found, prepared
         )
-        group.add(rows, reaching, prepared, answers)
+        group.add(rows, reaching, prepared, answers, shares)
         self._groups[key] = group
 
     def fail(self, rows: NDArray[np.intp], failure: Failure) -> None:
@@ -119,15 +120,18 @@ class _Group:
         reaching: IntervalAcquisitions,
         prepared: Prepared,
         answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
+        shares: NDArray[np.float64] | None = None,
     ) -> None:
         names = [(output.id, band) for output, band in self._bands()]
         parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
         failures: dict[int, ScriptError] = {}
+        begun = 0  # samples of earlier calls
         for call, answer in answers:
             count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
-            parts.append(
-                (rows[call.first : call.first + count], self._reduced(call.offsets[: count + 1], answer.values))
-            )
+            mine = None if shares is None else shares[begun:]
+            found = self._reduced(call.offsets[: count + 1], answer.values, mine)
+            parts.append((rows[call.first : call.first + count], found))
+            begun += int(call.offsets[count])
             failures |= {call.first + segment: error for segment, error in answer.failures.items()}
             outside = answer.values[:, -1].copy()
         for chosen, bands in parts:  # only now: had one failed, these features would be tried again by halves
@@ -143,12 +147,16 @@ class _Group:
             for binding, inputs in zip(self._bindings, prepared.inputs, strict=True)
         )
 
-    def _reduced(self, offsets: NDArray[np.int64], values: NDArray[np.float64]) -> list[ReductionPart]:
+    def _reduced(
+        self, offsets: NDArray[np.int64], values: NDArray[np.float64], shares: NDArray[np.float64] | None
+    ) -> list[ReductionPart]:
         """What each band adds; `values` (width, N or more) are those of segments delimited by `offsets` (k + 1,)."""
         values = values[:, : offsets[-1]]
         masks = values[self._evalscript.width - self._evalscript.mask_bands :]
         return [
-            self._reductions[output.id, band].part(row, None if output.mask is None else masks[output.mask], offsets)
+            self._reductions[output.id, band].part(
+                row, None if output.mask is None else masks[output.mask], offsets, shares
+            )
             for row, (output, band) in zip(values, self._bands(), strict=False)
         ]
 

@@ -39,7 +39,7 @@ class NearestIndex:
 
     def needed(self, filled: NDArray[np.uint8]) -> Iterator[tuple[int, Block]]:
         """(position in `blocks`, block) of each block with samples still to be filled; `Block.rows` says how many rows
-        are enough. `filled`: (N,)."""
+        are enough. `filled`: (N,), or empty if no sample is."""
         depths = self.depths
         if filled.any():
             depths = _depths(self.order, self.pixels, self.starts, filled, self.shape.block_width)

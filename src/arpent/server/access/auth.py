@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from arpent.domain.ports.clients import Client, ClientStore
-from arpent.server.access.tokens import Tokens
-from arpent.server.address import is_loopback
+from arpent.server.access.tokens import ALGORITHM, Tokens
+from arpent.server.address import is_loopback, list_address
 from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
 
@@ -21,6 +21,9 @@ TOKEN_PATHS = (
     "/auth/realms/CDSE/protocol/openid-connect/token",
 )
 """Paths where clients request tokens: the old, the commercial and the CDSE path (sentinelhub.md 1.6)."""
+
+DISCOVERY_PATH = "/.well-known/openid-configuration"
+KEYS_PATH = "/oauth/jwks"
 
 MOST_FIELDS = 50
 """Maximum number of fields of a form."""
@@ -41,7 +44,7 @@ class OAuthRefusal(Exception):
 
 
 def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -> APIRouter:
-    """The token endpoint: POST on each of TOKEN_PATHS."""
+    """The token endpoint, POST on each of TOKEN_PATHS; its description for OpenID Connect, and the public keys."""
     router = APIRouter(tags=["tokens"])
 
     async def token(request: Request) -> Response:
@@ -56,15 +59,41 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
             body = {"error": refusal.error, "error_description": str(refusal)}
             return json_response(body, refusal.status, headers)
         granted: dict[str, object] = {
-            "access_token": tokens.issue(client),
+            "access_token": tokens.issue(client, _issuer(request, options)),
             "expires_in": tokens.seconds,
             "token_type": "Bearer",
         }
         return json_response(granted, 200, headers)
 
+    @router.get(DISCOVERY_PATH, summary="Description of the issuer")
+    async def discovery(request: Request) -> Response:
+        """OpenID Connect's description of this server as an issuer of tokens for client credentials."""
+        own = _issuer(request, options)
+        described = {
+            "issuer": own,
+            "token_endpoint": own + TOKEN_PATHS[0],
+            "jwks_uri": own + KEYS_PATH,
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+        }
+        return json_response(described)
+
+    @router.get(KEYS_PATH, summary="Public keys of the issuer")
+    async def keys() -> Response:
+        """JSON Web Key Set that checks the tokens of this server."""
+        return json_response(tokens.public_keys())
+
     for path in TOKEN_PATHS:
         router.add_api_route(path, token, methods=["POST"], response_class=Response, operation_id=f"token{path}")
     return router
+
+
+def _issuer(request: Request, options: ServerOptions) -> str:
+    """The address of this server as the client sees it: who issues its tokens."""
+    return list_address(request, options).removesuffix(request.url.path)
 
 
 def is_private(request: Request, options: ServerOptions) -> bool:

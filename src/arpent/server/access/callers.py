@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from arpent.domain.errors import Forbidden, Unauthorized
 from arpent.domain.ports.clients import ClientStore, Role
+from arpent.server.access.issuer import ExternalIssuer
 from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import WHERE, Tokens
 
@@ -30,9 +31,13 @@ class AccessControl:
     clients: ClientStore
     """The clients of this server."""
     tokens: Tokens
-    """Their tokens."""
+    """Issues and checks the tokens of these clients."""
     quotas: Quotas
     """What each of them may take."""
+    issuer: ExternalIssuer | None = None
+    """Issuer of another service whose tokens are accepted, too; None: none is."""
+    own_tokens: bool = True
+    """Whether tokens of this server are given out and accepted."""
 
 
 class Callers:
@@ -73,6 +78,12 @@ class Callers:
         return caller
 
     def _identified(self, token: str) -> Caller:
+        issuer = self._access.issuer
+        if issuer is not None and (issuer.issued(token) or not self._access.own_tokens):
+            owner, role = issuer.identify(token)
+            if self._access.clients.find(owner) is not None:
+                raise Unauthorized("The access token names a client of this server, for whom its issuer cannot speak.")
+            return Caller(owner, role)
         proof = self._access.tokens.proof(token)
         client = self._access.clients.find(proof.client_id)
         if client is None or client.disabled or client.generation != proof.generation:

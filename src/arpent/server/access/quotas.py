@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from arpent.domain.errors import InsufficientUnits, RateLimited
 from arpent.domain.ports.clients import Usage, UsageStore
-from arpent.jobs.quota import Quota
+from arpent.jobs.policy import Quota
 
 MOST_PACES = 10_000
 """Clients whose pace is remembered."""

@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
-from arpent.domain.calculation import MAXIMUM_BINS, Calculations, Histogram, OutputCalculations
+from arpent.domain.calculation import MAXIMUM_BINS, MORE, Calculations, Histogram, OutputCalculations
 from arpent.domain.errors import InvalidRequest
-from arpent.wire.request.schema import CalculationsEntry, HistogramEntry
+from arpent.wire.request.schema import CalculationsEntry, HistogramEntry, StatisticsEntry
+
+LARGEST_CLASS = 2**24
+"""Up to here a float32 holds every whole number."""
 
 
 def calculations(entries: Mapping[str, CalculationsEntry | None] | None) -> Calculations:
@@ -32,7 +35,27 @@ def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
         band: tuple(float(k) for k in wish.percentiles.k or ()) if wish and wish.percentiles else ()
         for band, wish in (entry.statistics or {}).items()
     }
-    return OutputCalculations(histograms=histograms, percentiles=percentiles)
+    wishes = {band: wish or StatisticsEntry() for band, wish in (entry.statistics or {}).items()}
+    return OutputCalculations(
+        histograms=histograms,
+        percentiles=percentiles,
+        more={band: _more(wish, f"{at}->statistics->{band}->more") for band, wish in wishes.items()},
+        shares={band: _shares(wish, f"{at}->statistics->{band}->shares") for band, wish in wishes.items()},
+    )
+
+
+def _more(wish: StatisticsEntry, at: str) -> tuple[str, ...]:
+    for name in wish.more or ():
+        if name not in MORE:
+            raise InvalidRequest.at(at, f"'{name:.40}' is not known. There is {', '.join(MORE)}")
+    return tuple(name for name in MORE if name in (wish.more or ()))
+
+
+def _shares(wish: StatisticsEntry, at: str) -> tuple[tuple[str, int], ...]:
+    for name, value in (wish.shares or {}).items():
+        if not isinstance(value, int) or abs(value) > LARGEST_CLASS:
+            raise InvalidRequest.at(f"{at}->{name:.40}", f"must be a whole number, at most {LARGEST_CLASS:,}")
+    return tuple((wish.shares or {}).items())
 
 
 def read_histogram(entry: HistogramEntry, at: str) -> Histogram:

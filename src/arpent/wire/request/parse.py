@@ -24,6 +24,7 @@ from arpent.wire.request.bounds import bounds
 from arpent.wire.request.calculations import calculations
 from arpent.wire.request.filters import filters_of, unfiltered
 from arpent.wire.request.offers import requested_options, unoffered
+from arpent.wire.request.pixels import pixel_rule, weighed
 from arpent.wire.request.schema import (
     BatchAggregation,
     BatchBody,
@@ -142,6 +143,7 @@ def _request(
     sampling = gathering.attempt(_sampling, aggregation)
     sources = gathering.attempt(_sources, shape.input.data)
     wishes = gathering.attempt(calculations, shape.calculations)
+    pixels = gathering.attempt(pixel_rule, aggregation.pixels)
     gathering.close()
     check_count(whole, period, at)
     return Request(
@@ -152,7 +154,8 @@ def _request(
         last_interval=aggregation.aggregation_interval.last_interval_behavior or LastInterval.SKIP,
         sampling=sampling,
         script=script,
-        calculations=wishes,
+        calculations=weighed(wishes, pixels),
+        pixels=pixels,
         output=output,
     )
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from arpent.domain.calculation import MAXIMUM_BINS
+from arpent.domain.calculation import MAXIMUM_BINS, MORE
 from arpent.domain.grid import MAXIMUM_SIDE
 from arpent.domain.interval import LastInterval
 from arpent.domain.request import MosaickingOrder, Resampling, ResultForm
@@ -184,6 +184,12 @@ class StatisticalAggregation(BodyModel):
     resx: Number | None = Field(None, gt=0, description="Units of the CRS")
     resy: Number | None = Field(None, gt=0, description="Units of the CRS")
     evalscript: str | None = None
+    pixels: str | None = Field(
+        None,
+        description="Which samples belong to a polygon: service (default), centre, touched or weighted; and, behind "
+        "commas, inner:METRES and nearest. An extension of ours",
+        examples=["centre", "service,inner:10", "centre,nearest"],
+    )
 
 
 class BatchAggregation(StatisticalAggregation):
@@ -221,6 +227,15 @@ class StatisticsEntry(BodyModel):
     """What to compute beside min, max, mean, stDev and counts."""
 
     percentiles: PercentilesEntry | None = None
+    more: list[str] | None = Field(
+        None, max_length=len(MORE), description=f"An extension of ours: {', '.join(MORE)}", examples=[["sum", "median"]]
+    )
+    shares: dict[Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]+$")], Count] | None = Field(
+        None,
+        max_length=1000,
+        description="An extension of ours: name of a class → its value in an integer band",
+        examples=[{"vegetation": 4, "soil": 5}],
+    )
 
 
 class CalculationsEntry(BodyModel):

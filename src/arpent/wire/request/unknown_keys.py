@@ -9,7 +9,7 @@ from typing import Any
 KEYS: Mapping[str, Sequence[str]] = {
     "output": ("histograms", "statistics"),
     "histograms": ("bins", "nBins", "binWidth", "lowEdge", "highEdge"),
-    "statistics": ("percentiles",),
+    "statistics": ("percentiles", "more", "shares"),
     "percentiles": ("k",),
 }
 """Object of `calculations` → the keys it may have."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import orjson
 
+from arpent.domain.calculation import share_column
 from arpent.domain.result import BandStatistics, HistogramCounts
 from arpent.wire.result.text import join, numbers, percentile_key
 
@@ -27,11 +28,24 @@ def band_texts(band: BandStatistics) -> list[bytes]:
     ]  # fmt: skip
     if band.percentiles is not None:
         columns.append(_percentiles(band))
+    columns += _more(band)
     if band.histogram is None:
         columns.append(b"}}")
     else:
         columns += [b"}", _histogram(band.histogram, count), b"}"]
     return join(columns, count)
+
+
+def _more(band: BandStatistics) -> list[list[bytes] | bytes]:
+    """Further statistics, and shares of classes as an object; extensions of arpent."""
+    columns: list[list[bytes] | bytes] = []
+    prefix, opened = share_column(""), False
+    for name, column in band.more.items():
+        lead = b","
+        if name.startswith(prefix):
+            lead, opened, name = (b"," if opened else b',"shares":{'), True, name.removeprefix(prefix)  # noqa: PLW2901
+        columns += [lead + key(name), numbers(column)]
+    return [*columns, b"}"] if opened else columns
 
 
 def _percentiles(band: BandStatistics) -> list[bytes]:

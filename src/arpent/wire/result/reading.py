@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from arpent.domain.calculation import EMPTY, MORE, share_column
+
 Row = dict[str, Any]
 """Column of the table → value; missing values are null. Percentile columns are `p` and the key in the file, as in
 `p33.0`."""
@@ -61,6 +63,8 @@ def _numbers(found: Mapping[str, Any], inside: int | None) -> Row:
     if inside is not None and (inside or valid):
         row["valid_share"] = valid / max(inside, 1)
     row |= {f"p{key}": _number(value) for key, value in (stats.get("percentiles") or {}).items()}
+    row |= {name: _number(stats[name]) if valid or name in EMPTY else None for name in MORE if name in stats}
+    row |= {share_column(name): _number(share) for name, share in (stats.get("shares") or {}).items()}
     histogram = found.get("histogram")
     return row if histogram is None else row | _histogram(histogram)
 

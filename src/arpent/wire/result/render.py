@@ -102,6 +102,7 @@ def _take(band: BandStatistics, rows: NDArray[np.intp]) -> BandStatistics:
         no_data_count=band.no_data_count[rows],
         percentiles=None if band.percentiles is None else band.percentiles[rows],
         ranks=band.ranks,
+        more={name: column[rows] for name, column in band.more.items()},
         histogram=None if band.histogram is None else _take_histogram(band.histogram, rows),
     )
 

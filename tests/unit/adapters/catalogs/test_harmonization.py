@@ -110,7 +110,8 @@ def test_real_items(shared_data: Path, start: str, expected: float) -> None:
     check(real(shared_data, start), expected)
 
 
-def item(properties: dict[str, object], asset: dict[str, object], collection: str = "sentinel-2-l2a") -> float:
+def item(properties: dict[str, object], asset: dict[str, object], collection: str = "sentinel-2-l2a") -> float | None:
+    """The offset of a band; None: the item does not tell it, and it is taken for 0."""
     document = {
         "type": "Feature",
         "id": "x",
@@ -121,14 +122,14 @@ def item(properties: dict[str, object], asset: dict[str, object], collection: st
     }
     found = read_item(document, COLLECTION, "/catalog/x.json")
     assert found is not None
-    return found.assets["B04"].harmonization
+    return found.assets["B04"].harmonization if found.assets["B04"].harmonization_told else None
 
 
 RASTER = {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]}
 
 
 def test_rules() -> None:
-    assert item({}, {}) == 0.0
+    assert item({}, {}) is None
     assert item({}, RASTER) == -1000.0
     assert item({"earthsearch:boa_offset_applied": True}, RASTER) == 0.0
     assert item({"earthsearch:boa_offset_applied": False}, RASTER) == -1000.0
@@ -137,7 +138,33 @@ def test_rules() -> None:
     assert item({"s2:processing_baseline": "04.00"}, {}) == -1000.0
     assert item({"s2:processing_baseline": "03.01"}, {}) == 0.0
     assert item({"processing:version": "10.00"}, {}) == -1000.0
-    assert item({"s2:processing_baseline": "unknown"}, {}) == 0.0
+    assert item({"s2:processing_baseline": "unknown"}, {}) is None
+    assert item({"earthsearch:boa_offset_applied": False}, {}) is None
+
+
+PRODUCT = "S2A_MSIL2A_20230813T100031_N{}_R122_T33TWM_20230813T161358"
+
+
+@pytest.mark.parametrize(
+    ("properties", "asset", "expected"),
+    [
+        ({"sentinel:product_id": PRODUCT.format("0509")}, {}, -1000.0),
+        ({"sentinel:product_id": PRODUCT.format("0301")}, {}, 0.0),
+        ({"title": PRODUCT.format("0400") + ".SAFE"}, {}, -1000.0),
+        ({}, {"href": f"s3://eodata/{PRODUCT.format('0500')}.SAFE/GRANULE/B04_10m.jp2"}, -1000.0),
+        ({"title": "S2A_N0509_"}, {}, None),
+        ({"created": "2021-03-01T00:00:00Z"}, {}, 0.0),
+        ({"created": "2021-03-01T00:00:00Z", "updated": "2022-01-24T23:59:59Z"}, {}, 0.0),
+        ({"created": "2021-03-01T00:00:00Z", "updated": "2023-06-01T00:00:00Z"}, {}, None),
+        ({"created": "2022-01-25T00:00:00Z"}, {}, None),
+        ({"created": "2021-03-01T00:00:00Z"}, RASTER, -1000.0),
+    ],
+    ids=str,
+)
+def test_a_baseline_by_names_and_days(
+    properties: dict[str, object], asset: dict[str, object], expected: float | None
+) -> None:
+    assert item(properties, asset) == expected
 
 
 @pytest.mark.parametrize(
@@ -198,4 +225,4 @@ def test_floats_tell_their_scale(fields: dict[str, object], expected: float | No
 
 @pytest.mark.parametrize("baseline", ["05.\u00b2", "05." + "9" * 5000, "\u0665.11", "", ".", "05.11a"])
 def test_a_baseline_that_is_no_number_says_nothing(baseline: str) -> None:
-    assert item({"s2:processing_baseline": baseline}, {}) == 0.0
+    assert item({"s2:processing_baseline": baseline}, {}) is None

@@ -170,6 +170,17 @@ def test_a_file_that_ends_its_reader_ends_nobody_else(opened: Open, reader: obje
     assert len(opened().features(FILE)) == 10
 
 
+def break_down(path: Path, file: FeatureFile) -> Iterator[Features]:
+    yield from read(path, file)
+    raise KeyError("secret")
+
+
+def test_what_nobody_foresaw_is_the_files_fault(opened: Open) -> None:
+    with pytest.raises(FeaturesUnreadable, match=r"parcels.gpkg breaks its reader \(KeyError\)") as caught:
+        opened(break_down).features(FILE)
+    assert "secret" not in str(caught.value)
+
+
 def test_what_nobody_wants_is_not_read_to_its_end(opened: Open) -> None:
     wanted = iter([True, False])
     with pytest.raises(NoLongerWanted):

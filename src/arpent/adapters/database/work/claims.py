@@ -68,11 +68,11 @@ def take_analysis(connection: Connection, job_id: str, now: datetime, until: dat
     )
     if taken.rowcount == 0:
         return None
-    counts = select(jobs.c.failures, jobs.c.vanished, jobs.c.owner, jobs.c.waiting_since).where(jobs.c.id == job_id)
-    failures, vanished, owner, since = connection.execute(counts).one()
+    counts = select(jobs.c.failures, jobs.c.vanished, jobs.c.owner, jobs.c.waiting_since, jobs.c.trace)
+    failures, vanished, owner, since, trace = connection.execute(counts.where(jobs.c.id == job_id)).one()
     return Lease(
         job_id=job_id, token=token, partition=None, attempt=failures + 1, vanished=vanished, owner=owner,
-        waiting_since=since,
+        waiting_since=since, trace=trace,
     )  # fmt: skip
 
 

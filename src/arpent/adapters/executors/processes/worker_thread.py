@@ -150,7 +150,12 @@ class WorkerThread(Thread):
 
 def _as_outcome(outcome: Any, limits: CallLimits) -> Any:
     """The outcome; a lack of memory in the worker becomes LimitExceeded if there is a limit."""
-    return _too_much(limits) if isinstance(outcome, MemoryError) and limits.memory_mib is not None else outcome
+    return _too_much(limits) if _lacks_memory(outcome) and limits.memory_mib is not None else outcome
+
+
+def _lacks_memory(outcome: Any) -> bool:
+    """Whether it is an error for want of memory: GEOS and other libraries in C++ say so in words only."""
+    return isinstance(outcome, MemoryError) or (isinstance(outcome, Exception) and "std::bad_alloc" in str(outcome))
 
 
 def _too_much(limits: CallLimits) -> LimitExceeded:

@@ -16,6 +16,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import COLUMNS_AND_ROWS, Georeference, Raster
 from arpent.raster.footprints.antimeridian import image_outline
 
+_POLE = 90.0
 _CLOSE = 0.5
 """Of a pixel: how far the edges of an image may lie from the item's `proj:bbox`."""
 
@@ -73,6 +74,10 @@ def _fault(raster: Raster, place: Georeference) -> str | None:
     near = _CLOSE * math.sqrt(abs(transform.determinant))
     if place.bounds is not None and any(abs(a - b) > near for a, b in zip(edges, place.bounds, strict=True)):
         return f"by proj:transform and proj:shape it reaches from {edges[:2]} to {edges[2:]}, and proj:bbox differs"
+    if raster.crs.is_geographic and max(abs(edges[1]), abs(edges[3])) > _POLE + near:
+        return (
+            f"by proj:transform it reaches from {edges[:2]} to {edges[2:]} degrees: its numbers may be in GDAL's order"
+        )
     try:
         outline = image_outline(raster.crs, transform, width, height)
         apart = outline is None or not shapely.intersects(outline, place.ground)

@@ -59,8 +59,8 @@ class KeptBlocks:
     def counting(self) -> AbstractContextManager[Bytes]:
         return self._reader.counting()
 
-    def prepare(self, hrefs: Sequence[str]) -> None:
-        self._reader.prepare(hrefs)
+    def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self._reader.prepare(hrefs, files)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         return self._reader.describe(href, place)

@@ -14,13 +14,13 @@ from secrets import token_hex
 from threading import Lock
 
 Range = tuple[int, int]
-"""(offset, length)."""
+"""Offset and length of a part of a file, in bytes."""
 _HEAD = struct.Struct("<4sI")
 _MARK = b"arp1"
 _SHARE = 50
-"""The folder is looked through whenever this process has added one part in so many of its size …"""
+"""A process looks through the folder whenever it has added its size divided by this."""
 _LEFT = 0.9
-"""… and ranges are removed until it holds this share of it."""
+"""Ranges are removed until the folder holds this share of its size."""
 _LOCK = ".lock"
 _PARTIAL = ".part-"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.fair_queue import FairQueue
@@ -52,6 +53,11 @@ def take_memory(mebibytes: int) -> int:
 
 def take_it_bit_by_bit(mebibytes: int) -> int:
     return len([bytearray(b"x" * (1 << 20)) for _ in range(mebibytes)])
+
+
+def lack_memory_in_geos(_: object) -> None:
+    """As GEOS says it."""
+    raise shapely.errors.GEOSException("std::bad_alloc")
 
 
 def take_shared_memory(mebibytes: int) -> int:
@@ -106,7 +112,7 @@ def test_a_crash_costs_one_call(bulkhead: ProcessBulkhead, number: signal.Signal
     assert result(bulkhead.submit("me", double, 2)) == 4
 
 
-@pytest.mark.parametrize("take", [take_memory, take_it_bit_by_bit, take_shared_memory])
+@pytest.mark.parametrize("take", [take_memory, take_it_bit_by_bit, take_shared_memory, lack_memory_in_geos])
 def test_memory_has_a_limit(bulkhead: ProcessBulkhead, take: Any) -> None:
     assert result(bulkhead.submit("me", take_memory, 50)) == 50 << 17
     with pytest.raises(LimitExceeded, match=f"more than the allowed {MEMORY} MiB"):

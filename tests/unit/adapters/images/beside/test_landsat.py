@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -154,3 +155,29 @@ def test_what_the_item_tells_goes_first() -> None:
     found = assets["B01"].calibrations[REFLECTANCE]
     assert found == Calibration(scale=0.001 / math.sin(math.radians(30)), offset=-0.1 / math.sin(math.radians(30)))
     assert isinstance(assets["B06"].calibrations[TEMPERATURE], CalibrationFile)
+
+
+def test_files_of_many_items_are_read_at_once(tmp_path: Path) -> None:
+    """Each request waits until all are there: read one after the other, they would never come."""
+    together = Barrier(4, timeout=60)
+    written(tmp_path, level_1())
+
+    class Files(QuietHandler):
+        def do_GET(self) -> None:
+            together.wait()
+            content = (tmp_path / f"{PRODUCT}_MTL.json").read_bytes()
+            self.send_response(206)
+            self.send_header("content-range", f"bytes 0-{len(content) - 1}/{len(content)}")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    with served(Files) as url:
+        files = [
+            CalibrationFile(rule=REFLECTANCE, href=f"{url}/{number}_MTL.json", image=f"{PRODUCT}_B1.TIF")
+            for number in range(4)
+        ]
+        reader = CogReader()
+        reader.prepare([], files)
+        assert {reader.calibration(file).scale for file in files} == {0.001 / math.sin(math.radians(30))}
+        reader.close()

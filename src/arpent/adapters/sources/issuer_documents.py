@@ -1,0 +1,31 @@
+"""Issuer documents: what an OpenID Connect issuer publishes: its description and its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from urllib3 import Retry
+
+from arpent.domain.errors import WorldError
+from arpent.network.deadline import within
+from arpent.network.sessions import session
+
+PATIENCE_SECONDS = 10.0
+"""Longest that a document may take."""
+
+
+def issuer_document(url: str) -> Mapping[str, Any]:
+    """The JSON object at this URL. Redirects are not followed: they would choose another issuer. Raises WorldError
+    (transient)."""
+    made = session(Retry(total=1, redirect=0), (3.0, 5.0))
+    try:
+        with made, within(PATIENCE_SECONDS):
+            answer = made.get(url, headers={"accept": "application/json"}, allow_redirects=False)
+            found = answer.json() if answer.status_code == 200 else None
+    except (requests.RequestException, ValueError, OSError, WorldError) as error:
+        raise WorldError(f"{url} does not answer ({type(error).__name__})", transient=True) from None
+    if not isinstance(found, dict):
+        raise WorldError(f"{url} answers HTTP {answer.status_code}, or no JSON object", transient=True)
+    return found

@@ -1,0 +1,124 @@
+"""Request log: a line for each HTTP request, one for each act that somebody may have to answer for, and metrics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arpent.domain.boundary.trace import trace_of, traced
+
+ACCESS, AUDIT = logging.getLogger("arpent.access"), logging.getLogger("arpent.audit")
+QUIET = ("/healthz", "/readyz", "/metrics")
+"""Paths of probes, which are logged only if something is wrong."""
+BATCH = ("/api/v1/statistics/batch", "/statistics/batch/v1")
+ACTS: Mapping[tuple[str, str], str] = {
+    ("POST", ""): "create", ("POST", "/{job_id}/analyse"): "analyse", ("POST", "/{job_id}/start"): "start",
+    ("POST", "/{job_id}/stop"): "stop", ("POST", "/{job_id}/cancel"): "stop", ("GET", "/{job_id}"): "read",
+    ("GET", "/{job_id}/features"): "read", ("GET", "/{job_id}/features/{feature}/explain"): "read results",
+    ("GET", "/{job_id}/results"): "read results", ("GET", "/{job_id}/results/table"): "read results",
+    ("GET", "/{job_id}/results/values"): "read results",
+    ("GET", "/{job_id}/results/features/{feature}"): "read results",
+}  # fmt: skip
+"""Method and route below one of BATCH → what somebody did. Statuses and tiles are asked for all the time and left
+out."""
+OTHER_ACTS: Mapping[tuple[str, str], str] = {
+    ("POST", "/page/files"): "upload", ("POST", "/api/v1/statistics"): "compute", ("POST", "/statistics/v1"): "compute",
+}  # fmt: skip
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class RequestLog:
+    """Middleware around the whole application. Neither bodies, nor queries, nor headers are logged."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        trace = trace_of(headers.get("x-request-id"), headers.get("traceparent"))
+        began, status = time.perf_counter(), 499  # the client has hung up if nothing is sent
+        scope.setdefault("state", {})
+
+        async def send_traced(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update({"x-request-id": trace.request, "traceparent": trace.parent})
+            await send(message)
+
+        with traced(trace):
+            try:
+                await self._app(scope, receive, send_traced)
+            except BaseException:
+                status = 500 if status == 499 else status
+                raise
+            finally:
+                self._tell(scope, status, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        route = route_of(scope)
+        method = scope["method"] if route else "other"
+        self._metrics.count(method, route, status, seconds)
+        client, milliseconds = scope["state"].get("client"), round(seconds * 1000, 1)
+        told = {"client": client, "method": scope["method"][:10], "route": route, "status": status}
+        if scope["path"] not in QUIET or status >= 400:
+            words = f"{told['method']} {route or '(no such path)'} {status} {milliseconds} ms"
+            ACCESS.info(words, extra={"fields": {**told, "milliseconds": milliseconds}})
+        if client is not None and (act := act_of(scope["method"], route)):
+            job = scope["state"].get("job") or scope.get("path_params", {}).get("job_id")
+            done = "done" if status < 400 else "refused"
+            fields = {"client": client, "act": act, "status": status, "outcome": done}
+            AUDIT.info(f"{act} by {client}: {done}", extra={"fields": fields, "job": job and str(job)[:36]})
+
+
+class HttpMetrics:
+    """Counts and durations of HTTP requests of this process, by route: a path would be a label for each job."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "arpent_http_requests",
+            "HTTP requests of this server",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "arpent_http_request_seconds", "Duration of HTTP requests of this server", ["method", "route"],
+            buckets=SECONDS, registry=self._registry,
+        )  # fmt: skip
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def text(self) -> str:
+        """The metrics in Prometheus' text format."""
+        return generate_latest(self._registry).decode()
+
+
+def route_of(scope: Scope) -> str:
+    """The route with names in place of ids; empty if there is none."""
+    if (route := scope.get("route")) is None:
+        return ""
+    # FastAPI tells the part below the prefix of its router, which holds no ids.
+    below = [part for part in str(route.path).split("/") if part]
+    whole = [part for part in scope["path"].split("/") if part]
+    return "/" + "/".join([*whole[: max(0, len(whole) - len(below))], *below])
+
+
+def act_of(method: str, route: str) -> str | None:
+    """What a request does that is audited; None: nothing."""
+    for base in BATCH:
+        if route.startswith(base):
+            return ACTS.get((method, route.removeprefix(base)))
+    return OTHER_ACTS.get((method, route))

@@ -1,0 +1,61 @@
+"""Pixels: the pixel rule of a request, `centre,inner:10,nearest` → the noun of the domain; an extension of arpent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from arpent.domain.calculation import UNWEIGHTED, Calculations, OutputCalculations
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.grid import AS_THE_SERVICE, PixelRule, Rule
+
+AT = "aggregation->pixels"
+INNER, NEAREST = "inner:", "nearest"
+MOST_METRES = 1e6
+
+
+def pixel_rule(text: str | None) -> PixelRule:
+    """None is the rule of the service. Raises InvalidRequest."""
+    rule = AS_THE_SERVICE
+    for word in (part.strip() for part in (text or Rule.SERVICE).split(",")):
+        if word in set(Rule):
+            rule = replace(rule, kind=Rule(word))
+        elif word == NEAREST:
+            rule = replace(rule, nearest=True)
+        elif word.startswith(INNER):
+            rule = replace(rule, inner=_metres(word.removeprefix(INNER)))
+        else:
+            wish = f"{', '.join(Rule)}; and behind commas {INNER}METRES and {NEAREST}"
+            raise InvalidRequest.at(AT, f"'{word:.40}' is not known. There is {wish}")
+    return rule
+
+
+def weighed(calculations: Calculations, rule: PixelRule) -> Calculations:
+    """The calculations by this rule. Raises InvalidRequest for what has no meaning where samples count by shares."""
+    if rule.kind is not Rule.WEIGHTED:
+        return calculations
+    for output, entry in calculations.outputs.items():
+        if (wish := _unweighted(entry)) is not None:
+            at = f"calculations->{output}"
+            raise InvalidRequest.at(at, f"{wish} is not to be had by the pixel rule weighted: use touched")
+    return replace(calculations, weighted=True)
+
+
+def _unweighted(entry: OutputCalculations) -> str | None:
+    if entry.histograms:
+        return "a histogram"
+    if any(entry.percentiles.values()):
+        return "percentiles"
+    if any(entry.shares.values()):
+        return "shares"
+    return next((name for more in entry.more.values() for name in more if name in UNWEIGHTED), None)
+
+
+def _metres(text: str) -> float:
+    try:
+        metres = float(text.removesuffix("m"))
+    except ValueError:
+        metres = math.nan
+    if not 0 <= metres <= MOST_METRES:
+        raise InvalidRequest.at(AT, f"'{INNER}{text:.40}' must have metres from 0 to {MOST_METRES:,.0f}: {INNER}10")
+    return metres

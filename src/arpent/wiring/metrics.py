@@ -1,0 +1,18 @@
+"""Metrics: what the database tells of all runners and jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from arpent.adapters.database.counters import SqlCounters
+
+
+def metrics(engine: Engine) -> str:
+    """Counters of all runners of this database and its jobs, in Prometheus' text format."""
+    from arpent.adapters.formats.prometheus_metrics import QueueState, metrics_text
+
+    counters = SqlCounters(engine)
+    state = QueueState(counters.jobs(), counters.open_partitions(), counters.queue_seconds(datetime.now(UTC)))
+    return metrics_text(counters.totals(), state)

@@ -1,0 +1,288 @@
+"""Pixel rules: which samples belong to a polygon other than by the service's rule, and the share of each it covers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import shapely
+from numba import njit
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from arpent.domain.errors import InvalidRequest
+from arpent.domain.feature import Features
+from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
+from arpent.zonal.pixel_coverage import outlines, pixel_coverage
+
+LEAST = 1e-9
+"""Share of a sample that must be covered for it to be touched: less is rounding."""
+
+
+def samples_inside(
+    features: Features, grids: Grids, rule: PixelRule, windows: NDArray[np.int64] | None = None
+) -> Samples:
+    """The samples of each feature by the rule; only those in rows `windows` (n, 2), first and the one behind the last,
+    if they are given. The grids stay those of the whole polygons where only their inner part counts."""
+    if rule == AS_THE_SERVICE:
+        return pixel_coverage(features, grids, windows)
+    wanted = _inner(features, rule)
+    if not rule.nearest:
+        return _found(wanted, grids, rule, windows)
+    whole = _found(wanted, grids, rule, None)
+    filled = _with_nearest(whole, features, grids)
+    return filled if windows is None else _within(filled, windows)
+
+
+def check_metres(crs: CRS, rule: PixelRule) -> None:
+    """Raises InvalidRequest where metres are asked for, and the CRS has none."""
+    if rule.inner and crs.is_geographic:
+        raise InvalidRequest.at(
+            "aggregation->pixels", "inner:METRES needs features in a CRS in metres, and theirs is in degrees"
+        )
+
+
+def covered_shares(features: Features, grids: Grids, samples: Samples, rule: PixelRule) -> NDArray[np.float64]:
+    """(N,): the share of each sample that its polygon, or the inner part of it that counts, covers; exact but for
+    rounding. A sample of a feature that has it as the nearest one only has the share 1."""
+    wanted = _inner(features, rule)
+    vertices, rings, polygons = outlines(shapely.normalize(wanted.geometries))
+    shapes = np.column_stack((grids.width, grids.height))
+    shares = np.zeros(len(samples))
+    spans = (samples.offsets, samples.span_offsets, samples.spans)
+    _shares(vertices, rings, polygons, np.ascontiguousarray(grids.bounds, np.float64), shapes, spans, shares)
+    if rule.nearest:
+        alone = np.repeat(samples.counts == 1, samples.counts)
+        shares[alone & (shares <= LEAST)] = 1.0
+    return shares
+
+
+def _inner(features: Features, rule: PixelRule) -> Features:
+    if rule.inner == 0.0:
+        return features
+    check_metres(features.crs, rule)
+    metres = features.crs.axis_info[0].unit_conversion_factor
+    geometries = shapely.buffer(features.geometries, -rule.inner / metres)
+    return replace(features, geometries=np.asarray(geometries, np.object_), valid=None)
+
+
+def _found(features: Features, grids: Grids, rule: PixelRule, windows: NDArray[np.int64] | None) -> Samples:
+    if rule.kind is Rule.SERVICE:
+        return pixel_coverage(features, grids, windows)
+    vertices, rings, polygons = outlines(shapely.normalize(features.geometries))
+    shapes = np.column_stack((grids.width, grids.height))
+    bounds = np.ascontiguousarray(grids.bounds, np.float64)
+    if windows is None:
+        windows = np.column_stack((np.zeros_like(grids.height), grids.height))
+    centre = rule.kind is Rule.CENTRE
+    offsets, span_offsets, spans = _scan(vertices, rings, polygons, bounds, shapes, windows, centre)
+    return Samples(offsets=offsets, span_offsets=span_offsets, spans=spans)
+
+
+def _with_nearest(samples: Samples, features: Features, grids: Grids) -> Samples:
+    """With one sample, that of a point in the polygon, for each feature that has none."""
+    lacking = np.flatnonzero(samples.counts == 0)
+    if not len(lacking):
+        return samples
+    points = shapely.point_on_surface(features.geometries[lacking])
+    x, y = np.nan_to_num(shapely.get_x(points)), np.nan_to_num(shapely.get_y(points))
+    size, bounds = grids.pixel_size[lacking], grids.bounds[lacking]
+    columns = np.clip((x - bounds[:, 0]) // size[:, 0], 0, grids.width[lacking] - 1)
+    rows = np.clip((bounds[:, 3] - y) // size[:, 1], 0, grids.height[lacking] - 1)
+    added = np.column_stack((rows, columns, np.ones(len(lacking)))).astype(np.int32)
+    counts, span_counts = samples.counts.copy(), np.diff(samples.span_offsets)
+    spans = np.insert(samples.spans, samples.span_offsets[lacking], added, axis=0)
+    counts[lacking], span_counts[lacking] = 1, 1
+    return Samples(
+        offsets=np.append(0, np.cumsum(counts)), span_offsets=np.append(0, np.cumsum(span_counts)), spans=spans
+    )
+
+
+def _within(samples: Samples, windows: NDArray[np.int64]) -> Samples:
+    """Those in the windows (n, 2) of rows."""
+    owners = np.repeat(np.arange(len(windows)), np.diff(samples.span_offsets))
+    kept = (samples.spans[:, 0] >= windows[owners, 0]) & (samples.spans[:, 0] < windows[owners, 1])
+    spans, owners = samples.spans[kept], owners[kept]
+    counts = np.bincount(owners, weights=spans[:, 2], minlength=len(windows)).astype(np.int64)
+    span_counts = np.bincount(owners, minlength=len(windows))
+    return Samples(
+        offsets=np.append(0, np.cumsum(counts)), span_offsets=np.append(0, np.cumsum(span_counts)), spans=spans
+    )
+
+
+# The kernels below clip rows to the window and columns to the grid, so that no index leaves its array.
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add(sums: NDArray[np.float64], row: int, column: int, width: int, fall: float, middle: float) -> None:
+    """Add a piece of an outline that falls by `fall` within one column: what lies to its right is covered. `middle`: of
+    the piece, along x."""
+    if column < 0:
+        sums[row, 0] += fall
+    elif column < width:
+        sums[row, column] += fall * (column + 1.0 - middle)
+        sums[row, column + 1] += fall * (middle - column)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_row(sums: NDArray[np.float64], row: int, width: int, start: float, end: float, fall: float) -> None:
+    """Add a piece of an outline within one row, from x `start` to `end`."""
+    low, high = min(start, end), max(start, end)
+    length = high - low
+    if not length > 0.0:
+        _add(sums, row, math.floor(min(max(low, -1.0), float(width))), width, fall, low)
+        return
+    slope = fall / length
+    if low < 0.0:
+        _add(sums, row, -1, width, slope * (min(high, 0.0) - low), 0.0)
+    begin, last = max(low, 0.0), min(high, float(width))
+    column = math.floor(min(begin, float(width)))
+    while begin < last and column < width:
+        stop = min(last, column + 1.0)
+        _add(sums, row, column, width, slope * (stop - begin), (begin + stop) / 2.0)
+        begin, column = stop, column + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cover(
+    vertices: NDArray[np.float64], mine: NDArray[np.int64], first: int, last: int, width: int, sums: NDArray[np.float64]
+) -> None:
+    """Fill `sums` (last - first, width + 1): the running sum of a row is the covered share of each of its samples, with
+    a sign. `vertices` are in samples of the grid, y downwards; shells and holes turn in opposite directions."""
+    sums[:] = 0.0
+    for ring in range(len(mine) - 1):
+        for i in range(mine[ring], mine[ring + 1] - 1):
+            xa, ya, xb, yb = vertices[i, 0], vertices[i, 1], vertices[i + 1, 0], vertices[i + 1, 1]
+            sign = 1.0
+            if ya > yb:
+                xa, ya, xb, yb, sign = xb, yb, xa, ya, -1.0
+            top, bottom = max(ya, float(first)), min(yb, float(last))
+            if not top < bottom:
+                continue
+            slope = (xb - xa) / (yb - ya)
+            row = math.floor(top)
+            while row < last and row < bottom:
+                begin, end = max(top, float(row)), min(bottom, row + 1.0)
+                start, stop = xa + (begin - ya) * slope, xa + (end - ya) * slope
+                if begin < end:
+                    _add_row(sums, row - first, width, start, stop, sign * (end - begin))
+                row += 1
+    for row in range(last - first):
+        total = 0.0
+        for column in range(width):
+            total += sums[row, column]
+            sums[row, column] = abs(total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _centres(
+    vertices: NDArray[np.float64], mine: NDArray[np.int64], first: int, last: int, width: int, sums: NDArray[np.float64]
+) -> None:
+    """Fill `sums`: 1 where the sample's centre lies inside, even-odd over all rings."""
+    sums[:] = 0.0
+    for ring in range(len(mine) - 1):
+        for i in range(mine[ring], mine[ring + 1] - 1):
+            xa, ya, xb, yb = vertices[i, 0], vertices[i, 1], vertices[i + 1, 0], vertices[i + 1, 1]
+            if ya > yb:
+                xa, ya, xb, yb = xb, yb, xa, ya
+            if not ya < yb:
+                continue
+            low = int(max(math.ceil(max(ya, first - 1.0) - 0.5), first))
+            high = int(min(math.ceil(min(yb, last + 1.0) - 0.5), last))
+            for row in range(low, high):
+                x = math.ceil(xa + (row + 0.5 - ya) / (yb - ya) * (xb - xa) - 0.5)
+                column = int(min(max(x, 0.0), float(width)))
+                sums[row - first, column] = 1.0 - sums[row - first, column]
+    for row in range(last - first):
+        inside = 0.0
+        for column in range(width):
+            inside = abs(inside - sums[row, column])
+            sums[row, column] = inside
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _to_samples(
+    vertices: NDArray[np.float64], begin: int, end: int, bounds: NDArray[np.float64], shape: NDArray[np.int64]
+) -> bool:
+    """Turn vertices into samples of the grid, y downwards; whether that is possible."""
+    scale_x, scale_y = shape[0] / (bounds[2] - bounds[0]), shape[1] / (bounds[3] - bounds[1])
+    if not (0.0 < scale_x < np.inf and 0.0 < scale_y < np.inf):
+        return False
+    for i in range(begin, end):
+        vertices[i, 0] = (vertices[i, 0] - bounds[0]) * scale_x
+        vertices[i, 1] = (bounds[3] - vertices[i, 1]) * scale_y
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scan(
+    vertices: NDArray[np.float64],
+    rings: NDArray[np.int64],
+    polygons: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    shapes: NDArray[np.int64],
+    windows: NDArray[np.int64],
+    centre: bool,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    """Samples whose centre lies inside, or which are covered by more than LEAST; arguments and result as those of
+    `rasterize.scan`."""
+    n = len(polygons) - 1
+    offsets, span_offsets = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
+    spans, held, total = np.empty((1024, 3), np.int32), 0, np.int64(0)
+    for k in range(n):
+        mine = rings[polygons[k] : polygons[k + 1] + 1]
+        width, first, last = shapes[k, 0], max(windows[k, 0], 0), min(windows[k, 1], shapes[k, 1])
+        if first < last and len(mine) > 1 and _to_samples(vertices, mine[0], mine[-1], bounds[k], shapes[k]):
+            sums = np.empty((last - first, width + 1))
+            if centre:
+                _centres(vertices, mine, first, last, width, sums)
+            else:
+                _cover(vertices, mine, first, last, width, sums)
+            for row in range(last - first):
+                begin = -1
+                for column in range(width + 1):
+                    inside = column < width and sums[row, column] > LEAST
+                    if inside and begin < 0:
+                        begin = column
+                    elif not inside and begin >= 0:
+                        if held == len(spans):
+                            larger = np.empty((2 * held, 3), np.int32)
+                            larger[:held] = spans
+                            spans = larger
+                        spans[held, 0], spans[held, 1], spans[held, 2] = row + first, begin, column - begin
+                        total += column - begin
+                        held, begin = held + 1, -1
+        offsets[k + 1], span_offsets[k + 1] = total, held
+    return offsets, span_offsets, spans[:held].copy()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _shares(
+    vertices: NDArray[np.float64],
+    rings: NDArray[np.int64],
+    polygons: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    shapes: NDArray[np.int64],
+    samples: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]],
+    out: NDArray[np.float64],
+) -> None:
+    """Fill `out` (N,) with the covered share of each of the samples (offsets, offsets of spans, spans), which lie in
+    their grids."""
+    offsets, span_offsets, spans = samples
+    for k in range(len(polygons) - 1):
+        mine = rings[polygons[k] : polygons[k + 1] + 1]
+        begin, end = span_offsets[k], span_offsets[k + 1]
+        if begin == end or len(mine) < 2 or not _to_samples(vertices, mine[0], mine[-1], bounds[k], shapes[k]):
+            continue
+        first, last = spans[begin, 0], spans[begin, 0] + 1
+        for span in range(begin, end):
+            first, last = min(first, spans[span, 0]), max(last, spans[span, 0] + 1)
+        sums = np.empty((last - first, shapes[k, 0] + 1))
+        _cover(vertices, mine, first, last, shapes[k, 0], sums)
+        place = offsets[k]
+        for span in range(begin, end):
+            row, column = spans[span, 0] - first, spans[span, 1]
+            for i in range(spans[span, 2]):
+                out[place] = min(sums[row, column + i], 1.0)
+                place += 1

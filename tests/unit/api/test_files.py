@@ -1,0 +1,52 @@
+"""Files of a run: columns that a caller names as ours cost neither theirs nor ours, nor the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import geopandas
+import pandas as pd
+import pyarrow as pa
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.api.fields import ID, KEY
+from arpent.api.files import save
+
+SQUARES = shapely.to_wkb(shapely.box([0, 20], 0, [10, 30], 10)).tolist()
+THEIRS = {"Geometry": ["a", "b"], "bbox": ["c", "d"], "FROM": [1, 2], "ogc_fid": [7, 8], "ID": [5, 6], "fid": [3, 4]}
+
+
+def answer() -> Any:
+    keys = pa.array([10, 11])
+    theirs = {name: pa.array(values) for name, values in THEIRS.items()}
+    fields = pa.table({KEY: [0, 1], ID: keys, **theirs, "geometry": SQUARES})
+    own = {"from": ["2023-06-01", "2023-06-02"], "mean": [0.25, 0.5]}
+    rows = pa.table({ID: keys, **theirs, **{name: pa.array(values) for name, values in own.items()}})
+    features = SimpleNamespace(crs=CRS.from_epsg(32633))
+    return SimpleNamespace(rows=rows, fields=SimpleNamespace(table=fields, features=features), about="{}")
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.fgb"])
+def test_columns_that_differ_by_case(tmp_path: Path, name: str) -> None:
+    """A column `Geometry` beside the geometries ends the process in GDAL."""
+    save(answer(), tmp_path / name, wide=False)
+    found = geopandas.read_file(tmp_path / name).sort_values("id")
+    assert found["id"].tolist() == [10, 11]
+    assert found["from"].astype(str).str[:10].tolist() == ["2023-06-01", "2023-06-02"]
+    assert found["mean"].tolist() == [0.25, 0.5]
+    assert {f"feature_{each}" for each in ("Geometry", "FROM", "ogc_fid", "ID")} <= set(found.columns)
+    for theirs, values in THEIRS.items():
+        column = theirs if theirs in found.columns and theirs not in ("from", "id") else f"feature_{theirs}"
+        assert found[column].tolist() == values
+    assert found.geometry.area.tolist() == [100, 100]
+
+
+def test_a_column_of_boxes(tmp_path: Path) -> None:
+    save(answer(), tmp_path / "a.parquet", wide=False)
+    found = geopandas.read_parquet(tmp_path / "a.features.parquet")
+    assert found["feature_bbox"].tolist() == ["c", "d"]
+    assert pd.read_parquet(tmp_path / "a.parquet")["bbox"].tolist() == ["c", "d"]

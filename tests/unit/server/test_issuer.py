@@ -1,0 +1,240 @@
+"""Tokens of another issuer: only what it signed for this server, now, passes."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from arpent.domain.errors import Forbidden, Unauthorized, WorldError
+from arpent.domain.ports.clients import Role
+from arpent.jobs.policy import Quota
+from arpent.server.access.callers import AccessControl, Callers
+from arpent.server.access.issuer import KEYS_SECONDS, PAUSE_SECONDS, ExternalIssuer, IssuerRules
+from arpent.server.access.quotas import Quotas
+from arpent.server.access.tokens import Tokens
+from tests.unit.server.fakes import KEY, FakeClients, FakeUsage
+
+ISSUER = "https://login.test/realms/main"
+NOW = 1_800_000_000
+RULES = IssuerRules(
+    issuer=ISSUER, audience="arpent", scope="use", owner_claim="account", operator_scope="operate",
+    metrics_scope="observe",
+)  # fmt: skip
+RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})
+EC = ECKey.generate_key("P-256", {"kid": "ec", "use": "sig"})
+NEW = ECKey.generate_key("P-256", {"kid": "new", "use": "sig"})
+CLAIMS: dict[str, Any] = {
+    "iss": ISSUER, "aud": ["other", "arpent"], "exp": NOW + 60, "nbf": NOW - 60, "iat": NOW - 60, "sub": "1",
+    "account": "anna", "scope": "openid use",
+}  # fmt: skip
+
+
+class Published:
+    """What the issuer publishes, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = [RSA, EC]
+        self.asked = 0
+        self.away = False
+        self.description: dict[str, Any] = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/certs"}
+        self.seconds = 0.0
+
+    def fetch(self, url: str) -> Mapping[str, Any]:
+        self.asked += 1
+        if self.away:
+            raise WorldError("away", transient=True)
+        documents = {
+            f"{ISSUER}/.well-known/openid-configuration": self.description,
+            f"{ISSUER}/certs": {"keys": [key.as_dict(private=False) for key in self.keys]},
+        }
+        return documents[url]
+
+
+@pytest.fixture
+def published() -> Published:
+    return Published()
+
+
+@pytest.fixture
+def issuer(published: Published) -> ExternalIssuer:
+    return ExternalIssuer(
+        RULES, published.fetch, now=lambda: datetime.fromtimestamp(NOW, UTC), clock=lambda: published.seconds
+    )
+
+
+def signed(key: Any = EC, alg: str | None = None, header: Mapping[str, Any] | None = None, **changes: object) -> str:
+    claims = {name: value for name, value in (CLAIMS | changes).items() if value is not None}
+    algorithm = alg or ("RS256" if key is RSA else "ES256")
+    return jwt.encode({"alg": algorithm, "kid": key.kid, **(header or {})}, claims, key, algorithms=[algorithm])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_it_speaks_for_no_client_of_the_server(issuer: ExternalIssuer, own: bool) -> None:
+    known, tokens = FakeClients(), Tokens([KEY])
+    quotas = Quotas(lambda client: Quota(), FakeUsage())
+    callers = Callers(AccessControl(clients=known, tokens=tokens, quotas=quotas, issuer=issuer, own_tokens=own))  # type: ignore[arg-type]
+    assert callers._identified(signed(account="anna")).id == "anna"
+    with pytest.raises(Unauthorized, match="cannot speak"):
+        callers._identified(signed(account="me"))
+    with pytest.raises(Unauthorized):
+        callers._identified(signed(iss="https://else.test"))
+    ours = tokens.issue(known.known["me"])
+    if own:
+        assert callers._identified(ours).id == "me"
+    else:
+        with pytest.raises(Unauthorized):
+            callers._identified(ours)
+
+
+@pytest.mark.parametrize(("key", "alg"), [(RSA, "RS256"), (RSA, "PS256"), (EC, "ES256")])
+def test_its_tokens_pass(issuer: ExternalIssuer, key: Any, alg: str) -> None:
+    assert issuer.issued(signed(key, alg))
+    assert issuer.identify(signed(key, alg)) == ("anna", Role.USER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "role"),
+    [
+        ({"aud": "arpent"}, Role.USER), ({"nbf": None}, Role.USER), ({"scope": ["use"]}, Role.USER),
+        ({"scope": None, "scp": ["use", 7]}, Role.USER), ({"exp": NOW - 29}, Role.USER), ({"nbf": NOW + 29}, Role.USER),
+        ({"scope": "use operate"}, Role.OPERATOR), ({"scope": "observe"}, Role.METRICS),
+    ],
+)  # fmt: skip
+def test_what_it_may_say(issuer: ExternalIssuer, changes: dict[str, object], role: Role) -> None:
+    assert issuer.identify(signed(**changes)) == ("anna", role)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"iss": "https://else.test"}, "not one of https://login.test"), ({"iss": None}, "not one of"),
+        ({"iss": ISSUER + "/"}, "not one of"), ({"aud": "other"}, "aud must be arpent"), ({"aud": None}, "aud must be"),
+        ({"aud": {"arpent": 1}}, "aud must be"), ({"exp": NOW - 31}, "expired"), ({"exp": None}, "expired"),
+        ({"exp": str(NOW + 60)}, "expired"), ({"exp": True}, "expired"), ({"nbf": NOW + 31}, "not valid yet"),
+        ({"nbf": "soon"}, "not valid yet"), ({"account": None}, "`account`"), ({"account": ""}, "`account`"),
+        ({"account": 7}, "`account`"), ({"account": "a b"}, "`account`"), ({"account": "x" * 65}, "`account`"),
+    ],
+)  # fmt: skip
+def test_what_it_must_not_say(issuer: ExternalIssuer, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(Unauthorized, match=words):
+        issuer.identify(signed(**changes))
+
+
+def test_a_scope_that_is_missing(issuer: ExternalIssuer) -> None:
+    for scope in (None, "", "user", "USE"):
+        with pytest.raises(Forbidden, match="lacks the scope use"):
+            issuer.identify(signed(scope=scope))
+
+
+def forged() -> dict[str, str]:
+    """Tokens with all the right claims that the issuer did not sign."""
+    good = signed()
+    header, payload, signature = good.split(".")
+    other = json.dumps(CLAIMS | {"account": "bert"}).encode()
+    stranger = ECKey.generate_key("P-256", {"kid": "ec"})
+    public = json.dumps(RSA.as_dict(private=False)).encode()
+    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "kid": "ec"}).encode()).decode().rstrip("=")
+    pem = RSA.as_pem(private=False)
+    return {
+        "tampered": f"{header}.{base64.urlsafe_b64encode(other).decode().rstrip('=')}.{signature}",
+        "signature of another": f"{header}.{payload}.{signed(account='bert').split('.')[2]}",
+        "no signature": f"{header}.{payload}.",
+        "alg none": f"{none}.{payload}.",
+        "unknown key": signed(ECKey.generate_key("P-256", {"kid": "nobody's"})),
+        "known name, another key": signed(stranger),
+        "public key as a secret": signed(OctKey.import_key(public, {"kid": "rsa"}), "HS256"),
+        "public PEM as a secret": by_secret(pem),
+        "alg of another kind": signed(EC, header={"kid": "rsa"}),
+        "key in the header": signed(stranger, header={"jwk": stranger.as_dict(private=False)}),
+        "text": "a.b.c",
+        "nothing": "",
+        "deep": "." * 100,
+    }
+
+
+def by_secret(secret: bytes) -> str:
+    """A token signed with HS256 by hand: the library refuses a PEM as a shared secret; who attacks does not."""
+    parts = ({"alg": "HS256", "kid": "rsa"}, CLAIMS)
+    head = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    signature = base64.urlsafe_b64encode(hmac.digest(secret, head, "sha256")).rstrip(b"=")
+    return (head + b"." + signature).decode()
+
+
+@pytest.mark.parametrize("kind", forged())
+def test_what_it_did_not_sign(issuer: ExternalIssuer, kind: str) -> None:
+    with pytest.raises(Unauthorized):
+        issuer.identify(forged()[kind])
+
+
+def test_rotation(issuer: ExternalIssuer, published: Published) -> None:
+    issuer.identify(signed())
+    assert published.asked == 2, "the description, and the keys"
+    issuer.identify(signed(RSA))
+    assert published.asked == 2
+    published.keys = [NEW, RSA]
+    published.seconds += PAUSE_SECONDS
+    assert issuer.identify(signed(NEW)) == ("anna", Role.USER)
+    with pytest.raises(Unauthorized):
+        issuer.identify(signed(EC))
+
+
+def test_unknown_keys_are_no_way_to_make_us_ask(issuer: ExternalIssuer, published: Published) -> None:
+    issuer.identify(signed())
+    for _ in range(50):
+        with pytest.raises(Unauthorized):
+            issuer.identify(signed(NEW))
+    assert published.asked == 2
+    published.seconds += PAUSE_SECONDS
+    for _ in range(50):
+        with pytest.raises(Unauthorized):
+            issuer.identify(signed(NEW))
+    assert published.asked == 4
+
+
+def test_keys_serve_while_the_issuer_is_away_until_they_are_old(issuer: ExternalIssuer, published: Published) -> None:
+    issuer.identify(signed())
+    published.away = True
+    published.seconds += KEYS_SECONDS - 1
+    assert issuer.identify(signed())[0] == "anna"
+    with pytest.raises(Unauthorized):
+        issuer.identify(signed(NEW))
+    published.seconds += 1
+    for _ in range(2):
+        with pytest.raises(WorldError) as refused:
+            issuer.identify(signed())
+        assert refused.value.transient
+    published.away = False
+    published.seconds += PAUSE_SECONDS
+    assert issuer.identify(signed())[0] == "anna"
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{"issuer": "https://else.test", "jwks_uri": f"{ISSUER}/certs"}, {"issuer": ISSUER}, {},
+     {"issuer": ISSUER, "jwks_uri": 7}],
+)  # fmt: skip
+def test_a_description_of_something_else(
+    issuer: ExternalIssuer, published: Published, description: dict[str, object]
+) -> None:
+    published.description = description
+    with pytest.raises(WorldError):
+        issuer.identify(signed())
+
+
+def test_shared_secrets_among_its_keys_prove_nothing(issuer: ExternalIssuer, published: Published) -> None:
+    secret = OctKey.import_key({"kty": "oct", "kid": "secret", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"})
+    published.keys = [EC]
+    original = published.fetch
+    issuer._fetch = lambda url: {**(found := dict(original(url))), **(
+        {"keys": [*found["keys"], secret.as_dict(private=True)]} if "keys" in found else {})}  # fmt: skip
+    with pytest.raises(Unauthorized):
+        issuer.identify(signed(secret, "HS256"))
+    assert issuer.identify(signed())[0] == "anna"

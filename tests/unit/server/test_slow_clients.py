@@ -1,0 +1,133 @@
+"""A request that does not arrive ends its connection, whatever of it came; none that waits for us does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from arpent.server.middleware import LOOK_SECONDS, REQUEST_SECONDS, SLOWEST, ErrorBodyProtocol
+
+HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n"
+
+
+class Clock:
+    """A loop whose time passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.next: Callable[[], None] | None = None
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> Any:
+        assert seconds == LOOK_SECONDS
+        self.next = action
+        return self
+
+    def cancel(self) -> None:
+        self.next = None
+
+    def create_task(self, work: Any, **_: Any) -> Any:
+        work.close()
+        return self
+
+    def add_done_callback(self, _: object) -> None:
+        """What is under way never ends."""
+
+    def passes(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end and (action := self.next) is not None:
+            self.now, self.next = self.now + LOOK_SECONDS, None
+            action()
+
+
+class Wire:
+    """A transport that remembers."""
+
+    def __init__(self) -> None:
+        self.sent, self.closed = b"", False
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+    def pause_reading(self) -> None:
+        pass
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None:
+    """Nobody gets so far."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def connection(clock: Clock, wire: Wire) -> ErrorBodyProtocol:
+    config = Config(_app, log_config=None, lifespan="off")
+    made = ErrorBodyProtocol(config, ServerState(), {}, _loop=clock)  # type: ignore[arg-type]
+    made.connection_made(wire)  # type: ignore[arg-type]
+    return made
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HT", HEAD, HEAD + b"\r\n", HEAD + b"\r\n{"])
+def test_what_stops_midway_is_ended(clock: Clock, wire: Wire, connection: ErrorBodyProtocol, begun: bytes) -> None:
+    if begun:
+        connection.data_received(begun)
+    clock.passes(REQUEST_SECONDS - LOOK_SECONDS)
+    assert not wire.closed
+    clock.passes(3 * LOOK_SECONDS)
+    assert wire.closed
+    assert wire.sent.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert b"did not arrive in time" in wire.sent
+    assert clock.next is None
+
+
+def test_byte_by_byte_is_no_way_to_stay(clock: Clock, wire: Wire, connection: ErrorBodyProtocol) -> None:
+    connection.data_received(HEAD + b"\r\n")
+    for _ in range(10):
+        connection.data_received(b"{")
+        clock.passes(LOOK_SECONDS)
+    assert wire.closed
+
+
+def test_a_slow_line_is_waited_for(clock: Clock, wire: Wire, connection: ErrorBodyProtocol) -> None:
+    connection.data_received(HEAD + b"\r\n")
+    for _ in range(50):
+        connection.cycle.body = b""  # it is read as it comes
+        connection.data_received(b"x" * int(1.1 * LOOK_SECONDS * SLOWEST))
+        connection.flow.read_paused = False
+        clock.passes(LOOK_SECONDS)
+    assert not wire.closed
+
+
+@pytest.mark.parametrize("why", ["it is to be answered", "we do not read", "it waits for our 100"])
+def test_who_waits_for_us_is_left_alone(clock: Clock, wire: Wire, connection: ErrorBodyProtocol, why: str) -> None:
+    if why == "it is to be answered":
+        connection.data_received(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+    elif why == "we do not read":
+        connection.data_received(HEAD + b"\r\n" + b"x" * (1 << 20))
+        assert connection.flow.read_paused
+    else:
+        connection.data_received(HEAD + b"Expect: 100-continue\r\n\r\n")
+    clock.passes(20 * REQUEST_SECONDS)
+    assert not wire.closed
+    connection.connection_lost(None)
+    assert clock.next is None
