@@ -41,8 +41,9 @@ class TestClientStore:
         assert secret not in str(tuple(row))
         assert secret.encode() not in bytes(row.hash)
 
-    def test_tells_of_its_clients(self, store: ClientStore) -> None:
+    def test_tells_of_its_clients(self, store: ClientStore, clock: Clock) -> None:
         first, _ = store.add("anna")
+        clock.tick(1)
         second, _ = store.add("watch", Role.METRICS)
         assert [(each.id, each.name, each.role) for each in store.list()] == [
             (first, "anna", Role.USER), (second, "watch", Role.METRICS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from sqlalchemy import Engine
@@ -17,6 +18,7 @@ from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import Tokens
 from arpent.settings import Settings
 from arpent.wiring.keys import server_keys
+from arpent.worker import has_client_folders
 
 
 def access_control(settings: Settings, engine: Engine) -> AccessControl:
@@ -48,3 +50,13 @@ def _issuer(settings: Settings) -> ExternalIssuer | None:
         metrics_scope=settings.oidc_metrics_scope,
     )
     return ExternalIssuer(rules, issuer_document)
+
+
+def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
+    """Log a warning if there are several clients and no grants: each can then read and replace the others' objects
+    wherever the server has access."""
+    if not (settings.bucket_grants or has_client_folders(settings)) and SqlClientStore(engine).count() > 1:
+        logging.getLogger(__name__).warning(
+            "There are several clients and no bucket grants: each of them can read and replace what others keep in "
+            "buckets that the server itself opens. Set ARPENT_BUCKET_GRANTS, or write <CLIENT_ID> in ARPENT_BUCKETS."
+        )

@@ -18,30 +18,34 @@ ADVISORY_LOCK = 0x61727065
 """PostgreSQL's advisory lock that lets one server migrate at a time ("arpe")."""
 
 
-def migrate(engine: Engine) -> None:
-    """Migrate to the newest schema; does nothing if it is there. Several servers may call it at once: one transaction
-    holds the write lock (SQLite) or an advisory lock (PostgreSQL) from before the check until the end. Raises
-    InvalidSetting for a database that a newer version made."""
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Migrate to the newest schema, or up to a `revision` before it; does nothing if it is there. Several servers may
+    call it at once: one transaction holds the write lock (SQLite) or an advisory lock (PostgreSQL) from before the
+    check until the end. Raises InvalidSetting for a database that a newer version made."""
     config = _config()
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         _revision(connection, config)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
-def check_schema(engine: Engine) -> None:
-    """Check that the database has this version's tables; changes nothing. Raises InvalidSetting otherwise."""
+def check_schema(engine: Engine) -> str:
+    """Check that the database has this version's tables, and return their revision; changes nothing. Raises
+    InvalidSetting otherwise."""
     config = _config()
     with reading(engine) as connection:
         revision = _revision(connection, config)
-    if revision == ScriptDirectory.from_config(config).get_current_head():
-        return
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    if revision is not None and revision == newest:
+        return revision
     where = f"ARPENT_DATABASE_URL names {engine.url.render_as_string()}, which"
     if revision is None:
         raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` creates them")
-    raise InvalidSetting(f"{where} has the tables of an older version ({revision}): run `arpent migrate`")
+    raise InvalidSetting(
+        f"{where} has the tables of an older version (revision {revision}, this one has {newest}): run `arpent migrate`"
+    )
 
 
 def _config() -> Config:
