@@ -27,7 +27,9 @@ def answer() -> Any:
     own = {"from": ["2023-06-01", "2023-06-02"], "mean": [0.25, 0.5]}
     rows = pa.table({ID: keys, **theirs, **{name: pa.array(values) for name, values in own.items()}})
     features = SimpleNamespace(crs=CRS.from_epsg(32633))
-    return SimpleNamespace(rows=rows, fields=SimpleNamespace(table=fields, features=features), about="{}")
+    return SimpleNamespace(
+        rows=rows, fields=SimpleNamespace(table=fields, features=features), about="{}", fingerprints=b"{}"
+    )
 
 
 @pytest.mark.parametrize("name", ["a.gpkg", "a.fgb"])
