@@ -44,7 +44,7 @@ def check_schema(engine: Engine) -> str:
     if revision is None:
         raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` creates them")
     raise InvalidSetting(
-        f"{where} has the tables of an older version (revision {revision}, this one has {newest}): run `arpent migrate`"
+        f"{where} has the tables of an older version ({revision}, this one has {newest}): run `arpent migrate`"
     )
 
 
