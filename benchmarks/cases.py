@@ -202,14 +202,15 @@ def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers) -> 
 
 def workers(folder: Path, size: str, count: int) -> dict[str, float]:
     """Files of the sparse parcels by `count` worker processes; wall seconds once they are warm."""
-    from arpent import wiring, worker
+    from arpent import worker
     from arpent.domain.ports.jobs import Lease
+    from arpent.wiring import local
     from benchmarks import ours
 
     features, dates = layer(folder, size, "sparse", UTM)
     job = ours.prepare(folder, ours.body(features, dates), parallelism=2)
     chosen = ours.settings(folder).model_copy(update={"executor": f"processes:{count}"})
-    executor = wiring.executor_of(chosen)
+    executor = local.executor_of(chosen)
     work = partial(worker.process_lease, chosen)
     leases = [
         Lease(job_id=f"workers-{count}", token=str(part.number), partition=part, attempt=1, request=job.request)

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.cases import UTM, layer, shared, staged, warm
 from benchmarks.clock import best, take
 
-IMPORTS = "from arpent import wiring"
+IMPORTS = "from arpent.wiring import server"
 ROUNDS = 5
 
 

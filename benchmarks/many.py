@@ -19,9 +19,9 @@ OWNER = "bench"
 
 def many(folder: Path, size: str) -> dict[str, Any]:
     """Seconds and bytes. On two cores, if there are two: the runner looks after the worker while it works."""
-    from arpent import wiring
     from arpent.domain.job import Status, UserAction
     from arpent.jobs.state_machine import completion
+    from arpent.wiring import local, server
     from benchmarks import ours
 
     features, _ = layer(folder, size, "many", UTM)
@@ -31,8 +31,8 @@ def many(folder: Path, size: str) -> dict[str, Any]:
         file.unlink()
     update = {"database_url": f"sqlite:///{database}", "executor": "processes:1"}
     chosen = ours.settings(folder).model_copy(update=update)
-    engine = wiring.database(chosen)
-    service = wiring.service(chosen, engine)
+    engine = server.database(chosen)
+    service = server.service(chosen, engine)
     job = service.create(OWNER, ours.body(features, 1))
 
     def until(*reached: Status) -> float:
@@ -41,8 +41,8 @@ def many(folder: Path, size: str) -> dict[str, Any]:
         return time.perf_counter() - begun
 
     with Watch() as watch:
-        executor = wiring.executor_of(chosen)
-        runner = wiring.runner(chosen, engine, executor)
+        executor = local.executor_of(chosen)
+        runner = server.runner(chosen, engine, executor)
         try:
             service.act(OWNER, job.id, UserAction.ANALYSE)
             analysis = until(Status.ANALYSIS_DONE)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.adapters.executors.processes.limits import keep_memory
 from arpent.domain.partition import Partition
 from arpent.domain.ports.imagery import AssetReader, Block
@@ -25,6 +25,7 @@ from arpent.engine.processing.process import process, script_of
 from arpent.engine.services import Services
 from arpent.settings import Settings, load
 from arpent.wire.request.parse import parse_batch
+from arpent.wiring import local
 from benchmarks.country import REVISIT, START
 from benchmarks.parcels import Numbers
 
@@ -197,6 +198,6 @@ def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) ->
     chosen = settings(folder, **more)
     world = worker.services_of(chosen)
     request = parse_batch(text)
-    allowed = replace(wiring.operator_limits(chosen), parallelism=parallelism)
+    allowed = replace(local.operator_limits(chosen), parallelism=parallelism)
     analysis = analyse("bench", request, world, allowed)
     return Job(request=request, partitions=tuple(analysis.partitions), world=world, folder=folder)

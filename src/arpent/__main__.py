@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from arpent.cli.main import app
+from arpent.cli.start import start
 
-app()
+if __name__ == "__main__":
+    start()

@@ -5,25 +5,24 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from arpent.adapters.catalogs.routing import catalog_path, open_catalog
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.features.direct import DirectFeatures
-from arpent.adapters.formats.earlier import open_earlier
-from arpent.adapters.formats.fingerprints import fingerprints_of
+from arpent.adapters.formats.job_files import fingerprints_of, open_earlier, stac_collection
 from arpent.adapters.formats.parquet_table import table_of
-from arpent.adapters.formats.results.features import JobFeatures
-from arpent.adapters.formats.results.tables import JobTables
-from arpent.adapters.formats.results.view import ResultView
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
+from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
+from arpent.adapters.images.kept.blocks import KeptBlocks
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
+from arpent.adapters.objects.folded import FoldedObjects
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.adapters.objects.granted import GrantedObjects
 from arpent.adapters.scripts.jit.runtime import CompiledRuntime
@@ -31,32 +30,24 @@ from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
-from arpent.domain.boundary.trace import for_this_request, read_trace, trace_fields, traced
+from arpent.domain.boundary.trace import read_trace, trace_fields, traced
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
-from arpent.domain.job import Job
-from arpent.domain.partition import Outcome
-from arpent.domain.ports.execution import Bulkhead, PendingCall
+from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.jobs import Lease
-from arpent.domain.ports.page import PageCalls
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.request import Request, ResultForm
 from arpent.engine.catalog_search import search_page
-from arpent.engine.explain import explain_feature
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
 from arpent.engine.services import Limits, Services, SynchronousLimits
 from arpent.engine.statistics import statistics
-from arpent.evalscript.indices.masks import MASKS, usual_mask
-from arpent.evalscript.indices.script import IndexQuery, index_script, indices_of
 from arpent.jobs.bucket_grants import CLIENT_ID, BucketGrants, client_folder, grants_of
 from arpent.logs import configure
 from arpent.network.policy import EgressPolicy, is_web_address, policy_of
 from arpent.network.source import SourceTable
 from arpent.settings import Settings
-from arpent.wire.explanation import render_explanation
-from arpent.wire.features import render_features
-from arpent.wire.request.access import features_at
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
 from arpent.wire.secrets import without_forgotten
@@ -81,22 +72,52 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     """Process the leased partition; needs images and buckets, but no database."""
     assert lease.partition is not None, "an analysis stays with the runner"
     assert lease.request is not None, "the runner puts it in"
-    services, final = services_for(lease.owner, settings), lease.attempt >= settings.policy.attempts
+    final = lease.attempt >= settings.policy.attempts
+    services = with_results(services_for(lease.owner, settings), lease.request, settings)
+    store = folding(services.objects, lease.job_id, lease.request, lease.partition, settings)
     with traced(read_trace(lease.trace)):
-        return process(lease.job_id, lease.request, lease.partition, services, final=final)
+        return process(lease.job_id, lease.request, lease.partition, replace(services, objects=store), final=final)
+
+
+def result_form(request: Request, settings: Settings) -> ResultForm:
+    """What a job writes."""
+    form = request.results or settings.results
+    return ResultForm.FILES if form is ResultForm.FILES_AND_TABLE and not settings.parquet else form
+
+
+def with_results(services: Services, request: Request, settings: Settings) -> Services:
+    """The services with a table, and the fingerprints of its rows, if the job has one."""
+    if result_form(request, settings) is ResultForm.FILES:
+        return replace(services, table=None, fingerprints=None, collection=None)
+    return replace(services, table=table_of, fingerprints=fingerprints_of, collection=stac_collection)
+
+
+def folding(store: ObjectStore, job_id: str, request: Request, partition: Partition, settings: Settings) -> ObjectStore:
+    """The store for the results of a partition: its files are folded if only the table is wanted."""
+    if result_form(request, settings) is not ResultForm.TABLE:
+        return store
+    assert request.output is not None, "a batch request has an output"
+    name = f"round-{partition.round:03d}-part-{partition.number:06d}"
+    return FoldedObjects(store, own(request.output, job_id, ""), name)
+
+
+def prepare_process(log_format: Literal["text", "json"]) -> None:
+    """What a process of arpent does first."""
+    leave_pandas_out()
+    configure(log_format, trace_fields)
 
 
 def prepare_calls(settings: Settings) -> None:
     """Load what a first call would wait for, and lower this process's priority as workers of partitions do, which are
     children of a runner with low priority: neither gets more of the machine."""
     os.nice(RUNNER_NICENESS)
-    configure(settings.log_format, trace_fields)
-    services_of(settings)
+    prepare_process(settings.log_format)
+    quick_services(settings)
 
 
 def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float, tuple[str, ...]]:
     """Answer a synchronous request: (JSON, processing units, hints). Raises CallerError, ScriptError or WorldError."""
-    request, services = parse_statistical(body.whole()), services_of(settings)
+    request, services = parse_statistical(body.whole()), quick_services(settings)
     check_collections(request, services.collections.get)
     return statistics(request, services, synchronous_limits(settings))
 
@@ -121,121 +142,17 @@ def explain_job(settings: Settings, asked: tuple[str, str, int, datetime | None,
     """The explanation of a feature's numbers as JSON or PNG; `asked`: body and owner of the job, id of the
     feature, start of the interval (None: the first with data), whether to draw. Raises CallerError, ScriptError
     or WorldError."""
+    from arpent.engine.explain import explain_feature  # what workers of partitions do without
+    from arpent.wire.explanation import render_explanation
+
     body, owner, feature, start, draw = asked
     request = parse_batch(without_forgotten(body), owner)
     found = explain_feature(request, feature, start, services_for(owner, settings), synchronous_limits(settings))
     if not draw:
         return render_explanation(found)
-    from arpent.adapters.formats.picture import picture  # Pillow, which workers of partitions do without
+    from arpent.adapters.formats.picture import picture
 
     return picture(found)
-
-
-@dataclass(frozen=True, slots=True)
-class JobAsked:
-    """A job whose results somebody looks at."""
-
-    id: str
-    """Id of the job."""
-    owner: str
-    """Id of its client."""
-    body: str = field(repr=False)
-    """JSON text of its request, keys included."""
-    moment: str
-    """Changes whenever the results may have changed."""
-    analysis: str
-    """Changes whenever its features may have changed."""
-
-
-def view_results(settings: Settings, wish: tuple[JobAsked, str, tuple[Any, ...]]) -> bytes:
-    """What the page shows of a job's results; `wish`: the job, the name of a method of ResultView, and its arguments.
-    Raises CallerError or WorldError."""
-    asked, method, arguments = wish
-    view = _result_view(settings.model_dump_json(exclude={"database_url", "secret_key"}), asked)
-    shown: bytes = getattr(view, method)(*arguments)
-    return shown
-
-
-@lru_cache(maxsize=2)
-def _result_view(serialised: str, asked: JobAsked) -> ResultView:
-    return ResultView(_job_features(serialised, replace(asked, moment="")))
-
-
-@lru_cache(maxsize=2)
-def _job_features(serialised: str, asked: JobAsked) -> JobFeatures:
-    """The features of a job, which outlast the moments of its results."""
-    settings = Settings.model_validate_json(serialised)
-    request = parse_batch(without_forgotten(asked.body), asked.owner)
-    assert request.output is not None, "a batch request has one"
-    return JobFeatures(JobTables(services_for(asked.owner, settings).objects, own(request.output, asked.id, "")))
-
-
-def describe_features(settings: Settings, wish: tuple[str, str]) -> bytes:
-    """JSON about a file of features; `wish`: the client, and the URL. Raises InvalidRequest, FeaturesUnreadable or
-    WorldError."""
-    client, url = wish
-    return render_features(services_for(client, settings).features.features(features_at(url, "url")))
-
-
-def upload_places(settings: Settings, client: str) -> list[str]:
-    """Where a client may put files, `bucket` or `bucket/prefix`, ascending; none where buckets are not folders."""
-    if settings.buckets is None:
-        return []
-    root = Path(client_folder(str(settings.buckets), client))
-    try:
-        buckets = sorted(entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return []
-    return grants(client, settings).places(buckets)
-
-
-def store_upload(settings: Settings, client: str, url: str, payload: bytes) -> None:
-    """Store a file for a client. Raises InvalidRequest, StorageDenied, StorageNotFound, StorageUnavailable."""
-    services_for(client, settings).objects.write(features_at(url, "place"), payload)
-
-
-def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
-    """What the page's routes call; it reads results and files in the processes of the bulkhead."""
-    theirs = for_workers(settings)
-
-    def results(job: Job, method: str, arguments: tuple[Any, ...]) -> PendingCall[bytes]:
-        progress = job.progress
-        moment = f"{job.status} {job.last_updated} {progress.done} {progress.failed} {progress.open}"
-        # A job that was PROCESSING is not analysed again.
-        analysis = f"{job.status} {job.last_updated}" if job.begun is None else "done"
-        asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment, analysis=analysis)
-        return bulkhead.submit(job.owner, for_this_request(partial(view_results, theirs)), (asked, method, arguments))
-
-    return PageCalls(
-        results=results,
-        describe=lambda client, url: bulkhead.submit(client, partial(describe_features, theirs), (client, url)),
-        places=partial(upload_places, settings),
-        store=partial(store_upload, settings),
-        script=script_of_indices,
-        offers=lru_cache(maxsize=1)(partial(page_offers, settings)),  # the same for everybody
-        most_upload=settings.upload_bytes,
-        basemap=settings.basemap,
-    )
-
-
-def script_of_indices(names: Sequence[str], collection: str, mask: bool) -> str:
-    """The evalscript; `mask`: by the first cloud mask that the collection has. Raises InvalidRequest."""
-    return index_script(IndexQuery(index=names, collection=collection, mask=usual_mask(collection) if mask else None))
-
-
-def page_offers(settings: Settings) -> dict[str, object]:
-    """What the form offers everybody: collections with the indices that their bands allow, the usual ones first, and
-    whether clouds can be masked."""
-    masked = {collection for mask in MASKS.values() for collection in mask.bands}
-    listed = [
-        {
-            "id": name,
-            "indices": [{"id": each.output, "title": each.title} for each in indices_of(name)],
-            "masks": name in masked,
-        }
-        for name in sorted({collection.id for collection in collections(settings).values()})
-    ]
-    return {"collections": listed}
 
 
 def synchronous_limits(settings: Settings) -> Limits:
@@ -273,9 +190,24 @@ def _services(serialised: str) -> Services:
         features=direct_features(settings, objects(settings)),
         table=table_of if settings.parquet else None,
         fingerprints=fingerprints_of if settings.parquet else None,
+        collection=stac_collection if settings.parquet else None,
+        collection=stac_collection if settings.parquet else None,
         open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
+
+
+def quick_services(settings: Settings) -> Services:
+    """The services for what is answered at once: blocks are decoded by all cores, and kept for the next request."""
+    services = services_of(settings)
+    return replace(services, reader=_keeping_reader(settings.model_dump_json(exclude={"database_url", "secret_key"})))
+
+
+@lru_cache(maxsize=4)
+def _keeping_reader(serialised: str) -> KeptBlocks:
+    settings = Settings.model_validate_json(serialised)
+    reader = CogReader(threads=os.cpu_count() or 1, policy=egress_policy(settings), access=access_of(settings))
+    return KeptBlocks(reader, settings.synchronous_cache << 20)
 
 
 def services_for(client: str, settings: Settings) -> Services:

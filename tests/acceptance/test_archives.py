@@ -50,7 +50,7 @@ def run(folder: Path, catalog: Path, settings: dict[str, str | None], **variable
     (folder / "request.json").write_text(json.dumps(body))
     machine = Server(folder=folder, catalog=catalog, settings=settings, variables=variables)
     try:
-        done = machine.run(["run", "--json", str(folder / "request.json")])
+        done = machine.run(["run", "--json", str(folder / "request.json")], seconds=400)
     finally:
         machine.close()
     assert done.returncode in (0, 3), done.stdout + done.stderr

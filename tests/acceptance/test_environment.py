@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from arpent import wiring
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.executor import ProcessExecutor
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.execution import Executor
 from arpent.settings import Settings
+from arpent.wiring import server
 from tests.support import client
 from tests.support.parcels import good_parcels, write_geopackage
 from tests.support.scripts import SEED
@@ -43,8 +43,8 @@ class Place:
         )
         write_geopackage(self.buckets / "fields" / "parcels.gpkg", PARCELS)
         (self.buckets / "results").mkdir()
-        self.engine: Engine = wiring.database(self.settings)
-        self.service = wiring.service(self.settings, self.engine)
+        self.engine: Engine = server.database(self.settings)
+        self.service = server.service(self.settings, self.engine)
 
     def create(self, script: str = SEED.text) -> str:
         body = client.seed_body("s3://fields/parcels.gpkg", script, "s3://results/out")
@@ -55,7 +55,7 @@ class Place:
         self.service.act(OWNER, job_id, action)
         rest = {Status.DONE, Status.FAILED} | ({Status.ANALYSIS_DONE} if action is UserAction.ANALYSE else set())
         try:
-            runner = wiring.runner(self.settings, self.engine, executor)
+            runner = server.runner(self.settings, self.engine, executor)
             runner.run_until(lambda: self.service.get(OWNER, job_id).status in rest)
         finally:
             executor.close()

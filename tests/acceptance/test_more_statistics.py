@@ -9,6 +9,7 @@ from typing import Any
 import geopandas
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -119,3 +120,23 @@ def test_an_explanation_follows_the_rule(fields: geopandas.GeoDataFrame, catalog
     )
     assert why.data["counts"]["inside"] == row["geometry_pixel_count"]
     assert why.data["response"]["data"][0]["outputs"]["red"]["bands"]["B0"]["stats"]["mean"] == row["mean"]
+
+
+def test_a_stac_collection_describes_the_tables(job: Path) -> None:
+    """Outside the folder whose JSON files the official client lists."""
+    home = job / "stac" / "collection.json"
+    assert {path.stem for path in job.glob("*.json")} == {str(parcel.id) for parcel in good_parcels()}
+    told = json.loads(home.read_text())
+    assert (told["type"], told["stac_version"], told["id"]) == ("Collection", "1.0.0", job.name)
+    assert all(told[name] for name in ("description", "license", "extent", "stac_extensions"))
+    table = pq.read_table(home.parent / told["assets"]["table"]["href"])
+    found = [(column["name"], column["type"]) for column in told["table:columns"]]
+    assert found == [(field.name, str(field.type)) for field in table.schema]
+    assert all(column["description"] for column in told["table:columns"])
+    features = home.parent / told["assets"]["features"]["href"]
+    own = geopandas.read_parquet(features)
+    assert told["assets"]["features"]["table:primary_geometry"] == own.geometry.name
+    west, south, east, north = told["extent"]["spatial"]["bbox"][0]
+    bounds = own.to_crs(4326).total_bounds
+    np.testing.assert_allclose([west, south, east, north], bounds, atol=1e-4)
+    assert told["extent"]["temporal"]["interval"] == [["2023-06-01T00:00:00Z", "2023-07-31T00:00:00Z"]]

@@ -6,9 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from requests_oauthlib import OAuth2Session
 
 from tests.support import client
+from tests.support.parcels import bad_parcels, good_parcels, write_geopackage
 from tests.support.scripts import NDVI
 from tests.support.server import Server
 
@@ -96,3 +98,41 @@ def test_a_range_without_a_whole_interval_is_pointed_out(
         alone.close()
     assert (done.returncode, done.stdout.split(":")[0]) == (0, "DONE")
     assert "no whole interval" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["setting", "request"])
+def test_a_table_unfolds_into_the_files_byte_for_byte(way: str, catalog: Path, tmp_path: Path) -> None:
+    """Also where features have no statistics, and intervals no imagery; and the table of rows is the same."""
+    buckets = tmp_path / "buckets"
+    (buckets / "results").mkdir(parents=True)
+    write_geopackage(buckets / "fields" / "mixed.gpkg", good_parcels(5) + bad_parcels())
+    features = "s3://fields/mixed.gpkg"
+    found: dict[str, dict[str, bytes]] = {}
+    rows: dict[str, str] = {}
+    for form in ("files,table", "table"):
+        given = {"BUCKETS": str(buckets)} | ({"RESULTS": form} if way == "setting" else {})
+        alone = Server(folder=tmp_path / form, catalog=catalog, settings=given)
+        (tmp_path / form).mkdir(exist_ok=True)
+        request = request_file(tmp_path / form, features, f"s3://results/{way}/{form}/<REQUEST_ID>/<ID>.json")
+        if way == "request":
+            body = json.loads(request.read_text())
+            body["output"]["results"] = form
+            request.write_text(json.dumps(body))
+        try:
+            done = alone.run(["run", "--json", str(request)])
+            assert done.returncode == 3, done.stderr
+            folder = buckets / "results" / way / form / json.loads(done.stdout)["id"]
+            assert bool(list(folder.glob("*.json"))) == (form != "table")
+            assert list(folder.glob("parquet/*.parquet"))
+            rows[form] = alone.run(["results", str(folder)]).stdout
+            assert rows[form]
+            if form == "table":
+                told = alone.run(["results", str(folder), "--unfold"])
+                assert told.returncode == 0, told.stderr
+                assert told.stdout == f"{len(found['files,table'])} files\n"
+        finally:
+            alone.close()
+        found[form] = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    assert found["table"] == found["files,table"]
+    assert len(found["table"]) == 21
+    assert rows["table"] == rows["files,table"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -326,3 +327,19 @@ def test_a_client_submits_watches_and_gets_the_table(server: Server, credentials
         here.submit({**body, "input": {"features": body["input"]["features"]}})
     with pytest.raises(arpent.ArpentError, match="no token"):
         arpent.Client(server.url, "nobody", "x").jobs()
+
+
+def test_colours_only_where_they_are_wanted(given: Path, tmp_path: Path) -> None:
+    """NO_COLOR counts even where colours are forced."""
+    words = [*command(), "stats", str(given), "--index", "ndvi"]
+    for variables, coloured in (
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({}, False),
+    ):
+        plain = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "NO_COLOR")}
+        done = subprocess.run(
+            words, capture_output=True, text=True, cwd=tmp_path, timeout=180, check=False, env={**plain, **variables}
+        )
+        assert done.returncode == 2
+        assert ("\x1b[31m" in done.stderr) == coloured, done.stderr

@@ -25,6 +25,8 @@ BROWSER = os.environ.get("ARPENT_TEST_BROWSER", "")
 if not BROWSER or not (BUILT / "index.html").exists():
     pytest.skip("needs a browser and the built page: set ARPENT_TEST_BROWSER, run `make page`", allow_module_level=True)
 
+PICTURE = os.environ.get("ARPENT_TEST_PICTURE")
+"""Where the README's picture of the page (docs/pictures/page.png) is to be written, if it is."""
 Pixels = np.ndarray[Any, Any]
 MINUTES = 120_000.0
 """Milliseconds that a step may take where many share the machine."""
@@ -168,6 +170,10 @@ def test_requests_a_map_a_curve_and_a_picture(
     panel = page.locator("section.feature")
     panel.get_by_role("img").first.wait_for()
     picked = int(panel.get_attribute("aria-label").split()[-1])
+    if PICTURE:
+        shot = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        shot = shot.crop((0, 0, shot.width, min(shot.height, shot.width * 6 // 5)))  # without the table
+        shot.resize((shot.width * 3 // 4, shot.height * 3 // 4), Image.Resampling.LANCZOS).quantize(96).save(PICTURE)
     told = json.loads((server.buckets / "results" / "first" / done / f"{picked}.json").read_text())
     means = [each["outputs"]["output_B04"]["bands"]["B0"]["stats"]["mean"] for each in told["response"]["data"]]
     panel.get_by_text("All numbers").click()

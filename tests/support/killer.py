@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.domain.job import ENDED, Job, UserAction
 from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor
 from arpent.domain.ports.jobs import Lease
 from arpent.settings import Settings
+from arpent.wiring import server
 
 OWNER = "tests"
 
@@ -46,8 +47,8 @@ class DeadlySite:
     """As they were seen, of all jobs."""
 
     def __post_init__(self) -> None:
-        self.engine: Engine = wiring.database(self.settings)
-        self.service = wiring.service(self.settings, self.engine)
+        self.engine: Engine = server.database(self.settings)
+        self.service = server.service(self.settings, self.engine)
         self.deaths = self.folder / "deaths.txt"
 
     def create(self, body: str) -> str:
@@ -59,8 +60,8 @@ class DeadlySite:
         self.percentages.clear()
         self.service.act(OWNER, job_id, UserAction.START)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(wiring, "process_lease", partial(deadly, dict(killers), self.deaths))
-            runner = wiring.runner(self.settings, self.engine, self.executor)
+            patch.setattr(server, "process_lease", partial(deadly, dict(killers), self.deaths))
+            runner = server.runner(self.settings, self.engine, self.executor)
         runner.run_until(lambda: self._look(job_id).status in ENDED)
         return self._look(job_id)
 

@@ -10,7 +10,7 @@ import pytest
 
 from arpent.domain.errors import ArpentError, StorageDenied
 from arpent.settings import Settings
-from arpent.worker import (
+from arpent.wiring.page import (
     JobAsked,
     _result_view,
     describe_features,

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.adapters.formats.vector.copy import OWN, RENAMED, write_copy
 from arpent.adapters.formats.vector.open_file import OpenFile, features_of
 from arpent.adapters.objects.folder import FolderObjects
@@ -24,6 +24,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile, Location
 from arpent.settings import Settings
+from arpent.wiring import local
 
 DEGREES = "EPSG:4326"
 KEY = "__key"
@@ -93,11 +94,11 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
     file = FeatureFile(
         scheme="file", bucket="", key=path.as_posix().lstrip("/"), identifier=columns.id, columns=None, local=True
     )
-    with TemporaryDirectory(prefix="arpent-") as folder, closing(wiring.feature_processes(settings)) as reading:
+    with TemporaryDirectory(prefix="arpent-") as folder, closing(local.feature_processes(settings)) as reading:
         store = FolderObjects(Path(folder))
         Path(folder, "copy").mkdir()
         target = Location(scheme="s3", bucket="copy", key="features.parquet")
-        source = wiring.isolated_features(settings, store, reading, worker.LOCAL, lambda: True)
+        source = local.file_features(settings, store, reading, worker.LOCAL, lambda: True)
         features = source.features(file)
         source.copy(file, target, "{}")
         table = pq.read_table(Path(folder, "copy", "features.parquet"))

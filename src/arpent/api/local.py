@@ -64,8 +64,9 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earli
         for number, features in enumerate(groups):
             labelled = partial(_labelled, watch, number, len(groups))
             ran.append(run_features(own, body, features, labelled))
-        rows = long_table([one.folder / "parquet" for one in ran], fields.table)
-        fingerprints = fingerprints_in([one.folder for one in ran], fields.table)
+        folders = [Path(folder, "results", one.job.id) for one in ran]
+        rows = long_table([one / "parquet" for one in folders], fields.table)
+        fingerprints = fingerprints_in(folders, fields.table)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
         rows=rows,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from numba.core.event import Event, Listener, install_listener
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -43,6 +44,28 @@ def bar(console: Console | None) -> Iterator[Watch]:
             )
 
         yield watch
+
+
+class CompilerWatch(Listener):
+    """While it is in use, `told` is called whenever this process begins to compile a kernel, or has ended."""
+
+    def __init__(self, told: Callable[[bool], None]) -> None:
+        self._told = told
+
+    def on_start(self, event: Event) -> None:
+        """A kernel is not in the cache of this machine."""
+        self._told(True)
+
+    def on_end(self, event: Event) -> None:
+        """It is there now."""
+        self._told(False)
+
+
+@contextmanager
+def compiling(told: Callable[[bool], None]) -> Iterator[None]:
+    """Tell when this process waits for the compiler of kernels."""
+    with install_listener("numba:compile", CompilerWatch(told)):
+        yield
 
 
 def estimate_of(job: Job) -> str | None:

@@ -1,4 +1,4 @@
-"""Run: a batch request over features in memory by the engine itself, with stores in memory and a folder for results."""
+"""Run: one batch request by the engine itself, in this process and its workers, with stores in memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.features.given import GivenFeatures
 from arpent.adapters.memory.jobs import MemoryJobStore
@@ -18,20 +17,25 @@ from arpent.adapters.memory.work import MemoryWorkStore
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.errors import ArpentError
 from arpent.domain.feature import Features
+from arpent.domain.finding import Finding
 from arpent.domain.job import ENDED, Job, Status, UserAction
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Executor, PendingCall, Ticket
+from arpent.domain.ports.features import FeatureSource
 from arpent.domain.ports.jobs import Lease
+from arpent.domain.request import Request
 from arpent.engine.services import Services
 from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
+from arpent.wiring import local
 
 SMALL_SECONDS = 10.0
 """Seconds of one core up to which a job stays in this process: workers take a second or two to start."""
 OWNER = worker.LOCAL
+MOST_FINDINGS = 1_000_000
 
 Watch = Callable[[Job], None]
 
@@ -41,9 +45,11 @@ class FinishedRun:
     """What came of one request."""
 
     job: Job
-    """The job, whose status is DONE."""
-    folder: Path
-    """Where its table and the fingerprints of its rows lie."""
+    """The job, which has ended."""
+    findings: tuple[Finding, ...]
+    """What was found about its features."""
+    problem: Exception | None
+    """The last error of its analysis."""
 
 
 class LazyExecutor:
@@ -68,23 +74,28 @@ class LazyExecutor:
 
 
 class LocalAnalysis:
-    """The analysis of a server's runner: an image that only GDAL can read is opened by a process that may die."""
+    """The analysis of a server's runner: an image that only GDAL can read is opened by a process that may die, as is
+    a large file of features."""
 
-    def __init__(self, settings: Settings, services: Services) -> None:
+    def __init__(self, settings: Settings, services: Services, features: Features | None) -> None:
+        """`features`: those of the request; None: its file is read."""
         self._settings = settings
-        self._reading = wiring.feature_processes(settings)
-        self._reader = wiring.header_reader(settings, self._submit)
+        self._reading = local.feature_processes(settings)
+        self._reader = local.header_reader(settings, self._submit)
         self._services = replace(services, reader=self._reader)
+        self._features = features
         self.needs_gdal = False
         """Whether there was such an image. Its pixels are not to be read in this process either."""
         self.problem: Exception | None = None
         """The last error, which a job knows as a sentence only."""
 
     def analyse(self, job: Job, slots: int, wanted: Callable[[], bool]) -> Analysis:
-        """As `wiring.analysis`."""
+        """As `local.analysis`."""
         self.problem = None
+        services = replace(self._services, features=self._source(job.owner, wanted))
+        allowed = local.operator_limits(self._settings, max(1, slots))
         try:
-            return wiring.analysis(job, self._services, wiring.operator_limits(self._settings, slots), wanted)
+            return local.analysis(job, services, self._settings, allowed, wanted)
         except Exception as error:
             self.problem = error
             raise
@@ -94,24 +105,41 @@ class LocalAnalysis:
         self._reader.close()
         self._reading.close()
 
+    def _source(self, client: str, wanted: Callable[[], bool]) -> FeatureSource:
+        if self._features is not None:
+            return GivenFeatures(self._features)
+        return local.file_features(self._settings, self._services.objects, self._reading, client, wanted)
+
     def _submit(self, *call: Any, **options: Any) -> PendingCall[Any]:
         self.needs_gdal = True
         return self._reading.submit(*call, **options)
 
 
 def run_features(settings: Settings, body: str, features: Features, watch: Watch) -> FinishedRun:
-    """Carry one batch request out over these features. `settings.buckets` is a folder with `fields` and `results`;
-    where no `executor` is set, small jobs run in this process and others in workers. `watch` sees the job again and
-    again. Raises CallerError, ScriptError or WorldError; ArpentError if the job failed."""
+    """Carry one batch request out over these features; `settings.buckets` is a folder with `fields` and `results`. As
+    `run_request`, but raises ArpentError if the job is not DONE."""
+    ran = run_request(settings, body, watch, features)
+    if ran.job.status is not Status.DONE:
+        raise ran.problem if isinstance(ran.problem, ArpentError) else ArpentError(_why(ran.job))
+    return ran
+
+
+def run_request(settings: Settings, body: str, watch: Watch, features: Features | None = None) -> FinishedRun:
+    """Carry one batch request out, over these features if they are given. Where no `executor` is set, small jobs run in
+    this process and others in workers, which start when the analysis is done. `watch` sees the job again and again.
+    Raises CallerError for an invalid request; what goes wrong later is in the answer."""
     announce(unfiltered=settings.unfiltered_scripts)
-    assert settings.buckets is not None, "results go into a folder"
     tables = Tables()
     jobs, work = MemoryJobStore(tables), MemoryWorkStore(tables)
-    services = replace(worker.services_of(settings), features=GivenFeatures(features))
-    check = lambda _, request: wiring.check_request(services.collections, request)  # noqa: E731
-    service = JobService(jobs, settings.policy, check, wiring.now)
+    services = worker.services_for(OWNER, settings)
+
+    def check(_: str, request: Request) -> None:
+        local.check_request(services.collections, request)
+        worker.grants(OWNER, settings).check(request)
+
+    service = JobService(jobs, settings.policy, check, local.now)
     job, request = service.create(OWNER, body), parse_batch(body, OWNER)
-    analysing = LocalAnalysis(settings, services)
+    analysing = LocalAnalysis(settings, services, features)
 
     def is_small(slots: int) -> bool:
         seconds = service.get(OWNER, job.id).estimate.get("minutes", 0.0) * 60 * slots
@@ -122,7 +150,7 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
         analyse=lambda job, wanted: analysing.analyse(job, executor.slots, wanted),
         process=partial(worker.process_lease, worker.for_workers(settings)),
         parse=lambda _: request,
-        give_up=lambda lease, error: wiring.give_up_lease(job, lease, error, services),
+        give_up=lambda lease, error: local.give_up_lease(job, lease, error, services, settings),
         close=analysing.close,
     )
     runner = Runner(jobs, work, executor, functions, settings.policy)
@@ -138,19 +166,20 @@ def run_features(settings: Settings, body: str, features: Features, watch: Watch
     finally:
         runner.close()
         executor.close()
-    done = service.get(OWNER, job.id)
-    if done.status is not Status.DONE:
-        raise analysing.problem if isinstance(analysing.problem, ArpentError) else ArpentError(_why(done))
-    return FinishedRun(job=done, folder=settings.buckets / "results" / job.id)
+    return FinishedRun(
+        job=service.get(OWNER, job.id),
+        findings=service.findings(OWNER, job.id, 0, MOST_FINDINGS),
+        problem=analysing.problem,
+    )
 
 
 def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:
     """As the setting says, if it was set; else this process for a small job, and workers for others, once that is
     known."""
     if "executor" in settings.model_fields_set:
-        return wiring.executor_of(settings)
+        return local.executor_of(settings)
     slots = os.cpu_count() or 1
-    return LazyExecutor(slots, lambda: InlineExecutor() if is_small(slots) else wiring.executor_of(settings))
+    return LazyExecutor(slots, lambda: InlineExecutor() if is_small(slots) else local.executor_of(settings))
 
 
 def _why(job: Job) -> str:

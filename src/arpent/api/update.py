@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arpent.adapters.formats.fingerprints import LAYOUT, packed, table_digest, told
+from arpent.adapters.formats.job_files.fingerprints import LAYOUT, packed, table_digest, told
 from arpent.adapters.formats.parquet_columns import ABOUT, schema
 from arpent.api.fields import ID, KEY
 from arpent.domain.errors import InvalidRequest

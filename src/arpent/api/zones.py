@@ -69,4 +69,4 @@ def _carried(features: Features, crs: CRS) -> Features:
     geometries = shapely.transform(
         features.geometries, lambda points: np.column_stack(change.transform(points[:, 0], points[:, 1]))
     )
-    return replace(features, crs=crs, geometries=np.asarray(geometries, np.object_), valid=None)
+    return replace(features, crs=crs, geometries=np.asarray(geometries, np.object_), valid=None, wkb=None)

@@ -117,12 +117,12 @@ def remove(client: Named, as_json: JsonOption = False) -> None:
 
 
 def _store() -> ClientStore:
-    from arpent import wiring
     from arpent.settings import load
+    from arpent.wiring import server
 
     settings = load()
     open_audit_log(settings.audit_log)
-    return wiring.clients(wiring.database(settings))
+    return server.clients(server.database(settings))
 
 
 def _audit(act: str, client_id: str) -> None:

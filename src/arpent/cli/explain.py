@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.adapters.formats.picture import picture
 from arpent.engine.explain import explain_feature
 from arpent.settings import Settings
 from arpent.wire.explanation import render_explanation
 from arpent.wire.iso import parse_instant
 from arpent.wire.request.parse import parse_batch
+from arpent.wiring import local
 
 
 def explained(settings: Settings, body: str, feature: int, start: str | None, *, draw: bool) -> bytes:
@@ -16,6 +17,6 @@ def explained(settings: Settings, body: str, feature: int, start: str | None, *,
     worker.check_places(settings)
     services = worker.services_of(settings)
     request = parse_batch(body)
-    wiring.check_request(services.collections, request)
+    local.check_request(services.collections, request)
     explanation = explain_feature(request, feature, parse_instant(start, "--from") if start else None, services)
     return picture(explanation) if draw else render_explanation(explanation)

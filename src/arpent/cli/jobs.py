@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column, Table
 
-from arpent import wiring
 from arpent.cli.row_lines import row_lines
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.job import NO_ROWS, RESTING, Job
@@ -22,6 +21,7 @@ from arpent.domain.ports.jobs import JobStore, SortKey
 from arpent.jobs.state_machine import completion
 from arpent.settings import Settings
 from arpent.wire.job import status_object
+from arpent.wiring import server
 
 POLL_SECONDS = 1.0
 PREFIX = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
@@ -35,7 +35,7 @@ Lines = Iterator[dict[str, object]]
 
 def store(settings: Settings) -> JobStore:
     """The jobs in this machine's database. Raises InvalidSetting if there is none, WorldError."""
-    return wiring.job_reader(settings)
+    return server.job_reader(settings)
 
 
 def entries(settings: Settings, owner: str | None, count: int) -> Lines:

@@ -19,6 +19,7 @@ from arpent.cli.clients import app as client_app
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
+from arpent.cli.sources.commands import app as sources_app
 from arpent.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(client_app, name="client")
-sources_app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 app.add_typer(script_app, name="script")
 app.add_typer(catalog_app, name="catalog")
@@ -83,7 +83,8 @@ def work(
     attached: Annotated[bool, typer.Option(hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
     """Start a runner beside other servers on the same database."""
-    from arpent import wiring, worker
+    from arpent import worker
+    from arpent.wiring import server
 
     settings = _settings(executor)
     if not attached:
@@ -92,7 +93,7 @@ def work(
     if attached:
         os.nice(worker.RUNNER_NICENESS)
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    wiring.work(settings, stop)
+    server.work(settings, stop)
 
 
 @app.command()
@@ -198,12 +199,22 @@ def results(
     url: Annotated[str, typer.Argument(help="The job's output: a folder, s3://bucket/prefix or gs://bucket/prefix.")],
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file.")] = None,
+    unfold: Annotated[
+        bool, typer.Option("--unfold", help="Write the JSON files of a job that has a table only.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object: rows and files.")] = False,
 ) -> None:
     """Make one table of a job's result files, ours or the real service's. Writes CSV to standard output by default."""
     from arpent.adapters.formats.parquet_rows import write_csv, write_parquet
     from arpent.cli.results import collect
+    from arpent.cli.results import unfold as unfold_now
 
+    if unfold:
+        if parquet is not None or csv is not None:
+            raise InvalidRequest("--unfold writes files beside the table; leave out --parquet and --csv")
+        written = unfold_now(_settings(), url)
+        typer.echo(json.dumps({"files": written}) if as_json else f"{written} files")
+        return
     check_target(parquet, "--parquet")
     check_target(csv, "--csv")
     table = collect(_settings(), url)
@@ -228,15 +239,15 @@ def jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List the requests in the database, newest first."""
-    from arpent import wiring
     from arpent.cli import jobs as watching
+    from arpent.wiring import local
 
     if as_json:
         typer.echo(json.dumps({"data": list(watching.entries(_settings(), owner, count))}))
     else:
         # In a pipe lines are as long as they are: an id is never cut.
         width = None if sys.stdout.isatty() else WIDEST
-        Console(width=width).print(watching.job_table(_settings(), owner, count, wiring.now()), crop=False)
+        Console(width=width).print(watching.job_table(_settings(), owner, count, local.now()), crop=False)
 
 
 @app.command()
@@ -256,34 +267,6 @@ def status(
         for last in lines:
             typer.echo(json.dumps(last))
     _end_of_job(last)
-
-
-@sources_app.command("list")
-def sources_list(as_json: JsonOption = False) -> None:
-    """The table of sources: those of the settings and of the archives that they name. It holds no secret."""
-    from arpent.cli.sources import source_lines
-
-    lines = source_lines(_settings())
-    typer.echo(json.dumps({"data": lines}) if as_json else "\n".join(f"{name}\t{what}" for name, what in lines.items()))
-
-
-@sources_app.command("check")
-def sources_check(
-    collection: Annotated[str | None, typer.Option(help="Search for this one; else for any that is known.")] = None,
-    at: Annotated[str | None, typer.Option(help="Longitude and latitude, as 11.35,46.5.")] = None,
-    start: Annotated[str, typer.Option("--from", help="ISO instant.")] = "2024-06-01T00:00:00Z",
-    end: Annotated[str, typer.Option("--to", help="ISO instant.")] = "2024-08-01T00:00:00Z",
-    as_json: JsonOption = False,
-) -> None:
-    """Try each catalogue (a search, one header, one block) and each source (its keys), and say what is missing."""
-    from arpent.cli.sources import ItemSearch, access_checks
-
-    well = True
-    for check in access_checks(_settings(), ItemSearch.of(collection, at, start, end)):
-        well &= check.well
-        typer.echo(check.as_json if as_json else check.line)
-    if not well:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -312,15 +295,15 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Migrate the database to this version's tables. `serve` and `work` do it too."""
-    from arpent import wiring
+    from arpent.wiring import server
 
     if check:
-        revision = wiring.schema_revision(_settings())
+        revision = server.schema_revision(_settings())
         typer.echo(
             json.dumps({"revision": revision}) if as_json else f"The database is up to date: revision {revision}."
         )
         return
-    database = wiring.database(_settings())
+    database = server.database(_settings())
     if as_json:
         typer.echo(json.dumps({"database": database.url.render_as_string()}))
 
@@ -328,11 +311,11 @@ def migrate(
 @app.command("rotate-keys")
 def rotate_keys(as_json: JsonOption = False) -> None:
     """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
-    from arpent import wiring
+    from arpent.wiring import server
     from arpent.wiring.keys import rotate_keys as rotate_now
 
     settings = _settings()
-    done = rotate_now(settings, wiring.database(settings))
+    done = rotate_now(settings, server.database(settings))
     if as_json:
         typer.echo(json.dumps({"renewed": done.renewed, "unreadable": done.unreadable}))
     else:
@@ -343,6 +326,16 @@ def rotate_keys(as_json: JsonOption = False) -> None:
             )
     if done.unreadable:
         raise typer.Exit(WITH_FAILURES)
+
+
+@app.command()
+def warm(as_json: JsonOption = False) -> None:
+    """Compile what this machine needs before the first job: half a minute, once per version and machine."""
+    from arpent.cli.warm import warm as warm_now
+
+    names: list[str] = []
+    warm_now(_settings(), names.append)
+    typer.echo(json.dumps({"examples": names}) if as_json else f"{len(names)} examples ran: kernels are compiled")
 
 
 @app.command()

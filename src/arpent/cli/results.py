@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from arpent import worker
 from arpent.adapters.formats.parquet_rows import assemble
+from arpent.adapters.objects.folded import folded_tables, unfolded
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import Location
@@ -56,16 +57,42 @@ def _below(key: str) -> str:
     return f"{key.rstrip('/')}/" if key.strip("/") else ""
 
 
+def unfold(settings: Settings, url: str) -> int:
+    """Write the files that a job folded into its table (docs/api.md#results), byte for byte, to where it would have
+    written them; returns how many. Raises InvalidRequest if there are none, WorldError."""
+    store, place = _open(settings, url)
+    tables = folded_tables(store, place)
+    if not tables:
+        raise InvalidRequest(f"There is nothing to unfold in {url}: give the folder of a job whose results are a table")
+    for key in tables:
+        store.write_many(place, unfolded(store, place.at(key)))
+    return len({key for table in tables for key, _ in unfolded(store, place.at(table))})
+
+
 def _batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
+    found = False
     keys = (key for key in store.list(place) if key.endswith(".json"))
     with ThreadPoolExecutor(IN_FLIGHT, "results") as pool:
         while batch := list(islice(keys, BATCH)):
-            read = pool.map(lambda key: _rows(store, place.at(key)), batch)
-            yield [row for rows in read for row in rows]
+            read = pool.map(lambda key: _rows(key, store.read(place.at(key))), batch)
+            rows = [row for rows in read for row in rows]
+            found |= bool(rows)
+            yield rows
+    if not found:
+        yield from _folded_batches(store, place)
 
 
-def _rows(store: ObjectStore, location: Location) -> list[Row]:
+def _folded_batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
+    """The rows of a job whose files are folded; of two contents of a key, those of the later one."""
+    tables = folded_tables(store, place)
+    last = {key: table for table in tables for key, _ in unfolded(store, place.at(table))}
+    for table in tables:
+        contents = unfolded(store, place.at(table))
+        yield [row for key, content in contents if last[key] == table for row in _rows(key, content)]
+
+
+def _rows(key: str, content: bytes) -> list[Row]:
     try:
-        return rows_of(store.read(location))
+        return rows_of(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidRequest(f"{location.key} is not a result file: {error}") from None
+        raise InvalidRequest(f"{key} is not a result file: {error}") from None

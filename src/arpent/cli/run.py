@@ -1,20 +1,20 @@
-"""`arpent run`: a job without a server, with a temporary database."""
+"""`arpent run`: a job without a server and without a database."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 
-from arpent import wiring, worker
+from arpent import worker
+from arpent.api.progress import compiling
+from arpent.api.run import run_request
 from arpent.cli.progress_bar import bar_of
 from arpent.domain.errors import ArpentError
 from arpent.domain.finding import INCOMPLETE, Finding
-from arpent.domain.job import ENDED, NO_ROWS, Job, Status, UserAction
+from arpent.domain.job import NO_ROWS, Job, Status
 from arpent.domain.location import ID, REQUEST_ID
 from arpent.engine.output_keys import template
 from arpent.jobs.state_machine import completion
@@ -22,10 +22,10 @@ from arpent.settings import Settings
 from arpent.wire.job import hint, rows_object
 from arpent.wire.request.parse import parse_batch
 
-OWNER = worker.LOCAL
-MOST_FINDINGS = 1_000_000
 INCOMPLETE_KINDS = (INCOMPLETE, "intervals-failed")
 """Of features that lack some of their intervals, for an error."""
+COMPILING = "COMPILING, once"
+"""What the bar says while kernels are compiled for this machine; see `arpent warm`."""
 COMMONEST = 5
 """Kinds of findings that are told."""
 
@@ -34,33 +34,21 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
     """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if
     the job failed."""
     worker.check_places(settings)
-    with TemporaryDirectory(prefix="arpent-") as folder:
-        own = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'run.db'}"})
-        engine = wiring.database(own)
-        service = wiring.service(own, engine)
-        job = service.create(OWNER, body)
-        service.act(OWNER, job.id, UserAction.START)
-        executor = wiring.executor_of(own)
-        runner = wiring.runner(own, engine, executor)
-        try:
-            with bar_of(console) as progress:
-                bar = progress.add_task(job.status, total=100)
+    with bar_of(console) as progress:
+        bar = progress.add_task(str(Status.CREATED), total=100)
 
-                def ended() -> bool:
-                    now = service.get(OWNER, job.id)
-                    progress.update(bar, description=now.status, completed=completion(now, own.policy))
-                    return now.status in ENDED
+        def watch(job: Job) -> None:
+            progress.update(bar, description=str(job.status), completed=completion(job, settings.policy))
 
-                runner.run_until(ended)
-        finally:
-            runner.close()
-            executor.close()
-        job = service.get(OWNER, job.id)
-        findings = service.findings(OWNER, job.id, 0, MOST_FINDINGS)
-        engine.dispose()
-    if job.status is Status.FAILED:
-        raise ArpentError(job.error or "the job failed")
-    return _outcome(job, findings)
+        def compiler(at_work: bool) -> None:
+            if at_work:
+                progress.update(bar, description=COMPILING)
+
+        with compiling(compiler):
+            ran = run_request(settings, body, watch)
+    if ran.job.status is Status.FAILED:
+        raise ArpentError(ran.job.error or "the job failed")
+    return _outcome(ran.job, ran.findings)
 
 
 def _outcome(job: Job, findings: Sequence[Finding]) -> dict[str, Any]:

@@ -14,12 +14,13 @@ import time
 
 import uvicorn
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure, open_audit_log
 from arpent.server.middleware import ErrorBodyProtocol
 from arpent.settings import Settings
+from arpent.wiring import server
 
 log = logging.getLogger("arpent.cli.serve")
 LONGEST_PAUSE = 30.0
@@ -35,7 +36,7 @@ def serve(settings: Settings) -> None:
     open_audit_log(settings.audit_log, trace_fields)
     worker.check_places(settings)
     check_listening(settings.host, settings.port)
-    application = wiring.application(settings)
+    application = server.application(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises again what it caught, when it has ended
         signal.signal(number, lambda *_: stop.set())

@@ -34,6 +34,9 @@ class Features:
     """
     flaws: Mapping[int, str] = field(default_factory=dict)
     """Primary key → why the geometry in the file is not used, or why it is not valid."""
+    wkb: tuple[bytes | None, ...] | None = field(default=None, repr=False, compare=False)
+    """(n,): the same geometries as WKB, where they were just read from it: what is only passed on need not be written
+    again. None: not kept."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -73,8 +76,14 @@ class Features:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle all geometries in one call: one by one takes three times as long."""
-        wkb = shapely.to_wkb(self.geometries, flavor="iso").tolist()
-        return _revive, (self.crs, self.ids, self.identifiers, wkb, self.valid, dict(self.flaws))
+        return _revive, (self.crs, self.ids, self.identifiers, self.as_wkb(), self.valid, dict(self.flaws))
+
+    def as_wkb(self) -> list[bytes | None]:
+        """(n,): the geometries as ISO WKB; None where there is none."""
+        if self.wkb is not None:
+            return list(self.wkb)
+        found: list[bytes | None] = shapely.to_wkb(self.geometries, flavor="iso").tolist()
+        return found
 
 
 def _revive(

@@ -79,6 +79,17 @@ class Bounds:
     """Polygon or MultiPolygon that samples must lie in; None: the whole box."""
 
 
+class ResultForm(StrEnum):
+    """What a job writes."""
+
+    FILES_AND_TABLE = "files,table"
+    """A JSON file for each feature, and a table of all."""
+    TABLE = "table"
+    """The table; the files folded into one object for each partition."""
+    FILES = "files"
+    """The JSON files without a table."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A statistical request, batch (features and output are locations) or synchronous (bounds, no output)."""
@@ -103,6 +114,8 @@ class Request:
     """Prefix, or template with <REQUEST_ID>, <ID>, <IDENTIFIER>; None for a synchronous request."""
     pixels: PixelRule = AS_THE_SERVICE
     """Which samples belong to a polygon."""
+    results: ResultForm | None = None
+    """What is written; None: what the server writes if nobody asks."""
     update: str | None = None
     """Id of an earlier request with the same output, whose numbers are kept where they still hold; None: all are
     computed."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculations
+from arpent.domain.feature import Features
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.location import Location
 from arpent.domain.ports.earlier import EarlierResults
@@ -16,6 +17,7 @@ from arpent.domain.ports.features import FeatureSource
 from arpent.domain.ports.imagery import AssetReader, Catalog
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.request import Request
 from arpent.domain.result import PartitionResult
 from arpent.engine.stage_timer import Stopwatch
 
@@ -54,6 +56,9 @@ class Services:
     fingerprints: Callable[[Sequence[tuple[PartitionResult, NDArray[np.bool_]]], bytes], bytes] | None = None
     """Renders the fingerprints of some features (n,) of the results of a partition, beside their table; None: they are
     not written, and no later request can keep the numbers."""
+    collection: Callable[[str, Request, Features], bytes] | None = None
+    """Renders a STAC collection that describes what a job writes: its id, the request, all features; None: none is
+    written."""
     open_earlier: Callable[[str, ObjectStore, Location], EarlierResults] | None = None
     """The results of an earlier request, for a job: its id, the store, and the prefix of the request's own objects."""
     earlier: EarlierResults | None = None

@@ -23,6 +23,11 @@ ANALYSES_AT_ONCE = 2
 SPARE_PLACES = 1
 """Additional places for analyses and partitions, for other clients when one client has taken all places."""
 
+GLANCES = (0.001, 0.05)
+"""Shortest and longest pause between checks of work in hand, in seconds."""
+GLANCE_SHARE = 0.05
+"""The pause as a share of the time since something changed: how much longer than it takes work may seem to take."""
+
 Answer = TypeVar("Answer")
 
 
@@ -100,6 +105,11 @@ class InFlight:
             sum(seconds for _, seconds in self.outcome.seconds),
             extra={"job": self.lease.job_id},
         )
+
+
+def glance(seconds: float) -> float:
+    """Seconds until the next check of work in hand, so long after the last change."""
+    return min(GLANCES[1], max(GLANCES[0], GLANCE_SHARE * seconds))
 
 
 def raising(error: Exception) -> Outcome:

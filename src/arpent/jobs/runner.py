@@ -28,7 +28,7 @@ from arpent.domain.partition import Outcome
 from arpent.domain.ports.execution import Executor, Ticket
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.analysis_task import AnalysisTask
-from arpent.jobs.in_flight import BackgroundCall, InFlight, next_lease, raising
+from arpent.jobs.in_flight import BackgroundCall, InFlight, glance, next_lease, raising
 from arpent.jobs.policy import Policy
 from arpent.jobs.request_cache import RequestCache
 from arpent.jobs.state_machine import TRANSITIONS, Event, advance, due, trouble
@@ -46,8 +46,7 @@ from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
 
-GLANCE_SECONDS = 0.02
-"""Seconds between checks of work in hand."""
+LOOK_SECONDS = 0.25  # between checks of the condition of `run_until` while nothing changes
 LONGEST_TROUBLE_SECONDS = 10.0
 """Longest pause after the database failed, in seconds."""
 
@@ -77,8 +76,7 @@ class Runner:
         self._analysis = AnalysisTask(jobs, work, functions=functions, policy=policy, now=now)
         self._requests = RequestCache(functions.parse)
         self._in_flight: list[InFlight] = []
-        self._look_at = 0.0
-        self._ask_at = 0.0
+        self._look_at = self._ask_at = self._moved_at = 0.0
         self._troubles = 0
 
     def run(self, stop: Flag) -> None:
@@ -89,9 +87,11 @@ class Runner:
         self.leave()
 
     def run_until(self, reached: Callable[[], bool]) -> None:
-        """Run until the condition holds; it is checked between turns."""
-        while not reached():
-            if not self.turn():
+        """Run until the condition holds; it is checked after a turn in which something changed, and now and then."""
+        moved, look_at = True, 0.0
+        while not ((moved or time.monotonic() >= look_at) and reached()):
+            look_at = time.monotonic() + LOOK_SECONDS if moved or time.monotonic() >= look_at else look_at
+            if not (moved := self.turn()):
                 time.sleep(self._rest())
 
     def run_until_idle(self) -> None:
@@ -102,7 +102,7 @@ class Runner:
                 continue
             if not self._in_flight and not self._troubles:
                 return
-            time.sleep(GLANCE_SECONDS)
+            time.sleep(self._rest())
 
     def turn(self) -> bool:
         """Do one turn of the loop; returns whether anything changed."""
@@ -115,8 +115,8 @@ class Runner:
             moved |= self._guarded(self._settle_all)
             moved |= self._guarded(self._claim_all)
             self._requests.expire()
-        if self._troubles == before:
-            self._troubles = 0
+        self._troubles = 0 if self._troubles == before else self._troubles
+        self._moved_at = time.monotonic() if moved else self._moved_at
         return moved
 
     def leave(self) -> None:
@@ -133,7 +133,7 @@ class Runner:
     def _rest(self) -> float:
         if self._troubles:
             return min(LONGEST_TROUBLE_SECONDS, self._policy.lease_seconds / 6, 0.1 * 2.0 ** min(self._troubles, 10))
-        return GLANCE_SECONDS if self._in_flight else self._pause
+        return glance(time.monotonic() - self._moved_at) if self._in_flight else self._pause
 
     def _guarded(self, step: Callable[[], bool], job_id: str | None = None, trace: str | None = None) -> bool:
         """Run a step; an error of a store does not end the loop: the step is repeated in a later turn."""

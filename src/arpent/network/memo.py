@@ -51,6 +51,17 @@ class Memo(Generic[Key, Value]):
             if self._known(key) is None:
                 self._keep(key, start())
 
+    def known(self, key: Key) -> Value | None:
+        """The value, if it is there already."""
+        with self._lock:
+            future = self._known(key)
+        return future.result() if future is not None and future.done() and future.exception() is None else None
+
+    def forget(self, key: Key) -> None:
+        """Have the value made anew when it is next asked for."""
+        with self._lock:
+            self._kept.pop(key, None)
+
     def clear(self) -> list[Future[Value]]:
         """Forget all values, and return them."""
         with self._lock:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from arpent.domain.request import ResultForm
 from arpent.jobs.bucket_grants import is_grant
 from arpent.jobs.policy import QUOTA_WORDS, Policy, Quota
 from arpent.network.policy import is_entry
@@ -131,6 +132,8 @@ class Settings(BaseModel):
     """Time limit in seconds of a synchronous or explain request, and of its wait for a free process."""
     synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
     """Memory limit of such a process, in mebibytes."""
+    synchronous_cache: int = Field(512, ge=0, le=1 << 20)
+    """Decoded blocks of images that each such process keeps beyond that, in mebibytes; 0: none."""
     synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
     """Maximum number of samples of such a request, over all scenes of an interval: 2500 x 2500 in one scene."""
     synchronous_queue: int = Field(16, ge=1, le=100_000)
@@ -151,6 +154,8 @@ class Settings(BaseModel):
     """Base map of the page: a template of URLs of images in Web Mercator. Unset: none."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
+    results: ResultForm = Field(ResultForm.FILES_AND_TABLE, description="files,table; table; or files")
+    """What jobs write whose request does not say it: files,table, table or files."""
     lenient_histograms: bool = False
     """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
     log_format: Literal["text", "json"] = "text"

@@ -10,11 +10,11 @@ import rasterio.shutil
 import shapely
 
 import arpent
-from arpent import wiring
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.images.other_formats import IsolatedHeader
 from arpent.domain.errors import InvalidSetting
 from arpent.settings import FILE, Settings
+from arpent.wiring import local
 from tests.support.parcels import good_parcels
 from tests.support.world import SEASON, make_imagery
 
@@ -31,7 +31,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(settings.executor)
         return InlineExecutor()
 
-    monkeypatch.setattr(wiring, "executor_of", make)
+    monkeypatch.setattr(local, "executor_of", make)
     return made
 
 
@@ -65,7 +65,7 @@ def test_images_that_may_end_their_reader_are_not_read_in_this_process(
             opened.append(href)
             super().__init__(submit, href, *more)
 
-    monkeypatch.setattr(wiring, "IsolatedHeader", Watched)
+    monkeypatch.setattr(local, "IsolatedHeader", Watched)
     catalog = make_imagery(tmp_path / "stac", SEASON[:2])
     fields = [parcel.geometry for parcel in good_parcels()[:2]]
     plain = arpent.statistics(fields, catalog, crs="EPSG:32633", **WISH)

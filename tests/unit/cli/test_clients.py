@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from arpent import wiring
 from arpent.adapters.database.clients import SqlClientStore
 from arpent.cli.main import app
 from arpent.settings import load
+from arpent.wiring import server
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def answer(*arguments: str) -> Any:
 
 
 def store() -> SqlClientStore:
-    return wiring.clients(wiring.database(load()))
+    return server.clients(server.database(load()))
 
 
 def test_a_life() -> None:

@@ -41,7 +41,7 @@ from arpent.server.calls import ProcessCalls
 from arpent.server.options import ServerOptions
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import parse_batch, parse_statistical
-from arpent.worker import script_of_indices
+from arpent.wiring.page import script_of_indices
 
 Answer = TypeVar("Answer")
 Box = tuple[float, float, float, float]

@@ -1,4 +1,5 @@
-"""Routing: which catalogue answers for which collection, and how its address is read."""
+"""Routing: which catalogue answers for which collection, and how its address is read. What is not named is not
+loaded."""
 
 from __future__ import annotations
 
@@ -7,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
 from arpent.adapters.catalogs.geoparquet.files import SUFFIXES
 from arpent.adapters.catalogs.join import with_bands, with_slack
-from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
@@ -50,7 +49,11 @@ def _opened(address: str, policy: EgressPolicy | None, access: SourceAccess | No
     if path is not None and not _is_parquet(path):
         return FolderCatalog(path, access=access)
     if path is not None or address.startswith("s3://") or urlsplit(address).path.endswith(SUFFIXES):
+        from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
+
         return GeoParquetCatalog(str(path or address), policy, access=access)
+    from arpent.adapters.catalogs.stac_api import ApiCatalog
+
     return ApiCatalog(address, policy=policy, access=access)
 
 

@@ -16,6 +16,8 @@ missing."""
 SURFACES = {15: "POLYHEDRALSURFACE", 16: "TIN", 17: "TRIANGLE"}
 """WKB type → name, for types that have an area in space but not on the map."""
 CURVES = {8: "CIRCULARSTRING", 9: "COMPOUNDCURVE", 10: "CURVEPOLYGON", 11: "MULTICURVE", 12: "MULTISURFACE"}
+COLLECTION = 7
+"""shapely's number of the type GeometryCollection."""
 NO_SURFACE = "The geometry is a {name}, which has no area to sum over; write it as a Polygon or MultiPolygon."
 NO_CURVE = "The geometry is a curve ({name}) that GDAL cannot convert to straight segments; write it as a Polygon."
 BROKEN = "The geometry cannot be read: {reason}. Write the feature again."
@@ -47,11 +49,21 @@ def geometries_of(
             geometries[row] = parsed
             if parsed is None:
                 flaws[keys[row]] = NO_CURVE.format(name=CURVES.get(_kind(wkb[row]), "part of a collection"))
-    geometries = np.asarray(shapely.force_2d(geometries), np.object_)  # None for a collection that holds curves
+    geometries = _flat(geometries)
     for row in np.flatnonzero(shapely.is_missing(geometries)).tolist():
         if wkb[row] is not None and keys[row] not in flaws:
             flaws[keys[row]] = why(wkb[row])
     return geometries, flaws
+
+
+def _flat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """(n,): the geometries in two dimensions; None for a collection that holds curves. Those that are flat already are
+    kept: making all anew takes as long as parsing them."""
+    has_m = getattr(shapely, "has_m", shapely.has_z)  # shapely 2.0 knows no M
+    solid = shapely.has_z(geometries) | has_m(geometries) | (shapely.get_type_id(geometries) == COLLECTION)
+    rows = np.flatnonzero(solid)
+    geometries[rows] = shapely.force_2d(geometries[rows])
+    return geometries
 
 
 def why(wkb: bytes) -> str:

@@ -103,6 +103,15 @@ class ByteSources:
         self.meter.add(sum(len(piece) for piece in found))
         return found
 
+    def is_still(self, href: str, version: Version) -> bool:
+        """Whether the file is that version now; False if nobody can tell. One byte is asked of a file elsewhere."""
+        path = local_path(href)
+        try:
+            found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
+        except _FAULTS:
+            return False
+        return _same(found, version)
+
     def head(self, href: str) -> HeaderBytes:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
         try:

@@ -6,13 +6,9 @@ driver to use. For some of its drivers (VRT, WMS …) an image is a text that na
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
-from contextlib import suppress
 from io import RawIOBase
 from itertools import count
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -28,7 +24,7 @@ from arpent.adapters.images.bounds import fault_of
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
-from arpent.adapters.images.mask import masked
+from arpent.adapters.images.mask import masked, numbers_beside
 from arpent.adapters.images.served import refuse
 from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable
@@ -51,31 +47,6 @@ QUIET = {
 _TRIED = "test"
 """The name under which rasterio tests what an opener returns."""
 _numbers = count(1)
-MOST_AUXILIARY = 1 << 20
-"""Maximum bytes of the `.aux.xml` beside an image, in which GDAL stores what the format cannot."""
-_AUXILIARY_BAND = re.compile(rb'<PAMRasterBand\b[^>]*\bband="(\d{1,5})"[^>]*>(.*?)</PAMRasterBand>', re.DOTALL)
-_AUXILIARY_NUMBER = re.compile(rb"<NoDataValue\b[^>]*>\s*([^<\s]{1,40})\s*<")
-
-
-def has_auxiliary_metadata(path: Path) -> bool:
-    """Whether the `.aux.xml` beside an image names no-data numbers by band."""
-    return bool(_numbers_beside(path))
-
-
-def _numbers_beside(path: Path) -> dict[int, float]:
-    """Band (from 0) → no-data number, from the `.aux.xml` beside an image. GDAL does not read that file itself, because
-    it could name others that GDAL would open. Links are not followed."""
-    try:
-        with open(os.open(f"{path}.aux.xml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            content = file.read(MOST_AUXILIARY)
-    except OSError:
-        return {}
-    found = {}
-    for band, inner in _AUXILIARY_BAND.findall(content):
-        if (number := _AUXILIARY_NUMBER.search(inner)) is not None:
-            with suppress(ValueError):
-                found[int(band) - 1] = float(number[1])
-    return found
 
 
 class GdalImage:
@@ -157,7 +128,7 @@ class GdalImage:
     def _no_data(self) -> tuple[float | None, ...]:
         """No-data number of each band: the file beside the image has precedence over the image, as in GDAL."""
         path = local_path(self._href)
-        beside = {} if path is None else _numbers_beside(path)
+        beside = {} if path is None else numbers_beside(path)
         return tuple(beside.get(band, number) for band, number in enumerate(self._dataset.nodatavals))
 
     def _describe(self) -> Raster:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path
 from arpent.adapters.images.decode import Buffer, decode
-from arpent.adapters.images.gdal_fallback import has_auxiliary_metadata
 from arpent.adapters.images.header import Header, mask_beside, parse_header
 from arpent.adapters.images.image import NeedsGdal
-from arpent.adapters.images.mask import masked
+from arpent.adapters.images.mask import has_auxiliary_metadata, masked
 from arpent.adapters.images.table import Table
 from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable
@@ -42,6 +41,11 @@ class GeoTiff:
     def tables(self) -> tuple[Table, ...]:
         """Where the blocks lie, per level."""
         return self.header.tables
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The files that its pixels come from, and their versions."""
+        return {self._href: self.header.version, **{mask.href: mask.version for mask in self.header.masks}}
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self.tables[block.level].entry(block.row, block.column, band)[1]

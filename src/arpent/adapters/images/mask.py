@@ -1,12 +1,17 @@
-"""Mask: which pixels of an image are valid, by pages of its file, by the `.msk` beside it, or by an alpha band.
+"""Mask: which pixels of an image are valid, by pages of its file, by the `.msk` or `.aux.xml` beside it, or by an alpha
+band.
 
 A mask lies on the image's own grid, but may have other blocks.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +24,10 @@ from arpent.domain.ports.imagery import Block
 
 Payload = Callable[[Range], Buffer]
 """(offset, length) of a block of the mask → its bytes."""
+MOST_AUXILIARY = 1 << 20
+"""Maximum bytes of the `.aux.xml` beside an image, in which GDAL stores what the format cannot."""
+_AUXILIARY_BAND = re.compile(rb'<PAMRasterBand\b[^>]*\bband="(\d{1,5})"[^>]*>(.*?)</PAMRasterBand>', re.DOTALL)
+_AUXILIARY_NUMBER = re.compile(rb"<NoDataValue\b[^>]*>\s*([^<\s]{1,40})\s*<")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +113,24 @@ def masked(pixels: NDArray[np.generic], valid: Sequence[NDArray[np.bool_]]) -> N
     """The pixels; as a numpy masked array if some are not valid."""
     counts = np.logical_and.reduce(valid) if len(valid) > 1 else valid[0]
     return pixels if counts.all() else np.ma.MaskedArray(pixels, ~counts)
+
+
+def has_auxiliary_metadata(path: Path) -> bool:
+    """Whether the `.aux.xml` beside an image names no-data numbers by band."""
+    return bool(numbers_beside(path))
+
+
+def numbers_beside(path: Path) -> dict[int, float]:
+    """Band (from 0) → no-data number, from the `.aux.xml` beside an image. GDAL does not read that file itself, because
+    it could name others that GDAL would open. Links are not followed."""
+    try:
+        with open(os.open(f"{path}.aux.xml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            content = file.read(MOST_AUXILIARY)
+    except OSError:
+        return {}
+    found = {}
+    for band, inner in _AUXILIARY_BAND.findall(content):
+        if (number := _AUXILIARY_NUMBER.search(inner)) is not None:
+            with suppress(ValueError):
+                found[int(band) - 1] = float(number[1])
+    return found

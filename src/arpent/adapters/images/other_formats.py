@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, public_name, replaced
-from arpent.adapters.images.gdal_fallback import GdalImage
 from arpent.adapters.images.image import Image, NeedsGdal
-from arpent.adapters.images.jp2.image import Jp2Image
-from arpent.adapters.images.zarr.image import ZarrImage
 from arpent.adapters.images.zarr.store import store_location
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Raster
@@ -30,9 +27,15 @@ Submit = Callable[[Callable[[Any], Any], object], PendingCall[Any]]
 def open_other_format(href: str, origins: ByteSources, file: HeaderBytes | None) -> Image:
     """Arrays of Zarr; JPEG 2000 tile by tile where it is laid out so; everything else by GDAL."""
     if (place := store_location(href)) is not None:
+        from arpent.adapters.images.zarr.image import ZarrImage
+
         return ZarrImage(href, origins, place)
     if file is None:
         file = origins.head(href)
+    # GDAL is loaded where an image needs it: that takes long.
+    from arpent.adapters.images.gdal_fallback import GdalImage
+    from arpent.adapters.images.jp2.image import Jp2Image
+
     try:
         return Jp2Image(href, origins, file.again())
     except NeedsGdal:

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from arpent.adapters.images.beside.georeference import georeferenced
 from arpent.adapters.images.beside.landsat import Metadata, calibration_by, read_metadata
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
+from arpent.adapters.images.byte_source import (
+    ByteSources,
+    HeaderBytes,
+    Replaced,
+    Version,
+    local_path,
+    public_name,
+    replaced,
+)
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
 from arpent.adapters.images.other_formats import Opener, open_other_format
@@ -120,6 +128,26 @@ class CogReader:
     def calibration(self, file: CalibrationFile) -> Calibration:
         metadata = self._metadata.get(file.href, lambda: read_metadata(file.href, self._origins))
         return calibration_by(file, metadata)
+
+    def header(self, href: str) -> tuple[Raster, bool]:
+        """What the file itself tells, another one for each file that is opened; and whether `forget_changed` can tell
+        that the file is another one. Raises AssetUnreadable."""
+        image = self._image(href)
+        return image.raster, bool(_versions(image))
+
+    def forget_changed(self, hrefs: Sequence[str]) -> None:
+        """Open those images anew whose files are no longer what their headers came from."""
+        images = {href: image for href in hrefs if (image := self._images.known(href)) is not None}
+        near = [href for href in images if local_path(href) is not None]
+        far = [href for href in images if local_path(href) is None]
+        still = [*map(self._is_still, map(_versions, map(images.__getitem__, near)))]
+        still += self._fetchers().map(self._is_still, [_versions(images[href]) for href in far]) if far else ()
+        for href, same in zip((*near, *far), still, strict=True):
+            if not same:
+                self._images.forget(href)
+
+    def _is_still(self, versions: Mapping[str, Version]) -> bool:
+        return all(self._origins.is_still(href, version) for href, version in versions.items())
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
         blocks = self._fetched_blocks(requests, band)
@@ -243,6 +271,12 @@ class CogReader:
             if self._decoding is None:
                 self._decoding = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
             return self._decoding
+
+
+def _versions(image: Image) -> Mapping[str, Version]:
+    """The files that its pixels come from; none where nobody keeps track of them."""
+    found: Mapping[str, Version] = getattr(image, "versions", {})
+    return found
 
 
 def _holds(raster: Raster, block: Block) -> bool:

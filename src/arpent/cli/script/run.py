@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from arpent import wiring, worker
+from arpent import worker
 from arpent.cli.script.samples import GivenSamples, days_of, understand
 from arpent.domain.errors import ScriptError
 from arpent.domain.evalscript import DATA_MASK, Evalscript, Mosaicking
@@ -20,6 +20,7 @@ from arpent.settings import Settings
 from arpent.wire.explanation import render_explanation
 from arpent.wire.iso import parse_instant
 from arpent.wire.request.parse import parse_batch
+from arpent.wiring import local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def run_on_feature(settings: Settings, source: str, body: str, feature: int, sta
     worker.check_places(settings)
     services = worker.services_of(settings)
     request = replace(parse_batch(body), script=source)
-    wiring.check_request(services.collections, request)
+    local.check_request(services.collections, request)
     found: dict[str, object] = json.loads(
         render_explanation(
             explain_feature(request, feature, parse_instant(start, "--from") if start else None, services)

@@ -95,6 +95,9 @@ def analyse(
     if services.table is not None:
         place = own(request.output, job_id, "features/features.parquet")
         services.features.copy(request.features, place, origin(request))
+    if services.collection is not None:
+        described = services.collection(job_id, request, features)
+        services.objects.write(own(request.output, job_id, "stac/collection.json"), described)
 
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)

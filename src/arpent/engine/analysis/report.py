@@ -64,8 +64,9 @@ def names(given: Features, named: Features, output: Location) -> list[Finding]:
     by_name = IDENTIFIER in template(output)
     first: dict[str, int] = {}
     findings = []
+    ids = given.ids.tolist()
     for row, (identifier, own) in enumerate(zip(given.identifiers, named.identifiers, strict=True)):
-        feature = int(given.ids[row])
+        feature = ids[row]
         if own != identifier:
             message = TAKEN.format(identifier=identifier if identifier is not None else feature, own=own)
             findings.append(_finding(named, row, Verdict.WARNING, "duplicate-identifier", message))

@@ -28,7 +28,7 @@ from arpent.engine.processing.totals import IntervalTotals, as_failure
 from arpent.engine.processing_units import processing_units
 from arpent.engine.services import Services
 
-CHUNKS = 4
+CHUNKS = 2
 """Samples that do not fit into memory at once are cut this much finer than they had to be: smaller arrays stay in the
 processor's caches, and the memory of one serves the next."""
 

@@ -93,9 +93,12 @@ def request_fingerprint(request: Request, evalscript: Evalscript, bindings: Sequ
 
 def feature_fingerprints(features: Features) -> NDArray[np.uint8]:
     """(n, 16): of each geometry in its CRS."""
-    crs = features.crs.to_wkt().encode()
-    geometries = shapely.to_wkb(features.geometries, output_dimension=2)
-    joined = b"".join(_digest(crs + (wkb or b""), SIZE) for wkb in geometries)
+    begun = blake2b(features.crs.to_wkt().encode(), digest_size=SIZE)  # its text is longer than most geometries
+    joined = bytearray()
+    for wkb in shapely.to_wkb(features.geometries, output_dimension=2):
+        one = begun.copy()
+        one.update(wkb or b"")
+        joined += one.digest()
     return np.frombuffer(joined, np.uint8).reshape(len(features), SIZE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arpent.domain.errors import InvalidRequest
@@ -181,3 +181,16 @@ def _name(index: SpectralIndex) -> str:
 def _plain(text: str) -> str:
     """Text for one line of a comment."""
     return " ".join(text.split())
+
+
+def index_offers(collections: Iterable[str]) -> list[dict[str, object]]:
+    """Per collection, by id: the indices that its bands allow, the usual ones first; whether clouds can be masked."""
+    masked = {collection for mask in MASKS.values() for collection in mask.bands}
+    return [
+        {
+            "id": name,
+            "indices": [{"id": each.output, "title": each.title} for each in indices_of(name)],
+            "masks": name in masked,
+        }
+        for name in sorted(collections)
+    ]

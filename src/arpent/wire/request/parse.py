@@ -62,8 +62,12 @@ def parse_batch(text: str, client: str | None = None) -> Request:
     output = gathering.attempt(write_prefix, shape.output, "output", client)
     script = gathering.attempt(_batch_script, shape.aggregation, client)
     request = _request(shape, gathering, features, script, output)
-    earlier = None if shape.update is None else shape.update.lower()
-    return replace(request, shown=json.dumps(without_secrets(text), ensure_ascii=False), update=earlier)
+    return replace(
+        request,
+        results=shape.output.results,
+        update=None if shape.update is None else shape.update.lower(),
+        shown=json.dumps(without_secrets(text), ensure_ascii=False),
+    )
 
 
 def parse_statistical(text: str) -> Request:

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from arpent.domain.calculation import MAXIMUM_BINS, MORE
 from arpent.domain.grid import MAXIMUM_SIDE
 from arpent.domain.interval import LastInterval
-from arpent.domain.request import MosaickingOrder, Resampling
+from arpent.domain.request import MosaickingOrder, Resampling, ResultForm
 
 LARGEST = 1e300
 """Largest absolute value of a number: the difference of two larger ones could be infinite."""
@@ -87,6 +87,12 @@ class FeaturesAccess(Access):
         None, max_length=1000, description='Columns that the features file carries; ["*"]: all', examples=[["crop"]]
     )
     identifier: Column | None = Field(None, description="Column of the identifiers; default: `identifier`")
+
+
+class OutputAccess(Access):
+    """Where results go. What they are is an extension of ours."""
+
+    results: ResultForm | None = Field(None, description="Default: as the server is set")
 
 
 class TimeRange(BodyModel):
@@ -245,7 +251,7 @@ class BatchBody(BodyModel):
     input: BatchInput
     aggregation: BatchAggregation
     calculations: dict[str, CalculationsEntry | None] | None = Field(None, description="By output id, or `default`")
-    output: Access = Field(description="A prefix, or a template with <REQUEST_ID>, <ID> and <IDENTIFIER>")
+    output: OutputAccess = Field(description="A prefix, or a template with <REQUEST_ID>, <ID> and <IDENTIFIER>")
     update: str | None = Field(
         None,
         pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",

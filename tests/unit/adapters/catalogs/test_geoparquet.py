@@ -7,10 +7,12 @@ import json
 import pickle
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rustac
@@ -19,6 +21,7 @@ import shapely
 from arpent.adapters.catalogs.geoparquet import catalog as module
 from arpent.adapters.catalogs.geoparquet import files
 from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
+from arpent.adapters.catalogs.geoparquet.footers import damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import row_group_bounds
 from arpent.adapters.catalogs.item import read_item
 from arpent.adapters.catalogs.routing import open_catalog
@@ -40,6 +43,8 @@ from tests.support.geoparquet import Document, write_geoparquet
 from tests.support.http_server import QuietHandler, served
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 
+LIST_OF_TWO = 0x26
+"""Of 64-bit numbers, in the compact protocol of Thrift."""
 COLLECTIONS = load_collections()
 COLLECTION = COLLECTIONS["sentinel-2-l2a"]
 YEAR = Interval(start=datetime(2020, 1, 1, tzinfo=UTC), end=datetime(2021, 1, 1, tzinfo=UTC))
@@ -111,7 +116,7 @@ def test_only_row_groups_that_may_match_are_read(tmp_path: Path, monkeypatch: py
     for _ in range(2):  # the second time nothing is read again
         assert len(catalog.search(COLLECTION, YEAR, (-179.9, -59.9, -179.8, -59.8))) == 5
     assert read == [("read_filter_columns", 0), ("whole_rows", 0)]
-    assert len(row_group_bounds(pq.ParquetFile(tmp_path / "items.parquet"))) == 18
+    assert len(row_group_bounds(pq.read_metadata(tmp_path / "items.parquet"))) == 18
     read.clear()
     assert catalog.search(COLLECTION, Interval(start=YEAR.end, end=YEAR.end + timedelta(days=9)), WORLD) == ()
     assert catalog.search(COLLECTION, YEAR, (10.0, 70.0, 11.0, 71.0)) == ()
@@ -311,17 +316,18 @@ def test_a_search_ends_in_time_and_what_it_read_is_kept(tmp_path: Path, monkeypa
     for number in range(3):
         write_geoparquet(tmp_path / f"{number}.parquet", [item(number, 10, 10, number)])
     read: list[object] = []
-    true = module.row_group_bounds
+    true = GeoParquetCatalog._opened
 
-    def slow(file: pq.ParquetFile) -> object:
+    def slow(catalog: GeoParquetCatalog, file: files.FoundFile) -> pq.ParquetFile:
         """Reading a footer takes all the time that there is."""
-        read.append(file)
         deadline = current()
         assert deadline is not None
-        deadline.end = 0.0
-        return true(file)
+        if file not in read:
+            read.append(file)
+            deadline.end = 0.0
+        return true(catalog, file)
 
-    monkeypatch.setattr(module, "row_group_bounds", slow)
+    monkeypatch.setattr(GeoParquetCatalog, "_opened", slow)
     catalog = GeoParquetCatalog(str(tmp_path))
     for number in range(3):
         with pytest.raises(CatalogUnavailable, match=r"does not answer \(no complete answer within 100 s\)") as caught:
@@ -389,3 +395,46 @@ def test_with_the_keys_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             )
         with pytest.raises(CatalogUnavailable, match=r"may not be asked: its source mine .* set the variable NO"):
             open_catalog(address, access=keys(match=at.url, token="env:NO")).search(COLLECTION, YEAR, WORLD)
+
+
+@pytest.mark.parametrize("column", ["assets", "geometry"])
+def test_a_row_that_is_no_json_costs_itself(tmp_path: Path, column: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
+    table = pq.read_table(path)
+    good = json.dumps(item(0, 10, 40, 5)[column])
+    texts = table.set_column(table.schema.get_field_index(column), column, pa.array([good, "{", good]))
+    pq.write_table(texts, path)
+    found = GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)
+    assert [each.id for each in found] == ["item 00000", "item 00002"]
+    assert f"The {column} of item 'item 00001' are no JSON" in caplog.text
+
+
+@pytest.mark.parametrize("values", [[{"a": 1}], [["a"]], [b"\xff"]], ids=["structs", "lists", "bytes"])
+@pytest.mark.parametrize("column", ["bbox", "constellation"])
+def test_columns_of_odd_types_say_nothing(tmp_path: Path, column: str, values: list[object]) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(1, 10, 40, 5)])
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, pa.array(values)), path)
+    assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)) == 1
+
+
+def test_a_damaged_footer_ends_nobody(tmp_path: Path) -> None:
+    """Lists of two numbers, of which the footer says that they have three: pyarrow ends the process over some."""
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
+    content = path.read_bytes()
+    footers = []
+    for place in range(len(content) - int.from_bytes(content[-8:-4], "little") - 8, len(content) - 8):
+        if content[place] == LIST_OF_TWO:
+            path.write_bytes(content[:place] + bytes([LIST_OF_TWO + 16]) + content[place + 1 :])
+            with suppress(pa.ArrowException, OSError):
+                footers.append((path.read_bytes(), pq.read_metadata(path)))
+    wrong = damaged([footer for _, footer in footers[:12]])
+    for place in wrong[:1]:
+        path.write_bytes(footers[place][0])
+        with (
+            pytest.raises(CatalogUnavailable, match="footer cannot be read") if place in wrong else suppress(Exception)
+        ):
+            GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)

@@ -18,6 +18,7 @@ from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
+from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import (
     Box,
     FilterColumns,
@@ -45,7 +46,8 @@ from arpent.raster.footprints.antimeridian import boxes_of
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
 """Minimum pause between two checks of the files: on this machine, and elsewhere."""
 SECONDS = 100.0
-"""Time limit of one search; it ends before the next footer or row group is read."""
+"""Time limit of one search; it ends before the next footer, row group or LOOK_ROWS rows are read."""
+LOOK_ROWS = 1_000
 MOST_FILTER_BYTES = 64 << 20
 """Maximum size of the filter columns kept in memory."""
 MOST_DOCUMENTS = 5_000
@@ -130,8 +132,10 @@ class GeoParquetCatalog:
         missing = [row for row in rows.tolist() if (place, row) not in self._documents]
         fresh: dict[int, Document] = {}
         if missing:
-            read = whole_rows(self._opened(place[0]), place[1], np.array(missing))
-            fresh = {row: item_of(values) for row, values in read}
+            for row, values in whole_rows(self._opened(place[0]), place[1], np.array(missing)):
+                if not len(fresh) % LOOK_ROWS:
+                    self._check_time()
+                fresh[row] = item_of(values)
         found = [fresh[row] if row in fresh else self._documents[place, row] for row in rows.tolist()]
         self._documents.update({(place, row): document for row, document in fresh.items()})
         while len(self._documents) > MOST_DOCUMENTS:
@@ -158,10 +162,9 @@ class GeoParquetCatalog:
         found = self._files.list()
         if not found:
             raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
-        for file in found:  # kept one by one, for the next search if this one's time ends
-            if file not in self._row_group_bounds:
-                self._check_time()
-                self._row_group_bounds[file] = self._read_row_group_bounds(file)
+        fresh = [file for file in found if file not in self._row_group_bounds]
+        for start in range(0, len(fresh), TOGETHER):  # kept bit by bit, for the next search if this one's time ends
+            self._read_row_group_bounds(fresh[start : start + TOGETHER])
         self._row_group_bounds = {file: self._row_group_bounds[file] for file in found}
         self._filter_columns = OrderedDict(
             (place, each) for place, each in self._filter_columns.items() if place[0] in self._row_group_bounds
@@ -172,14 +175,26 @@ class GeoParquetCatalog:
         self._open = OrderedDict((file, each) for file, each in self._open.items() if file in self._row_group_bounds)
         self._looked = now
 
-    def _read_row_group_bounds(self, file: FoundFile) -> tuple[RowGroupBounds, ...]:
-        opened = self._opened(file)
-        missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
-        if missing:
-            raise CatalogUnavailable(
-                f"{shown(file.href)} is no stac-geoparquet file: it has no column {' and no column '.join(missing)}."
-            )
-        return row_group_bounds(opened)
+    def _read_row_group_bounds(self, files: Sequence[FoundFile]) -> None:
+        """Read as many footers as there is time for, and keep what they say."""
+        footers: list[pq.FileMetaData] = []
+        for file in files:
+            if footers and (deadline := current()) is not None and deadline.passed:
+                break
+            self._check_time()
+            opened = self._opened(file)
+            missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
+            if missing:
+                raise CatalogUnavailable(
+                    f"{shown(file.href)} is no stac-geoparquet file: it has no column "
+                    f"{' and no column '.join(missing)}."
+                )
+            footers.append(opened.metadata)
+        if wrong := damaged(footers):
+            raise CatalogUnavailable(f"{shown(files[wrong[0]].href)} is damaged: its footer cannot be read.")
+        self._row_group_bounds |= {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
+        if len(footers) < len(files):
+            self._check_time()
 
     def _opened(self, file: FoundFile) -> pq.ParquetFile:
         if file not in self._open:

@@ -61,9 +61,8 @@ class RowGroupBounds:
         return across and (east >= _FAR or west <= -_FAR)
 
 
-def row_group_bounds(file: pq.ParquetFile) -> tuple[RowGroupBounds, ...]:
-    """The bounds of each row group."""
-    metadata = file.metadata
+def row_group_bounds(metadata: pq.FileMetaData) -> tuple[RowGroupBounds, ...]:
+    """The bounds of each row group, by the footer of a file."""
     columns = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
     return tuple(_bounds_of_group(metadata.row_group(number), columns) for number in range(metadata.num_row_groups))
 
@@ -150,7 +149,8 @@ class FilterColumns:
 def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
     """Read the filter columns of one row group."""
     present = set(file.schema_arrow.names)
-    bounded = "bbox" in present and pa.types.is_struct(file.schema_arrow.field("bbox").type)
+    box = file.schema_arrow.field("bbox").type if "bbox" in present else None
+    bounded = box is not None and pa.types.is_struct(box) and all(box.get_field_index(side[5:]) >= 0 for side in SIDES)
     wanted = [*(SIDES if bounded else ("geometry",)), *(name for name in (*TIMES, *NAMES) if name in present)]
     table = file.read_row_group(group, columns=wanted)
     count = table.num_rows
@@ -158,7 +158,7 @@ def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
     nothing = np.full(count, np.nan)
     begins = np.fmin(instants.get("datetime", nothing), instants.get("start_datetime", nothing))
     ends = np.fmax(instants.get("datetime", nothing), instants.get("end_datetime", nothing))
-    names = [table.column(name).to_pylist() if name in present else [None] * count for name in NAMES]
+    names = [_texts(table.column(name)) if name in present else [None] * count for name in NAMES]
     numbers: dict[tuple[str | None, str | None], int] = {}
     rows = [numbers.setdefault(pair, len(numbers)) for pair in zip(*names, strict=True)]
     return FilterColumns(
@@ -168,6 +168,11 @@ def read_filter_columns(file: pq.ParquetFile, group: int) -> FilterColumns:
         names=np.array(rows, np.int64),
         pairs=tuple(numbers),
     )
+
+
+def _texts(column: pa.ChunkedArray) -> list[str | None]:
+    """What is text in it."""
+    return [each if isinstance(each, str) else None for each in column.to_pylist()]
 
 
 def _bounds(table: pa.Table, *, bounded: bool) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
@@ -9,6 +10,8 @@ import orjson
 import shapely
 
 from arpent.adapters.catalogs.harmonization import Document
+
+log = logging.getLogger(__name__)
 
 _TOP = frozenset({"type", "stac_version", "stac_extensions", "id", "geometry", "bbox", "links", "assets", "collection"})
 """Columns that are members of an item; all others are properties."""
@@ -21,8 +24,8 @@ def item_of(row: Mapping[str, object]) -> Document:
     return {
         "type": "Feature",
         **{name: value for name, value in found.items() if name in _TOP},
-        "geometry": _geometry(row.get("geometry")),
-        "assets": _members(found.get("assets")),
+        "geometry": _geometry(row.get("geometry"), row.get("id")),
+        "assets": _members(found.get("assets"), row.get("id")),
         "links": found.get("links") or [],
         "properties": {
             **(own if isinstance(own, dict) else {}),
@@ -44,18 +47,27 @@ def _plain(value: object) -> object:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _members(assets: object) -> object:
+def _members(assets: object, name: object) -> object:
     """The assets from a struct, a map (pairs) or JSON text, without empty ones."""
     if isinstance(assets, str):
-        assets = orjson.loads(assets)
+        assets = _json(assets, "assets", name)
     if isinstance(assets, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in assets):
-        assets = dict(assets)
-    return {name: each for name, each in assets.items() if each} if isinstance(assets, dict) else {}
+        assets = {key: each for key, each in assets if isinstance(key, str)}
+    return {key: each for key, each in assets.items() if each} if isinstance(assets, dict) else {}
 
 
-def _geometry(value: object) -> object:
+def _geometry(value: object, name: object) -> object:
     """GeoJSON from WKB or text; None if it is missing or invalid."""
     if isinstance(value, bytes):
         shape = shapely.from_wkb(value, on_invalid="ignore")
         return None if shape is None else orjson.loads(shapely.to_geojson(shape))
-    return orjson.loads(value) if isinstance(value, str) else value
+    return _json(value, "geometry", name) if isinstance(value, str) else value
+
+
+def _json(text: str, column: str, name: object) -> object:
+    """What the text of one row says; None, which costs that item only, if it is no JSON."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        log.warning("The %s of item %.200r are no JSON. It is left out.", column, name)
+        return None

@@ -16,7 +16,7 @@ from arpent.domain.feature import Features
 def pack(features: Features) -> bytes:
     """The features as bytes, without loss; missing geometries and identifiers stay missing."""
     crs = np.frombuffer(_crs_text(features.crs).encode(), np.uint8)
-    geometry, geometry_ends, geometry_missing = _join(list(shapely.to_wkb(features.geometries, flavor="iso")))
+    geometry, geometry_ends, geometry_missing = _join(features.as_wkb())
     names = [None if each is None else each.encode() for each in features.identifiers]
     identifier, identifier_ends, identifier_missing = _join(names)
     columns: dict[str, NDArray[np.generic]] = {
@@ -50,6 +50,7 @@ def unpack(payload: bytes) -> Features:
             geometries=np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_),
             valid=columns.get("valid"),
             flaws=dict(json.loads(columns["flaws"].tobytes())) if "flaws" in columns else {},
+            wkb=tuple(wkb),
         )
 
 

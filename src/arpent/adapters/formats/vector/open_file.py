@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -97,13 +96,20 @@ def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:
     found = rows.column(column)
     if any(is_kind(found.type) for is_kind in TEXTS):
         return tuple(None if each is None else each.decode("utf-8", "replace") for each in as_bytes(found))
-    if pa.types.is_floating(found.type) and (pc.max(pc.abs(found.cast(pa.float64()))).as_py() or 0) >= EXACT:
+    if pa.types.is_floating(found.type) and _greatest(found) >= EXACT:
         raise FeaturesUnreadable(f"The column `{column}` holds numbers that are too large to be exact; make it text.")
     try:
         texts: list[str | None] = found.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise FeaturesUnreadable(f"The column `{column}` is {found.type}; make it text.") from error
     return tuple(texts)
+
+
+def _greatest(numbers: pa.Array) -> float:
+    """The greatest absolute value; 0 if there is none."""
+    import pyarrow.compute as pc  # takes long to load, and such columns are rare
+
+    return pc.max(pc.abs(numbers.cast(pa.float64()))).as_py() or 0.0
 
 
 def as_bytes(column: pa.Array) -> list[bytes | None]:

@@ -17,13 +17,14 @@ from rasterio.windows import Window
 
 from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, local_path, public_name
-from arpent.adapters.images.gdal_fallback import QUIET, has_auxiliary_metadata
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path, public_name
+from arpent.adapters.images.gdal_fallback import QUIET
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
 from arpent.adapters.images.jp2.one_tile import one_tile, window_of
 from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
+from arpent.adapters.images.mask import has_auxiliary_metadata
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -64,6 +65,11 @@ class Jp2Image:
         )  # fmt: skip
         file.seek(layout.first)
         self._parts.begin_with(file.read(min(HEAD, layout.end - layout.first)))
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The file that its pixels come from, and its version."""
+        return {self._href: self._version}
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return self._mean

@@ -69,7 +69,7 @@ class _Look:
 
     def __init__(self) -> None:
         self._between: tuple[TilePart, TilePart] | None = None
-        self._begin = self._limit = 0
+        self._begin = self._limit = self._size = 0
         self.place = 0
         """Where to look."""
 
@@ -85,13 +85,18 @@ class _Look:
             place = before.end + int((tile - before.tile - 1) * mean - size / 2)
             self._between, self._limit = (before, after), after.position
             self._begin = self.place = min(max(place, before.end), max(after.position - size, before.end))
-            return size
-        self.place += size
+            rest = after.position - self.place  # all of it, rather than a second look at the little that is left
+            self._size = rest if rest <= 2 * size else size
+            return self._size
+        self.place += self._size
+        self._size = size
         if self.place >= self._limit:
             if self._begin <= before.end:
                 raise Unordered
             self._limit = self._begin
-            self._begin = self.place = max(before.end, (before.end + self._begin - size) // 2)
+            near = after.tile - tile <= _NEAR
+            back = self._begin - size if near else (before.end + self._begin - size) // 2
+            self._begin = self.place = max(before.end, back)
         elif self.place - self._begin > _FARTHEST * size:
             raise Unordered
         return size

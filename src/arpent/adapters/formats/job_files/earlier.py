@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arpent.adapters.formats.fingerprints import table_digest, told
+from arpent.adapters.formats.job_files.fingerprints import table_digest, told
 from arpent.adapters.formats.parquet_columns import percentile_column, schema
 from arpent.domain.calculation import Calculation, Calculations, share_column
 from arpent.domain.errors import StorageNotFound

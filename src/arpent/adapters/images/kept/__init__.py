@@ -1,0 +1,1 @@
+"""Kept: blocks of images that are kept beyond the call that read them."""

@@ -1,0 +1,83 @@
+"""Folded: an ObjectStore that writes many small objects as one, a table of keys and contents; and what unfolds it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from arpent.domain.errors import WorldError
+from arpent.domain.location import Location
+from arpent.domain.ports.storage import ObjectStore
+
+FOLDER = "documents/"
+"""Folder of such tables in a job's folder."""
+PLACE = b"arpent:folder"
+"""Name, in a table's metadata, of the key of the folder that `FOLDER` lies in."""
+LAYOUT = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("content", pa.binary(), nullable=False)])
+
+
+class FoldedObjects:
+    """For one partition of a job; everything but `write_many` goes to the store as it is."""
+
+    def __init__(self, store: ObjectStore, folder: Location, name: str) -> None:
+        """`folder`: the job's; `name`: of the partition's tables. A name that comes later in the alphabet counts where
+        two hold the same key."""
+        self._store = store
+        self._folder = folder
+        self._name = name
+        self._numbers = count()
+
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        return self._store.read(location, most)
+
+    def download(self, location: Location, path: Path, most: int | None = None) -> None:
+        self._store.download(location, path, most)
+
+    def write(self, location: Location, payload: bytes) -> None:
+        self._store.write(location, payload)
+
+    def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
+        """`prefix` has the bucket of the folder."""
+        found = list(entries)
+        if found:
+            place = self._folder.at(f"{self._folder.key}{FOLDER}{self._name}-{next(self._numbers)}.parquet")
+            self._store.write(place, _folded(found, self._folder.key))
+
+    def list(self, prefix: Location) -> Iterator[str]:
+        return self._store.list(prefix)
+
+
+def _folded(entries: list[tuple[str, bytes]], folder: str) -> bytes:
+    keys, contents = zip(*entries, strict=True)
+    table = pa.table([pa.array(keys, pa.string()), pa.array(contents, pa.binary())], schema=LAYOUT)
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, LAYOUT, compression="zstd", use_dictionary=False, write_statistics=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({PLACE: folder.encode()})
+    return sink.getvalue()
+
+
+def folded_tables(store: ObjectStore, prefix: Location) -> list[str]:
+    """Keys of the tables below a prefix, ascending; where two hold the same key, the later one counts."""
+    return sorted(key for key in store.list(prefix) if f"/{key}".rpartition("/")[0].endswith(f"/{FOLDER[:-1]}"))
+
+
+def unfolded(store: ObjectStore, table: Location) -> Iterator[tuple[str, bytes]]:
+    """(key, content) of a table's objects, in the order written. The keys are those of the bucket where the table lies
+    now, if it was moved together with its folder. Raises WorldError if it is damaged, and what the store raises."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(store.read(table)))
+        before = (file.schema_arrow.metadata or {}).get(PLACE) or (file.metadata.metadata or {})[PLACE]
+        now = f"/{table.key}".rpartition(f"/{FOLDER}")[0].removeprefix("/")
+        now = f"{now}/" if now else ""
+        for batch in file.iter_batches(4096):
+            for key, content in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                inside = key.startswith(before.decode())
+                yield (now + key[len(before) :] if inside else key), content
+    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise WorldError(f"{table.url} is damaged: {error}", transient=False) from None

@@ -1,0 +1,1 @@
+"""Sources: `arpent sources`, about the archives that images come from."""

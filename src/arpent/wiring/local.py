@@ -1,0 +1,154 @@
+"""Local: constructor calls for work without a database or a web server: `arpent run`, the Python API, and the part of
+a server's runner that is the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from arpent.adapters.database.work.payload import pack, unpack
+from arpent.adapters.executors.inline import InlineExecutor
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
+from arpent.adapters.executors.processes.executor import ProcessExecutor
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.features.by_size import FeaturesBySize
+from arpent.adapters.features.direct import load_readers
+from arpent.adapters.features.isolated import IsolatedFeatures
+from arpent.adapters.formats.vector.files import load_libraries
+from arpent.adapters.images.other_formats import IsolatedHeader
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.boundary.unforeseen import sentence
+from arpent.domain.errors import ArpentError, InvalidSetting, WorldError
+from arpent.domain.imagery.collection import Collection
+from arpent.domain.job import Job
+from arpent.domain.partition import Analysis, Outcome
+from arpent.domain.ports.execution import Bulkhead, Executor, PendingCall
+from arpent.domain.ports.features import FeatureSource
+from arpent.domain.ports.jobs import Lease
+from arpent.domain.ports.storage import ObjectStore
+from arpent.domain.request import Request
+from arpent.engine.analysis.analyse import analyse
+from arpent.engine.processing.process import give_up
+from arpent.engine.services import Limits, Services
+from arpent.jobs.in_flight import SPARE_PLACES
+from arpent.jobs.policy import Quota
+from arpent.settings import Settings
+from arpent.wire.request.parse import check_collections, parse_batch
+from arpent.worker import access_of, direct_features, egress_policy, folding, prepare_process, with_results
+
+MOST_READINGS = 256
+"""Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
+requests."""
+HEADERS = "headers of images"
+HEADER_SECONDS = 30.0
+"""Time limit for the header of an image that only GDAL can read."""
+SMALL_FILE = 16 << 20
+"""Bytes of a file of features that a command reads in its own process."""
+CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
+"""Scheme of a Dask cluster's address in settings → scheme of its real address."""
+
+
+def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -> CogReader:
+    """The reader of an analysis, which needs headers only. `submit`, of a bulkhead, opens unusual images in a process
+    that may die over them."""
+    # One client of its own: headers never wait for a place among the files of a client's features.
+    isolated = partial(IsolatedHeader, partial(submit, HEADERS, seconds=HEADER_SECONDS))
+    return CogReader(other_formats=isolated, policy=egress_policy(settings), access=access_of(settings))
+
+
+def feature_processes(settings: Settings) -> ProcessBulkhead:
+    """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
+    return ProcessBulkhead(
+        1,
+        CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
+        queue=MOST_READINGS,
+        prepare=partial(load_readers, partial(prepare_process, settings.log_format), load_libraries, pack),
+        kept_ready=False,
+    )
+
+
+def isolated_features(
+    settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
+) -> FeatureSource:
+    """A source of features that reads files of this client's store in the processes `reading`, as long as they
+    are wanted."""
+    return IsolatedFeatures(
+        direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
+    )
+
+
+def file_features(
+    settings: Settings, store: ObjectStore, reading: Bulkhead, client: str, wanted: Callable[[], bool]
+) -> FeatureSource:
+    """As `isolated_features`, but a small file is read in this process: another one takes longer to start."""
+    isolated = isolated_features(settings, store, reading, client, wanted)
+    return FeaturesBySize(direct_features(settings, store), isolated, SMALL_FILE)
+
+
+def executor_of(settings: Settings) -> Executor:
+    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
+    InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
+    kind, _, rest = settings.executor.partition(":")
+    prepare = partial(prepare_process, settings.log_format)
+    if kind == "inline":
+        return InlineExecutor()
+    if kind in CLUSTERS:
+        return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
+    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
+
+
+def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:
+    """An executor on a Dask cluster. A worker that is silent for the length of a lease loses its work, as a runner
+    would. Raises InvalidSetting if the library, an extra, is not installed."""
+    try:
+        from arpent.adapters.executors.dask.executor import DaskExecutor
+    except ImportError:
+        raise InvalidSetting("ARPENT_EXECUTOR names a Dask cluster, which needs pip install 'arpent[dask]'") from None
+    try:
+        return DaskExecutor(address, prepare, silence_seconds)
+    except WorldError as error:
+        raise WorldError(f"{error} (ARPENT_EXECUTOR, or --executor)", transient=error.transient) from error
+
+
+def operator_limits(settings: Settings, parallelism: int = 1, quota: Quota | None = None) -> Limits:
+    """The limits that the settings define; those of a client's quota may be lower."""
+    own = None if quota is None else quota.features
+    features = [each for each in (settings.policy.maximum_features, own) if each is not None]
+    return Limits(
+        pixel_budget=settings.pixel_budget,
+        parallelism=parallelism,
+        maximum_features=min(features, default=None),
+        lenient_histograms=settings.lenient_histograms,
+    )
+
+
+def analysis(
+    job: Job, services: Services, settings: Settings, allowed: Limits, wanted: Callable[[], bool] = lambda: True
+) -> Analysis:
+    """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
+    request = parse_batch(job.body, job.owner)
+    return analyse(job.id, request, with_results(services, request, settings), allowed, wanted)
+
+
+def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, settings: Settings) -> Outcome:
+    """Write the error for every feature of the leased partition."""
+    assert lease.partition is not None, "an analysis has no files"
+    reason = ArpentError(sentence(error))
+    request = lease.request or parse_batch(job.body, job.owner)
+    services = with_results(services, request, settings)
+    services = replace(services, objects=folding(services.objects, lease.job_id, request, lease.partition, settings))
+    return give_up(lease.job_id, request, lease.partition, reason, services)
+
+
+def check_request(known: Mapping[str, Collection], request: Request) -> None:
+    """Check a new job beyond the form of its body. Raises InvalidRequest."""
+    check_collections(request, known.get)
+
+
+def now() -> datetime:
+    """The current time, aware, UTC."""
+    return datetime.now(UTC)

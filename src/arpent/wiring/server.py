@@ -1,0 +1,286 @@
+"""Server: constructor calls for what has a database: the app, its runner, and the commands about its jobs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, make_url
+
+from arpent import __version__
+from arpent.adapters.database.clients import SqlClientStore
+from arpent.adapters.database.connection import make_engine
+from arpent.adapters.database.counters import SqlCounters
+from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.keys import body_cipher
+from arpent.adapters.database.migrate import check_schema, migrate
+from arpent.adapters.database.retention import SqlRetention
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.adapters.scripts.v8.runtime import announce
+from arpent.domain.boundary.trace import for_this_request, trace_fields
+from arpent.domain.errors import DatabaseRefused, WorldError
+from arpent.domain.job import Job
+from arpent.domain.partition import Analysis
+from arpent.domain.ports.execution import Bulkhead, Executor
+from arpent.domain.request import Request
+from arpent.jobs.periodic import PeriodicTask, PeriodicTasks
+from arpent.jobs.policy import quota_of
+from arpent.jobs.run_metrics import RunMetrics
+from arpent.jobs.runner import Runner
+from arpent.jobs.service import JobService
+from arpent.jobs.work_functions import WorkFunctions
+from arpent.logs import configure
+from arpent.settings import Settings
+from arpent.wire.request.parse import parse_batch
+from arpent.wiring.keys import opening_keys, request_cipher
+from arpent.wiring.local import (
+    analysis,
+    check_request,
+    executor_of,
+    feature_processes,
+    give_up_lease,
+    header_reader,
+    isolated_features,
+    now,
+    operator_limits,
+)
+from arpent.wiring.metrics import metrics
+from arpent.wiring.page import page_calls
+from arpent.wiring.quotas import is_exhausted, work_store
+from arpent.worker import (
+    answer_search,
+    answer_statistics,
+    check_batch,
+    collections,
+    explain_job,
+    for_workers,
+    grants,
+    prepare_calls,
+    process_lease,
+    services_for,
+)
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from arpent.server.calls import ProcessCalls
+
+log = logging.getLogger(__name__)
+
+COUNT_SECONDS = 2.0
+"""Seconds between two times that a runner stores its metrics; a runner that is killed loses at most these."""
+SWEEP_SECONDS = 60.0
+"""Seconds between two cleanups of ended jobs: their secrets, and old jobs."""
+SYNCHRONOUS_ADVICE = "Shorten the time range, take a smaller area or a coarser resolution, or make it a batch request."
+
+
+def database(settings: Settings) -> Engine:
+    """An engine for a database with this version's tables, which are created if necessary. Raises InvalidSetting,
+    WorldError."""
+    engine = make_engine(settings.database_url)
+    with _named(settings):
+        migrate(engine)
+    return engine
+
+
+def schema_revision(settings: Settings) -> str:
+    """The revision of the database's tables; changes nothing. Raises InvalidSetting unless it is this version's."""
+    with _named(settings):
+        return check_schema(make_engine(settings.database_url, reader=True))
+
+
+def job_reader(settings: Settings) -> SqlJobStore:
+    """The jobs of an existing database, read-only. Raises InvalidSetting if there is none, or its tables are of another
+    version."""
+    engine = make_engine(settings.database_url, reader=True)
+    with _named(settings):
+        check_schema(engine)
+        keys = opening_keys(settings, engine)
+    return SqlJobStore(engine, body_cipher(*keys) if keys else None)
+
+
+@contextmanager
+def _named(settings: Settings) -> Iterator[None]:
+    """Add the setting's name to errors of the database."""
+    try:
+        yield
+    except WorldError as error:
+        url = make_url(settings.database_url).render_as_string()
+        raise WorldError(f"{error} (ARPENT_DATABASE_URL is {url})", transient=error.transient) from error
+
+
+def clients(engine: Engine) -> SqlClientStore:
+    """The store of OAuth2 clients."""
+    return SqlClientStore(engine)
+
+
+def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
+    """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
+    end."""
+    from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
+    from arpent.server.options import ServerOptions
+    from arpent.wiring.access import access_control, warn_of_shared_buckets
+
+    announce(unfiltered=settings.unfiltered_scripts)
+    engine = database(settings)
+    jobs = service(settings, engine)
+    bulkhead = bulkhead or bulkhead_of(settings)
+    warn_of_shared_buckets(settings, engine)
+    return create_app(
+        service=jobs,
+        access=access_control(settings, engine),
+        calls=process_calls(settings, bulkhead),
+        options=ServerOptions(
+            insecure_transport=settings.insecure_transport,
+            trust_forwarded=settings.trust_forwarded,
+            public_metrics=settings.public_metrics,
+            policy=settings.policy,
+            patience=settings.synchronous_seconds,
+            version=__version__,
+        ),
+        ready=SqlCounters(engine).answers,
+        metrics=partial(metrics, engine),
+    )
+
+
+def bulkhead_of(settings: Settings) -> ProcessBulkhead:
+    """The processes for calls that the server must survive."""
+    return ProcessBulkhead(
+        settings.synchronous_workers,
+        CallLimits(
+            seconds=settings.synchronous_seconds,
+            memory_mib=settings.synchronous_memory + settings.synchronous_cache,
+            advice=SYNCHRONOUS_ADVICE,
+        ),
+        queue=settings.synchronous_queue,
+        prepare=partial(prepare_calls, for_workers(settings)),
+    )
+
+
+def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
+    """The calls that the server runs in the bulkhead's processes."""
+    from arpent.server.calls import ProcessCalls
+
+    theirs = for_workers(settings)
+    return ProcessCalls(
+        statistics=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(answer_statistics, theirs)), body
+        ),
+        check=lambda client, body: bulkhead.submit(
+            client, for_this_request(partial(check_batch, theirs, client)), body
+        ),
+        explain=lambda job, feature, start, draw: bulkhead.submit(
+            job.owner, for_this_request(partial(explain_job, theirs)), (job.body, job.owner, feature, start, draw)
+        ),
+        catalog=lambda client, body, address: bulkhead.submit(
+            client, for_this_request(partial(answer_search, theirs)), (body, address)
+        ),
+        collections=collections(settings),
+        page=page_calls(settings, bulkhead),
+        admit=bulkhead.admit,
+        close=bulkhead.close,
+    )
+
+
+def service(settings: Settings, engine: Engine) -> JobService:
+    """The job service that the routes and `arpent run` call."""
+    known = collections(settings)
+
+    def check(owner: str, request: Request) -> None:
+        check_request(known, request)
+        grants(owner, settings).check(request)
+
+    return JobService(job_store(settings, engine), settings.policy, check, now, partial(quota_of, settings.quotas))
+
+
+def job_store(settings: Settings, engine: Engine) -> SqlJobStore:
+    """The store of jobs, with encrypted bodies."""
+    return SqlJobStore(engine, request_cipher(settings, engine))
+
+
+def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: RunMetrics | None = None) -> Runner:
+    """A runner on this database; what it does is added to `run_metrics`."""
+    run_metrics = run_metrics or RunMetrics()
+    jobs = job_store(settings, engine)
+    reading = feature_processes(settings)
+    reader = header_reader(settings, reading.submit)
+
+    def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
+        services = services_for(job.owner, settings)
+        isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
+        allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
+        return analysis(job, replace(services, reader=reader, features=isolated), settings, allowed, wanted)
+
+    functions = WorkFunctions(
+        analyse=analyse_job,
+        process=partial(process_lease, for_workers(settings)),
+        parse=lambda job: parse_batch(job.body, job.owner),
+        give_up=lambda lease, error: give_up_lease(
+            jobs.get(lease.job_id), lease, error, services_for(lease.owner, settings), settings
+        ),
+        analysed=run_metrics.analysed,
+        finished=run_metrics.finished,
+        retried=run_metrics.retried,
+        exhausted=partial(is_exhausted, settings, engine),
+        close=reading.close,
+    )
+    return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
+
+
+def work(settings: Settings, stop: threading.Event) -> None:
+    """Run a runner until `stop` is set."""
+    configure(settings.log_format, trace_fields)
+    announce(unfiltered=settings.unfiltered_scripts)
+    engine = database(settings)
+    run_metrics = RunMetrics()
+    executor = executor_of(settings)
+    periodic = PeriodicTasks(periodic_tasks(settings, engine, run_metrics))
+    try:
+        runner(settings, engine, executor, run_metrics).run(stop)
+    finally:
+        executor.close()
+        periodic.close()
+
+
+def periodic_tasks(settings: Settings, engine: Engine, run_metrics: RunMetrics) -> tuple[PeriodicTask, ...]:
+    """The periodic tasks of a runner."""
+    retention = SqlRetention(engine, request_cipher(settings, engine))
+    keep = timedelta(hours=settings.policy.failed_keys_hours)
+    found = [
+        PeriodicTask(
+            name="Counting", seconds=COUNT_SECONDS, action=partial(save_metrics, SqlCounters(engine), run_metrics)
+        ),
+        PeriodicTask(
+            name="Taking secrets out of ended jobs",
+            seconds=SWEEP_SECONDS,
+            action=lambda: retention.scrub_final(now(), now() - keep),
+        ),
+    ]
+    if (days := settings.policy.retention_days) is not None:
+        age = timedelta(days=days)
+        found.append(
+            PeriodicTask(
+                name="Forgetting old jobs", seconds=SWEEP_SECONDS, action=lambda: retention.forget(now() - age)
+            )
+        )
+    return tuple(found)
+
+
+def save_metrics(counters: SqlCounters, run_metrics: RunMetrics) -> None:
+    """Move the collected metrics to the database; what cannot be stored is kept for the next time."""
+    amounts = run_metrics.take()
+    try:
+        if amounts:
+            counters.add(amounts)
+    except DatabaseRefused:
+        log.exception("The runner's metrics cannot be stored: %s", dict(amounts))
+    except BaseException:
+        run_metrics.put_back(amounts)
+        raise

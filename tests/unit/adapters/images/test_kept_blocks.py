@@ -1,0 +1,138 @@
+"""Decoded blocks that are kept: found again, bounded, and never those of a file that has changed since."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from arpent.adapters.images.kept.blocks import IN_USE_SECONDS, KeptBlocks
+from arpent.adapters.images.reader import CogReader
+from arpent.domain.ports.imagery import Block
+from tests.support.cogs import formula, write
+from tests.support.web import serve
+
+TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+ALL = [Block(level=0, row=row, column=column) for row in range(2) for column in range(2)]
+BYTES = 64 * 64 * 2
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def reader() -> Iterator[CogReader]:
+    reader = CogReader(threads=2)
+    yield reader
+    reader.close()
+
+
+def make(path: Path, add: int = 0) -> str:
+    write(path, (formula(128, 128) % 1000 + add).astype(np.uint16), **TILED)
+    return str(path)
+
+
+def read(kept: KeptBlocks, href: str, blocks: list[Block] = ALL) -> tuple[list[np.ndarray], int]:
+    """The blocks, and how many bytes of the file were read for them."""
+    with kept.counting() as count:
+        pixels = [pixels for _, _, pixels in kept.read([(href, blocks)])]
+    return pixels, count.total
+
+
+def test_the_second_time_nothing_is_read(reader: CogReader, tmp_path: Path) -> None:
+    href = make(tmp_path / "a.tif")
+    kept = KeptBlocks(reader, 1 << 20)
+    plain = [pixels for _, _, pixels in reader.read([(href, ALL)])]
+    first, taken = read(kept, href)
+    again, nothing = read(kept, href, ALL[::-1])
+    assert taken > 0
+    assert nothing == 0
+    for one, two, three in zip(plain, first, again[::-1], strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["another file", "the same file, written anew"])
+def test_a_file_that_changed_is_read_anew(reader: CogReader, tmp_path: Path, replaced: bool) -> None:
+    href = make(tmp_path / "a.tif")
+    kept = KeptBlocks(reader, 1 << 20)
+    before, _ = read(kept, href)
+    stamp = os.stat(href).st_mtime_ns + 1_000_000_000
+    if replaced:
+        make(tmp_path / "b.tif", add=7)
+        (tmp_path / "b.tif").replace(href)
+    else:
+        make(tmp_path / "a.tif", add=7)
+    os.utime(href, ns=(stamp, stamp))
+    after, taken = read(kept, href)
+    assert taken > 0
+    np.testing.assert_array_equal(after[0], before[0] + 7)
+
+
+def test_another_image_stays_when_one_changes(reader: CogReader, tmp_path: Path) -> None:
+    one, other = make(tmp_path / "a.tif"), make(tmp_path / "b.tif")
+    kept = KeptBlocks(reader, 1 << 20)
+    read(kept, one)
+    read(kept, other)
+    stamp = os.stat(one).st_mtime_ns + 1_000_000_000
+    os.utime(one, ns=(stamp, stamp))
+    assert read(kept, one)[1] > 0
+    assert read(kept, other)[1] == 0
+
+
+def test_a_block_read_to_a_row_serves_those_above_and_not_those_below(reader: CogReader, tmp_path: Path) -> None:
+    write(tmp_path / "tall.tif", formula(1024, 64).astype(np.uint16), **TILED | {"blockysize": 1024})
+    href, kept = str(tmp_path / "tall.tif"), KeptBlocks(reader, 1 << 20)
+    for rows, reads in ((100, True), (10, False), (256, False), (300, True), (512, False), (None, True), (1, False)):
+        found, taken = read(kept, href, [Block(level=0, row=0, column=0, rows=rows)])
+        assert (taken > 0) == reads, rows
+        assert len(found[0]) >= (rows or 1024)
+
+
+def test_the_bytes_are_bounded_and_those_unused_longest_go(reader: CogReader, tmp_path: Path) -> None:
+    href, clock = make(tmp_path / "a.tif"), Clock()
+    kept = KeptBlocks(reader, 2 * BYTES, clock)
+    for block in ALL[:2]:
+        read(kept, href, [block])
+        clock.now += IN_USE_SECONDS + 1
+    read(kept, href, ALL[:1])  # used again: the other one goes first
+    read(kept, href, ALL[2:3])
+    assert [read(kept, href, [block])[1] > 0 for block in (ALL[0], ALL[2])] == [False, False]
+    assert read(kept, href, ALL[1:2])[1] > 0
+
+
+def test_what_is_in_use_is_not_given_up(reader: CogReader, tmp_path: Path) -> None:
+    """A request that needs more than fits finds a part when it comes again."""
+    href = make(tmp_path / "a.tif")
+    kept = KeptBlocks(reader, 3 * BYTES, Clock())
+    _, whole = read(kept, href)
+    _, rest = read(kept, href)
+    assert 0 < rest < whole
+
+
+def test_nothing_is_kept_without_room(reader: CogReader, tmp_path: Path) -> None:
+    href = make(tmp_path / "a.tif")
+    kept = KeptBlocks(reader, 0)
+    assert read(kept, href)[1] > 0
+    assert read(kept, href)[1] > 0
+
+
+def test_a_file_of_a_server_is_asked_for_its_version_only(reader: CogReader, tmp_path: Path) -> None:
+    make(tmp_path / "a.tif")
+    with serve(tmp_path) as web:
+        kept, href = KeptBlocks(reader, 1 << 20), f"{web.url}/a.tif"
+        before, _ = read(kept, href)
+        assert read(kept, href)[1] == 0
+        make(tmp_path / "a.tif", add=7)
+        stamp = (tmp_path / "a.tif").stat().st_mtime_ns + 5_000_000_000
+        os.utime(tmp_path / "a.tif", ns=(stamp, stamp))
+        after, taken = read(kept, href)
+    assert taken > 0
+    np.testing.assert_array_equal(after[0], before[0] + 7)
