@@ -43,9 +43,7 @@ def check_schema(engine: Engine) -> str:
     where = f"ARPENT_DATABASE_URL names {engine.url.render_as_string()}, which"
     if revision is None:
         raise InvalidSetting(f"{where} holds no tables of arpent: `arpent serve` or `arpent migrate` creates them")
-    raise InvalidSetting(
-        f"{where} has the tables of an older version (revision {revision}, this one has {newest}): run `arpent migrate`"
-    )
+    raise InvalidSetting(f"{where} has the tables of an older version ({revision}) than {newest}: run `arpent migrate`")
 
 
 def _config() -> Config:
