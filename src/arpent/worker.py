@@ -191,7 +191,6 @@ def _services(serialised: str) -> Services:
         table=table_of if settings.parquet else None,
         fingerprints=fingerprints_of if settings.parquet else None,
         collection=stac_collection if settings.parquet else None,
-        collection=stac_collection if settings.parquet else None,
         open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )
