@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import cases
 from benchmarks.chart import chart
 from benchmarks.chunks import zarr_chunks
+from benchmarks.commands import commands
 from benchmarks.country import SIZES, make
 from benchmarks.criteria import judge
 from benchmarks.fixed import fixed
@@ -68,7 +69,8 @@ def _arguments() -> argparse.Namespace:
 
 NAMES = (
     "sparse", "degrees", "dense", "dense-degrees", "regions", "voronoi", "orbit", "orbit-sparse", "peers",
-    "dense-peers", "workers", "growth", "remote", "many", "fixed", "jpeg2000", "zarr", "latency",
+    "dense-peers", "workers", "growth", "remote", "many", "fixed", "commands", "jpeg2000",
+    "zarr", "latency",
 )  # fmt: skip
 
 
@@ -91,6 +93,7 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
         "remote": partial(alone, cases.remote, folder, size, given.delay),
         "many": partial(alone, many, folder, size, cores=2),
         "fixed": partial(alone, fixed, folder, size),
+        "commands": partial(alone, commands, folder, size, cores=2),
         "jpeg2000": partial(alone, jpeg2000, folder, size, given.delay),
         "zarr": partial(alone, zarr_chunks, folder, size),
         "latency": partial(alone, latency, folder, size, cores=os.cpu_count() or 1),
@@ -100,8 +103,9 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
 def _generate(folder: Path, size: str, steps: Mapping[str, Step]) -> None:
     """The parcels of each case, made before anything is measured."""
     kinds = {
-        "sparse": {"sparse", "peers", "workers", "remote", "growth"}, "dense": {"dense", "dense-peers"},
-        "many": {"many"}, "one": {"fixed"}, "regions": {"regions"}, "voronoi": {"voronoi"}, "orbit": {"orbit"},
+        "sparse": {"sparse", "peers", "workers", "remote", "growth"}, "dense": {"dense", "dense-peers", "commands"},
+        "many": {"many"}, "one": {"fixed", "commands"}, "regions": {"regions"}, "voronoi": {"voronoi"},
+        "orbit": {"orbit"},
         "orbit-sparse": {"orbit-sparse"},
     }  # fmt: skip
     for kind, users in kinds.items():

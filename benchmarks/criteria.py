@@ -193,4 +193,29 @@ def _zarr(cases: Cases) -> Iterator[Criterion]:
         yield Criterion(name=name, goal=NOISE, measured=each["arpent"] / each[fastest])
 
 
-RULES = (_floors, _shapes, _dense, _sparse, _remote, _workers, _growth, _memory, _many, _jpeg2000, _zarr, _latency)
+def _commands(cases: Cases) -> Iterator[Criterion]:
+    if not (case := cases.get("commands")):
+        return
+    yield Criterion(name="one parcel by `arpent run`, s (wall)", goal=1.5, measured=case["one parcel"]["wall"])
+    for name in ("field again", "neighbour"):
+        yield Criterion(name=f"synchronous: {name}, s (wall)", goal=0.05, measured=case[name]["wall"])
+    if dense := cases.get("dense"):
+        measured = case["dense, table"]["cpu"] / dense["floor"]["cpu"]
+        yield Criterion(name="dense: whole `arpent run` as a table, multiple of the floor", goal=3, measured=measured)
+
+
+RULES = (
+    _floors,
+    _shapes,
+    _dense,
+    _sparse,
+    _remote,
+    _workers,
+    _growth,
+    _memory,
+    _many,
+    _jpeg2000,
+    _zarr,
+    _latency,
+    _commands,
+)

@@ -163,6 +163,12 @@ def _tell_fixed(case: dict[str, Any]) -> list[str]:
     return [*lines, "  one parcel's files, by stage:", *_stages(case["stages"])]
 
 
+def _tell_commands(case: dict[str, Any]) -> list[str]:
+    lines = [f"whole commands, and one field x {case['dates']} dates at once: seconds of the processor, and wall"]
+    named = {name: one for name, one in case.items() if name != "dates"}
+    return lines + [f"    {name:<24} {one['cpu']:8.3f} s {one['wall']:8.3f} s" for name, one in named.items()]
+
+
 def tell_latency(case: dict[str, Any]) -> list[str]:
     lines = [f"{'status calls':<14}{'calls':>6}{'median ms':>11}{'p99 ms':>9}{'longest':>9}{'p99 / idle':>12}"]
     return lines + [
@@ -198,5 +204,5 @@ def _megabytes(size: int) -> str:
 
 TELLERS = {
     "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
-    "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
+    "commands": _tell_commands,    "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.bounds import CHECKED, told
 from tests.support.loopback import only_loopback
@@ -22,6 +23,9 @@ LONGEST = (
     "test_official_client.py", "test_guard_pages.py",
 )  # fmt: skip
 """Files of tests that take longest, so that processes that share the files end at about the same time."""
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long something takes says nothing where others work, too
 
 PARTS = ("stac/s2-l2a-33t-120m", "stac/s2-l2a-31ufs-10m", "stac_items", "parcels")
 """Folders of $ARPENT_TEST_DATA."""

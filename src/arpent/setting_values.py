@@ -29,6 +29,25 @@ def address(text: str) -> str:
     return text
 
 
+SIZES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+"""Unit of a folder's size → bytes."""
+_FOLDER_OF_SIZE = re.compile(r"([^\x00]+):([1-9][0-9]{0,5})(MB|GB|TB)")
+
+
+def folder_of_size(text: str) -> str:
+    """A folder and how much it may hold: folder:20GB."""
+    if _FOLDER_OF_SIZE.fullmatch(text) is None:
+        raise ValueError("write a folder, a colon and a size in MB, GB or TB")
+    return text
+
+
+def folder_and_bytes(text: str) -> tuple[str, int]:
+    """Folder and bytes of a valid `folder_of_size`."""
+    found = _FOLDER_OF_SIZE.fullmatch(text)
+    assert found is not None, "checked by the settings"
+    return found[1], int(found[2]) * SIZES[found[3]]
+
+
 def image_template(text: str) -> str:
     """Template of the URLs of a base map's images. Its host becomes part of the page's policy."""
     scheme, _, rest = text.partition("://")

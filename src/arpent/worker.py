@@ -20,6 +20,7 @@ from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 from arpent.adapters.images.kept.blocks import KeptBlocks
+from arpent.adapters.images.kept.ranges import KeptRanges
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folded import FoldedObjects
@@ -75,8 +76,9 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     final = lease.attempt >= settings.policy.attempts
     services = with_results(services_for(lease.owner, settings), lease.request, settings)
     store = folding(services.objects, lease.job_id, lease.request, lease.partition, settings)
+    services = replace(services, objects=store)
     with traced(read_trace(lease.trace)):
-        return process(lease.job_id, lease.request, lease.partition, replace(services, objects=store), final=final)
+        return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
 
 def result_form(request: Request, settings: Settings) -> ResultForm:
@@ -184,7 +186,7 @@ def _services(serialised: str) -> Services:
     return Services(
         objects=objects(settings),
         catalog=open_catalog(*catalog_addresses(settings), policy, access_of(settings)),
-        reader=CogReader(policy=policy, access=access_of(settings)),
+        reader=CogReader(policy=policy, access=access_of(settings), kept=kept_ranges(settings)),
         runtime=script_runtime(settings),
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
@@ -205,8 +207,14 @@ def quick_services(settings: Settings) -> Services:
 @lru_cache(maxsize=4)
 def _keeping_reader(serialised: str) -> KeptBlocks:
     settings = Settings.model_validate_json(serialised)
-    reader = CogReader(threads=os.cpu_count() or 1, policy=egress_policy(settings), access=access_of(settings))
+    policy, access, kept = egress_policy(settings), access_of(settings), kept_ranges(settings)
+    reader = CogReader(threads=os.cpu_count() or 1, policy=policy, access=access, kept=kept)
     return KeptBlocks(reader, settings.synchronous_cache << 20)
+
+
+def kept_ranges(settings: Settings) -> KeptRanges | None:
+    """Where ranges of images that lie elsewhere are kept; None: nowhere."""
+    return None if settings.cache is None else KeptRanges(*settings.cache_folder())
 
 
 def services_for(client: str, settings: Settings) -> Services:
@@ -319,6 +327,10 @@ def check_places(settings: Settings) -> None:
         above = Path(str(settings.buckets).partition(CLIENT_ID)[0])  # each client's folder is made with the client
         if not above.is_dir():
             raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
+    if settings.cache is not None:
+        folder, _ = settings.cache_folder()
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise InvalidSetting(f"ARPENT_CACHE names {folder}, which is not a folder that may be written: create it")
     access_of(settings)
     default, others = catalog_addresses(settings)
     named = {"ARPENT_CATALOG": default} if default else {}

@@ -100,3 +100,18 @@ def test_table_chart_and_file_hold_every_row() -> None:
 
 def test_nothing_measured_is_nothing_judged() -> None:
     assert "nothing to judge" in report({"size": "T", "machine": "1 x", "seconds": 0, "cases": {}})
+
+
+def test_whole_commands_have_their_goals() -> None:
+    commands = {
+        "one parcel": taken(1.4), "dense, files,table": taken(9.0), "dense, table": taken(2.9), "field": taken(0.3),
+        "field again": taken(0.04), "neighbour": taken(0.06), "dates": 70,
+    }  # fmt: skip
+    found = run(commands=commands)
+    found["cases"]["dense"] = found["cases"]["sparse"]
+    told = verdicts(found)
+    assert told["one parcel by `arpent run`, s (wall)"]
+    assert told["synchronous: field again, s (wall)"]
+    assert not told["synchronous: neighbour, s (wall)"]
+    assert told["dense: whole `arpent run` as a table, multiple of the floor"]
+    assert "neighbour" in report({**found, "criteria": []})

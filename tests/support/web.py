@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from time import sleep
@@ -24,6 +25,8 @@ class Web:
     """What it answers to everything; 0: what is right."""
     away: str = ""
     """Paths with this in them are answered 503; empty: none."""
+    tags: bool = False
+    """Whether it sends an ETag."""
     asked: list[str] = field(default_factory=list)
     """Paths with queries, one per request."""
     busiest: int = 0
@@ -53,15 +56,18 @@ def serve(folder: Path) -> Iterator[Web]:
             start, end = int(first), min(int(last or len(content)), len(content) - 1)
             if start > end:
                 return self._answer(416, b"", f"bytes */{len(content)}")
-            return self._answer(206, content[start : end + 1], f"bytes {start}-{end}/{len(content)}")
+            tag = f'"{sha256(content).hexdigest()}"' if web.tags else ""
+            return self._answer(206, content[start : end + 1], f"bytes {start}-{end}/{len(content)}", tag)
 
         do_HEAD = do_GET  # noqa: N815
 
-        def _answer(self, status: int, content: bytes, span: str) -> None:
+        def _answer(self, status: int, content: bytes, span: str, tag: str = "") -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             if span:
                 self.send_header("Content-Range", span)
+            if tag:
+                self.send_header("ETag", tag)
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(content)

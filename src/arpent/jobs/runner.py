@@ -46,7 +46,6 @@ from arpent.jobs.worker_deaths import deaths_of_a_half, gone, reason, suspected
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25  # between checks of the condition of `run_until` while nothing changes
 LONGEST_TROUBLE_SECONDS = 10.0
 """Longest pause after the database failed, in seconds."""
 
@@ -90,7 +89,7 @@ class Runner:
         """Run until the condition holds; it is checked after a turn in which something changed, and now and then."""
         moved, look_at = True, 0.0
         while not ((moved or time.monotonic() >= look_at) and reached()):
-            look_at = time.monotonic() + LOOK_SECONDS if moved or time.monotonic() >= look_at else look_at
+            look_at = time.monotonic() + self._pause if moved or time.monotonic() >= look_at else look_at
             if not (moved := self.turn()):
                 time.sleep(self._rest())
 

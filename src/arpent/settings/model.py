@@ -16,6 +16,8 @@ from arpent.setting_values import (
     SHORTEST_KEY,
     address,
     each,
+    folder_and_bytes,
+    folder_of_size,
     image_template,
     issuer_url,
     job_database,
@@ -152,6 +154,9 @@ class Settings(BaseModel):
         None, description="https://host/{z}/{x}/{y}.png"
     )
     """Base map of the page: a template of URLs of images in Web Mercator. Unset: none."""
+    cache: Annotated[str, AfterValidator(folder_of_size)] | None = Field(None, description="folder:20GB")
+    """Folder in which ranges of images that lie elsewhere are kept, and its size: /var/cache/arpent:20GB. Unset: none
+    are."""
     parquet: bool = True
     """Write one Parquet data set beside the JSON files."""
     results: ResultForm = Field(ResultForm.FILES_AND_TABLE, description="files,table; table; or files")
@@ -164,6 +169,12 @@ class Settings(BaseModel):
     """File for a line about each act of clients and operators. Unset: among the other lines only."""
     policy: Policy = Policy()
     """Limits of a job's life, see docs/settings.md."""
+
+    def cache_folder(self) -> tuple[Path, int]:
+        """Folder and bytes of `cache`, which is set."""
+        assert self.cache is not None, "there is no cache"
+        folder, size = folder_and_bytes(self.cache)
+        return Path(folder), size
 
 
 TABLES = ("policy", "catalogs", "bucket_grants", "sources", "quotas")

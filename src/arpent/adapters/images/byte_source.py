@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError, NotSupportedError
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
+from arpent.adapters.images.kept.ranges import KeptRanges, is_telling
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
@@ -70,11 +71,13 @@ class ByteSources:
         retry_seconds: float = 60.0,
         policy: EgressPolicy | None = None,
         access: SourceAccess | None = None,
+        kept: KeptRanges | None = None,
     ) -> None:
         """`s3_options`: settings of obstore's S3Store (`endpoint`, `region` …), which override the AWS_* variables.
-        `policy`: where files may lie; None: anywhere. `access`: the keys of each host and bucket."""
+        `policy`: where files may lie; None: anywhere. `access`: the keys of each host and bucket. `kept`: ranges."""
         self.policy = policy
         self.access = access or OpenAccess()
+        self._kept = kept
         self._web = WebFiles(policy, retry_seconds, self.access)
         self._allowed: dict[Path, Path] = {}
         self._retry: RetryConfig = {"retry_timeout": timedelta(seconds=retry_seconds)}
@@ -97,10 +100,16 @@ class ByteSources:
         file is no longer the given version."""
         path = local_path(href)
         try:
-            found = _local(self._file(path), ranges, version) if path else self._remote(href, ranges, version)
+            if path is not None:
+                found = _local(self._file(path), ranges, version)
+                self.meter.add(sum(len(piece) for piece in found))
+            elif self._kept is None or not is_telling(version):
+                found = self._remote(href, version, ranges)
+            else:
+                place = (public_name(href) if version[0] else href, *version)
+                found = self._kept.complete(place, ranges, partial(self._remote, href, version))
         except _FAULTS as error:
             raise self._unreadable(href, error) from None
-        self.meter.add(sum(len(piece) for piece in found))
         return found
 
     def is_still(self, href: str, version: Version) -> bool:
@@ -157,7 +166,7 @@ class ByteSources:
             raise ValueError("the file ends before it does")
         return content
 
-    def _remote(self, href: str, ranges: Sequence[Range], version: Version) -> list[memoryview]:
+    def _remote(self, href: str, version: Version, ranges: Sequence[Range]) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:
             piece, found = self._piece(href, span)
             if not _same(found, version):
@@ -172,6 +181,7 @@ class ByteSources:
             number = bisect_right(starts, start) - 1
             inside = start - starts[number]
             found.append(pieces[number][inside : inside + length])
+        self.meter.add(sum(len(piece) for piece in found))
         return found
 
     def _unreadable(self, href: str, error: Exception) -> AssetUnreadable:

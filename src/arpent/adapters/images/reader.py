@@ -28,6 +28,7 @@ from arpent.adapters.images.byte_source import (
 )
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
+from arpent.adapters.images.kept.ranges import KeptRanges, is_telling
 from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
@@ -85,7 +86,7 @@ class CogReader:
     """An AssetReader that reads ahead, decodes on `threads` threads (1: in the caller's), and yields in the order
     asked. Thread-safe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         threads: int = 1,
         requests: int = 12,
@@ -94,13 +95,15 @@ class CogReader:
         other_formats: Opener = open_other_format,
         policy: EgressPolicy | None = None,
         access: SourceAccess | None = None,
+        *,
+        kept: KeptRanges | None = None,
     ) -> None:
         """`requests`: number of concurrent fetches. `s3_options`: obstore's S3Store settings, which override the AWS_*
         variables. `retry_seconds`: how long a failing server is retried before AssetUnreadable (transient) is raised.
         `other_formats` opens files that are no supported GeoTIFFs. `policy`: where images may lie; `access`: their
-        keys."""
+        keys. `kept`: ranges of files elsewhere."""
         self._other_formats = other_formats
-        self._origins = ByteSources(s3_options, retry_seconds, policy, access)
+        self._origins = ByteSources(s3_options, retry_seconds, policy, access, kept)
         self._threads = threads
         self._requests = requests
         self._images: Memo[str, Image] = Memo(_MOST_IMAGES)
@@ -133,7 +136,8 @@ class CogReader:
         """What the file itself tells, another one for each file that is opened; and whether `forget_changed` can tell
         that the file is another one. Raises AssetUnreadable."""
         image = self._image(href)
-        return image.raster, bool(_versions(image))
+        versions = _versions(image).values()
+        return image.raster, bool(versions) and all(map(is_telling, versions))
 
     def forget_changed(self, hrefs: Sequence[str]) -> None:
         """Open those images anew whose files are no longer what their headers came from."""

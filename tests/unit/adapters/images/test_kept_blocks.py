@@ -127,6 +127,7 @@ def test_nothing_is_kept_without_room(reader: CogReader, tmp_path: Path) -> None
 def test_a_file_of_a_server_is_asked_for_its_version_only(reader: CogReader, tmp_path: Path) -> None:
     make(tmp_path / "a.tif")
     with serve(tmp_path) as web:
+        web.tags = True
         kept, href = KeptBlocks(reader, 1 << 20), f"{web.url}/a.tif"
         before, _ = read(kept, href)
         assert read(kept, href)[1] == 0
@@ -136,3 +137,11 @@ def test_a_file_of_a_server_is_asked_for_its_version_only(reader: CogReader, tmp
         after, taken = read(kept, href)
     assert taken > 0
     np.testing.assert_array_equal(after[0], before[0] + 7)
+
+
+def test_a_server_that_tells_no_version_is_asked_for_all_of_it(reader: CogReader, tmp_path: Path) -> None:
+    make(tmp_path / "a.tif")
+    with serve(tmp_path) as web:
+        kept, href = KeptBlocks(reader, 1 << 20), f"{web.url}/a.tif"
+        read(kept, href)
+        assert read(kept, href)[1] > 0
