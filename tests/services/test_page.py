@@ -26,7 +26,7 @@ if not BROWSER or not (BUILT / "index.html").exists():
     pytest.skip("needs a browser and the built page: set ARPENT_TEST_BROWSER, run `make page`", allow_module_level=True)
 
 PICTURE = os.environ.get("ARPENT_TEST_PICTURE")
-"""Where the README's picture of the page (page.png below docs/pictures) is to be written, if it is."""
+"""Where the picture of the page for the README is to be written, if it is."""
 Pixels = np.ndarray[Any, Any]
 MINUTES = 120_000.0
 """Milliseconds that a step may take where many share the machine."""
