@@ -22,7 +22,8 @@ STATS = ("stats", "a.gpkg", "--index", "ndvi", "--from", "2023-06-01", "--to", "
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [STATS, ("run", "request.json")], ids=["stats", "run"])
 def test_the_whole_group_ends(command: tuple[str, ...], number: signal.Signals, tmp_path: Path) -> None:
-    """While it waits for a catalogue that nobody serves."""
+    """While it waits for a catalogue that nobody serves. A background job of a shell, as these tests may be, ignores
+    SIGINT, and so would what it starts."""
     temporary = tmp_path / "temporary"
     for folder in (temporary, tmp_path / "buckets" / "results"):
         folder.mkdir(parents=True)
@@ -34,8 +35,8 @@ def test_the_whole_group_ends(command: tuple[str, ...], number: signal.Signals, 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ARPENT_")}
     environment |= {f"ARPENT_{name}": value for name, value in own.items()} | {"TMPDIR": str(temporary)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "arpent", *command], cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, start_new_session=True,
+        ["env", "--default-signal=INT", sys.executable, "-m", "arpent", *command], cwd=tmp_path, env=environment,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     try:
         assert process.stderr is not None

@@ -52,6 +52,7 @@ COMMANDS: dict[str, list[str]] = {
     "client remove": ["client", "remove", ID],
     "demo": ["demo", "--folder", "new"],
     "migrate": ["migrate"],
+    "warm": ["warm"],
     "migrate --check": ["migrate", "--check"],
     "rotate-keys": ["rotate-keys"],
     "collections": ["collections"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from rich.console import Console
@@ -34,15 +35,21 @@ def run(settings: Settings, body: str, console: Console) -> dict[str, Any]:
     """Run one request; returns its outcome as JSON fields. Raises CallerError for an invalid request, ArpentError if
     the job failed."""
     worker.check_places(settings)
-    with bar_of(console) as progress:
-        bar = progress.add_task(str(Status.CREATED), total=100)
+    progress = bar_of(console)
+    bar = progress.add_task(str(Status.CREATED), total=100)
+    with ExitStack() as shown:
+
+        def show(**fields: Any) -> None:
+            if not progress.live.is_started:  # not before the request is known to be valid
+                shown.enter_context(progress)
+            progress.update(bar, **fields)
 
         def watch(job: Job) -> None:
-            progress.update(bar, description=str(job.status), completed=completion(job, settings.policy))
+            show(description=str(job.status), completed=completion(job, settings.policy))
 
         def compiler(at_work: bool) -> None:
             if at_work:
-                progress.update(bar, description=COMPILING)
+                show(description=COMPILING)
 
         with compiling(compiler):
             ran = run_request(settings, body, watch)
