@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from arpent.domain.boundary.trace import trace_of, traced
 
 ACCESS, AUDIT = logging.getLogger("arpent.access"), logging.getLogger("arpent.audit")
+LABELS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+"""Methods that are labels of metrics; clients may make up any number of others."""
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Paths of probes, which are logged only if something is wrong."""
 BATCH = ("/api/v1/statistics/batch", "/statistics/batch/v1")
@@ -66,7 +68,7 @@ class RequestLog:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)
-        method = scope["method"] if route else "other"
+        method = scope["method"] if route and scope["method"] in LABELS else "other"
         self._metrics.count(method, route, status, seconds)
         client, milliseconds = scope["state"].get("client"), round(seconds * 1000, 1)
         told = {"client": client, "method": scope["method"][:10], "route": route, "status": status}

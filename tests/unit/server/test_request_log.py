@@ -155,13 +155,18 @@ def test_a_trace_outlasts_a_text_and_ends_with_its_work() -> None:
 
 def test_metrics_of_requests(here: World) -> None:
     requests.get(f"{here.url}{BATCH[0]}/no-such-id", headers=here.bearer(), timeout=10)
-    requests.request("PROPFIND", here.url + "/nothing", timeout=10)
+    for path in ("/nothing", BATCH[0]):
+        requests.request("PROPFIND", here.url + path, timeout=10)
+    requests.head(here.url + BATCH[0], headers=here.bearer(), timeout=10)
 
     def shown() -> str:
         return requests.get(here.url + "/metrics", timeout=10).text
 
     line = 'arpent_http_requests_total{method="GET",route="/api/v1/statistics/batch/{job_id}",status="404"}'
     wait_for(lambda: line in shown() and 'method="other",route=""' in shown(), 30, "the metrics")
+    for method, status in (("other", 405), ("HEAD", 200)):
+        line = f'arpent_http_requests_total{{method="{method}",route="{BATCH[0]}",status="{status}"}}'
+        wait_for(lambda line=line: line in shown(), 30, line)  # type: ignore[misc]
     assert "no-such-id" not in shown(), "a path is no label: there would be one for each job"
     assert "PROPFIND" not in shown()
     assert 'arpent_http_request_seconds_bucket{le="0.05",method="GET"' in shown()
