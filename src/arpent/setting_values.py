@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
@@ -60,11 +61,15 @@ def image_template(text: str) -> str:
 
 def issuer_url(text: str) -> str:
     """URL of an OpenID Connect issuer. Over plain http anybody on the way could sign tokens, but on this machine."""
-    scheme, _, rest = text.partition("://")
-    host = re.split(r"[:/](?![^\[]*\])", rest, maxsplit=1)[0]
     if not is_web_address(text) or re.search(r"[?#\s]", text):
         raise ValueError("it has no host, or an invalid port, or more than a path")
-    if scheme == "http" and host not in ("127.0.0.1", "localhost", "[::1]"):
+    return sealed_url(text)
+
+
+def sealed_url(text: str) -> str:
+    """URL of something that nobody on the way may change: https, or on this machine."""
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
         raise ValueError("it must begin with https")
     return text
 
