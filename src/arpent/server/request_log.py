@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arpent.domain.boundary.trace import trace_of, traced
+from arpent.server.access.auth import TOKEN_PATHS
 
 ACCESS, AUDIT = logging.getLogger("arpent.access"), logging.getLogger("arpent.audit")
 LABELS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -30,6 +31,7 @@ ACTS: Mapping[tuple[str, str], str] = {
 out."""
 OTHER_ACTS: Mapping[tuple[str, str], str] = {
     ("POST", "/page/files"): "upload", ("POST", "/api/v1/statistics"): "compute", ("POST", "/statistics/v1"): "compute",
+    **{("POST", path): "get token" for path in TOKEN_PATHS},
 }  # fmt: skip
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 

@@ -14,7 +14,7 @@ import requests
 
 from arpent.domain.boundary.trace import current_trace, read_trace, trace_of, traced
 from arpent.domain.ports.clients import Role
-from arpent.server.access.auth import TOKEN_PATHS
+from arpent.server.access.auth import NO_ID, TOKEN_PATHS
 from arpent.server.request_log import ACTS, BATCH, OTHER_ACTS
 from tests.support.client import seed_body
 from tests.support.scripts import NDVI
@@ -100,6 +100,20 @@ def test_a_line_for_each_act(here: World, lines: Lines) -> None:
         ("me", "create", "done", job), ("me", "start", "done", job), ("you", "read", "refused", job),
         ("me", "read results", "done", job), ("you", "stop", "done", job),
     }  # fmt: skip
+
+
+def test_a_wrong_secret_leaves_a_line(here: World, lines: Lines) -> None:
+    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "hunter2"}
+    swapped = {"client_id": CLIENTS["me"] + "_" + "x" * 30, "client_secret": "me"}
+    for given in ({}, {"client_secret": CLIENTS["me"]}, swapped):
+        lines.ask(here, "POST", TOKEN_PATHS[0], None, data=form | given)
+    for logger in ("arpent.access", "arpent.audit"):
+        found = lines.of(logger, 3)
+        assert sorted((each["client"], each["status"]) for each in found) == [(NO_ID, 401), ("me", 200), ("me", 401)]
+    assert {each["act"] for each in lines.of("arpent.audit", 3)} == {"get token"}
+    text = "\n".join(f"{record.getMessage()} {vars(record)}" for record in lines.records)
+    assert "hunter2" not in text
+    assert CLIENTS["me"] not in text
 
 
 def test_every_act_is_a_route(here: World) -> None:
