@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from arpent.domain.boundary.address_grammar import BUCKET
+from arpent.domain.boundary.address_grammar import BUCKET, is_private_url
 from arpent.network.policy import is_web_address
 from arpent.wire.secrets import is_placeholder
 
@@ -63,13 +62,7 @@ def issuer_url(text: str) -> str:
     """URL of an OpenID Connect issuer. Over plain http anybody on the way could sign tokens, but on this machine."""
     if not is_web_address(text) or re.search(r"[?#\s]", text):
         raise ValueError("it has no host, or an invalid port, or more than a path")
-    return sealed_url(text)
-
-
-def sealed_url(text: str) -> str:
-    """URL of something that nobody on the way may change: https, or on this machine."""
-    parts = urlsplit(text)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
+    if not is_private_url(text):
         raise ValueError("it must begin with https")
     return text
 

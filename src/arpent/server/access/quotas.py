@@ -71,7 +71,7 @@ class Quotas:
 
     def spend(self, client: str, units: float) -> None:
         """Count the processing units of a synchronous request, if the client has a quota of them. What cannot be
-        counted is logged: the answer is there, and the client shall have it."""
+        counted is logged: the answer is there, and is sent all the same."""
         if self._of(client).processing_units_per_month is not None:
             self._count(client, Usage.PROCESSING_UNITS, units)
 
