@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -79,7 +80,13 @@ def open_audit_log(path: Path | None, about: About = dict) -> None:
         former.close()
     if path is None:
         return
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():  # it may have been there, open to others
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
     handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
     handler.setFormatter(_Json())
     handler.addFilter(_About(about))

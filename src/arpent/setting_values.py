@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pydantic import AfterValidator, SecretStr
 
-from arpent.domain.boundary.address_grammar import BUCKET
+from arpent.domain.boundary.address_grammar import BUCKET, is_private_url
 from arpent.network.policy import is_web_address
 from arpent.wire.secrets import is_placeholder
 
@@ -60,11 +60,9 @@ def image_template(text: str) -> str:
 
 def issuer_url(text: str) -> str:
     """URL of an OpenID Connect issuer. Over plain http anybody on the way could sign tokens, but on this machine."""
-    scheme, _, rest = text.partition("://")
-    host = re.split(r"[:/](?![^\[]*\])", rest, maxsplit=1)[0]
     if not is_web_address(text) or re.search(r"[?#\s]", text):
         raise ValueError("it has no host, or an invalid port, or more than a path")
-    if scheme == "http" and host not in ("127.0.0.1", "localhost", "[::1]"):
+    if not is_private_url(text):
         raise ValueError("it must begin with https")
     return text
 

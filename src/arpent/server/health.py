@@ -30,7 +30,7 @@ def health_routes(
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
-    def healthz() -> Response:
+    async def healthz() -> Response:  # not in a thread: all of them may be waiting for a database
         """Answers 200 as long as the process runs."""
         return json_response({"status": "ok"})
 

@@ -86,6 +86,7 @@ class RequestMiddleware:
                 scope, receive, send_with_cors
             )
             return
+        whole = scope
         if bare:  # HEAD is GET without the body
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
@@ -108,6 +109,9 @@ class RequestMiddleware:
             if begun:
                 raise
             await answer(problem(error))(scope, receive, send_with_cors)
+        finally:
+            if "route" in scope:  # for the log around this, which sees the scope of the HEAD
+                whole["route"] = scope["route"]
 
 
 def answer(trouble: Problem) -> Response:
@@ -173,6 +177,11 @@ class ErrorBodyProtocol(H11Protocol):
         self._arrived += len(data)
         super().data_received(data)
 
+    def on_response_complete(self) -> None:
+        """Wait anew for what comes after an answer: its request has arrived, however slowly."""
+        super().on_response_complete()
+        self._since, self._arrived = None, 0
+
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request with our error body; uvicorn's `msg` is not shown."""
         self._refuse(400, BROKEN)
@@ -193,7 +202,10 @@ class ErrorBodyProtocol(H11Protocol):
         """Whether the next bytes are the client's to send: it may also wait for us, who read its body later."""
         if self.conn.their_state is h11.SEND_BODY:
             return not (self.flow.read_paused or self.conn.they_are_waiting_for_100_continue)
-        return self.conn.their_state is h11.IDLE
+        if self.conn.their_state is not h11.IDLE:
+            return False
+        # Between two requests it owes us nothing; uvicorn's own timer ends a connection that stays so.
+        return self.cycle is None or bool(self.conn.trailing_data[0])
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer, and hang up. If an earlier request is still being answered, nothing can be sent any more."""
@@ -203,6 +215,9 @@ class ErrorBodyProtocol(H11Protocol):
             if begun:
                 self.transport.close()
                 return
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # answered before the whole of it was here
+            self.transport.close()
+            return
         payload = json.dumps(refused(status, message).body).encode()
         headers = [
             (b"content-type", JSON.encode()),

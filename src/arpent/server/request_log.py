@@ -11,8 +11,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arpent.domain.boundary.trace import trace_of, traced
+from arpent.server.access.auth import TOKEN_PATHS
 
 ACCESS, AUDIT = logging.getLogger("arpent.access"), logging.getLogger("arpent.audit")
+LABELS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+"""Methods that are labels of metrics; clients may make up any number of others."""
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Paths of probes, which are logged only if something is wrong."""
 BATCH = ("/api/v1/statistics/batch", "/statistics/batch/v1")
@@ -28,6 +31,7 @@ ACTS: Mapping[tuple[str, str], str] = {
 out."""
 OTHER_ACTS: Mapping[tuple[str, str], str] = {
     ("POST", "/page/files"): "upload", ("POST", "/api/v1/statistics"): "compute", ("POST", "/statistics/v1"): "compute",
+    **{("POST", path): "get token" for path in TOKEN_PATHS},
 }  # fmt: skip
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -66,7 +70,7 @@ class RequestLog:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)
-        method = scope["method"] if route else "other"
+        method = scope["method"] if route and scope["method"] in LABELS else "other"
         self._metrics.count(method, route, status, seconds)
         client, milliseconds = scope["state"].get("client"), round(seconds * 1000, 1)
         told = {"client": client, "method": scope["method"][:10], "route": route, "status": status}

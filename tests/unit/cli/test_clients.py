@@ -86,5 +86,8 @@ def test_an_audit_log_tells_who_changed_what(monkeypatch: pytest.MonkeyPatch) ->
     assert all(line["user"] for line in lines)
     assert made["client_secret"] not in text
     assert Path("audit.log").stat().st_mode & 0o077 == 0
+    Path("audit.log").chmod(0o644)
+    told("list")
+    assert Path("audit.log").stat().st_mode & 0o077 == 0, "one that was there, too"
     monkeypatch.setenv("ARPENT_AUDIT_LOG", "absent/audit.log")
     assert "absent/audit.log" in told("list", code=2)

@@ -23,6 +23,7 @@ def here(running: World) -> World:
     running.clients.reset()
     running.quotas.clear()
     running.usage.amounts.clear()
+    running.usage.away = running.full = False
     running.asked.clear()
     running.items.clear()
     running.searches.clear()

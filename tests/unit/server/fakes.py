@@ -20,7 +20,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from arpent.adapters.collections.files import load_collections
-from arpent.domain.errors import ActionNotAllowed, CatalogUnavailable, JobNotFound, RateLimited
+from arpent.domain.errors import (
+    ActionNotAllowed,
+    CatalogUnavailable,
+    JobNotFound,
+    RateLimited,
+    StorageUnavailable,
+    WorldError,
+)
 from arpent.domain.finding import Finding, Verdict
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
@@ -83,8 +90,11 @@ class FakeClients:
 class FakeUsage:
     def __init__(self) -> None:
         self.amounts: Counter[tuple[str, Usage]] = Counter()
+        self.away = False
 
     def add(self, client_id: str, usage: Usage, amount: float) -> None:
+        if self.away:
+            raise WorldError("The database does not answer", transient=True)
         self.amounts[client_id, usage] += amount  # type: ignore[assignment]
 
     def this_month(self, client_id: str, usage: Usage) -> float:
@@ -179,6 +189,8 @@ class World:
     """What the next of them come to; none: an answer at once."""
     stored: dict[str, bytes] = field(default_factory=dict)
     """What was uploaded."""
+    full: bool = False
+    """Whether nothing more can be."""
 
     @property
     def page(self) -> PageCalls:
@@ -190,11 +202,16 @@ class World:
             results=results,
             describe=lambda client, url: Settled(lambda: b'{"features":3}'),
             places=lambda client: ["fields", "shared/me"] if client == "me" else [],
-            store=lambda client, url, payload: self.stored.update({url: payload}),
+            store=lambda client, url, payload: self.store(url, payload),
             script=script_of_indices,
             offers=lambda: {"collections": []},
             most_upload=UPLOAD,
         )
+
+    def store(self, url: str, payload: bytes) -> None:
+        if self.full:
+            raise StorageUnavailable("The disk is full", transient=True)
+        self.stored[url] = payload
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         self.searches.append((collection.id, interval, box))

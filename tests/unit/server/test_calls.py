@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -11,8 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.types import Message
 
 from arpent.domain.errors import LimitExceeded, RateLimited, WorkerDied
+from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
 from tests.unit.server.fakes import World, world
 
@@ -116,3 +121,24 @@ def test_wrong_entries_are_counted_and_the_first_hundred_named(here: World) -> N
     error = answer.json()["error"]
     assert len(error["errors"]) == 100
     assert "10003 fields, the first 100" in error["message"]
+
+
+def test_health_needs_no_thread() -> None:
+    app, sent = FastAPI(), []
+    app.include_router(health_routes(None, None, None))  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "query_string": b"", "headers": []}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def asked() -> None:
+        threads = to_thread.current_default_thread_limiter()
+        for _ in range(int(threads.total_tokens)):
+            await threads.acquire_on_behalf_of(object())
+        await asyncio.wait_for(app(scope, receive, send), PATIENCE)
+
+    asyncio.run(asked())
+    assert sent[0]["status"] == 200

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +14,11 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from arpent.domain.errors import Forbidden, Unauthorized, WorldError
+from arpent.domain.errors import Forbidden, RateLimited, Unauthorized, WorldError
 from arpent.domain.ports.clients import Role
 from arpent.jobs.policy import Quota
 from arpent.server.access.callers import AccessControl, Callers
-from arpent.server.access.issuer import KEYS_SECONDS, PAUSE_SECONDS, ExternalIssuer, IssuerRules
+from arpent.server.access.issuer import KEYS_SECONDS, PAUSE_SECONDS, RENEWAL_SECONDS, ExternalIssuer, IssuerRules
 from arpent.server.access.quotas import Quotas
 from arpent.server.access.tokens import Tokens
 from tests.unit.server.fakes import KEY, FakeClients, FakeUsage
@@ -105,7 +106,7 @@ def test_its_tokens_pass(issuer: ExternalIssuer, key: Any, alg: str) -> None:
     [
         ({"aud": "arpent"}, Role.USER), ({"nbf": None}, Role.USER), ({"scope": ["use"]}, Role.USER),
         ({"scope": None, "scp": ["use", 7]}, Role.USER), ({"exp": NOW - 29}, Role.USER), ({"nbf": NOW + 29}, Role.USER),
-        ({"scope": "use operate"}, Role.OPERATOR), ({"scope": "observe"}, Role.METRICS),
+        ({"scope": "use operate"}, Role.OPERATOR), ({"scope": "use observe"}, Role.METRICS),
     ],
 )  # fmt: skip
 def test_what_it_may_say(issuer: ExternalIssuer, changes: dict[str, object], role: Role) -> None:
@@ -129,7 +130,7 @@ def test_what_it_must_not_say(issuer: ExternalIssuer, changes: dict[str, object]
 
 
 def test_a_scope_that_is_missing(issuer: ExternalIssuer) -> None:
-    for scope in (None, "", "user", "USE"):
+    for scope in (None, "", "user", "USE", "operate", "observe"):
         with pytest.raises(Forbidden, match="lacks the scope use"):
             issuer.identify(signed(scope=scope))
 
@@ -199,6 +200,104 @@ def test_unknown_keys_are_no_way_to_make_us_ask(issuer: ExternalIssuer, publishe
     assert published.asked == 4
 
 
+class Slow:
+    """An issuer that answers when it is told to."""
+
+    def __init__(self, issuer: ExternalIssuer, published: Published) -> None:
+        self.asked, self.answers = threading.Event(), threading.Event()
+        self._original = published.fetch
+        self.fetches = 0
+        issuer._fetch = self.fetch
+        self.first = threading.Thread(target=self._ask, args=(issuer,))
+        self.outcome: object = None
+
+    def fetch(self, url: str) -> Mapping[str, Any]:
+        self.fetches += 1
+        self.asked.set()
+        assert self.answers.wait(30)
+        return self._original(url)
+
+    def _ask(self, issuer: ExternalIssuer) -> None:
+        try:
+            self.outcome = issuer.identify(signed(NEW))
+        except Exception as error:
+            self.outcome = error
+
+
+@pytest.fixture
+def slow(issuer: ExternalIssuer, published: Published, request: pytest.FixtureRequest) -> Iterator[Slow]:
+    if request.param == "knows keys":
+        issuer.identify(signed())
+        published.seconds += PAUSE_SECONDS
+    made = Slow(issuer, published)
+    made.first.start()
+    assert made.asked.wait(30)
+    yield made
+    made.answers.set()
+    made.first.join(30)
+
+
+@pytest.mark.parametrize("slow", ["knows keys", "knows none"], indirect=True)
+def test_one_thread_waits_for_a_slow_issuer(
+    issuer: ExternalIssuer, published: Published, slow: Slow, request: pytest.FixtureRequest
+) -> None:
+    for token in (signed(NEW), forged()["tampered"], forged()["unknown key"]):
+        with pytest.raises(RateLimited):
+            issuer.identify(token)
+    if request.node.callspec.params["slow"] == "knows keys":
+        assert issuer.identify(signed()) == ("anna", Role.USER)
+        published.seconds += RENEWAL_SECONDS
+        assert issuer.identify(signed()) == ("anna", Role.USER), "old keys serve until they are too old"
+        published.seconds += KEYS_SECONDS - RENEWAL_SECONDS
+    with pytest.raises(RateLimited):
+        issuer.identify(signed())
+    published.keys = [NEW]
+    slow.answers.set()
+    slow.first.join(30)
+    assert slow.outcome == ("anna", Role.USER)
+    assert slow.fetches == 2, "nobody else fetched"
+
+
+def test_the_pause_begins_when_a_fetch_has_ended(issuer: ExternalIssuer, published: Published) -> None:
+    def hangs(url: str) -> Mapping[str, Any]:
+        published.asked += 1
+        published.seconds += 2 * PAUSE_SECONDS
+        raise WorldError("away", transient=True)
+
+    issuer._fetch = hangs
+    for _ in range(5):
+        with pytest.raises(WorldError):
+            issuer.identify(signed())
+    assert published.asked == 1
+
+
+def test_keys_are_renewed_before_they_are_old(issuer: ExternalIssuer, published: Published) -> None:
+    issuer.identify(signed())
+    published.seconds += RENEWAL_SECONDS
+    issuer.identify(signed())
+    assert published.asked == 4
+
+
+def test_a_key_that_cannot_be_used_takes_no_other_away(issuer: ExternalIssuer) -> None:
+    odd: list[dict[str, object]] = [
+        {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA", "kid": "ec"}, {"kty": "OKP", "crv": "X", "x": "AA"},
+        {"kty": "RSA", "kid": "rsa"}, {"kty": "RSA", "n": 5, "e": []}, {"kty": "EC", "kid": 7}, {"kty": "AKP"},
+    ]  # fmt: skip
+    original = issuer._fetch
+    issuer._fetch = lambda url: {
+        **(found := original(url)),
+        **({"keys": [*odd, *found["keys"]]} if "keys" in found else {}),
+    }
+    assert issuer.identify(signed())[0] == "anna"
+    assert issuer.identify(signed(RSA))[0] == "anna"
+
+
+def test_keys_of_which_none_can_be_used(issuer: ExternalIssuer, published: Published) -> None:
+    published.keys = []
+    with pytest.raises(WorldError, match="no key that can be used"):
+        issuer.identify(signed())
+
+
 def test_keys_serve_while_the_issuer_is_away_until_they_are_old(issuer: ExternalIssuer, published: Published) -> None:
     issuer.identify(signed())
     published.away = True
@@ -219,7 +318,9 @@ def test_keys_serve_while_the_issuer_is_away_until_they_are_old(issuer: External
 @pytest.mark.parametrize(
     "description",
     [{"issuer": "https://else.test", "jwks_uri": f"{ISSUER}/certs"}, {"issuer": ISSUER}, {},
-     {"issuer": ISSUER, "jwks_uri": 7}],
+     {"issuer": ISSUER, "jwks_uri": 7}, {"issuer": ISSUER, "jwks_uri": "http://login.test/certs"},
+     {"issuer": ISSUER, "jwks_uri": "file:///certs"},
+     {"issuer": ISSUER, "jwks_uri": "http://localhost:x@login.test/certs"}],
 )  # fmt: skip
 def test_a_description_of_something_else(
     issuer: ExternalIssuer, published: Published, description: dict[str, object]

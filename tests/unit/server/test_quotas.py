@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 
 import pytest
 import requests
@@ -121,6 +122,48 @@ def test_bytes_of_uploads_of_a_month(here: World) -> None:
 
     assert [upload(60), upload(60), upload(40), upload(1)] == [201, 429, 201, 429]
     assert sum(map(len, here.stored.values())) == 100
+
+
+def test_uploads_at_once_keep_to_the_month() -> None:
+    both = threading.Barrier(2)
+
+    class Together(FakeUsage):
+        def this_month(self, client_id: str, usage: Usage) -> float:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(10)
+            return super().this_month(client_id, usage)
+
+    usage = Together()
+    quotas, refused = Quotas(lambda name: Quota(upload_bytes_per_month=100), usage), []
+
+    def upload() -> None:
+        try:
+            quotas.upload("me", 60)
+        except RateLimited:
+            refused.append(60)
+
+    threads = [threading.Thread(target=upload) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused
+    assert usage.amounts["me", Usage.UPLOAD_BYTES] + sum(refused) == 120
+    assert usage.amounts["me", Usage.UPLOAD_BYTES] <= 100
+
+
+def test_what_was_not_stored_is_not_counted(here: World) -> None:
+    here.full = True
+    address = here.url + "/page/files?place=fields&name=x.gpkg"
+    assert requests.post(address, data=b"x" * 60, headers=here.bearer(), timeout=10).status_code == 503
+    assert here.usage.amounts["me", Usage.UPLOAD_BYTES] == 0
+
+
+def test_an_answer_is_sent_whether_or_not_it_can_be_counted(here: World) -> None:
+    here.usage.away = True
+    assert computed(here).status_code == 200, "without a quota nothing is counted"
+    here.quotas["me"] = Quota(processing_units_per_month=6)
+    assert computed(here).status_code == 200
 
 
 def test_the_quota_of_all_holds_where_a_client_has_none() -> None:

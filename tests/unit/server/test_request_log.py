@@ -14,7 +14,7 @@ import requests
 
 from arpent.domain.boundary.trace import current_trace, read_trace, trace_of, traced
 from arpent.domain.ports.clients import Role
-from arpent.server.access.auth import TOKEN_PATHS
+from arpent.server.access.auth import NO_ID, TOKEN_PATHS
 from arpent.server.request_log import ACTS, BATCH, OTHER_ACTS
 from tests.support.client import seed_body
 from tests.support.scripts import NDVI
@@ -102,6 +102,20 @@ def test_a_line_for_each_act(here: World, lines: Lines) -> None:
     }  # fmt: skip
 
 
+def test_a_wrong_secret_leaves_a_line(here: World, lines: Lines) -> None:
+    form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": "hunter2"}
+    swapped = {"client_id": CLIENTS["me"] + "_" + "x" * 30, "client_secret": "me"}
+    for given in ({}, {"client_secret": CLIENTS["me"]}, swapped):
+        lines.ask(here, "POST", TOKEN_PATHS[0], None, data=form | given)
+    for logger in ("arpent.access", "arpent.audit"):
+        found = lines.of(logger, 3)
+        assert sorted((each["client"], each["status"]) for each in found) == [(NO_ID, 401), ("me", 200), ("me", 401)]
+    assert {each["act"] for each in lines.of("arpent.audit", 3)} == {"get token"}
+    text = "\n".join(f"{record.getMessage()} {vars(record)}" for record in lines.records)
+    assert "hunter2" not in text
+    assert CLIENTS["me"] not in text
+
+
 def test_every_act_is_a_route(here: World) -> None:
     described = requests.get(here.url + "/openapi.json", timeout=30).json()["paths"]
     for base in BATCH:
@@ -155,13 +169,18 @@ def test_a_trace_outlasts_a_text_and_ends_with_its_work() -> None:
 
 def test_metrics_of_requests(here: World) -> None:
     requests.get(f"{here.url}{BATCH[0]}/no-such-id", headers=here.bearer(), timeout=10)
-    requests.request("PROPFIND", here.url + "/nothing", timeout=10)
+    for path in ("/nothing", BATCH[0]):
+        requests.request("PROPFIND", here.url + path, timeout=10)
+    requests.head(here.url + BATCH[0], headers=here.bearer(), timeout=10)
 
     def shown() -> str:
         return requests.get(here.url + "/metrics", timeout=10).text
 
     line = 'arpent_http_requests_total{method="GET",route="/api/v1/statistics/batch/{job_id}",status="404"}'
     wait_for(lambda: line in shown() and 'method="other",route=""' in shown(), 30, "the metrics")
+    for method, status in (("other", 405), ("HEAD", 200)):
+        line = f'arpent_http_requests_total{{method="{method}",route="{BATCH[0]}",status="{status}"}}'
+        wait_for(lambda line=line: line in shown(), 30, line)  # type: ignore[misc]
     assert "no-such-id" not in shown(), "a path is no label: there would be one for each job"
     assert "PROPFIND" not in shown()
     assert 'arpent_http_request_seconds_bucket{le="0.05",method="GET"' in shown()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,16 @@ class Form:
     def fits(self, value: object) -> bool:
         """Whether the value is text of this form."""
         return isinstance(value, str) and self.pattern.fullmatch(value) is not None
+
+
+def is_private_url(text: str) -> bool:
+    """Whether nobody on the way can read or change what is at this URL: it begins with https, or is on this machine."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
 def _form(pattern: str, words: str) -> Form:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from urllib.parse import parse_qs, unquote_plus
 
 from fastapi import APIRouter, Request
@@ -33,6 +34,11 @@ INSECURE = (
     " server if this network is yours."
 )
 
+NO_ID = "(no client id)"
+"""What the logs tell in place of something that cannot be a client's id."""
+_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
+"""Client ids as the logs tell them; shorter than a secret that somebody sent in its place."""
+
 
 class OAuthRefusal(Exception):
     """A refused token request: OAuth's `error` and `error_description`, and the HTTP status."""
@@ -52,7 +58,6 @@ def token_routes(clients: ClientStore, tokens: Tokens, options: ServerOptions) -
         headers = {"cache-control": "no-store", "pragma": "no-cache"}
         try:
             client = await _client(request, clients, options)
-            request.state.client = client.id
         except OAuthRefusal as refusal:
             if refusal.status == 401 and "authorization" in request.headers:
                 headers["www-authenticate"] = 'Basic realm="arpent"'
@@ -120,6 +125,8 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
     client_id, secret = _basic(request) or (_one(form, "client_id"), _one(form, "client_secret"))
     if not client_id or not secret:
         raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
+    # For the logs, whether or not it is proved.
+    request.state.client = client_id if _ID.fullmatch(client_id) else NO_ID
     client = None if "\0" in client_id + secret else await run_in_threadpool(clients.verify, client_id, secret)
     if client is None:
         raise OAuthRefusal("invalid_client", "Client id or secret is wrong, or the client is disabled.", 401)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -11,10 +12,12 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, TypeGuard
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jws, jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, Key, KeySet
 
-from arpent.domain.errors import Forbidden, Unauthorized, WorldError
+from arpent.domain.boundary.address_grammar import is_private_url
+from arpent.domain.errors import Forbidden, RateLimited, Unauthorized, WorldError
 from arpent.domain.ports.clients import Role
 from arpent.server.access.tokens import UNREADABLE
 
@@ -22,11 +25,14 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """Signatures that are accepted: all by key pairs. Never `none`, and never by a shared secret, for which somebody could
 use a public key."""
 KEYS_SECONDS = 3600.0
-"""Age at which the issuer's keys are fetched again: one that it took back is believed no longer."""
+"""Age at which the issuer's keys serve no longer: one that it took back is believed no longer."""
+RENEWAL_SECONDS = 3300.0
+"""Age at which they are fetched again, while they still serve those that come meanwhile."""
 PAUSE_SECONDS = 5.0
 """Shortest time between two fetches: tokens with unknown keys are not a way to make us ask all the time."""
 LEEWAY_SECONDS = 30
 """How far the issuer's clock may be from ours."""
+_LOGGER = logging.getLogger(__name__)
 _OWNER = re.compile(r"[!-~]{1,64}")
 
 Fetch = Callable[[str], Mapping[str, Any]]
@@ -81,8 +87,8 @@ class ExternalIssuer:
         return isinstance(claims, dict) and claims.get("iss") == self._rules.issuer
 
     def identify(self, token: str) -> tuple[str, Role]:
-        """Who owns the requests that come with the token, and its role. Raises Unauthorized, Forbidden, and WorldError
-        if the issuer's keys cannot be had."""
+        """Who owns the requests that come with the token, and its role. Raises Unauthorized, Forbidden, WorldError if
+        the issuer's keys cannot be had, and RateLimited while another thread fetches them."""
         claims = self._proved(token)
         rules, now = self._rules, self._now().timestamp()
         if claims.get("iss") != rules.issuer:
@@ -103,13 +109,11 @@ class ExternalIssuer:
 
     def _role(self, scopes: frozenset[str]) -> Role:
         rules = self._rules
-        if rules.operator_scope in scopes:
-            return Role.OPERATOR
-        if rules.metrics_scope in scopes:
-            return Role.METRICS
         if rules.scope is not None and rules.scope not in scopes:
             raise Forbidden(f"The access token lacks the scope {rules.scope}.")
-        return Role.USER
+        if rules.operator_scope in scopes:
+            return Role.OPERATOR
+        return Role.METRICS if rules.metrics_scope in scopes else Role.USER
 
     def _proved(self, token: str) -> Mapping[str, Any]:
         """The claims, if a key of the issuer signed them. A key that nobody knows may be new: then the keys are fetched
@@ -124,25 +128,37 @@ class ExternalIssuer:
             keys, latest = self._known_keys(fresh=True), True
 
     def _known_keys(self, *, fresh: bool) -> KeySet:
-        """The issuer's keys; `fresh`: fetched now, unless they were within the pause. While the issuer is away, keys
-        that are not old yet serve."""
-        known, age = self._keys, self._clock() - self._fetched
-        if known is not None and not fresh and age < KEYS_SECONDS:
-            return known  # without the lock: nobody waits while another asks for a key that nobody knows
-        with self._lock:
-            now = self._clock()
-            old = now - self._fetched >= KEYS_SECONDS
-            if now - self._tried >= PAUSE_SECONDS:
-                self._tried = now
-                try:
-                    self._keys, self._fetched = self._published(), now
-                except WorldError:
-                    if self._keys is None or old:
-                        raise
-            elif self._keys is None or old:
-                raise WorldError(f"The keys of {self._rules.issuer} cannot be had; try again.", transient=True)
-            assert self._keys is not None
-            return self._keys
+        """The issuer's keys; `fresh`: fetched now, unless they were within the pause. One thread fetches, and no other
+        waits for it: an issuer may take its time, and forged tokens may come in any number."""
+        age = self._clock() - self._fetched
+        known = self._keys if age < KEYS_SECONDS else None
+        if known is not None and age < RENEWAL_SECONDS and not fresh:
+            return known
+        if self._lock.acquire(blocking=False):
+            try:
+                return self._renewed()
+            finally:
+                self._lock.release()
+        if known is not None and not fresh:
+            return known
+        raise RateLimited(f"The keys of {self._rules.issuer} are being fetched; try again.", seconds=1.0)
+
+    def _renewed(self) -> KeySet:
+        """The keys that the issuer publishes now, or within the pause and while it is away those that are not old."""
+        now = self._clock()
+        known = self._keys if now - self._fetched < KEYS_SECONDS else None
+        if now - self._tried >= PAUSE_SECONDS:
+            try:
+                self._keys, self._fetched = self._published(), now
+                return self._keys
+            except WorldError:
+                if known is None:
+                    raise
+            finally:
+                self._tried = self._clock()  # not `now`: a fetch may take longer than the pause
+        if known is None:
+            raise WorldError(f"The keys of {self._rules.issuer} cannot be had; try again.", transient=True)
+        return known
 
     def _published(self) -> KeySet:
         """The keys that the issuer publishes, those for signatures by key pairs. Raises WorldError."""
@@ -151,15 +167,27 @@ class ExternalIssuer:
         address = described.get("jwks_uri")
         if described.get("issuer") != issuer or not isinstance(address, str):
             raise WorldError(f"{issuer} describes another issuer or no keys in its /.well-known/openid-configuration")
+        if not is_private_url(address):
+            raise WorldError(f"The jwks_uri that {issuer} describes must begin with https")
         found = self._fetch(address).get("keys")
         usable = [key for key in (found if isinstance(found, list) else []) if _is_public(key)]
-        try:
-            return KeySet.import_key_set({"keys": usable})
-        except UNREADABLE:
-            raise WorldError(f"The keys that {issuer} publishes cannot be read") from None
+        keys = [key for data in usable if (key := _imported(data, issuer)) is not None]
+        if not keys:
+            raise WorldError(f"{issuer} publishes no key that can be used")
+        return KeySet(keys)
 
 
-def _is_public(key: object) -> bool:
+def _imported(data: dict[str, Any], issuer: str) -> Key | None:
+    """The key, or None if the library cannot use it; the others still serve."""
+    try:
+        return JWKRegistry.import_key(data)
+    except (*UNREADABLE, UnsupportedAlgorithm) as error:
+        name = str(data.get("kid"))[:64]
+        _LOGGER.warning("the key %r that %s publishes cannot be used (%s)", name, issuer, type(error).__name__)
+        return None
+
+
+def _is_public(key: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(key, dict) and key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
 
 

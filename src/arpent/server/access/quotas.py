@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from arpent.domain.errors import InsufficientUnits, RateLimited
+from arpent.domain.errors import InsufficientUnits, RateLimited, WorldError
 from arpent.domain.ports.clients import Usage, UsageStore
 from arpent.jobs.policy import Quota
 
 MOST_PACES = 10_000
 """Clients whose pace is remembered."""
+_LOGGER = logging.getLogger(__name__)
 
 
 class Quotas:
@@ -68,12 +70,26 @@ class Quotas:
             raise InsufficientUnits
 
     def spend(self, client: str, units: float) -> None:
-        """Count the processing units of a synchronous request."""
-        self._usage.add(client, Usage.PROCESSING_UNITS, units)
+        """Count the processing units of a synchronous request, if the client has a quota of them. What cannot be
+        counted is logged: the answer is there, and is sent all the same."""
+        if self._of(client).processing_units_per_month is not None:
+            self._count(client, Usage.PROCESSING_UNITS, units)
 
     def upload(self, client: str, size: int) -> None:
         """Count an upload of so many bytes. Raises RateLimited above what may be uploaded in a month."""
         limit = self._of(client).upload_bytes_per_month
-        if limit is not None and self._usage.this_month(client, Usage.UPLOAD_BYTES) + size > limit:
-            raise RateLimited(f"You may upload {limit} bytes in a calendar month; wait for the next.", seconds=3600.0)
+        # Counted before it is checked: several at once, on any server, cannot all be the last one that fits.
         self._usage.add(client, Usage.UPLOAD_BYTES, size)
+        if limit is not None and self._usage.this_month(client, Usage.UPLOAD_BYTES) > limit:
+            self.give_back(client, size)
+            raise RateLimited(f"You may upload {limit} bytes in a calendar month; wait for the next.", seconds=3600.0)
+
+    def give_back(self, client: str, size: int) -> None:
+        """Take back an upload that was counted and not stored."""
+        self._count(client, Usage.UPLOAD_BYTES, -size)
+
+    def _count(self, client: str, usage: Usage, amount: float) -> None:
+        try:
+            self._usage.add(client, usage, amount)
+        except WorldError:
+            _LOGGER.exception("the usage of %s was not counted: %s %s", client, amount, usage.value)

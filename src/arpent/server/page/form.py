@@ -86,8 +86,12 @@ def form_routes(
             with tempfile.TemporaryFile(prefix="arpent-upload-") as spool:
                 size = await _receive(request, spool)
                 await run_in_threadpool(quotas.upload, client, size)
-                async with storing:
-                    await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
+                try:
+                    async with storing:
+                        await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
+                except Exception:
+                    await run_in_threadpool(quotas.give_back, client, size)
+                    raise
         return json_response({"url": url}, 201)
 
     return router
