@@ -345,7 +345,7 @@ def _version(meta: ObjectMeta) -> Version:
 
 
 def same_version(one: Version, other: Version) -> bool:
-    """Whether both are the same. Servers of one name may differ in an image's ETag: then time and size decide, if any."""
+    """Whether both are the same. Servers of one name may differ in an image's ETag: then time and size decide."""
     tagged = None not in (one[0], other[0])
     return (tagged and one[0] == other[0]) or (one[1:] == other[1:] and (one[1] > 0 or not tagged))
 
