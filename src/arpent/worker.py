@@ -20,7 +20,7 @@ from arpent.adapters.formats.parquet_table import table_of
 from arpent.adapters.formats.vector.files import copy_file, read_file, read_one
 from arpent.adapters.formats.vector.without_pandas import leave_pandas_out
 from arpent.adapters.images.kept.blocks import KeptBlocks
-from arpent.adapters.images.kept.ranges import KeptRanges
+from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges
 from arpent.adapters.images.reader import CogReader
 from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.objects.folded import FoldedObjects
@@ -329,8 +329,12 @@ def check_places(settings: Settings) -> None:
             raise InvalidSetting(f"ARPENT_BUCKETS names {above}, which is not a folder: create it, or name another")
     if settings.cache is not None:
         folder, _ = settings.cache_folder()
-        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-            raise InvalidSetting(f"ARPENT_CACHE names {folder}, which is not a folder that may be written: create it")
+        own = folder / FOLDER  # which is made if it is not there
+        for place in (folder, own) if os.path.lexists(own) else (folder,):
+            if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+                raise InvalidSetting(
+                    f"ARPENT_CACHE needs {place}, which is not a folder that this user may write: create or change it"
+                )
     access_of(settings)
     default, others = catalog_addresses(settings)
     named = {"ARPENT_CATALOG": default} if default else {}

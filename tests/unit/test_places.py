@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from arpent.domain.errors import InvalidSetting
@@ -30,3 +32,12 @@ def test_usual_variables_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():  # fmt: skip
         monkeypatch.setenv(variable, value)
     check_places(Settings())
+
+
+def test_the_folder_of_ranges_may_hold_other_files_but_must_be_a_folder(tmp_path: Path) -> None:
+    settings = Settings(cache=f"{tmp_path}:1GB")
+    (tmp_path / "other").write_text("kept")
+    check_places(settings)
+    (tmp_path / "arpent-ranges").write_text("in the way")
+    with pytest.raises(InvalidSetting, match="arpent-ranges, which is not a folder"):
+        check_places(settings)

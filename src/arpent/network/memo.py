@@ -85,17 +85,18 @@ class Memo(Generic[Key, Value]):
 class RecentKeys(Generic[Key]):
     """Keys added lately. Thread-safe."""
 
-    def __init__(self, most: int, seconds: float) -> None:
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] | None = None) -> None:
         """`most`: keys kept, those added last; `seconds`: for how long each is kept."""
         self._most = most
         self._seconds = seconds
+        self._clock = clock or time.monotonic
         self._added: OrderedDict[Key, float] = OrderedDict()
         self._lock = Lock()
 
     def add(self, key: Key) -> None:
         """Keep it, from now on."""
         with self._lock:
-            self._added[key] = time.monotonic()
+            self._added[key] = self._clock()
             self._added.move_to_end(key)
             while len(self._added) > self._most:
                 self._added.popitem(last=False)
@@ -103,4 +104,4 @@ class RecentKeys(Generic[Key]):
     def __contains__(self, key: Key) -> bool:
         with self._lock:
             added = self._added.get(key)
-        return added is not None and time.monotonic() - added < self._seconds
+        return added is not None and self._clock() - added < self._seconds

@@ -119,7 +119,7 @@ class ByteSources:
             found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
         except _FAULTS:
             return False
-        return _same(found, version)
+        return same_version(found, version)
 
     def head(self, href: str) -> HeaderBytes:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
@@ -169,7 +169,7 @@ class ByteSources:
     def _remote(self, href: str, version: Version, ranges: Sequence[Range]) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:
             piece, found = self._piece(href, span)
-            if not _same(found, version):
+            if not same_version(found, version):
                 raise Replaced
             return piece
 
@@ -344,10 +344,10 @@ def _version(meta: ObjectMeta) -> Version:
     return meta["e_tag"], meta["last_modified"].timestamp(), meta["size"]
 
 
-def _same(one: Version, other: Version) -> bool:
-    """Whether both versions are the same. Servers behind one name may use different ETags for the same image; then time
-    and size decide."""
-    return (one[0] is not None and one[0] == other[0]) or one[1:] == other[1:]
+def same_version(one: Version, other: Version) -> bool:
+    """Whether both are the same. Servers of one name may differ in an image's ETag: then time and size decide."""
+    tagged = None not in (one[0], other[0])
+    return (tagged and one[0] == other[0]) or (one[1:] == other[1:] and (one[1] > 0 or not tagged))
 
 
 def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from arpent.adapters.images.byte_source import (
     local_path,
     public_name,
     replaced,
+    same_version,
 )
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
@@ -45,8 +47,9 @@ Piece = tuple[str, Block, NDArray[np.generic]]
 
 _MOST_IMAGES = 2048
 """Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
-_METADATA_SECONDS = 600.0
-"""How long a cached metadata file counts; images are looked at by their version."""
+_KEPT_SECONDS = 600.0
+"""How long a cached metadata file counts, and a header whose blocks may come from a folder: where they come from the
+image's server, its answers tell that the image is another one."""
 _LOAD_BYTES = 4 << 20
 """Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
@@ -106,8 +109,9 @@ class CogReader:
         self._origins = ByteSources(s3_options, retry_seconds, policy, access, kept)
         self._threads = threads
         self._requests = requests
-        self._images: Memo[str, Image] = Memo(_MOST_IMAGES)
-        self._metadata: Memo[str, Metadata] = Memo(_MOST_IMAGES, seconds=_METADATA_SECONDS)
+        self._images: Memo[str, Image] = Memo(_MOST_IMAGES, seconds=math.inf if kept is None else _KEPT_SECONDS)
+        self._metadata: Memo[str, Metadata] = Memo(_MOST_IMAGES, seconds=_KEPT_SECONDS)
+        self._told = _Told()
         self._lock = Lock()
         self._fetching: ThreadPoolExecutor | None = None
         self._decoding: ThreadPoolExecutor | None = None
@@ -126,21 +130,23 @@ class CogReader:
                 self._metadata.begin(href, partial(self._fetchers().submit, read))
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
-        return georeferenced(self._image(href).raster, place)
+        image = self._image(href)
+        self._told.note(href, _versions(image))
+        return georeferenced(image.raster, place)
 
     def calibration(self, file: CalibrationFile) -> Calibration:
         metadata = self._metadata.get(file.href, lambda: read_metadata(file.href, self._origins))
         return calibration_by(file, metadata)
 
-    def header(self, href: str) -> tuple[Raster, bool]:
-        """What the file itself tells, another one for each file that is opened; and whether `forget_changed` can tell
-        that the file is another one. Raises AssetUnreadable."""
-        image = self._image(href)
-        versions = _versions(image).values()
-        return image.raster, bool(versions) and all(map(is_telling, versions))
+    def versions(self, href: str) -> Mapping[str, Version]:
+        """The files that the image's pixels come from; none where `forget_changed` cannot tell that they are others.
+        Raises AssetUnreadable, also if this thread knows the header of others."""
+        versions = _versions(self._image_as_told(href))
+        self._told.note(href, versions)
+        return versions if all(map(is_telling, versions.values())) else {}
 
     def forget_changed(self, hrefs: Sequence[str]) -> None:
-        """Open those images anew whose files are no longer what their headers came from."""
+        """Have those images opened anew whose files are no longer what their headers came from."""
         images = {href: image for href in hrefs if (image := self._images.known(href)) is not None}
         near = [href for href in images if local_path(href) is not None]
         far = [href for href in images if local_path(href) is None]
@@ -176,6 +182,13 @@ class CogReader:
 
     def _image(self, href: str) -> Image:
         return self._images.get(href, lambda: self._open(href))
+
+    def _image_as_told(self, href: str) -> Image:
+        """The image. Raises AssetUnreadable if `describe` told this thread the header of another one."""
+        image = self._image(href)
+        if not self._told.agrees(href, _versions(image)):
+            raise self._replaced(href)
+        return image
 
     def _open(self, href: str) -> Image:
         try:
@@ -220,7 +233,7 @@ class CogReader:
     def _block_fetches(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int) -> Iterator[_BlockFetch]:
         self.prepare([href for href, blocks in requests if blocks])
         for href, blocks in requests:
-            image = self._image(href) if blocks else None
+            image = self._image_as_told(href) if blocks else None
             if image is None:
                 continue
             if not 0 <= band < image.raster.band_count:
@@ -275,6 +288,23 @@ class CogReader:
             if self._decoding is None:
                 self._decoding = ThreadPoolExecutor(self._threads, thread_name_prefix="decode")
             return self._decoding
+
+
+class _Told(local):
+    """Which files' headers a thread was told last: it reads their pixels and no others, whoever opened them anew."""
+
+    def __init__(self) -> None:
+        self._versions: OrderedDict[str, Mapping[str, Version]] = OrderedDict()
+
+    def note(self, href: str, versions: Mapping[str, Version]) -> None:
+        self._versions[href] = versions
+        self._versions.move_to_end(href)
+        if len(self._versions) > _MOST_IMAGES:
+            self._versions.popitem(last=False)
+
+    def agrees(self, href: str, versions: Mapping[str, Version]) -> bool:
+        told = self._versions.get(href, versions)
+        return told.keys() == versions.keys() and all(same_version(told[name], versions[name]) for name in told)
 
 
 def _versions(image: Image) -> Mapping[str, Version]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arpent.adapters.images.kept.blocks import IN_USE_SECONDS, KeptBlocks
+from arpent.adapters.images.kept.blocks import CONFIRMED_SECONDS, IN_USE_SECONDS, KeptBlocks
 from arpent.adapters.images.reader import CogReader
+from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from tests.support.cogs import formula, write
 from tests.support.web import serve
@@ -40,8 +41,10 @@ def make(path: Path, add: int = 0) -> str:
 
 
 def read(kept: KeptBlocks, href: str, blocks: list[Block] = ALL) -> tuple[list[np.ndarray], int]:
-    """The blocks, and how many bytes of the file were read for them."""
+    """The blocks, as a request reads them, and how many bytes of the file were read for them."""
     with kept.counting() as count:
+        kept.prepare([href])
+        kept.describe(href)
         pixels = [pixels for _, _, pixels in kept.read([(href, blocks)])]
     return pixels, count.total
 
@@ -128,9 +131,12 @@ def test_a_file_of_a_server_is_asked_for_its_version_only(reader: CogReader, tmp
     make(tmp_path / "a.tif")
     with serve(tmp_path) as web:
         web.tags = True
-        kept, href = KeptBlocks(reader, 1 << 20), f"{web.url}/a.tif"
+        kept, href = KeptBlocks(reader, 1 << 20, clock := Clock()), f"{web.url}/a.tif"
         before, _ = read(kept, href)
+        asked = len(web.asked)
         assert read(kept, href)[1] == 0
+        assert len(web.asked) == asked, "it was opened just now"
+        clock.now += CONFIRMED_SECONDS
         make(tmp_path / "a.tif", add=7)
         stamp = (tmp_path / "a.tif").stat().st_mtime_ns + 5_000_000_000
         os.utime(tmp_path / "a.tif", ns=(stamp, stamp))
@@ -145,3 +151,64 @@ def test_a_server_that_tells_no_version_is_asked_for_all_of_it(reader: CogReader
         kept, href = KeptBlocks(reader, 1 << 20), f"{web.url}/a.tif"
         read(kept, href)
         assert read(kept, href)[1] > 0
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_pixels_are_of_the_file_whose_header_the_caller_has(reader: CogReader, tmp_path: Path, far: bool) -> None:
+    """A request that has the old header is told; one that begins afterwards gets the new file."""
+    with serve(tmp_path) as web:
+        web.tags = True
+        href = f"{web.url}/a.tif" if far else str(tmp_path / "a.tif")
+        make(tmp_path / "a.tif")
+        kept = KeptBlocks(reader, 1 << 20, clock := Clock())
+        before, _ = read(kept, href)
+        write(tmp_path / "a.tif", (formula(128, 128) % 1000 + 7).astype(np.float32), nodata=-1, **TILED)
+        stamp = (tmp_path / "a.tif").stat().st_mtime_ns + 5_000_000_000
+        os.utime(tmp_path / "a.tif", ns=(stamp, stamp))
+        clock.now += CONFIRMED_SECONDS
+        with pytest.raises(AssetUnreadable, match=r"a\.tif was replaced while it was read") as caught:
+            list(kept.read([(href, ALL)]))
+        assert caught.value.transient
+        with pytest.raises(AssetUnreadable, match="was replaced"):  # whoever noticed it
+            list(kept.read([(href, ALL)]))
+        assert kept.describe(href).no_data == -1
+        (first, *_), _ = read(kept, href)
+    assert first.dtype == np.float32
+    np.testing.assert_array_equal(first, before[0].astype(np.float32) + 7)
+
+
+def test_a_request_after_a_change_has_the_new_header(reader: CogReader, tmp_path: Path) -> None:
+    kept, href = KeptBlocks(reader, 1 << 20), make(tmp_path / "a.tif")
+    read(kept, href)
+    write(tmp_path / "b.tif", formula(192, 128).astype(np.uint16), **TILED)
+    (tmp_path / "b.tif").replace(href)
+    assert kept.describe(href).height == 192
+    assert len(read(kept, href)[0]) == len(ALL)
+
+
+def test_all_files_are_asked_for_at_once(reader: CogReader, tmp_path: Path) -> None:
+    with serve(tmp_path) as web:
+        web.tags = True
+        hrefs = [f"{web.url}/{number}.tif" for number in range(8)]
+        for number in range(8):
+            make(tmp_path / f"{number}.tif")
+        kept = KeptBlocks(reader, 1 << 20, clock := Clock())
+        for href in hrefs:
+            read(kept, href)
+        clock.now += CONFIRMED_SECONDS
+        asked, web.busiest, web.seconds = len(web.asked), 0, 0.05
+        kept.prepare(hrefs)
+        for href in hrefs:
+            assert read(kept, href)[1] == 0
+    assert len(web.asked) - asked == len(hrefs)
+    assert web.busiest > 1
+
+
+def test_a_block_that_can_never_fit_puts_out_no_other(reader: CogReader, tmp_path: Path) -> None:
+    href, clock = make(tmp_path / "a.tif"), Clock()
+    write(tmp_path / "large.tif", formula(128, 128).astype(np.uint16), **TILED | {"blockxsize": 128, "blockysize": 128})
+    kept = KeptBlocks(reader, 2 * BYTES, clock)
+    read(kept, href, ALL[:2])
+    clock.now += IN_USE_SECONDS + 1
+    read(kept, str(tmp_path / "large.tif"), ALL[:1])
+    assert read(kept, href, ALL[:2])[1] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -13,14 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.byte_counter import Bytes
+from arpent.adapters.images.byte_source import Version, local_path
 from arpent.adapters.images.reader import CogReader, Piece
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.ports.imagery import Block
+from arpent.network.memo import RecentKeys
 
 IN_USE_SECONDS = 10.0
 """A block that was used within this time is not given up for a new one: a request that needs more than fits would
 otherwise find nothing when it comes again."""
+CONFIRMED_SECONDS = 10.0
+"""A server that has told that a file is unchanged is not asked again for so long."""
+_MOST_CONFIRMED = 4096
 ROWS = 256
 """Blocks are decoded down to a multiple of so many rows."""
 _Key = tuple[str, int, int, int, int]
@@ -37,15 +42,17 @@ class _Entry:
     """As the reader gave it."""
     rows: int | None
     """How many rows were asked for; None: all."""
-    raster: Raster
-    """The header that it was read by. A changed file has another one."""
+    versions: Mapping[str, Version]
+    """The files that it comes from."""
     used: float
     """When it was used last, on the clock."""
 
 
 class KeptBlocks:
     """Thread-safe. A block is given only while its file is the one that it was decoded from (ETag, or time and size),
-    which is asked for each call. Blocks are shared: nobody may write to them."""
+    which is asked of a server every CONFIRMED_SECONDS, and of a disk for each call. `prepare` and `describe` open a
+    changed image anew; `read` raises AssetUnreadable if its thread was told the header of another one. Blocks are
+    shared: nobody may write to them."""
 
     def __init__(self, reader: CogReader, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         """`most_bytes`: of decoded blocks."""
@@ -55,33 +62,36 @@ class KeptBlocks:
         self._lock = Lock()
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
         self._bytes = 0
+        self._confirmed: RecentKeys[str] = RecentKeys(_MOST_CONFIRMED, CONFIRMED_SECONDS, clock)
 
     def counting(self) -> AbstractContextManager[Bytes]:
         return self._reader.counting()
 
     def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
+        self._forget_changed(hrefs)
         self._reader.prepare(hrefs, files)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
+        self._forget_changed([href])
         return self._reader.describe(href, place)
 
     def calibration(self, file: CalibrationFile) -> Calibration:
         return self._reader.calibration(file)
 
     def read(self, requests: Sequence[tuple[str, Sequence[Block]]], band: int = 0) -> Iterator[Piece]:
-        self._reader.forget_changed([href for href, blocks in requests if any(self._has(href, band, blocks))])
-        headers: dict[str, tuple[Raster, bool]] = {}
+        self._forget_changed(href for href, blocks in requests if any(self._has(href, band, blocks)))
+        versions: dict[str, Mapping[str, Version]] = {}
         found: list[_Found] = []
         missing: list[tuple[str, Sequence[Block]]] = []
         self._reader.prepare([href for href, blocks in requests if blocks])
         for href, blocks in requests:
             if not blocks:
                 continue
-            raster, _ = headers[href] = self._reader.header(href)
-            pieces = [self._get(raster, href, band, block) for block in blocks]
+            versions[href] = self._reader.versions(href)
+            pieces = [self._get(versions[href], href, band, block) for block in blocks]
             found += [(href, block, pixels) for block, pixels in zip(blocks, pieces, strict=True)]
             missing.append((href, [_more(block) for block, one in zip(blocks, pieces, strict=True) if one is None]))
-        return self._merged(found, self._reader.read(missing, band), headers, band)
+        return self._merged(found, self._reader.read(missing, band), versions, band)
 
     def close(self) -> None:
         """Forget all blocks, and close the reader."""
@@ -91,7 +101,11 @@ class KeptBlocks:
         self._reader.close()
 
     def _merged(
-        self, found: Sequence[_Found], decoded: Iterator[Piece], headers: Mapping[str, tuple[Raster, bool]], band: int
+        self,
+        found: Sequence[_Found],
+        decoded: Iterator[Piece],
+        versions: Mapping[str, Mapping[str, Version]],
+        band: int,
     ) -> Iterator[Piece]:
         """What was found and what is decoded, in the order asked."""
         for href, block, pixels in found:
@@ -99,19 +113,25 @@ class KeptBlocks:
                 yield href, block, pixels
                 continue
             _, _, fresh = next(decoded)
-            raster, is_watched = headers[href]
-            if is_watched:
-                self._put(raster, href, band, _more(block), fresh)
+            if versions[href]:
+                self._put(versions[href], href, band, _more(block), fresh)
             yield href, block, fresh
+
+    def _forget_changed(self, hrefs: Iterable[str]) -> None:
+        """Have the changed images opened anew. All that must be asked for are asked for at once."""
+        asked = [href for href in dict.fromkeys(hrefs) if local_path(href) or href not in self._confirmed]
+        self._reader.forget_changed(asked)
+        for href in asked:  # what changed, and what nobody has opened yet, is opened after this
+            self._confirmed.add(href)
 
     def _has(self, href: str, band: int, blocks: Sequence[Block]) -> Iterator[bool]:
         return ((href, band, block.level, block.row, block.column) in self._entries for block in blocks)
 
-    def _get(self, raster: Raster, href: str, band: int, block: Block) -> NDArray[np.generic] | None:
+    def _get(self, versions: Mapping[str, Version], href: str, band: int, block: Block) -> NDArray[np.generic] | None:
         key = (href, band, block.level, block.row, block.column)
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or entry.raster is not raster:
+            if entry is None or entry.versions != versions:
                 return None
             if entry.rows is not None and (block.rows is None or block.rows > entry.rows):
                 return None
@@ -119,7 +139,11 @@ class KeptBlocks:
             self._entries.move_to_end(key)
             return entry.pixels
 
-    def _put(self, raster: Raster, href: str, band: int, block: Block, pixels: NDArray[np.generic]) -> None:
+    def _put(
+        self, versions: Mapping[str, Version], href: str, band: int, block: Block, pixels: NDArray[np.generic]
+    ) -> None:
+        if _size(pixels) > self._most_bytes:
+            return
         if pixels.base is not None:  # of an array that may be much larger
             pixels = pixels.copy()
         key, now = (href, band, block.level, block.row, block.column), self._clock()
@@ -131,7 +155,7 @@ class KeptBlocks:
                     return
                 _, oldest = self._entries.popitem(last=False)
                 self._bytes -= _size(oldest.pixels)
-            self._entries[key] = _Entry(pixels, block.rows, raster, now)
+            self._entries[key] = _Entry(pixels, block.rows, versions, now)
             self._bytes += _size(pixels)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,30 +17,46 @@ from threading import Lock
 
 Range = tuple[int, int]
 """Offset and length of a part of a file, in bytes."""
+FOLDER = "arpent-ranges"
+"""Name of the subfolder that holds the ranges: whatever else lies in the folder is not touched."""
 _HEAD = struct.Struct("<4sI")
 _MARK = b"arp1"
+_SHELVES = 256
+"""Number of folders that the ranges lie in."""
+_SECTION_BYTES = 64 << 20
+"""A larger folder has several sections, of some of its shelves each, which are bounded one by one."""
 _SHARE = 50
-"""A process looks through the folder whenever it has added its size divided by this."""
+"""A process looks through a section whenever it has added its size divided by this."""
+_MOST_SHARE = 8
+"""A range larger than a section divided by this is not kept."""
 _LEFT = 0.9
-"""Ranges are removed until the folder holds this share of its size."""
+"""Ranges are removed until a section holds this share of its size."""
+_DISK_BLOCK = 4096
+"""Bytes that a file takes of a disk, at least."""
 _LOCK = ".lock"
 _PARTIAL = ".part-"
+_OURS = re.compile(r"[0-9a-f]{62}|\.part-[0-9a-f]{16}")
 
 
 class KeptRanges:
-    """A folder of at most so many bytes, which any number of processes share; what was used longest ago goes first.
+    """A subfolder of at most so many bytes of the disk, which any number of processes of one user share; what was used
+    longest ago goes first.
 
     What is kept is found only for the same version of a file (its ETag, or its time and size), which whoever asks has
-    just learnt from the file's server. A damaged range is fetched again, and a folder that cannot be written keeps
+    learnt from the file's server. A damaged range is fetched again, and a folder that cannot be written keeps
     nothing. Thread-safe.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
-        """`folder`: is made when it is first needed, and nothing else may be in it."""
-        self._folder = folder
-        self._most_bytes = most_bytes
+        """`folder`: its subfolder FOLDER is made when it is first needed, for this user only."""
+        self._folder = folder / FOLDER
+        sections = 1
+        while sections < _SHELVES and most_bytes >= 2 * sections * _SECTION_BYTES:
+            sections *= 2
+        self._shelves = _SHELVES // sections
+        self._most_bytes = most_bytes // sections
         self._lock = Lock()
-        self._added = most_bytes  # nobody knows what is there yet
+        self._added = [self._most_bytes] * sections  # nobody knows what is there yet
 
     def complete(
         self, place: tuple[object, ...], ranges: Sequence[Range], fetch: Callable[[list[Range]], list[memoryview]]
@@ -58,11 +76,12 @@ class KeptRanges:
         return self._folder / name[:2] / name[2:]
 
     def _keep(self, path: Path, piece: memoryview) -> None:
-        if len(piece) * _SHARE > self._most_bytes:
+        if len(piece) * _MOST_SHARE > self._most_bytes:
             return
         partial = path.parent / f"{_PARTIAL}{token_hex(8)}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             with partial.open("wb") as file:
                 file.write(_HEAD.pack(_MARK, zlib.crc32(piece)))
                 file.write(piece)
@@ -71,37 +90,43 @@ class KeptRanges:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             return
+        section = int(path.parent.name, 16) // self._shelves
         with self._lock:
-            self._added += len(piece)
-            full = self._added * _SHARE > self._most_bytes
-            self._added = 0 if full else self._added
+            self._added[section] += -(-(len(piece) + _HEAD.size) // _DISK_BLOCK) * _DISK_BLOCK
+            full = self._added[section] * _SHARE > self._most_bytes
         if full:
             with suppress(OSError):
-                self._make_room()
+                self._make_room(section)
 
-    def _make_room(self) -> None:
-        """Remove what was used longest ago, unless another process is at it."""
+    def _make_room(self, section: int) -> None:
+        """Remove what was used longest ago of a section, unless somebody else is at it."""
         with (self._folder / _LOCK).open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return
-            there: list[tuple[float, int, str]] = []
-            for folder in os.scandir(self._folder):
-                if folder.is_dir(follow_symlinks=False):
-                    for entry in os.scandir(folder.path):
-                        with suppress(OSError):
-                            about = entry.stat(follow_symlinks=False)
-                            there.append((about.st_mtime, about.st_size, entry.path))
+            there = [one for number in range(self._shelves) for one in self._shelf(section * self._shelves + number)]
             size = sum(length for _, length, _ in there)
-            if size <= self._most_bytes * (1 - 1 / _SHARE):
-                return
-            for _, length, path in sorted(there):
+            if size > self._most_bytes * (1 - 1 / _SHARE):
+                for _, length, path in sorted(there):
+                    with suppress(OSError):
+                        os.unlink(path)
+                    size -= length
+                    if size <= _LEFT * self._most_bytes:
+                        break
+            with self._lock:
+                self._added[section] = 0
+
+    def _shelf(self, number: int) -> list[tuple[float, int, str]]:
+        """When each file of ours on a shelf was used last, how much of the disk it takes, and its path."""
+        found: list[tuple[float, int, str]] = []
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for entry in os.scandir(self._folder / f"{number:02x}"):
                 with suppress(OSError):
-                    os.unlink(path)
-                size -= length
-                if size <= _LEFT * self._most_bytes:
-                    return
+                    about = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(about.st_mode) and _OURS.fullmatch(entry.name):
+                        found.append((about.st_mtime, max(about.st_blocks * 512, _DISK_BLOCK), entry.path))
+        return found
 
 
 def is_telling(version: tuple[str | None, float, int]) -> bool:
@@ -117,7 +142,8 @@ def _read(path: Path) -> memoryview | None:
         piece = memoryview(content)[_HEAD.size :]
         if mark != _MARK or zlib.crc32(piece) != checksum:
             return None
-        os.utime(path)
     except (OSError, struct.error):
         return None
+    with suppress(OSError):
+        os.utime(path)
     return piece
