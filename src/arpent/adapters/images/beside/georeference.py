@@ -99,7 +99,8 @@ def _differs(told: CRS, own: CRS, corners: Sequence[tuple[float, float]], near: 
     if told == own:
         return False
     try:
-        moved = Transformer.from_crs(told, own, always_xy=True).transform(*zip(*corners, strict=True))
+        x, y = zip(*corners, strict=True)
+        moved = Transformer.from_crs(told, own, always_xy=True).transform(x, y)
     except (ProjError, CRSError):
         return True
     pairs = zip(zip(*moved, strict=True), corners, strict=True)
