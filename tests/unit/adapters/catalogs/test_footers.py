@@ -70,7 +70,7 @@ def test_a_trial_that_fails_says_nothing_of_the_file(
     write_geoparquet(path, [item(1)])
     monkeypatch.setattr(footers, "_sound", set())
     if "sleep" in trial:
-        monkeypatch.setattr(footers, "LEAST_SECONDS", 1.0)
+        monkeypatch.setattr(footers, "SECONDS_LEFT", 1.0)
         monkeypatch.setattr(catalog, "SECONDS", 1.0)
     with monkeypatch.context() as changed:
         changed.setattr(footers, "_TRY", trial)

@@ -19,7 +19,7 @@ from arpent.network.deadline import current
 
 SECONDS = 60.0
 """Time limit of one trial."""
-LEAST_SECONDS = 10.0
+SECONDS_LEFT = 10.0
 """What a trial has after the deadline, so that footers whose reading took all the time are kept for the next search."""
 TOGETHER = 64
 """Footers of one trial."""
@@ -69,7 +69,7 @@ def _fatal(packed: Sequence[bytes]) -> list[int]:
 
 def _survives(packed: bytes) -> bool:
     deadline = current()
-    seconds = SECONDS if deadline is None else min(SECONDS, max(deadline.left, LEAST_SECONDS))
+    seconds = SECONDS if deadline is None else min(SECONDS, max(deadline.left, SECONDS_LEFT))
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _TRY], input=packed, capture_output=True, timeout=seconds, check=False
