@@ -201,6 +201,18 @@ def test_half_a_georeference(tmp_path: Path, reader: CogReader) -> None:
     assert described(reader, asset(href, {"proj:code": "EPSG:32633"})) == (CRS(32633), PLACE)
 
 
+def test_half_a_georeference_of_another_place(tmp_path: Path, reader: CogReader) -> None:
+    """The CRS of the item must put the image where the item lies, and must not be another one than the file's."""
+    href = write(tmp_path / "a.tif", PIXELS, transform=PLACE, crs=None)
+    with pytest.raises(AssetUnreadable, match="the one that its item tells cannot be right: in it, the image does not"):
+        described(reader, asset(href, {"proj:code": "EPSG:32634"}))
+    href = write(tmp_path / "b.tif", PIXELS, transform=Affine.identity(), crs="EPSG:32633")
+    with pytest.raises(AssetUnreadable, match=r"it tells .*zone 34N as coordinate .*, and the file .*zone 33N"):
+        described(reader, asset(href, {**TOLD, "proj:code": "EPSG:32634"}))
+    for same in ({"proj:code": "EPSG:25833"}, {"proj:code": None, "proj:wkt2": CRS(32633).to_wkt("WKT1_GDAL")}):
+        assert described(reader, asset(href, {**TOLD, **same})) == (CRS(32633), PLACE)
+
+
 def test_ground_control_points_are_no_grid(tmp_path: Path, reader: CogReader) -> None:
     """Items of Sentinel-1 GRD tell a transform; their pixels lie as the radar saw them."""
     path = tmp_path / "a.tif"

@@ -15,6 +15,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.evalscript import SampleType
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, PixelRule, Resolution, Rule, Samples
+from arpent.zonal import pixel_rules
 from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.pixel_rules import covered_shares, samples_inside
 from arpent.zonal.reductions import OutsideSample
@@ -118,6 +119,42 @@ def test_windows_give_the_same_samples() -> None:
                     dense(whole, row, covered_shares(FEATURES, GRIDS, whole, asked))[half[row] :],
                     atol=1e-9,
                 )
+
+
+def test_windows_share_one_nearest_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A diagonal sliver with no inner part has one sample, in one of its windows; a feature with samples is rasterised
+    by its windows only, even where one of them is empty."""
+    sliver = shapely.Polygon([(0, 2), (2, 0), (402, 400), (400, 402)])
+    hollow = shapely.union_all([shapely.box(0, 0, 300, 3), shapely.box(0, 240, 400, 400)])
+    features = features_of([shapely.transform(one, lambda xy: xy + np.array((5e5, 5e6))) for one in (sliver, hollow)])
+    grids = Grids.over(features.bounds, Resolution(x=STEP, y=STEP))
+    asked = PixelRule(kind=Rule.CENTRE, inner=2.0, nearest=True)
+    whole = samples_inside(features, grids, asked)
+    assert whole.counts[0] == 1
+    assert whole.counts[1] > 100
+    true, wholes = pixel_rules._found, []
+
+    def found(those: Features, over: Grids, rule: PixelRule, windows: NDArray[np.int64] | None) -> Samples:
+        wholes.extend(those.ids.tolist() if windows is None else [])
+        return true(those, over, rule, windows)
+
+    monkeypatch.setattr(pixel_rules, "_found", found)
+    parts = [
+        samples_inside(features, grids, asked, np.repeat([[first, first + 10]], 2, axis=0))
+        for first in range(0, int(grids.height.max()), 10)
+    ]
+    assert wholes == [0]
+    assert (sum(part.counts for part in parts) == whole.counts).all()
+    for row in range(2):
+        shape = (grids.height[row], grids.width[row])
+        image = np.zeros(shape)
+        for part in parts:
+            mine = slice(part.offsets[row], part.offsets[row + 1])
+            image[part.rows[mine], part.columns[mine]] += 1
+        expected = np.zeros(shape)
+        mine = slice(whole.offsets[row], whole.offsets[row + 1])
+        expected[whole.rows[mine], whole.columns[mine]] = 1
+        np.testing.assert_array_equal(image, expected)
 
 
 def test_an_inner_part_has_the_samples_of_the_smaller_polygon() -> None:

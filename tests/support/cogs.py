@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.adapters.images.byte_counter import ByteMeter
+from arpent.domain.errors import AssetUnreadable
 from arpent.domain.grid import Grids, Resolution, Samples
 from arpent.domain.imagery.collection import Band, Collection, Unit
-from arpent.domain.imagery.item import Asset, CalibrationFile, Item
+from arpent.domain.imagery.item import Asset, Calibration, CalibrationFile, Item
 from arpent.domain.imagery.raster import Georeference, Level, Raster
 from arpent.domain.ports.imagery import Block, Count
 from arpent.domain.request import Source
@@ -129,6 +130,9 @@ class MemoryReader:
 
     def prepare(self, hrefs: Sequence[str], files: Sequence[CalibrationFile] = ()) -> None:
         self.described.update(hrefs)
+
+    def calibration(self, file: CalibrationFile) -> Calibration:
+        raise AssetUnreadable("its file cannot be read", href=file.href)
 
     def describe(self, href: str, place: Georeference | None = None) -> Raster:
         self.described.add(href)

@@ -36,6 +36,11 @@ class Deadline:
     def passed(self) -> bool:
         return time.monotonic() >= self.end
 
+    @property
+    def left(self) -> float:
+        """Seconds until it passes; 0 afterwards."""
+        return max(self.end - time.monotonic(), 0.0)
+
     def watch(self, connection: socket.socket) -> None:
         """Shut this connection down when the time is over."""
         with self._lock:

@@ -4,7 +4,7 @@ items (Landsat Level 1, whose reflectance hangs on the height of the sun)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Asset, Calibration, CalibrationFile, Item
 from arpent.domain.imagery.raster import Raster
-from arpent.domain.ports.imagery import AssetReader
 from arpent.raster.conversion import BandRequest
+
+Tell = Callable[[CalibrationFile], Calibration]
+"""`AssetReader.calibration`, which the caller remembers: what was told before an image was read must hold after it."""
 
 
 def calibration_files(wanted: Sequence[tuple[Asset, BandRequest]]) -> list[CalibrationFile]:
@@ -22,7 +24,7 @@ def calibration_files(wanted: Sequence[tuple[Asset, BandRequest]]) -> list[Calib
     return [file for file in found if isinstance(file, CalibrationFile)]
 
 
-def calibration_of(requested: BandRequest, item: Item, reader: AssetReader) -> Calibration | None:
+def calibration_of(requested: BandRequest, item: Item, tell: Tell) -> Calibration | None:
     """How numbers of one item become values of the unit; None where it is the same for all items. Raises
     AssetUnreadable if neither the item nor a file beside its image tells it."""
     rule = requested.unit.calibration
@@ -34,7 +36,7 @@ def calibration_of(requested: BandRequest, item: Item, reader: AssetReader) -> C
     transient = False
     if isinstance(found, CalibrationFile):
         try:
-            found = reader.calibration(found)
+            found = tell(found)
         except AssetUnreadable as error:
             reason, transient = error, error.transient
     if isinstance(found, Calibration):
@@ -68,7 +70,7 @@ def calibrate(
     requested: BandRequest,
     groups: Sequence[Sequence[Item]],
     hole: float,
-    reader: AssetReader,
+    tell: Tell,
 ) -> NDArray[np.generic]:
     """Values (scenes, N) of one band request; `used` (scenes, N): position, among the items of the scene's group, of
     the one the sample came from; -1: none, where `hole` stands. As they are if the unit is the same for all items.
@@ -80,7 +82,7 @@ def calibrate(
         for position, item in enumerate(group):
             rows = np.flatnonzero(used[scene] == position)
             if len(rows):
-                calibration = calibration_of(requested, item, reader)
+                calibration = calibration_of(requested, item, tell)
                 assert calibration is not None, "the unit has a rule"
                 found[scene, rows] = calibration.values(values[scene, rows])
     return found

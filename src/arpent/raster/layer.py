@@ -15,7 +15,7 @@ from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Resampling, Source
 from arpent.raster.blocks.block_index import NearestIndex
 from arpent.raster.blocks.block_index_aligned import AlignedIndex
-from arpent.raster.calibrate import calibration_of, check_scale
+from arpent.raster.calibrate import Tell, calibration_of, check_scale
 from arpent.raster.canvas import Canvas, Target
 from arpent.raster.conversion import BandRequest, Conversion
 from arpent.raster.interpolate import Accumulation, InterpolationIndex
@@ -66,14 +66,15 @@ class Nearest:
 
 
 def layers(
-    item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source
-) -> tuple[Layer, ...]:
+    item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source, *,
+    tell: Tell,
+) -> tuple[Layer, ...]:  # fmt: skip
     """The layers through which the item's images feed the requested bands; empty if the images reach no sample. Bands
     of different resolution lie on their own grids; classes are never interpolated."""
     found: dict[tuple[str, int, int], Layer] = {}
     for number, requested in enumerate(requests):
         asset = item.assets[requested.band.name]
-        calibration_of(requested, item, reader)  # before anything is read
+        calibration_of(requested, item, tell)  # before anything is read
         raster = reader.describe(asset.href, asset.georeference)
         check_scale(requested, raster, asset)
         for index in _indices(requested, raster, sampling, source):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.ports.imagery import AssetReader, Block
 from arpent.domain.request import Source
-from arpent.raster.calibrate import calibrate, calibration_files
+from arpent.raster.calibrate import Tell, calibrate, calibration_files
 from arpent.raster.canvas import Canvas
 from arpent.raster.conversion import BandRequest, hole
 from arpent.raster.layer import Layer, layers
@@ -113,12 +114,14 @@ def stack(
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
     read_failures = ReadFailures(samples=sampling.samples)
+    tell = cache(reader.calibration)
+    layers_of = partial(_layers, requests=read, sampling=sampling, reader=reader, source=source, tell=tell)
     queues = [_turns(scene, group, read, sampling, canvas) for scene, group in enumerate(groups)]
     while turns := [turn for queue in queues if (turn := next(queue, None)) is not None]:
-        _play(turns, read, sampling, reader, source, canvas=canvas, read_failures=read_failures)
+        _play(turns, read, sampling, reader, layers_of, canvas=canvas, read_failures=read_failures)
     finished = canvas.finish(read_failures.lost)[: len(requests)]
     values = tuple(
-        calibrate(each, canvas.used, requested, groups, number, reader)
+        calibrate(each, canvas.used, requested, groups, number, tell)
         for each, requested, number in zip(finished, requests, holes, strict=False)
     )
     return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
@@ -150,7 +153,7 @@ def _play(
     requests: Sequence[BandRequest],
     sampling: SamplingPlan,
     reader: AssetReader,
-    source: Source,
+    layers_of: Callable[[Item], tuple[Layer, ...]],
     *,
     canvas: Canvas,
     read_failures: ReadFailures,
@@ -161,7 +164,7 @@ def _play(
     plans: list[_Plan] = []
     for turn in turns:
         try:
-            plans.append((turn, _layers(turn.item, requests, sampling, reader, source)))
+            plans.append((turn, layers_of(turn.item)))
         except AssetUnreadable as error:
             if error.transient:
                 raise
@@ -179,12 +182,13 @@ def _play(
 
 
 def _layers(
-    item: Item, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source
-) -> tuple[Layer, ...]:
+    item: Item, *, requests: Sequence[BandRequest], sampling: SamplingPlan, reader: AssetReader, source: Source,
+    tell: Tell,
+) -> tuple[Layer, ...]:  # fmt: skip
     """The layers of the item. An unforeseen error with an image's grid makes that image unreadable."""
     try:
         with panics_as_errors():
-            return layers(item, requests, sampling, reader, source)
+            return layers(item, requests, sampling, reader, source, tell=tell)
     except ArpentError:
         raise
     except Exception as error:

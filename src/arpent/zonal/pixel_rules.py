@@ -28,11 +28,14 @@ def samples_inside(
     if rule == AS_THE_SERVICE:
         return pixel_coverage(features, grids, windows)
     wanted = _inner(features, rule)
+    found = _found(wanted, grids, rule, windows)
     if not rule.nearest:
-        return _found(wanted, grids, rule, windows)
-    whole = _found(wanted, grids, rule, None)
-    filled = _with_nearest(whole, features, grids)
-    return filled if windows is None else _within(filled, windows)
+        return found
+    lacking, places = _nearest(np.flatnonzero(found.counts == 0), features, grids, windows)
+    if windows is not None and len(lacking):  # other windows may have samples
+        rest = _found(wanted.take(lacking), grids.take(lacking), rule, None).counts == 0
+        lacking, places = lacking[rest], places[rest]
+    return _with(found, lacking, places)
 
 
 def check_metres(crs: CRS, rule: PixelRule) -> None:
@@ -80,34 +83,32 @@ def _found(features: Features, grids: Grids, rule: PixelRule, windows: NDArray[n
     return Samples(offsets=offsets, span_offsets=span_offsets, spans=spans)
 
 
-def _with_nearest(samples: Samples, features: Features, grids: Grids) -> Samples:
-    """With one sample, that of a point in the polygon, for each feature that has none."""
-    lacking = np.flatnonzero(samples.counts == 0)
-    if not len(lacking):
-        return samples
+def _nearest(
+    lacking: NDArray[np.intp], features: Features, grids: Grids, windows: NDArray[np.int64] | None
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Those of the features `lacking` samples in whose window one of its points lies, and the span (k, 3) of the sample
+    of that point."""
     points = shapely.point_on_surface(features.geometries[lacking])
     x, y = np.nan_to_num(shapely.get_x(points)), np.nan_to_num(shapely.get_y(points))
     size, bounds = grids.pixel_size[lacking], grids.bounds[lacking]
     columns = np.clip((x - bounds[:, 0]) // size[:, 0], 0, grids.width[lacking] - 1)
     rows = np.clip((bounds[:, 3] - y) // size[:, 1], 0, grids.height[lacking] - 1)
-    added = np.column_stack((rows, columns, np.ones(len(lacking)))).astype(np.int32)
+    spans = np.column_stack((rows, columns, np.ones(len(lacking)))).astype(np.int32)
+    if windows is None:
+        return lacking, spans
+    seen = (spans[:, 0] >= windows[lacking, 0]) & (spans[:, 0] < windows[lacking, 1])
+    return lacking[seen], spans[seen]
+
+
+def _with(samples: Samples, lacking: NDArray[np.intp], spans: NDArray[np.int32]) -> Samples:
+    """With one sample more for each of the features `lacking` any."""
+    if not len(lacking):
+        return samples
     counts, span_counts = samples.counts.copy(), np.diff(samples.span_offsets)
-    spans = np.insert(samples.spans, samples.span_offsets[lacking], added, axis=0)
+    added = np.insert(samples.spans, samples.span_offsets[lacking], spans, axis=0)
     counts[lacking], span_counts[lacking] = 1, 1
     return Samples(
-        offsets=np.append(0, np.cumsum(counts)), span_offsets=np.append(0, np.cumsum(span_counts)), spans=spans
-    )
-
-
-def _within(samples: Samples, windows: NDArray[np.int64]) -> Samples:
-    """Those in the windows (n, 2) of rows."""
-    owners = np.repeat(np.arange(len(windows)), np.diff(samples.span_offsets))
-    kept = (samples.spans[:, 0] >= windows[owners, 0]) & (samples.spans[:, 0] < windows[owners, 1])
-    spans, owners = samples.spans[kept], owners[kept]
-    counts = np.bincount(owners, weights=spans[:, 2], minlength=len(windows)).astype(np.int64)
-    span_counts = np.bincount(owners, minlength=len(windows))
-    return Samples(
-        offsets=np.append(0, np.cumsum(counts)), span_offsets=np.append(0, np.cumsum(span_counts)), spans=spans
+        offsets=np.append(0, np.cumsum(counts)), span_offsets=np.append(0, np.cumsum(span_counts)), spans=added
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
 from affine import Affine
 
 from arpent.domain.errors import AssetUnreadable
-from arpent.domain.imagery.item import Item
+from arpent.domain.imagery.collection import Unit
+from arpent.domain.imagery.item import Asset, Calibration, CalibrationFile, Item
 from arpent.domain.imagery.raster import Georeference
 from arpent.raster.canvas import Canvas
 from arpent.raster.mosaic import Mosaic, simple, stack
@@ -224,3 +227,33 @@ def test_a_block_of_other_sides_than_the_header_said_is_not_gathered(cut: tuple[
     with pytest.raises(AssetUnreadable, match="item 0 was replaced while it was read") as caught:
         mosaic([item("0", {"B04": "r"})], Replaced({"r": image(1)}), sampling, RED)
     assert caught.value.transient
+
+
+def test_what_a_file_told_before_its_image_was_read_holds_afterwards() -> None:
+    """The file, asked again after the read, could fail, and all features with it. One that fails before costs its
+    image."""
+
+    class Once(MemoryReader):
+        def calibration(self, file: CalibrationFile) -> Calibration:
+            if self.blocks or file.href == "b_MTL.txt":
+                raise AssetUnreadable("its file may not be read", href=file.href)
+            return Calibration(scale=2.0, offset=1.0)
+
+    unit = Unit(name="REFLECTANCE", calibration="toa-reflectance")
+    red = band("B04", units=(unit,))
+    items = []
+    for name in "ab":
+        file = CalibrationFile(rule="toa-reflectance", href=f"{name}_MTL.txt", image=name)
+        asset = Asset(href=name, calibrations={"toa-reflectance": file})
+        items.append(replace(item(name, {}), assets={"B04": asset}))
+    found = stack(
+        [items[:1], items[1:]], wants(red, unit=unit), boxes_site(BOXES[:1]), Once({"a": image(1), "b": image(2)}),
+        source=source(), collection=collection(red),
+    )  # fmt: skip
+    assert len(found.faults) == 1
+    alone = simple(
+        items[:1], wants(red, unit=unit), boxes_site(BOXES[:1]), Once({"a": image(1)}),
+        source=source(), collection=collection(red),
+    )  # fmt: skip
+    stored = mosaic([item("a", {"B04": "a"})], MemoryReader({"a": image(1)}), boxes_site(BOXES[:1]), RED)
+    np.testing.assert_array_equal(alone.values[0], 2.0 * stored.values[0] + 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from arpent.domain.imagery.collection import Collection
 
@@ -13,8 +13,8 @@ _BASELINE = re.compile(r"N?([0-9]{1,2})\.?([0-9]{2})")
 """05.09, 5.09, N0509."""
 _PRODUCT_BASELINE = re.compile(r"_N([0-9]{2})\.?([0-9]{2})(?:_|\.|$)")
 """In the name of a product, S2A_MSIL2A_20230813T100031_N0509_R122_…, or of a datatake, GS2A_…_N05.09."""
-_PRODUCT_NAME = re.compile(r"S2[A-Z]_MSIL\d[A-Z]_\d{8}T\d{6}_N([0-9]{2})([0-9]{2})_")
-"""The name of a product in any other text: a property, or the address of an image."""
+_PRODUCT_NAME = re.compile(r"S2[A-Z]_MSI(L\d[A-Z])_\d{8}T\d{6}_N([0-9]{2})([0-9]{2})_")
+"""The name of a product, with its level, in any other text: the address of an image, or a property."""
 _PRODUCTS = ("s2:product_uri", "s2:datatake_id", "eopf:datatake_id", "s2:granule_id")
 Document = Mapping[str, object]
 """JSON of a STAC item, or of a part of it."""
@@ -27,7 +27,7 @@ def offset(collection: Collection, item: Document, asset: Document, index: int =
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
     for name in rules if isinstance(rules, Sequence) else ():
-        answer = _RULES[name](rule, item, band_fields(asset, index))
+        answer = _RULES[name](collection, item, band_fields(asset, index))
         if answer is not None:
             return answer
     return None
@@ -63,31 +63,44 @@ def number_of(value: object) -> float | None:
     return float(value)
 
 
-def baseline(rule: Document, item: Document, href: object = None) -> tuple[int, ...] | None:
-    """The processing baseline, `05.09` as (5, 9), by a property, else by the name of the product (…_N0509_…) in one of
-    these properties, the id, any other property or the asset's href; None if the item does not say."""
-    names = rule.get("baseline")
+def baseline(collection: Collection, item: Document, href: object = None) -> tuple[int, ...] | None:
+    """The processing baseline, `05.09` as (5, 9), by a property, else by the name of the product (…_N0509_…) in the
+    asset's href, one of these properties, the id or any other property; None if the item does not say. An item may also
+    name what it was made from: products of another level do not count."""
+    names = collection.harmonize.get("baseline")
     for name in names if isinstance(names, Sequence) else ():
         value = properties(item).get(str(name))
         text = f"{value:.2f}" if isinstance(value, float) else value
         if isinstance(text, str) and (found := _BASELINE.fullmatch(text)):
             return int(found[1]), int(found[2])
+    levels = {level.upper() for level in collection.metadata.get("levels", "").split(",") if level}
+    if own := _of_products((href,), levels):
+        return own
     for product in (*(properties(item).get(name) for name in _PRODUCTS), item.get("id")):
         if isinstance(product, str) and (found := _PRODUCT_BASELINE.search(product)):
-            return int(found[1]), int(found[2])
-    for text in (*properties(item).values(), href):
-        if isinstance(text, str) and (found := _PRODUCT_NAME.search(text)):
-            return int(found[1]), int(found[2])
-    return None
+            named = _PRODUCT_NAME.search(product)
+            if named is None or not levels or named[1] in levels:
+                return int(found[1]), int(found[2])
+    return _of_products(properties(item).values(), levels)
 
 
-def _by_flag(rule: Document, item: Document, _: Document) -> float | None:
-    flags = rule.get("flag")
+def _of_products(texts: Iterable[object], levels: Set[str]) -> tuple[int, ...] | None:
+    """The baseline of the products of these levels (empty: of any) that the texts name; None if there are none, or of
+    several baselines."""
+    found = {
+        (int(major), int(minor)) for text in texts if isinstance(text, str)
+        for level, major, minor in _PRODUCT_NAME.findall(text) if not levels or level in levels
+    }  # fmt: skip
+    return found.pop() if len(found) == 1 else None
+
+
+def _by_flag(collection: Collection, item: Document, _: Document) -> float | None:
+    flags = collection.harmonize.get("flag")
     names = (flags,) if isinstance(flags, str) else flags if isinstance(flags, Sequence) else ()
     return 0.0 if any(properties(item).get(str(name)) is True for name in names) else None
 
 
-def _by_raster_offset(_: Document, __: Document, fields: Document) -> float | None:
+def _by_raster_offset(_: Collection, __: Document, fields: Document) -> float | None:
     """The band's own scale and offset, as digital numbers: -0.1 at 0.0001 is -1000. An offset without a scale counts if
     it can only be of digital numbers."""
     scale, shift = number_of(field_of(fields, "scale")), number_of(field_of(fields, "offset"))
@@ -98,9 +111,9 @@ def _by_raster_offset(_: Document, __: Document, fields: Document) -> float | No
     return round(shift / scale, 6) + 0.0
 
 
-def _by_baseline(rule: Document, item: Document, fields: Document) -> float | None:
+def _by_baseline(collection: Collection, item: Document, fields: Document) -> float | None:
     """An item that was made before the baseline that brought the offset, and was not changed since, has none."""
-    found = baseline(rule, item, fields.get("href"))
+    rule, found = collection.harmonize, baseline(collection, item, fields.get("href"))
     if found is None:
         own, began = properties(item), str(rule.get("introduced") or "")
         days = [own[name] for name in ("created", "updated") if isinstance(own.get(name), str)]
@@ -110,7 +123,7 @@ def _by_baseline(rule: Document, item: Document, fields: Document) -> float | No
     return float(shift) if found >= since and isinstance(shift, int | float) else 0.0
 
 
-_RULES: Mapping[str, Callable[[Document, Document, Document], float | None]] = {
+_RULES: Mapping[str, Callable[[Collection, Document, Document], float | None]] = {
     "flag": _by_flag,
     "raster-offset": _by_raster_offset,
     "baseline": _by_baseline,

@@ -33,7 +33,7 @@ class ConnectionSlots:
     def take(self) -> Iterator[None]:
         """Waits for a slot, and holds it. Raises AccessFailed if none is free before the thread's deadline passes."""
         deadline = current()
-        if not self._here.acquire(timeout=None if deadline is None else max(0.0, deadline.end - time.monotonic())):
+        if not self._here.acquire(timeout=None if deadline is None else deadline.left):
             raise self._none_free(deadline)
         try:
             descriptor = self._taken(deadline)

@@ -7,7 +7,6 @@ import json
 import pickle
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -21,7 +20,6 @@ import shapely
 from arpent.adapters.catalogs.geoparquet import catalog as module
 from arpent.adapters.catalogs.geoparquet import files
 from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
-from arpent.adapters.catalogs.geoparquet.footers import damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import row_group_bounds
 from arpent.adapters.catalogs.item import read_item
 from arpent.adapters.catalogs.routing import open_catalog
@@ -43,8 +41,6 @@ from tests.support.geoparquet import Document, write_geoparquet
 from tests.support.http_server import QuietHandler, served
 from tests.support.loopback_s3 import LoopbackS3, loopback_s3
 
-LIST_OF_TWO = 0x26
-"""Of 64-bit numbers, in the compact protocol of Thrift."""
 COLLECTIONS = load_collections()
 COLLECTION = COLLECTIONS["sentinel-2-l2a"]
 YEAR = Interval(start=datetime(2020, 1, 1, tzinfo=UTC), end=datetime(2021, 1, 1, tzinfo=UTC))
@@ -418,23 +414,3 @@ def test_columns_of_odd_types_say_nothing(tmp_path: Path, column: str, values: l
     table = pq.read_table(path)
     pq.write_table(table.set_column(table.schema.get_field_index(column), column, pa.array(values)), path)
     assert len(GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)) == 1
-
-
-def test_a_damaged_footer_ends_nobody(tmp_path: Path) -> None:
-    """Lists of two numbers, of which the footer says that they have three: pyarrow ends the process over some."""
-    path = tmp_path / "items.parquet"
-    write_geoparquet(path, [item(number, 10, 40, 5) for number in range(3)])
-    content = path.read_bytes()
-    footers = []
-    for place in range(len(content) - int.from_bytes(content[-8:-4], "little") - 8, len(content) - 8):
-        if content[place] == LIST_OF_TWO:
-            path.write_bytes(content[:place] + bytes([LIST_OF_TWO + 16]) + content[place + 1 :])
-            with suppress(pa.ArrowException, OSError):
-                footers.append((path.read_bytes(), pq.read_metadata(path)))
-    wrong = damaged([footer for _, footer in footers[:12]])
-    for place in wrong[:1]:
-        path.write_bytes(footers[place][0])
-        with (
-            pytest.raises(CatalogUnavailable, match="footer cannot be read") if place in wrong else suppress(Exception)
-        ):
-            GeoParquetCatalog(str(path)).search(COLLECTION, YEAR, WORLD)

@@ -143,6 +143,7 @@ def test_rules() -> None:
 
 
 PRODUCT = "S2A_MSIL2A_20230813T100031_N{}_R122_T33TWM_20230813T161358"
+L1C = PRODUCT.replace("L2A", "L1C")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,12 @@ PRODUCT = "S2A_MSIL2A_20230813T100031_N{}_R122_T33TWM_20230813T161358"
         ({"title": PRODUCT.format("0400") + ".SAFE"}, {}, -1000.0),
         ({}, {"href": f"s3://eodata/{PRODUCT.format('0500')}.SAFE/GRANULE/B04_10m.jp2"}, -1000.0),
         ({"title": "S2A_N0509_"}, {}, None),
+        ({"input": L1C.format("0206")}, {"href": f"/{PRODUCT.format('0500')}.SAFE/B04.tif"}, -1000.0),
+        ({"s2:product_uri": PRODUCT.format("0206")}, {"href": f"/{PRODUCT.format('0500')}.SAFE/B04.tif"}, -1000.0),
+        ({"input": L1C.format("0206"), "title": PRODUCT.format("0509")}, {}, -1000.0),
+        ({"input": L1C.format("0206")}, {}, None),
+        ({"s2:product_uri": L1C.format("0206"), "title": PRODUCT.format("0509")}, {}, -1000.0),
+        ({"title": PRODUCT.format("0509"), "replaces": PRODUCT.format("0206")}, {}, None),
         ({"created": "2021-03-01T00:00:00Z"}, {}, 0.0),
         ({"created": "2021-03-01T00:00:00Z", "updated": "2022-01-24T23:59:59Z"}, {}, 0.0),
         ({"created": "2021-03-01T00:00:00Z", "updated": "2023-06-01T00:00:00Z"}, {}, None),

@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError
 
 from arpent.adapters.catalogs.deduplicate import newest
 from arpent.adapters.catalogs.geoparquet.files import Files, FoundFile
-from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, damaged
+from arpent.adapters.catalogs.geoparquet.footers import TOGETHER, NotTried, damaged
 from arpent.adapters.catalogs.geoparquet.row_groups import (
     Box,
     FilterColumns,
@@ -190,7 +190,11 @@ class GeoParquetCatalog:
                     f"{' and no column '.join(missing)}."
                 )
             footers.append(opened.metadata)
-        if wrong := damaged(footers):
+        try:
+            wrong = damaged(footers)
+        except NotTried as error:
+            raise CatalogUnavailable(f"{self._name} cannot be read: {error}.", transient=error.transient) from error
+        if wrong:
             raise CatalogUnavailable(f"{shown(files[wrong[0]].href)} is damaged: its footer cannot be read.")
         self._row_group_bounds |= {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
         if len(footers) < len(files):

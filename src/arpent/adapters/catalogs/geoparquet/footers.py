@@ -10,12 +10,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
+from signal import SIGKILL
 from typing import IO
 
 import pyarrow.parquet as pq
 
+from arpent.network.deadline import current
+
 SECONDS = 60.0
 """Time limit of one trial."""
+SECONDS_LEFT = 10.0
+"""What a trial has after the deadline, so that footers whose reading took all the time are kept for the next search."""
 TOGETHER = 64
 """Footers of one trial."""
 _TRY = "import sys; from arpent.adapters.catalogs.geoparquet.footers import look_at; look_at(sys.stdin.buffer)"
@@ -25,9 +30,17 @@ _sound: set[bytes] = set()
 """Digests of those that ended nobody."""
 
 
+class NotTried(Exception):
+    """It is not known whether the footers are sound; the text says why."""
+
+    def __init__(self, reason: str, *, transient: bool) -> None:
+        super().__init__(reason)
+        self.transient = transient
+
+
 def damaged(footers: Sequence[pq.FileMetaData]) -> list[int]:
     """Which of them end the process that looks at their columns. One that was tried before is not tried again. Raises
-    OSError if no process can be started."""
+    NotTried if there is no time for that, or the process fails in another way, and OSError if none can be started."""
     packed = [_packed(footer) for footer in footers]
     names = [sha256(each).digest() for each in packed]
     fresh = [place for place, name in enumerate(names) if name not in _sound]
@@ -55,12 +68,19 @@ def _fatal(packed: Sequence[bytes]) -> list[int]:
 
 
 def _survives(packed: bytes) -> bool:
+    deadline = current()
+    seconds = SECONDS if deadline is None else min(SECONDS, max(deadline.left, SECONDS_LEFT))
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _TRY], input=packed, capture_output=True, timeout=SECONDS, check=False
+            [sys.executable, "-P", "-c", _TRY], input=packed, capture_output=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return False
+        raise NotTried(f"its footers could not be tried within {seconds:.0f} s", transient=True) from None
+    if done.returncode == -SIGKILL:  # from outside: the machine may lack memory
+        raise NotTried("the process that tries its footers was killed", transient=True)
+    if done.returncode > 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise NotTried(f"its footers could not be tried: {''.join(said)[:200]}", transient=False)
     return done.returncode == 0
 
 

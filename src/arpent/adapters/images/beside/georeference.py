@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import shapely
 from affine import Affine
-from pyproj import CRS
+from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
 from arpent.adapters.images.byte_source import public_name
@@ -46,7 +47,13 @@ def georeferenced(raster: Raster, place: Georeference | None) -> Raster:
     if crs is None or crs.is_engineering:
         raise _refused(raster, f"image {name} has no coordinate reference system, and its item tells no proj:code")
     if raster.transform != Affine.identity():
-        return replace(raster, crs=crs)
+        found = replace(raster, crs=crs)
+        if place is not None and _is_apart(found, place, unknown=False):
+            raise _refused(
+                raster, f"image {name} has no coordinate reference system, and the one that its item tells cannot be "
+                "right: in it, the image does not lie where the item's geometry says",
+            )  # fmt: skip
+        return found
     if place is None or place.transform is None:
         raise _refused(
             raster, f"image {name} is not georeferenced: it does not say where its pixels lie, and its item tells no "
@@ -78,9 +85,33 @@ def _fault(raster: Raster, place: Georeference) -> str | None:
         return (
             f"by proj:transform it reaches from {edges[:2]} to {edges[2:]} degrees: its numbers may be in GDAL's order"
         )
+    if place.crs is not None and _differs(place.crs, raster.crs, corners, near):
+        return f"it tells {place.crs.name} as coordinate reference system, and the file {raster.crs.name}"
+    return (
+        "by proj:transform it does not lie where the item's geometry says"
+        if _is_apart(raster, place, unknown=True)
+        else None
+    )
+
+
+def _differs(told: CRS, own: CRS, corners: Sequence[tuple[float, float]], near: float) -> bool:
+    """Whether the corners of an image lie elsewhere in the one CRS than in the other: names of the same CRS vary."""
+    if told == own:
+        return False
     try:
-        outline = image_outline(raster.crs, transform, width, height)
-        apart = outline is None or not shapely.intersects(outline, place.ground)
+        x, y = zip(*corners, strict=True)
+        moved = Transformer.from_crs(told, own, always_xy=True).transform(x, y)
+    except (ProjError, CRSError):
+        return True
+    pairs = zip(zip(*moved, strict=True), corners, strict=True)
+    return not all(math.dist(there, here) <= near for there, here in pairs)  # NaN and infinities differ
+
+
+def _is_apart(raster: Raster, place: Georeference, *, unknown: bool) -> bool:
+    """Whether the image lies where the item's geometry does not; `unknown` where PROJ cannot say where all of its edges
+    lie."""
+    try:
+        outline = image_outline(raster.crs, raster.transform, raster.width, raster.height)
+        return unknown if outline is None else not shapely.intersects(outline, place.ground)
     except (ProjError, CRSError, shapely.errors.ShapelyError):
-        apart = True
-    return "by proj:transform it does not lie where the item's geometry says" if apart else None
+        return True

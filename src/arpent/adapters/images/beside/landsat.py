@@ -16,8 +16,9 @@ MOST_METADATA_BYTES = 1 << 20
 """Of one file; they have about 20 KB."""
 Metadata = Mapping[str, Mapping[str, str]]
 """Group → field → value."""
-_TEXT = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _XML = re.compile(r"<(\w+)>([^<]*)(</)?")
+_SCENE = re.compile(r"(L[A-Z]\d\d)_[A-Z\d]{4}_(\d{6})_(\d{8})_")
+"""Sensor and satellite, path and row, and day, as the name of an image begins."""
 _BAND = re.compile(r"_B(\d{1,2}(?:_VCID_\d)?)\.TIFF?$", re.IGNORECASE)
 
 
@@ -40,7 +41,7 @@ def read_metadata(href: str, origins: ByteSources) -> Metadata:
 
 def calibration_by(file: CalibrationFile, metadata: Metadata) -> Calibration:
     """What the file tells of its image. Raises AssetUnreadable, naming what is missing."""
-    band = _band(file.image, metadata)
+    band = _band(file, metadata)
     if band is None:
         raise AssetUnreadable(
             f"its file {public_name(file.href)} does not say which band {file.image} is", href=file.href
@@ -60,7 +61,7 @@ def _parsed(content: bytes) -> Metadata:
         inner = next(iter(document.values()), None) if isinstance(document, dict) else None
         groups = inner.items() if isinstance(inner, dict) else ()
         return {
-            name: {field: str(value) for field, value in group.items()}
+            name: {field: str(value) for field, value in group.items() if isinstance(value, str | int | float)}
             for name, group in groups if isinstance(group, dict)
         }  # fmt: skip
     return _grouped(_fields_of_xml(text) if text.startswith("<") else _fields_of_text(text))
@@ -68,10 +69,11 @@ def _parsed(content: bytes) -> Metadata:
 
 def _fields_of_text(text: str) -> Iterator[tuple[str, str | None]]:
     """Fields and values; the name of a group and None where one begins."""
-    for name, value in _TEXT.findall(text):
+    for line in text.splitlines():
+        name, found, value = (part.strip() for part in line.partition("="))
         if name == "GROUP":
             yield value, None
-        elif name != "END_GROUP":
+        elif found and name != "END_GROUP":
             yield name, value.strip('"')
 
 
@@ -91,15 +93,32 @@ def _grouped(fields: Iterator[tuple[str, str | None]]) -> Metadata:
     return found
 
 
-def _band(image: str, metadata: Metadata) -> str | None:
-    """`4` or `6_VCID_1`: by the file's own list of images, else by the image's name."""
+def _band(file: CalibrationFile, metadata: Metadata) -> str | None:
+    """`4` or `6_VCID_1`: by the file's own list of images, else by the image's name. Raises AssetUnreadable where the
+    list has the image of another scene for that band."""
     prefix = "FILE_NAME_BAND_"
-    for group in metadata.values():
-        for field, value in group.items():
-            if field.startswith(prefix) and value == image:
-                return field.removeprefix(prefix)
-    found = _BAND.search(image)
-    return found[1].upper() if found else None
+    listed = [
+        (field.removeprefix(prefix), name) for group in metadata.values() for field, name in group.items()
+        if field.startswith(prefix)
+    ]  # fmt: skip
+    for band, name in listed:
+        if name == file.image:
+            return band
+    found = _BAND.search(file.image)
+    if found is None:
+        return None
+    for band, name in listed:
+        if band == found[1].upper() and _are_of_two_scenes(name, file.image):
+            raise AssetUnreadable(
+                f"its file {public_name(file.href)} is of another scene: its band {band} is {name}", href=file.href
+            )
+    return found[1].upper()
+
+
+def _are_of_two_scenes(*images: str) -> bool:
+    """Whether both names tell a scene, and not the same one."""
+    scenes = [found.groups() for name in images if (found := _SCENE.match(name.upper()))]
+    return len(scenes) == len(images) and len(set(scenes)) > 1
 
 
 def _number(metadata: Metadata, groups: str, field: str) -> float:

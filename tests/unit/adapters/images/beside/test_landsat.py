@@ -65,6 +65,16 @@ def test_an_image_of_another_name(tmp_path: Path) -> None:
         told(href, "red.tif")
 
 
+def test_the_file_of_another_scene(tmp_path: Path) -> None:
+    """Path and row or day differ. One that was processed again is of the same scene."""
+    href = written(tmp_path, level_1())
+    for other in ("LT05_L1TP_191028_20100601_20200823_02_T1", "LT05_L1TP_190028_20100617_20200823_02_T1"):
+        with pytest.raises(AssetUnreadable, match=rf"^its file .* is of another scene: its band 4 is {PRODUCT}_B4"):
+            told(href, f"{other}_B4.TIF")
+    again = "LT05_L1TP_190028_20100601_20210101_02_T1"
+    assert told(href, f"{again}_B4.TIF") == told(href, f"{PRODUCT}_B4.TIF")
+
+
 def without(group: str, field: str) -> Callable[[Groups], Groups]:
     return lambda groups: {**groups, group: {name: text for name, text in groups[group].items() if name != field}}
 
@@ -93,7 +103,15 @@ def test_what_is_missing_is_named(tmp_path: Path, form: str, change: Callable[[G
         told(href, f"{PRODUCT}_B3.TIF")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', "<html><p>Please log in</p></html>", "\0" * 99, "7"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{", "[]", '{"a": 1}', "<html><p>Please log in</p></html>", "\0" * 99, "7", "a" + "\n" * 1_000_000 + "b",
+        "a" + " " * 1_000_000 + "b", "<" * 1_000_000, "<" + "a" * 1_000_000, '{"a": {"b": {"c": ' + "[" * 1_000_000,
+        '{"a": {"b": {"c": ' + "[" * 1000 + "]" * 1000 + "}}}",
+    ],
+    ids=lambda content: content[:20],
+)  # fmt: skip
 def test_what_is_no_such_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "a_MTL.json").write_text(content)
     with pytest.raises(AssetUnreadable, match=r"a_MTL\.json (cannot be read|is no MTL file)"):

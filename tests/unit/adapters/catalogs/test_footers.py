@@ -1,0 +1,81 @@
+"""Footers of stac-geoparquet files: one that ends the process that reads it ends nobody else."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from arpent.adapters.catalogs.geoparquet import catalog, footers
+from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
+from arpent.adapters.catalogs.geoparquet.footers import damaged
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from tests.support.geoparquet import Document, write_geoparquet
+
+LIST_OF_TWO = 0x26
+"""Of 64-bit numbers, in the compact protocol of Thrift."""
+YEAR = Interval(start=datetime(2020, 1, 1, tzinfo=UTC), end=datetime(2021, 1, 1, tzinfo=UTC))
+
+
+def item(number: int) -> Document:
+    return {
+        "type": "Feature", "id": f"item {number}", "collection": "sentinel-2-l2a", "bbox": [10, 40, 11, 41],
+        "geometry": {"type": "Polygon", "coordinates": [[[10, 40], [11, 40], [11, 41], [10, 41], [10, 40]]]},
+        "properties": {"datetime": "2020-01-06T00:00:00Z", "eo:cloud_cover": number, "constellation": "sentinel-2"},
+        "assets": {"red": {"href": f"https://images.test/{number}.tif"}},
+    }  # fmt: skip
+
+
+def searched(path: Path) -> tuple[Item, ...]:
+    return GeoParquetCatalog(str(path)).search(load_collections()["sentinel-2-l2a"], YEAR, (-180.0, -90.0, 180.0, 90.0))
+
+
+def test_a_damaged_footer_ends_nobody(tmp_path: Path) -> None:
+    """Lists of two numbers, of which the footer says that they have three: pyarrow ends the process over some."""
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(number) for number in range(3)])
+    content = path.read_bytes()
+    found = []
+    for place in range(len(content) - int.from_bytes(content[-8:-4], "little") - 8, len(content) - 8):
+        if content[place] == LIST_OF_TWO:
+            path.write_bytes(content[:place] + bytes([LIST_OF_TWO + 16]) + content[place + 1 :])
+            with suppress(pa.ArrowException, OSError):
+                found.append((path.read_bytes(), pq.read_metadata(path)))
+    wrong = damaged([footer for _, footer in found[:12]])
+    for place in wrong[:1]:
+        path.write_bytes(found[place][0])
+        with pytest.raises(CatalogUnavailable, match="footer cannot be read"):
+            searched(path)
+
+
+@pytest.mark.parametrize(
+    ("trial", "words", "transient"),
+    [
+        ("import time; time.sleep(60)", "could not be tried within 1 s", True),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed", True),
+        ("import no_such_module", "could not be tried: ModuleNotFoundError: .*no_such_module", False),
+    ],
+)
+def test_a_trial_that_fails_says_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str, words: str, transient: bool
+) -> None:
+    path = tmp_path / "items.parquet"
+    write_geoparquet(path, [item(1)])
+    monkeypatch.setattr(footers, "_sound", set())
+    if "sleep" in trial:
+        monkeypatch.setattr(footers, "SECONDS_LEFT", 1.0)
+        monkeypatch.setattr(catalog, "SECONDS", 1.0)
+    with monkeypatch.context() as changed:
+        changed.setattr(footers, "_TRY", trial)
+        with pytest.raises(CatalogUnavailable, match=words) as refused:
+            searched(path)
+    assert refused.value.transient is transient
+    monkeypatch.undo()
+    assert len(searched(path)) == 1
