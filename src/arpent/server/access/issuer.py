@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
+from arpent.domain.boundary.client_ids import LOCAL
 from arpent.domain.errors import Forbidden, Unauthorized, WorldError
 from arpent.domain.ports.clients import Role
 from arpent.server.access.tokens import UNREADABLE
@@ -99,6 +100,8 @@ class ExternalIssuer:
             raise Unauthorized(
                 f"The access token has no usable `{rules.owner_claim}`: 1 to 64 signs of ASCII without spaces."
             )
+        if owner == LOCAL:
+            raise Unauthorized(f"The access token's `{rules.owner_claim}` is {LOCAL}, which names the operator here.")
         return owner, self._role(_scopes(claims))
 
     def _role(self, scopes: frozenset[str]) -> Role:
