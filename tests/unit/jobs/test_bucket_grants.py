@@ -180,6 +180,12 @@ def test_several_clients_and_no_grants_are_warned_of(tmp_path: Path, caplog: pyt
     clients = server.clients(engine)
     clients.add("anna")
     warn_of_shared_buckets(settings, engine)
+    issuer = settings.model_copy(update={"oidc_issuer": "https://login.test"})
+    warn_of_shared_buckets(issuer.model_copy(update={"bucket_grants": {"*": ("a",)}}), engine)
+    assert "ARPENT_BUCKET_GRANTS" not in caplog.text
+    warn_of_shared_buckets(issuer, engine)
+    assert "ARPENT_BUCKET_GRANTS" in caplog.text
+    caplog.clear()
     clients.add("bert")
     warn_of_shared_buckets(settings.model_copy(update={"bucket_grants": {"*": ("a",)}}), engine)
     warn_of_shared_buckets(settings.model_copy(update={"buckets": tmp_path / "<CLIENT_ID>"}), engine)
