@@ -12,8 +12,8 @@ from arpent.adapters.database.schema import turns, usages
 from arpent.adapters.database.upsert import insert_or_add, insert_or_replace
 from arpent.domain.ports.clients import Usage
 
-MOST_TURNS = 1e9
-"""Turns after which all clients begin anew: beyond, 1 / weight would be lost in rounding."""
+LAST_TURN = 1e9
+"""After this turn all clients begin anew: beyond, 1 / weight would be lost in rounding."""
 
 
 class SqlUsageStore:
@@ -45,7 +45,7 @@ def take_turn(connection: Connection, client_id: str, weight: float) -> None:
     """Note that the client had a turn: its next one is due 1 / weight later than that of a client who had none. Who
     comes back after a pause is due at once, and has saved up nothing."""
     reached = connection.execute(select(func.max(turns.c.began))).scalar() or 0.0
-    if reached > MOST_TURNS:
+    if reached > LAST_TURN:
         connection.execute(delete(turns))  # costs each client one turn at most
         reached = 0.0
     held = connection.execute(select(turns.c.due).where(turns.c.owner == client_id).with_for_update()).scalar() or 0.0
