@@ -31,6 +31,7 @@ from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
+from arpent.domain.boundary.client_ids import LOCAL
 from arpent.domain.boundary.trace import read_trace, trace_fields, traced
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
@@ -63,8 +64,6 @@ OWN = {
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
 }  # fmt: skip
 """Variables that become part of addresses and headers, with their allowed form."""
-LOCAL = "local"
-"""Client id of the operator's own command line; no client of the server has this id."""
 ACCOUNT = "GOOGLE_APPLICATION_CREDENTIALS"
 """Variable that names the service account's file of this machine."""
 

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine
 
+from arpent.adapters.database.connection import writing
 from arpent.adapters.database.jobs import SqlJobStore
+from arpent.adapters.database.schema import turns
 from arpent.adapters.database.usage import SqlUsageStore
 from arpent.adapters.database.work.store import SqlWorkStore
 from arpent.domain.ports.clients import Usage
@@ -42,6 +44,12 @@ def test_turns_are_as_the_weights(engine: Engine, work: SqlWorkStore, clock: Clo
     found = Counter(ids[job] for job in served(work, clock, 90))
     assert {owner: round(found[owner] / 20) for owner in found} == {"heavy": 3, "usual": 1, "light": 0}
     assert found["light"] in (9, 10, 11)
+
+
+def test_a_turn_beyond_all_numbers_ends_no_fairness(engine: Engine, work: SqlWorkStore, clock: Clock) -> None:
+    with writing(engine) as connection:
+        connection.execute(turns.insert(), {"owner": "heavy", "began": 1e18, "due": 2e18})
+    test_turns_are_as_the_weights(engine, work, clock)
 
 
 def test_who_comes_back_is_served_at_once_and_has_saved_up_nothing(

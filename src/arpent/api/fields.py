@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from arpent import worker
 from arpent.adapters.formats.vector.copy import OWN, RENAMED, write_copy
 from arpent.adapters.formats.vector.open_file import OpenFile, features_of
 from arpent.adapters.objects.folder import FolderObjects
+from arpent.domain.boundary.client_ids import LOCAL
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.location import FeatureFile, Location
@@ -98,7 +98,7 @@ def _of_file(path: Path, columns: Columns, settings: Settings) -> Fields:
         store = FolderObjects(Path(folder))
         Path(folder, "copy").mkdir()
         target = Location(scheme="s3", bucket="copy", key="features.parquet")
-        source = local.file_features(settings, store, reading, worker.LOCAL, lambda: True)
+        source = local.file_features(settings, store, reading, LOCAL, lambda: True)
         features = source.features(file)
         source.copy(file, target, "{}")
         table = pq.read_table(Path(folder, "copy", "features.parquet"))

@@ -15,6 +15,7 @@ from arpent.adapters.memory.jobs import MemoryJobStore
 from arpent.adapters.memory.tables import Tables
 from arpent.adapters.memory.work import MemoryWorkStore
 from arpent.adapters.scripts.v8.runtime import announce
+from arpent.domain.boundary.client_ids import LOCAL
 from arpent.domain.errors import ArpentError
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding
@@ -34,7 +35,7 @@ from arpent.wiring import local
 
 SMALL_SECONDS = 10.0
 """Seconds of one core up to which a job stays in this process: workers take a second or two to start."""
-OWNER = worker.LOCAL
+OWNER = LOCAL
 MOST_FINDINGS = 1_000_000
 
 Watch = Callable[[Job], None]

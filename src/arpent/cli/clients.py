@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,8 +39,10 @@ def add(
     if not name.strip():
         raise InvalidRequest("NAME is empty: give a label to recognise the client by")
     client_id, secret = _store().add(name, role)
-    _audit("add client", client_id)
-    _print_secret(client_id, secret, KEEP, as_json=as_json)
+    try:
+        _print_secret(client_id, secret, KEEP, as_json=as_json)
+    finally:
+        _audit("add client", client_id)
 
 
 @app.command("list")
@@ -81,9 +84,11 @@ def rotate(
     store = _store()
     found = _known(store, client)
     secret = store.rotate(found.id, timedelta(hours=overlap))
-    _audit("rotate client", found.id)
     ends = f"The secret before it is valid for {overlap:g} hours." if overlap else "The secret before it has ended."
-    _print_secret(found.id, secret, f"{KEEP} {ends}", as_json=as_json)
+    try:
+        _print_secret(found.id, secret, f"{KEEP} {ends}", as_json=as_json)
+    finally:
+        _audit("rotate client", found.id)
 
 
 @app.command()
@@ -127,10 +132,18 @@ def _store() -> ClientStore:
 
 def _audit(act: str, client_id: str) -> None:
     """Write who did it, if there is an audit log."""
-    who = getpass.getuser()
+    who = _user()
     logging.getLogger(AUDIT).info(
         f"{act} by {who}: done", extra={"fields": {"user": who, "act": act, "target": client_id, "outcome": "done"}}
     )
+
+
+def _user() -> str:
+    """Name of who calls the command; containers run as users that have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # by version of Python, and on Windows
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def _known(store: ClientStore, name: str) -> Client:

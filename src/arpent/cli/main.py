@@ -309,22 +309,27 @@ def migrate(
 
 
 @app.command("rotate-keys")
-def rotate_keys(as_json: JsonOption = False) -> None:
+def rotate_keys(
+    forget: Annotated[bool, typer.Option("--forget-database-key", help="Delete the database's own key.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Encrypt stored requests with the first key of ARPENT_SECRET_KEY; the others can go then. Servers may run."""
     from arpent.wiring import server
     from arpent.wiring.keys import rotate_keys as rotate_now
 
     settings = _settings()
-    done = rotate_now(settings, server.database(settings))
+    done = rotate_now(settings, server.database(settings), forget_stored_key=forget)
     if as_json:
-        typer.echo(json.dumps({"renewed": done.renewed, "unreadable": done.unreadable}))
+        shown = {"renewed": done.renewed, "unreadable": done.unreadable, "databaseKey": done.has_stored_key}
+        typer.echo(json.dumps(shown))
     else:
         typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
+        if done.has_stored_key:
+            why = "something still uses it" if forget else "see --forget-database-key"
+            typer.echo(f"The database keeps a key of its own: {why}.")
         for job_id in done.unreadable:
-            typer.echo(
-                f"{job_id}: add the key that it was stored with after the present ones, and rotate again", err=True
-            )
-    if done.unreadable:
+            typer.echo(f"{job_id}: add the key it was stored with after the present ones, and rotate again", err=True)
+    if done.unreadable or (forget and done.has_stored_key):
         raise typer.Exit(WITH_FAILURES)
 
 

@@ -3,21 +3,20 @@ its keys. A request with its own keys or role needs no grant: the owner of the k
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from arpent.domain.boundary.address_grammar import BUCKET
+from arpent.domain.boundary.client_ids import id_in_paths
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import Location
 from arpent.domain.request import Request
 
 CLIENT_ID = "<CLIENT_ID>"
-"""Stands for the client's id, in grants and in ARPENT_BUCKETS."""
+"""Stands for the client's id as `id_in_paths` writes it, in grants and in ARPENT_BUCKETS."""
 EVERYBODY = "*"
 """As a client: every client. As a grant: everything."""
 SETTING = "ARPENT_BUCKET_GRANTS"
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +36,13 @@ class BucketGrants:
         brings_keys = bool(own.access_key or own.service_account or own.iam_role_arn)
         if self.granted is None or (brings_keys and not self.folder):
             return True
-        return any(_covers(grant.replace(CLIENT_ID, self.client), location) for grant in self.granted)
+        return any(_covers(_filled_in(grant, self.client), location) for grant in self.granted)
 
     def places(self, buckets: Sequence[str]) -> list[str]:
         """What the client may use of these buckets: `bucket`, or `bucket/prefix`."""
         if self.granted is None or EVERYBODY in self.granted:
             return list(buckets)
-        named = {grant.replace(CLIENT_ID, self.client).rstrip("/") for grant in self.granted}
+        named = {_filled_in(grant, self.client).rstrip("/") for grant in self.granted}
         return sorted(each for each in named if each.partition("/")[0] in buckets)
 
     def refusal(self, location: Location) -> str:
@@ -82,7 +81,11 @@ def is_grant(entry: str) -> bool:
 
 def client_folder(path: str, client: str) -> str:
     """A folder of buckets with the client's id filled in."""
-    return path.replace(CLIENT_ID, client if _ID.fullmatch(client) else "-")
+    return _filled_in(path, client)
+
+
+def _filled_in(text: str, client: str) -> str:
+    return text.replace(CLIENT_ID, id_in_paths(client))
 
 
 def _covers(grant: str, location: Location) -> bool:

@@ -70,7 +70,7 @@ class Quota:
     """Synchronous and explain requests under way at once, of each server."""
     upload_bytes_per_month: Annotated[int, Field(ge=0)] | None = None
     """Bytes of uploads in a calendar month (UTC)."""
-    weight: Annotated[float, Field(gt=0, le=1000)] | None = None
+    weight: Annotated[float, Field(ge=0.001, le=1000)] | None = None
     """Turns among the partitions of all clients: with 2 twice as many as with 1, which is the default."""
 
 

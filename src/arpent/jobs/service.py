@@ -42,7 +42,7 @@ class JobService:
         """`check` (client id, request) raises InvalidRequest for what only the configuration knows, such as unknown
         collections. `quota` of a client: how many of its jobs may be under way."""
         self._quota = quota
-        self._starting = Lock()
+        self._starting: dict[str, Lock] = {}
         self._jobs = jobs
         self._policy = policy
         self._check = check
@@ -78,7 +78,10 @@ class JobService:
         way."""
         if action is UserAction.STOP:
             return self._act(owner, job_id, action)
-        with self._starting:  # two at once would both find the last place free
+        whose = self.get(None, job_id).owner if owner is None else owner
+        if self._quota(whose).jobs is None:
+            return self._act(owner, job_id, action)
+        with self._starting.setdefault(whose, Lock()):  # two at once would both find the client's last place free
             return self._act(owner, job_id, action)
 
     def _act(self, owner: str | None, job_id: str, action: UserAction) -> Job:

@@ -88,8 +88,9 @@ class SourceAccess(Protocol):
     def refused(self, asked: AuthorizedRequest) -> bool:
         """Its keys were refused: whether there are others now, so that another try may help. Raises AccessFailed."""
 
-    def bucket(self, url: str) -> BucketAccess:
-        """How the bucket of an s3 URL is opened. Raises AccessFailed."""
+    def bucket(self, url: str, *, own_keys: bool = False) -> BucketAccess:
+        """How the bucket of an s3 URL is opened. `own_keys`: by a request that brings its keys, for which a profile of
+        the machine does not count. Raises AccessFailed."""
 
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:
         """As `refused`, of what `keys` of a BucketAccess gave."""
@@ -115,7 +116,7 @@ class OpenAccess:
     def refused(self, asked: AuthorizedRequest) -> bool:
         return False
 
-    def bucket(self, url: str) -> BucketAccess:
+    def bucket(self, url: str, *, own_keys: bool = False) -> BucketAccess:
         return BucketAccess()
 
     def bucket_refused(self, url: str, keys: Mapping[str, object]) -> bool:

@@ -53,10 +53,13 @@ def _issuer(settings: Settings) -> ExternalIssuer | None:
 
 
 def warn_of_shared_buckets(settings: Settings, engine: Engine) -> None:
-    """Log a warning if there are several clients and no grants: each can then read and replace the others' objects
+    """Log a warning if there may be several clients and no grants: each can then read and replace the others' objects
     wherever the server has access."""
-    if not (settings.bucket_grants or has_client_folders(settings)) and SqlClientStore(engine).count() > 1:
+    if settings.bucket_grants or has_client_folders(settings):
+        return
+    if settings.oidc_issuer is not None or SqlClientStore(engine).count() > 1:
         logging.getLogger(__name__).warning(
-            "There are several clients and no bucket grants: each of them can read and replace what others keep in "
-            "buckets that the server itself opens. Set ARPENT_BUCKET_GRANTS, or write <CLIENT_ID> in ARPENT_BUCKETS."
+            "There are several clients, or another issuer's, and no bucket grants: each of them can read and replace "
+            "what others keep in buckets that the server itself opens. Set ARPENT_BUCKET_GRANTS, or write <CLIENT_ID> "
+            "in ARPENT_BUCKETS."
         )

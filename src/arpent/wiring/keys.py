@@ -31,12 +31,12 @@ def request_cipher(settings: Settings, engine: Engine) -> MultiFernet:
     return body_cipher(*opening_keys(settings, engine))
 
 
-def rotate_keys(settings: Settings, engine: Engine) -> Rotation:
-    """Encrypt all stored requests with the first of the operator's keys, and delete the key of the database. Raises
-    InvalidSetting if the operator has set none."""
+def rotate_keys(settings: Settings, engine: Engine, *, forget_stored_key: bool = False) -> Rotation:
+    """Encrypt all stored requests with the first of the operator's keys. `forget_stored_key`: then delete the key of
+    the database, which no server may use any more. Raises InvalidSetting if the operator has set none."""
     if not settings.secret_key:
         raise InvalidSetting("ARPENT_SECRET_KEY is not set: set it to the new key, a comma, and the keys before it")
-    return rotate_bodies(engine, *opening_keys(settings, engine))
+    return rotate_bodies(engine, *opening_keys(settings, engine), forget_stored_key=forget_stored_key)
 
 
 def _set_keys(settings: Settings) -> tuple[bytes, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,20 @@ def test_a_name_of_two_clients_is_no_name() -> None:
     assert "2 clients are called 'anna'" in told("remove", "anna", code=2)
     told("remove", first)
     assert answer("show", "anna")["id"] == second
+
+
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 10001"), OSError("No username set")])
+def test_a_user_without_a_name_gets_the_secret(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """As in a container that runs as a number."""
+
+    def nobody() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setenv("ARPENT_AUDIT_LOG", "audit.log")
+    made = answer("add", "anna")
+    assert store().verify(made["client_id"], made["client_secret"])
+    assert json.loads(Path("audit.log").read_text())["user"] == f"uid {os.getuid()}"
 
 
 def test_an_audit_log_tells_who_changed_what(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from arpent import worker
 from arpent.adapters.objects.granted import GrantedObjects
+from arpent.domain.boundary.client_ids import LOCAL, external_id, id_in_paths
 from arpent.domain.errors import ArpentError, InvalidRequest, StorageDenied
 from arpent.domain.location import Credentials, Location
-from arpent.jobs.bucket_grants import grants_of, is_grant
+from arpent.jobs.bucket_grants import EVERYBODY, grants_of, is_grant
 from arpent.settings import Settings
 from arpent.wiring import server
 from arpent.wiring.access import warn_of_shared_buckets
@@ -132,11 +134,41 @@ def test_a_folder_for_each_client(tmp_path: Path) -> None:
             worker.services_for(odd, settings).objects.read(location("fields/a"))
 
 
+def test_ids_of_another_issuer_share_nothing(tmp_path: Path) -> None:
+    """Signs that a path has a meaning for, or that no path can have, and ids that look like what others become."""
+    anna = id_in_paths("anna@example.org")
+    ids = ["/", "*", "..", "auth0|1", "auth0|2", "anna@example.org", anna, id_in_paths(anna), "-", "a/b", "a", "x-1"]
+    for written in (id_in_paths, external_id):
+        assert len({written(each) for each in ids}) == len(ids)
+    assert [id_in_paths(each) for each in ("a", "x-1", "-")] == ["a", "x-1", "-"]
+    assert anna == "x-" + sha256(b"anna@example.org").hexdigest()[:32]
+    assert external_id("anna@example.org") == "anna@example.org"
+    assert external_id("auth0|1") == id_in_paths("auth0|1"), "AWS takes no | there"
+    settings = Settings(buckets=tmp_path / "<CLIENT_ID>")
+    for each in ids:
+        (tmp_path / id_in_paths(each) / "fields").mkdir(parents=True)
+        worker.services_for(each, settings).objects.write(location("fields/a"), each.encode())
+    for each in ids:
+        assert worker.services_for(each, settings).objects.read(location("fields/a")) == each.encode()
+
+
+@pytest.mark.parametrize("client", ["/", "*", ".", "bert/x", "//"])
+def test_an_odd_id_widens_no_grant(client: str) -> None:
+    for grant in ("results/<CLIENT_ID>", "<CLIENT_ID>", "<CLIENT_ID>/a"):
+        grants = grants_of({"*": [grant]}, client, folder=True)
+        own = grant.replace("<CLIENT_ID>", id_in_paths(client))
+        assert grants.allows(location(f"{own}/x"))
+        allowed = [path for path in ("results", "results/bert/x", "bert/x", "bert/a", "other/a/x")
+                   if grants.allows(location(path))]  # fmt: skip
+        assert allowed == []
+        assert EVERYBODY not in grants.places(["results"])
+
+
 def test_work_and_explain_ask_for_the_client(tmp_path: Path) -> None:
     (tmp_path / "fields").mkdir()
     (tmp_path / "fields" / "a").write_text("x")
     settings = Settings(buckets=tmp_path, bucket_grants={"anna": ("fields",)})
-    for client in ("anna", worker.LOCAL):
+    for client in ("anna", LOCAL):
         assert worker.services_for(client, settings).objects.read(location("fields/a")) == b"x"
     with pytest.raises(StorageDenied, match="client bert"):
         worker.services_for("bert", settings).objects.read(location("fields/a"))
@@ -148,6 +180,12 @@ def test_several_clients_and_no_grants_are_warned_of(tmp_path: Path, caplog: pyt
     clients = server.clients(engine)
     clients.add("anna")
     warn_of_shared_buckets(settings, engine)
+    issuer = settings.model_copy(update={"oidc_issuer": "https://login.test"})
+    warn_of_shared_buckets(issuer.model_copy(update={"bucket_grants": {"*": ("a",)}}), engine)
+    assert "ARPENT_BUCKET_GRANTS" not in caplog.text
+    warn_of_shared_buckets(issuer, engine)
+    assert "ARPENT_BUCKET_GRANTS" in caplog.text
+    caplog.clear()
     clients.add("bert")
     warn_of_shared_buckets(settings.model_copy(update={"bucket_grants": {"*": ("a",)}}), engine)
     warn_of_shared_buckets(settings.model_copy(update={"buckets": tmp_path / "<CLIENT_ID>"}), engine)

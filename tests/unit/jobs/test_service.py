@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -150,6 +151,34 @@ class TestPlaces:
 
         with ThreadPoolExecutor(12) as threads:
             assert sum(threads.map(begun, jobs)) == 2
+
+    def test_nobody_waits_for_what_another_client_begins(self, store: JobStore) -> None:
+        jobs = {owner: make_job(owner=owner) for owner in ("anna", "bert", "free")}
+        for job in jobs.values():
+            store.add(job)
+        counted: list[str] = []
+
+        class Slow:
+            """While anna's are counted, the others begin theirs."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(store, name)
+
+            def under_way(self, owner: str) -> int:
+                counted.append(owner)
+                if owner == "anna":
+                    threads = ThreadPoolExecutor(2)  # not waited for: they end when this one does
+                    for begun in [threads.submit(begin, each) for each in ("bert", "free")]:
+                        assert begun.result(10).user_action is UserAction.START
+                return store.under_way(owner)
+
+        def begin(owner: str) -> Job:
+            return service.act(owner, jobs[owner].id, UserAction.START)
+
+        quotas = {"free": Quota()}
+        service = JobService(Slow(), Policy(), known, Clock(), lambda owner: quotas.get(owner, Quota(jobs=2)))  # type: ignore[arg-type]
+        assert begin("anna").user_action is UserAction.START
+        assert counted == ["anna", "bert"]
 
 
 def test_a_job_remembers_for_which_request_it_works(store: JobStore, service: JobService) -> None:

@@ -122,6 +122,7 @@ def test_what_it_may_say(issuer: ExternalIssuer, changes: dict[str, object], rol
         ({"exp": str(NOW + 60)}, "expired"), ({"exp": True}, "expired"), ({"nbf": NOW + 31}, "not valid yet"),
         ({"nbf": "soon"}, "not valid yet"), ({"account": None}, "`account`"), ({"account": ""}, "`account`"),
         ({"account": 7}, "`account`"), ({"account": "a b"}, "`account`"), ({"account": "x" * 65}, "`account`"),
+        ({"account": "local"}, "names the operator"),
     ],
 )  # fmt: skip
 def test_what_it_must_not_say(issuer: ExternalIssuer, changes: dict[str, object], words: str) -> None:

@@ -8,9 +8,12 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import Engine, select, update
 
 from arpent.adapters.database.connection import reading, writing
-from arpent.adapters.database.keys import body_cipher, forget_stored_key, seal, unseal
+from arpent.adapters.database.keys import body_cipher, forget_stored_key, known_key, seal, unseal
 from arpent.adapters.database.schema import jobs
 from arpent.domain.errors import WorldError
+
+TRIES = 3
+"""Rotations after which the database's own key stays, since somebody still encrypts with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +24,26 @@ class Rotation:
     """Requests that were encrypted anew."""
     unreadable: tuple[str, ...]
     """Ids of requests that none of the keys opens; they are left as they are."""
-    forgot_stored_key: bool
-    """Whether the database's own key was deleted."""
+    has_stored_key: bool
+    """Whether the database still has a key of its own."""
 
 
-def rotate_bodies(engine: Engine, *keys: bytes) -> Rotation:
+def rotate_bodies(engine: Engine, *keys: bytes, forget_stored_key: bool = False) -> Rotation:
     """Encrypt every stored request with the first key; the others open what is there. Each request is a transaction of
-    its own, so that nobody waits; what was encrypted with the first key already stays as it is. The database's own key
-    is deleted once no request needs it."""
+    its own, so that nobody waits; what was encrypted with the first key already stays as it is. `forget_stored_key`:
+    delete the database's own key, if then the first key opens every request: a server that still encrypts with the
+    database's may have stored others meanwhile, which are rotated, too."""
+    renewed, unreadable = _rotate_all(engine, keys)
+    for _ in range(TRIES if forget_stored_key else 0):
+        if unreadable or _forget(engine, keys[0]):
+            break
+        more, unreadable = _rotate_all(engine, keys)
+        renewed += more
+    return Rotation(renewed=renewed, unreadable=unreadable, has_stored_key=known_key(engine) is not None)
+
+
+def _rotate_all(engine: Engine, keys: tuple[bytes, ...]) -> tuple[int, tuple[str, ...]]:
+    """The number of requests that were encrypted anew, and the ids of those that no key opens."""
     with reading(engine) as connection:
         ids = connection.scalars(select(jobs.c.id)).all()
     renewed, unreadable = 0, []
@@ -39,11 +54,20 @@ def rotate_bodies(engine: Engine, *keys: bytes) -> Rotation:
             if isinstance(error, WorldError) and error.transient:
                 raise
             unreadable.append(job_id)
-    forgot = False
-    if not unreadable:
-        with writing(engine) as connection:
-            forgot = forget_stored_key(connection)
-    return Rotation(renewed=renewed, unreadable=tuple(unreadable), forgot_stored_key=forgot)
+    return renewed, tuple(unreadable)
+
+
+def _forget(engine: Engine, key: bytes) -> bool:
+    """Delete the database's own key, if this one opens every request; whether it does."""
+    cipher = body_cipher(key)
+    with writing(engine) as connection:
+        try:
+            for body in connection.scalars(select(jobs.c.body).execution_options(yield_per=100)):
+                cipher.decrypt(bytes(body))
+        except InvalidToken:
+            return False
+        forget_stored_key(connection)
+        return True
 
 
 def _rotate(engine: Engine, job_id: str, keys: tuple[bytes, ...]) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.schema import turns, usages
 from arpent.adapters.database.upsert import insert_or_add, insert_or_replace
 from arpent.domain.ports.clients import Usage
+
+LAST_TURN = 1e9
+"""After this turn all clients begin anew: beyond, 1 / weight would be lost in rounding."""
 
 
 class SqlUsageStore:
@@ -42,6 +45,9 @@ def take_turn(connection: Connection, client_id: str, weight: float) -> None:
     """Note that the client had a turn: its next one is due 1 / weight later than that of a client who had none. Who
     comes back after a pause is due at once, and has saved up nothing."""
     reached = connection.execute(select(func.max(turns.c.began))).scalar() or 0.0
+    if reached > LAST_TURN:
+        connection.execute(delete(turns))  # costs each client one turn at most
+        reached = 0.0
     held = connection.execute(select(turns.c.due).where(turns.c.owner == client_id).with_for_update()).scalar() or 0.0
     began = max(reached, held)
     row = {"owner": client_id, "began": began, "due": began + 1 / weight}

@@ -191,8 +191,9 @@ class CloudObjects:
             return BucketAccess(), {}
         own = location.credentials
         try:
-            way = self._access.bucket(location.url)
-            if own.iam_role_arn or _keys(own) is not None:
+            own_keys = bool(own.iam_role_arn or _keys(own) is not None)
+            way = self._access.bucket(location.url, own_keys=own_keys)
+            if own_keys:
                 return replace(way, keys=None, unsigned=False if way.source else None), {}
             return way, ({} if way.keys is None else way.keys())
         except AccessFailed as error:

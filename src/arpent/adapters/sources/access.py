@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from arpent.adapters.sources.advice import advice_on
-from arpent.adapters.sources.bucket_keys import keys_of, profile_options
+from arpent.adapters.sources.bucket_keys import ProfileOptions, keys_of, profile_options
 from arpent.adapters.sources.connections import ConnectionSlots
 from arpent.adapters.sources.logins import login_of
 from arpent.adapters.sources.signatures import container_of, signed, token_for
@@ -19,6 +19,8 @@ from arpent.network.policy import EgressPolicy
 from arpent.network.renewal import Renewed
 from arpent.network.source import ArchiveSource, SourceTable
 
+_EVERY_BUCKET = ("s3://every-bucket",)
+"""Match of the source that AWS_PROFILE stands for; no bucket is asked whether it matches."""
 MOST_KEYS = 1024
 """Tokens and keys that are kept: one for each source, and for each container of those that sign."""
 
@@ -58,17 +60,17 @@ class TableAccess:
         sent = asked.headers.get("authorization")
         return sent is not None and self._login(source, asked.url).refuse(sent)
 
-    def bucket(self, url: str) -> BucketAccess:
-        source = self._bucket_source(url)
+    def bucket(self, url: str, *, own_keys: bool = False) -> BucketAccess:
+        source = self.table.of(url) if own_keys else self._bucket_source(url)
         if source is None:
             return BucketAccess()
         keys = self._keys(source)
-        named = self._of((source.name, "profile"), partial(profile_options, source)).get() if source.profile else {}
-        endpoint = source.endpoint or named.get("endpoint")
+        named = self._options(source)
+        endpoint = source.endpoint or named.endpoint
         return BucketAccess(
             source=source.name,
             endpoint=endpoint,
-            region=source.region or named.get("region"),
+            region=source.region or named.region,
             path_style=source.path_style if source.path_style is not None or endpoint is None else True,
             unsigned=source.unsigned,
             requester_pays=source.requester_pays,
@@ -103,7 +105,13 @@ class TableAccess:
         if found is not None or not profile or os.environ.get("AWS_ACCESS_KEY_ID") or not url.startswith("s3://"):
             return found
         # Nobody asks for its match: it is no entry of the table.
-        return ArchiveSource(match=("s3://every-bucket",), profile=profile).model_copy(update={"name": "AWS_PROFILE"})
+        return ArchiveSource(match=_EVERY_BUCKET, profile=profile).model_copy(update={"name": "AWS_PROFILE"})
+
+    def _options(self, source: ArchiveSource) -> ProfileOptions:
+        if not source.profile:
+            return ProfileOptions()
+        options: ProfileOptions = self._of((source.name, "profile"), partial(profile_options, source)).get()
+        return options
 
     def _token(self, source: ArchiveSource, url: str) -> Renewed[str]:
         account, container = container_of(source, url)
@@ -115,6 +123,8 @@ class TableAccess:
 
     def _keys(self, source: ArchiveSource) -> Renewed[dict[str, Any]] | None:
         get = keys_of(source, self._policy)
+        if source.match == _EVERY_BUCKET and not self._options(source).signs:
+            return None  # nobody chose it for its keys: the machine's own chain signs
         return None if get is None else self._of((source.name, "s3"), get)
 
     def _of(self, name: tuple[str, ...], fetch: Callable[[], Any]) -> Renewed[Any]:

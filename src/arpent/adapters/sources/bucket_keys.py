@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import inf
@@ -43,11 +44,26 @@ def keys_of(source: ArchiveSource, policy: EgressPolicy | None) -> Callable[[], 
     return None
 
 
-def profile_options(source: ArchiveSource) -> TimedKey[dict[str, str]]:
-    """Region and endpoint of its profile. Raises AccessFailed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileOptions:
+    """What a profile says besides its keys."""
+
+    region: str | None = None
+    endpoint: str | None = None
+    signs: bool = True
+    """Whether it has keys, or says where they come from."""
+
+
+def profile_options(source: ArchiveSource) -> TimedKey[ProfileOptions]:
+    """The options of its profile. Raises AccessFailed."""
     found = _profile(source)
-    named = {"region": found.get("region"), "endpoint": found.get("endpoint_url")}
-    return TimedKey(key={name: value for name, value in named.items() if value}, seconds=REREAD_SECONDS)
+    pair = found.get("aws_access_key_id") and found.get("aws_secret_access_key")
+    options = ProfileOptions(
+        region=found.get("region") or None,
+        endpoint=found.get("endpoint_url") or None,
+        signs=bool(pair or any(found.get(name) for name in CHAINS)),
+    )
+    return TimedKey(key=options, seconds=REREAD_SECONDS)
 
 
 def _of_table(source: ArchiveSource) -> TimedKey[Keys]:

@@ -17,6 +17,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import JWKRegistry, Key, KeySet
 
 from arpent.domain.boundary.address_grammar import is_private_url
+from arpent.domain.boundary.client_ids import LOCAL
 from arpent.domain.errors import Forbidden, RateLimited, Unauthorized, WorldError
 from arpent.domain.ports.clients import Role
 from arpent.server.access.tokens import UNREADABLE
@@ -105,6 +106,8 @@ class ExternalIssuer:
             raise Unauthorized(
                 f"The access token has no usable `{rules.owner_claim}`: 1 to 64 signs of ASCII without spaces."
             )
+        if owner == LOCAL:
+            raise Unauthorized(f"The access token's `{rules.owner_claim}` is {LOCAL}, which names the operator here.")
         return owner, self._role(_scopes(claims))
 
     def _role(self, scopes: frozenset[str]) -> Role:

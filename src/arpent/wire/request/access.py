@@ -20,6 +20,7 @@ from arpent.domain.boundary.address_grammar import (
     Form,
     account_fault,
 )
+from arpent.domain.boundary.client_ids import external_id
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import ID, IDENTIFIER, REQUEST_ID, Credentials, FeatureFile, Location
 from arpent.wire.request.schema import Access, FeaturesAccess, GsAccess, S3Access
@@ -126,7 +127,7 @@ def _s3_credentials(access: S3Access, parameter: str, client: str | None) -> Cre
         secret_access_key=secret,
         region=region,
         iam_role_arn=role,
-        external_id=client if role else None,
+        external_id=external_id(client) if role and client else None,
     )
 
 

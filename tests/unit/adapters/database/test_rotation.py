@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, select, update
 
-from arpent.adapters.database import schema
+from arpent.adapters.database import rotation, schema
 from arpent.adapters.database.connection import reading, writing
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.keys import body_cipher, known_key, stored_key
@@ -80,7 +80,7 @@ def test_what_no_key_opens_costs_itself(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.execute(update(schema.jobs).where(schema.jobs.c.id == broken.id).values(body=b"\xff\xfe"))
     stored_key(engine)
-    done = rotate_bodies(engine, NEW, OLD)
+    done = rotate_bodies(engine, NEW, OLD, forget_stored_key=True)
     assert (done.renewed, set(done.unreadable)) == (len(jobs), {lost.id, broken.id})
     assert known_key(engine) is not None, "kept, since it may be the one"
     found = SqlJobStore(engine, body_cipher(NEW)).list("anna", SortKey.CREATED, 0, 99)
@@ -94,6 +94,26 @@ def test_a_plain_request_is_encrypted(engine: Engine) -> None:
     assert b"hunter2" not in b"".join(bodies(engine).values())
 
 
+@pytest.mark.parametrize("late", [1, 99])
+def test_a_request_that_comes_while_the_databases_key_is_deleted_is_not_lost(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """Somebody still encrypts with the database's key, once or all the time, between the rotation and the deletion."""
+    own, forget = stored_key(engine), rotation._forget
+    added: list[Job] = []
+
+    def forget_later(engine: Engine, key: bytes) -> bool:
+        if len(added) < late:
+            added.append(make_job(body=BODY))
+            SqlJobStore(engine, body_cipher(own)).add(added[-1])
+        return forget(engine, key)
+
+    monkeypatch.setattr(rotation, "_forget", forget_later)
+    done = rotate_bodies(engine, NEW, own, forget_stored_key=True)
+    assert (done.renewed, done.has_stored_key) == (len(added), late > 1)
+    assert not any(SqlJobStore(engine, body_cipher(NEW)).get(job.id).unreadable for job in added)
+
+
 def test_the_databases_own_key_opens_until_it_is_rotated_out_and_proves_nothing(engine: Engine) -> None:
     unset = Settings()
     (own,) = server_keys(unset, engine)
@@ -105,7 +125,10 @@ def test_the_databases_own_key_opens_until_it_is_rotated_out_and_proves_nothing(
     with pytest.raises(Unauthorized):
         Tokens(server_keys(settings, engine)).proof(Tokens([own]).issue(thief))
     assert not SqlJobStore(engine, body_cipher(*opening_keys(settings, engine))).get(jobs[0].id).unreadable
-    assert rotate_keys(settings, engine).forgot_stored_key
+    assert rotate_keys(settings, engine).has_stored_key, "others may still encrypt with it"
+    SqlJobStore(engine, body_cipher(own)).add(late := make_job(body=BODY))
+    assert not rotate_keys(settings, engine, forget_stored_key=True).has_stored_key
+    assert not SqlJobStore(engine, body_cipher(NEW)).get(late.id).unreadable
     assert known_key(engine) is None
     assert opening_keys(settings, engine) == (NEW,)
     assert not SqlJobStore(engine, body_cipher(NEW)).get(jobs[0].id).unreadable

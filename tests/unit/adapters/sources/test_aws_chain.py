@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from arpent.adapters.objects.cloud import CloudObjects
 from arpent.adapters.sources import aws_chain
 from arpent.adapters.sources.access import TableAccess
+from arpent.domain.location import Credentials, Location
 from arpent.network.access import AccessFailed
 from arpent.network.source import ArchiveSource, SourceTable
 
@@ -68,6 +70,29 @@ def test_the_variable_names_a_profile_for_all_buckets(
     assert TableAccess(nothing).bucket("s3://bucket/x.tif").region == "eu-central-1"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOWN")
     assert TableAccess(nothing).bucket("s3://bucket/x.tif").keys is None, "keys in variables go before it"
+
+
+def test_a_profile_of_the_variable_without_keys_leaves_signing_to_the_machine(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files("[profile mine]\nregion = eu-central-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    access = TableAccess(SourceTable(()))
+    way = access.bucket("s3://bucket/x.tif")
+    assert (way.keys, way.region) == (None, "eu-central-1")
+    assert not access.bucket_refused("s3://bucket/x.tif", {})
+
+
+@pytest.mark.parametrize("profile", ["absent", "mine"])
+def test_a_request_with_keys_asks_for_no_profile_of_the_variable(
+    files: Files, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    files("[profile mine]\nregion = eu-central-1\nendpoint_url = https://else.test\n")
+    monkeypatch.setenv("AWS_PROFILE", profile)
+    objects = CloudObjects(access=TableAccess(SourceTable(())))
+    own = Credentials(access_key="AKIAOWN", secret_access_key="itssecret")
+    way, keys = objects._way(Location(scheme="s3", bucket="bucket", key="x", credentials=own), "read")
+    assert (way.source, way.endpoint, way.region, way.keys, keys) == ("", None, None, None, {})
 
 
 @pytest.mark.parametrize(
