@@ -269,6 +269,14 @@ def test_a_request_updates_another(weeks: Path, tmp_path: Path, calculations: An
     assert found[updated["id"]] == found[full["id"]]
     assert updated["rows"]["kept"] > 10
     assert {**updated["rows"], "kept": 0} == full["rows"]
+    # Files of the earlier job that are damaged or gone cost only what was in them.
+    before = buckets / "results" / "out" / first["id"]
+    for folder, content in (("parquet", None), ("fingerprints", b"PAR1 damaged PAR1")):
+        for path in (before / folder).iterdir():
+            path.unlink() if content is None else path.write_bytes(content)
+        again = run(settings, json.dumps({**body, "update": first["id"]}), quiet)
+        assert again["rows"] == full["rows"]
+        assert jobs_of(buckets / "results" / "out")[again["id"]] == found[full["id"]]
     with pytest.raises(arpent.ArpentError, match="no results of request"):
         run(settings, json.dumps({**body, "update": "01234567-89ab-cdef-0123-456789abcdef"}), quiet)
     with pytest.raises(arpent.ArpentError, match="update"):
