@@ -92,7 +92,8 @@ def _written(rows: pa.Table, marks: pa.Table, request: str, results: Path) -> st
 
 def _numbers(rows: pa.Table) -> list[str]:
     """The columns of a long table behind the caller's."""
-    return rows.column_names[rows.column_names.index("from") :]
+    names: list[str] = rows.column_names
+    return names[names.index("from") :]
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -84,7 +84,9 @@ def test_results_beside_the_folder_need_the_folder_around(store: FolderObjects, 
     assert [(tmp_path / "moved" / number / "job.json").read_bytes() for number in "12"] == [b"1", b"2"]
 
 
-@pytest.mark.parametrize("key", ["theirs/1.json", "outer/1.json", "out/job/../../theirs/1.json", "out/../theirs/1.json"])
+@pytest.mark.parametrize(
+    "key", ["theirs/1.json", "outer/1.json", "out/job/../../theirs/1.json", "out/../theirs/1.json"]
+)
 def test_no_key_leads_to_the_results_of_others(store: FolderObjects, tmp_path: Path, key: str) -> None:
     """Whoever writes such a table into a bucket does not get the rights of who unfolds it."""
     FoldedObjects(store, JOB, "part-0").write_many(OUTPUT, [(key, b"")])
