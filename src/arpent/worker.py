@@ -105,6 +105,11 @@ def folding(store: ObjectStore, job_id: str, request: Request, partition: Partit
 def prepare_process(log_format: Literal["text", "json"]) -> None:
     """What a process of arpent does first."""
     leave_pandas_out()
+    prepare_guest(log_format)
+
+
+def prepare_guest(log_format: Literal["text", "json"]) -> None:
+    """What arpent does first in a process of others, such as a worker of a cluster, where pandas is theirs to use."""
     configure(log_format, trace_fields)
 
 

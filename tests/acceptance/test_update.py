@@ -11,6 +11,7 @@ from typing import Any
 
 import geopandas
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -268,6 +269,14 @@ def test_a_request_updates_another(weeks: Path, tmp_path: Path, calculations: An
     assert found[updated["id"]] == found[full["id"]]
     assert updated["rows"]["kept"] > 10
     assert {**updated["rows"], "kept": 0} == full["rows"]
+    # Files of the earlier job that are damaged or gone cost only what was in them.
+    before = buckets / "results" / "out" / first["id"]
+    for folder, content in (("parquet", None), ("fingerprints", b"PAR1 damaged PAR1")):
+        for path in (before / folder).iterdir():
+            path.unlink() if content is None else path.write_bytes(content)
+        again = run(settings, json.dumps({**body, "update": first["id"]}), quiet)
+        assert again["rows"] == full["rows"]
+        assert jobs_of(buckets / "results" / "out")[again["id"]] == found[full["id"]]
     with pytest.raises(arpent.ArpentError, match="no results of request"):
         run(settings, json.dumps({**body, "update": "01234567-89ab-cdef-0123-456789abcdef"}), quiet)
     with pytest.raises(arpent.ArpentError, match="update"):
@@ -298,6 +307,10 @@ def test_the_command_and_the_function(weeks: Path, tmp_path: Path) -> None:
         arpent.statistics(tmp_path / "fields.gpkg", weeks, update=tmp_path / name, **wish)
         assert (tmp_path / "new.parquet").read_bytes() == (tmp_path / name).read_bytes()
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".json"]
+    stats("--update", "ndvi.parquet", "--wide", "-o", "wide.parquet")
+    with pytest.raises(AssertionError, match="another file"):
+        stats("--update", "ndvi.parquet", "--wide")
+    assert (tmp_path / "new.parquet").read_bytes() == (tmp_path / "ndvi.parquet").read_bytes()
     (tmp_path / "other.parquet").write_bytes(b"PAR1 is no table")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
     for name, word in (
@@ -310,14 +323,53 @@ def test_the_command_and_the_function(weeks: Path, tmp_path: Path) -> None:
 
 
 def test_a_table_without_fingerprints_is_computed_anew(weeks: Path, tmp_path: Path) -> None:
-    """As an older version wrote it; and one whose rows somebody changed is believed for what it holds."""
+    """As an older version or other software wrote it; and one whose ids or numbers somebody changed."""
     fields = parcels(tmp_path)
     table = tmp_path / "t.parquet"
-    save(answered(fields, weeks), table, wide=False)
+    whole = answered(fields, weeks)
+    save(whole, table, wide=False)
     read = pq.read_table(table)
     metadata = {key: value for key, value in read.schema.metadata.items() if key != FINGERPRINTS}
-    pq.write_table(read.replace_schema_metadata(metadata), table)
-    assert check_same(fields, weeks, table, tmp_path).counts.kept == 0
+    place = read.column_names.index("mean")
+    changed = {
+        "no fingerprints": read.replace_schema_metadata(metadata),
+        "no metadata": read.replace_schema_metadata(None),
+        "cut metadata": read.replace_schema_metadata({**metadata, FINGERPRINTS: b"UEFSMQ=="}),
+        "other numbers": read.set_column(place, "mean", pc.multiply(read["mean"], 100.0)),
+        "fewer rows": read.slice(3),
+        "fewer columns": read.drop_columns(["stDev"]),
+        "other columns": read.rename_columns(["items_" if name == "items" else name for name in read.column_names]),
+    }
+    for name, other in changed.items():
+        pq.write_table(other, table)
+        found = answered(fields, weeks, table)
+        assert found.counts.kept == 0, name
+        assert found.rows.equals(whole.rows), name
+    # The caller's columns are not compared; and a file that was only written anew is as good.
+    pq.write_table(read.append_column("mine", read["mean"]).select([*read.column_names]), table, row_group_size=7)
+    assert check_same(fields, weeks, table, tmp_path).counts.kept > 10
+
+
+def test_a_wide_table_is_not_updated(weeks: Path, tmp_path: Path) -> None:
+    fields = parcels(tmp_path)
+    save(answered(fields, weeks), tmp_path / "w.parquet", wide=True)
+    with pytest.raises(arpent.ArpentError, match="wide table"):
+        answered(fields, weeks, tmp_path / "w.parquet")
+    whole = answered(fields, weeks)
+    save(whole, tmp_path / "t.parquet", wide=False)
+    content = bytearray((tmp_path / "t.parquet").read_bytes())
+    content[4:2000] = bytes(1996)
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(arpent.ArpentError, match="cannot be updated"):
+        answered(fields, weeks, tmp_path / "t.parquet")
+
+
+def test_the_setting_of_a_servers_results_does_not_matter(
+    weeks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = answered(parcels(tmp_path), weeks)
+    monkeypatch.setenv("ARPENT_RESULTS", "files")
+    assert answered(parcels(tmp_path), weeks).rows.equals(whole.rows)
 
 
 def test_features_far_apart_are_told_apart_by_their_zones(weeks: Path, tmp_path: Path) -> None:

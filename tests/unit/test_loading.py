@@ -32,6 +32,15 @@ CASES = {
         SERVER | DATABASE | PANDAS | {"PIL", "rasterio"},
     ),
 }
+PREPARED = """
+import pickle, sys
+from arpent.settings import Settings
+from arpent.wiring import local
+local.cluster = lambda address, prepare, silence: pickle.loads(pickle.dumps(prepare))()
+local.executor_of(Settings(executor="dask://127.0.0.1:1"))
+from arpent.adapters.formats.vector.without_pandas import Absence
+print(Absence in sys.meta_path)
+"""
 TOLD = "; import sys; print(*sorted(set({away!r}) & set(sys.modules)))"
 RUN = """
 import sys
@@ -57,6 +66,10 @@ def printed(program: str, *arguments: str) -> str:
 def test_nobody_loads_what_only_others_need(name: str) -> None:
     program, away = CASES[name]
     assert printed(program + TOLD.format(away=away)).split() == []
+
+
+def test_pandas_stays_in_the_workers_of_others_clusters() -> None:
+    assert printed(PREPARED).split() == ["False"]
 
 
 def test_the_version_is_told_without_anything_else() -> None:

@@ -19,6 +19,7 @@ from arpent.api.tables import long_table
 from arpent.api.update import earlier_results, fingerprints_in
 from arpent.api.zones import in_metres
 from arpent.domain.job import NO_ROWS, Job, RowCounts
+from arpent.domain.request import ResultForm
 from arpent.settings import Settings
 from arpent.wire.origin import origin
 from arpent.wire.request.parse import parse_batch
@@ -58,7 +59,8 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earli
             Path(folder, bucket).mkdir()
         if earlier is not None and (update := earlier_results(earlier, Path(folder, "results"))) is not None:
             body = json.dumps({**json.loads(body), "update": update})
-        own = settings.model_copy(update={"buckets": Path(folder), "parquet": True, "bucket_grants": {}})
+        wish = {"buckets": Path(folder), "parquet": True, "results": ResultForm.TABLE, "bucket_grants": {}}
+        own = settings.model_copy(update=wish)
         groups = list(in_metres(fields.features))
         ran: list[FinishedRun] = []
         for number, features in enumerate(groups):
@@ -66,7 +68,7 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earli
             ran.append(run_features(own, body, features, labelled))
         folders = [Path(folder, "results", one.job.id) for one in ran]
         rows = long_table([one / "parquet" for one in folders], fields.table)
-        fingerprints = fingerprints_in(folders, fields.table)
+        fingerprints = fingerprints_in(folders, fields.table, rows)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
         rows=rows,

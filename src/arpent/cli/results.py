@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from arpent import worker
 from arpent.adapters.formats.parquet_rows import assemble
-from arpent.adapters.objects.folded import folded_tables, unfolded
+from arpent.adapters.objects.folded import FOLDER, folded_tables, unfolded
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.location import Location
@@ -59,14 +59,29 @@ def _below(key: str) -> str:
 
 def unfold(settings: Settings, url: str) -> int:
     """Write the files that a job folded into its table (docs/api.md#results), byte for byte, to where it would have
-    written them; returns how many. Raises InvalidRequest if there are none, WorldError."""
+    written them; returns how many. Raises InvalidRequest if there are none or they lie elsewhere, WorldError."""
     store, place = _open(settings, url)
     tables = folded_tables(store, place)
     if not tables:
         raise InvalidRequest(f"There is nothing to unfold in {url}: give the folder of a job whose results are a table")
-    for key in tables:
-        store.write_many(place, unfolded(store, place.at(key)))
-    return len({key for table in tables for key, _ in unfolded(store, place.at(table))})
+    written: set[str] = set()
+
+    def below(table: str) -> Iterator[tuple[str, bytes]]:
+        for key, content in unfolded(store, place.at(table)):
+            if key.startswith("../") or not key.startswith(place.key):
+                raise InvalidRequest(f"The files of {table} would not lie in {url}: give {_around(url, place, table)}")
+            written.add(key)
+            yield key, content
+
+    for table in tables:
+        store.write_many(place, below(table))
+    return len(written)
+
+
+def _around(url: str, place: Location, table: str) -> str:
+    """The folder in which the job's lies, to which its template may lead."""
+    above = f"/{table}".split(f"/{FOLDER}")[0].rpartition("/")[0].removeprefix("/")
+    return place.at(above).url if "://" in url else str(Path(url).resolve().parent / above)
 
 
 def _batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:

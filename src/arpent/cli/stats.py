@@ -51,6 +51,8 @@ def stats(options: StatsOptions, console: Console) -> dict[str, Any]:
     check_ending(options.output)
     if options.update is not None:
         check_long_table(options.update)
+        if options.wide and options.output.resolve() == options.update.resolve():
+            raise InvalidRequest("--wide with --update needs another file, -o: a wide table cannot be updated again")
     query = query_of(
         start=options.start,
         end=options.end,

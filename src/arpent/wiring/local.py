@@ -38,7 +38,15 @@ from arpent.jobs.in_flight import SPARE_PLACES
 from arpent.jobs.policy import Quota
 from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
-from arpent.worker import access_of, direct_features, egress_policy, folding, prepare_process, with_results
+from arpent.worker import (
+    access_of,
+    direct_features,
+    egress_policy,
+    folding,
+    prepare_guest,
+    prepare_process,
+    with_results,
+)
 
 MOST_READINGS = 256
 """Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
@@ -93,11 +101,12 @@ def executor_of(settings: Settings) -> Executor:
     """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
     InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
     kind, _, rest = settings.executor.partition(":")
-    prepare = partial(prepare_process, settings.log_format)
     if kind == "inline":
         return InlineExecutor()
     if kind in CLUSTERS:
-        return cluster(f"{CLUSTERS[kind]}:{rest}", prepare, settings.policy.lease_seconds)
+        guest = partial(prepare_guest, settings.log_format)
+        return cluster(f"{CLUSTERS[kind]}:{rest}", guest, settings.policy.lease_seconds)
+    prepare = partial(prepare_process, settings.log_format)
     return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
 
 

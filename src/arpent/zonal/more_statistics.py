@@ -48,11 +48,12 @@ def plain_statistics(
     calculation: Calculation,
     sums: NDArray[np.float64],
     outside: tuple[NDArray[np.int64], NDArray[np.float64]],
-    deviation: NDArray[np.float64],
+    numbers: NDArray[np.float64],
     kept: Segments | None,
 ) -> dict[str, NDArray[np.float64]]:
     """Name → (n,), of samples that count once each; NaN where there is none, but for sum and count. `sums`: see
-    `moments`; `outside`: how many samples count outside each polygon, and their value."""
+    `moments`; `outside`: how many samples count outside each polygon, and their value; `numbers` (4, n): what `moments`
+    gave."""
     weights, extra = outside
     counts = sums[COUNT] + weights
     found: dict[str, NDArray[np.float64]] = {}
@@ -60,9 +61,10 @@ def plain_statistics(
         if name == "count":
             found[name] = counts
         elif name == "sum":
-            found[name] = sums[SUM] + (sums[SUM_REST] + np.where(weights > 0, weights * extra, 0.0))
+            total = sums[SUM] + (sums[SUM_REST] + np.where(weights > 0, weights * extra, 0.0))
+            found[name] = np.where(counts > 0, _with_infinite(total, numbers), total)
         elif name == "variance":
-            found[name] = deviation * deviation
+            found[name] = numbers[3] * numbers[3]
         elif name == "median" and kept is not None:
             found[name] = _median(kept)
         elif name == "mode" and kept is not None:
@@ -72,15 +74,25 @@ def plain_statistics(
 
 
 def weighted_statistics(
-    calculation: Calculation, sums: NDArray[np.float64]
+    calculation: Calculation, sums: NDArray[np.float64], plain: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
     """Mean, population standard deviation, and name → number, each (n,), of samples that count by the share that is
-    covered; NaN where no share is, but for sum and count. `sums` (6, n): of `add_weighted`."""
+    covered; NaN where no share is, but for sum and count. `sums` (6, n): of `add_weighted`; `plain` (4, n): what
+    `moments` gave."""
     numbers = np.empty((3, sums.shape[1]))
     _weighted(sums, numbers)
     total, weight = sums[TOTAL] + sums[TOTAL_REST], sums[WEIGHT] + sums[WEIGHT_REST]
-    known = {"sum": total, "count": weight, "variance": numbers[1], "weightedMean": numbers[0]}
-    return numbers[0], numbers[2], {name: known[name] for name in calculation.more if name in known}
+    mean = np.where(weight > 0, _with_infinite(numbers[0], plain), numbers[0])
+    known = {"sum": _with_infinite(total, plain), "count": weight, "variance": numbers[1], "weightedMean": mean}
+    return mean, numbers[2], {name: known[name] for name in calculation.more if name in known}
+
+
+def _with_infinite(found: NDArray[np.float64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,): a sum or mean, which double-double numbers lose over infinite samples: infinity, or NaN of both. `numbers`:
+    what `moments` gave, minima and maxima first."""
+    with np.errstate(invalid="ignore"):
+        ends = numbers[0] + numbers[1]
+    return np.where(np.isnan(found) & np.isinf(ends), ends, found)
 
 
 def _median(kept: Segments) -> NDArray[np.float64]:

@@ -143,13 +143,13 @@ class Reduction:
         wish = self._calculation
         found: dict[str, NDArray[np.float64]] = {}
         if self._weighted is not None:
-            mean, deviation, weighted = weighted_statistics(wish, self._weighted)
+            mean, deviation, weighted = weighted_statistics(wish, self._weighted, numbers)
             found |= {name: each for name, each in weighted.items() if wish.weighted or name == "weightedMean"}
             finite = np.isfinite(numbers[0]) & np.isfinite(numbers[1]) & np.isfinite(mean)
             if wish.weighted:
                 numbers[2], numbers[3] = np.where(finite, (mean, deviation), numbers[2:])
         if not wish.weighted:
-            found |= plain_statistics(wish, self._sums, outside, numbers[3], kept)
+            found |= plain_statistics(wish, self._sums, outside, numbers, kept)
         if self._classes is not None:
             self._classes.add(no_samples(*outside), np.arange(len(counts)))
             found |= shares(wish, self._classes.finish(), counts)

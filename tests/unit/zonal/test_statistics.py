@@ -15,7 +15,7 @@ from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.sample_type import compact, converted
-from arpent.zonal.statistics import ranks, summarise
+from arpent.zonal.statistics import Reduction, ranks, summarise
 
 MEDIAN = Calculation(percentiles=(50,))
 
@@ -122,6 +122,20 @@ def test_infinity_is_a_value():
     assert got.mean[0] == math.inf
     assert math.isnan(got.standard_deviation[0])
     assert got.no_data_count[0] == 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_sum_with_infinite_samples_is_infinite(*, weighted: bool) -> None:
+    wish = Calculation(more=("sum", "count", "weightedMean"), weighted=weighted)
+    values = np.array([1.0, math.inf, 2.0, -math.inf, 3.0, math.inf, -math.inf, 2.0, 3.0, math.inf])
+    shares = np.array([1.0, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5, 1.0, 1.0, 0.0])
+    offsets = np.array([0, 3, 5, 7, 9, 9, 10])
+    reduction = Reduction(6, wish, SampleType.FLOAT32)
+    reduction.add(reduction.part(values, None, offsets, shares), np.arange(6))
+    more = reduction.finish(np.diff(offsets)).more
+    last = 0.0 if weighted else math.inf
+    np.testing.assert_array_equal(more["sum"], [math.inf, -math.inf, math.nan, 5.0, 0.0, last])
+    np.testing.assert_array_equal(more["weightedMean"], [math.inf, -math.inf, math.nan, 2.5, math.nan, math.nan])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from itertools import count
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,12 +25,12 @@ class FoldedObjects:
     """For one partition of a job; everything but `write_many` goes to the store as it is."""
 
     def __init__(self, store: ObjectStore, folder: Location, name: str) -> None:
-        """`folder`: the job's; `name`: of the partition's tables. A name that comes later in the alphabet counts where
+        """`folder`: the job's; `name`: of the partition's table. A name that comes later in the alphabet counts where
         two hold the same key."""
         self._store = store
         self._folder = folder
-        self._name = name
-        self._numbers = count()
+        self._place = folder.at(f"{folder.key}{FOLDER}{name}.parquet")
+        self._entries: list[tuple[str, bytes]] = []
 
     def read(self, location: Location, most: int | None = None) -> bytes:
         return self._store.read(location, most)
@@ -42,11 +42,12 @@ class FoldedObjects:
         self._store.write(location, payload)
 
     def write_many(self, prefix: Location, entries: Iterable[tuple[str, bytes]]) -> None:
-        """`prefix` has the bucket of the folder."""
-        found = list(entries)
-        if found:
-            place = self._folder.at(f"{self._folder.key}{FOLDER}{self._name}-{next(self._numbers)}.parquet")
-            self._store.write(place, _folded(found, self._folder.key))
+        """`prefix` has the bucket of the folder. Each call writes one object with what all calls gave, so that nothing
+        stays of an earlier attempt, however many calls that made."""
+        if found := list(entries):
+            every = [*self._entries, *found]
+            self._store.write(self._place, _folded(every, self._folder.key))
+            self._entries = every  # not if the store refused it
 
     def list(self, prefix: Location) -> Iterator[str]:
         return self._store.list(prefix)
@@ -64,20 +65,42 @@ def _folded(entries: list[tuple[str, bytes]], folder: str) -> bytes:
 
 def folded_tables(store: ObjectStore, prefix: Location) -> list[str]:
     """Keys of the tables below a prefix, ascending; where two hold the same key, the later one counts."""
-    return sorted(key for key in store.list(prefix) if f"/{key}".rpartition("/")[0].endswith(f"/{FOLDER[:-1]}"))
+    found = (key for key in store.list(prefix) if key.endswith(".parquet"))
+    return sorted(key for key in found if f"/{key}".rpartition("/")[0].endswith(f"/{FOLDER[:-1]}"))
 
 
 def unfolded(store: ObjectStore, table: Location) -> Iterator[tuple[str, bytes]]:
     """(key, content) of a table's objects, in the order written. The keys are those of the bucket where the table lies
-    now, if it was moved together with its folder. Raises WorldError if it is damaged, and what the store raises."""
+    now, if it was moved together with its folder: in the job's folder or in the one above, which is `../` if the
+    bucket is the job's folder. Raises WorldError if it is damaged, and what the store raises."""
+    payload = store.read(table)
     try:
-        file = pq.ParquetFile(io.BytesIO(store.read(table)))
+        file = pq.ParquetFile(io.BytesIO(payload))
         before = (file.schema_arrow.metadata or {}).get(PLACE) or (file.metadata.metadata or {})[PLACE]
         now = f"/{table.key}".rpartition(f"/{FOLDER}")[0].removeprefix("/")
-        now = f"{now}/" if now else ""
+        moved = partial(_moved, before.decode(), f"{now}/" if now else "")
         for batch in file.iter_batches(4096):
             for key, content in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                inside = key.startswith(before.decode())
-                yield (now + key[len(before) :] if inside else key), content
-    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+                yield moved(key), content
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise WorldError(f"{table.url} is damaged: {error}", transient=False) from None
+
+
+def _moved(before: str, now: str, key: str) -> str:
+    """The key after the job's folder was moved. Whoever may write into a bucket can write such tables: no key leads out
+    of the folder that holds the job's, as those of a template never do. Raises ValueError."""
+    if key.startswith(before):
+        folder, name = now, key.removeprefix(before)
+    elif key.startswith(above := _above(before)):
+        folder, name = _above(now) if now else "../", key.removeprefix(above)
+    else:
+        raise ValueError(f"{key!r:.200} is not beside the job's folder {before!r:.200}")
+    if {".", ".."} & set(name.split("/")):
+        raise ValueError(f"{key!r:.200} is no key")
+    return folder + name
+
+
+def _above(folder: str) -> str:
+    """The folder that holds this one, with a slash at its end unless it is the bucket."""
+    above = folder.rstrip("/").rpartition("/")[0]
+    return f"{above}/" if above else ""

@@ -44,8 +44,9 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     this file, so what fails now may work again.
     """
     reader = FinalAttemptReader(services.reader) if final else services.reader
-    services = replace(services, reader=reader, stopwatch=Stopwatch(), earlier=_earlier(job_id, request, services))
+    services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:
+        services = replace(services, earlier=_earlier(job_id, request, services))
         with reader.counting() as bytes_read:
             script = _script(request, services)
             results = compute(request, partition.features, script, services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
@@ -25,6 +26,10 @@ MOST_READ_BACK = 4 << 30
 MOST_UPDATES = 2
 """Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
 
+DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError, StorageNotFound)
+"""What reading a file raises that is damaged or gone; a store that does not answer raises other errors."""
+log = logging.getLogger(__name__)
+
 
 class EarlierTable:
     """The tables and fingerprints of one earlier request. Made by `open_earlier`."""
@@ -38,6 +43,7 @@ class EarlierTable:
             keys = sorted(key for key in listed if key.endswith(".parquet"))
         except StorageNotFound:
             keys = []
+        self._left_out: set[int] = set()
         self._names = [key.rpartition("/")[2] for key in keys]
         parts = [self._index(number) for number in range(len(keys))]
         self._marks = np.concatenate([np.zeros((0, 16), np.uint8), *(marks for marks, _ in parts)])
@@ -71,26 +77,41 @@ class EarlierTable:
 
     def _index(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(n, 16) fingerprints of the features of a part, and their ids (n,)."""
-        found = self._fingerprints(number).read(["id", "feature"])
-        joined = b"".join(found["feature"].to_pylist())
-        return np.frombuffer(joined, np.uint8).reshape(len(found), 16), found["id"].to_numpy()
+        try:
+            found = self._fingerprints(number).read(["id", "feature"])
+            marks = np.frombuffer(b"".join(found["feature"].to_pylist()), np.uint8).reshape(len(found), 16)
+            return marks, found["id"].to_numpy()
+        except DAMAGED as error:
+            self._leave_out(number, error)
+            return np.zeros((0, 16), np.uint8), np.zeros(0, np.int64)
 
     def _fingerprints(self, number: int) -> pq.ParquetFile:
         place = self._folder.at(f"{self._folder.key}fingerprints/{self._names[number]}")
         return pq.ParquetFile(pa.BufferReader(self._store.read(place, MOST_READ_BACK)))
 
     def _read(self, number: int, request: str, wanted: pa.Array) -> tuple[pa.Table, pa.Table] | None:
-        """Fingerprints and rows of these features; None if they are of another request, or the table is another."""
+        """Fingerprints and rows of these features; None if they are of another request, or the table is another or
+        damaged."""
+        if number in self._left_out:
+            return None
+        try:
+            return self._verified(number, request, wanted)
+        except DAMAGED as error:
+            self._leave_out(number, error)
+            return None
+
+    def _leave_out(self, number: int, error: Exception) -> None:
+        """What was in this part is computed anew."""
+        self._left_out.add(number)
+        log.warning("Part %s of an earlier job cannot be read, and is computed anew: %s", self._names[number], error)
+
+    def _verified(self, number: int, request: str, wanted: pa.Array) -> tuple[pa.Table, pa.Table] | None:
         file = self._fingerprints(number)
         asked, digest = told(file)
         if asked != request:
             return None
-        try:
-            payload = self._store.read(
-                self._folder.at(f"{self._folder.key}parquet/{self._names[number]}"), MOST_READ_BACK
-            )
-        except StorageNotFound:
-            return None
+        place = self._folder.at(f"{self._folder.key}parquet/{self._names[number]}")
+        payload = self._store.read(place, MOST_READ_BACK)
         if table_digest(payload) != digest:
             return None
         states = file.read()

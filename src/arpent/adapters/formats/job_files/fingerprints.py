@@ -46,7 +46,7 @@ def packed(rows: pa.Table, request: str, table: str) -> bytes:
     return sink.getvalue()
 
 
-def table_digest(table: bytes) -> str:
+def table_digest(table: bytes | memoryview) -> str:
     """Of the bytes of a table, by which it is known to be the one that the fingerprints are of."""
     return sha256(table).hexdigest()
 
