@@ -96,10 +96,11 @@ def body() -> dict[str, Any]:
 
 
 def tree(chaos: Chaos, job: str) -> dict[str, bytes]:
-    """Path → bytes of all that the job has written; a partial file has a hidden name of its own, and counts not."""
+    """Path → bytes of all that the job has written, its id taken out; a partial file has a hidden name of its own, and
+    counts not."""
     folder = chaos.server.buckets / "results" / "chaos" / job
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): path.read_bytes().replace(job.encode(), b"")
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith(".arpent-partial-")
     }

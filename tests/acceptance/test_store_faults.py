@@ -112,9 +112,9 @@ def body(output: str) -> dict[str, Any]:
 
 
 def written(store: LoopbackS3, job: dict[str, Any]) -> dict[str, bytes]:
-    """Key in the job's folder → bytes."""
+    """Key in the job's folder → bytes, its id taken out."""
     return {
-        key.partition(f"{job['id']}/")[2]: content
+        key.partition(f"{job['id']}/")[2]: content.replace(job["id"].encode(), b"")
         for key, content in store.buckets["results"].items()
         if job["id"] in key
     }
