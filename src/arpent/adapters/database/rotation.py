@@ -62,8 +62,9 @@ def _forget(engine: Engine, key: bytes) -> bool:
     cipher = body_cipher(key)
     with writing(engine) as connection:
         try:
-            for body in connection.scalars(select(jobs.c.body).execution_options(yield_per=100)):
-                cipher.decrypt(bytes(body))
+            with connection.scalars(select(jobs.c.body).execution_options(yield_per=100)) as bodies:
+                for body in bodies:
+                    cipher.decrypt(bytes(body))
         except InvalidToken:
             return False
         forget_stored_key(connection)
