@@ -324,7 +324,8 @@ def rotate_keys(
     else:
         typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
         if done.has_stored_key:
-            why = "something still uses it" if forget else "see --forget-database-key"
+            again = "something may still need it; restart servers and runners with ARPENT_SECRET_KEY, and rotate again"
+            why = again if forget else "see --forget-database-key"
             typer.echo(f"The database keeps a key of its own: {why}.")
         for job_id in done.unreadable:
             typer.echo(f"{job_id}: add the key it was stored with after the present ones, and rotate again", err=True)

@@ -184,7 +184,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
-    """The job service that the routes and `arpent run` call."""
+    """The job service that the routes call."""
     known = collections(settings)
 
     def check(owner: str, request: Request) -> None:
