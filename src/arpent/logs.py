@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from arpent.domain.errors import InvalidSetting
-
 AUDIT = "arpent.audit"
 """Logger of what clients and operators did."""
 About = Callable[[], Mapping[str, str]]
@@ -75,28 +73,13 @@ def configure(form: Literal["text", "json"], about: About = dict) -> None:
 
 def open_audit_log(path: Path | None, about: About = dict) -> None:
     """Write what clients and operators did to this file, too, one JSON object per line; its owner alone may read it.
-    None: to the other lines only. Raises InvalidSetting if it cannot be written."""
+    None: to the other lines only. Raises OSError."""
     logger = logging.getLogger(AUDIT)
     for former in [*logger.handlers]:
         logger.removeHandler(former)
         former.close()
     if path is None:
         return
-    try:
-        handler = _private_file(path)
-    except OSError as error:
-        raise InvalidSetting(
-            f"ARPENT_AUDIT_LOG names {path}, which cannot be written ({error.strerror}): name a file in a folder that "
-            "this user may write"
-        ) from None
-    handler.setFormatter(_Json())
-    handler.addFilter(_About(about))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-
-
-def _private_file(path: Path) -> logging.FileHandler:
-    """Appends to a file that its owner alone may read. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         found = os.fstat(descriptor)
@@ -104,4 +87,8 @@ def _private_file(path: Path) -> logging.FileHandler:
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
-    return logging.FileHandler(path, encoding="utf-8", errors="replace")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
+    handler.setFormatter(_Json())
+    handler.addFilter(_About(about))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from arpent.cli.guard import check_target
 from arpent.cli.options import JsonOption
 from arpent.domain.errors import ClientNotFound, InvalidRequest
 from arpent.domain.ports.clients import Client, Role
@@ -126,6 +127,7 @@ def _store() -> ClientStore:
     from arpent.wiring import server
 
     settings = load()
+    check_target(settings.audit_log, "ARPENT_AUDIT_LOG")
     open_audit_log(settings.audit_log)
     return server.clients(server.database(settings))
 
