@@ -196,8 +196,8 @@ def prepare(folder: Path, text: str, *, parallelism: int = 1, **more: object) ->
     """Parse and analyse, in a process that keeps memory as a worker does."""
     keep_memory(None)
     chosen = settings(folder, **more)
-    world = worker.services_of(chosen)
     request = parse_batch(text)
+    world = worker.with_table(worker.services_of(chosen), worker.result_form(request, chosen))
     allowed = replace(local.operator_limits(chosen), parallelism=parallelism)
     analysis = analyse("bench", request, world, allowed)
     return Job(request=request, partitions=tuple(analysis.partitions), world=world, folder=folder)

@@ -73,9 +73,7 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     assert lease.partition is not None, "an analysis stays with the runner"
     assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
-    services = with_results(services_for(lease.owner, settings), lease.request, settings)
-    store = folding(services.objects, lease.job_id, lease.request, lease.partition, settings)
-    services = replace(services, objects=store)
+    services = with_results(services_for(lease.owner, settings), lease.job_id, lease.request, lease.partition, settings)
     with traced(read_trace(lease.trace)):
         return process(lease.job_id, lease.request, lease.partition, services, final=final)
 
@@ -86,20 +84,24 @@ def result_form(request: Request, settings: Settings) -> ResultForm:
     return ResultForm.FILES if form is ResultForm.FILES_AND_TABLE and not settings.parquet else form
 
 
-def with_results(services: Services, request: Request, settings: Settings) -> Services:
-    """The services with a table, and the fingerprints of its rows, if the job has one."""
-    if result_form(request, settings) is ResultForm.FILES:
-        return replace(services, table=None, fingerprints=None, collection=None)
+def with_table(services: Services, form: ResultForm) -> Services:
+    """The services with a table, the fingerprints of its rows and a STAC collection, if the job has a table."""
+    if form is ResultForm.FILES:
+        return services
     return replace(services, table=table_of, fingerprints=fingerprints_of, collection=stac_collection)
 
 
-def folding(store: ObjectStore, job_id: str, request: Request, partition: Partition, settings: Settings) -> ObjectStore:
-    """The store for the results of a partition: its files are folded if only the table is wanted."""
-    if result_form(request, settings) is not ResultForm.TABLE:
-        return store
+def with_results(
+    services: Services, job_id: str, request: Request, partition: Partition, settings: Settings
+) -> Services:
+    """As `with_table`, for a partition: its files are folded if only the table is wanted."""
+    form = result_form(request, settings)
+    services = with_table(services, form)
+    if form is not ResultForm.TABLE:
+        return services
     assert request.output is not None, "a batch request has an output"
     name = f"round-{partition.round:03d}-part-{partition.number:06d}"
-    return FoldedObjects(store, own(request.output, job_id, ""), name)
+    return replace(services, objects=FoldedObjects(services.objects, own(request.output, job_id, ""), name))
 
 
 def prepare_process(log_format: Literal["text", "json"]) -> None:
@@ -194,9 +196,7 @@ def _services(serialised: str) -> Services:
         runtime=script_runtime(settings),
         collections=collections(settings),
         features=direct_features(settings, objects(settings)),
-        table=table_of if settings.parquet else None,
-        fingerprints=fingerprints_of if settings.parquet else None,
-        collection=stac_collection if settings.parquet else None,
+        table=None,  # `with_table` adds it, by the request
         open_earlier=open_earlier,
         samples_at_once=settings.pixel_budget,
     )

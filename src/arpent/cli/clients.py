@@ -7,10 +7,12 @@ import json
 import logging
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from arpent.cli.guard import check_target
+from arpent.cli.options import JsonOption
 from arpent.domain.errors import ClientNotFound, InvalidRequest
 from arpent.domain.ports.clients import Client, Role
 from arpent.logs import AUDIT, open_audit_log
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="OAuth2 clients.", no_args_is_help=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Named = Annotated[str, typer.Argument(metavar="CLIENT", help="Client id, or a name that only one client has.")]
 KEEP = "Keep the secret: it is stored hashed."
 LONGEST_OVERLAP = 24 * 366
@@ -94,31 +95,31 @@ def rotate(
 @app.command()
 def disable(client: Named, as_json: JsonOption = False) -> None:
     """End all tokens of a client, and give it none until it is enabled. Its requests go on."""
-    store = _store()
-    found = _known(store, client)
-    store.disable(found.id)
-    _audit("disable client", found.id)
-    _print_done(found, "disabled", as_json=as_json)
+    _change(client, "disable", as_json=as_json)
 
 
 @app.command()
 def enable(client: Named, as_json: JsonOption = False) -> None:
     """Let a disabled client get tokens again."""
-    store = _store()
-    found = _known(store, client)
-    store.enable(found.id)
-    _audit("enable client", found.id)
-    _print_done(found, "enabled", as_json=as_json)
+    _change(client, "enable", as_json=as_json)
 
 
 @app.command()
 def remove(client: Named, as_json: JsonOption = False) -> None:
     """Delete a client for good; all its tokens end. Its requests stay and go on: an operator may stop them."""
+    _change(client, "remove", as_json=as_json)
+
+
+def _change(name: str, act: Literal["disable", "enable", "remove"], *, as_json: bool) -> None:
+    """Do what the store has a method for, and say so."""
     store = _store()
-    found = _known(store, client)
-    store.remove(found.id)
-    _audit("remove client", found.id)
-    _print_done(found, "removed", as_json=as_json)
+    client = _known(store, name)
+    {"disable": store.disable, "enable": store.enable, "remove": store.remove}[act](client.id)
+    _audit(f"{act} client", client.id)
+    done = f"{act}d"
+    typer.echo(
+        json.dumps({"client_id": client.id, "done": done}) if as_json else f"{client.id} ({client.name}) is {done}."
+    )
 
 
 def _store() -> ClientStore:
@@ -126,6 +127,7 @@ def _store() -> ClientStore:
     from arpent.wiring import server
 
     settings = load()
+    check_target(settings.audit_log, "ARPENT_AUDIT_LOG")
     open_audit_log(settings.audit_log)
     return server.clients(server.database(settings))
 
@@ -176,10 +178,3 @@ def _print_secret(client_id: str, secret: str, advice: str, *, as_json: bool) ->
         typer.echo(json.dumps({"client_id": client_id, "client_secret": secret}))
     else:
         typer.echo(f"client id      {client_id}\nclient secret  {secret}\n{advice}")
-
-
-def _print_done(client: Client, what: str, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps({"client_id": client.id, "done": what}))
-    else:
-        typer.echo(f"{client.id} ({client.name}) is {what}.")

@@ -17,6 +17,7 @@ from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
 from arpent.cli.guard import Guarded, check_target, read_text
+from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
 from arpent.cli.script.commands import app as script_app
 from arpent.cli.sources.commands import app as sources_app
@@ -45,8 +46,6 @@ MOST_JOBS = 1_000_000
 """Maximum number of jobs of one list."""
 WIDEST = 400
 """Columns of a table in a pipe."""
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -325,7 +324,8 @@ def rotate_keys(
     else:
         typer.echo(f"{done.renewed} requests are encrypted anew, and {len(done.unreadable)} cannot be opened.")
         if done.has_stored_key:
-            why = "something still uses it" if forget else "see --forget-database-key"
+            again = "something may still need it; restart servers and runners with ARPENT_SECRET_KEY, and rotate again"
+            why = again if forget else "see --forget-database-key"
             typer.echo(f"The database keeps a key of its own: {why}.")
         for job_id in done.unreadable:
             typer.echo(f"{job_id}: add the key it was stored with after the present ones, and rotate again", err=True)

@@ -15,6 +15,7 @@ import time
 import uvicorn
 
 from arpent import worker
+from arpent.cli.guard import check_target
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import InvalidSetting
 from arpent.logs import configure, open_audit_log
@@ -31,8 +32,9 @@ GRACE_SECONDS = 10
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM. Raises InvalidSetting, and WorldError if it cannot start."""
+    """Serve until SIGINT or SIGTERM. Raises InvalidSetting or InvalidRequest, and WorldError if it cannot start."""
     configure(settings.log_format, trace_fields)
+    check_target(settings.audit_log, "ARPENT_AUDIT_LOG")
     open_audit_log(settings.audit_log, trace_fields)
     worker.check_places(settings)
     check_listening(settings.host, settings.port)

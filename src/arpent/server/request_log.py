@@ -12,13 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arpent.domain.boundary.trace import trace_of, traced
 from arpent.server.access.auth import TOKEN_PATHS
+from arpent.server.batch import BATCH_PATHS
+from arpent.server.page.form import UPLOAD_PATH
+from arpent.server.statistics import STATISTICS_PATHS
 
 ACCESS, AUDIT = logging.getLogger("arpent.access"), logging.getLogger("arpent.audit")
 LABELS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 """Methods that are labels of metrics; clients may make up any number of others."""
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Paths of probes, which are logged only if something is wrong."""
-BATCH = ("/api/v1/statistics/batch", "/statistics/batch/v1")
 ACTS: Mapping[tuple[str, str], str] = {
     ("POST", ""): "create", ("POST", "/{job_id}/analyse"): "analyse", ("POST", "/{job_id}/start"): "start",
     ("POST", "/{job_id}/stop"): "stop", ("POST", "/{job_id}/cancel"): "stop", ("GET", "/{job_id}"): "read",
@@ -27,10 +29,11 @@ ACTS: Mapping[tuple[str, str], str] = {
     ("GET", "/{job_id}/results/values"): "read results",
     ("GET", "/{job_id}/results/features/{feature}"): "read results",
 }  # fmt: skip
-"""Method and route below one of BATCH → what somebody did. Statuses and tiles are asked for all the time and left
+"""Method and route below one of BATCH_PATHS → what somebody did. Statuses and tiles are asked for all the time and left
 out."""
 OTHER_ACTS: Mapping[tuple[str, str], str] = {
-    ("POST", "/page/files"): "upload", ("POST", "/api/v1/statistics"): "compute", ("POST", "/statistics/v1"): "compute",
+    ("POST", UPLOAD_PATH): "upload",
+    **{("POST", path): "compute" for path in STATISTICS_PATHS},
     **{("POST", path): "get token" for path in TOKEN_PATHS},
 }  # fmt: skip
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -122,7 +125,7 @@ def route_of(scope: Scope) -> str:
 
 def act_of(method: str, route: str) -> str | None:
     """What a request does that is audited; None: nothing."""
-    for base in BATCH:
+    for base in BATCH_PATHS:
         if route.startswith(base):
             return ACTS.get((method, route.removeprefix(base)))
     return OTHER_ACTS.get((method, route))

@@ -37,8 +37,6 @@ Hosts = Annotated[
 Grants = Annotated[tuple[Annotated[str, each(is_grant, "bucket, bucket/prefix or *")], ...], BeforeValidator(listed)]
 Address = Annotated[Text, AfterValidator(address)]
 SourceEntry = Annotated[ArchiveSource, BeforeValidator(table_entry)]
-
-
 Keys = Annotated[tuple[Annotated[SecretStr, AfterValidator(long_key)], ...], BeforeValidator(key_list)]
 
 
@@ -99,9 +97,7 @@ class Settings(BaseModel):
     """Show /metrics beyond this machine, too."""
     token_seconds: int = Field(3600, ge=1)
     """Lifetime of a token in seconds."""
-    secret_key: Annotated[tuple[Annotated[SecretStr, AfterValidator(long_key)], ...], BeforeValidator(key_list)] = (
-        Field((), description=f"at least {SHORTEST_KEY} bytes; several with commas between them")
-    )
+    secret_key: Keys = Field((), description=f"at least {SHORTEST_KEY} bytes; several with commas between them")
     """The first signs tokens and encrypts stored credentials, the others still open. Unset: one is created once and
     kept in the database."""
     oidc_issuer: Annotated[str, AfterValidator(issuer_url)] | None = Field(None, description="https://host/path")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -42,10 +41,11 @@ from arpent.worker import (
     access_of,
     direct_features,
     egress_policy,
-    folding,
     prepare_guest,
     prepare_process,
+    result_form,
     with_results,
+    with_table,
 )
 
 MOST_READINGS = 256
@@ -140,7 +140,7 @@ def analysis(
 ) -> Analysis:
     """Analyse a job. Raises NoLongerWanted soon after `wanted` returns False."""
     request = parse_batch(job.body, job.owner)
-    return analyse(job.id, request, with_results(services, request, settings), allowed, wanted)
+    return analyse(job.id, request, with_table(services, result_form(request, settings)), allowed, wanted)
 
 
 def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, settings: Settings) -> Outcome:
@@ -148,8 +148,7 @@ def give_up_lease(job: Job, lease: Lease, error: Exception, services: Services, 
     assert lease.partition is not None, "an analysis has no files"
     reason = ArpentError(sentence(error))
     request = lease.request or parse_batch(job.body, job.owner)
-    services = with_results(services, request, settings)
-    services = replace(services, objects=folding(services.objects, lease.job_id, request, lease.partition, settings))
+    services = with_results(services, lease.job_id, request, lease.partition, settings)
     return give_up(lease.job_id, request, lease.partition, reason, services)
 
 

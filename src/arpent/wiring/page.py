@@ -12,7 +12,6 @@ from typing import Any
 from arpent.adapters.formats.results.features import JobFeatures
 from arpent.adapters.formats.results.tables import JobTables
 from arpent.adapters.formats.results.view import ResultView
-from arpent.domain.boundary.trace import for_this_request
 from arpent.domain.job import Job
 from arpent.domain.ports.execution import Bulkhead, PendingCall
 from arpent.domain.ports.page import PageCalls
@@ -101,13 +100,11 @@ def page_calls(settings: Settings, bulkhead: Bulkhead) -> PageCalls:
         # A job that was PROCESSING is not analysed again.
         analysis = f"{job.status} {job.last_updated}" if job.begun is None else "done"
         asked = JobAsked(id=job.id, owner=job.owner, body=job.body, moment=moment, analysis=analysis)
-        return bulkhead.submit(job.owner, for_this_request(partial(view_results, theirs)), (asked, method, arguments))
+        return bulkhead.submit(job.owner, partial(view_results, theirs), (asked, method, arguments))
 
     return PageCalls(
         results=results,
-        describe=lambda client, url: bulkhead.submit(
-            client, for_this_request(partial(describe_features, theirs)), (client, url)
-        ),
+        describe=lambda client, url: bulkhead.submit(client, partial(describe_features, theirs), (client, url)),
         places=partial(upload_places, settings),
         store=partial(store_upload, settings),
         script=script_of_indices,

@@ -24,7 +24,7 @@ from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
-from arpent.domain.boundary.trace import for_this_request, trace_fields
+from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import DatabaseRefused, WorldError
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis
@@ -170,18 +170,12 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
     theirs = for_workers(settings)
     return ProcessCalls(
-        statistics=lambda client, body: bulkhead.submit(
-            client, for_this_request(partial(answer_statistics, theirs)), body
-        ),
-        check=lambda client, body: bulkhead.submit(
-            client, for_this_request(partial(check_batch, theirs, client)), body
-        ),
+        statistics=lambda client, body: bulkhead.submit(client, partial(answer_statistics, theirs), body),
+        check=lambda client, body: bulkhead.submit(client, partial(check_batch, theirs, client), body),
         explain=lambda job, feature, start, draw: bulkhead.submit(
-            job.owner, for_this_request(partial(explain_job, theirs)), (job.body, job.owner, feature, start, draw)
+            job.owner, partial(explain_job, theirs), (job.body, job.owner, feature, start, draw)
         ),
-        catalog=lambda client, body, address: bulkhead.submit(
-            client, for_this_request(partial(answer_search, theirs)), (body, address)
-        ),
+        catalog=lambda client, body, address: bulkhead.submit(client, partial(answer_search, theirs), (body, address)),
         collections=collections(settings),
         page=page_calls(settings, bulkhead),
         admit=bulkhead.admit,
@@ -190,7 +184,7 @@ def process_calls(settings: Settings, bulkhead: Bulkhead) -> ProcessCalls:
 
 
 def service(settings: Settings, engine: Engine) -> JobService:
-    """The job service that the routes and `arpent run` call."""
+    """The job service that the routes call."""
     known = collections(settings)
 
     def check(owner: str, request: Request) -> None:

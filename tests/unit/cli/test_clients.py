@@ -105,4 +105,4 @@ def test_an_audit_log_tells_who_changed_what(monkeypatch: pytest.MonkeyPatch) ->
     told("list")
     assert Path("audit.log").stat().st_mode & 0o077 == 0, "one that was there, too"
     monkeypatch.setenv("ARPENT_AUDIT_LOG", "absent/audit.log")
-    assert "absent/audit.log" in told("list", code=2)
+    assert "ARPENT_AUDIT_LOG absent/audit.log: there is no folder" in told("list", code=2)

@@ -24,7 +24,7 @@ from arpent.engine.processing.process import process
 from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
-from arpent.worker import services_of
+from arpent.worker import services_of, with_table
 from tests.support.client import seed_body
 from tests.support.engine import features
 from tests.support.parcels import good_parcels
@@ -73,7 +73,8 @@ def run(
 ) -> tuple[dict[str, bytes], Counter[tuple[str, int, Block]], float]:
     buckets = folder / name
     (buckets / "results").mkdir(parents=True, exist_ok=True)
-    services: Services = services_of(Settings(catalog=str(folder / "stac"), buckets=buckets, pixel_budget=most))
+    settings = Settings(catalog=str(folder / "stac"), buckets=buckets, pixel_budget=most)
+    services: Services = with_table(services_of(settings), settings.results)
     reader = CountedReader(services.reader)
     body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", aggregationInterval={"of": "P10D"})
     body |= more

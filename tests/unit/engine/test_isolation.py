@@ -110,7 +110,7 @@ def place(tmp_path: Path) -> Place:
     settings = Settings(
         buckets=tmp_path / "buckets", catalog=str(tmp_path / "stac"), script_seconds=3, script_memory=64
     )
-    return Place(tmp_path, worker.services_of(settings))
+    return Place(tmp_path, worker.with_table(worker.services_of(settings), settings.results))
 
 
 def failed(answers: Answers) -> dict[tuple[int, str], dict[str, str]]:

@@ -63,7 +63,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     folder = tmp_path_factory.mktemp("unforeseen")
     make_imagery(folder / "stac", JUNE)
     (folder / "buckets" / "results").mkdir(parents=True)
-    return worker.services_of(Settings(buckets=folder / "buckets", catalog=str(folder / "stac"), script_seconds=3))
+    settings = Settings(buckets=folder / "buckets", catalog=str(folder / "stac"), script_seconds=3)
+    return worker.with_table(worker.services_of(settings), settings.results)
 
 
 @dataclass

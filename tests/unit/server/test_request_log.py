@@ -15,7 +15,8 @@ import requests
 from arpent.domain.boundary.trace import current_trace, read_trace, trace_of, traced
 from arpent.domain.ports.clients import Role
 from arpent.server.access.auth import NO_ID, TOKEN_PATHS
-from arpent.server.request_log import ACTS, BATCH, OTHER_ACTS
+from arpent.server.batch import BATCH_PATHS
+from arpent.server.request_log import ACTS, OTHER_ACTS
 from tests.support.client import seed_body
 from tests.support.scripts import NDVI
 from tests.support.server import wait_for
@@ -69,8 +70,8 @@ def lines() -> Iterator[Lines]:
 
 
 def test_a_line_for_each_request(here: World, lines: Lines) -> None:
-    job = lines.ask(here, "POST", BATCH[0], json=BODY).json()["id"]
-    lines.ask(here, "GET", f"{BATCH[0]}/{job}/status?key=hunter2")
+    job = lines.ask(here, "POST", BATCH_PATHS[0], json=BODY).json()["id"]
+    lines.ask(here, "GET", f"{BATCH_PATHS[0]}/{job}/status?key=hunter2")
     lines.ask(here, "GET", "/nothing/hunter2", None)
     lines.ask(here, "GET", "/healthz", None)
     form = {"grant_type": "client_credentials", "client_id": "me", "client_secret": CLIENTS["me"]}
@@ -78,8 +79,8 @@ def test_a_line_for_each_request(here: World, lines: Lines) -> None:
     found = lines.of("arpent.access", 4)
     told = sorted((str(each["client"]), each["method"], each["route"], each["status"]) for each in found)
     assert told == sorted([
-        ("me", "POST", BATCH[0], 201), ("me", "GET", BATCH[0] + "/{job_id}/status", 200), ("None", "GET", "", 404),
-        ("me", "POST", TOKEN_PATHS[0], 200),
+        ("me", "POST", BATCH_PATHS[0], 201), ("me", "GET", BATCH_PATHS[0] + "/{job_id}/status", 200),
+        ("None", "GET", "", 404), ("me", "POST", TOKEN_PATHS[0], 200),
     ])  # fmt: skip
     assert all(isinstance(each["milliseconds"], float) for each in found)
     text = "\n".join(f"{record.getMessage()} {vars(record)}" for record in lines.records)
@@ -88,13 +89,13 @@ def test_a_line_for_each_request(here: World, lines: Lines) -> None:
 
 
 def test_a_line_for_each_act(here: World, lines: Lines) -> None:
-    job = lines.ask(here, "POST", BATCH[0], json=BODY).json()["id"]
+    job = lines.ask(here, "POST", BATCH_PATHS[0], json=BODY).json()["id"]
     for method, path, name in (
         ("POST", "/start", "me"), ("GET", "/status", "me"), ("GET", "", "you"), ("GET", "/results", "me"),
     ):  # fmt: skip
-        lines.ask(here, method, f"{BATCH[1]}/{job}{path}", name)
+        lines.ask(here, method, f"{BATCH_PATHS[1]}/{job}{path}", name)
     here.clients.change("you", role=Role.OPERATOR)
-    lines.ask(here, "POST", f"{BATCH[0]}/{job}/stop", "you")
+    lines.ask(here, "POST", f"{BATCH_PATHS[0]}/{job}/stop", "you")
     found = lines.of("arpent.audit", 5)
     assert {(each["client"], each["act"], each["outcome"], each["job"]) for each in found} == {
         ("me", "create", "done", job), ("me", "start", "done", job), ("you", "read", "refused", job),
@@ -118,7 +119,7 @@ def test_a_wrong_secret_leaves_a_line(here: World, lines: Lines) -> None:
 
 def test_every_act_is_a_route(here: World) -> None:
     described = requests.get(here.url + "/openapi.json", timeout=30).json()["paths"]
-    for base in BATCH:
+    for base in BATCH_PATHS:
         for method, path in ACTS:
             assert method.lower() in described[base + path]
     for method, path in OTHER_ACTS:
@@ -127,14 +128,14 @@ def test_every_act_is_a_route(here: World) -> None:
 
 def test_ids_of_the_client_come_back(here: World) -> None:
     headers = {"x-request-id": "my-request.1", "traceparent": PARENT}
-    answer = requests.get(here.url + BATCH[0], headers=headers | here.bearer(), timeout=10)
+    answer = requests.get(here.url + BATCH_PATHS[0], headers=headers | here.bearer(), timeout=10)
     assert answer.headers["x-request-id"] == "my-request.1"
     trace, span, flags = answer.headers["traceparent"].split("-")[1:]
     assert (trace, flags) == (PARENT.split("-")[1], "01")
     assert span != PARENT.split("-")[2]
 
 
-@pytest.mark.parametrize("path", ["/nothing", BATCH[0], "/api/v1/statistics"])
+@pytest.mark.parametrize("path", ["/nothing", BATCH_PATHS[0], "/api/v1/statistics"])
 def test_every_answer_has_an_id(here: World, path: str) -> None:
     for method in ("GET", "POST", "OPTIONS", "HEAD"):
         answer = requests.request(method, here.url + path, timeout=10)
@@ -168,10 +169,10 @@ def test_a_trace_outlasts_a_text_and_ends_with_its_work() -> None:
 
 
 def test_metrics_of_requests(here: World) -> None:
-    requests.get(f"{here.url}{BATCH[0]}/no-such-id", headers=here.bearer(), timeout=10)
-    for path in ("/nothing", BATCH[0]):
+    requests.get(f"{here.url}{BATCH_PATHS[0]}/no-such-id", headers=here.bearer(), timeout=10)
+    for path in ("/nothing", BATCH_PATHS[0]):
         requests.request("PROPFIND", here.url + path, timeout=10)
-    requests.head(here.url + BATCH[0], headers=here.bearer(), timeout=10)
+    requests.head(here.url + BATCH_PATHS[0], headers=here.bearer(), timeout=10)
 
     def shown() -> str:
         return requests.get(here.url + "/metrics", timeout=10).text
@@ -179,7 +180,7 @@ def test_metrics_of_requests(here: World) -> None:
     line = 'arpent_http_requests_total{method="GET",route="/api/v1/statistics/batch/{job_id}",status="404"}'
     wait_for(lambda: line in shown() and 'method="other",route=""' in shown(), 30, "the metrics")
     for method, status in (("other", 405), ("HEAD", 200)):
-        line = f'arpent_http_requests_total{{method="{method}",route="{BATCH[0]}",status="{status}"}}'
+        line = f'arpent_http_requests_total{{method="{method}",route="{BATCH_PATHS[0]}",status="{status}"}}'
         wait_for(lambda line=line: line in shown(), 30, line)  # type: ignore[misc]
     assert "no-such-id" not in shown(), "a path is no label: there would be one for each job"
     assert "PROPFIND" not in shown()

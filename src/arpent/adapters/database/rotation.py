@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptography.fernet import InvalidToken
+from cryptography.fernet import InvalidToken, MultiFernet
 from sqlalchemy import Engine, select, update
 
 from arpent.adapters.database.connection import reading, writing
@@ -33,23 +33,25 @@ def rotate_bodies(engine: Engine, *keys: bytes, forget_stored_key: bool = False)
     its own, so that nobody waits; what was encrypted with the first key already stays as it is. `forget_stored_key`:
     delete the database's own key, if then the first key opens every request: a server that still encrypts with the
     database's may have stored others meanwhile, which are rotated, too."""
-    renewed, unreadable = _rotate_all(engine, keys)
+    first, each = body_cipher(keys[0]), body_cipher(*keys)
+    renewed, unreadable = _rotate_all(engine, first, each)
     for _ in range(TRIES if forget_stored_key else 0):
-        if unreadable or _forget(engine, keys[0]):
+        if unreadable or _forget(engine, first):
             break
-        more, unreadable = _rotate_all(engine, keys)
+        more, unreadable = _rotate_all(engine, first, each)
         renewed += more
     return Rotation(renewed=renewed, unreadable=unreadable, has_stored_key=known_key(engine) is not None)
 
 
-def _rotate_all(engine: Engine, keys: tuple[bytes, ...]) -> tuple[int, tuple[str, ...]]:
-    """The number of requests that were encrypted anew, and the ids of those that no key opens."""
+def _rotate_all(engine: Engine, first: MultiFernet, each: MultiFernet) -> tuple[int, tuple[str, ...]]:
+    """The number of requests that were encrypted anew, and the ids of those that no key opens. `first` is the cipher of
+    the first key, `each` that of all."""
     with reading(engine) as connection:
         ids = connection.scalars(select(jobs.c.id)).all()
     renewed, unreadable = 0, []
     for job_id in ids:
         try:
-            renewed += _rotate(engine, job_id, keys)
+            renewed += _rotate(engine, job_id, first, each)
         except (WorldError, UnicodeDecodeError) as error:
             if isinstance(error, WorldError) and error.transient:
                 raise
@@ -57,23 +59,21 @@ def _rotate_all(engine: Engine, keys: tuple[bytes, ...]) -> tuple[int, tuple[str
     return renewed, tuple(unreadable)
 
 
-def _forget(engine: Engine, key: bytes) -> bool:
-    """Delete the database's own key, if this one opens every request; whether it does."""
-    cipher = body_cipher(key)
+def _forget(engine: Engine, first: MultiFernet) -> bool:
+    """Delete the database's own key, if the first one opens every request; whether it does."""
     with writing(engine) as connection:
         try:
             with connection.scalars(select(jobs.c.body).execution_options(yield_per=100)) as bodies:
                 for body in bodies:
-                    cipher.decrypt(bytes(body))
+                    first.decrypt(bytes(body))
         except InvalidToken:
             return False
         forget_stored_key(connection)
         return True
 
 
-def _rotate(engine: Engine, job_id: str, keys: tuple[bytes, ...]) -> bool:
+def _rotate(engine: Engine, job_id: str, first: MultiFernet, each: MultiFernet) -> bool:
     """Whether this request had to be encrypted anew. Raises WorldError if no key opens it."""
-    first = body_cipher(keys[0])
     with writing(engine) as connection:
         stored = connection.execute(select(jobs.c.body).where(jobs.c.id == job_id).with_for_update()).scalar()
         if stored is None:  # deleted meanwhile
@@ -82,6 +82,6 @@ def _rotate(engine: Engine, job_id: str, keys: tuple[bytes, ...]) -> bool:
             first.decrypt(bytes(stored))
             return False
         except InvalidToken:
-            body = seal(first, unseal(body_cipher(*keys), bytes(stored)))
+            body = seal(first, unseal(each, bytes(stored)))
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(body=body))
         return True

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from arpent.cli.guard import check_target
+from arpent.cli.options import JsonOption
 from arpent.domain.errors import InvalidRequest
 
 app = typer.Typer(help="Catalogues made from what is no catalogue.", no_args_is_help=True)
@@ -24,7 +25,7 @@ def from_index(
     to: Annotated[Path, typer.Option("--to", help="File for the STAC items; its folder is then a catalogue.")],
     bbox: Annotated[str | None, typer.Option(help="West, south, east, north in degrees: 13.5,45.4,16.6,46.9")] = None,
     years: Annotated[str | None, typer.Option(help="Years, with commas between them: 2023,2024")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write STAC items for the files of AlphaEarth's index, so that the collection `alphaearth` finds them."""
     from arpent.adapters.formats.embedding_index import items_of_index

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from arpent.cli.guard import check_target, read_text
+from arpent.cli.options import JsonOption
 from arpent.domain.errors import InvalidRequest
 
 app = typer.Typer(help="Write, check and run evalscripts.", no_args_is_help=True)
 
 FileArgument = Annotated[Path, typer.Argument(help="An evalscript.", exists=True, dir_okay=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("new")

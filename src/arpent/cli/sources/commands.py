@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
+from arpent.cli.options import JsonOption
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app = typer.Typer(help="Archives: how hosts and buckets are opened.", no_args_is_help=True)
 
 
 @app.command("list")

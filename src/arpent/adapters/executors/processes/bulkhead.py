@@ -10,6 +10,7 @@ from arpent.adapters.executors.processes.fair_queue import FairQueue
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.executors.processes.ticket import ProcessTicket
 from arpent.adapters.executors.processes.worker_thread import WorkerThread
+from arpent.domain.boundary.trace import for_this_request
 
 Answer = TypeVar("Answer")
 
@@ -49,12 +50,13 @@ class ProcessBulkhead:
     def submit(
         self, client: str, function: Callable[[Any], Answer], argument: object, seconds: float | None = None
     ) -> ProcessTicket[Answer]:
-        """Run `function(argument)` for this client; both must be picklable. `seconds` shortens the time limit.
+        """Run `function(argument)` for this client; both must be picklable. `seconds` shortens the time limit. Log
+        lines of the call name the HTTP request that this thread or task works for.
 
         The ticket raises what the function raised, LimitExceeded, WorkerDied or CancelledError. Raises RateLimited if
         the client has too many calls waiting.
         """
-        ticket = ProcessTicket(function, argument, seconds)
+        ticket: ProcessTicket[Answer] = ProcessTicket(for_this_request(function), argument, seconds)
         self._tickets.put(client, ticket)
         return ticket
 

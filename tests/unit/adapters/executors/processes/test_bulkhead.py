@@ -19,6 +19,7 @@ from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.fair_queue import FairQueue
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.executors.processes.ticket import ProcessTicket
+from arpent.domain.boundary.trace import trace_fields, trace_of, traced
 from arpent.domain.errors import InvalidRequest, LimitExceeded, RateLimited, WorkerDied, WorldError
 
 PATIENCE = 60
@@ -32,6 +33,10 @@ def double(number: int) -> int:
 
 def worker_id(_: object) -> int:
     return os.getpid()
+
+
+def logged_fields(_: object) -> dict[str, str]:
+    return dict(trace_fields())
 
 
 def sleep(seconds: float) -> None:
@@ -101,6 +106,14 @@ def test_answers_and_errors_come_back(bulkhead: ProcessBulkhead) -> None:
     with pytest.raises(InvalidRequest, match="resx") as caught:
         result(bulkhead.submit("me", refuse, None))
     assert caught.value.violations == (("aggregation->resx", "is wrong"),)
+
+
+def test_lines_of_the_worker_name_the_request(bulkhead: ProcessBulkhead) -> None:
+    trace = trace_of("my-request", None)
+    with traced(trace):
+        ticket = bulkhead.submit("me", logged_fields, None)
+    assert result(ticket) == trace.fields
+    assert result(bulkhead.submit("me", logged_fields, None)) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
