@@ -68,7 +68,7 @@ def answer(settings: Settings, fields: Fields, query: Query, watch: Watch, earli
             ran.append(run_features(own, body, features, labelled))
         folders = [Path(folder, "results", one.job.id) for one in ran]
         rows = long_table([one / "parquet" for one in folders], fields.table)
-        fingerprints = fingerprints_in(folders, fields.table, rows)
+        fingerprints = fingerprints_in(folders, fields, rows)
     hints = tuple(dict.fromkeys(hint for one in ran for hint in one.job.hints))
     return Answer(
         rows=rows,

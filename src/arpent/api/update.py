@@ -5,33 +5,41 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from arpent.adapters.formats.job_files.fingerprints import LAYOUT, packed, table_digest, told
 from arpent.adapters.formats.parquet_columns import ABOUT, schema
-from arpent.api.fields import ID, KEY
+from arpent.api.fields import ID, KEY, Fields
 from arpent.api.tables import OURS
 from arpent.domain.errors import InvalidRequest
+from arpent.domain.feature import Features
 
 FINGERPRINTS = b"arpent.fingerprints"
 """Key in the metadata of a long table: fingerprints of its rows, a Parquet file in base64."""
-PART = "part-000000-0.parquet"
+PART = "part-{:06d}-0.parquet"
+PART_ROWS = 20_000
+"""Rows of a part of the earlier table, about: a worker reads the parts whole that have features of its partition."""
+TILE = 200
+"""Features that lie together, about: as many as are in a part, or some times as many."""
 
 
-def fingerprints_in(folders: Sequence[Path], fields: pa.Table, rows: pa.Table) -> bytes:
-    """What the runs noted of their rows, by the caller's ids, in the order of the fields. `folders`: where the runs
-    wrote, each with `fingerprints`; `rows`: the long table that these are for."""
+def fingerprints_in(folders: Sequence[Path], fields: Fields, rows: pa.Table) -> bytes:
+    """What the runs noted of their rows, by the caller's ids; features that lie together follow each other, since they
+    will be in one partition. `folders`: where the runs wrote, each with `fingerprints`; `rows`: the long table that
+    these are for."""
     files = [pq.ParquetFile(path) for folder in folders for path in sorted((folder / "fingerprints").iterdir())]
     marks = pa.concat_tables([LAYOUT.empty_table(), *(file.read() for file in files)])
-    place = pc.index_in(marks["id"], value_set=fields[KEY].combine_chunks())
-    order = pc.sort_indices(pa.table({"place": place}), [("place", "ascending")])
-    marks, place = marks.take(order), place.take(order)
-    named = marks.set_column(0, ID, fields[ID].take(place)).combine_chunks()
+    marks = marks.take(pa.array(_by_tile(marks["id"], fields.features)))
+    place = pc.index_in(marks["id"], value_set=fields.table[KEY].combine_chunks())
+    named = marks.set_column(0, ID, fields.table[ID].take(place)).combine_chunks()
     request = next((told(file)[0] for file in files if told(file)[0]), "")
     return base64.b64encode(packed(named, request, rows_digest(rows)))
 
@@ -68,6 +76,16 @@ def earlier_results(path: Path, results: Path) -> str | None:
     return _written(rows, marks, request, results) if digest == rows_digest(rows) else None
 
 
+def _by_tile(ids: pa.ChunkedArray, features: Features) -> NDArray[np.intp]:
+    """(m,): the order of these features by strips from west to east, in each from south to north. It depends on
+    nothing but the features."""
+    rows = pc.index_in(ids, value_set=pa.array(features.ids)).to_numpy()
+    bounds = features.bounds[rows]
+    x, y = bounds[:, 0] + bounds[:, 2], bounds[:, 1] + bounds[:, 3]
+    strip = np.searchsorted(np.sort(x), x) // max(1, int((len(x) * TILE) ** 0.5))
+    return np.lexsort((rows, y, strip))
+
+
 def _check_long(path: Path, names: Sequence[str], *, ours: bool) -> None:
     """Raises InvalidRequest unless these are the columns of a long table."""
     if {ID, *OURS} <= set(names):
@@ -77,16 +95,21 @@ def _check_long(path: Path, names: Sequence[str], *, ours: bool) -> None:
 
 
 def _written(rows: pa.Table, marks: pa.Table, request: str, results: Path) -> str:
-    """Write rows and fingerprints as the engine does; the id of the request that they seem to be of."""
-    table = _as_part(rows, marks[ID].combine_chunks())
+    """Write rows and fingerprints in parts, as the engine does; the id of the request that they seem to be of."""
+    table = _as_part(rows, marks[ID].combine_chunks()).combine_chunks()
     job = str(uuid4())
     for name in ("parquet", "fingerprints"):
         (results / job / name).mkdir(parents=True)
-    part = results / job / "parquet" / PART
-    pq.write_table(table, part, compression="zstd", store_schema=False)
     numbered = marks.set_column(0, ID, pa.array(range(len(marks)), pa.int64()))
-    payload = packed(numbered, request, table_digest(part.read_bytes()))
-    (results / job / "fingerprints" / PART).write_bytes(payload)
+    size = max(1, PART_ROWS * len(marks) // max(1, len(table)))
+    owner = table["id"].to_numpy() // size
+    order = np.argsort(owner, kind="stable")
+    cuts = np.searchsorted(owner[order], range(max(1, -(-len(marks) // size)) + 1))
+    for number, (begin, end) in enumerate(pairwise(cuts)):
+        part = results / job / "parquet" / PART.format(number)
+        pq.write_table(table.take(order[begin:end]), part, compression="zstd", store_schema=False)
+        payload = packed(numbered.slice(number * size, size), request, table_digest(part.read_bytes()))
+        (results / job / "fingerprints" / part.name).write_bytes(payload)
     return job
 
 

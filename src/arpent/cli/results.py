@@ -98,12 +98,16 @@ def _batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
 
 
 def _folded_batches(store: ObjectStore, place: Location) -> Iterator[list[Row]]:
-    """The rows of a job whose files are folded; of two contents of a key, those of the later one."""
-    tables = folded_tables(store, place)
-    last = {key: table for table in tables for key, _ in unfolded(store, place.at(table))}
-    for table in tables:
-        contents = unfolded(store, place.at(table))
-        yield [row for key, content in contents if last[key] == table for row in _rows(key, content)]
+    """The rows of a job whose files are folded; of two contents of a key, those of the later table."""
+    seen: set[str] = set()
+    for table in reversed(folded_tables(store, place)):
+        mine: set[str] = set()
+        rows: list[Row] = []
+        for key, content in unfolded(store, place.at(table)):
+            mine.add(key)
+            rows += [] if key in seen else _rows(key, content)
+        seen |= mine
+        yield rows
 
 
 def _rows(key: str, content: bytes) -> list[Row]:

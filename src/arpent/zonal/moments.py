@@ -44,7 +44,7 @@ def _two_sum(a: float, b: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _two_product(a: float, b: float) -> tuple[float, float]:
+def two_product(a: float, b: float) -> tuple[float, float]:
     """a * b as a double, and what it leaves out, exactly; a and b below 2**900."""
     product = a * b
     c = SPLITTER * a
@@ -57,7 +57,7 @@ def _two_product(a: float, b: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _plus(a: float, a_rest: float, b: float, b_rest: float) -> tuple[float, float]:
+def plus(a: float, a_rest: float, b: float, b_rest: float) -> tuple[float, float]:
     """Sum of two double-double numbers."""
     total, rest = _two_sum(a, b)
     low, lower = _two_sum(a_rest, b_rest)
@@ -150,8 +150,8 @@ def _merge(sums: NDArray[np.float64], part: NDArray[np.float64]) -> None:
         sums[COUNT, i] += part[COUNT, i]
         sums[LOW, i] = min(sums[LOW, i], part[LOW, i])
         sums[HIGH, i] = max(sums[HIGH, i], part[HIGH, i])
-        sums[SUM, i], sums[SUM_REST, i] = _plus(sums[SUM, i], sums[SUM_REST, i], part[SUM, i], part[SUM_REST, i])
-        sums[SQUARES, i], sums[SQUARES_REST, i] = _plus(
+        sums[SUM, i], sums[SUM_REST, i] = plus(sums[SUM, i], sums[SUM_REST, i], part[SUM, i], part[SUM_REST, i])
+        sums[SQUARES, i], sums[SQUARES_REST, i] = plus(
             sums[SQUARES, i], sums[SQUARES_REST, i], part[SQUARES, i], part[SQUARES_REST, i]
         )
 
@@ -178,26 +178,26 @@ def moments(
         if weights[k] > 0:
             weight, value = float(weights[k]), extra[k]
             low, high = min(low, value), max(high, value)
-            more, more_rest = _two_product(weight, value)
-            total, rest = _plus(total, rest, more, more_rest)
-            more, more_rest = _two_product(weight, value * value)
-            squares, squares_rest = _plus(squares, squares_rest, more, more_rest)
+            more, more_rest = two_product(weight, value)
+            total, rest = plus(total, rest, more, more_rest)
+            more, more_rest = two_product(weight, value * value)
+            squares, squares_rest = plus(squares, squares_rest, more, more_rest)
         out[0, k], out[1, k] = low, high
         if not (math.isfinite(low) and math.isfinite(high)):
             out[2, k] = low + high  # infinity, or NaN of both
             out[3, k] = np.nan
             continue
         out[2, k] = min(max((total + rest) / n, low), high)
-        out[3, k] = 0.0 if low == high else math.sqrt(max(_spread(total, rest, squares, squares_rest, n), 0.0) / n)
+        out[3, k] = 0.0 if low == high else math.sqrt(max(spread(total, rest, squares, squares_rest, n), 0.0) / n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _spread(total: float, rest: float, squares: float, squares_rest: float, n: float) -> float:
+def spread(total: float, rest: float, squares: float, squares_rest: float, n: float) -> float:
     """Sum of the squared deviations from the mean: squares - total² / n, in double-double numbers."""
-    product, product_rest = _two_product(total, total)
+    product, product_rest = two_product(total, total)
     product_rest += 2.0 * total * rest
     quotient = product / n
-    back, back_rest = _two_product(quotient, n)
+    back, back_rest = two_product(quotient, n)
     quotient_rest = ((product - back) - back_rest + product_rest) / n
-    high, low = _plus(squares, squares_rest, -quotient, -quotient_rest)
+    high, low = plus(squares, squares_rest, -quotient, -quotient_rest)
     return high + low

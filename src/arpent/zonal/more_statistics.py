@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculation, Histogram, share_column
 from arpent.domain.result import HistogramCounts
-from arpent.zonal.moments import COUNT, SUM, SUM_REST
-from arpent.zonal.moments import _plus as plus
-from arpent.zonal.moments import _spread as spread
-from arpent.zonal.moments import _two_product as two_product
+from arpent.zonal.moments import COUNT, SUM, SUM_REST, plus, spread, two_product
 from arpent.zonal.reductions import Segments, pick
 from arpent.zonal.sample_type import counts_in
 

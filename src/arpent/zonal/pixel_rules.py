@@ -15,6 +15,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
 from arpent.zonal.pixel_coverage import outlines, pixel_coverage
+from arpent.zonal.rasterize import longer
 
 LEAST = 1e-9
 """Share of a sample that must be covered for it to be touched: less is rounding."""
@@ -248,9 +249,7 @@ def _scan(
                         begin = column
                     elif not inside and begin >= 0:
                         if held == len(spans):
-                            larger = np.empty((2 * held, 3), np.int32)
-                            larger[:held] = spans
-                            spans = larger
+                            spans = longer(spans, held + 1)
                         spans[held, 0], spans[held, 1], spans[held, 2] = row + first, begin, column - begin
                         total += column - begin
                         held, begin = held + 1, -1

@@ -170,7 +170,7 @@ def _emit_wide(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _longer(old: NDArray[np.int32], least: int) -> NDArray[np.int32]:
+def longer(old: NDArray[np.int32], least: int) -> NDArray[np.int32]:
     """A copy with room for twice as many spans, and for `least`."""
     new = np.empty((max(2 * len(old), least), 3), np.int32)
     new[: len(old)] = old
@@ -227,7 +227,7 @@ def scan(
                 begin, end = starts[(row - first) * SUB_ROWS], starts[(row - first + 1) * SUB_ROWS]
                 most = held + max(end - begin, NARROW)
                 if most > len(spans):
-                    spans = _longer(spans, most)
+                    spans = longer(spans, most)
                 if high - low <= NARROW:
                     held = _emit(row, low, high, steps, spans, held)
                 else:

@@ -35,7 +35,6 @@ class EarlierResults(Protocol):
         calculations: Calculations,
         integer: Callable[[str, str], bool],
     ) -> EarlierRows:
-        """Of these features. `request`, `features` (n, 16): fingerprints; `integer`: whether the edges
-        of a histogram are integers, by output and band. What was
-        computed by another request, or whose table has changed since, is not among them. Raises StorageDenied,
-        StorageUnavailable."""
+        """Of these features. `request`, `features` (n, 16): fingerprints; `integer`: whether the edges of a histogram
+        are integers, by output and band. What another request computed, or whose table has changed since, is not among
+        them. Raises StorageDenied, StorageUnavailable."""

@@ -31,11 +31,11 @@ def _output(entry: CalculationsEntry, at: str) -> OutputCalculations:
         for band, wish in (entry.histograms or {}).items()
         if wish is not None
     }
-    percentiles = {
-        band: tuple(float(k) for k in wish.percentiles.k or ()) if wish and wish.percentiles else ()
-        for band, wish in (entry.statistics or {}).items()
-    }
     wishes = {band: wish or StatisticsEntry() for band, wish in (entry.statistics or {}).items()}
+    percentiles = {
+        band: tuple(float(k) for k in wish.percentiles.k or ()) if wish.percentiles else ()
+        for band, wish in wishes.items()
+    }
     return OutputCalculations(
         histograms=histograms,
         percentiles=percentiles,

@@ -37,13 +37,15 @@ def weighed(calculations: Calculations, rule: PixelRule) -> Calculations:
     for output, entry in calculations.outputs.items():
         if (wish := _unweighted(entry)) is not None:
             at = f"calculations->{output}"
-            raise InvalidRequest.at(at, f"{wish} is not to be had by the pixel rule weighted: use touched")
+            raise InvalidRequest.at(
+                at, f"can have no {wish} where samples count by shares (the pixel rule weighted): use touched"
+            )
     return replace(calculations, weighted=True)
 
 
 def _unweighted(entry: OutputCalculations) -> str | None:
     if entry.histograms:
-        return "a histogram"
+        return "histogram"
     if any(entry.percentiles.values()):
         return "percentiles"
     if any(entry.shares.values()):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 
 from arpent.adapters.objects.folded import FoldedObjects, folded_tables, unfolded
 from arpent.adapters.objects.folder import FolderObjects
-from arpent.cli.results import unfold
+from arpent.cli.results import collect, unfold
 from arpent.domain.errors import InvalidRequest, StorageDenied, WorldError
 from arpent.domain.location import Location
 from arpent.settings import Settings
@@ -53,6 +54,19 @@ def test_nothing_stays_of_an_earlier_attempt_that_made_more_calls(store: FolderO
     FoldedObjects(store, JOB, "part-0").write_many(OUTPUT, FILES)
     (table,) = folded_tables(store, OUTPUT)
     assert list(unfolded(store, OUTPUT.at(table))) == FILES
+
+
+def test_of_two_tables_the_later_one_counts_and_each_is_read_once(store: FolderObjects, tmp_path: Path) -> None:
+    def file(feature: int, reason: str) -> tuple[str, bytes]:
+        told = {"id": feature, "error": {"type": "EXECUTION_ERROR", "message": reason}}
+        return f"out/job/{feature}.json", json.dumps(told).encode()
+
+    FoldedObjects(store, JOB, "part-000000-0").write_many(OUTPUT, [file(1, "first"), file(2, "first")])
+    FoldedObjects(store, JOB, "part-000000-1").write_many(OUTPUT, [file(2, "again")])
+    with patch.object(FolderObjects, "read", autospec=True, side_effect=FolderObjects.read) as read:
+        rows = collect(Settings(), str(tmp_path / "results" / "out")).to_pylist()
+    assert [(row["id"], row["reason"].rpartition(" ")[2]) for row in rows] == [(1, "first"), (2, "again")]
+    assert read.call_count == 2
 
 
 def test_what_the_store_refused_is_not_written_later(store: FolderObjects, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arpent.adapters.formats.job_files.fingerprints import table_digest, told
+from arpent.adapters.formats.job_files.fingerprints import LAYOUT, table_digest, told
 from arpent.adapters.formats.parquet_columns import percentile_column, schema
 from arpent.domain.calculation import Calculation, Calculations, share_column
 from arpent.domain.errors import StorageNotFound
@@ -114,7 +115,7 @@ class EarlierTable:
         payload = self._store.read(place, MOST_READ_BACK)
         if table_digest(payload) != digest:
             return None
-        states = file.read()
+        states = file.read().cast(LAYOUT)
         fine = pc.field("id").isin(wanted) & (pc.field("status") == "OK")
         rows = pq.read_table(pa.BufferReader(payload), filters=fine)
         return states.filter(pc.is_in(states["id"], value_set=wanted)), rows
@@ -137,14 +138,7 @@ class KnownRows:
         rows = pa.concat_tables([schema(()).empty_table(), *tables], promote_options="default")
         numbers = pc.sort_indices(rows, [("from", "ascending"), ("to", "ascending")])
         self._rows = rows.take(numbers).combine_chunks()
-        starts, ends = (_microseconds(self._rows[name]) for name in ("from", "to"))
-        cuts = np.flatnonzero((np.diff(starts) != 0) | (np.diff(ends) != 0)) + 1
-        begins = np.concatenate(([0], cuts)) if len(starts) else np.zeros(0, np.int64)
-        lasts = np.append(begins[1:], len(starts))
-        self._slices = {
-            (int(starts[low]), int(ends[low])): slice(int(low), int(high))
-            for low, high in zip(begins, lasts, strict=False)
-        }
+        self._slices = _slices(*(_microseconds(self._rows[name]) for name in ("from", "to")))
 
     def known(self, interval: Interval, states: NDArray[np.uint64]) -> NDArray[np.bool_]:
         before = self._states.get(_key(interval))
@@ -224,23 +218,26 @@ def _span(part: slice) -> tuple[int, int]:
     return part.start, part.stop - part.start
 
 
+def _slices(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> dict[tuple[int, int], slice]:
+    """Interval → its rows, of rows (m,) in the order of their intervals."""
+    cuts = np.flatnonzero((np.diff(starts) != 0) | (np.diff(ends) != 0)) + 1
+    bounds = [0, *cuts.tolist(), len(starts)] if len(starts) else [0]
+    return {(int(starts[low]), int(ends[low])): slice(low, high) for low, high in pairwise(bounds)}
+
+
 def _by_interval(ids: NDArray[np.int64], tables: Sequence[pa.Table]) -> dict[tuple[int, int], NDArray[np.uint64]]:
     """Interval → state (n,) of each feature, 0 where it has no numbers."""
-    found: dict[tuple[int, int], NDArray[np.uint64]] = {}
-    for table in tables:
-        whole = table.combine_chunks()
-        lengths = pc.list_value_length(whole["from"]).to_numpy()
-        owner = np.repeat(whole["id"].to_numpy(), lengths)
-        starts, ends = (_microseconds(pa.chunked_array([pc.list_flatten(whole[name])])) for name in ("from", "to"))
-        states = np.asarray(pc.list_flatten(whole["state"]).to_numpy(), np.uint64)
-        for key in set(zip(starts.tolist(), ends.tolist(), strict=True)):
-            mine = (starts == key[0]) & (ends == key[1])
-            column = found.setdefault(key, np.zeros(len(ids), np.uint64))
-            known = owner[mine]
-            sorter = np.argsort(known, kind="stable")
-            at = np.minimum(np.searchsorted(known, ids, sorter=sorter), len(known) - 1)
-            hit = known[sorter[at]] == ids
-            column[hit] = states[mine][sorter[at]][hit]
+    whole = pa.concat_tables([LAYOUT.empty_table(), *tables]).combine_chunks()
+    starts, ends = (_microseconds(pa.chunked_array([pc.list_flatten(whole[name])])) for name in ("from", "to"))
+    owners = np.repeat(whole["id"].to_numpy(), pc.list_value_length(whole["from"]).to_numpy())
+    states = pc.list_flatten(whole["state"]).to_numpy()
+    order = np.lexsort((owners, ends, starts))
+    starts, ends, owners, states = (column[order] for column in (starts, ends, owners, states))
+    found = {}
+    for key, part in _slices(starts, ends).items():
+        there = owners[part]
+        at = np.minimum(np.searchsorted(there, ids), len(there) - 1)
+        found[key] = np.where(there[at] == ids, states[part][at], np.uint64(0))
     return found
 
 
@@ -293,9 +290,10 @@ def _counts(column: pa.ChunkedArray) -> NDArray[np.int64]:
 def _used(column: pa.ChunkedArray, present: NDArray[np.bool_], items: Sequence[str]) -> NDArray[np.bool_]:
     """(items, n): which items gave samples to the features that are present."""
     used = np.zeros((len(items), len(present)), bool)
-    for row in np.flatnonzero(present).tolist():
+    rows = np.flatnonzero(present)
+    for row, given in zip(rows.tolist(), column.take(pa.array(rows)).to_pylist(), strict=True):
         place = 0
-        for item in column[row].as_py():  # in the order of `items`, where an item of two inputs comes twice
+        for item in given:  # in the order of `items`, where an item of two inputs comes twice
             while items[place] != item:
                 place += 1
             used[place, row] = True

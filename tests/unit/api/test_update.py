@@ -1,0 +1,111 @@
+"""An earlier table as the results of a request: in parts of which a worker reads those that it needs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import shapely
+from pyproj import CRS
+
+from arpent.adapters.formats.job_files.earlier import EarlierTable
+from arpent.adapters.formats.job_files.fingerprints import LAYOUT
+from arpent.adapters.objects.folder import FolderObjects
+from arpent.api import update
+from arpent.api.fields import ID
+from arpent.domain.calculation import Calculations
+from arpent.domain.feature import Features
+from arpent.domain.interval import Interval
+from arpent.domain.location import Location
+
+COUNT = 12
+WEEKS = [
+    Interval(start=datetime(2023, 6, day, tzinfo=UTC), end=datetime(2023, 6, day + 7, tzinfo=UTC)) for day in (1, 8)
+]
+MARKS = np.arange(16 * COUNT, dtype=np.uint8).reshape(COUNT, 16)
+
+
+class CountedReads(FolderObjects):
+    """Notes what is read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.keys: list[str] = []
+
+    def read(self, location: Location, most: int | None = None) -> bytes:
+        self.keys.append(location.key)
+        return super().read(location, most)
+
+
+def long_rows() -> pa.Table:
+    """The mean tells which row it is; the ids are texts, the last feature first."""
+    every = [
+        {ID: f"f{row}", "from": week.start, "to": week.end, "output": "ndvi", "band": "B0", "min": 0.0, "max": 9.0,
+         "mean": 10.0 * row + place, "stDev": 1.0, "sample_count": 9, "no_data_count": 0, "status": "OK",
+         "items": ["a"]}
+        for row in range(COUNT)[::-1]
+        for place, week in enumerate(WEEKS)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(every)
+
+
+def noted(count: int = COUNT) -> pa.Table:
+    """Fingerprints of the first features."""
+    lists = {"from": [week.start for week in WEEKS], "to": [week.end for week in WEEKS]}
+    every = [{"id": 0, "feature": MARKS[row].tobytes(), **lists, "state": [row + 1, row + 101]} for row in range(count)]
+    ids = pa.array([f"f{row}" for row in range(count)], pa.string())
+    return pa.Table.from_pylist(every, LAYOUT).set_column(0, ID, ids)
+
+
+def test_a_worker_reads_the_parts_with_its_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "PART_ROWS", 3 * len(WEEKS))
+    job = update._written(long_rows(), noted(), "asked", tmp_path)
+    assert len(list((tmp_path / job / "parquet").iterdir())) == COUNT / 3
+    store = CountedReads(tmp_path.parent)
+    table = EarlierTable(store, Location(scheme="s3", bucket=tmp_path.name, key=f"{job}/"))
+    del store.keys[:]
+    rows = np.array([7, 6, 8])
+    known = table.rows_of("asked", MARKS[rows], Calculations(), lambda output, band: False)
+    assert store.keys == [f"{job}/fingerprints/part-000002-0.parquet", f"{job}/parquet/part-000002-0.parquet"]
+    for place, week in enumerate(WEEKS):
+        states = (rows + 1 + 100 * place).astype(np.uint64)
+        states[1] = 7  # other images than before, but in the first week
+        fine = known.known(week, states)
+        assert fine.tolist() == [True, place == 0, True]
+        (found,) = known.results(week, fine, ["a"])
+        mean = found.outputs["ndvi"]["B0"].mean
+        assert mean[found.present].tolist() == (10.0 * rows + place)[fine].tolist()
+
+
+def test_all_parts_together_hold_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "PART_ROWS", 5 * len(WEEKS))  # the last part has fewer
+    job = update._written(long_rows(), noted(), "asked", tmp_path)
+    table = EarlierTable(FolderObjects(tmp_path.parent), Location(scheme="s3", bucket=tmp_path.name, key=f"{job}/"))
+    known = table.rows_of("asked", MARKS, Calculations(), lambda output, band: False)
+    for place, week in enumerate(WEEKS):
+        states = np.arange(1 + 100 * place, COUNT + 1 + 100 * place, dtype=np.uint64)
+        assert known.known(week, states).all()
+        assert not known.known(week, states + np.uint64(1)).any()
+        assert known.known(week, states[::-1]).sum() == 0
+
+
+def test_a_table_in_which_all_failed_has_a_part(tmp_path: Path) -> None:
+    job = update._written(long_rows(), noted(0), "asked", tmp_path)
+    assert len(list((tmp_path / job / "fingerprints").iterdir())) == 1
+
+
+def test_features_that_lie_together_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "TILE", 4)
+    corners = np.random.default_rng(1).permutation([(x, y) for x in range(8) for y in range(8)]).astype(float)
+    boxes = shapely.box(corners[:, 0], corners[:, 1], corners[:, 0] + 1, corners[:, 1] + 1)
+    features = Features(
+        crs=CRS.from_epsg(32633), ids=np.arange(100, 164), identifiers=(None,) * 64, geometries=np.asarray(boxes)
+    )
+    order = features.ids[update._by_tile(pa.chunked_array([features.ids]), features)]
+    tiles = corners[order - 100].reshape(16, 4, 2)
+    assert (np.ptp(tiles, axis=1) == 1).all(), "two by two"
+    shuffled = np.random.default_rng(2).permutation(features.ids)
+    assert (shuffled[update._by_tile(pa.chunked_array([shuffled]), features)] == order).all()
