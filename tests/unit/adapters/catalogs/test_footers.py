@@ -53,7 +53,7 @@ def test_odd_footers_end_nobody(tmp_path: Path) -> None:
     assert set(damaged(found[:12])) <= set(range(12))
 
 
-def test_the_footers_that_end_their_trial_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_footer_ends_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(footers, "_sound", set())
     monkeypatch.setattr(footers, "_TRY", "import os, sys; b'item 3' in sys.stdin.buffer.read() and os.abort()")
     for number in range(1, 5):
