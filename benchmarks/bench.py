@@ -69,8 +69,7 @@ def _arguments() -> argparse.Namespace:
 
 NAMES = (
     "sparse", "degrees", "dense", "dense-degrees", "regions", "voronoi", "orbit", "orbit-sparse", "peers",
-    "dense-peers", "workers", "growth", "remote", "many", "fixed", "commands", "jpeg2000",
-    "zarr", "latency",
+    "dense-peers", "workers", "growth", "remote", "many", "fixed", "commands", "jpeg2000", "zarr", "latency",
 )  # fmt: skip
 
 
@@ -105,8 +104,7 @@ def _generate(folder: Path, size: str, steps: Mapping[str, Step]) -> None:
     kinds = {
         "sparse": {"sparse", "peers", "workers", "remote", "growth"}, "dense": {"dense", "dense-peers", "commands"},
         "many": {"many"}, "one": {"fixed", "commands"}, "regions": {"regions"}, "voronoi": {"voronoi"},
-        "orbit": {"orbit"},
-        "orbit-sparse": {"orbit-sparse"},
+        "orbit": {"orbit"}, "orbit-sparse": {"orbit-sparse"},
     }  # fmt: skip
     for kind, users in kinds.items():
         if users & set(steps):

@@ -182,6 +182,7 @@ class _CountingReader:
 
     def __init__(self, inner: AssetReader) -> None:
         self.counting, self.prepare, self.describe = inner.counting, inner.prepare, inner.describe
+        self.calibration = inner.calibration
         self._inner = inner
         self.blocks = 0
 

@@ -204,5 +204,5 @@ def _megabytes(size: int) -> str:
 
 TELLERS = {
     "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
-    "commands": _tell_commands,    "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
+    "commands": _tell_commands, "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
 }  # fmt: skip

@@ -21,16 +21,17 @@ Document = Mapping[str, object]
 
 
 def offset(collection: Collection, item: Document, asset: Document, index: int = 0) -> float | None:
-    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; None if none
-    has. For harmonized bands only."""
+    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; if none has, None
+    where one of them asks for the baseline, else 0. For harmonized bands only."""
     rule = collection.harmonize
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
-    for name in rules if isinstance(rules, Sequence) else ():
+    names = rules if isinstance(rules, Sequence) else ()
+    for name in names:
         answer = _RULES[name](collection, item, band_fields(asset, index))
         if answer is not None:
             return answer
-    return None
+    return None if "baseline" in names else 0.0
 
 
 def properties(item: Document) -> Document:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +20,9 @@ from obstore.exceptions import BaseError, NotSupportedError
 from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
-from arpent.adapters.images.kept.ranges import KeptRanges, is_telling
+from arpent.adapters.images.kept.ranges import KeptRanges
+from arpent.adapters.images.origin.file_version import Version, is_telling, same_version
+from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 Range = tuple[int, int]
 """Offset and length."""
-Version = tuple[str | None, float, int]
-"""Identifies one version of an image: ETag, time of change (seconds), size in bytes."""
 
 _HEAD = 65536
 """Bytes of the first read: enough for the header and block tables of a COG of one MGRS tile."""
@@ -48,7 +48,7 @@ _PARTS = 16
 _MOST_STORES = 64
 """Number of buckets kept open."""
 _MOST_PATHS = 4096
-"""Number of local files whose path is remembered, and of those remembered as allowed."""
+"""Number of local files remembered as allowed."""
 _MOST_PAGES = 256
 """Number of cached pieces of a header, or of a file that GDAL reads."""
 
@@ -309,23 +309,6 @@ class HeaderBytes(io.RawIOBase):
         return self._pages[number]
 
 
-@lru_cache(maxsize=_MOST_PATHS)
-def local_path(href: str) -> Path | None:
-    """The local file that an href names; None if it lies elsewhere. Asked several times for every block."""
-    parts = urlsplit(href)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):  # another host's file is out of reach
-        return Path(unquote(parts.path))
-    return Path(href) if "://" not in href else None
-
-
-def public_name(href: str) -> str:
-    """The href without parts that may be secret: query (signatures) and user."""
-    if "://" not in href:
-        return href
-    parts = urlsplit(href)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _local(path: Path, ranges: Sequence[Range], version: Version) -> list[memoryview]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -342,12 +325,6 @@ def _version_of(status: os.stat_result) -> Version:
 
 def _version(meta: ObjectMeta) -> Version:
     return meta["e_tag"], meta["last_modified"].timestamp(), meta["size"]
-
-
-def same_version(one: Version, other: Version) -> bool:
-    """Whether both are the same. Servers of one name may differ in an image's ETag: then time and size decide."""
-    tagged = None not in (one[0], other[0])
-    return (tagged and one[0] == other[0]) or (one[1:] == other[1:] and (one[1] > 0 or not tagged))
 
 
 def _spans(ranges: Sequence[Range]) -> list[tuple[int, int]]:

@@ -21,10 +21,11 @@ from rasterio.windows import Window
 
 from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, local_path, public_name, replaced
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, replaced
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked, numbers_beside
+from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.served import refuse
 from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable

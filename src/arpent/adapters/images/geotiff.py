@@ -8,11 +8,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range
 from arpent.adapters.images.decode import Buffer, decode
 from arpent.adapters.images.header import Header, mask_beside, parse_header
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.mask import has_auxiliary_metadata, masked
+from arpent.adapters.images.origin.file_version import Version
+from arpent.adapters.images.origin.href import local_path
 from arpent.adapters.images.table import Table
 from arpent.adapters.images.tiff_directories import TIFF
 from arpent.domain.errors import AssetUnreadable

@@ -18,19 +18,12 @@ from numpy.typing import NDArray
 from arpent.adapters.images.beside.georeference import georeferenced
 from arpent.adapters.images.beside.landsat import Metadata, calibration_by, read_metadata
 from arpent.adapters.images.byte_counter import Bytes, on_behalf
-from arpent.adapters.images.byte_source import (
-    ByteSources,
-    HeaderBytes,
-    Replaced,
-    Version,
-    local_path,
-    public_name,
-    replaced,
-    same_version,
-)
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replaced, replaced
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
-from arpent.adapters.images.kept.ranges import KeptRanges, is_telling
+from arpent.adapters.images.kept.ranges import KeptRanges
+from arpent.adapters.images.origin.file_version import Version, is_telling, same_version
+from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized

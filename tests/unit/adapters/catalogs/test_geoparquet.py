@@ -7,9 +7,11 @@ import json
 import pickle
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from threading import Event
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -143,34 +145,35 @@ def held(catalog: Catalog, collection: Collection) -> tuple[Item, ...]:
 
 
 def test_real_items_written_by_rustac(shared_data: Path, tmp_path: Path) -> None:
-    """The same items with the same assets and times as from their JSON, archive by archive."""
-    folders: dict[str, list[Document]] = {}
+    """The same items with the same assets and times as from their JSON; a file for each archive's collection."""
+    archives: dict[str, list[Document]] = {}
     for path in sorted((shared_data / "stac_items").rglob("*.json")):
         document = json.loads(path.read_text())
         if document.get("type") == "Feature" and document.get("geometry"):
-            folders.setdefault(str(document.get("collection")), []).append(document)
-    compared = 0
-    for number, (name, items) in enumerate(folders.items()):
-        parquet, folder = tmp_path / f"{number}.parquet", tmp_path / str(number)
+            archives.setdefault(str(document.get("collection")), []).append(document)
+    (tmp_path / "parquet").mkdir()
+    (tmp_path / "json").mkdir()
+    for number, items in enumerate(archives.values()):
         try:
-            write_with_rustac(parquet, items)
+            write_with_rustac(tmp_path / "parquet" / f"{number:03}.parquet", items)
         except Exception:
             continue  # some items are none, by its opinion
-        folder.mkdir()
-        (folder / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-        for collection in {each.id: each for each in COLLECTIONS.values()}.values():
-            expected = held(FolderCatalog(folder), collection)
-            found = held(GeoParquetCatalog(str(parquet)), collection)
-            assert ids(found) == ids(expected), (name, collection.id)
-            for one, other in zip(found, expected, strict=True):
-                compared += 1
-                assert abs(one.instant - other.instant) < timedelta(milliseconds=1)
-                assert one.cloud_cover == other.cloud_cover
-                assert set(one.assets) == set(other.assets)
-                for band, asset in one.assets.items():
-                    assert asset.harmonization == other.assets[band].harmonization, (one.id, band)
-                    if "://" in other.assets[band].href:
-                        assert asset.href == other.assets[band].href
+        collection = {"type": "FeatureCollection", "features": items}
+        (tmp_path / "json" / f"{number:03}.json").write_text(json.dumps(collection))
+    parquet, folder = GeoParquetCatalog(str(tmp_path / "parquet")), FolderCatalog(tmp_path / "json")
+    compared = 0
+    for collection_id, each in {each.id: each for each in COLLECTIONS.values()}.items():
+        expected, found = held(folder, each), held(parquet, each)
+        assert ids(found) == ids(expected), collection_id
+        for one, other in zip(found, expected, strict=True):
+            compared += 1
+            assert abs(one.instant - other.instant) < timedelta(milliseconds=1)
+            assert one.cloud_cover == other.cloud_cover
+            assert set(one.assets) == set(other.assets)
+            for band, asset in one.assets.items():
+                assert asset.harmonization == other.assets[band].harmonization, (one.id, band)
+                if "://" in other.assets[band].href:
+                    assert asset.href == other.assets[band].href
     assert compared >= 15
 
 
@@ -312,7 +315,7 @@ def test_a_search_ends_in_time_and_what_it_read_is_kept(tmp_path: Path, monkeypa
     for number in range(3):
         write_geoparquet(tmp_path / f"{number}.parquet", [item(number, 10, 10, number)])
     read: list[object] = []
-    true = GeoParquetCatalog._opened
+    true = GeoParquetCatalog._parquet
 
     def slow(catalog: GeoParquetCatalog, file: files.FoundFile) -> pq.ParquetFile:
         """Reading a footer takes all the time that there is."""
@@ -323,14 +326,63 @@ def test_a_search_ends_in_time_and_what_it_read_is_kept(tmp_path: Path, monkeypa
             deadline.end = 0.0
         return true(catalog, file)
 
-    monkeypatch.setattr(GeoParquetCatalog, "_opened", slow)
+    monkeypatch.setattr(GeoParquetCatalog, "_parquet", slow)
     catalog = GeoParquetCatalog(str(tmp_path))
-    for number in range(3):
+    for number in range(2):
         with pytest.raises(CatalogUnavailable, match=r"does not answer \(no complete answer within 100 s\)") as caught:
             catalog.search(COLLECTION, YEAR, WORLD)
         assert caught.value.transient
         assert len(read) == number + 1
     assert len(catalog.search(COLLECTION, YEAR, WORLD)) == 3
+    assert len(read) == 3
+
+
+def test_searches_do_not_wait_for_the_trial_of_new_footers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_geoparquet(tmp_path / "a.parquet", [item(1, 10, 10, 1)])
+    catalog = GeoParquetCatalog(str(tmp_path), look_seconds=0)
+    assert ids(catalog.search(COLLECTION, YEAR, WORLD)) == ["item 00001"]
+    write_geoparquet(tmp_path / "b.parquet", [item(2, 10, 10, 2)])
+    begun, enough = Event(), Event()
+
+    def slow(footers: list[pq.FileMetaData]) -> list[int]:
+        begun.set()
+        assert enough.wait(60)
+        return []
+
+    monkeypatch.setattr(module, "damaged", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(catalog.search, COLLECTION, YEAR, WORLD)
+        try:
+            assert begun.wait(60)
+            second = pool.submit(catalog.search, COLLECTION, YEAR, WORLD)
+            assert ids(second.result(60)) == ["item 00001"]
+        finally:
+            enough.set()
+        assert ids(first.result(60)) == ["item 00001", "item 00002"]
+
+
+def test_the_first_searches_wait_until_the_files_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        write_geoparquet(tmp_path / f"{number}.parquet", [item(number, 10, 10, number)])
+    monkeypatch.setattr(module, "TOGETHER", 1)
+    begun, enough = Event(), Event()
+
+    def slow(footers: list[pq.FileMetaData]) -> list[int]:
+        if begun.is_set():  # one of both files is known
+            assert enough.wait(60)
+        begun.set()
+        return []
+
+    monkeypatch.setattr(module, "damaged", slow)
+    catalog = GeoParquetCatalog(str(tmp_path))
+    with ThreadPoolExecutor(2) as pool:
+        searches = [pool.submit(catalog.search, COLLECTION, YEAR, WORLD) for _ in range(2)]
+        try:
+            assert begun.wait(60)
+            assert not wait(searches, timeout=0.2).done
+        finally:
+            enough.set()
+        assert [ids(search.result(60)) for search in searches] == [["item 00000", "item 00001"]] * 2
 
 
 def test_no_message_shows_what_is_secret(tmp_path: Path, web: tuple[str, list[int]]) -> None:

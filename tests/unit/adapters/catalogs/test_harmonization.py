@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from arpent.adapters.catalogs.item import belongs, read_item
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
@@ -110,7 +112,10 @@ def test_real_items(shared_data: Path, start: str, expected: float) -> None:
     check(real(shared_data, start), expected)
 
 
-def item(properties: dict[str, object], asset: dict[str, object], collection: str = "sentinel-2-l2a") -> float | None:
+def item(
+    properties: dict[str, object], asset: dict[str, object], collection: str = "sentinel-2-l2a",
+    own: Collection = COLLECTION,
+) -> float | None:  # fmt: skip
     """The offset of a band; None: the item does not tell it, and it is taken for 0."""
     document = {
         "type": "Feature",
@@ -120,7 +125,7 @@ def item(properties: dict[str, object], asset: dict[str, object], collection: st
         "properties": {"datetime": "2023-01-01T00:00:00Z", **properties},
         "assets": {"red": {"href": "B04.tif", **asset}},
     }
-    found = read_item(document, COLLECTION, "/catalog/x.json")
+    found = read_item(document, own, "/catalog/x.json")
     assert found is not None
     return found.assets["B04"].harmonization if found.assets["B04"].harmonization_told else None
 
@@ -140,6 +145,14 @@ def test_rules() -> None:
     assert item({"processing:version": "10.00"}, {}) == -1000.0
     assert item({"s2:processing_baseline": "unknown"}, {}) is None
     assert item({"earthsearch:boa_offset_applied": False}, {}) is None
+
+
+def test_where_no_rule_asks_for_the_baseline_nothing_is_untold() -> None:
+    rules = {**COLLECTION.harmonize, "rules": ["flag", "raster-offset"], "by_collection": {"plain": []}}
+    own = replace(COLLECTION, harmonize=rules)
+    assert item({}, {}, own=own) == 0.0
+    assert item({}, RASTER, own=own) == -1000.0
+    assert item({"s2:processing_baseline": "05.09"}, RASTER, "plain", own=own) == 0.0
 
 
 PRODUCT = "S2A_MSIL2A_20230813T100031_N{}_R122_T33TWM_20230813T161358"

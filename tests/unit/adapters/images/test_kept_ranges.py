@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from arpent.adapters.images.byte_source import Version, same_version
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges, Range
+from arpent.adapters.images.origin.file_version import Version, same_version
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block

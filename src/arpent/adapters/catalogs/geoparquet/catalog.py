@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,8 @@ from arpent.raster.footprints.antimeridian import boxes_of
 LOOK_SECONDS, LOOK_SECONDS_AWAY = 2.0, 60.0
 """Minimum pause between two checks of the files: on this machine, and elsewhere."""
 SECONDS = 100.0
-"""Time limit of one search; it ends before the next footer, row group or LOOK_ROWS rows are read."""
+"""Time limit of one check of the files, and of one search of what they hold; they end before the next footer, row group
+or LOOK_ROWS rows are read."""
 LOOK_ROWS = 1_000
 MOST_FILTER_BYTES = 64 << 20
 """Maximum size of the filter columns kept in memory."""
@@ -55,6 +57,7 @@ MOST_DOCUMENTS = 5_000
 MOST_OPEN = 4
 """Maximum number of files kept open, with their footers."""
 _FAULTS = (OSError, pa.ArrowException, BaseError, EgressRefused, AccessFailed, NoRanges, NoAnswer)
+_NEVER = -math.inf
 _Place = tuple[FoundFile, int]
 """A row group: file, and number in it."""
 
@@ -75,12 +78,16 @@ class GeoParquetCatalog:
         self._files = Files(address, policy, self._access)
         away = LOOK_SECONDS_AWAY if self._files.is_remote else LOOK_SECONDS
         self._look_seconds = away if look_seconds is None else look_seconds
-        self._looked = -float("inf")
+        self._looked = _NEVER
         self._open: OrderedDict[FoundFile, pq.ParquetFile] = OrderedDict()
         self._row_group_bounds: dict[FoundFile, tuple[RowGroupBounds, ...]] = {}
+        """Replaced, never changed: searches read it while another one checks the files."""
         self._filter_columns: OrderedDict[_Place, FilterColumns] = OrderedDict()
         self._documents: OrderedDict[tuple[_Place, int], Document] = OrderedDict()
+        self._looking = Lock()
+        """Held by the one that checks the files."""
         self._lock = Lock()
+        """Held by a search while it reads from files, and by whoever changes what is kept of them."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(GeoParquetCatalog, policy=self._policy, access=self._access), (self._address,))
@@ -90,8 +97,9 @@ class GeoParquetCatalog:
     ) -> tuple[Item, ...]:
         boxes = boxes_of(box)
         first, last = declared_times(collection, interval)
-        with self._lock, within(SECONDS), self._faults():
+        with self._faults():
             self._look()
+        with self._lock, within(SECONDS), self._faults():
             self._check_known(collection)
             documents = list(self._matching(collection, boxes, first, last))
         areas = shapely.union_all([shapely.box(*part) for part in boxes])
@@ -155,24 +163,40 @@ class GeoParquetCatalog:
         return self._filter_columns[place]
 
     def _look(self) -> None:
+        """Check the files if that is due. Another search that does so is waited for only until the files are known;
+        afterwards, what was known before it counts meanwhile."""
+        if self._is_fresh() or not self._looking.acquire(blocking=self._looked == _NEVER):
+            return
+        try:
+            if not self._is_fresh():  # by whoever was waited for
+                with within(SECONDS):
+                    self._read_footers()
+        finally:
+            self._looking.release()
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._looked < self._look_seconds
+
+    def _read_footers(self) -> None:
         """Read the footers of new and changed files, and forget deleted ones."""
         now = time.monotonic()
-        if now - self._looked < self._look_seconds:
-            return
         found = self._files.list()
         if not found:
             raise CatalogUnavailable(f"{self._name} has no Parquet files: set `catalog` to theirs.")
         fresh = [file for file in found if file not in self._row_group_bounds]
         for start in range(0, len(fresh), TOGETHER):  # kept bit by bit, for the next search if this one's time ends
             self._read_row_group_bounds(fresh[start : start + TOGETHER])
-        self._row_group_bounds = {file: self._row_group_bounds[file] for file in found}
-        self._filter_columns = OrderedDict(
-            (place, each) for place, each in self._filter_columns.items() if place[0] in self._row_group_bounds
-        )
-        self._documents = OrderedDict(
-            (row, each) for row, each in self._documents.items() if row[0][0] in self._row_group_bounds
-        )
-        self._open = OrderedDict((file, each) for file, each in self._open.items() if file in self._row_group_bounds)
+        with self._lock:
+            self._row_group_bounds = {file: self._row_group_bounds[file] for file in found}
+            self._filter_columns = OrderedDict(
+                (place, each) for place, each in self._filter_columns.items() if place[0] in self._row_group_bounds
+            )
+            self._documents = OrderedDict(
+                (row, each) for row, each in self._documents.items() if row[0][0] in self._row_group_bounds
+            )
+            self._open = OrderedDict(
+                (file, each) for file, each in self._open.items() if file in self._row_group_bounds
+            )
         self._looked = now
 
     def _read_row_group_bounds(self, files: Sequence[FoundFile]) -> None:
@@ -182,7 +206,9 @@ class GeoParquetCatalog:
             if footers and (deadline := current()) is not None and deadline.passed:
                 break
             self._check_time()
-            opened = self._opened(file)
+            opened = self._parquet(file)
+            with self._lock:
+                self._keep_open(file, opened)
             missing = [name for name in ("id", "geometry", "assets") if name not in opened.schema_arrow.names]
             if missing:
                 raise CatalogUnavailable(
@@ -196,17 +222,24 @@ class GeoParquetCatalog:
             raise CatalogUnavailable(f"{self._name} cannot be read: {error}.", transient=error.transient) from error
         if wrong:
             raise CatalogUnavailable(f"{shown(files[wrong[0]].href)} is damaged: its footer cannot be read.")
-        self._row_group_bounds |= {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
+        read = {file: row_group_bounds(one) for file, one in zip(files, footers, strict=False)}
+        self._row_group_bounds = {**self._row_group_bounds, **read}
         if len(footers) < len(files):
             self._check_time()
 
     def _opened(self, file: FoundFile) -> pq.ParquetFile:
         if file not in self._open:
-            while len(self._open) >= MOST_OPEN:
-                self._open.popitem(last=False)
-            self._open[file] = pq.ParquetFile(self._files.open(file), pre_buffer=self._files.is_remote)
+            self._keep_open(file, self._parquet(file))
         self._open.move_to_end(file)
         return self._open[file]
+
+    def _parquet(self, file: FoundFile) -> pq.ParquetFile:
+        return pq.ParquetFile(self._files.open(file), pre_buffer=self._files.is_remote)
+
+    def _keep_open(self, file: FoundFile, opened: pq.ParquetFile) -> None:
+        while len(self._open) >= MOST_OPEN:
+            self._open.popitem(last=False)
+        self._open[file] = opened
 
     def _check_known(self, collection: Collection) -> None:
         """Raise CatalogUnavailable if no file can hold an item of the collection."""
@@ -244,7 +277,7 @@ class GeoParquetCatalog:
         except _FAULTS as error:
             if answer_of(error).denied or answer_of(error).misplaced:
                 raise CatalogUnavailable(f"{name} may not be read{self._advice(error)}.") from error
-            self._looked = -float("inf")  # a file may have been replaced
+            self._looked = _NEVER  # a file may have been replaced
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise CatalogUnavailable(f"{name} cannot be read ({reason}).", transient=True) from error
 

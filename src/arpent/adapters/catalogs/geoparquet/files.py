@@ -52,7 +52,7 @@ class FoundFile:
 
 
 class Files:
-    """Lists and opens the files. Raises what the file system, obstore and `WebFiles` raise."""
+    """Lists and opens the files. Thread-safe. Raises what the file system, obstore and `WebFiles` raise."""
 
     def __init__(self, address: str, policy: EgressPolicy | None, access: SourceAccess) -> None:
         """`policy`: where requests and redirects may go; None: anywhere. `access`: the keys of each host and bucket."""
@@ -130,9 +130,10 @@ class Files:
             name = (urlsplit(url).netloc, way.source)
             try:
                 with self._access.connection_slot(url):
-                    if name not in self._stores:
-                        self._stores[name] = _bucket(name[0], way)
-                    return call(self._stores[name])
+                    store = self._stores.get(name)
+                    if store is None:
+                        store = self._stores[name] = _bucket(name[0], way)
+                    return call(store)
             except (BaseError, OSError) as error:
                 if again or not answer_of(error).denied or not self._access.bucket_refused(url, keys):
                     raise

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from arpent.adapters.images.beside.georeference import crs_of_dataset
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range, Version, local_path, public_name
+from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Range
 from arpent.adapters.images.gdal_fallback import QUIET
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
@@ -25,6 +25,8 @@ from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
 from arpent.adapters.images.jp2.one_tile import one_tile, window_of
 from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
 from arpent.adapters.images.mask import has_auxiliary_metadata
+from arpent.adapters.images.origin.file_version import Version
+from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block

@@ -1,1 +1,1 @@
-"""Kept: blocks of images that are kept beyond the call that read them."""
+"""Kept: blocks and ranges of images that are kept beyond the call that read them."""

@@ -129,11 +129,6 @@ class KeptRanges:
         return found
 
 
-def is_telling(version: tuple[str | None, float, int]) -> bool:
-    """Whether other content of the same length would have another version: (ETag, time, size)."""
-    return version[0] is not None or version[1] > 0
-
-
 def _read(path: Path) -> memoryview | None:
     """The range, which is noted as used; None if it is not there, or damaged."""
     try:

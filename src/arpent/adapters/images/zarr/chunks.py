@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.adapters.images.byte_source import ByteSources, Version
+from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.decode import Buffer
+from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
 from arpent.adapters.images.zarr.store import StoreLocation
 from arpent.network.memo import Memo

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, public_name
+from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.decode import Buffer
+from arpent.adapters.images.origin.href import public_name
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array

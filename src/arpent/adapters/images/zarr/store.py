@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
-from arpent.adapters.images.byte_source import ByteSources, local_path
+from arpent.adapters.images.byte_source import ByteSources
+from arpent.adapters.images.origin.href import local_path
 from arpent.network.memo import Memo
 
 MOST_METADATA = 32 << 20
