@@ -21,8 +21,8 @@ Document = Mapping[str, object]
 
 
 def offset(collection: Collection, item: Document, asset: Document, index: int = 0) -> float | None:
-    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; if none has, None
-    where one of them asks for the baseline, else 0. For harmonized bands only."""
+    """The offset of band `index` of an asset by the first of the collection's rules that has an answer; if none has,
+    None where one of them asks for the baseline, else 0. For harmonized bands only."""
     rule = collection.harmonize
     own = rule.get("by_collection")
     rules = own.get(item.get("collection"), rule.get("rules")) if isinstance(own, Mapping) else rule.get("rules")
