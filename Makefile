@@ -85,9 +85,11 @@ format: $(READY) ## Format the code and mend what ruff can mend
 
 lock: $(READY) ## Pin the dependencies again (no registry host is written)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra server -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group docs --constraint requirements/dev.txt -o requirements/docs.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group release --constraint requirements/dev.txt -o requirements/release.txt
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
