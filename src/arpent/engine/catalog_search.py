@@ -5,6 +5,7 @@ from __future__ import annotations
 import shapely
 
 from arpent.domain.imagery.item import Item
+from arpent.engine.guards import guarded
 from arpent.engine.services import Services
 from arpent.wire.catalog.documents import feature, render_page
 from arpent.wire.catalog.names import properties_of
@@ -17,7 +18,7 @@ def search_page(text: str, address: str, services: Services) -> bytes:
     CatalogUnavailable."""
     query = parse_search(text, services.collections.get)
     plain = query.collection.with_joins_of(())  # joined bands are not told
-    found = services.catalog.search(plain, query.interval, query.box)
+    found = guarded(services).catalog.search(plain, query.interval, query.box)
     items = sorted(
         (item for item in found if _is_wanted(item, query)), key=lambda item: (item.instant, item.id), reverse=True
     )
