@@ -110,7 +110,7 @@ def stack(
 ) -> Stack:
     """One mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that the
     reader is never idle between scenes. Unreadable images and errors as in `simple`."""
-    read = tuple(requests) or _mask_requests(collection)
+    read = bands_read(requests, collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
     read_failures = ReadFailures(samples=sampling.samples)
@@ -127,8 +127,10 @@ def stack(
     return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
 
 
-def _mask_requests(collection: Collection) -> tuple[BandRequest, ...]:
-    """The bands to read when a script asks for dataMask only."""
+def bands_read(requests: Sequence[BandRequest], collection: Collection) -> tuple[BandRequest, ...]:
+    """The bands that are read for these requests: if a script asks for dataMask only, the one that decides it."""
+    if requests:
+        return tuple(requests)
     band = collection.bands[collection.mask_band] if collection.mask_band else next(iter(collection.bands.values()))
     return (BandRequest(band=band, unit=band.units[0]),)
 
