@@ -35,6 +35,8 @@ from arpent.domain.boundary.client_ids import LOCAL
 from arpent.domain.boundary.trace import read_trace, trace_fields, traced
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
@@ -135,6 +137,13 @@ def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
     InvalidRequest, CatalogUnavailable."""
     body, address = search
     return search_page(body.whole(), address, services_of(settings))
+
+
+def search_catalog(
+    settings: Settings, search: tuple[Collection, Interval, tuple[float, float, float, float]]
+) -> tuple[Item, ...]:
+    """A search of the catalogue, for another process. Raises CatalogUnavailable."""
+    return services_of(settings).catalog.search(*search)
 
 
 def check_batch(settings: Settings, client: str, body: SentBody) -> str:

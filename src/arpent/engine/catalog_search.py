@@ -31,6 +31,8 @@ def search_page(text: str, address: str, services: Services) -> bytes:
 
 
 def _is_wanted(item: Item, query: SearchQuery) -> bool:
+    if item.superseded is not None:
+        return False
     if query.ids is not None and item.id not in query.ids:
         return False
     if query.area is not None and not shapely.intersects(item.footprint, query.area):

@@ -144,7 +144,7 @@ def _turns(
         if not vacant.any():
             return
         complete = all(requested.band.name in item.assets for requested in requests)
-        reached = sampling.reached(item.footprint)
+        reached = sampling.reached(item)
         if complete and (vacant & reached).any():
             barred = None if reached.all() else np.repeat(~reached, sampling.samples.counts)
             yield _Turn(scene=scene, position=position, item=item, barred=barred)
@@ -171,7 +171,7 @@ def _play(
             if error.transient:
                 raise
             # Its pixels may be anywhere: each feature that its footprint reaches and that lacks samples needed it.
-            needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item.footprint)
+            needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item)
             canvas.abandon(read_failures.add(needy, turn.item, error))
     for _, plan in plans:
         for layer in plan:
