@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from arpent.adapters.formats.job_files.fingerprints import LAYOUT, table_digest, told
 from arpent.adapters.formats.job_files.memory_limit import within_memory
 from arpent.adapters.formats.parquet_columns import percentile_column, schema
-from arpent.domain.calculation import Calculation, Calculations, share_column
+from arpent.domain.calculation import Calculation, Calculations, more_column, share_column
 from arpent.domain.errors import StorageNotFound
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
@@ -287,7 +287,8 @@ def _band(rows: pa.Table, wish: Calculation, integer: bool) -> BandStatistics:
         if wish.percentiles
         else None,
         ranks=wish.percentiles,
-        more={name: _numbers(rows[name]) for name in (*wish.more, *(share_column(name) for name, _ in wish.shares))},
+        more={name: _numbers(rows[more_column(name)]) for name in wish.more}
+        | {name: _numbers(rows[name]) for name in (share_column(each) for each, _ in wish.shares)},
         histogram=None if wish.histogram is None else _histogram(rows, integer),
     )
 
