@@ -48,6 +48,7 @@ from arpent.worker import (
     for_workers,
     prepare_guest,
     prepare_process,
+    prepare_readings,
     result_form,
     search_catalog,
     with_results,
@@ -79,11 +80,12 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
     """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
+    first = partial(prepare_readings, settings.log_format, settings.otlp_endpoint)
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(prepare_process, settings.log_format), load_libraries, pack),
+        prepare=partial(load_readers, first, load_libraries, pack),
         kept_ready=False,
     )
 

@@ -62,6 +62,7 @@ from arpent.worker import (
     check_batch,
     collections,
     explain_job,
+    export_traces,
     for_workers,
     grants,
     prepare_calls,
@@ -131,6 +132,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     from arpent.wiring.access import access_control, warn_of_shared_buckets
 
     announce(unfiltered=settings.unfiltered_scripts)
+    export_traces(settings.otlp_endpoint, "server")
     engine = database(settings)
     jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
@@ -242,6 +244,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop` is set."""
     configure(settings.log_format, trace_fields)
     announce(unfiltered=settings.unfiltered_scripts)
+    export_traces(settings.otlp_endpoint, "runner")
     engine = database(settings)
     run_metrics = RunMetrics()
     executor = executor_of(settings)
