@@ -1,5 +1,4 @@
-"""Check built packages: `python release/check_package.py dist`: the wheel and the sdist hold what they must, and nothing
-else."""
+"""Check built packages: `python release/check_package.py dist`: they hold what they must, and nothing else."""
 
 from __future__ import annotations
 

@@ -51,7 +51,11 @@ def faults(site: Path) -> Iterator[str]:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc:
                 continue
-            to = site / posixpath.normpath(posixpath.join(name.parent.as_posix(), unquote(parts.path))) if parts.path else path
+            to = (
+                site / posixpath.normpath(posixpath.join(name.parent.as_posix(), unquote(parts.path)))
+                if parts.path
+                else path
+            )
             to = to / "index.html" if to.is_dir() else to
             if not to.exists():
                 yield f"{name} leads to {target}, which is not there"

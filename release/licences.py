@@ -1,5 +1,5 @@
-"""Licences of what is shipped: `python release/licences.py` writes docs/licences.md from the packages that are installed in
-the environment that runs it (`make licences`), and from web/package-lock.json."""
+"""Licences of what is shipped: `make licences` writes docs/licences.md from the packages that are installed in the
+environment that runs this, and from web/package-lock.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 LOCK = ROOT / "web" / "package-lock.json"
-EXTRAS = ("server", "postgres", "dask", "aws", "frames")
+EXTRAS = ("server", "postgres", "dask", "aws", "otel", "frames")
 HEAD = """# Licences
 
 arpent itself is under Apache-2.0. This page lists what is installed with it, and what lies in the page at `/`, by the
@@ -28,8 +28,8 @@ Wheels may contain libraries of others (GDAL, PROJ, GEOS, LLVM, V8, Arrow …): 
 
 
 def closure(name: str, extras: tuple[str, ...]) -> Iterator[Distribution]:
-    """The distributions that an installed one needs, itself left out, each once. Raises PackageNotFoundError if one that
-    this environment needs is missing."""
+    """The distributions that an installed one needs, itself left out, each once. Raises PackageNotFoundError if one is
+    missing here."""
     seen: set[tuple[str, str]] = set()
     told: set[str] = {canonicalize_name(name)}
     waiting = [(canonicalize_name(name), extra) for extra in ("", *extras)]

@@ -1,5 +1,5 @@
-"""Software bill of materials: `python release/sbom.py PYTHON FILE` writes CycloneDX JSON of all that is installed beside a
-Python, by cyclonedx-bom, and of the npm packages that lie in the page."""
+"""Software bill of materials: `python release/sbom.py PYTHON FILE` writes CycloneDX JSON of what is installed beside
+a Python, by cyclonedx-bom, and of the npm packages that lie in the page."""
 
 from __future__ import annotations
 

@@ -22,12 +22,12 @@ WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, Sy
 
 EXTRAS = {
     **dict.fromkeys(
-        ("alembic", "cryptography", "fastapi", "joserfc", "multipart", "oauthlib", "prometheus_client",
+        ("alembic", "cryptography", "fastapi", "h11", "joserfc", "multipart", "oauthlib", "prometheus_client",
          "python_multipart", "requests_oauthlib", "sqlalchemy", "starlette", "uvicorn"),
         "server",
     ),
-    "psycopg": "postgres", "distributed": "dask", "botocore": "aws", "pandas": "frames", "geopandas": "frames",
-    "xarray": "frames", "sentinelhub": "conformance",
+    **dict.fromkeys(("dask", "distributed"), "dask"), **dict.fromkeys(("geopandas", "pandas", "xarray"), "frames"),
+    "psycopg": "postgres", "botocore": "aws", "sentinelhub": "conformance", "opentelemetry": "otel",
 }  # fmt: skip
 """Module → the extra of the package that installs it; all others belong to a plain install."""
 

@@ -140,8 +140,10 @@ def stats(  # noqa: PLR0913, PLR0917
     order: Annotated[str, typer.Option(help="mostRecent, leastRecent or leastCC wins a pixel.")] = "mostRecent",
     max_cloud_coverage: Annotated[float | None, typer.Option(min=0, max=100, help="Percent of a tile.")] = None,
     percentiles: Annotated[str | None, typer.Option(help="5,50,95: columns of their own.")] = None,
-    pixels: Annotated[str, typer.Option(help="service, centre, touched, weighted; ,inner:10 ,nearest")] = "service",
-    more: Annotated[str | None, typer.Option(help="sum,count,variance,median,mode,weightedMean: columns.")] = None,
+    pixels: Annotated[
+        str, typer.Option(help="service, centre, touched, weighted; inner:10,nearest,flagged")
+    ] = "service",
+    more: Annotated[str | None, typer.Option(help="sum,count,variance,median,mode,weightedMean,cloudyShare")] = None,
     shares: Annotated[str | None, typer.Option(help="vegetation=4,soil=5: shares of classes as columns.")] = None,
     columns: Annotated[str | None, typer.Option(help="crop,owner: columns to keep; default: all.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Column that tells the features apart.")] = None,  # noqa: A002

@@ -41,6 +41,14 @@ def shares(
     return found
 
 
+def masked_counts(seen: NDArray[np.bool_], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(k,): samples of each segment that have imagery, and whose mask `valid` (N,) is 0 or NaN."""
+    masked = seen & ((valid == 0) | np.isnan(valid))
+    before = np.append(0, np.cumsum(masked, dtype=np.int64))
+    counts: NDArray[np.int64] = before[offsets[1:]] - before[offsets[:-1]]
+    return counts
+
+
 def plain_statistics(
     calculation: Calculation,
     sums: NDArray[np.float64],

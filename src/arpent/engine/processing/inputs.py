@@ -77,6 +77,12 @@ class Prepared:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → which image could not be read for it."""
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(N,): whether each input has imagery for the sample, in any of its scenes."""
+        seen: NDArray[np.bool_] = np.logical_and.reduce([(one.used >= 0).any(axis=0) for one in self.origins])
+        return seen
+
     def calls(self, most: int) -> Iterator[ScriptCall]:
         """All samples, and behind them the one outside, at most `most` in a call, which may cut segments."""
         end = int(self.offsets[-1])

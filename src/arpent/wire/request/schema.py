@@ -191,8 +191,8 @@ class StatisticalAggregation(BodyModel):
     pixels: str | None = Field(
         None,
         description="Which samples belong to a polygon: service (default), centre, touched or weighted; and, behind "
-        "commas, inner:METRES and nearest. An extension of ours",
-        examples=["centre", "service,inner:10", "centre,nearest"],
+        "commas, inner:METRES, nearest and flagged. An extension of ours",
+        examples=["centre", "service,inner:10", "centre,nearest", "service,flagged"],
     )
 
 
