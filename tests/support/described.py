@@ -44,7 +44,7 @@ class Described:
         content = said.get("content", {})
         if (kind not in content) if content else answer.content:
             self.faults.append(f"{name}: {answer.status_code} has {kind or 'nothing'} instead of {sorted(content)}")
-        elif "json" in kind:
+        elif content and "json" in kind:
             schema = {**content[kind]["schema"], "components": self._content["components"]}
             for error in jsonschema.Draft202012Validator(schema).iter_errors(answer.json()):
                 self.faults.append(f"{name}: {error.json_path}: {error.message[:300]}")
