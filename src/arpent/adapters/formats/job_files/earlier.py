@@ -31,6 +31,8 @@ TOO_MUCH = "The results of an earlier job take too much memory, and are computed
 MOST_UPDATES = 2
 """Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
 
+WHOLE = ("id", "from", "to", "output", "band", "sample_count", "no_data_count", "items")
+"""Columns that each row with numbers has."""
 DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError, StorageNotFound)
 """What reading a file raises that is damaged or gone; a store that does not answer raises other errors."""
 log = logging.getLogger(__name__)
@@ -151,6 +153,7 @@ class EarlierTable:
         states = file.read().cast(LAYOUT)
         fine = pc.field("id").isin(wanted) & (pc.field("status") == "OK")
         rows = pq.read_table(pa.BufferReader(payload), filters=fine)
+        _check_layout(rows)
         return states.filter(pc.is_in(states["id"], value_set=wanted)), rows
 
 
@@ -228,6 +231,16 @@ def open_earlier(job_id: str, store: ObjectStore, folder: Location) -> EarlierTa
     if len(_OPENED) > MOST_UPDATES:
         _OPENED.popitem(last=False)
     return found
+
+
+def _check_layout(rows: pa.Table) -> None:
+    """Raises ValueError unless rows with numbers look as we write them: whoever may write here may write anything."""
+    layout = schema(())
+    wrong = [field.name for field in layout if field.name not in rows.column_names or (
+        rows.schema.field(field.name).type != field.type)]  # fmt: skip
+    missing = [name for name in WHOLE if name not in wrong and rows[name].null_count]
+    if wrong or missing:
+        raise ValueError(f"its columns {', '.join([*wrong, *missing])} are not those of a table")
 
 
 def _first(marks: NDArray[np.uint8]) -> NDArray[np.uint64]:
