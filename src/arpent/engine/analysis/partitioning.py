@@ -155,7 +155,8 @@ def _runs(
     slack: float,
 ) -> Iterator[slice]:
     """Slices with about equal shares of the remaining `work` (n,). A slice ends where one of `blocks` begins if that is
-    at most `slack` of a share away. The sum of `weight` (n,) in a slice is at most the budget."""
+    at most `slack` of a share away, and leaves no more than the other parts can hold: a small one too many would decode
+    its neighbours' blocks again. The sum of `weight` (n,) in a slice is at most the budget."""
     count = len(weight)
     held, done = np.append(0, np.cumsum(weight)), np.append(0.0, np.cumsum(work))
     ends = np.append(blocks, count)
@@ -163,8 +164,9 @@ def _runs(
     while start < count:
         share = (done[-1] - done[start]) / max(parts, 1)
         furthest = max(start + 1, int(np.searchsorted(held, held[start] + budget, side="right")) - 1)
-        wanted = min(furthest, max(start + 1, int(np.searchsorted(done, done[start] + share * (1 - 1e-9)))))
-        near = ends[(ends > start) & (ends <= furthest)]
+        least = int(np.searchsorted(held, held[-1] - (parts - 1) * budget))
+        wanted = min(furthest, max(start + 1, least, int(np.searchsorted(done, done[start] + share * (1 - 1e-9)))))
+        near = ends[(ends > start) & (ends >= least) & (ends <= furthest)]
         away = np.abs(done[near] - done[wanted])
         end = int(near[np.argmin(away)]) if len(near) and away.min() <= slack * share else wanted
         yield slice(start, end)
