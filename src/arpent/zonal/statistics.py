@@ -41,6 +41,12 @@ class ReductionPart:
     """(6, k): see `add_weighted`; None where shares do not count."""
 
 
+def sums_suffice(wish: Calculation) -> bool:
+    """Whether all that is asked for follows from a part's sums, so that nobody needs its samples."""
+    needs = (wish.percentiles, wish.histogram, wish.shares, wish.weighted, "weightedMean" in wish.more)
+    return not any(needs) and FROM_SAMPLES.isdisjoint(wish.more)
+
+
 class Reduction:
     """One band of one output, for all features of a partition; their samples may come in parts, cut anyhow: the
     numbers have the same bits (see `moments`)."""
