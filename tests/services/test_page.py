@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pyogrio
 import pytest
 from PIL import Image
@@ -257,6 +258,118 @@ def test_a_new_request_from_a_file(
     page.locator("section.feature path.rank").first.wait_for()
     page.get_by_text("Columns of the file").click()
     assert "Anna" in page.locator("section.feature dl").inner_text()
+
+
+CLASSES = """//VERSION=3
+function setup() {
+  return { input: [{ bands: ["B04", "SCL", "dataMask"] }],
+           output: [{ id: "red", bands: 1 }, { id: "ground", bands: 1, sampleType: "UINT8" },
+                    { id: "dataMask", bands: 1 }] };
+}
+function evaluatePixel(s) {
+  var clear = s.SCL == 8 || s.SCL == 9 ? 0 : s.dataMask;
+  return { red: [s.B04], ground: [Math.round(s.B04 * 10000) % 3 ? 4 : 5], dataMask: [clear] };
+}"""
+
+
+MORE = ["sum", "median", "weightedMean", "cloudyShare"]
+
+
+def ask_for_more(page: Any) -> None:
+    """Fill the form for a new request: further statistics, classes, the pixel rule and tiny polygons."""
+    page.get_by_role("link", name="New request").click()
+    page.get_by_label("File in a bucket").fill("s3://fields/parcels.gpkg")
+    page.get_by_label("File in a bucket").blur()
+    page.get_by_label("A script of mine").check()
+    page.get_by_label("Evalscript").fill(CLASSES)
+    for name in ("sum", "median", "weighted mean"):
+        page.get_by_role("checkbox", name=name, exact=True).check()
+    page.get_by_label("Shares of classes").fill("plants=4, soil=5, half")
+    page.get_by_label("The output that has the classes").fill("ground")
+    page.locator("[name=rule]").select_option("centre")
+    page.locator("[name=inner]").fill("5")
+    page.get_by_label("Tiny polygons").select_option("nearest,flagged")
+    page.locator("[name=results]").select_option("table")
+    page.get_by_label("From").fill("2020-04-01")
+    page.get_by_label("To (not included)").fill("2020-06-15")
+    page.get_by_text(f"{PARCELS} features in").wait_for()
+
+
+def as_json(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(page.get_by_label("The request as JSON").inner_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def further(browser: Any, server: Server, credentials: tuple[str, str]) -> str:
+    """The id of a job that is done, made by that form."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.set_default_timeout(MINUTES)
+        enter(page, server, credentials)
+        ask_for_more(page)
+        page.get_by_role("button", name="Start").click()
+        page.locator(".status.DONE").wait_for()
+        return str(page.url.rpartition("/")[2])
+
+
+def test_further_numbers_are_asked_for(page: Any, server: Server, credentials: tuple[str, str]) -> None:
+    enter(page, server, credentials)
+    ask_for_more(page)
+    told, names = as_json(page), dict[str, Any]()
+    python = page.get_by_label("A Python program that sends the request").inner_text()
+    exec(python[: python.index("client =")], names)
+    assert names["request"] == told
+    assert told["calculations"] == {
+        "default": {"statistics": {"default": {"more": MORE}}},
+        "ground": {"statistics": {"default": {"more": MORE, "shares": {"plants": 4, "soil": 5}}}},
+    }
+    assert told["aggregation"]["pixels"] == "centre,inner:5,nearest,flagged"
+    assert told["output"]["results"] == "table"
+    page.locator("[name=rule]").select_option("weighted")
+    page.get_by_label("Percentiles").and_(page.locator(":disabled")).wait_for()
+    weighed = [name for name in MORE if name != "median"]
+    assert as_json(page)["calculations"] == {"default": {"statistics": {"default": {"more": weighed}}}}
+
+
+def test_further_numbers_are_shown(page: Any, server: Server, credentials: tuple[str, str], further: str) -> None:
+    enter(page, server, credentials)
+    page.goto(f"{server.url}/#/jobs/{further}")
+    page.get_by_label("Statistic").select_option("share_plants")
+    page.get_by_label("Output").select_option("ground")
+    seen(page.locator(".map[data-ready] canvas"), lambda shot: between_stops(shot) > 0.15, "the share of plants")
+    page.get_by_role("button", name="Show feature 5", exact=True).click()
+    panel = page.locator("section.feature")
+    panel.locator(".shares rect").first.wait_for()
+    bars = pixels(panel.locator(".shares > svg").screenshot())
+    for colour in ((0x00, 0x9E, 0x73), (0xE6, 0x9F, 0x00)):
+        assert (np.abs(bars - colour).max(axis=-1) < 12).sum() > 30, "a part of a bar for each class"
+    panel.get_by_text("All numbers").click()
+    heads = panel.locator("details table thead th").all_inner_texts()
+    line = panel.locator("details table tbody tr").last.locator("th, td").all_inner_texts()
+    cells = dict(zip(heads, line, strict=True))
+    table = server.buckets / "fields" / "results" / further / "parquet"
+    (row,) = [
+        each
+        for each in pq.read_table(table).to_pylist()
+        if (each["id"], each["output"], f"{each['from']:%Y-%m-%d}") == (5, "ground", cells["From"])
+    ]
+    assert float(cells["sum"].replace(",", "")) == pytest.approx(row["sum"], rel=1e-3)
+    assert float(cells["weighted mean"]) == pytest.approx(row["weightedMean"], rel=1e-3)
+    for heading, column in (("share of plants", "share_plants"), ("cloudy", "cloudy_share"), ("Valid", "valid_share")):
+        assert float(cells[heading].removesuffix(" %")) == pytest.approx(row[column] * 100, abs=0.051)
+    assert cells["tiny"] == ("yes" if row["tiny"] else "no")
+
+
+def test_what_an_update_kept_is_told(page: Any, server: Server, credentials: tuple[str, str], further: str) -> None:
+    enter(page, server, credentials)
+    ask_for_more(page)
+    page.get_by_label("Results go to").fill("s3://elsewhere")
+    page.get_by_label("Update the request").fill(further)
+    assert page.get_by_label("Results go to").input_value() == "s3://fields/results"
+    assert as_json(page)["update"] == further
+    page.get_by_role("button", name="Start").click()
+    page.get_by_text("of them kept from an earlier request").wait_for()
 
 
 def test_a_refused_request_says_why(page: Any, server: Server, credentials: tuple[str, str]) -> None:

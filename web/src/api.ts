@@ -4,6 +4,8 @@ export interface Rows {
   allMasked: number;
   withoutImagery: number;
   failed: number;
+  /** Of all of them, those whose numbers an earlier request computed. */
+  kept?: number;
   reasons: { reason: string; count: number }[];
 }
 
@@ -69,6 +71,8 @@ export interface Row {
   geometryPixelCount: number | null;
   validShare: number | null;
   percentiles: Record<string, number | null>;
+  /** By column: further statistics, `share_` of each class, `cloudy_share`, and `tiny`. */
+  more: Record<string, number | boolean | null>;
   status: string;
   reason: string | null;
   items: string[] | null;

@@ -12,6 +12,22 @@ export interface Wish {
   metresPerUnit: number | null | undefined;
   order: string;
   percentiles: number[];
+  /** Names of further statistics. */
+  more: string[];
+  /** Name and value of each class of an integer output whose share is asked for. */
+  shares: [string, number][];
+  /** The output that has the classes; empty: all outputs have. */
+  sharesOf: string;
+  /** Which samples belong to a polygon. */
+  rule: string;
+  /** Metres by which polygons are made smaller. */
+  inner: number;
+  /** What becomes of polygons smaller than a sample: words of the pixel rule, or empty. */
+  tiny: string;
+  /** Id of an earlier request, of which only what is new is computed; or empty. */
+  update: string;
+  /** What is written; empty: as the server is set. */
+  results: string;
   accessKey: string;
   secretAccessKey: string;
 }
@@ -23,14 +39,38 @@ export function resolution(metres: number, metresPerUnit: number | null): number
   return metresPerUnit === null ? +(metres / METRES_PER_DEGREE).toPrecision(6) : metres / metresPerUnit;
 }
 
+/** What has no meaning where samples count by the share that a polygon covers. */
+export const UNWEIGHTED = ["median", "mode"];
+
+/** The pixel rule, in the words of the API. */
+function pixels(wish: Wish): string {
+  const inner = wish.inner > 0 && wish.metresPerUnit !== null ? [`inner:${wish.inner}`] : [];
+  return [wish.rule, ...inner, ...(wish.tiny ? [wish.tiny] : [])].join(",");
+}
+
+/** `calculations`; an output with an entry of its own takes nothing from `default`. */
+function calculations(wish: Wish): Record<string, unknown> {
+  const weighted = wish.rule === "weighted";
+  const more = wish.more.filter((name) => !weighted || !UNWEIGHTED.includes(name));
+  const wishes = {
+    ...(wish.percentiles.length && !weighted ? { percentiles: { k: wish.percentiles } } : {}),
+    ...(more.length ? { more } : {}),
+  };
+  const classes = wish.shares.length && !weighted ? { ...wishes, shares: Object.fromEntries(wish.shares) } : wishes;
+  const entry = (each: object) => ({ statistics: { default: each } });
+  const outputs = {
+    ...(Object.keys(wish.sharesOf ? wishes : classes).length ? { default: entry(wish.sharesOf ? wishes : classes) } : {}),
+    ...(wish.sharesOf && classes !== wishes ? { [wish.sharesOf]: entry(classes) } : {}),
+  };
+  return Object.keys(outputs).length ? { calculations: outputs } : {};
+}
+
 /** The body of the batch request; without a sample size as long as the unit is not known. */
 export function body(wish: Wish): Record<string, unknown> {
   const keys = wish.accessKey ? { accessKey: wish.accessKey, secretAccessKey: wish.secretAccessKey } : {};
   const unit = wish.metresPerUnit;
   const size = unit === undefined ? undefined : resolution(wish.metres, unit);
-  const percentiles = wish.percentiles.length
-    ? { calculations: { default: { statistics: { default: { percentiles: { k: wish.percentiles } } } } } }
-    : {};
+  const rule = pixels(wish);
   return {
     input: {
       features: { s3: { url: wish.features, ...keys }, columns: ["*"] },
@@ -41,9 +81,11 @@ export function body(wish: Wish): Record<string, unknown> {
       aggregationInterval: { of: `P${wish.days}D`, lastIntervalBehavior: "SHORTEN" },
       evalscript: wish.evalscript,
       ...(size === undefined ? {} : { resx: size, resy: size }),
+      ...(rule === "service" ? {} : { pixels: rule }),
     },
-    ...percentiles,
-    output: { s3: { url: wish.output, ...keys } },
+    ...calculations(wish),
+    output: { s3: { url: wish.output, ...keys }, ...(wish.results ? { results: wish.results } : {}) },
+    ...(wish.update ? { update: wish.update } : {}),
   };
 }
 

@@ -24,6 +24,21 @@ export const about = (value: number | null): string => (value === null ? number(
 export const percent = (share: number | null | undefined): string =>
   share === null || share === undefined ? "–" : `${Math.round(share * 1000) / 10} %`;
 
+/** Prefix of the columns of classes' shares. */
+export const SHARE = "share_";
+const NAMES: Record<string, string> = {
+  weightedMean: "weighted mean", cloudy_share: "cloudy", valid_share: "valid", stDev: "st. dev.",
+};
+
+/** A column of numbers, as people call it. */
+export const heading = (name: string): string => (name.startsWith(SHARE) ? `share of ${name.slice(SHARE.length)}` : NAMES[name] ?? name);
+
+/** A number of such a column. */
+export const cell = (name: string, value: number | boolean | null | undefined): string => {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return name.startsWith(SHARE) || name === "cloudy_share" ? percent(value) : number(value);
+};
+
 /** The day of an instant, in UTC as the API has it. */
 export const day = (instant: string | null): string => (instant ? instant.slice(0, 10) : "–");
 

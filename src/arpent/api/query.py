@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from arpent.domain.calculation import CLOUDY_SHARE
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.request import MosaickingOrder
@@ -41,7 +42,7 @@ class Query:
     script: str | None = None
     """An evalscript's text."""
     mask_clouds: bool = False
-    """Leave cloudy samples out; of indices only."""
+    """Leave cloudy samples out, and tell their share; of indices only."""
     order: str = "mostRecent"
     """Which acquisition wins a pixel: mostRecent, leastRecent, leastCC."""
     max_cloud_coverage: float | None = None
@@ -50,9 +51,9 @@ class Query:
     """0 to 100."""
     pixels: str = "service"
     """Rule of the samples that belong to a polygon: `service`, `centre`, `touched`, `weighted`; behind commas
-    `inner:METRES` and `nearest`."""
+    `inner:METRES`, `nearest` and `flagged`."""
     more: tuple[str, ...] = ()
-    """Further statistics: sum, count, variance, median, mode, weightedMean."""
+    """Further statistics: sum, count, variance, median, mode, weightedMean, cloudyShare."""
     shares: tuple[tuple[str, int], ...] = ()
     """Name and value of classes, whose shares are columns; of integer outputs of a script."""
 
@@ -150,8 +151,10 @@ def body_of(query: Query, collections: Mapping[str, Collection]) -> str:
     wishes: dict[str, object] = {}
     if query.percentiles:
         wishes["percentiles"] = {"k": list(query.percentiles)}
-    if query.more:
-        wishes["more"] = list(query.more)
+    # Whoever masks clouds wants to know what they took.
+    more = dict.fromkeys((*query.more, *([CLOUDY_SHARE] if query.mask_clouds else [])))
+    if more:
+        wishes["more"] = list(more)
     if query.shares:
         wishes["shares"] = dict(query.shares)
     if wishes:

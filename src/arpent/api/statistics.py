@@ -110,8 +110,11 @@ def statistics(  # noqa: PLR0913
         percentiles: Columns `p5.0`, `p50.0` … beside min, max, mean and stDev.
         pixels: Which samples belong to a polygon: `service` (all that it touches, except slivers), `centre`, `touched`
             or `weighted` (by the share that is covered); behind commas `inner:10` (metres by which the polygon is made
-            smaller) and `nearest` (a polygon without a sample has the nearest one).
-        more: Columns `sum`, `count`, `variance`, `median`, `mode`, `weightedMean`.
+            smaller), `nearest` (a polygon without a sample has the nearest one) and `flagged` (a column `tiny`: smaller
+            than a sample, or with one sample at most).
+        more: Columns `sum`, `count`, `variance`, `median`, `mode`, `weightedMean`; `cloudyShare`: a column
+            `cloudy_share`, of the samples inside the polygon those that the script's mask takes though they have
+            imagery (it is there with `mask_clouds`).
         shares: Name → value of classes of an integer output: columns `share_<name>`.
         columns: Columns of the features to keep; all by default.
         id: Column that tells the features apart; by default a column `id` whose values differ (of a frame: its index),

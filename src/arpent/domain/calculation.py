@@ -12,12 +12,19 @@ MAXIMUM_BINS = 10_000
 """Maximum number of bins of one histogram: a limit of arpent that keeps one request from filling the memory."""
 
 
-MORE = ("sum", "count", "variance", "median", "mode", "weightedMean")
+CLOUDY_SHARE = "cloudyShare"
+"""Share of the samples inside the polygon that have imagery, and that the script's mask leaves out."""
+MORE = ("sum", "count", "variance", "median", "mode", "weightedMean", CLOUDY_SHARE)
 """Statistics that a request may ask for beyond those of the real service: an extension of arpent."""
-EMPTY = ("sum", "count")
+EMPTY = ("sum", "count", CLOUDY_SHARE)
 """Those that are numbers where no sample counts."""
 UNWEIGHTED = ("median", "mode")
 """Those that have no meaning here where samples count by shares."""
+
+
+def more_column(name: str) -> str:
+    """Column in tables of one of MORE."""
+    return "cloudy_share" if name == CLOUDY_SHARE else name
 
 
 def share_column(name: str) -> str:
@@ -104,6 +111,13 @@ class Calculations:
     """Output id or `default` → its entry."""
     weighted: bool = False
     """Whether samples count by the share that their polygon covers."""
+    flagged: bool = False
+    """Whether a column says which polygons are tiny."""
+
+    @property
+    def needs_seen(self) -> bool:
+        """Whether it must be known which samples have imagery."""
+        return any(CLOUDY_SHARE in more for entry in self.outputs.values() for more in entry.more.values())
 
     @property
     def needs_shares(self) -> bool:

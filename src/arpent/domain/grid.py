@@ -58,6 +58,8 @@ class PixelRule:
     """Metres by which the polygon is made smaller on all sides."""
     nearest: bool = False
     """Whether a polygon to which no sample belongs has the one nearest to it."""
+    flagged: bool = False
+    """Whether results say which polygons are tiny."""
 
 
 AS_THE_SERVICE = PixelRule()

@@ -134,5 +134,7 @@ class PartitionResult:
     """Processing units of the partition (sentinelhub.md 7)."""
     fingerprints: Fingerprints | None = None
     """What the numbers are made of; None if nobody asked."""
+    tiny: NDArray[np.bool_] | None = None
+    """(n,): whether the polygon is smaller than a sample, or at most one sample belongs to it; None if nobody asked."""
     kept: NDArray[np.int64] | None = None
     """(n,): number of intervals whose numbers an earlier request computed; None: of none."""

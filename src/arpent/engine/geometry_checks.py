@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.boundary.outlines import fault_of_outline
 from arpent.domain.feature import POLYGONS, Features
-from arpent.domain.grid import MAXIMUM_SIDE, Grids
+from arpent.domain.grid import MAXIMUM_SIDE, Grids, Resolution, Size
 from arpent.domain.result import ErrorType, Failure
 from arpent.zonal.rasterize import SUB_ROWS
 
@@ -64,6 +64,15 @@ def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, s
         message = KINDS["too-complex"].format(count=round(float(crossed[position])), limit=MOST_CROSSINGS)
         found.setdefault(int(usable[position]), ("too-complex", message))
     return found
+
+
+def smaller_than_a_sample(features: Features, grids: Grids, sampling: Resolution | Size) -> NDArray[np.bool_]:
+    """(n,): whether the polygon's area is below that of a sample: the one that was asked for, since the only sample of
+    a grid has the feature's size."""
+    size = grids.pixel_size
+    asked = np.array([sampling.x, sampling.y]) if isinstance(sampling, Resolution) else size
+    smaller: NDArray[np.bool_] = shapely.area(features.geometries) < np.prod(np.maximum(asked, size), axis=1)
+    return smaller
 
 
 def _placed(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:

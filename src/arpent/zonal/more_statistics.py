@@ -16,6 +16,8 @@ from arpent.zonal.sample_type import counts_in
 
 FROM_SAMPLES = frozenset({"median", "mode"})
 """Statistics that need the samples themselves."""
+FROM_SUMS = frozenset({"sum", "count", "variance"})
+"""Statistics that need nothing but the sums that every band has."""
 WEIGHT, WEIGHT_REST, TOTAL, TOTAL_REST, SQUARE, SQUARE_REST = range(6)
 """Rows of the weighted sums of many segments: of weights, of weighted samples, of their weighted squares."""
 
@@ -39,6 +41,14 @@ def shares(
         with np.errstate(invalid="ignore", divide="ignore"):
             found[share_column(name)] = counted.counts[:, place] / counts
     return found
+
+
+def masked_counts(seen: NDArray[np.bool_], valid: NDArray[np.number], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(k,): samples of each segment that have imagery, and whose mask `valid` (N,) is 0 or NaN."""
+    masked = seen & ((valid == 0) | np.isnan(valid))
+    before = np.append(0, np.cumsum(masked, dtype=np.int64))
+    counts: NDArray[np.int64] = before[offsets[1:]] - before[offsets[:-1]]
+    return counts
 
 
 def plain_statistics(

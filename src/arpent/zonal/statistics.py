@@ -9,16 +9,18 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import Calculation
+from arpent.domain.calculation import CLOUDY_SHARE, Calculation
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
 from arpent.zonal.moments import COUNT, add_samples, add_sums, moments, no_sums
 from arpent.zonal.more_statistics import (
     FROM_SAMPLES,
+    FROM_SUMS,
     add_weighted,
     add_weighted_sums,
     classes,
+    masked_counts,
     plain_statistics,
     shares,
     weighted_statistics,
@@ -39,12 +41,14 @@ class ReductionPart:
     """The valid samples, if a percentile or histogram needs them."""
     weighted: NDArray[np.float64] | None = None
     """(6, k): see `add_weighted`; None where shares do not count."""
+    cloudy: NDArray[np.int64] | None = None
+    """(k,): how many samples have imagery, and a mask that leaves them out; None where nobody asked."""
 
 
 def sums_suffice(wish: Calculation) -> bool:
     """Whether all that is asked for follows from a part's sums, so that nobody needs its samples."""
-    needs = (wish.percentiles, wish.histogram, wish.shares, wish.weighted, "weightedMean" in wish.more)
-    return not any(needs) and FROM_SAMPLES.isdisjoint(wish.more)
+    needs = (wish.percentiles, wish.histogram, wish.shares, wish.weighted)
+    return not any(needs) and FROM_SUMS.issuperset(wish.more)
 
 
 class Reduction:
@@ -65,6 +69,8 @@ class Reduction:
         self._classes = fixed_histogram(counted, sample_type, count) if counted else None
         weighs = calculation.weighted or "weightedMean" in calculation.more
         self._weighted = np.zeros((6, count)) if weighs else None
+        self._cloudy = np.zeros(count, np.int64) if CLOUDY_SHARE in calculation.more else None
+        self._masked = True
         self._kept: list[tuple[Segments, NDArray[np.int64]]] = []
 
     def part(
@@ -73,10 +79,15 @@ class Reduction:
         valid: NDArray[np.number] | None,
         offsets: NDArray[np.int64],
         shares: NDArray[np.float64] | None = None,
+        seen: NDArray[np.bool_] | None = None,
     ) -> ReductionPart:
         """What is to be added for some of the samples inside k polygons, for which the script returned `values` (N,);
         those count whose mask `valid` (N,) is neither 0 nor NaN, all if it is None. `offsets` (k + 1,) delimits the
-        features; `shares` (N,): of each sample that is covered, where that counts. Nothing is changed."""
+        features; `shares` (N,): of each sample that is covered, and `seen` (N,): whether it has imagery, where that
+        counts. Nothing is changed."""
+        cloudy = None
+        if self._cloudy is not None and seen is not None and valid is not None:
+            cloudy = masked_counts(seen, valid, offsets)
         if valid is None:
             valid = np.ones(len(values), np.uint8)
         elif valid.dtype == np.bool_:
@@ -93,7 +104,7 @@ class Reduction:
             assert shares is not None, "shares are wanted"
             weighted = np.zeros((6, len(offsets) - 1))
             add_weighted(values, valid, shares, offsets, target, weighted)
-        return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments, weighted=weighted)
+        return ReductionPart(inside=np.diff(offsets), sums=sums, segments=segments, weighted=weighted, cloudy=cloudy)
 
     def add(self, part: ReductionPart, rows: NDArray[np.int64]) -> None:
         """Add what `part` made of samples of the features `rows` (k,); each sample comes once, in all."""
@@ -101,6 +112,9 @@ class Reduction:
         add_sums(part.sums, rows, self._sums)
         if part.weighted is not None and self._weighted is not None:
             add_weighted_sums(part.weighted, rows, self._weighted)
+        if part.cloudy is not None and self._cloudy is not None:
+            self._cloudy[rows] += part.cloudy
+        self._masked &= part.cloudy is not None
         if part.segments is not None and self._classes is not None:
             self._classes.add(part.segments, rows)
         if part.segments is not None and self._fixed is not None:
@@ -156,6 +170,11 @@ class Reduction:
                 numbers[2], numbers[3] = np.where(finite, (mean, deviation), numbers[2:])
         if not wish.weighted:
             found |= plain_statistics(wish, self._sums, outside, numbers, kept)
+        if self._cloudy is not None:
+            share = np.full(len(counts), np.nan)
+            if self._masked:
+                np.divide(self._cloudy, self._inside, out=share, where=self._inside > 0)
+            found[CLOUDY_SHARE] = share
         if self._classes is not None:
             self._classes.add(no_samples(*outside), np.arange(len(counts)))
             found |= shares(wish, self._classes.finish(), counts)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 import statistics as python
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from numba import njit
 
-from arpent.domain.calculation import Calculation
+from arpent.domain.calculation import MORE, Calculation, Histogram
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.sample_type import compact, converted
-from arpent.zonal.statistics import Reduction, ranks, summarise
+from arpent.zonal.statistics import Reduction, ranks, summarise, sums_suffice
 
 MEDIAN = Calculation(percentiles=(50,))
 
@@ -221,3 +222,44 @@ def test_large_offsets_keep_their_precision():
     got = of(values.tolist())
     assert got.mean[0] == pytest.approx(python.fmean(values.tolist()), rel=1e-15)
     assert got.standard_deviation[0] == pytest.approx(np.std(np.arange(64)), rel=1e-13)
+
+
+def test_the_cloudy_share_is_of_all_samples_inside() -> None:
+    """In two parts. What has no imagery is not cloudy, nor is a sample that counts or a value that is NaN."""
+    reduction = Reduction(4, Calculation(more=("cloudyShare",)), SampleType.FLOAT32)
+    mask, seen = np.array([1.0, 0.0, math.nan, 0.0]), np.array([True, True, True, False])
+    values = np.array([0.5, 0.5, 0.5, 0.5])
+    reduction.add(reduction.part(values, mask, np.array([0, 3, 4]), None, seen), np.array([0, 1]))
+    lone = np.array([math.nan]), np.ones(1), np.array([0, 1, 1]), None, np.ones(1, bool)
+    reduction.add(reduction.part(*lone), np.array([0, 2]))
+    cloudy = np.array([0.5]), np.zeros(1), np.array([0, 1]), None, np.ones(1, bool)
+    reduction.add(reduction.part(*cloudy), np.array([3]))
+    found = reduction.finish(np.full(4, 9))
+    np.testing.assert_array_equal(found.more["cloudyShare"], [2 / 4, 0.0, math.nan, 1.0])
+    assert np.isnan(found.mean[3]), "all of it is cloudy"
+
+
+def test_an_output_without_a_mask_has_no_cloudy_share() -> None:
+    reduction = Reduction(1, Calculation(more=("cloudyShare",)), SampleType.FLOAT32)
+    reduction.add(reduction.part(np.ones(2), None, np.array([0, 2]), None, np.ones(2, bool)), np.array([0]))
+    assert np.isnan(reduction.finish(np.full(1, 4)).more["cloudyShare"]).all()
+
+
+WISHES = {
+    "plain": Calculation(),
+    "percentiles": Calculation(percentiles=(50.0,)),
+    "bins": Calculation(histogram=Histogram(bins=(0.0, 1.0))),
+    "own edges": Calculation(histogram=Histogram(bin_count=3)),
+    "shares": Calculation(shares=(("water", 6),)),
+    "weighted": Calculation(weighted=True),
+    **{name: Calculation(more=(name,)) for name in MORE},
+}
+
+
+@pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
+def test_sums_suffice_where_a_part_holds_nothing_else(wish: Calculation) -> None:
+    part = Reduction(1, wish, SampleType.UINT8).part(
+        np.ones(3), np.ones(3), np.array([0, 3]), shares=np.ones(3), seen=np.ones(3, bool)
+    )
+    more = {field.name for field in fields(part)} - {"inside", "sums"}
+    assert sums_suffice(wish) == all(getattr(part, name) is None for name in more)

@@ -4,6 +4,7 @@ import * as api from "../api";
 import { body, python, shown, type Wish } from "../request";
 import { number } from "../text";
 import { Field, Source, Trouble, said, useAnswer } from "../ui";
+import { Classes, Further, Pixels, classesOf } from "./further";
 
 interface Described {
   features: number;
@@ -13,6 +14,9 @@ interface Described {
 }
 
 const ORDERS = { mostRecent: "the newest", leastRecent: "the oldest", leastCC: "the least cloudy" };
+const RESULTS = {
+  "": "as the server is set", "files,table": "a file for each feature, and a table", table: "a table", files: "a file for each feature",
+};
 /** Units of coordinates, where only the user knows: metres in one; null: degrees. */
 const UNITS = { metres: 1, degrees: null };
 /** Remarks on the sample size, by metres in a unit. */
@@ -31,13 +35,17 @@ function rangeOf(before: api.Job | undefined): { from: string; to: string } {
   return from && to ? { from, to } : { from: lastYear(5), to: lastYear(8) };
 }
 
+/** Where the results of a request went. */
+const outputOf = (job: api.Job | undefined): string | undefined =>
+  (job?.request?.output as { s3?: { url?: string } } | undefined)?.s3?.url;
+
 export function CreateView({ client }: { client: string }) {
-  const { value, trouble } = useAnswer("form", async () => ({ offers: await api.offers(), before: (await api.jobs("")).data[0] }));
+  const { value, trouble } = useAnswer("form", async () => ({ offers: await api.offers(), before: (await api.jobs("")).data }));
   if (!value) return trouble ? <Trouble text={trouble} /> : <p role="status">Loading …</p>;
-  return <Form client={client} offers={value.offers} range={rangeOf(value.before)} />;
+  return <Form client={client} offers={value.offers} before={value.before} />;
 }
 
-function Form({ client, offers, range }: { client: string; offers: api.Offers; range: { from: string; to: string } }) {
+function Form({ client, offers, before }: { client: string; offers: api.Offers; before: api.Job[] }) {
   const places = offers.places;
   const first = offers.collections.find((each) => each.id === PREFERRED) ?? offers.collections[0];
   const [place, setPlace] = useState(places[0] ?? "");
@@ -47,10 +55,11 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
   const [sought, setSought] = useState("");
   const [mask, setMask] = useState(true);
   const [ranks, setRanks] = useState("");
+  const [classes, setClasses] = useState("");
   const [fields, setWish] = useState<Omit<Wish, "metresPerUnit">>({
     features: "", output: places[0] ? `s3://${places[0]}/results` : "", collection: first?.id ?? "", evalscript: "",
-    ...range, days: 10, metres: 10, order: "leastCC", percentiles: [],
-    accessKey: "", secretAccessKey: "",
+    ...rangeOf(before[0]), days: 10, metres: 10, order: "leastCC", percentiles: [], more: ["cloudyShare"], shares: [], sharesOf: "",
+    rule: "service", inner: 0, tiny: "", update: "", results: "", accessKey: "", secretAccessKey: "",
   });
   /** The file that the server is asked about, and the unit that the user gave for one that it cannot read. */
   const [asked, setAsked] = useState<string | null>(null);
@@ -84,6 +93,8 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
     const numbers = ranks.split(/[\s,;]+/).filter(Boolean).map(Number).filter((each) => each > 0 && each < 100);
     change({ percentiles: numbers });
   }, [ranks]);
+  // Indices have no classes.
+  useEffect(() => change({ shares: way === "script" ? classesOf(classes) : [] }), [classes, way]);
 
   const chosen = async (event: Event) => {
     const content = (event.currentTarget as HTMLInputElement).files?.[0];
@@ -224,9 +235,12 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
             />
           </Field>
           <Field label="Percentiles" hint="Such as 5, 50, 95; empty: none.">
-            <input name="percentiles" value={ranks} onInput={(event) => setRanks(event.currentTarget.value)} />
+            <input name="percentiles" value={ranks} disabled={wish.rule === "weighted"} onInput={(event) => setRanks(event.currentTarget.value)} />
           </Field>
+          <Further wish={wish} change={change} />
+          {way === "script" ? <Classes wish={wish} change={change} text={classes} write={setClasses} /> : null}
         </fieldset>
+        <Pixels wish={wish} change={change} />
         <fieldset class="grid">
           <legend>When, how fine, where to</legend>
           <Field label="From">
@@ -266,6 +280,30 @@ function Form({ client, offers, range }: { client: string; offers: api.Offers; r
           <Field label="Results go to">
             <input name="output" required pattern="s3://.+" value={wish.output} onInput={(event) => change({ output: event.currentTarget.value })} />
           </Field>
+          <Field label="Results are">
+            <select name="results" value={wish.results} onChange={(event) => change({ results: event.currentTarget.value })}>
+              {Object.entries(RESULTS).map(([form, title]) => (
+                <option key={form} value={form}>
+                  {title}
+                </option>
+              ))}
+            </select>
+          </Field>
+          <Field label="Update the request" hint="Only what is new or changed is computed; results go where its results are.">
+            <input
+              name="update" list="done" pattern="[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}" placeholder="id of an earlier request" value={wish.update}
+              onInput={(event) => {
+                const update = event.currentTarget.value.trim();
+                const output = outputOf(before.find((each) => each.id === update));
+                change(output ? { update, output } : { update });
+              }}
+            />
+          </Field>
+          <datalist id="done">
+            {before.filter((each) => each.status === "DONE").map((each) => (
+              <option key={each.id} value={each.id} />
+            ))}
+          </datalist>
         </fieldset>
         <Trouble text={unseen} />
         <Trouble text={trouble} />

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { Chart } from "../chart";
-import { day, number, percent } from "../text";
+import { SharesChart } from "../shares";
+import { cell, day, heading, number, percent } from "../text";
 import { Trouble, said, useAnswer } from "../ui";
 
 interface Shown {
@@ -66,6 +67,7 @@ export function FeaturePanel(props: {
           ) : (
             <p>There are no numbers of {shown.output} for this feature.</p>
           )}
+          <SharesChart rows={rows} />
           {chosen ? <Origin row={chosen} /> : null}
           <Explained job={job} feature={feature} from={shown.from} />
           <details>
@@ -92,6 +94,7 @@ export function FeaturePanel(props: {
 }
 
 function Origin({ row }: { row: api.Row }) {
+  const further = Object.keys(row.more).filter((name) => !["cloudy_share", "tiny"].includes(name));
   return (
     <div class="origin">
       <h3>
@@ -99,8 +102,22 @@ function Origin({ row }: { row: api.Row }) {
       </h3>
       <p>
         mean {number(row.mean)}, min {number(row.min)}, max {number(row.max)}, st. dev. {number(row.stDev)};{" "}
-        {percent(row.validShare)} of {number(row.geometryPixelCount)} samples inside the polygon are valid.
+        {percent(row.validShare)} of {number(row.geometryPixelCount)} samples inside the polygon are valid
+        {typeof row.more.cloudy_share === "number" ? `, and the mask leaves out ${percent(row.more.cloudy_share)}` : ""}.
       </p>
+      {row.more.tiny ? (
+        <p class="finding WARNING">The polygon is tiny: smaller than a sample, or with one sample at most.</p>
+      ) : null}
+      {further.length ? (
+        <dl>
+          {further.map((name) => (
+            <div key={name}>
+              <dt>{heading(name)}</dt>
+              <dd>{cell(name, row.more[name])}</dd>
+            </div>
+          ))}
+        </dl>
+      ) : null}
       {row.items?.length ? (
         <p>
           From{" "}
@@ -115,12 +132,13 @@ function Origin({ row }: { row: api.Row }) {
 
 function Numbers({ rows }: { rows: api.Row[] }) {
   const ranks = Object.keys(rows[0]?.percentiles ?? {});
+  const further = Object.keys(rows[0]?.more ?? {});
   return (
     <div class="wide">
       <table>
         <thead>
           <tr>
-            {["From", "Mean", "Min", "Max", "St. dev.", "Valid", ...ranks.map((rank) => `p${rank}`)].map((each) => (
+            {["From", "Mean", "Min", "Max", "St. dev.", "Valid", ...ranks.map((rank) => `p${rank}`), ...further.map(heading)].map((each) => (
               <th scope="col">{each}</th>
             ))}
           </tr>
@@ -135,6 +153,9 @@ function Numbers({ rows }: { rows: api.Row[] }) {
               <td class="number">{percent(row.validShare)}</td>
               {ranks.map((rank) => (
                 <td class="number">{number(row.percentiles[rank])}</td>
+              ))}
+              {further.map((name) => (
+                <td class="number">{cell(name, row.more[name])}</td>
               ))}
             </tr>
           ))}

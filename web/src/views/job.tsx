@@ -231,6 +231,7 @@ function RowCounts({ rows }: { rows: api.Rows }) {
       <p>
         Rows: {number(rows.withNumbers)} with numbers, {number(rows.allMasked)} all masked, {number(rows.withoutImagery)} without imagery
         {rows.failed ? <b class="bad">, {number(rows.failed)} failed</b> : null}
+        {rows.kept ? `; ${number(rows.kept)} of them kept from an earlier request, the others computed` : null}
       </p>
       {rows.reasons.length ? (
         <ul>

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from arpent.domain.calculation import MORE, Calculations, share_column
+from arpent.domain.calculation import CLOUDY_SHARE, MORE, Calculations, more_column, share_column
 from arpent.domain.result import PartitionResult
 from arpent.wire.result.text import percentile_key
 
@@ -32,6 +32,9 @@ STATISTICS = (
     ("valid_share", pa.float64()),
 )
 """Columns of statistics: null where there is no number, never NaN for "no data"."""
+TINY = "tiny"
+BESIDE = {more_column(CLOUDY_SHARE): pa.float64(), TINY: pa.bool_()}
+"""Columns beside those, where they are asked for."""
 HISTOGRAM = (
     ("histogram_edges", pa.list_(pa.float64())),
     ("histogram_counts", pa.list_(pa.int64())),
@@ -67,16 +70,17 @@ def found_ranks(result: PartitionResult) -> tuple[float, ...]:
 
 
 def more_columns(calculations: Calculations) -> tuple[str, ...]:
-    """Columns of further statistics and of classes that any band of the job asks for."""
+    """Columns that any band of the job asks for: of further statistics and of classes; and of tiny polygons."""
     entries = calculations.outputs.values()
     wanted = {name for entry in entries for more in entry.more.values() for name in more}
     named = (share_column(name) for entry in entries for shares in entry.shares.values() for name, _ in shares)
-    return (*(name for name in MORE if name in wanted), *dict.fromkeys(named))
+    flags = (TINY,) if calculations.flagged else ()
+    return (*flags, *(more_column(name) for name in MORE if name in wanted), *dict.fromkeys(named))
 
 
 def is_more(name: str) -> bool:
     """Whether a column is one of those."""
-    return name in MORE or name.startswith(share_column(""))
+    return name in BESIDE or name in MORE or name.startswith(share_column(""))
 
 
 def schema(ranks: tuple[float, ...], more: Iterable[str] = ()) -> pa.Schema:
@@ -85,5 +89,7 @@ def schema(ranks: tuple[float, ...], more: Iterable[str] = ()) -> pa.Schema:
     The histogram's columns are always there: nulls take little space, and tables of other jobs have the same columns.
     """
     percentiles = tuple((percentile_column(k), pa.float64()) for k in ranks)
-    further = tuple((name, pa.float64()) for name in more)
-    return pa.schema([*BEFORE, *STATISTICS, *percentiles, *further, *HISTOGRAM, *AFTER])
+    asked = tuple(more)
+    beside = tuple((name, kind) for name, kind in BESIDE.items() if name in asked)
+    further = tuple((name, pa.float64()) for name in asked if name not in BESIDE)
+    return pa.schema([*BEFORE, *STATISTICS, *beside, *percentiles, *further, *HISTOGRAM, *AFTER])

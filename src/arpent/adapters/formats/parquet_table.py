@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from arpent.adapters.formats.parquet_columns import (
     ABOUT,
     INSTANT,
+    TINY,
     found_ranks,
     job_ranks,
     more_columns,
     percentile_column,
     schema,
 )
-from arpent.domain.calculation import EMPTY, Calculations
+from arpent.domain.calculation import CLOUDY_SHARE, EMPTY, Calculations, more_column
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 
 OK = "OK"
@@ -89,7 +90,7 @@ def _identity(result: PartitionResult) -> Columns:
         "id": pa.array(features.ids, pa.int64()),
         "identifier": pa.array(features.identifiers, pa.string()),
         "geometry_pixel_count": pa.array(result.geometry_pixel_count, pa.int64()),
-    }
+    } | ({} if result.tiny is None else {TINY: pa.array(result.tiny)})
 
 
 def _batch(columns: Columns, rows: NDArray[np.intp], identity: Columns, layout: pa.Schema) -> pa.RecordBatch:
@@ -162,7 +163,9 @@ def _numbers(band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.in
         for place, k in enumerate(band.ranks):
             columns[percentile_column(k)] = pa.array(band.percentiles[rows, place], mask=empty)
     for name, numbers in band.more.items():
-        columns[name] = pa.array(np.asarray(numbers[rows], float), mask=empty & (name not in EMPTY))
+        found = np.asarray(numbers[rows], float)
+        missing = np.isnan(found) if name == CLOUDY_SHARE else empty & (name not in EMPTY)
+        columns[more_column(name)] = pa.array(found, mask=missing)
     if band.histogram is not None:
         columns |= _histogram(band.histogram, rows)
     return columns

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.calculation import OutputCalculations
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids
@@ -43,6 +44,7 @@ from arpent.engine.services import Limits, Services
 from arpent.evalscript.lint import script_hints
 from arpent.wire.origin import origin
 from arpent.wire.result.report import render_report
+from arpent.zonal.more_statistics import FROM_SAMPLES
 from arpent.zonal.pixel_rules import check_metres
 
 Answer = TypeVar("Answer")
@@ -125,9 +127,13 @@ def _kept_numbers(request: Request) -> int:
     options = request.calculations.outputs.values()
     return (
         len(request.intervals) * PLAIN_BANDS
-        if any(one.percentiles or one.histograms or one.more for one in options)
+        if any(one.percentiles or one.histograms or _from_samples(one) for one in options)
         else 0
     )
+
+
+def _from_samples(wish: OutputCalculations) -> bool:
+    return any(not FROM_SAMPLES.isdisjoint(more) for more in wish.more.values())
 
 
 def _geometry_faults(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import shapely
 
 from arpent.domain.boundary.text import REPLACEMENT
 from arpent.domain.feature import Features
@@ -15,6 +14,7 @@ from arpent.domain.interval import Interval
 from arpent.domain.location import IDENTIFIER, Location
 from arpent.engine.analysis.estimate import AvailableImagery
 from arpent.engine.band_bindings import BandBinding
+from arpent.engine.geometry_checks import smaller_than_a_sample
 from arpent.engine.hints import CLOUDS, outside_time
 from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
@@ -52,10 +52,8 @@ def unusable_findings(features: Features, found: Mapping[int, tuple[str, str]]) 
 
 
 def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[Finding]:
-    """Findings about features smaller than one sample: the only sample of their grid has the feature's size."""
-    size = grids.pixel_size
-    asked = np.array([sampling.x, sampling.y]) if isinstance(sampling, Resolution) else size
-    rows = np.flatnonzero(shapely.area(usable.geometries) < np.prod(np.maximum(asked, size), axis=1))
+    """Findings about features smaller than one sample."""
+    rows = np.flatnonzero(smaller_than_a_sample(usable, grids, sampling))
     return [_finding(usable, int(row), Verdict.WARNING, "smaller-than-a-sample", SMALL) for row in rows]
 
 

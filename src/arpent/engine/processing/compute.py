@@ -15,7 +15,7 @@ from arpent.domain.request import Request
 from arpent.domain.result import Failure, IntervalResult, PartitionResult
 from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
 from arpent.engine.budget import samples_at_once
-from arpent.engine.geometry_checks import as_failures, check_geometries, usable_rows
+from arpent.engine.geometry_checks import as_failures, check_geometries, smaller_than_a_sample, usable_rows
 from arpent.engine.guards import guarded
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.processing.acquisitions import IntervalAcquisitions, intervals_with_acquisitions
@@ -151,10 +151,14 @@ class _Work:
         weights = np.zeros(len(self.features))  # input bands times data samples, over the intervals with data
         for one in intervals:
             weights += one.present * one.band_samples
+        tiny = None
+        if self.request.pixels.flagged:
+            tiny = smaller_than_a_sample(self.features, self.grids, self.request.sampling) | (counts <= 1)
         return PartitionResult(
             features=self.features,
             intervals=tuple(intervals),
             geometry_pixel_count=counts,
+            tiny=tiny,
             processing_units=processing_units(self.grids.sample_count, weights),
             fingerprints=None if self.history is None else self.history.fingerprints,
             kept=None if self.history is None else self.history.kept,

@@ -77,6 +77,12 @@ class Prepared:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     """Row of a feature → which image could not be read for it."""
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(N,): whether each input has imagery for the sample, in any of its scenes."""
+        seen: NDArray[np.bool_] = np.logical_and.reduce([(one.used >= 0).any(axis=0) for one in self.origins])
+        return seen
+
     def call(self, low: int, high: int) -> ScriptCall:
         """The samples from `low` to before `high`, which may cut segments; the one outside is the last of all."""
         first = int(np.searchsorted(self.offsets, low, side="right")) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from arpent.zonal.computed import ComputedBand, computed_sums
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.statistics import Reduction, ReductionPart, sums_suffice
 
+Entry = TypeVar("Entry", bound=np.generic)
 Key = tuple[object, ...]
 """What features that see the same scenes have in common, whichever chunk they come in."""
 
@@ -106,6 +108,7 @@ class _Group:
         count = len(sample_count)
         self._bindings, self._sample_count, self._found = bindings, sample_count, found
         self._evalscript: Evalscript = prepared.evalscript
+        self._needs_seen = calculations.needs_seen
         self._members, self._present = np.zeros(count, bool), np.zeros(count, bool)
         self._inside = np.zeros(count, np.int64)
         self._failures: dict[int, Failure] = {}
@@ -133,13 +136,14 @@ class _Group:
         parts: list[tuple[NDArray[np.intp], list[ReductionPart]]] = []
         failures: dict[int, ScriptError] = {}
         begun = 0  # samples of earlier calls
+        seen = prepared.seen if self._needs_seen else None
         for call, answer in answers:
             count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
             if isinstance(answer, MachineCode):
                 found = self._computed(call.offsets, answer)
             else:
-                mine = None if shares is None else shares[begun:]
-                found = self._reduced(call.offsets[: count + 1], answer.values, mine)
+                further = _from(shares, begun), _from(seen, begun)
+                found = self._reduced(call.offsets[: count + 1], answer.values, *further)
                 failures |= {call.first + segment: error for segment, error in answer.failures.items()}
                 outside = answer.values[:, -1].copy()
             parts.append((rows[call.first : call.first + count], found))
@@ -158,14 +162,19 @@ class _Group:
         )
 
     def _reduced(
-        self, offsets: NDArray[np.int64], values: NDArray[np.float64], shares: NDArray[np.float64] | None
+        self,
+        offsets: NDArray[np.int64],
+        values: NDArray[np.float64],
+        shares: NDArray[np.float64] | None,
+        seen: NDArray[np.bool_] | None,
     ) -> list[ReductionPart]:
         """What each band adds; `values` (width, N or more) are those of segments delimited by `offsets` (k + 1,)."""
         values = values[:, : offsets[-1]]
+        seen = None if seen is None else seen[: offsets[-1]]
         masks = values[self._evalscript.width - self._evalscript.mask_bands :]
         return [
             self._reductions[output.id, band].part(
-                row, None if output.mask is None else masks[output.mask], offsets, shares
+                row, None if output.mask is None else masks[output.mask], offsets, shares, seen
             )
             for row, (output, band) in zip(values, self._bands(), strict=False)
         ]
@@ -261,6 +270,10 @@ def masks_of(evalscript: Evalscript, values: NDArray[np.float64]) -> list[NDArra
     """A sample counts where its mask is neither 0 nor NaN (sentinelhub.md 3.3)."""
     first = evalscript.width - evalscript.mask_bands
     return [(values[row] != 0) & ~np.isnan(values[row]) for row in range(first, evalscript.width)]
+
+
+def _from(column: NDArray[Entry] | None, begin: int) -> NDArray[Entry] | None:
+    return None if column is None else column[begin:]
 
 
 def _depth(inputs: ScriptInput) -> int:

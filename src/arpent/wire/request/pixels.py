@@ -10,7 +10,7 @@ from arpent.domain.errors import InvalidRequest
 from arpent.domain.grid import AS_THE_SERVICE, PixelRule, Rule
 
 AT = "aggregation->pixels"
-INNER, NEAREST = "inner:", "nearest"
+INNER, NEAREST, FLAGGED = "inner:", "nearest", "flagged"
 MOST_METRES = 1e6
 
 
@@ -22,16 +22,19 @@ def pixel_rule(text: str | None) -> PixelRule:
             rule = replace(rule, kind=Rule(word))
         elif word == NEAREST:
             rule = replace(rule, nearest=True)
+        elif word == FLAGGED:
+            rule = replace(rule, flagged=True)
         elif word.startswith(INNER):
             rule = replace(rule, inner=_metres(word.removeprefix(INNER)))
         else:
-            wish = f"{', '.join(Rule)}; and behind commas {INNER}METRES and {NEAREST}"
+            wish = f"{', '.join(Rule)}; and behind commas {INNER}METRES, {NEAREST} and {FLAGGED}"
             raise InvalidRequest.at(AT, f"'{word:.40}' is not known. There is {wish}")
     return rule
 
 
 def weighed(calculations: Calculations, rule: PixelRule) -> Calculations:
     """The calculations by this rule. Raises InvalidRequest for what has no meaning where samples count by shares."""
+    calculations = replace(calculations, flagged=rule.flagged)
     if rule.kind is not Rule.WEIGHTED:
         return calculations
     for output, entry in calculations.outputs.items():

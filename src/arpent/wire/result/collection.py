@@ -30,6 +30,8 @@ DESCRIPTIONS = {
     "no_data_count": "Samples that do not count",
     "geometry_pixel_count": "Samples inside the polygon",
     "valid_share": "Samples that count, by samples inside the polygon",
+    "cloudy_share": "Samples with imagery that the mask leaves out, by samples inside the polygon",
+    "tiny": "Whether the polygon is smaller than a sample, or at most one sample belongs to it",
     "histogram_edges": "Edges of the histogram's bins",
     "histogram_counts": "Samples in each bin",
     "underflow": "Samples below the first edge",

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from arpent.domain.calculation import EMPTY, MORE, share_column
+from arpent.domain.calculation import EMPTY, MORE, more_column, share_column
 
 Row = dict[str, Any]
 """Column of the table → value; missing values are null. Percentile columns are `p` and the key in the file, as in
@@ -31,6 +31,8 @@ def rows_of(payload: bytes) -> list[Row]:
     response = content.get("response") or {}
     inside = response.get("geometryPixelCount")
     feature["geometry_pixel_count"] = inside
+    if "tiny" in response:
+        feature["tiny"] = bool(response["tiny"])
     if content.get("error") is not None:
         return [{**feature, **_failed(content["error"])}]
     entries = response.get("data")
@@ -63,7 +65,9 @@ def _numbers(found: Mapping[str, Any], inside: int | None) -> Row:
     if inside is not None and (inside or valid):
         row["valid_share"] = valid / max(inside, 1)
     row |= {f"p{key}": _number(value) for key, value in (stats.get("percentiles") or {}).items()}
-    row |= {name: _number(stats[name]) if valid or name in EMPTY else None for name in MORE if name in stats}
+    row |= {
+        more_column(name): _number(stats[name]) if valid or name in EMPTY else None for name in MORE if name in stats
+    }
     row |= {share_column(name): _number(share) for name, share in (stats.get("shares") or {}).items()}
     histogram = found.get("histogram")
     return row if histogram is None else row | _histogram(histogram)

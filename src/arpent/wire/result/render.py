@@ -60,10 +60,17 @@ def _bodies(result: PartitionResult, rows: range, *, partial: bytes) -> list[byt
             if row in rows and interval.present[row]:
                 broken[row - rows.start] += 1
     counts = numbers(np.asarray(result.geometry_pixel_count[rows.start : rows.stop], np.int64))
+    tails = [b""] * len(rows)
+    if result.tiny is not None:
+        tails = [
+            b',"tiny":%b' % (b"true" if tiny else b"false") for tiny in result.tiny[rows.start : rows.stop].tolist()
+        ]
     bodies = []
-    for texts, failed, count in zip(entries, broken, counts, strict=True):
+    for texts, failed, count, tail in zip(entries, broken, counts, tails, strict=True):
         status = b"OK" if not failed else b"FAILED" if failed == len(texts) else partial
-        bodies.append(b'{"data":[%b],"status":"%b","geometryPixelCount":%b}' % (b",".join(texts), status, count))
+        bodies.append(
+            b'{"data":[%b],"status":"%b","geometryPixelCount":%b%b}' % (b",".join(texts), status, count, tail)
+        )
     return bodies
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ NAMES = {
 """Column of the table → its name in JSON, where they differ."""
 NUMBERS = ("min", "max", "mean", "stDev", "sample_count", "no_data_count", "geometry_pixel_count", "valid_share")
 LONGEST = 200
+PERCENTILE = re.compile(r"p[0-9][0-9.e+-]*")
+"""Name of a column of percentiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,10 @@ def render_series(
     extent: tuple[float, float, float, float] | None,
     findings: Sequence[Finding],
     rows: Sequence[Mapping[str, Any]],
-    ranks: Sequence[str],
+    further: Sequence[str],
 ) -> bytes:
-    """Everything about one feature. `rows`: of the table; `ranks`: its columns of percentiles."""
+    """Everything about one feature. `rows`: of the table; `further`: its columns of percentiles, further statistics,
+    shares of classes and tiny polygons."""
     return orjson.dumps(
         {
             "id": feature,
@@ -116,7 +120,7 @@ def render_series(
             "properties": dict(properties),
             "bbox": extent,
             "findings": [finding_object(finding) for finding in findings],
-            "data": [_row(row, ranks) for row in rows],
+            "data": [_row(row, further) for row in rows],
         }
     )
 
@@ -130,7 +134,7 @@ def render_nested(value: object) -> str | None:
     return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _row(row: Mapping[str, Any], ranks: Sequence[str]) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], further: Sequence[str]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "from": None if row["from"] is None else iso_seconds(row["from"]),
         "to": None if row["to"] is None else iso_seconds(row["to"]),
@@ -138,7 +142,8 @@ def _row(row: Mapping[str, Any], ranks: Sequence[str]) -> dict[str, Any]:
         "band": row["band"],
     }
     told |= {NAMES.get(name, name): _finite(row.get(name)) for name in NUMBERS}
-    told["percentiles"] = {name.removeprefix("p"): _finite(row.get(name)) for name in ranks}
+    told["percentiles"] = {name[1:]: _finite(row.get(name)) for name in further if PERCENTILE.fullmatch(name)}
+    told["more"] = {name: _finite(row.get(name)) for name in further if not PERCENTILE.fullmatch(name)}
     return told | {name: row.get(name) for name in ("status", "reason", "items")}
 
 

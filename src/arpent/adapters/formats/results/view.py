@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections import OrderedDict
 from functools import cached_property
 from typing import Any
@@ -15,14 +14,22 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS
+from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS, TINY, is_more
 from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_of
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import check_bytes
 from arpent.adapters.formats.results.vector_tile import encode
 from arpent.adapters.formats.vector.copy import own_names
 from arpent.domain.errors import FeatureNotFound, InvalidRequest
-from arpent.wire.result.view import Shown, render_nested, render_overview, render_scale, render_series, render_values
+from arpent.wire.result.view import (
+    PERCENTILE,
+    Shown,
+    render_nested,
+    render_overview,
+    render_scale,
+    render_series,
+    render_values,
+)
 
 MOST_COLUMNS = 32
 """Columns of numbers that a view keeps: a slider goes over the dates more than once."""
@@ -32,7 +39,6 @@ MOST_TABLE_BYTES = 500_000_000
 """Bytes in memory of a table that is sent."""
 TYPICAL = (2.0, 98.0)
 """Percentiles of all numbers between which colours are spread."""
-_PERCENTILE = re.compile(r"p[0-9][0-9.e+-]*")
 _COUNTS = ("sample_count", "no_data_count", "geometry_pixel_count")
 
 
@@ -93,7 +99,6 @@ class ResultView:
             raise FeatureNotFound(f"The request has no feature {feature}")
         row = int(found[0])
         rows = self._tables.rows(None, pc.field("id") == feature) if self._tables.parts() else None
-        ranks = [name for name in self._statistics if _PERCENTILE.fullmatch(name)]
         return render_series(
             feature=feature,
             identifier=self._layer.identifiers[row].as_py(),
@@ -101,7 +106,7 @@ class ResultView:
             extent=self._layer.extent(row),
             findings=self._features.findings.get(feature, []),
             rows=[] if rows is None else rows.sort_by([("from", "ascending"), ("output", "ascending")]).to_pylist(),
-            ranks=ranks,
+            further=[name for name in self._tables.names() if PERCENTILE.fullmatch(name) or is_more(name)],
         )
 
     def table(self, kind: str) -> bytes:
@@ -138,7 +143,8 @@ class ResultView:
         """Names of the columns of numbers; none before there is a table."""
         names = self._tables.names()
         counted = [name for name, _ in STATISTICS if name in names and name not in _COUNTS]
-        return counted + [name for name in names if _PERCENTILE.fullmatch(name)]
+        further = [name for name in names if is_more(name) and name != TINY]
+        return counted + [name for name in names if PERCENTILE.fullmatch(name)] + further
 
     def _check_statistic(self, name: str) -> None:
         if self._statistics and name not in self._statistics:
