@@ -29,6 +29,8 @@ FEATURES = ".features.parquet"
 """Ending of the features file beside a long table."""
 KEYS = "ogc_fid"
 """Column of a GeoPackage's primary keys: a user's own `fid` must not be taken for it."""
+FOR_OLD_READERS = {"VERSION": "1.3", "DATETIME_PRECISION": "MILLISECOND"}
+"""Of a GeoPackage: GDAL before 3.7 warns of newer versions, and of instants without milliseconds."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
@@ -135,7 +137,7 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> N
     plain = _plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
     plain = plain.rename_columns(_caseless(plain.column_names, {"geometry", KEYS}))
     plain = plain.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
-    options = {"FID": KEYS} if driver == "GPKG" else {}
+    options = {"FID": KEYS, **FOR_OLD_READERS} if driver == "GPKG" else {}
     authority = crs.to_authority()
     write_arrow(
         plain,
