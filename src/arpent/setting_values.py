@@ -67,6 +67,13 @@ def issuer_url(text: str) -> str:
     return text
 
 
+def web_address(text: str) -> str:
+    """URL of a server, with a path or without."""
+    if not is_web_address(text) or re.search(r"[?#@\s]", text):
+        raise ValueError("it must begin with http:// or https:// and a host, and hold no password and no query")
+    return text
+
+
 def job_database(url: str) -> str:
     """URL of the job database. Only its scheme is checked; the driver reads the rest."""
     scheme, separator, rest = url.partition("://")

@@ -4,11 +4,12 @@ would cost a second and a hundred megabytes per process."""
 from __future__ import annotations
 
 import gc
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -32,9 +33,12 @@ from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import catalog_address, presets, source_table
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.boundary.client_ids import LOCAL
-from arpent.domain.boundary.trace import read_trace, trace_fields, traced
+from arpent.domain.boundary.span import Attribute, Recorder, is_recording, record_with
+from arpent.domain.boundary.trace import read_trace, spanned, trace_fields
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
 from arpent.domain.partition import Outcome, Partition
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
@@ -53,6 +57,8 @@ from arpent.settings import Settings
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
 from arpent.wire.secrets import without_forgotten
+
+log = logging.getLogger(__name__)
 
 RUNNER_NICENESS = 3
 """Niceness of a runner beside a server while it analyses; its workers have a higher one."""
@@ -74,8 +80,13 @@ def process_lease(settings: Settings, lease: Lease) -> Outcome:
     assert lease.request is not None, "the runner puts it in"
     final = lease.attempt >= settings.policy.attempts
     services = with_results(services_for(lease.owner, settings), lease.job_id, lease.request, lease.partition, settings)
-    with traced(read_trace(lease.trace)):
-        return process(lease.job_id, lease.request, lease.partition, services, final=final)
+    export_traces(settings.otlp_endpoint, "worker")
+    about: dict[str, Attribute] = {"arpent.job": lease.job_id, "arpent.partition": lease.partition.number}
+    with spanned("process", read_trace(lease.trace), **about) as told:
+        outcome = process(lease.job_id, lease.request, lease.partition, services, final=final)
+        told |= {"arpent.features.done": outcome.done, "arpent.features.failed": outcome.failed}
+        told |= {f"arpent.seconds.{stage}": seconds for stage, seconds in outcome.seconds}
+        return outcome
 
 
 def result_form(request: Request, settings: Settings) -> ResultForm:
@@ -115,11 +126,36 @@ def prepare_guest(log_format: Literal["text", "json"]) -> None:
     configure(log_format, trace_fields)
 
 
+def prepare_readings(log_format: Literal["text", "json"], otlp_endpoint: str | None) -> None:
+    """What a process does first that reads files for a runner's analyses."""
+    prepare_process(log_format)
+    export_traces(otlp_endpoint, "reader")
+
+
+def export_traces(otlp_endpoint: str | None, role: str) -> None:
+    """Send the spans of this process to the collector there, if one is set; `role`: what the process does."""
+    if otlp_endpoint is not None and not is_recording():
+        make = _otlp_recorder()
+        record_with(make and make(otlp_endpoint, role))
+
+
+@cache
+def _otlp_recorder() -> Callable[[str, str], Recorder] | None:
+    """None where the library is missing: a worker goes on without; who starts a server is told by `check_places`."""
+    try:
+        from arpent.adapters.traces.otlp import OtlpRecorder
+    except ImportError:
+        log.warning("No traces are sent from here: pip install 'arpent[otel]'")
+        return None
+    return OtlpRecorder
+
+
 def prepare_calls(settings: Settings) -> None:
     """Load what a first call would wait for, and lower this process's priority as workers of partitions do, which are
     children of a runner with low priority: neither gets more of the machine."""
     os.nice(RUNNER_NICENESS)
     prepare_process(settings.log_format)
+    export_traces(settings.otlp_endpoint, "answers")
     quick_services(settings)
 
 
@@ -135,6 +171,13 @@ def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
     InvalidRequest, CatalogUnavailable."""
     body, address = search
     return search_page(body.whole(), address, services_of(settings))
+
+
+def search_catalog(
+    settings: Settings, search: tuple[Collection, Interval, tuple[float, float, float, float]]
+) -> tuple[Item, ...]:
+    """A search of the catalogue, for another process. Raises CatalogUnavailable."""
+    return services_of(settings).catalog.search(*search)
 
 
 def check_batch(settings: Settings, client: str, body: SentBody) -> str:
@@ -314,6 +357,11 @@ def collections(settings: Settings) -> Mapping[str, Collection]:
     return load_collections(settings.collections)
 
 
+def _check_extras(settings: Settings) -> None:
+    if settings.otlp_endpoint is not None and _otlp_recorder() is None:
+        raise InvalidSetting("ARPENT_OTLP_ENDPOINT is set, which needs pip install 'arpent[otel]'")
+
+
 def check_places(settings: Settings) -> None:
     """Check that folders and files exist and addresses of stores are valid. Only called when a person starts something,
     because a disk that is away later may come back. Raises InvalidSetting."""
@@ -339,6 +387,7 @@ def check_places(settings: Settings) -> None:
                 raise InvalidSetting(
                     f"ARPENT_CACHE needs {place}, which is not a folder that this user may write: create or change it"
                 )
+    _check_extras(settings)
     access_of(settings)
     default, others = catalog_addresses(settings)
     named = {"ARPENT_CATALOG": default} if default else {}

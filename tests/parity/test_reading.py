@@ -247,6 +247,40 @@ def slow_mosaic(scenes: list[list[str]], sampling: SamplingPlan) -> tuple[np.nda
     return values, used
 
 
+GEO = [(33550, 12, 3, (10.0, 10.0, 0.0)), (33922, 12, 6, (0.0, 0, 0, 500000, 5000000, 0))]
+UTM_33 = [(3075, 0, 1, 1), (3080, 34736, 1, 0), (3081, 34736, 1, 1), (3082, 34736, 1, 2), (3083, 34736, 1, 3),
+          (3092, 34736, 1, 4)]  # fmt: skip
+"""Transverse Mercator by its parameters."""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [(1024, 0, 1, 1), (1025, 0, 1, 1), (3072, 0, 1, 32633)],
+        [(1024, 0, 1, 1), (1025, 0, 1, 1), (2048, 0, 1, 4326), (3074, 0, 1, 16033), (3076, 0, 1, 9001)],
+        [(1024, 0, 1, 1), (1025, 0, 1, 1), (2048, 0, 1, 4326), (3074, 0, 1, 32767), *UTM_33],
+        [(1024, 0, 1, 1), (1025, 0, 1, 1), (3072, 0, 1, 32633), (3076, 0, 1, 9002)],
+    ],
+    ids=["by its code", "by the code of its projection", "by parameters", "in feet"],
+)
+def test_a_projection_over_a_geographic_crs(
+    tmp_path: Path, reader: CogReader, keys: list[tuple[int, int, int, int]]
+) -> None:
+    """The code of its geographic CRS, or that of one with other units, is not the CRS of the image."""
+    told = (1, 1, 0, len(keys), *(number for key in keys for number in key))
+    tags = [*GEO, (34735, 3, len(told), told), (34736, 12, 5, (15.0, 0.0, 500000.0, 0.0, 0.9996))]
+    path = tmp_path / "a.tif"
+    pixels = formula(40, 40, "uint16")
+    tifffile.imwrite(path, pixels, extratags=[(*tag, True) for tag in tags], metadata=None, photometric="minisblack")
+    own = reader.describe(str(path))
+    with rasterio.open(path) as image:
+        theirs = CRS.from_wkt(image.crs.to_wkt())
+        place = image.transform @ (20, 20)
+    assert own.transform @ (20, 20) == place
+    degrees = [Transformer.from_crs(crs, 4326, always_xy=True).transform(*place) for crs in (own.crs, theirs)]
+    assert degrees[0] == pytest.approx(degrees[1], abs=1e-9)
+
+
 REFUSED = {
     "complex64": "complex numbers",
     "complex128": "complex numbers",

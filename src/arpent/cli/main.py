@@ -16,6 +16,7 @@ from rich.console import Console
 from arpent import __version__
 from arpent.cli.catalog.commands import app as catalog_app
 from arpent.cli.clients import app as client_app
+from arpent.cli.conformance.command import conformance
 from arpent.cli.guard import Guarded, check_target, read_text
 from arpent.cli.options import JsonOption
 from arpent.cli.row_lines import all_well, row_lines
@@ -39,6 +40,7 @@ app.add_typer(client_app, name="client")
 app.add_typer(sources_app, name="sources")
 app.add_typer(script_app, name="script")
 app.add_typer(catalog_app, name="catalog")
+app.command()(conformance)
 
 WITH_FAILURES = 3
 """Exit code of a job that is done, but not of all that was asked."""
@@ -394,7 +396,3 @@ def _stop_at_end_of_input(stop: threading.Event) -> None:
     while os.read(0, 1):
         pass
     stop.set()
-
-
-if __name__ == "__main__":
-    app()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shapely
 
 from arpent.domain.imagery.item import Item
+from arpent.engine.guards import guarded
 from arpent.engine.services import Services
 from arpent.wire.catalog.documents import feature, render_page
 from arpent.wire.catalog.names import properties_of
@@ -17,7 +18,7 @@ def search_page(text: str, address: str, services: Services) -> bytes:
     CatalogUnavailable."""
     query = parse_search(text, services.collections.get)
     plain = query.collection.with_joins_of(())  # joined bands are not told
-    found = services.catalog.search(plain, query.interval, query.box)
+    found = guarded(services).catalog.search(plain, query.interval, query.box)
     items = sorted(
         (item for item in found if _is_wanted(item, query)), key=lambda item: (item.instant, item.id), reverse=True
     )
@@ -30,6 +31,8 @@ def search_page(text: str, address: str, services: Services) -> bytes:
 
 
 def _is_wanted(item: Item, query: SearchQuery) -> bool:
+    if item.superseded is not None:
+        return False
     if query.ids is not None and item.id not in query.ids:
         return False
     if query.area is not None and not shapely.intersects(item.footprint, query.area):

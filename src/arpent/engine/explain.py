@@ -192,7 +192,7 @@ def _input(case: _Case, ordinal: int, prepared: Prepared | None) -> SeenInput:
         SeenItem(
             item=item,
             clear=passes_cloud_filter(item, binding),
-            reached=bool(case.computation.geometry.reached(item.footprint)[0]),
+            reached=bool(case.computation.geometry.reached(item)[0]),
             kept=item.id in kept,
             samples=given.get(item.id, 0),
             excluded_by=(refusing_filter(item, binding) or (None,))[0],

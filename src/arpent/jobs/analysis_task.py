@@ -10,7 +10,7 @@ from datetime import datetime
 from threading import Event as Flag
 from time import perf_counter
 
-from arpent.domain.boundary.trace import read_trace, traced
+from arpent.domain.boundary.trace import read_trace, spanned
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import (
     ActionNotAllowed,
@@ -56,7 +56,7 @@ class AnalysisTask:
         """Analyse the job. An error is stored in the job, or the lease runs out and the analysis is repeated."""
         about = {"job": lease.job_id}
         try:
-            with traced(read_trace(lease.trace)), panics_as_errors():
+            with spanned("analyse", read_trace(lease.trace), **{"arpent.job": lease.job_id}), panics_as_errors():
                 self._perform(lease)
         except LeaseLost as error:
             log.info("%s", error, extra=about)

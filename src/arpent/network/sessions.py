@@ -49,8 +49,9 @@ class PatientRetry(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def get_retry_after(self, response):  # type: ignore[no-untyped-def]
-        asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, LONGEST_RETRY_AFTER)
+        asked, deadline = super().get_retry_after(response), current()
+        most = LONGEST_RETRY_AFTER if deadline is None else min(LONGEST_RETRY_AFTER, deadline.left)
+        return None if asked is None else min(asked, most)
 
 
 class _Session(requests.Session):

@@ -155,7 +155,7 @@ class WebFiles:
                     continue
                 if response.status not in _REDIRECTS:
                     return _read(response, start, end)
-                following = urljoin(asked.url, response.headers.get("location", ""))
+                following = _joined(asked.url, response.headers.get("location", ""))
                 response.drain_conn() if response.headers.get("content-length") == "0" else response.close()
             except BaseException:
                 response.close()
@@ -193,6 +193,13 @@ class WebFiles:
             return self._direct.connection_from_host(host, port, scheme)
         with self._lock:
             return self._proxies.setdefault(proxy, proxy_pools(proxy, **self._options))
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise EgressRefused("its server redirects to what is no address") from None
 
 
 def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:

@@ -110,7 +110,7 @@ def stack(
 ) -> Stack:
     """One mosaic per group: the items of a day for ORBIT, one item for TILE. All groups are read together, so that the
     reader is never idle between scenes. Unreadable images and errors as in `simple`."""
-    read = tuple(requests) or _mask_requests(collection)
+    read = bands_read(requests, collection)
     holes = tuple(hole(requested.unit, collection.no_data_value) for requested in read)
     canvas = Canvas(len(groups), len(sampling.samples), holes, max(map(len, groups), default=0))
     read_failures = ReadFailures(samples=sampling.samples)
@@ -127,8 +127,10 @@ def stack(
     return Stack(values=values, mask=canvas.mask, used=canvas.used, faults=tuple(read_failures.faults))
 
 
-def _mask_requests(collection: Collection) -> tuple[BandRequest, ...]:
-    """The bands to read when a script asks for dataMask only."""
+def bands_read(requests: Sequence[BandRequest], collection: Collection) -> tuple[BandRequest, ...]:
+    """The bands that are read for these requests: if a script asks for dataMask only, the one that decides it."""
+    if requests:
+        return tuple(requests)
     band = collection.bands[collection.mask_band] if collection.mask_band else next(iter(collection.bands.values()))
     return (BandRequest(band=band, unit=band.units[0]),)
 
@@ -142,7 +144,7 @@ def _turns(
         if not vacant.any():
             return
         complete = all(requested.band.name in item.assets for requested in requests)
-        reached = sampling.reached(item.footprint)
+        reached = sampling.reached(item)
         if complete and (vacant & reached).any():
             barred = None if reached.all() else np.repeat(~reached, sampling.samples.counts)
             yield _Turn(scene=scene, position=position, item=item, barred=barred)
@@ -169,7 +171,7 @@ def _play(
             if error.transient:
                 raise
             # Its pixels may be anywhere: each feature that its footprint reaches and that lacks samples needed it.
-            needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item.footprint)
+            needy = canvas.vacant(turn.scene, sampling.samples.offsets) & sampling.reached(turn.item)
             canvas.abandon(read_failures.add(needy, turn.item, error))
     for _, plan in plans:
         for layer in plan:

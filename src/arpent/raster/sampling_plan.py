@@ -6,11 +6,11 @@ import math
 from threading import RLock
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.domain.grid import Grids, Samples
+from arpent.domain.imagery.item import Item
 from arpent.domain.imagery.raster import MOST, Raster
 from arpent.domain.request import Resampling
 from arpent.raster.blocks.block_index import NearestIndex, sort_by_block
@@ -58,10 +58,12 @@ class SamplingPlan:
                 self._indices[key] = self._build(raster, upsampling, downsampling)
             return self._indices[key]
 
-    def reached(self, footprint: shapely.Geometry | None) -> NDArray[np.bool_]:
-        """(n,): whether the footprint (EPSG:4326) meets each polygon, or its grid; all True if there is no
-        footprint."""
-        return self.reach.of(footprint)
+    def reached(self, item: Item) -> NDArray[np.bool_]:
+        """(n,): whether the item's footprint meets each polygon, or its grid, and no newer processing's does."""
+        reached = self.reach.of(item.footprint)
+        if item.superseded is not None and reached.any():
+            reached &= ~self.reach.of(item.superseded)
+        return reached
 
     def _build(self, raster: Raster, upsampling: Resampling, downsampling: Resampling) -> tuple[Index, ...]:
         reprojection = self._reprojection(raster.crs, math.sqrt(abs(raster.transform.determinant)))

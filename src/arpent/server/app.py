@@ -20,10 +20,10 @@ from arpent.server.access.callers import AccessControl, Callers
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.calls import ClientDisconnected, ProcessCalls
 from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
-from arpent.server.documentation import document
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
 from arpent.server.middleware import RequestMiddleware, allowed, answer
+from arpent.server.openapi.document import document
 from arpent.server.options import ServerOptions
 from arpent.server.other_apis import other_api_message
 from arpent.server.page.files import file_routes

@@ -19,8 +19,8 @@ from arpent.server.access.quotas import Quotas
 from arpent.server.address import list_address
 from arpent.server.body import read_body
 from arpent.server.calls import ProcessCalls, answer_of
-from arpent.server.documentation import request_body
 from arpent.server.middleware import TOO_LARGE, json_response
+from arpent.server.openapi.document import request_body
 from arpent.server.options import ServerOptions
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import MAXIMUM_COUNT, page, page_object, sort_key

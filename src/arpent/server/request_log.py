@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from arpent.domain.boundary.trace import trace_of, traced
+from arpent.domain.boundary.trace import Trace, record, span_above, trace_of, traced
 from arpent.server.access.auth import TOKEN_PATHS
 from arpent.server.batch import BATCH_PATHS
 from arpent.server.page.form import UPLOAD_PATH
@@ -52,7 +52,7 @@ class RequestLog:
             return
         headers = Headers(scope=scope)
         trace = trace_of(headers.get("x-request-id"), headers.get("traceparent"))
-        began, status = time.perf_counter(), 499  # the client has hung up if nothing is sent
+        began, at, status = time.perf_counter(), time.time_ns(), 499  # the client has hung up if nothing is sent
         scope.setdefault("state", {})
 
         async def send_traced(message: Message) -> None:
@@ -70,6 +70,7 @@ class RequestLog:
                 raise
             finally:
                 self._tell(scope, status, time.perf_counter() - began)
+                _record(scope, status, trace, at, span_above(headers.get("traceparent")))
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)
@@ -81,10 +82,23 @@ class RequestLog:
             words = f"{told['method']} {route or '(no such path)'} {status} {milliseconds} ms"
             ACCESS.info(words, extra={"fields": {**told, "milliseconds": milliseconds}})
         if client is not None and (act := act_of(scope["method"], route)):
-            job = scope["state"].get("job") or scope.get("path_params", {}).get("job_id")
             done = "done" if status < 400 else "refused"
             fields = {"client": client, "act": act, "status": status, "outcome": done}
-            AUDIT.info(f"{act} by {client}: {done}", extra={"fields": fields, "job": job and str(job)[:36]})
+            AUDIT.info(f"{act} by {client}: {done}", extra={"fields": fields, "job": job_of(scope)})
+
+
+def _record(scope: Scope, status: int, trace: Trace, began: int, parent: str | None) -> None:
+    """Record the span of a request: names and numbers only, as in the log. Probes are left out."""
+    if scope["path"] in QUIET:
+        return
+    method, route = scope["method"][:10], route_of(scope)
+    told = {
+        "http.request.method": method, "http.route": route, "http.response.status_code": status,
+        "arpent.job": job_of(scope), "arpent.client": scope["state"].get("client"),
+    }  # fmt: skip
+    attributes = {name: value for name, value in told.items() if value not in (None, "")}
+    error = str(status) if status >= 500 else None
+    record(trace, f"{method} {route}".rstrip(), began, parent=parent, attributes=attributes, error=error, kind="server")
 
 
 class HttpMetrics:
@@ -121,6 +135,12 @@ def route_of(scope: Scope) -> str:
     below = [part for part in str(route.path).split("/") if part]
     whole = [part for part in scope["path"].split("/") if part]
     return "/" + "/".join([*whole[: max(0, len(whole) - len(below))], *below])
+
+
+def job_of(scope: Scope) -> str | None:
+    """Id of the job that a request created or names; None: neither."""
+    job = scope["state"].get("job") or scope.get("path_params", {}).get("job_id")
+    return str(job)[:36] if job else None
 
 
 def act_of(method: str, route: str) -> str | None:

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from arpent.server.access.quotas import Quotas
 from arpent.server.body import read_body
 from arpent.server.calls import ProcessCalls, answer_of
-from arpent.server.documentation import request_body
 from arpent.server.middleware import JSON
+from arpent.server.openapi.document import request_body
 from arpent.server.options import ServerOptions
 from arpent.wire.request.schema import StatisticalBody
 

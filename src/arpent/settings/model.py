@@ -25,6 +25,7 @@ from arpent.setting_values import (
     listed,
     long_key,
     table_entry,
+    web_address,
 )
 
 LARGEST_BUDGET = 2**31 - 1
@@ -161,6 +162,8 @@ class Settings(BaseModel):
     """Accept integer edges for a float output (JavaScript writes 1.0 as 1); the real service refuses them."""
     log_format: Literal["text", "json"] = "text"
     """Format of log lines."""
+    otlp_endpoint: Annotated[str, AfterValidator(web_address)] | None = Field(None, description="http://host:4318")
+    """URL of an OpenTelemetry collector (OTLP over HTTP) for traces; needs the extra `otel`. Unset: none are made."""
     audit_log: Path | None = Field(None, description="a file")
     """File for a line about each act of clients and operators. Unset: among the other lines only."""
     policy: Policy = Policy()

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from arpent.adapters.catalogs.geoparquet.isolated import IsolatedCatalog
+from arpent.adapters.catalogs.routing import reads_parquet
 from arpent.adapters.database.work.payload import pack, unpack
 from arpent.adapters.executors.inline import InlineExecutor
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
@@ -27,6 +29,7 @@ from arpent.domain.job import Job
 from arpent.domain.partition import Analysis, Outcome
 from arpent.domain.ports.execution import Bulkhead, Executor, PendingCall
 from arpent.domain.ports.features import FeatureSource
+from arpent.domain.ports.imagery import Catalog
 from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.storage import ObjectStore
 from arpent.domain.request import Request
@@ -39,11 +42,15 @@ from arpent.settings import Settings
 from arpent.wire.request.parse import check_collections, parse_batch
 from arpent.worker import (
     access_of,
+    catalog_addresses,
     direct_features,
     egress_policy,
+    for_workers,
     prepare_guest,
     prepare_process,
+    prepare_readings,
     result_form,
+    search_catalog,
     with_results,
     with_table,
 )
@@ -51,9 +58,12 @@ from arpent.worker import (
 MOST_READINGS = 256
 """Maximum number of waiting readings of one client. The runner bounds its analyses, and an analysis the headers it
 requests."""
-HEADERS = "headers of images"
+HEADERS, SEARCHES = "headers of images", "searches of catalogues"
 HEADER_SECONDS = 30.0
 """Time limit for the header of an image that only GDAL can read."""
+SEARCH_SECONDS, SEARCH_MEMORY = 240.0, 2048
+"""Limits of one search of stac-geoparquet, in seconds and mebibytes; it ends itself after 200 s."""
+SEARCH_ADVICE = "Write its files again, in row groups of 5,000 to 20,000 items."
 SMALL_FILE = 16 << 20
 """Bytes of a file of features that a command reads in its own process."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
@@ -70,13 +80,34 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
     """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
+    first = partial(prepare_readings, settings.log_format, settings.otlp_endpoint)
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, partial(prepare_process, settings.log_format), load_libraries, pack),
+        prepare=partial(load_readers, first, load_libraries, pack),
         kept_ready=False,
     )
+
+
+def catalog_processes(settings: Settings) -> ProcessBulkhead | None:
+    """The process that searches stac-geoparquet for a runner's analyses, started when needed; None where no catalogue
+    is of that kind."""
+    default, others = catalog_addresses(settings)
+    if not any(address and reads_parquet(address) for address in (default, *others.values())):
+        return None
+    return ProcessBulkhead(
+        1,
+        CallLimits(seconds=SEARCH_SECONDS, memory_mib=SEARCH_MEMORY, advice=SEARCH_ADVICE),
+        queue=MOST_READINGS,
+        prepare=partial(prepare_process, settings.log_format),
+        kept_ready=False,
+    )
+
+
+def isolated_catalog(settings: Settings, searching: Bulkhead) -> Catalog:
+    """The catalogues of the settings, searched in the processes `searching`."""
+    return IsolatedCatalog(partial(searching.submit, SEARCHES), partial(search_catalog, for_workers(settings)))
 
 
 def isolated_features(

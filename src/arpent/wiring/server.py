@@ -42,11 +42,13 @@ from arpent.wire.request.parse import parse_batch
 from arpent.wiring.keys import opening_keys, request_cipher
 from arpent.wiring.local import (
     analysis,
+    catalog_processes,
     check_request,
     executor_of,
     feature_processes,
     give_up_lease,
     header_reader,
+    isolated_catalog,
     isolated_features,
     now,
     operator_limits,
@@ -60,6 +62,7 @@ from arpent.worker import (
     check_batch,
     collections,
     explain_job,
+    export_traces,
     for_workers,
     grants,
     prepare_calls,
@@ -129,6 +132,7 @@ def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI
     from arpent.wiring.access import access_control, warn_of_shared_buckets
 
     announce(unfiltered=settings.unfiltered_scripts)
+    export_traces(settings.otlp_endpoint, "server")
     engine = database(settings)
     jobs = service(settings, engine)
     bulkhead = bulkhead or bulkhead_of(settings)
@@ -205,12 +209,20 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     jobs = job_store(settings, engine)
     reading = feature_processes(settings)
     reader = header_reader(settings, reading.submit)
+    searching = catalog_processes(settings)
+    catalog = None if searching is None else isolated_catalog(settings, searching)
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
         allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
-        return analysis(job, replace(services, reader=reader, features=isolated), settings, allowed, wanted)
+        services = replace(services, reader=reader, features=isolated, catalog=catalog or services.catalog)
+        return analysis(job, services, settings, allowed, wanted)
+
+    def close() -> None:
+        reading.close()
+        if searching is not None:
+            searching.close()
 
     functions = WorkFunctions(
         analyse=analyse_job,
@@ -223,7 +235,7 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
         finished=run_metrics.finished,
         retried=run_metrics.retried,
         exhausted=partial(is_exhausted, settings, engine),
-        close=reading.close,
+        close=close,
     )
     return Runner(jobs, work_store(settings, engine), executor, functions, settings.policy)
 
@@ -232,6 +244,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
     """Run a runner until `stop` is set."""
     configure(settings.log_format, trace_fields)
     announce(unfiltered=settings.unfiltered_scripts)
+    export_traces(settings.otlp_endpoint, "runner")
     engine = database(settings)
     run_metrics = RunMetrics()
     executor = executor_of(settings)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from pyproj import CRS
 
+from arpent.adapters.formats.job_files import earlier
 from arpent.adapters.formats.job_files.earlier import EarlierTable
 from arpent.adapters.formats.job_files.fingerprints import LAYOUT
 from arpent.adapters.objects.folder import FolderObjects
@@ -95,6 +98,23 @@ def test_all_parts_together_hold_every_row(tmp_path: Path, monkeypatch: pytest.M
 def test_a_table_in_which_all_failed_has_a_part(tmp_path: Path) -> None:
     job = update._written(long_rows(), noted(0), "asked", tmp_path)
     assert len(list((tmp_path / job / "fingerprints").iterdir())) == 1
+
+
+def test_a_few_kilobytes_that_unpack_to_more_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files lie in a client's own bucket, and workers of all clients read such files."""
+    count = 1_000_000
+    job = update._written(long_rows(), noted(), "asked", tmp_path)
+    columns = {"id": pa.array(np.zeros(count, np.int64)), "feature": pa.array([bytes(16)] * count, pa.binary(16))}
+    bomb = tmp_path / job / "fingerprints" / "part-999999-0.parquet"
+    pq.write_table(pa.table(columns), bomb, compression="zstd", row_group_size=count)
+    assert bomb.stat().st_size < 50_000
+    monkeypatch.setattr(earlier, "MOST_MIB", 16)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    table = EarlierTable(FolderObjects(tmp_path.parent), Location(scheme="s3", bucket=tmp_path.name, key=f"{job}/"))
+    known = table.rows_of("asked", MARKS, Calculations(), lambda output, band: False)
+    assert len(table._ids) < count
+    assert not known.known(WEEKS[0], np.zeros(COUNT, np.uint64)).any()
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_features_that_lie_together_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ together = threading.Barrier(4)
 def ask():
     for footprint in footprints:
         together.wait()
-        assert 0 < plan.reached(footprint).sum() < 200
+        assert 0 < plan.reach.of(footprint).sum() < 200
 
 threads = [threading.Thread(target=ask) for _ in range(4)]
 for thread in threads: thread.start()

@@ -1,4 +1,4 @@
-"""Deduplicate: of several processings of the same tile and datatake, keep the newest."""
+"""Deduplicate: of several processings of the same tile and datatake, the newest counts where it lies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from arpent.domain.boundary.text import whole_number
 from arpent.domain.imagery.item import Asset, Item
 
 COVERED = 0.9
-"""A newer processing replaces an older one if it covers this share of its footprint. Otherwise they are different parts
-of the tile, received by different stations."""
+"""A newer processing supersedes an older one if it covers this share of its footprint. Otherwise they are different
+parts of the tile, received by different stations."""
 _DATATAKES = ("s2:datatake_id", "eopf:datatake_id")
 _TILES = ("grid:code", "s2:mgrs_tile")
 _BASELINES = ("s2:processing_baseline", "processing:version")
@@ -21,7 +21,9 @@ _GENERATED = ("s2:generation_time", "processing:datetime")
 
 
 def newest(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items without superseded processings, by sensing time, then id."""
+    """The items, by sensing time, then id; older processings only if newer ones do not cover all of their ground, with
+    the ground of these as `superseded`. A search of a part of it, which may not meet the newer ones, then has the same
+    outcome for what lies there."""
     groups: dict[tuple[str, ...], list[Item]] = {}
     for item in _whole(items):
         groups.setdefault(_acquisition(item), []).append(item)
@@ -61,7 +63,7 @@ def _acquisition(item: Item) -> tuple[str, ...]:
 
 
 def _uncovered(group: list[Item]) -> list[Item]:
-    """The items to keep, newest first; an older one is kept only if it covers ground that the newer ones do not."""
+    """The items to keep, newest first; an older one only if it covers ground that the newer ones do not."""
     if len(group) == 1:
         return group
     kept: list[Item] = []
@@ -70,6 +72,8 @@ def _uncovered(group: list[Item]) -> list[Item]:
         ground = shapely.union_all([other.footprint for other in kept]) if kept else None
         if ground is None or shapely.area(shapely.intersection(ground, item.footprint)) < COVERED * area:
             kept.append(item)
+        elif not shapely.covers(ground, item.footprint):
+            kept.append(replace(item, superseded=ground))
     return kept
 
 

@@ -11,6 +11,7 @@ import shapely
 from arpent.domain.imagery.collection import Join
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
+from arpent.raster.footprints.antimeridian import around
 
 TILES = ("grid:code", "s2:mgrs_tile")
 """Properties that name the tile."""
@@ -20,6 +21,14 @@ def with_slack(interval: Interval, join: Join) -> Interval:
     """The interval, and on both sides the time in which an item may be joined."""
     slack = timedelta(minutes=join.minutes)
     return Interval(start=interval.start - slack, end=interval.end + slack)
+
+
+def ground_of(items: Sequence[Item]) -> tuple[float, float, float, float]:
+    """West, south, east and north of all that the items cover, in degrees; west > east across 180. What is joined to
+    an item is looked for here, so that it does not depend on which part of the item a search met."""
+    bounds = shapely.bounds(shapely.get_parts([item.footprint for item in items]))
+    west, east = around(bounds[:, [0, 2]].tolist())
+    return west, float(bounds[:, 1].min()), east, float(bounds[:, 3].max())
 
 
 def with_bands(items: Sequence[Item], others: Sequence[Item], join: Join) -> tuple[Item, ...]:
@@ -43,10 +52,15 @@ def _same(first: Item, second: Item) -> bool:
     return all(one == other for one, other in pairs if one and other)
 
 
-def _closeness(item: Item, other: Item) -> tuple[float, float, str]:
-    """Later sorts higher: shared ground, then time, then id."""
+def _closeness(item: Item, other: Item) -> tuple[bool, float, float, str]:
+    """Later sorts higher: no newer processing, then shared ground, then time, then id."""
     shared = shapely.area(shapely.intersection(item.footprint, other.footprint))
-    return round(float(shared), 9), -abs((other.instant - item.instant).total_seconds()), other.id
+    return (
+        other.superseded is None,
+        round(float(shared), 9),
+        -abs((other.instant - item.instant).total_seconds()),
+        other.id,
+    )
 
 
 def _platform(item: Item) -> str:

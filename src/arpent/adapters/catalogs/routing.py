@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from arpent.adapters.catalogs.geoparquet.files import SUFFIXES
-from arpent.adapters.catalogs.join import with_bands, with_slack
+from arpent.adapters.catalogs.join import ground_of, with_bands, with_slack
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.collection import Collection
@@ -44,11 +44,19 @@ def catalog_path(address: str) -> Path | None:
     return None if address.startswith(("http://", "https://", "s3://")) else Path(address.removeprefix("file://"))
 
 
+def reads_parquet(address: str) -> bool:
+    """Whether the catalogue at this address is stac-geoparquet."""
+    path = catalog_path(address)
+    if path is not None:
+        return _is_parquet(path)
+    return address.startswith("s3://") or urlsplit(address).path.endswith(SUFFIXES)
+
+
 def _opened(address: str, policy: EgressPolicy | None, access: SourceAccess | None) -> Catalog:
     path = catalog_path(address)
     if path is not None and not _is_parquet(path):
         return FolderCatalog(path, access=access)
-    if path is not None or address.startswith("s3://") or urlsplit(address).path.endswith(SUFFIXES):
+    if reads_parquet(address):
         from arpent.adapters.catalogs.geoparquet.catalog import GeoParquetCatalog
 
         return GeoParquetCatalog(str(path or address), policy, access=access)
@@ -97,7 +105,8 @@ class RoutedCatalog:
                     f"The catalogue {join.catalog} of {join.collection.id} is not set: set ARPENT_CATALOGS to "
                     f'{{"{join.catalog}": "…"}}, a folder of STAC items or a STAC API.'
                 )
-            found = with_bands(found, others.search(join.collection, with_slack(interval, join), box), join)
+            masks = others.search(join.collection, with_slack(interval, join), ground_of(found))
+            found = with_bands(found, masks, join)
         return found
 
     def _of(self, collection: Collection) -> Catalog | None:

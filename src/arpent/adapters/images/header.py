@@ -25,6 +25,10 @@ _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
 """Extra samples that are alpha, premultiplied or not."""
 _USER_DEFINED = 32767
+_CODES = {"ProjectedCSTypeGeoKey": 1, "GeographicTypeGeoKey": 2}
+"""Key with an EPSG code → the model type of such a CRS."""
+_UNITS = (("ProjLinearUnitsGeoKey", 9001), ("GeogAngularUnitsGeoKey", 9102, 9122))
+"""Key → codes of metre and degree, which need no look at the CRS."""
 _PIXEL_IS_POINT = 2
 _PLACE_TAGS = (33550, 33922, 34264, 34735, 50844)
 """Scale, tie points, matrix, keys of the CRS, rational polynomials."""
@@ -142,11 +146,15 @@ def _overview_of(first: TiffPage, page: TiffPage) -> bool:
 
 
 def _crs(keys: Mapping[str, object]) -> CRS:
-    for key in ("ProjectedCSTypeGeoKey", "GeographicTypeGeoKey"):
+    """The CRS whose code the keys tell. Raises NeedsGdal if they tell more: a projection over that geographic CRS, or
+    other units than its own may be."""
+    for key, model in _CODES.items():
         code = keys.get(key)
         if code is None:
             continue
-        if int(cast(int, code)) == _USER_DEFINED:
+        told = int(cast(int, keys.get("GTModelTypeGeoKey", model)))
+        units = [int(cast(int, keys.get(name, usual))) in (usual, *same) for name, usual, *same in _UNITS]
+        if int(cast(int, code)) == _USER_DEFINED or told != model or not all(units):
             break
         try:
             return CRS.from_epsg(int(cast(int, code)))

@@ -96,6 +96,9 @@ class Item:
     likely: shapely.Geometry | None = None
     """The smaller of two readings of a footprint that may cross the antimeridian or go round the globe; `footprint`
     covers both. None: there is one reading only."""
+    superseded: shapely.Geometry | None = None
+    """Ground of newer processings of the same acquisition, in EPSG:4326: what they reach, they have to themselves.
+    None: there are none."""
     last: datetime | None = None
     """End of a time range; aware, UTC. None if the item has one instant."""
     variant: str = ""

@@ -140,16 +140,17 @@ def acquire(binding: BandBinding, interval: Interval, geometry: SampleGeometry, 
     CatalogUnavailable."""
     window = interval if binding.source.time_range is None else interval.intersection(binding.source.time_range)
     found = () if window is None else services.catalog.search(binding.collection, window, geometry.box)
-    candidates = arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
-    items, reach = [], []
-    for item in candidates:
-        if not passes_filters(item, binding):
+    arranged = arrange([located(item, binding, services) for item in found], binding.source.mosaicking_order)
+    candidates, items, reach = [], [], []
+    for item in arranged:
+        if item.superseded is not None and not geometry.reached(item).any():
             continue
-        if (reached := geometry.reached(item.footprint)).any():
+        candidates.append(item)
+        if passes_filters(item, binding) and (reached := geometry.reached(item)).any():
             items.append(item)
             reach.append(reached)
     return Acquisitions(
-        candidates=candidates,
+        candidates=tuple(candidates),
         items=tuple(items),
         reach=np.array(reach, bool).reshape(len(items), len(geometry.features)),
     )
@@ -169,9 +170,9 @@ def count_filtered(
                 counts.doubtful.add(item.id)
         for item in acquisitions.candidates:
             if (refused := refusing_filter(item, binding)) is not None:
-                counts.drop(item, refused[0], geometry.reached(item.footprint), silent=refused[1])
+                counts.drop(item, refused[0], geometry.reached(item), silent=refused[1])
             elif not passes_cloud_filter(item, binding):
-                counts.add(item, geometry.reached(item.footprint))
+                counts.add(item, geometry.reached(item))
 
 
 def located(item: Item, binding: BandBinding, services: Services) -> Item:

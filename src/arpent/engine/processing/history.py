@@ -21,6 +21,7 @@ from arpent.domain.result import Fingerprints, IntervalResult
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.services import Services
+from arpent.raster.mosaic import bands_read
 from arpent.zonal.histogram_edges import prints_integers
 
 SIZE = 16
@@ -117,7 +118,8 @@ def interval_states(found: IntervalAcquisitions, bindings: Sequence[BandBinding]
 
 def _described(item: Item, binding: BandBinding) -> bytes:
     """All that may change the numbers, or what the script sees of the item."""
-    assets = [(one.band.name, item.assets.get(one.band.name)) for one in binding.requests]
+    read = bands_read(binding.requests, binding.collection)
+    assets = [(one.band.name, item.assets.get(one.band.name)) for one in read]
     told = (
         item.id, item.collection, item.instant, item.created, item.last, item.cloud_cover, item.variant, item.href,
         assets, sorted(item.properties.items()),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.trace import current_trace, spanned
 from arpent.domain.errors import (
     ArpentError,
     CatalogUnavailable,
@@ -50,7 +51,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
         with reader.counting() as bytes_read:
             script = _script(request, services)
             results = compute(request, partition.features, script, services)
-            with services.stopwatch.stage(WRITE):
+            with services.stopwatch.stage(WRITE), spanned(WRITE, current_trace()):
                 outcome = write(job_id, request, partition, results, services)
         return replace(outcome, bytes_read=bytes_read.total, seconds=services.stopwatch.seconds)
     except (CatalogUnavailable, StorageFault):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from arpent.domain.feature import Features
 from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Samples
+from arpent.domain.imagery.item import Item
 from arpent.raster.sampling_plan import SamplingPlan
 from arpent.zonal.pixel_rules import covered_shares, samples_inside
 
@@ -66,9 +66,9 @@ class SampleGeometry:
         """(west, south, east, north) in EPSG:4326 of at least all features."""
         return self.sampling.reach.box
 
-    def reached(self, footprint: shapely.Geometry) -> NDArray[np.bool_]:
-        """(n,): whether the footprint (EPSG:4326) meets the feature's polygon, by the same test as in the mosaic."""
-        return self.sampling.reached(footprint)
+    def reached(self, item: Item) -> NDArray[np.bool_]:
+        """(n,): whether the item reaches the feature's polygon, by the same test as in the mosaic."""
+        return self.sampling.reached(item)
 
 
 def sample_geometry(features: Features, grids: Grids, rule: PixelRule = AS_THE_SERVICE) -> SampleGeometry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from arpent.domain.boundary.trace import current_trace, spanned
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -45,7 +46,8 @@ class SearchPrefetch:
         answer = self._answers.get(key)
         if answer is None or answer.box != box or answer.window.intersection(interval) != interval:
             window = Interval(start=interval.start, end=max(interval.end, min(self.end, interval.start + AHEAD)))
-            answer = _Answer(window=window, box=box, items=self.catalog.search(collection, window, box))
+            with spanned("search", current_trace(), **{"arpent.collection": collection.id}):
+                answer = _Answer(window=window, box=box, items=self.catalog.search(collection, window, box))
             self._answers[key] = answer
         if collection.timeless:
             return answer.items

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -42,6 +42,10 @@ def _number(value: object) -> object:
 
 Number = Annotated[int | float, BeforeValidator(_number)]
 Count = Annotated[int, BeforeValidator(_number)]
+
+
+Offer = Annotated[object | None, WithJsonSchema({"type": ["string", "boolean", "null"]})]
+"""What a collection offers or not, a matter of `offers`."""
 
 
 class BodyModel(BaseModel):
@@ -108,7 +112,7 @@ class DataFilter(BodyModel):
     time_range: TimeRange | None = Field(None, description="Intersected with each interval; both ends belong to it")
     mosaicking_order: MosaickingOrder | None = Field(None, description="Default: mostRecent")
     max_cloud_coverage: Number | None = Field(None, ge=0, le=100, description="Percent of the whole tile, inclusive")
-    dem_instance: object | None = Field(None, description="COPERNICUS_30 or COPERNICUS_90 of `dem`")
+    dem_instance: Offer = Field(None, description="COPERNICUS_30 or COPERNICUS_90 of `dem`")
     resolution: str | None = Field(None, description="Sentinel-1: HIGH, MEDIUM or FULL")
     acquisition_mode: str | None = Field(None, description="Sentinel-1: IW, EW, SM or WV")
     polarization: str | None = Field(None, description="Sentinel-1: DV, DH, SV, SH, VV, VH, HH or HV")
@@ -124,9 +128,9 @@ class Processing(BodyModel):
     upsampling: Resampling | None = Field(None, description="Default: NEAREST")
     downsampling: Resampling | None = Field(None, description="Default: NEAREST")
     harmonize_values: bool | None = Field(None, description="Sentinel-2 only; default: true")
-    back_coeff: object | None = Field(None, description="Only what the collection is")
-    orthorectify: object | None = Field(None, description="Only what the collection is")
-    dem_instance: object | None = Field(None, description="Only what the collection is")
+    back_coeff: Offer = Field(None, description="Only what the collection is")
+    orthorectify: Offer = Field(None, description="Only what the collection is")
+    dem_instance: Offer = Field(None, description="Only what the collection is")
 
 
 class SourceEntry(BodyModel):

@@ -63,6 +63,16 @@ def test_two_halves_of_a_tile_both_stay() -> None:
     assert [item.id for item in newest((*halves, made("whole", **{"s2:processing_baseline": "05.00"})))] == ["whole"]
 
 
+def test_an_older_processing_stays_where_no_newer_one_lies() -> None:
+    """What a search of that place alone would find."""
+    newer = made("new", shapely.box(0, 0, 1.9, 1), **{"s2:processing_baseline": "05.00"})
+    found = {item.id: item for item in newest((made("old", **{"s2:processing_baseline": "02.14"}), newer))}
+    assert found["new"].superseded is None
+    assert found["old"].superseded is not None
+    assert shapely.equals(found["old"].superseded, newer.footprint)
+    assert shapely.equals(found["old"].footprint, WHOLE)
+
+
 def test_without_a_tile_nothing_is_dropped() -> None:
     items = [made(name, **{"grid:code": None}) for name in ("a", "b")]
     assert len(newest(items)) == 2
@@ -78,7 +88,11 @@ def test_a_real_pair(shared_data: Path) -> None:
     files = sorted((shared_data / "stac_items").glob("earthsearch-v1_S2A_32TMT_20200302_*.json"))
     items = [read_item(json.loads(file.read_text()), collection, str(file)) for file in files]
     assert len(items) == 2
-    assert [item.id for item in newest(item for item in items if item)] == ["S2A_32TMT_20200302_1_L2A"]
+    found = {item.id: item for item in newest(items)}
+    assert found["S2A_32TMT_20200302_1_L2A"].superseded is None
+    older = found["S2A_32TMT_20200302_0_L2A"]  # its footprint is drawn otherwise, and a little larger in some places
+    assert older.superseded is not None
+    assert 0 < older.footprint.difference(older.superseded).area < 0.01 * older.footprint.area
 
 
 @pytest.mark.parametrize("sequence", ["\u00b2", "9" * 5000, "-1", True, [1], {"a": 1}])

@@ -44,12 +44,12 @@ def write(folder: Path, name: str, *, minutes: float = 0, asset: str = "red", **
     (folder / f"{name}.json").write_text(json.dumps(document))
 
 
-def masks(folder: Path, **catalogs: str) -> dict[str, str | None]:
+def masks(folder: Path, box: tuple[float, float, float, float] = BOX, **catalogs: str) -> dict[str, str | None]:
     (folder / "toml").mkdir(exist_ok=True)
     (folder / "toml" / "mine.toml").write_text(EXAMPLE)
     collection = load_collections(folder / "toml")["sentinel-2-l2a"]
     catalog = open_catalog(str(folder / "images"), catalogs or {"clouds": str(folder / "masks")})
-    found = catalog.search(collection, DAY, BOX)
+    found = catalog.search(collection, DAY, box)
     return {item.id: Path(item.assets["OCM"].href).stem if "OCM" in item.assets else None for item in found}
 
 
@@ -83,6 +83,34 @@ def test_the_mask_that_covers_most_then_the_nearest_in_time(tmp_path: Path) -> N
     write(tmp_path / "masks", "near", asset="mask", minutes=1)
     write(tmp_path / "masks", "elsewhere", asset="mask", ground=shapely.box(0, 0, 1, 1))
     assert masks(tmp_path) == {"a": "near", "b": "east"}
+
+
+@pytest.mark.parametrize("box", [BOX, (15.0, 46.0, 15.1, 46.1), (15.9, 46.9, 16.0, 47.0)])
+def test_the_mask_does_not_depend_on_which_part_of_the_image_is_looked_for(
+    tmp_path: Path, box: tuple[float, float, float, float]
+) -> None:
+    write(tmp_path / "images", "a")
+    write(tmp_path / "masks", "west", asset="mask", ground=shapely.box(15, 46, 15.4, 47))
+    write(tmp_path / "masks", "east", asset="mask", ground=shapely.box(15.4, 46, 16, 47))
+    assert masks(tmp_path, box) == {"a": "east"}
+
+
+def test_an_image_across_180_degrees_finds_its_mask(tmp_path: Path) -> None:
+    across = shapely.MultiPolygon([shapely.box(179.5, 46, 180, 47), shapely.box(-180, 46, -179.5, 47)])
+    write(tmp_path / "images", "a", ground=across)
+    write(tmp_path / "masks", "east", asset="mask", ground=shapely.box(-180, 46, -179.6, 47))
+    write(tmp_path / "masks", "all", asset="mask", ground=across)
+    assert masks(tmp_path, (-179.9, 46.0, -179.8, 46.1)) == {"a": "all"}
+    assert masks(tmp_path, (179.8, 46.0, 179.9, 46.1)) == {"a": "all"}
+
+
+def test_a_mask_that_was_made_anew_goes_first(tmp_path: Path) -> None:
+    own = {"platform": "sentinel-2a", "grid:code": "MGRS-33TWM", "s2:datatake_id": "D"}
+    write(tmp_path / "images", "a", properties=own)
+    write(tmp_path / "masks", "old", asset="mask", properties={**own, "s2:processing_baseline": "02.14"})
+    new = {**own, "s2:processing_baseline": "05.00"}
+    write(tmp_path / "masks", "new", asset="mask", properties=new, ground=shapely.box(15, 46, 15.95, 47))
+    assert masks(tmp_path) == {"a": "new"}
 
 
 def test_an_asset_of_the_image_itself_is_no_mask(tmp_path: Path) -> None:

@@ -18,8 +18,13 @@ from arpent.domain.boundary.text import clean
 from arpent.network.connections import MOST_HOPS
 from arpent.network.policy import EgressRefused
 
+MOST_VALUES = 4_000_000
+"""Maximum number of values in the JSON of one answer: each takes up to a hundred bytes here, whatever it took on the
+way. A page of 200 items has a twentieth of it."""
 LONGEST_REASON = 240
 """Maximum length of a server's reason in a message, in characters."""
+DEEPEST_REASON = 4
+"""Levels of an error body in which a reason is looked for."""
 CHOKED = frozenset({413, 500, 502, 504})
 """Statuses after which a smaller page may help …"""
 BUSY = frozenset({408, 425, 429, 503})
@@ -128,6 +133,8 @@ class Server:
         response = self._followed(request)
         if not 200 <= response.status_code < 300:
             raise Refused(response.status_code, reason_of(response.content))
+        if _values(response.content) > MOST_VALUES:
+            raise requests.exceptions.ContentDecodingError(f"the answer has more than {MOST_VALUES:,} values")
         try:
             found = loads(response.content)
         except (ValueError, RecursionError) as error:
@@ -144,7 +151,7 @@ class Server:
             response = self._once(request, url)
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return response
-            following = urljoin(url, response.headers["location"])
+            following = joined(url, response.headers["location"])
             if url.startswith("https:") and not following.startswith("https:"):
                 raise EgressRefused("it leads from https to an address without encryption")
             url = following
@@ -158,14 +165,34 @@ class Server:
             {"json": request.query} if request.method == "POST" else {"params": _flat(request.query)}
         )
         headers = {"accept": "application/geo+json, application/json"}
-        return self._session.request(
-            request.method,
-            plain,
-            allow_redirects=False,
-            auth=login,
-            headers=headers,
-            **query,  # type: ignore[arg-type]
-        )
+        try:
+            return self._session.request(
+                request.method,
+                plain,
+                allow_redirects=False,
+                auth=login,
+                headers=headers,
+                **query,  # type: ignore[arg-type]
+            )
+        except requests.RequestException:  # some of which are ValueErrors, too
+            raise
+        except ValueError:  # the library parses the address of a redirect, though it does not follow it
+            raise EgressRefused("it redirects to what is no address") from None
+
+
+def _values(content: bytes) -> int:
+    """As many values and names as the JSON can have, at most: each follows one of these, but for the first."""
+    return sum(content.count(sign) for sign in (b",", b"[", b"{", b":"))
+
+
+def joined(base: str, href: str) -> str:
+    """The address that a link leads to. Raises EgressRefused if nobody can read it."""
+    try:
+        found = urljoin(base, href)
+        _ = urlsplit(found).port  # which is read only now
+    except ValueError:
+        raise EgressRefused("one of its links is no address") from None
+    return found
 
 
 def smaller_page_may_help(error: Exception) -> bool:
@@ -201,9 +228,11 @@ def reason_of(content: bytes) -> str:
 def _reason_in(body: object, depth: int = 0) -> str:
     if isinstance(body, str):
         return body
+    if depth > DEEPEST_REASON:
+        return ""
     if isinstance(body, list):
         return "; ".join(filter(None, (_reason_in(each, depth + 1) for each in body[:5])))
-    if not isinstance(body, dict) or depth > 4:
+    if not isinstance(body, dict):
         return ""
     found = next((text for name in _REASONS if (text := _reason_in(body.get(name), depth + 1))), "")
     place = body.get("loc")  # of a validation error of FastAPI

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
-from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
+from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server, joined
 from arpent.domain.errors import CatalogUnavailable
 
 _MISSING = (404, 405, 410, 501)
@@ -56,7 +55,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     by_post = next((link for link in searches if str(link.get("method")).upper() == "POST"), None)
     chosen = by_post or next(iter(searches), None)
     return Landing(
-        search=urljoin(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
+        search=joined(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
         filters="item-search#filter" in says and "cql2-json" in says,
         queries="item-search#query" in says,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
+from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, joined, smaller_page_may_help
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
@@ -91,14 +91,14 @@ class Pages:
 
 def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     """The request of the page's `next` link; None after the last page. Links may be relative, lack their method, or
-    hold only the parameters that change."""
+    hold only the parameters that change. Raises EgressRefused."""
     links = page.get("links")
     link = next(
         (each for each in links if isinstance(each, dict) and each.get("rel") == "next"), None
     ) if isinstance(links, list) else None  # fmt: skip
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
-    url = urljoin(asked.url, str(link.get("href") or ""))
+    url = joined(asked.url, str(link.get("href") or ""))
     given = link.get("body")
     body: dict[str, object] = given if isinstance(given, dict) else {}
     behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))

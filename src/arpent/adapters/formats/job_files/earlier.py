@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.job_files.fingerprints import LAYOUT, table_digest, told
+from arpent.adapters.formats.job_files.memory_limit import within_memory
 from arpent.adapters.formats.parquet_columns import percentile_column, schema
 from arpent.domain.calculation import Calculation, Calculations, more_column, share_column
 from arpent.domain.errors import StorageNotFound
@@ -24,6 +25,9 @@ from arpent.domain.result import BandStatistics, HistogramCounts, IntervalResult
 
 MOST_READ_BACK = 4 << 30
 """Of one file that is read back."""
+MOST_MIB = 4096
+"""Mebibytes that reading them may take: the files are a client's own, and a few kilobytes may unpack to anything."""
+TOO_MUCH = "The results of an earlier job take too much memory, and are computed anew"
 MOST_UPDATES = 2
 """Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
 
@@ -39,14 +43,29 @@ class EarlierTable:
         """`folder`: prefix of the request's own objects, with a slash at its end. Raises StorageDenied,
         StorageUnavailable."""
         self._store, self._folder = store, folder
+        self._left_out: set[int] = set()
+        self._names: list[str] = []
+        self._keep([])
         try:
-            listed = store.list(folder.at(f"{folder.key}fingerprints/"))
+            with within_memory(MOST_MIB):
+                self._open()
+        except MemoryError:
+            self._keep([])
+            log.warning(TOO_MUCH)
+
+    def _open(self) -> None:
+        """Read which features are in which part."""
+        folder = self._folder
+        try:
+            listed = self._store.list(folder.at(f"{folder.key}fingerprints/"))
             keys = sorted(key for key in listed if key.endswith(".parquet"))
         except StorageNotFound:
             keys = []
-        self._left_out: set[int] = set()
         self._names = [key.rpartition("/")[2] for key in keys]
-        parts = [self._index(number) for number in range(len(keys))]
+        self._keep([self._index(number) for number in range(len(keys))])
+
+    def _keep(self, parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]]) -> None:
+        """`parts`: fingerprints (n, 16) and ids (n,) of the features of each part."""
         self._marks = np.concatenate([np.zeros((0, 16), np.uint8), *(marks for marks, _ in parts)])
         self._ids = np.concatenate([np.zeros(0, np.int64), *(ids for _, ids in parts)])
         self._part = np.repeat(np.arange(len(parts)), [len(ids) for _, ids in parts])
@@ -62,6 +81,20 @@ class EarlierTable:
         integer: Callable[[str, str], bool],
     ) -> KnownRows:
         """The rows that still hold for these features, as the port says. Raises StorageDenied, StorageUnavailable."""
+        try:
+            with within_memory(MOST_MIB):
+                return self._rows_of(request, features, calculations, integer)
+        except MemoryError:
+            log.warning(TOO_MUCH)
+            return KnownRows(np.full(len(features), -1), [], [], calculations, integer)
+
+    def _rows_of(
+        self,
+        request: str,
+        features: NDArray[np.uint8],
+        calculations: Calculations,
+        integer: Callable[[str, str], bool],
+    ) -> KnownRows:
         places = np.searchsorted(self._sorted, _first(features))
         inside = places < len(self._sorted)
         entries = self._order[np.where(inside, places, 0)] if len(self._order) else np.zeros(len(features), np.intp)

@@ -1,0 +1,1 @@
+"""Traces: spans sent to collectors."""

@@ -1,0 +1,77 @@
+"""OTLP: sends the spans of this process to a collector, by OpenTelemetry's own library, which is an extra."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from arpent import __version__
+from arpent.domain.boundary.span import Span
+
+KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
+SCOPE = InstrumentationScope("arpent", __version__)
+PATH = "/v1/traces"
+"""Below the address of a collector, as the OTLP specification has it."""
+
+
+class OtlpRecorder:
+    """A Recorder. A thread sends what was recorded every few seconds, and what is left when the process ends; while the
+    collector is away spans are kept up to a limit, and then lost. The variables OTEL_* of OpenTelemetry hold."""
+
+    def __init__(self, endpoint: str, role: str) -> None:
+        """`endpoint`: URL of a collector; `role`: what the process does."""
+        named = {"service.name": "arpent"} if "OTEL_SERVICE_NAME" not in os.environ else {}
+        self._resource = Resource.create(
+            {
+                **named,
+                "service.version": __version__,
+                "arpent.role": role,
+                "host.name": platform.node(),
+                "process.pid": os.getpid(),
+            }
+        )
+        self._provider = TracerProvider(resource=self._resource)
+        self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + PATH))
+        self._provider.add_span_processor(self._processor)
+
+    def samples(self, trace: str) -> bool:
+        """As OTEL_TRACES_SAMPLER says; all by default."""
+        found = self._provider.sampler.should_sample(None, int(trace, 16), "")
+        return found.decision is Decision.RECORD_AND_SAMPLE
+
+    def record(self, span: Span) -> None:
+        context, parent = _context(span.trace, span.id), _context(span.trace, span.parent) if span.parent else None
+        self._processor.on_end(
+            ReadableSpan(
+                name=span.name,
+                context=context,
+                parent=parent,
+                resource=self._resource,
+                attributes={**span.attributes, **({"error.type": span.error} if span.error else {})},
+                kind=KINDS[span.kind],
+                status=Status(StatusCode.ERROR if span.error else StatusCode.UNSET),
+                start_time=span.began,
+                end_time=span.ended,
+                instrumentation_scope=SCOPE,
+            )
+        )
+
+    def flush(self, seconds: float) -> bool:
+        """Send what was recorded now. Returns whether it was sent in that time."""
+        return self._provider.force_flush(int(seconds * 1000))
+
+    def close(self) -> None:
+        """Send what is left, and end the thread."""
+        self._provider.shutdown()
+
+
+def _context(trace: str, span: str) -> SpanContext:
+    return SpanContext(int(trace, 16), int(span, 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))

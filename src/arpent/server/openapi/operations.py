@@ -1,0 +1,148 @@
+"""Operations: what each path answers, and what it is sent where the route reads it by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from arpent.domain.ports.jobs import SortKey
+from arpent.server.openapi import answers
+
+JSON, GEOJSON = "application/json", "application/geo+json"
+Media = Mapping[str, type[BaseModel] | dict[str, Any]]
+OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+TEXT: dict[str, Any] = {"type": "string"}
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
+
+NO_TOKEN = frozenset({
+    "/oauth/token", "/auth/realms/main/protocol/openid-connect/token",
+    "/auth/realms/CDSE/protocol/openid-connect/token", "/.well-known/openid-configuration", "/oauth/jwks",
+    "/healthz", "/readyz", "/metrics", "{catalog}", "{catalog}/conformance",
+})  # fmt: skip
+"""Paths that are open to everybody."""
+NEVER_FAILS = frozenset({"/healthz", "{catalog}", "{catalog}/conformance", "/oauth/jwks"})
+"""Paths that ask nothing of the world."""
+
+TOKEN_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "grant_type": {"type": "string", "enum": ["client_credentials"]},
+        "client_id": TEXT,
+        "client_secret": {"type": "string", "format": "password"},
+    },
+    "required": ["grant_type"],
+}
+SEARCH: dict[str, dict[str, Any]] = {
+    "collections": {"type": "array", "items": TEXT, "minItems": 1, "maxItems": 1},
+    "datetime": {"type": "string", "examples": ["2024-06-01T00:00:00Z/2024-06-30T00:00:00Z"]},
+    "bbox": {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6},
+    "intersects": OBJECT,
+    "ids": {"type": "array", "items": TEXT},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+    "next": WHOLE,
+    "fields": OBJECT,
+    "filter": {"anyOf": [TEXT, OBJECT]},
+    "filter-lang": {"type": "string", "enum": ["cql2-text", "cql2-json"]},
+    "filter-crs": TEXT,
+    "distinct": TEXT,
+}
+"""Fields of a search of the catalogue, in a body; in a query string lists have commas, and objects are JSON."""
+SEARCH_BODY: dict[str, Any] = {"type": "object", "properties": SEARCH, "required": ["collections"]}
+IN_QUERY = {name: TEXT if shape.get("type") in ("array", "object") else shape for name, shape in SEARCH.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What the document says of one operation beside what the framework finds."""
+
+    answer: Media | None
+    """Media type → shape of the answer of success; None: no body."""
+    status: str = "200"
+    """Status of success."""
+    errors: tuple[int, ...] = (400, 404)
+    """Statuses of errors that are its own; those of tokens, limits and faults come to all."""
+    body: Media | None = None
+    """Body that it is sent, where the route does not tell."""
+    query: Mapping[str, dict[str, Any]] | None = None
+    """Parameters of the query string that the route reads by itself."""
+
+
+TOKEN = Operation(answer={JSON: answers.TokenAnswer}, errors=(), body={"application/x-www-form-urlencoded": TOKEN_FORM})
+ACTION = Operation(answer=None, status="204", errors=(400, 404, 409))
+OPERATIONS: dict[str, Operation] = {
+    "POST /oauth/token": TOKEN,
+    "POST /auth/realms/main/protocol/openid-connect/token": TOKEN,
+    "POST /auth/realms/CDSE/protocol/openid-connect/token": TOKEN,
+    "GET /.well-known/openid-configuration": Operation(answer={JSON: OBJECT}, errors=()),
+    "GET /oauth/jwks": Operation(answer={JSON: OBJECT}, errors=()),
+    "POST {batch}": Operation(answer={JSON: answers.TaskAnswer}, status="201", errors=(400, 413, 415)),
+    "GET {batch}": Operation(answer={JSON: answers.TaskPage}, errors=(400,)),
+    "POST {batch}/{job_id}/analyse": ACTION,
+    "POST {batch}/{job_id}/start": ACTION,
+    "POST {batch}/{job_id}/stop": ACTION,
+    "POST {batch}/{job_id}/cancel": ACTION,
+    "GET {batch}/{job_id}": Operation(answer={JSON: answers.TaskAnswer}),
+    "GET {batch}/{job_id}/status": Operation(answer={JSON: answers.TaskStatusAnswer}),
+    "GET {batch}/{job_id}/features": Operation(answer={JSON: answers.FindingPage}),
+    "GET {batch}/{job_id}/features/{feature}/explain": Operation(
+        answer={JSON: answers.ExplanationAnswer, "image/png": BINARY}, errors=(400, 404, 409)
+    ),
+    "GET {batch}/{job_id}/results": Operation(answer={JSON: answers.OverviewAnswer}),
+    "GET {batch}/{job_id}/results/scale": Operation(answer={JSON: answers.ScaleAnswer}),
+    "GET {batch}/{job_id}/results/tiles/{zoom}/{column}/{row}": Operation(
+        answer={"application/vnd.mapbox-vector-tile": BINARY}
+    ),
+    "GET {batch}/{job_id}/results/values": Operation(answer={JSON: answers.ValuePage}),
+    "GET {batch}/{job_id}/results/features/{feature}": Operation(answer={JSON: answers.SeriesAnswer}),
+    "GET {batch}/{job_id}/results/table": Operation(
+        answer={"text/csv": TEXT, "application/vnd.apache.parquet": BINARY}
+    ),
+    "POST {statistics}": Operation(answer={JSON: answers.StatisticalAnswer}, errors=(400, 413, 415)),
+    "GET {catalog}": Operation(answer={JSON: OBJECT}, errors=()),
+    "GET {catalog}/conformance": Operation(answer={JSON: answers.ConformanceAnswer}, errors=()),
+    "GET {catalog}/collections": Operation(answer={JSON: answers.CollectionList}, errors=()),
+    "GET {catalog}/collections/{name}": Operation(answer={JSON: answers.CollectionAnswer}, errors=(404,)),
+    "GET {catalog}/collections/{name}/queryables": Operation(answer={JSON: OBJECT}, errors=(404,)),
+    "GET {catalog}/collections/{name}/items": Operation(
+        answer={GEOJSON: answers.FeaturePage},
+        query={name: shape for name, shape in IN_QUERY.items() if name != "collections"},
+    ),
+    "GET {catalog}/collections/{name}/items/{item}": Operation(answer={GEOJSON: answers.FeatureAnswer}),
+    "GET {catalog}/search": Operation(answer={GEOJSON: answers.FeaturePage}, query=IN_QUERY),
+    "POST {catalog}/search": Operation(
+        answer={GEOJSON: answers.FeaturePage}, errors=(400, 404, 413, 415), body={JSON: SEARCH_BODY}
+    ),
+    "GET /page/form": Operation(answer={JSON: OBJECT}, errors=()),
+    "GET /page/script": Operation(answer={JSON: answers.ScriptAnswer}, errors=(400,)),
+    "GET /page/features": Operation(answer={JSON: OBJECT}, errors=(400,)),
+    "POST /page/files": Operation(
+        answer={JSON: answers.FileAnswer}, status="201", errors=(400, 404, 413),
+        body={"application/octet-stream": BINARY},
+    ),
+    "GET /healthz": Operation(answer={JSON: answers.HealthAnswer}, errors=()),
+    "GET /readyz": Operation(answer={JSON: answers.HealthAnswer}, errors=()),
+    "GET /metrics": Operation(answer={"text/plain": TEXT}, errors=(401, 403, 429)),
+}  # fmt: skip
+"""Method and path, with {batch}, {statistics} and {catalog} for their addresses → what is said of it."""
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "count": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+    "viewtoken": {"type": "string", "pattern": "^[0-9]{1,12}$"},
+    "sort": {"type": "string", "enum": [key.value for key in SortKey]},
+    "job_id": {"type": "string", "format": "uuid"},
+    "feature": {"type": "integer"},
+    "zoom": {"type": "integer", "minimum": 0, "maximum": 24},
+    "column": WHOLE,
+    "row": WHOLE,
+    "offset": WHOLE,
+    "from": {"type": "string", "format": "date-time"},
+    "mask": {"type": "string", "enum": ["true", "false"]},
+    "index": {"type": "array", "items": TEXT},
+}
+"""Shape of a parameter, by its name; any other is a text. Routes read all of them as texts, to word their refusals."""
+FORMATS: dict[str, list[str]] = {"explain": ["json", "png"], "table": ["csv", "parquet"]}
+"""Last step of the path → values of `format`."""

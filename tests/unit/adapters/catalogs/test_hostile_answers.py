@@ -1,0 +1,94 @@
+"""What a catalogue answers that is not to be believed: each search ends in words, whatever stands there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from arpent.adapters.catalogs.api import answers
+from arpent.adapters.catalogs.stac_api import ApiCatalog
+from arpent.adapters.collections.files import load_collections
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.interval import Interval
+from tests.support.stac_api import Api, stac_api
+
+COLLECTION = load_collections()["sentinel-2-l2a"]
+JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
+BOX = (15.0, 46.0, 15.1, 46.1)
+RING = [[15.0, 46.0], [15.5, 46.0], [15.5, 46.5], [15.0, 46.5], [15.0, 46.0]]
+ITEM = {
+    "type": "Feature", "id": "one", "collection": "sentinel-2-l2a", "bbox": [15.0, 46.0, 15.5, 46.5],
+    "geometry": {"type": "Polygon", "coordinates": [RING]}, "links": [],
+    "properties": {"datetime": "2020-06-02T10:00:00Z"}, "assets": {"red": {"href": "red.tif"}},
+}  # fmt: skip
+NO_ADDRESS = ("http://[", "//[::1", "http://x:99999999/", "http://x:abc/")
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with stac_api([ITEM]) as state:
+        yield state
+
+
+def refused(api: Api, **options: Any) -> CatalogUnavailable:
+    with pytest.raises(CatalogUnavailable) as caught:
+        ApiCatalog(api.url, retries=1, backoff=0.001, **options).search(COLLECTION, JUNE, BOX)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [200, 400, 502])
+@pytest.mark.parametrize("levels", [480, 990, 50_000])
+@pytest.mark.parametrize("path", ["/", "/collections", "/search"])
+def test_answers_nested_without_end(api: Api, path: str, levels: int, status: int) -> None:
+    well = api.answer
+
+    def answer(method: str, asked: str, body: Any) -> Any:
+        hostile = asked == path or (path != "/" and asked.startswith(path))
+        return (status, "[" * levels + "]" * levels) if hostile else well(method, asked, body)
+
+    api.answer = answer  # type: ignore[method-assign]
+    if path != "/search":  # what it means for the others is not known
+        with suppress(CatalogUnavailable):
+            ApiCatalog(api.url, retries=1, backoff=0.001).search(COLLECTION, JUNE, BOX)
+    else:
+        assert len(str(refused(api))) < 500
+
+
+def next_link(href: str) -> Callable[[Api], None]:
+    def change(api: Api) -> None:
+        link = {"rel": "next", "method": "POST", "href": href, "body": {"token": 1}}
+        api._found = lambda *_: {"features": [ITEM], "links": [link]}  # type: ignore[method-assign]
+
+    return change
+
+
+def search_link(href: str) -> Callable[[Api], None]:
+    def change(api: Api) -> None:
+        api.landing = {"links": [{"rel": "search", "href": href, "method": "POST"}], "conformsTo": ["item-search"]}
+
+    return change
+
+
+@pytest.mark.parametrize("href", NO_ADDRESS)
+@pytest.mark.parametrize("kind", [next_link, search_link])
+def test_a_link_that_is_no_address(api: Api, kind: Callable[[str], Callable[[Api], None]], href: str) -> None:
+    kind(href)(api)
+    error = refused(api)
+    assert "one of its links is no address" in str(error)
+    assert not error.transient
+
+
+@pytest.mark.parametrize("piece", ["[]", '{"a":1}', "0"])
+def test_more_values_than_memory_holds(api: Api, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few hundred kilobytes, packed, can become gigabytes of values."""
+    monkeypatch.setattr(answers, "MOST_VALUES", 10_000)
+    body = f'{{"type": "FeatureCollection", "links": [], "features": [{",".join([piece] * 10_000)}]}}'
+    json.loads(body)
+    monkeypatch.setattr(answers, "loads", lambda _: pytest.fail("it was read"), raising=True)
+    api.answer = lambda *_: (200, body)  # type: ignore[method-assign]
+    assert "too long" in str(refused(api))

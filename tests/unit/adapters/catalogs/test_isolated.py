@@ -1,0 +1,85 @@
+"""A catalogue of Parquet that another process searches: the same items, and what ends that process ends nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+import shapely
+
+from arpent.adapters.catalogs.geoparquet.isolated import IsolatedCatalog, Search
+from arpent.adapters.collections.files import load_collections
+from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
+from arpent.adapters.executors.processes.limits import CallLimits
+from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.imagery.item import Item
+from arpent.domain.interval import Interval
+from arpent.settings import load
+from arpent.wiring.local import catalog_processes
+
+COLLECTION = load_collections()["sentinel-2-l2a"]
+JUNE = Interval(start=datetime(2020, 6, 1, tzinfo=UTC), end=datetime(2020, 7, 1, tzinfo=UTC))
+BOX = (15.0, 46.0, 15.1, 46.1)
+
+
+def one_item(search: Search) -> tuple[Item, ...]:
+    collection, interval, box = search
+    item = Item(
+        id="one", collection=collection.id, instant=interval.start, created=None, cloud_cover=None,
+        footprint=shapely.box(*box), assets={},
+    )  # fmt: skip
+    return (item,)
+
+
+def abort(_: Search) -> tuple[Item, ...]:
+    os.kill(os.getpid(), signal.SIGABRT)
+    return ()
+
+
+def fill_the_memory(_: Search) -> tuple[Item, ...]:
+    raise MemoryError
+
+
+def refuse(_: Search) -> tuple[Item, ...]:
+    raise CatalogUnavailable("It may not be read.")
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessBulkhead]:
+    bulkhead = ProcessBulkhead(1, CallLimits(seconds=60, memory_mib=2048), queue=8, kept_ready=False)
+    yield bulkhead
+    bulkhead.close()
+
+
+def test_what_ends_its_process_ends_one_search(processes: ProcessBulkhead) -> None:
+    submit = partial(processes.submit, "searches")
+    faults: list[tuple[Callable[[Search], tuple[Item, ...]], str]] = [
+        (abort, "ends the process that reads it: A worker process died"),
+        (fill_the_memory, "more than the allowed 2048 MiB"),
+        (refuse, "It may not be read"),
+    ]
+    for fault, told in faults:
+        with pytest.raises(CatalogUnavailable, match=told) as caught:
+            IsolatedCatalog(submit, fault).search(COLLECTION, JUNE, BOX)
+        assert not caught.value.transient
+    (item,) = IsolatedCatalog(submit, one_item).search(COLLECTION, JUNE, BOX)
+    assert (item.id, item.instant, item.footprint.bounds) == ("one", JUNE.start, BOX)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "others", "isolated"),
+    [
+        ("items.parquet", {}, True), ("https://x.test/items.parquet?sig=1", {}, True), ("s3://bucket/items/", {}, True),
+        ("https://x.test/stac", {}, False), ("items.json", {}, False), ("items.json", {"dem": "dem.parquet"}, True),
+    ],
+)  # fmt: skip
+def test_which_catalogues_are_searched_elsewhere(catalog: str, others: dict[str, str], isolated: bool) -> None:
+    settings = load(catalog=catalog).model_copy(update={"catalogs": others})
+    found = catalog_processes(settings)
+    assert (found is not None) == isolated
+    if found is not None:
+        found.close()
