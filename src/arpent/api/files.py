@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from arpent.adapters.formats.parquet_columns import ABOUT
-from arpent.adapters.formats.parquet_rows import write_csv
+from arpent.adapters.formats.parquet_rows import is_instant, iso_texts, write_csv
 from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
@@ -119,9 +119,8 @@ def _plain(table: pa.Table, *, instants: bool) -> pa.Table:
         if pa.types.is_nested(field.type):
             texts = [None if one is None else json.dumps(one, default=str) for one in table.column(place).to_pylist()]
             table = table.set_column(place, field.name, pa.array(texts, pa.string()))
-        elif instants and pa.types.is_timestamp(field.type) and field.type.tz is not None:
-            texts = pc.strftime(table.column(place).cast(pa.timestamp("s", "UTC")), "%Y-%m-%dT%H:%M:%SZ")
-            table = table.set_column(place, field.name, texts)
+        elif instants and is_instant(field.type):
+            table = table.set_column(place, field.name, iso_texts(table.column(place)))
         elif pa.types.is_null(field.type):
             table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
     return table
