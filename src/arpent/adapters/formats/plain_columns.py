@@ -14,8 +14,8 @@ _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_
 
 
 def plain(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa.Table:
-    """Lists and structs as JSON, lengths of time, longer decimals and columns without a type as text; `instants`: those with a time
-    zone in ISO 8601; `texts`: bytes as text, in hexadecimal where they are none."""
+    """Lists and structs as JSON, lengths of time, longer decimals and columns without a type as text;
+    `instants`: those with a time zone in ISO 8601; `texts`: bytes as text, in hexadecimal where they are none."""
     for place, field in enumerate(table.schema):
         changed = _plain(table.column(place), instants=instants, texts=texts)
         if changed is not None:
@@ -29,8 +29,8 @@ def _plain(column: pa.ChunkedArray, *, instants: bool, texts: bool) -> pa.Chunke
     if pa.types.is_nested(kind):
         written = [None if one is None else json.dumps(one, default=str) for one in column.to_pylist()]
         return pa.array(written, pa.string())
-    if instants and pa.types.is_timestamp(kind) and kind.tz is not None:
-        return _instants(column)
+    if instants and is_instant(kind):
+        return iso_texts(column)
     if texts and any(is_kind(kind) for is_kind in _BINARY):
         return _texts(column)
     if pa.types.is_duration(kind):
@@ -41,8 +41,13 @@ def _plain(column: pa.ChunkedArray, *, instants: bool, texts: bool) -> pa.Chunke
     return None
 
 
-def _instants(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ISO 8601, in whole seconds where they are."""
+def is_instant(kind: pa.DataType) -> bool:
+    """Whether a column holds instants, and not days or times of a clock."""
+    return bool(pa.types.is_timestamp(kind)) and kind.tz is not None
+
+
+def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants in ISO 8601, 2023-06-01T00:00:00Z; with parts of seconds where any has some."""
     try:
         column = column.cast(pa.timestamp("s", "UTC"))
     except pa.ArrowInvalid:  # then with their parts
