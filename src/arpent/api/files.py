@@ -31,6 +31,8 @@ KEYS = "ogc_fid"
 """Column of a GeoPackage's primary keys: a user's own `fid` must not be taken for it."""
 GPKG_GEOMETRY = "geom"
 """Column of a GeoPackage's geometries."""
+FOR_OLD_READERS = {"VERSION": "1.3", "DATETIME_PRECISION": "MILLISECOND"}
+"""Of a GeoPackage: GDAL before 3.7 warns of newer versions, and of instants without milliseconds."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
@@ -110,7 +112,7 @@ def _parquet(table: pa.Table, metadata: Mapping[bytes, bytes], path: Path) -> No
 
 def _csv(table: pa.Table, path: Path) -> None:
     with path.open("wb") as sink:
-        write_csv(plain(table, instants=True), sink)
+        write_csv(table, sink)
 
 
 def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> None:
@@ -123,7 +125,7 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> N
     given = plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
     given = given.rename_columns(_caseless(given.column_names, {"geometry", GPKG_GEOMETRY, KEYS}))
     given = given.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
-    options = {"FID": KEYS} if driver == "GPKG" else {}
+    options = {"FID": KEYS, **FOR_OLD_READERS} if driver == "GPKG" else {}
     authority = crs.to_authority()
     write_arrow(
         given,

@@ -35,8 +35,8 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def write_csv(table: pa.Table, sink: BinaryIO) -> None:
-    """Write the table as CSV with a header; lists as JSON, nulls empty."""
-    pyarrow.csv.write_csv(plain(table, texts=True), sink)
+    """Write the table as CSV with a header; instants in ISO 8601, lists as JSON, nulls empty."""
+    pyarrow.csv.write_csv(plain(table, instants=True, texts=True), sink)
 
 
 def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:

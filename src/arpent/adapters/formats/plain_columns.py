@@ -61,8 +61,8 @@ def _value(scalar: pa.Scalar) -> object:
 def _plain(column: Column, *, instants: bool, texts: bool) -> Column | None:
     """The column in another type; None: it is plain as it is."""
     kind = column.type
-    if instants and pa.types.is_timestamp(kind) and kind.tz is not None:
-        return _instants(column)
+    if instants and is_instant(kind):
+        return iso_texts(column)
     if texts and any(is_kind(kind) for is_kind in _BINARY):
         return _texts(column)
     if any(is_kind(kind) for is_kind in _TEXT):
@@ -82,8 +82,13 @@ def _written(column: Column) -> Column:
     return pa.array(found, pa.string())
 
 
-def _instants(column: Column) -> Column:
-    """ISO 8601, in whole seconds where they are."""
+def is_instant(kind: pa.DataType) -> bool:
+    """Whether a column holds instants, and not days or times of a clock."""
+    return bool(pa.types.is_timestamp(kind)) and kind.tz is not None
+
+
+def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Instants in ISO 8601, 2023-06-01T00:00:00Z; with parts of seconds where any has some."""
     try:
         column = column.cast(pa.timestamp("s", "UTC"))
     except pa.ArrowInvalid:  # then with their parts
