@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from arpent.adapters.formats.parquet_columns import is_more, schema
+from arpent.adapters.formats.plain_columns import plain
 from arpent.wire.result.text import percentile_key
 
 Row = Mapping[str, object]
@@ -36,26 +36,7 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 def write_csv(table: pa.Table, sink: BinaryIO) -> None:
     """Write the table as CSV with a header; instants in ISO 8601, lists as JSON, nulls empty."""
-    for place, field in enumerate(table.schema):
-        if is_instant(field.type):
-            table = table.set_column(place, field.name, iso_texts(table.column(place)))
-        if pa.types.is_list(field.type):
-            texts = [None if value is None else json.dumps(value) for value in table.column(place).to_pylist()]
-            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
-    pyarrow.csv.write_csv(table, sink)
-
-
-def is_instant(kind: pa.DataType) -> bool:
-    """Whether a column holds instants, and not days or times of a clock."""
-    return bool(pa.types.is_timestamp(kind)) and kind.tz is not None
-
-
-def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Instants in ISO 8601, 2023-06-01T00:00:00Z; with parts of seconds where any has some."""
-    exact = column.cast(pa.timestamp(column.type.unit, "UTC"))
-    seconds = exact.cast(pa.timestamp("s", "UTC"), safe=False)
-    parts = pc.any(pc.not_equal(seconds.cast(exact.type), exact)).as_py()
-    return pc.strftime(exact if parts else seconds, "%Y-%m-%dT%H:%M:%SZ")
+    pyarrow.csv.write_csv(plain(table, instants=True, texts=True), sink)
 
 
 def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:

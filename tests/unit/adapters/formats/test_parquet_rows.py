@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from arpent.adapters.formats.parquet_columns import schema
-from arpent.adapters.formats.parquet_rows import assemble, iso_texts, write_csv, write_parquet
+from arpent.adapters.formats.parquet_rows import assemble, write_csv, write_parquet
+from arpent.adapters.formats.plain_columns import iso_texts
 
 JUNE = {"from": datetime(2020, 6, 1, tzinfo=UTC), "to": datetime(2020, 7, 1, tzinfo=UTC)}
 

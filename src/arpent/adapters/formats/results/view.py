@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS, TINY, is_more
-from arpent.adapters.formats.parquet_rows import is_instant, iso_texts
+from arpent.adapters.formats.plain_columns import is_instant, iso_texts
 from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_of
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import check_bytes
