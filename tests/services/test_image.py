@@ -26,8 +26,8 @@ from tests.support.server import Server, free_port, wait_for
 pytestmark = pytest.mark.services
 CONFINED = (
     "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--user=10001:10001", "--network=host",
-    "--tmpfs=/tmp:size=2g", "--tmpfs=/var/cache/arpent:size=256m,mode=1777,notmpcopyup",
-    "--tmpfs=/var/lib/arpent:size=64m,mode=1777,notmpcopyup",
+    "--tmpfs=/tmp:size=2g", "--tmpfs=/var/cache/arpent:size=256m",
+    "--tmpfs=/var/lib/arpent:size=64m",
 )  # fmt: skip
 
 
