@@ -35,6 +35,7 @@ class Guarded(TyperGroup):
             Console(stderr=True).print(f"[red]arpent:[/] {escape(line)}", soft_wrap=True, highlight=False)
             raise typer.Exit(code) from None
 
+
 NO_CACHE = "there is no folder for compiled kernels that this user may write: set NUMBA_CACHE_DIR to one"
 
 
