@@ -16,6 +16,7 @@ from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
 from arpent.zonal.moments import COUNT, add_samples, add_sums, moments, no_sums
 from arpent.zonal.more_statistics import (
     FROM_SAMPLES,
+    FROM_SUMS,
     add_weighted,
     add_weighted_sums,
     classes,
@@ -42,6 +43,12 @@ class ReductionPart:
     """(6, k): see `add_weighted`; None where shares do not count."""
     cloudy: NDArray[np.int64] | None = None
     """(k,): how many samples have imagery, and a mask that leaves them out; None where nobody asked."""
+
+
+def sums_suffice(wish: Calculation) -> bool:
+    """Whether all that is asked for follows from a part's sums, so that nobody needs its samples."""
+    needs = (wish.percentiles, wish.histogram, wish.shares, wish.weighted)
+    return not any(needs) and FROM_SUMS.issuperset(wish.more)
 
 
 class Reduction:
