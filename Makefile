@@ -14,7 +14,7 @@ LOWEST := .venv-lowest
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page test test-slow test-bounds test-services lowest chaos fuzz check bench format lock docs dist sbom licences clean
+.PHONY: help demo serve page test test-slow test-bounds test-services image lowest chaos fuzz check bench format lock docs dist sbom licences clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ test-bounds: $(READY) ## Run the tests of numbers again, with every access of th
 test-services: $(READY) ## Install and start PostgreSQL and Ceph, and run the tests that need them or Dask
 	@tests/services/ensure.sh $(BIN)/python
 	@$(BIN)/python -m tests.services $(BIN)/python -m pytest -m services $(PARALLEL)
+
+image: ## Build the container image and run the demo in it; installs podman and buildah (BASE, BUILD_OPTIONS, RUN_OPTIONS)
+	@containers/build.sh
 
 lowest: $(READY) ## Test with the lowest versions that pyproject.toml allows, in an environment of its own
 	@test -x $(LOWEST)/bin/python || $(BIN)/python -m venv $(LOWEST)

@@ -48,6 +48,9 @@ class Guarded(TyperGroup):
             raise typer.Exit(code) from None
 
 
+NO_CACHE = "there is no folder for compiled kernels that this user may write: set NUMBA_CACHE_DIR to one"
+
+
 def line_and_code(error: BaseException) -> tuple[str, int]:
     """The message and exit code of an error."""
     text = next((each for each in (error, error.__cause__) if isinstance(each, UnicodeEncodeError)), None)
@@ -60,6 +63,8 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{files or 'the system'}: {error.strerror}", MISUSE
+    if "no locator available" in str(error):  # numba's words: neither the package nor the home may be written
+        return NO_CACHE, MISUSE
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     words = _one_line(f"{type(error).__name__}: {error}")

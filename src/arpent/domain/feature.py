@@ -68,7 +68,7 @@ class Features:
         return Features(
             crs=self.crs,
             ids=self.ids[rows],
-            identifiers=tuple(self.identifiers[row] for row in rows),
+            identifiers=tuple([self.identifiers[row] for row in rows.tolist()]),
             geometries=self.geometries[rows],
             valid=None if self.valid is None else self.valid[rows],
             flaws={key: self.flaws[key] for key in self.ids[rows].tolist() if key in self.flaws} if self.flaws else {},

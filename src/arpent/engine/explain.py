@@ -121,6 +121,7 @@ def _explained(case: _Case) -> Explanation:
     try:
         prepared = read_samples(case.computation, case.found)
         ((call, answer),) = answers(case.computation, prepared, len(case.computation.geometry.samples) + 1)
+        assert isinstance(answer, ScriptAnswer), "sums are not asked for"
     except ScriptError as error:
         return _explanation(case, _result(case, failure=as_failure(error)), None, None, error)
     computation = case.computation

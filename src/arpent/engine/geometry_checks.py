@@ -77,8 +77,11 @@ def smaller_than_a_sample(features: Features, grids: Grids, sampling: Resolution
 
 def _placed(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
     """(n,): whether all coordinates of the geometry are finite."""
-    points, owners = shapely.get_coordinates(geometries, return_index=True)
     placed = np.ones(len(geometries), np.bool_)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(shapely.get_coordinates(geometries).sum()):  # mostly; quicker than to ask each
+            return placed
+    points, owners = shapely.get_coordinates(geometries, return_index=True)
     placed[owners[~np.isfinite(points).all(axis=1)]] = False
     return placed
 

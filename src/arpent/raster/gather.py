@@ -36,6 +36,11 @@ def gather_pieces(
     no data, masked, or already filled. The block must hold the rows of all unfilled samples."""
     (stored, mask), conversion, result = flat(block), target.conversion, target.values.dtype
     check, no_data = stored_no_data(conversion, block.dtype)
+    limits = _stored_limits(conversion, block.dtype) if block.dtype == result else None
+    if limits is not None and len(mask) == 0 and len(target.filled) == 0:
+        line, shift = np.empty(pieces[:, 1].max(initial=0), result), np.int64(conversion.offset).astype(result)
+        _copy_pieces(stored, pieces, table, line, target.values, target.hits, check, no_data, limits, shift)
+        return
     number = float if "f" in (block.dtype.kind, result.kind) else int
     kind = np.result_type(block.dtype, result, np.float64 if number is float else np.int64)  # float64 for uint64
     if number is int and max(block.dtype.itemsize, result.itemsize) <= 2 and abs(conversion.offset) < EXACT:
@@ -80,6 +85,17 @@ def result_limits(
     bounds = np.iinfo(dtype)  # type: ignore[type-var]
     low = max(conversion.low, bounds.min)
     return int(low), min(int(bounds.max), np.iinfo(np.int64).max)
+
+
+def _stored_limits(conversion: Conversion, dtype: np.dtype[np.generic]) -> tuple[np.generic, np.generic] | None:
+    """Between which stored numbers results are not clamped, if file and results have this same integer type: clamped to
+    these first, they can be shifted in that type, however narrow it is. None where that is not so."""
+    if dtype.kind not in "iu" or dtype.itemsize > 4 or conversion.offset != int(conversion.offset):
+        return None
+    bounds, offset = np.iinfo(dtype), int(conversion.offset)  # type: ignore[type-var]
+    low, high = (int(limit) - offset for limit in result_limits(conversion, dtype, int))
+    low, high = max(low, int(bounds.min)), min(high, int(bounds.max))
+    return (dtype.type(low), dtype.type(high)) if low <= high else None
 
 
 @njit(cache=True, nogil=True)
@@ -129,3 +145,28 @@ def _gather_pieces(stored, mask, pieces, table, scratch, filled, values, hits, c
             result = min(max(number + offset, low), high)
             values[n] = result if data else values[n]
             hits[n] += data
+
+
+@njit(cache=True, nogil=True)
+def _copy_pieces(stored, pieces, table, line, values, hits, check, no_data, limits, shift):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    """As `_gather_pieces`, where no sample is filled and no pixel masked, and all numbers have one narrow integer type,
+    of which the processor's vectors hold many. `line`: room for the numbers of one piece; `limits`: of stored numbers;
+    `shift`: added to them, modulo what the type holds."""
+    low, high = limits
+    for piece in range(len(pieces)):
+        first, count, pixel = np.uint64(pieces[piece, 0]), np.uint64(pieces[piece, 1]), np.uint64(pieces[piece, 2])
+        if pixel >= np.uint64(len(stored)):  # as in `_gather_pieces`
+            continue
+        if pieces[piece, 3] < 0:
+            for i in range(count):
+                number, n = stored[pixel + i], first + i
+                values[n] = min(max(number, low), high) + shift
+                hits[n] += not (check & (number == no_data))
+            continue
+        listed = np.uint64(pieces[piece, 3])
+        for i in range(count):
+            line[i] = stored[pixel + np.uint64(table[listed + i])]
+        for i in range(count):
+            number, n = line[i], first + i
+            values[n] = min(max(number, low), high) + shift
+            hits[n] += not (check & (number == no_data))

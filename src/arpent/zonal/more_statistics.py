@@ -16,6 +16,8 @@ from arpent.zonal.sample_type import counts_in
 
 FROM_SAMPLES = frozenset({"median", "mode"})
 """Statistics that need the samples themselves."""
+FROM_SUMS = frozenset({"sum", "count", "variance"})
+"""Statistics that need nothing but the sums that every band has."""
 WEIGHT, WEIGHT_REST, TOTAL, TOTAL_REST, SQUARE, SQUARE_REST = range(6)
 """Rows of the weighted sums of many segments: of weights, of weighted samples, of their weighted squares."""
 

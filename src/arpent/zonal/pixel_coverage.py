@@ -36,7 +36,10 @@ def outlines(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """All rings, exterior and interior: vertices (V, 2), offsets where each ring begins (R + 1,), and offsets where the
     rings of each feature begin (n + 1,). Parts that are not polygons have none."""
-    parts, owners = shapely.get_parts(geometries, return_index=True)
+    if (shapely.get_type_id(geometries) == shapely.GeometryType.POLYGON).all():
+        parts, owners = geometries, np.arange(len(geometries))
+    else:
+        parts, owners = shapely.get_parts(geometries, return_index=True)
     if (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
         return outlines(_flat(geometries))
     areal = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
@@ -47,15 +50,9 @@ def outlines(
         owners = owners[of_part]
     else:
         rings = parts
-    vertices, of_ring = shapely.get_coordinates(rings, return_index=True)
-    return vertices, _starts(of_ring, len(rings)), _starts(owners, len(geometries))
-
-
-def _starts(owners: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Offsets (count + 1,) where the elements of each owner begin, from an ascending owner per element."""
-    starts = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(owners, minlength=count), out=starts[1:])
-    return starts
+    begins = np.append(0, np.cumsum(shapely.get_num_coordinates(rings)))
+    of_feature = np.append(0, np.cumsum(np.bincount(owners, minlength=len(geometries))))
+    return shapely.get_coordinates(rings), begins, of_feature
 
 
 def _flat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:

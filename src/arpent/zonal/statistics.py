@@ -9,13 +9,14 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import CLOUDY_SHARE, Calculation
+from arpent.domain.calculation import CLOUDY_SHARE, Calculation, share_column
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
 from arpent.zonal.moments import COUNT, add_samples, add_sums, moments, no_sums
 from arpent.zonal.more_statistics import (
     FROM_SAMPLES,
+    FROM_SUMS,
     add_weighted,
     add_weighted_sums,
     classes,
@@ -44,6 +45,12 @@ class ReductionPart:
     """(k,): how many samples have imagery, and a mask that leaves them out; None where nobody asked."""
 
 
+def sums_suffice(wish: Calculation) -> bool:
+    """Whether all that is asked for follows from a part's sums, so that nobody needs its samples."""
+    needs = (wish.percentiles, wish.histogram, wish.shares, wish.weighted)
+    return not any(needs) and FROM_SUMS.issuperset(wish.more)
+
+
 class Reduction:
     """One band of one output, for all features of a partition; their samples may come in parts, cut anyhow: the
     numbers have the same bits (see `moments`)."""
@@ -58,7 +65,7 @@ class Reduction:
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
         self._keeps |= not FROM_SAMPLES.isdisjoint(calculation.more)
-        counted = classes(calculation)
+        counted = classes(calculation) if sample_type.integer else None
         self._classes = fixed_histogram(counted, sample_type, count) if counted else None
         weighs = calculation.weighted or "weightedMean" in calculation.more
         self._weighted = np.zeros((6, count)) if weighs else None
@@ -171,6 +178,8 @@ class Reduction:
         if self._classes is not None:
             self._classes.add(no_samples(*outside), np.arange(len(counts)))
             found |= shares(wish, self._classes.finish(), counts)
+        else:  # an output without classes
+            found |= {share_column(name): np.full(len(counts), np.nan) for name, _ in wish.shares}
         order = {name: place for place, name in enumerate(wish.more)}
         return dict(sorted(found.items(), key=lambda each: order.get(each[0], len(order))))
 

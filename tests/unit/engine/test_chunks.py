@@ -14,17 +14,24 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from numpy.typing import NDArray
 
+from arpent.adapters.scripts.jit.runtime import CompiledRuntime
+from arpent.adapters.scripts.jit.sampling_policy import ALWAYS
+from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.feature import Features
 from arpent.domain.imagery.item import CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
 from arpent.domain.partition import Partition
 from arpent.domain.ports.imagery import AssetReader, Block, Count
+from arpent.domain.ports.scripts import MachineCode, ScriptRuntime
+from arpent.engine.processing import totals
 from arpent.engine.processing.process import process
 from arpent.engine.services import Services
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from arpent.worker import services_of, with_table
+from arpent.zonal.computed import ComputedBand, computed_sums
 from tests.support.client import seed_body
 from tests.support.engine import features
 from tests.support.parcels import good_parcels
@@ -69,12 +76,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    folder: Path, some: Features, script: str, most: int, name: str, **more: Any
+    folder: Path, some: Features, script: str, most: int, name: str, runtime: ScriptRuntime | None = None, **more: Any
 ) -> tuple[dict[str, bytes], Counter[tuple[str, int, Block]], float]:
     buckets = folder / name
     (buckets / "results").mkdir(parents=True, exist_ok=True)
     settings = Settings(catalog=str(folder / "stac"), buckets=buckets, pixel_budget=most)
     services: Services = with_table(services_of(settings), settings.results)
+    services = services if runtime is None else replace(services, runtime=runtime)
     reader = CountedReader(services.reader)
     body = seed_body("s3://fields/a.gpkg", script, "s3://results/out", aggregationInterval={"of": "P10D"})
     body |= more
@@ -103,6 +111,31 @@ def test_the_bytes_do_not_depend_on_the_cut(folder: Path, epsg: int, script: str
     assert len(whole[0]) == len(PARCELS)
     assert cut[0] == whole[0]
     assert cut[2] == whole[2]
+
+
+@pytest.mark.parametrize("script", [SEED.text, GREENEST_DAY.text], ids=["SIMPLE", "ORBIT"])
+def test_sums_of_machine_code_give_the_same_bytes(
+    folder: Path, script: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Samples that no interpreter sees any more are evaluated and summed in one step, cut or whole."""
+    summed: list[int] = []
+
+    def sums(code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]) -> NDArray[np.float64]:
+        summed.append(code.count)
+        return computed_sums(code, offsets, bands)
+
+    some, where = features(PARCELS, 32633), f"code-{len(script)}"
+    with V8Runtime(20, 128) as plain:
+        interpreted = run(folder, some, script, ALL, f"{where}-plain", plain)
+        monkeypatch.setattr(totals, "computed_sums", sums)
+        compiled = CompiledRuntime(plain, least=0)
+        for number in range(ALWAYS + 1):  # the last one asks no interpreter
+            summed.clear()
+            for most in (ALL, FEW) if number == ALWAYS else (ALL,):
+                found = run(folder, some, script, most, f"{where}-{number}-{most}", compiled)
+                assert found[0] == interpreted[0]
+    assert len(set(summed)) > 1
+    assert "disagreed" not in caplog.text
 
 
 def test_blocks_are_decoded_once_however_the_samples_are_cut(folder: Path) -> None:

@@ -112,3 +112,23 @@ def test_where_no_sample_is_filled_the_kernels_count_the_same(hidden: tuple[int,
             assert one.values[one.hits == 1].tolist() == [
                 number + offset for number, there in zip((2, 0, 7, 7), one.hits, strict=True) if there
             ]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
+@pytest.mark.parametrize("offset", [0.0, -100.0, 30.0, -1e6, 1e6])
+@pytest.mark.parametrize("low", [-np.inf, 0.0, -20.0])
+def test_numbers_of_one_type_are_shifted_and_clamped_as_in_a_wider_one(dtype: str, offset: float, low: float) -> None:
+    """Filled samples take the other kernel; one is filled that no piece reads."""
+    kind, bounds = np.dtype(dtype), np.iinfo(dtype)
+    conversion = Conversion(offset=offset, low=max(low, bounds.min), high=float(bounds.max), no_data=7.0, dtype=kind)
+    steps = [bounds.min, bounds.min + 1, 0, 7, 99, 100, bounds.max - 31, bounds.max]
+    block = np.array(steps, kind).reshape(2, 4)
+    pieces = np.array([(0, 4, 0, -1), (4, 4, 4, 0)], np.int32)
+    found = []
+    for filled in (np.zeros(0, np.uint8), np.array([0] * 8 + [1], np.uint8)):
+        one = Target(values=np.zeros(9, kind), filled=filled, hits=np.zeros(9, np.uint8), conversion=conversion)
+        gather_pieces(block, pieces, np.arange(4, dtype=np.int32), one)
+        found.append((one.hits[:8].tolist(), one.values[:8][one.hits[:8] == 1].tolist()))
+    least = max(int(conversion.low), bounds.min)
+    expected = [min(max(number + int(offset), least), bounds.max) for number in block.ravel().tolist() if number != 7]
+    assert found == [([int(number != 7) for number in block.ravel().tolist()], expected)] * 2

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import re
 import statistics as python
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from numba import njit
 
-from arpent.domain.calculation import Calculation
+from arpent.domain.calculation import MORE, Calculation, Histogram
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.reductions import OutsideSample
 from arpent.zonal.sample_type import compact, converted
-from arpent.zonal.statistics import Reduction, ranks, summarise
+from arpent.zonal.statistics import Reduction, ranks, summarise, sums_suffice
 
 MEDIAN = Calculation(percentiles=(50,))
 
@@ -242,3 +243,23 @@ def test_an_output_without_a_mask_has_no_cloudy_share() -> None:
     reduction = Reduction(1, Calculation(more=("cloudyShare",)), SampleType.FLOAT32)
     reduction.add(reduction.part(np.ones(2), None, np.array([0, 2]), None, np.ones(2, bool)), np.array([0]))
     assert np.isnan(reduction.finish(np.full(1, 4)).more["cloudyShare"]).all()
+
+
+WISHES = {
+    "plain": Calculation(),
+    "percentiles": Calculation(percentiles=(50.0,)),
+    "bins": Calculation(histogram=Histogram(bins=(0.0, 1.0))),
+    "own edges": Calculation(histogram=Histogram(bin_count=3)),
+    "shares": Calculation(shares=(("water", 6),)),
+    "weighted": Calculation(weighted=True),
+    **{name: Calculation(more=(name,)) for name in MORE},
+}
+
+
+@pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
+def test_sums_suffice_where_a_part_holds_nothing_else(wish: Calculation) -> None:
+    part = Reduction(1, wish, SampleType.UINT8).part(
+        np.ones(3), np.ones(3), np.array([0, 3]), shares=np.ones(3), seen=np.ones(3, bool)
+    )
+    more = {field.name for field in fields(part)} - {"inside", "sums"}
+    assert sums_suffice(wish) == all(getattr(part, name) is None for name in more)

@@ -53,6 +53,27 @@ class ScriptAnswer:
     """What it left out, for the N samples together: missing outputs first, one entry for each kind and output."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineCode:
+    """evaluatePixel as machine code, for N samples that are there: what cannot throw, log, or leave anything out."""
+
+    address: int
+    """Of `int64_t f(int64_t n, const int64_t *arguments)`, which evaluates n samples, and returns 0, or something else
+    if it would have touched memory outside its arrays."""
+    arguments: NDArray[np.int64]
+    """(a,): its arguments for the first samples, without the addresses of the rows of doubles that it is to fill."""
+    steps: NDArray[np.int64]
+    """(a,): what to add to each of them for every sample further on."""
+    rows: slice
+    """Where these addresses belong: bands of the outputs in the order declared, then those of the mask."""
+    count: int
+    """N."""
+    most: int
+    """How many samples it evaluates at once, at most."""
+    owners: tuple[object, ...]
+    """What must live while the code is called: code and samples."""
+
+
 class ScriptSession(Protocol):
     """A script loaded into an interpreter of its own. Not thread-safe. The script's global variables live as long as
     the session."""
@@ -77,6 +98,10 @@ class ScriptSession(Protocol):
         `failures`. `seconds` shortens the runtime's time limit. Raises ScriptTimeout, ScriptOutOfMemory, or
         ScriptExecutionError when its process died for another reason; the session cannot be used afterwards.
         """
+
+    def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
+        """What evaluates these samples without this session; None: only `evaluate` can, or is still to be checked. Raises
+        nothing."""
 
 
 class ScriptRuntime(Protocol):

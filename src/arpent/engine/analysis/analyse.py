@@ -80,7 +80,7 @@ def analyse(
     remarks += tuple(hints.of_range(bindings, request.intervals, seen.filtered))
     findings = [
         *report.unusable_findings(features, found),
-        *report.small(usable, grids, request.sampling),
+        *report.small(usable, grids, request.sampling, request.pixels),
         *report.names(as_told, features, request.output),
         *report.outside(
             usable.take(sample),
@@ -104,7 +104,7 @@ def analyse(
     layout = assign_blocks(_centres(features), features.crs, seen.rasters, _corners(features))
     weight = np.ones(len(features), np.int64)
     weight[rows] = grids.sample_count
-    size = partition_size(weight, layout, limits.pixel_budget, _kept_numbers(request))
+    size = partition_size(weight, layout, limits.pixel_budget, _kept_numbers(request), scenes=has_scenes(bindings))
     parts = runs(weight, layout, size, limits.parallelism)
     volume = bytes_to_read(seen, usable, _numbers(parts, len(features))[rows])
     return Analysis(

@@ -16,16 +16,16 @@ from arpent.domain.imagery.raster import Raster
 from arpent.domain.partition import Partition
 
 PARTITIONS_PER_WORKER = 2
-"""Partitions per worker of a small job, so that no worker idles while another finishes."""
+"""Partitions per worker of a small job, where there are several, so that none idles while another finishes."""
 DECODING = 0.4
 """Decoding a block takes about as long as everything else does for this many samples per pixel of it."""
 SLACK, LARGE_SLACK = 0.15, 0.5
 """How far from its equal share of the work a partition may end, for the sake of a whole block …"""
 LARGE_FEATURE = 0.25
 """A feature is large if it has more samples than this share of a block's pixels."""
-MOST_BUDGETS = 64
-"""A partition of large features has at most so many times the pixel budget of samples (chunks are cut finer): it is
-what a worker that dies costs."""
+MOST_BUDGETS, SCENE_BUDGETS = 64, 8
+"""A partition of large features, or of features that are read in many scenes, has at most so many times the pixel
+budget of samples (chunks are cut finer): it is what a worker that dies costs."""
 KEPT_PER_SAMPLE = 32
 """Numbers of four bytes that take as much memory as the work on one sample."""
 MANY = 4
@@ -106,21 +106,25 @@ class PartitionSize:
 
 
 def partition_size(
-    weight: NDArray[np.int64], layout: BlockAssignment, pixel_budget: int, kept_numbers: int
+    weight: NDArray[np.int64], layout: BlockAssignment, pixel_budget: int, kept_numbers: int, *, scenes: bool = False
 ) -> PartitionSize:
     """The size for features of `weight` (n,) samples, of which `pixel_budget` fit into memory at once.
 
     Features as large as blocks share blocks with many neighbours: the fewer partitions, the fewer blocks are decoded
-    twice. `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
+    twice. So do those that are read in many `scenes`, which are worked on in chunks, however few they are.
+    `kept_numbers`: per sample, what is kept until all chunks of a partition are done (percentiles, histograms
     over all intervals), and must fit into memory, too.
     """
     large = layout.inside & (weight > LARGE_FEATURE * layout.pixels)
-    if weight[large].sum() <= weight.sum() / 2:
+    if weight[large].sum() > weight.sum() / 2:
+        most, per_worker = MOST_BUDGETS * pixel_budget, 1
+    elif scenes:
+        most, per_worker = SCENE_BUDGETS * pixel_budget, PARTITIONS_PER_WORKER
+    else:
         return PartitionSize(samples=pixel_budget)
-    most = MOST_BUDGETS * pixel_budget
     if kept_numbers:
         most = min(most, max(1, pixel_budget * KEPT_PER_SAMPLE // kept_numbers))
-    return PartitionSize(samples=most, per_worker=1)
+    return PartitionSize(samples=most, per_worker=per_worker)
 
 
 def runs(
@@ -135,7 +139,8 @@ def runs(
     weight, block = weight[layout.order], layout.block[layout.order]
     first = np.append(True, np.diff(block) != 0)[: len(block)]
     work = weight + first * layout.pixels[layout.order] * DECODING
-    fewest = max(parallelism * size.per_worker, -(-int(weight.sum()) // size.samples))
+    per_worker = size.per_worker if parallelism > 1 else 1
+    fewest = max(parallelism * per_worker, -(-int(weight.sum()) // size.samples))
     slack = SLACK if fewest <= parallelism * MANY else LARGE_SLACK
     return tuple(layout.order[rows] for rows in _runs(weight, work, np.flatnonzero(first), size.samples, fewest, slack))
 
@@ -155,7 +160,8 @@ def _runs(
     slack: float,
 ) -> Iterator[slice]:
     """Slices with about equal shares of the remaining `work` (n,). A slice ends where one of `blocks` begins if that is
-    at most `slack` of a share away. The sum of `weight` (n,) in a slice is at most the budget."""
+    at most `slack` of a share away, and leaves no more than the other parts can hold: a small one too many would decode
+    its neighbours' blocks again. The sum of `weight` (n,) in a slice is at most the budget."""
     count = len(weight)
     held, done = np.append(0, np.cumsum(weight)), np.append(0.0, np.cumsum(work))
     ends = np.append(blocks, count)
@@ -163,8 +169,9 @@ def _runs(
     while start < count:
         share = (done[-1] - done[start]) / max(parts, 1)
         furthest = max(start + 1, int(np.searchsorted(held, held[start] + budget, side="right")) - 1)
-        wanted = min(furthest, max(start + 1, int(np.searchsorted(done, done[start] + share * (1 - 1e-9)))))
-        near = ends[(ends > start) & (ends <= furthest)]
+        least = int(np.searchsorted(held, held[-1] - (parts - 1) * budget))
+        wanted = min(furthest, max(start + 1, least, int(np.searchsorted(done, done[start] + share * (1 - 1e-9)))))
+        near = ends[(ends > start) & (ends >= least) & (ends <= furthest)]
         away = np.abs(done[near] - done[wanted])
         end = int(near[np.argmin(away)]) if len(near) and away.min() <= slack * share else wanted
         yield slice(start, end)

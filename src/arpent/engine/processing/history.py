@@ -94,12 +94,9 @@ def request_fingerprint(request: Request, evalscript: Evalscript, bindings: Sequ
 
 def feature_fingerprints(features: Features) -> NDArray[np.uint8]:
     """(n, 16): of each geometry in its CRS."""
-    begun = blake2b(features.crs.to_wkt().encode(), digest_size=SIZE)  # its text is longer than most geometries
-    joined = bytearray()
-    for wkb in shapely.to_wkb(features.geometries, output_dimension=2):
-        one = begun.copy()
-        one.update(wkb or b"")
-        joined += one.digest()
+    crs = _digest(features.crs.to_wkt().encode(), SIZE)  # its text is longer than most geometries
+    outlines = shapely.to_wkb(features.geometries, output_dimension=2)
+    joined = b"".join([blake2b(crs + (wkb or b""), digest_size=SIZE).digest() for wkb in outlines])
     return np.frombuffer(joined, np.uint8).reshape(len(features), SIZE)
 
 

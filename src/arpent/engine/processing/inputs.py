@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -83,19 +83,16 @@ class Prepared:
         seen: NDArray[np.bool_] = np.logical_and.reduce([(one.used >= 0).any(axis=0) for one in self.origins])
         return seen
 
-    def calls(self, most: int) -> Iterator[ScriptCall]:
-        """All samples, and behind them the one outside, at most `most` in a call, which may cut segments."""
-        end = int(self.offsets[-1])
-        for low in range(0, end, most):
-            high = min(low + most, end)
-            first = int(np.searchsorted(self.offsets, low, side="right")) - 1
-            last = int(np.searchsorted(self.offsets, high))
-            inputs = tuple(
-                replace(entry, values=tuple(values[..., low:high] for values in entry.values)) for entry in self.inputs
-            )
-            if high == end:
-                inputs = tuple(_closed(entry, outside) for entry, outside in zip(inputs, self.outside, strict=True))
-            yield ScriptCall(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
+    def call(self, low: int, high: int) -> ScriptCall:
+        """The samples from `low` to before `high`, which may cut segments; the one outside is the last of all."""
+        first = int(np.searchsorted(self.offsets, low, side="right")) - 1
+        last = int(np.searchsorted(self.offsets, high))
+        inputs = tuple(
+            replace(entry, values=tuple(values[..., low:high] for values in entry.values)) for entry in self.inputs
+        )
+        if high == self.offsets[-1]:
+            inputs = tuple(_closed(entry, outside) for entry, outside in zip(inputs, self.outside, strict=True))
+        return ScriptCall(inputs=inputs, offsets=self.offsets[first : last + 1].clip(low, high) - low, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

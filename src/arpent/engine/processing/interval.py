@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.calculation import Calculations
 from arpent.domain.errors import ScriptError
-from arpent.domain.ports.scripts import ScriptAnswer
+from arpent.domain.ports.scripts import MachineCode, ScriptAnswer
 from arpent.engine.band_bindings import BandBinding, has_scenes
 from arpent.engine.budget import check_numbers
 from arpent.engine.isolation import Isolation, unforeseen_failure
@@ -105,7 +105,8 @@ def _add(
         found = found.take(places)
     try:
         prepared = read_samples(computation, found)
-        totals.add(chosen, found, prepared, answers(computation, prepared, AT_ONCE), computation.shares)
+        answered = answers(computation, prepared, AT_ONCE, sums=totals.needs_sums_only(prepared.evalscript))
+        totals.add(chosen, found, prepared, answered, computation.shares)
     except ScriptError as error:
         totals.fail(chosen[found.present], as_failure(error))
     except Exception:
@@ -148,13 +149,26 @@ def read_samples(computation: Computation, found: IntervalAcquisitions) -> Prepa
     return prepared
 
 
-def answers(computation: Computation, prepared: Prepared, most: int) -> Iterator[tuple[ScriptCall, ScriptAnswer]]:
-    """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it."""
-    owners = np.append(computation.geometry.features.ids, OUTSIDE)
-    for call in prepared.calls(most):
-        mine = owners[call.first : call.first + len(call.offsets) - 1]
-        with computation.services.stopwatch.stage(SCRIPT):
-            answer = computation.session.evaluate(call.inputs, call.offsets, mine)
-        with computation.services.stopwatch.stage(REDUCE):
+def answers(
+    computation: Computation, prepared: Prepared, most: int, *, sums: bool = False
+) -> Iterator[tuple[ScriptCall, ScriptAnswer | MachineCode]]:
+    """The script's answer for all samples, at most `most` at once; errors of evaluatePixel are in it. `sums`: once
+    machine code can compute it, the code comes instead, for all samples that are left but the one outside, which has an
+    answer."""
+    owners, session = np.append(computation.geometry.features.ids, OUTSIDE), computation.session
+    stopwatch, low, end = computation.services.stopwatch, 0, int(prepared.offsets[-1])
+    while low < end:
+        if sums and low < end - 1:
+            call = prepared.call(low, end - 1)
+            code = session.machine_code(call.inputs)
+            if code is not None:
+                with stopwatch.stage(REDUCE):
+                    yield call, code
+                low = end - 1
+        call = prepared.call(low, min(low + most, end))
+        with stopwatch.stage(SCRIPT):
+            answer = session.evaluate(call.inputs, call.offsets, owners[call.first :][: len(call.offsets) - 1])
+        with stopwatch.stage(REDUCE):
             yield call, answer
-    computation.session.end_interval()
+        low = min(low + most, end)
+    session.end_interval()

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptTimeout
 from arpent.domain.evalscript import Evalscript, Gap, sum_gaps
 from arpent.domain.interval import Interval
-from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptRuntime, ScriptSession
+from arpent.domain.ports.scripts import (
+    MachineCode,
+    Scene,
+    ScriptAnswer,
+    ScriptInput,
+    ScriptRuntime,
+    ScriptSession,
+)
 
 Answer = TypeVar("Answer")
 
@@ -183,6 +190,16 @@ class ScriptSupervisor:
             if len(part.segments):
                 parts.extend(self._try(call, part, owners))
         return call.answer(self._width or self.evalscript.width)
+
+    def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
+        """As in ScriptSession; None too where features must be run apart, or the script cannot be opened, which
+        `evaluate` tells of each feature."""
+        if self._suspects or self._ended or self._hopeless:
+            return None
+        try:
+            return self._opened().machine_code(inputs)
+        except ScriptError:
+            return None
 
     def _parts(self, call: _Call, owners: NDArray[np.int64]) -> Iterator[_Part]:
         """All segments together, but those that failed once apart; what ended in an earlier call fails again."""

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from arpent.domain.calculation import Calculations
 from arpent.domain.errors import ScriptError, ScriptTimeout
 from arpent.domain.evalscript import Evalscript, Output
-from arpent.domain.ports.scripts import ScriptAnswer, ScriptInput
+from arpent.domain.ports.scripts import MachineCode, ScriptAnswer, ScriptInput
 from arpent.domain.result import BandStatistics, ErrorType, Failure, IntervalResult
 from arpent.engine.band_bindings import BandBinding
 from arpent.engine.processing.acquisitions import IntervalAcquisitions
 from arpent.engine.processing.inputs import Prepared, ScriptCall
 from arpent.engine.processing_units import band_samples, fusion
+from arpent.zonal.computed import ComputedBand, computed_sums
 from arpent.zonal.reductions import OutsideSample
-from arpent.zonal.statistics import Reduction, ReductionPart
+from arpent.zonal.statistics import Reduction, ReductionPart, sums_suffice
 
 Entry = TypeVar("Entry", bound=np.generic)
 Key = tuple[object, ...]
@@ -48,18 +49,24 @@ class IntervalTotals:
         rows: NDArray[np.intp],
         reaching: IntervalAcquisitions,
         prepared: Prepared,
-        answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
+        answers: Iterable[tuple[ScriptCall, ScriptAnswer | MachineCode]],
         shares: NDArray[np.float64] | None = None,
     ) -> None:
         """Add samples of the features `rows` (n,), ascending, none of which was added before; nothing is added if
         `answers` raises an error. `reaching`: what reaches them; `answers`: the calls that are prepared, each with its
-        answer; `shares` (N,): of each sample that is covered, where that counts."""
+        answer, or with what computes it (see `needs_sums_only`), but for the sample outside, which has an answer;
+        `shares` (N,): of each sample that is covered, where that counts."""
         key = self._key(reaching)
         group = self._groups.get(key) or _Group(
             self._bindings, self._calculations, self._sample_count, self._found, prepared
         )
         group.add(rows, reaching, prepared, answers, shares)
         self._groups[key] = group
+
+    def needs_sums_only(self, evalscript: Evalscript) -> bool:
+        """Whether `add` takes machine code in place of answers."""
+        bands = ((output.id, band) for output in evalscript.outputs for band in output.bands)
+        return all(sums_suffice(self._calculations.of(*band)) for band in bands)
 
     def fail(self, rows: NDArray[np.intp], failure: Failure) -> None:
         """These features have no numbers in this interval, whatever else is added."""
@@ -122,7 +129,7 @@ class _Group:
         rows: NDArray[np.intp],
         reaching: IntervalAcquisitions,
         prepared: Prepared,
-        answers: Iterable[tuple[ScriptCall, ScriptAnswer]],
+        answers: Iterable[tuple[ScriptCall, ScriptAnswer | MachineCode]],
         shares: NDArray[np.float64] | None = None,
     ) -> None:
         names = [(output.id, band) for output, band in self._bands()]
@@ -132,11 +139,15 @@ class _Group:
         seen = prepared.seen if self._needs_seen else None
         for call, answer in answers:
             count = min(len(rows) - call.first, len(call.offsets) - 1)  # without the sample outside
-            found = self._reduced(call.offsets[: count + 1], answer.values, _from(shares, begun), _from(seen, begun))
+            if isinstance(answer, MachineCode):
+                found = self._computed(call.offsets, answer)
+            else:
+                further = _from(shares, begun), _from(seen, begun)
+                found = self._reduced(call.offsets[: count + 1], answer.values, *further)
+                failures |= {call.first + segment: error for segment, error in answer.failures.items()}
+                outside = answer.values[:, -1].copy()
             parts.append((rows[call.first : call.first + count], found))
             begun += int(call.offsets[count])
-            failures |= {call.first + segment: error for segment, error in answer.failures.items()}
-            outside = answer.values[:, -1].copy()
         for chosen, bands in parts:  # only now: had one failed, these features would be tried again by halves
             for name, reduced in zip(names, bands, strict=False):
                 self._reductions[name].add(reduced, chosen)
@@ -166,6 +177,20 @@ class _Group:
                 row, None if output.mask is None else masks[output.mask], offsets, shares, seen
             )
             for row, (output, band) in zip(values, self._bands(), strict=False)
+        ]
+
+    def _computed(self, offsets: NDArray[np.int64], code: MachineCode) -> list[ReductionPart]:
+        """As `_reduced`, of segments whose values the code computes."""
+        first_mask = self._evalscript.width - self._evalscript.mask_bands
+        bands = [
+            ComputedBand(
+                row=row, mask=None if output.mask is None else first_mask + output.mask, sample_type=output.sample_type
+            )
+            for row, (output, _) in enumerate(self._bands())
+        ]
+        return [
+            ReductionPart(inside=np.diff(offsets), sums=sums, segments=None)
+            for sums in computed_sums(code, offsets, bands)
         ]
 
     def result(self, well: NDArray[np.bool_]) -> IntervalResult:

@@ -5,7 +5,7 @@ parser, as a `SyntaxTree`. All other modules are private.
 """
 
 from arpent.evalscript.compile.compiler import ScriptAssembly, compile_script
-from arpent.evalscript.compile.llvm_assembly import CHECKED
+from arpent.evalscript.compile.llvm_assembly import CHECKED, PACKED
 from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
 
-__all__ = ["CHECKED", "ScriptAssembly", "SyntaxTree", "Unsupported", "compile_script"]
+__all__ = ["CHECKED", "PACKED", "ScriptAssembly", "SyntaxTree", "Unsupported", "compile_script"]

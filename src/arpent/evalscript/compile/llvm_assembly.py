@@ -9,6 +9,9 @@ trusts its caller that the columns have the kinds and rows of the layout, and n 
 samples that a row of the results holds; lows and ends are the first item of each column, counted from its pointer, and
 the one after its last. Before an access outside these it stops and returns -1 for the results, otherwise the number of
 the column, from 1.
+
+`i64 evaluate_packed(i64 n, ptr arguments)` is the same for a caller that does not know how many arguments there are:
+they lie one behind the other, as int64.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from collections.abc import Callable, Sequence
 from arpent.evalscript.compile.graph.operation import Operation, live_operations
 from arpent.evalscript.layout import Column
 
-UNCHECKED, CHECKED = "evaluate", "evaluate_checked"
-"""Names of the function, which tell how it is called."""
+UNCHECKED, CHECKED, PACKED = "evaluate", "evaluate_checked", "evaluate_packed"
+"""Names of the functions, which tell how they are called."""
 _ELEMENT_TYPES = {
     "u1": ("i8", "uitofp"), "i1": ("i8", "sitofp"), "u2": ("i16", "uitofp"), "i2": ("i16", "sitofp"),
     "u4": ("i32", "uitofp"), "i4": ("i32", "sitofp"), "f4": ("float", "fpext"), "f8": ("double", ""),
@@ -59,13 +62,13 @@ define internal i32 @to_int32(double %x) alwaysinline {
 
 
 def lower_to_llvm(columns: Sequence[Column], rows: Sequence[Operation], triple: str, *, checked: bool = False) -> str:
-    """A module that defines `evaluate`, or `evaluate_checked`.
+    """A module that defines `evaluate`, or `evaluate_checked`, and `evaluate_packed`.
 
     `columns`: the inputs, in the order in which the graph's inputs count them. `rows`: what to store, one double per
     sample each. `triple`: the target machine. `checked`: check every access, for tests. Raises ValueError for an
     input that the columns do not have.
     """
-    parameters = _parameters(len(columns), len(rows), checked)
+    parameters, function = _parameters(len(columns), len(rows), checked), CHECKED if checked else UNCHECKED
     declared = [f"declare double @llvm.{name}.f64({'double, double' if name.endswith('imum') else 'double'})"
                 for name in sorted({*_LLVM_INTRINSICS.values()})]  # fmt: skip
     lines = [line for operation in live_operations(rows) for line in _lowered(operation, columns, checked)]
@@ -78,12 +81,30 @@ def lower_to_llvm(columns: Sequence[Column], rows: Sequence[Operation], triple: 
         ]
     return "\n".join([
         f'target triple = "{triple}"', *declared, _TO_INT32,
-        f"define i64 @{CHECKED if checked else UNCHECKED}({', '.join(parameters)}) nounwind {{",
+        f"define i64 @{function}({', '.join(parameters)}) nounwind noinline {{",
         "begin:", "%some = icmp sgt i64 %n, 0", "br i1 %some, label %body, label %end", "body:",
         "%i = phi i64 [ 0, %begin ], [ %next, %turn ]", *lines, "br label %turn", "turn:",
         "%next = add nuw nsw i64 %i, 1", "%more = icmp slt i64 %next, %n", "br i1 %more, label %body, label %end",
-        "end:", "ret i64 0", "}",
+        "end:", "ret i64 0", "}", *_packed(function, parameters),
     ])  # fmt: skip
+
+
+def _packed(function: str, parameters: Sequence[str]) -> list[str]:
+    """`evaluate_packed`: loads each argument but the first, n, and calls the function."""
+    types = [parameter.split()[0] for parameter in parameters]
+    loads = [
+        line
+        for place, kind in enumerate(types[1:])
+        for line in (
+            f"%p{place} = getelementptr i64, ptr %arguments, i64 {place}",
+            f"%a{place} = load {kind}, ptr %p{place}",
+        )
+    ]
+    given = ", ".join(["i64 %n", *(f"{kind} %a{place}" for place, kind in enumerate(types[1:]))])
+    return [
+        f"define i64 @{PACKED}(i64 %n, ptr noalias readonly %arguments) nounwind {{",
+        *loads, f"%fault = call i64 @{function}({given})", "ret i64 %fault", "}",
+    ]  # fmt: skip
 
 
 def _parameters(columns: int, rows: int, checked: bool) -> list[str]:

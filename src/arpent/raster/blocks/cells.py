@@ -21,6 +21,8 @@ MOST_CELLS = 1 << 20
 """Cells are made larger until features meet no more than so many, counted once for each feature."""
 TOLERANCE = 0.25
 """How far from its place a sample may be put, in pixels: it decides in which part a sample is worked on, no number."""
+LOW = 128
+"""Rows of a grid up to which all are looked at in each part: that is quicker than to find out which lie there."""
 MARGIN = 2.0
 """Pixels that a row of samples may lie beyond what its ends and its middle say."""
 
@@ -122,7 +124,7 @@ class Cells:
         windows = np.column_stack((np.zeros_like(height), height))
         top, bottom = first // self._across, last // self._across
         whole = (self._first[0][features] >= top) & (self._last[0][features] <= bottom)
-        for place in np.flatnonzero(~whole & self._smooth[features]).tolist():
+        for place in np.flatnonzero(~whole & self._smooth[features] & (height > LOW)).tolist():
             feature = features[place]
             low, high = self._extent_of_rows(feature)
             inside = np.ones(len(low), bool)
@@ -208,6 +210,14 @@ def _choose_straight(span_offsets, spans, grids, origin, ranges, wanted):  # typ
     cells = np.empty((2, 1), np.int64)
     for feature in range(len(span_offsets) - 1):
         begun = held
+        low = first_rows[feature] * across + first_columns[feature]
+        if first <= low and last_rows[feature] * across + last_columns[feature] <= last:  # so are the cells between
+            for span in range(span_offsets[feature], span_offsets[feature + 1]):
+                row, column, count = spans[span, 0], spans[span, 1], spans[span, 2]
+                chosen, held = _append(chosen, held, begun, row, column, count)
+                total += count
+            offsets[feature + 1], chosen_offsets[feature + 1] = total, held
+            continue
         if span_offsets[feature] < span_offsets[feature + 1]:
             if cells.shape[1] < width[feature]:
                 cells = np.empty((2, 2 * width[feature]), np.int64)

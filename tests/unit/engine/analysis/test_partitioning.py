@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -14,6 +16,7 @@ from arpent.domain.feature import Features
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.engine.analysis.partitioning import (
     MOST_BUDGETS,
+    SCENE_BUDGETS,
     PartitionSize,
     assign_blocks,
     cut_into_partitions,
@@ -129,3 +132,25 @@ def test_partitions_of_features_as_large_as_blocks_hold_several_pixel_budgets():
     layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
     size = partition_size(np.full(2, 2000), layout, pixel_budget=1000, kept_numbers=0)
     assert size == PartitionSize(samples=MOST_BUDGETS * 1000, per_worker=1)
+
+
+def test_partitions_of_many_scenes_hold_several_pixel_budgets():
+    layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
+    size = partition_size(np.full(2, 20), layout, pixel_budget=1000, kept_numbers=0, scenes=True)
+    assert size == PartitionSize(samples=SCENE_BUDGETS * 1000)
+    kept = partition_size(np.full(2, 20), layout, pixel_budget=1000, kept_numbers=32, scenes=True)
+    assert kept == PartitionSize(samples=1000), "its samples fit into memory, whatever is read at once"
+
+
+def test_no_partition_is_left_over():
+    """Two fifths of the blocks would leave more than two partitions can hold, and so a fourth."""
+    wide = replace(image(), levels=(Level(width=1000, height=100, block_width=50, block_height=50),))
+    layout = assign_blocks(np.array([[100.0 + 500 * block, 900.0] for block in range(5)]), UTM, [wide])
+    weight = np.array([20, 10, 10, 40, 40])
+    parts = runs(weight, layout, FORTY, parallelism=1)
+    assert [int(weight[rows].sum()) for rows in parts] == [40, 40, 40]
+
+
+def test_a_worker_that_is_alone_gets_a_small_job_as_a_whole():
+    layout = assign_blocks(np.array([[100.0, 900.0], [900.0, 100.0]]), UTM, [image()])
+    assert len(runs(np.full(2, 10), layout, ANY, parallelism=1)) == 1

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from arpent.domain.errors import ScriptError, ScriptExecutionError, ScriptOutOfMemory, ScriptSyntaxError, ScriptTimeout
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
-from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput
+from arpent.domain.ports.scripts import MachineCode, Scene, ScriptAnswer, ScriptInput
 from arpent.engine.processing.script_supervisor import LONGEST_PATIENCE, OPENINGS, PATIENCE, ScriptSupervisor
 
 SECONDS = 60.0
 FINE, LOOPS, HUNGRY, THROWS, DEAR = range(5)
 """What a sample's value does to the script; DEAR: takes a second."""
 SCENES = ((Scene(fields={}),),)
+NOTHING = np.zeros(0, np.int64)
+CODE = MachineCode(address=0, arguments=NOTHING, steps=NOTHING, rows=slice(0, 0), count=0, most=1, owners=())
 
 
 @dataclass
@@ -60,6 +62,9 @@ class Session:
 
     def update_output(self, scenes: Sequence[Sequence[Scene]]) -> Evalscript:
         return self._step("update_output", self.evalscript)
+
+    def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
+        return CODE
 
     def _step(self, name: str, answer: object) -> object:
         if self._runtime.deaths:
@@ -270,3 +275,17 @@ def test_a_script_that_nobody_opened_before_is_tried_once() -> None:
     with new as interpreter, pytest.raises(ScriptTimeout):
         _ = interpreter.evalscript
     assert runtime.opened == 1
+
+
+def test_machine_code_is_not_used_while_a_feature_is_run_apart() -> None:
+    runtime = Runtime()
+    with interpreting(runtime) as interpreter:
+        assert interpreter.machine_code([]) is CODE
+        evaluate(interpreter, crowd(10, _7=LOOPS))
+        assert interpreter.machine_code([]) is None
+
+
+def test_a_script_that_cannot_be_opened_has_no_machine_code() -> None:
+    runtime = Runtime(failed_openings=[ScriptTimeout("no time") for _ in range(OPENINGS)])
+    with interpreting(runtime) as interpreter:
+        assert interpreter.machine_code([]) is None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
 from arpent.adapters.scripts.jit.parser import ScriptParser
 from arpent.domain.evalscript import Evalscript
+from arpent.domain.ports.scripts import MachineCode
 from arpent.evalscript.compile import SyntaxTree, Unsupported, compile_script
 from arpent.evalscript.layout import MemoryLayout
 from arpent.evalscript.program import prelude
@@ -44,6 +45,10 @@ class Kernel:
         more = np.empty((extra, values.shape[1]))
         self.code.run(columns, [*values, *more])
         return tuple(0 if row is None else int(more[row - self.width].sum()) for row in self.missing)
+
+    def bound(self, columns: list[NDArray[np.generic]]) -> MachineCode | None:
+        """The code for these samples; None if they may lack an output, which must be counted."""
+        return self.code.bound(columns, self.width) if set(self.missing) <= {None} else None
 
 
 class KernelCache:

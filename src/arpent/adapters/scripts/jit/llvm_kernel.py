@@ -10,8 +10,12 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.evalscript.compile import CHECKED, ScriptAssembly
+from arpent.domain.ports.scripts import MachineCode
+from arpent.evalscript.compile import CHECKED, PACKED, ScriptAssembly
 from arpent.evalscript.layout import Column
+
+MOST = 4096
+"""Samples that bound code evaluates at once: what it fills stays in the processor's second cache."""
 
 
 class LlvmCompiler:
@@ -55,24 +59,49 @@ class LlvmKernel:
         self._columns = columns
         self._checked = function == CHECKED
         self._address = engine.get_function_address(function)
+        self._packed = engine.get_function_address(PACKED)
         self._functions: dict[tuple[int, int], Callable[..., int]] = {}
 
     def run(self, columns: Sequence[NDArray[np.generic]], rows: Sequence[NDArray[np.float64]]) -> None:
         """Fill `rows` (N,) from `columns` (rows, N), whose rows must be contiguous. Raises ValueError for arrays that
         do not fit the code; IndexError if checked code would have accessed memory outside them."""
         count = rows[0].shape[0]
-        if len(columns) != len(self._columns) or not all(map(_suits, columns, self._columns)):
-            raise ValueError("columns must have the kinds and rows that the code was made for")
+        self._check(columns, count)
         if any(row.shape != (count,) or not row.flags.c_contiguous for row in rows):
             raise ValueError("rows of an answer must be contiguous and equally long")
-        if any(column.shape[1] != count or not column[:1].flags.c_contiguous for column in columns):
-            raise ValueError("columns must have contiguous rows as long as the answer")
-        strides = [column.strides[0] // column.itemsize for column in columns]
+        strides = _strides(columns)
         addresses = [column.ctypes.data for column in columns], [row.ctypes.data for row in rows]
         bounds = _bounds(columns, count) if self._checked else []
         fault = self._function(len(rows), len(bounds))(count, *addresses[0], *strides, *addresses[1], *bounds)
         if fault:
             raise IndexError(f"index is out of bounds in {f'column {fault}' if fault > 0 else 'the answer'}")
+
+    def bound(self, columns: Sequence[NDArray[np.generic]], rows: int) -> MachineCode:
+        """The code for the samples of `columns`, as in `run`, to fill so many rows. Raises ValueError as `run`."""
+        count = columns[0].shape[1]
+        self._check(columns, count)
+        inputs, bounds = len(columns), _bounds(columns, count) if self._checked else []
+        if bounds:
+            bounds[0] = MOST  # the room is where the answer of one call lies
+        given = [*(column.ctypes.data for column in columns), *_strides(columns), *[0] * rows, *bounds]
+        steps = np.zeros(len(given), np.int64)
+        steps[:inputs] = [column.itemsize for column in columns]
+        steps[2 * inputs + rows + 1 :] = -1  # first and end of each column, counted from its pointer
+        return MachineCode(
+            address=self._packed,
+            arguments=np.array(given, np.int64),
+            steps=steps,
+            rows=slice(2 * inputs, 2 * inputs + rows),
+            count=count,
+            most=MOST,
+            owners=(self, *columns),
+        )
+
+    def _check(self, columns: Sequence[NDArray[np.generic]], count: int) -> None:
+        if len(columns) != len(self._columns) or not all(map(_suits, columns, self._columns)):
+            raise ValueError("columns must have the kinds and rows that the code was made for")
+        if any(column.shape[1] != count or not column[:1].flags.c_contiguous for column in columns):
+            raise ValueError("columns must have contiguous rows as long as the answer")
 
     def _function(self, rows: int, bounds: int) -> Callable[..., int]:
         """The code, callable with so many rows and bounds; making it anew takes longer than a call with few samples."""
@@ -86,6 +115,11 @@ class LlvmKernel:
 
 def _suits(array: NDArray[np.generic], column: Column) -> bool:
     return array.dtype.str[1:] == column.kind and array.dtype.isnative and array.shape[0] >= column.rows
+
+
+def _strides(columns: Sequence[NDArray[np.generic]]) -> list[int]:
+    """Items between the rows of each column."""
+    return [column.strides[0] // column.itemsize for column in columns]
 
 
 def _bounds(columns: Sequence[NDArray[np.generic]], room: int) -> list[int]:

@@ -15,7 +15,7 @@ from arpent.adapters.scripts.jit.sampling_policy import SamplingPolicy
 from arpent.adapters.scripts.v8.shared_memory import arrays_of, columns_of
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
-from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.domain.ports.scripts import MachineCode, Scene, ScriptAnswer, ScriptInput, ScriptSession
 from arpent.evalscript.layout import MemoryLayout
 from arpent.evalscript.outputs import gaps_of
 from arpent.evalscript.service_functions import SERVED
@@ -85,21 +85,33 @@ class CompiledSession:
     def evaluate(
         self, inputs: Sequence[ScriptInput], offsets: NDArray[np.int64], seconds: float | None = None
     ) -> ScriptAnswer:
-        kinds = [entry.mosaicking for entry in self._current.inputs]
-        arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, kinds, strict=True)]
-        columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
-        layout = MemoryLayout(inputs=columns, width=self._current.width)
-        count = arrays[0][0].shape[1]
+        arrays, layout = self._arranged(inputs)
+        count = arrays[0].shape[1]
         compiled = self._compiled(layout, count)
         if compiled is None:
             return self._interpreter().evaluate(inputs, offsets, seconds)
         low, high = int(offsets[0]), int(offsets[-1])
         values = np.empty((self._current.width, count))
         values[:, :low] = values[:, high:] = np.nan
-        missing = _run(compiled.kernel, [array for entry in arrays for array in entry], values, low, high)
+        missing = _run(compiled.kernel, arrays, values, low, high)
         if not self._confirmed(inputs, values[:, low:high], low, compiled):
             return self._interpreter().evaluate(inputs, offsets, seconds)
         return ScriptAnswer(values=values, failures={}, gaps=gaps_of(self._current, missing))
+
+    def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
+        arrays, layout = self._arranged(inputs)
+        compiled = self._compiled(layout, 0)
+        if compiled is None or compiled.left > 0:
+            return None
+        return compiled.kernel.bound([_plain(array) for array in arrays])
+
+    def _arranged(self, inputs: Sequence[ScriptInput]) -> tuple[list[NDArray[np.generic]], MemoryLayout]:
+        """(rows, N) for each band of each input, and their layout."""
+        kinds = [entry.mosaicking for entry in self._current.inputs]
+        arrays = [arrays_of(entry, kind) for entry, kind in zip(inputs, kinds, strict=True)]
+        columns = tuple(columns_of(*parts) for parts in zip(arrays, inputs, kinds, strict=True))
+        layout = MemoryLayout(inputs=columns, width=self._current.width)
+        return [array for entry in arrays for array in entry], layout
 
     def _compiled(self, layout: MemoryLayout, count: int) -> _Compiled | None:
         """What evaluates `count` samples as machine code; None: the interpreter has to. Script and layout are compared

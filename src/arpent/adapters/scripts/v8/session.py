@@ -130,6 +130,9 @@ class V8Session:
         log, self._log = tuple(self._log), []
         return ScriptAnswer(values=values, failures=failures, log=log, gaps=gaps_of(evalscript, counts))
 
+    def machine_code(self, inputs: Sequence[ScriptInput]) -> None:
+        """None: an interpreter has none."""
+
     def _call_of(self, inputs: Sequence[ScriptInput]) -> dict[str, object]:
         factors = [entry.normalization_factor for entry in inputs]
         metadata: dict[str, object] = {"serviceVersion": f"arpent {__version__}", "normalizationFactor": factors[0]}

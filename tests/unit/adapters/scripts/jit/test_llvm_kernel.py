@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from arpent.adapters.scripts.jit.llvm_kernel import LlvmCompiler, LlvmKernel
-from arpent.domain.evalscript import Mosaicking
+from arpent.domain.evalscript import Mosaicking, SampleType
 from arpent.evalscript.layout import Column
+from arpent.zonal.computed import ComputedBand, computed_sums
+from arpent.zonal.moments import add_samples, no_sums
+from arpent.zonal.sample_type import type_limits
 from tests.support.assembly import assembled, declared
 
 
@@ -57,3 +62,47 @@ def test_the_checked_build_stops_a_planted_fault(order: int):
     planted = kernel(checked=True, rows=4, told=column(rows=3))
     with pytest.raises(IndexError, match="out of bounds in column 1"):
         planted.run([np.zeros((3, 7), np.uint16)[::order]], [np.empty(7)])
+
+
+CUTS = [0, 0, 5, 5, 4_096, 4_097, 9_000, 12_500, 12_500]
+"""Limits of segments: of none and of one sample, cut by calls of the code and ending with one."""
+
+
+@pytest.mark.parametrize("checked", [False, True])
+@pytest.mark.parametrize("order", [1, -1], ids=["rows", "rows in reverse"])
+def test_bound_code_sums_what_the_rows_of_an_answer_hold(checked: bool, order: int):
+    random = np.random.default_rng(14)
+    stored = random.integers(0, 3, (3, CUTS[-1])).astype(np.uint16)[::order]
+    code, answer = kernel(checked=checked, answers=2), np.empty((2, CUTS[-1]))
+    code.run([stored], [*answer])
+    offsets = np.array(CUTS)
+    bands = [
+        ComputedBand(row=0, mask=None, sample_type=SampleType.FLOAT32),
+        ComputedBand(row=1, mask=0, sample_type=SampleType.UINT8),
+    ]
+    found = computed_sums(code.bound([stored], 2), offsets, bands)
+    for band, sums in zip(bands, found, strict=True):
+        mask = np.ones(CUTS[-1]) if band.mask is None else answer[band.mask]
+        expected = no_sums(len(offsets) - 1)
+        add_samples(answer[band.row], mask, offsets, type_limits(band.sample_type), expected)
+        np.testing.assert_array_equal(sums, expected)
+
+
+def test_bound_code_stops_a_planted_fault_in_any_call():
+    """The code is told of memory that ends before its last samples."""
+    code = kernel(checked=True).bound([np.zeros((3, 5_000), np.uint16)], 1)
+    arguments = code.arguments.copy()
+    arguments[-1] -= 100  # the end of the column
+    with pytest.raises(IndexError, match="out of bounds in column 1"):
+        computed_sums(
+            replace(code, arguments=arguments),
+            np.array([0, 5_000]),
+            [ComputedBand(row=0, mask=None, sample_type=SampleType.FLOAT32)],
+        )
+
+
+@pytest.mark.parametrize(("offsets", "row"), [([0, 6], 0), ([1, 7], 0), ([0, 7], 1)])
+def test_sums_of_other_samples_or_bands_than_the_code_computes_are_refused(offsets: list[int], row: int):
+    code = kernel(checked=False).bound([np.zeros((3, 7), np.uint16)], 1)
+    with pytest.raises(ValueError, match="segments must be"):
+        computed_sums(code, np.array(offsets), [ComputedBand(row=row, mask=None, sample_type=SampleType.FLOAT32)])

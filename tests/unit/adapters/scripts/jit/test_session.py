@@ -17,7 +17,7 @@ from arpent.adapters.scripts.jit.session import choice, same
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.interval import Interval
-from arpent.domain.ports.scripts import Scene, ScriptAnswer, ScriptInput, ScriptSession
+from arpent.domain.ports.scripts import MachineCode, Scene, ScriptAnswer, ScriptInput, ScriptSession
 
 SETUP = (
     "//VERSION=3\nfunction setup() { return { input: ['a'], output: [{ id: 'x', bands: 1 }, "
@@ -51,6 +51,9 @@ class Spied:
         answer = self.inner.evaluate(inputs, offsets, seconds)
         self.calls.append(answer.values.shape[1])
         return replace(answer, values=answer.values + self.lie)
+
+    def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
+        return self.inner.machine_code(inputs)
 
 
 @dataclass
@@ -268,3 +271,35 @@ def test_same_bits() -> None:
     assert same(np.array([np.nan, 1.0]), np.array([-np.nan, 1.0]))
     assert not same(np.array([0.0]), np.array([-0.0]))
     assert not same(np.array([np.nan]), np.array([1.0]))
+
+
+def test_there_is_machine_code_once_the_interpreter_has_seen_enough(spy: Spy) -> None:
+    numbers = np.arange(100_000.0)
+    with CompiledRuntime(spy, least=0).open(TWICE) as session:
+        seen = []
+        for _ in range(3):
+            seen.append(session.machine_code(given(numbers)) is not None)
+            session.evaluate(given(numbers), np.array([0, 100_000]))
+        assert seen == [False, False, True]
+        code = session.machine_code(given(numbers[:10]))
+        assert code is not None
+        assert code.count == 10
+        assert session.machine_code(given(numbers.astype(np.float32))) is None, "samples of another kind"
+    assert sum(spy.calls) == 4096
+
+
+def test_there_is_no_machine_code_where_outputs_may_be_missing(spy: Spy) -> None:
+    script = SETUP + "return s.a > 5 ? { x: [1], dataMask: [1] } : { dataMask: [1] } }"
+    with CompiledRuntime(spy, least=0).open(script) as session:
+        for _ in range(4):
+            session.evaluate(given(np.arange(10_000.0)), np.array([0, 10_000]))
+        assert spy.calls, "it was compiled"
+        assert session.machine_code(given(np.arange(10_000.0))) is None
+
+
+def test_a_session_that_was_lied_to_has_no_machine_code(spy: Spy) -> None:
+    spy.lie = 1.0
+    with CompiledRuntime(spy, least=0).open(TWICE) as session:
+        for _ in range(4):
+            session.evaluate(given(np.arange(10_000.0)), np.array([0, 10_000]))
+        assert session.machine_code(given(np.arange(10_000.0))) is None

@@ -1,0 +1,107 @@
+"""Computed: sums of values that machine code computes piece by piece, so that they never lie in memory as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.experimental import function_type  # noqa: F401 - lets kernels take a _Function
+from numpy.typing import NDArray
+
+from arpent.domain.evalscript import SampleType
+from arpent.domain.ports.scripts import MachineCode
+from arpent.zonal.moments import add_samples, no_sums
+from arpent.zonal.sample_type import type_limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputedBand:
+    """One band to be summed."""
+
+    row: int
+    """Row of its values, among those that the code fills."""
+    mask: int | None
+    """Row that tells which samples count: where it is neither 0 nor NaN; None: all do."""
+    sample_type: SampleType
+    """Type to which the values are converted first."""
+
+
+def computed_sums(code: MachineCode, offsets: NDArray[np.int64], bands: Sequence[ComputedBand]) -> NDArray[np.float64]:
+    """(bands, ROWS, k): the sums (see `moments`) of each segment of the samples that the code computes. `offsets`
+    (k + 1,), from 0 to N, delimit the segments. Raises IndexError if checked code stopped before memory that is not its
+    own."""
+    width = code.rows.stop - code.rows.start
+    if offsets[0] != 0 or offsets[-1] != code.count or not all(0 <= band.row < width for band in bands):
+        raise ValueError("the segments must be those of the samples, and the bands those of the code")
+    sums = np.stack([no_sums(len(offsets) - 1) for _ in bands])
+    rows = np.array([[band.row, width if band.mask is None else band.mask] for band in bands])
+    targets = [type_limits(band.sample_type) for band in bands]
+    limits, integer = np.array([each[:2] for each in targets]), np.array([each[2] for each in targets])
+    place = (code.rows.start, width, code.most)
+    fault = _add_computed(
+        _Function(code.address), code.arguments, code.steps, place, offsets, rows, limits, integer, sums
+    )
+    if fault:
+        raise IndexError(f"index is out of bounds in {f'column {fault}' if fault > 0 else 'the answer'}")
+    return sums
+
+
+class _Function(types.WrapperAddressProtocol):
+    """Machine code as a function that kernels can call."""
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+
+    def __wrapper_address__(self) -> int:
+        """Where numba finds it."""
+        return self._address
+
+    def signature(self) -> Any:
+        """As numba wants it: (samples, address of the arguments) → fault."""
+        return types.int64(types.int64, types.int64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_computed(  # noqa: PLR0913, PLR0917
+    function: Any,
+    arguments: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    place: tuple[int, int, int],
+    offsets: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    limits: NDArray[np.float64],
+    integer: NDArray[np.bool_],
+    sums: NDArray[np.float64],
+) -> int:
+    """Fill the sums; returns what the code returned if that is not 0. `place`: where the addresses of the filled rows
+    belong among the arguments, how many there are, and how many samples fit into them."""
+    begin, width, most = place
+    values = np.empty((width + 1, most))
+    values[width] = 1.0  # the mask of bands that have none
+    arguments = arguments.copy()
+    for row in range(width):
+        arguments[begin + row] = values[row].ctypes.data
+    limits_here, held = np.empty(len(offsets), np.int64), np.int64(0)
+    for first in range(0, offsets[-1], most):
+        count = min(most, offsets[-1] - first)
+        fault = function(count, np.int64(arguments.ctypes.data))
+        if fault != 0:
+            return int(fault)
+        arguments += steps * most
+        while offsets[held + 1] <= first:
+            held += 1  # it ends: a segment goes on beyond `first`
+        last = held
+        while offsets[last] < first + count:
+            limits_here[last] = max(offsets[last] - first, 0)
+            last += 1
+        limits_here[last] = count
+        for band in range(len(rows)):
+            target = (limits[band, 0], limits[band, 1], integer[band])
+            add_samples(
+                values[rows[band, 0]], values[rows[band, 1]], limits_here[held : last + 1], target,
+                sums[band, :, held:last],
+            )  # fmt: skip
+    return 0
