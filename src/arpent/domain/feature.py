@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.domain.boundary.outlines import fault_of_outline, valid_outlines
+from arpent.domain.boundary.rings import rings_of
 
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
@@ -46,6 +47,11 @@ class Features:
         """(n, 4): minx, miny, maxx, maxy; NaN for empty geometries."""
         bounds: NDArray[np.float64] = shapely.bounds(self.geometries)
         return bounds
+
+    @cached_property
+    def rings(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """As `rings_of`."""
+        return rings_of(self.geometries)
 
     @property
     def validity(self) -> NDArray[np.bool_]:
