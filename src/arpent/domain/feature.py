@@ -50,7 +50,8 @@ class Features:
 
     @cached_property
     def rings(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-        """As `rings_of`."""
+        """All rings of the polygons: vertices (V, 2), where each ring begins (R + 1,), where each feature's rings do
+        (n + 1,); see `rings_of`."""
         return rings_of(self.geometries)
 
     @property
