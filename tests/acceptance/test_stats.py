@@ -119,7 +119,7 @@ def test_the_users_columns_and_geometries_come_back(long: Path, fields: geopanda
     about = json.loads(pq.read_metadata(long / "ndvi.parquet").metadata[b"arpent"])
     assert about["software"] == f"arpent {arpent.__version__}"
     assert (about["collections"], about["gridCrs"]) == (["sentinel-2-l2a"], ["EPSG:32633"])
-    assert set(about["request"]) == {"input", "aggregation"}, "there is no output of its own"
+    assert set(about["request"]) == {"input", "aggregation", "calculations"}, "there is no output of its own"
     told = json.loads((long / "told.json").read_text())
     assert told["rows"]["features"] == len(fields)
     assert told["rows"]["intervals"] == 6

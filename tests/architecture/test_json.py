@@ -16,7 +16,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "adapters/catalogs/lenient_json.py": "STAC is JSON",
     "adapters/database/jobs.py": "a column of the database",
     "adapters/database/work/payload.py": "a column of the database",
-    "adapters/formats/parquet_rows.py": "the texts in a column of Parquet",
+    "adapters/formats/plain_columns.py": "lists in a column of text",
     "adapters/formats/results/tables.py": "the metadata of GeoParquet are JSON",
     "adapters/formats/vector/": "the metadata of GeoParquet are JSON",
     "adapters/images/beside/landsat.py": "the MTL files of Landsat are JSON",

@@ -40,6 +40,7 @@ def main() -> int:
             "ARPENT_TEST_S3_BUCKET": BUCKET,
             "ARPENT_TEST_DASK": "1",
             "ARPENT_TEST_BROWSER": shutil.which("chromium") or shutil.which("google-chrome") or "",
+            "ARPENT_TEST_R": shutil.which("Rscript") or "",
             "ARPENT_TEST_OIDC_MODULES": str(Path(sys.prefix) / "oidc"),
             "ARPENT_TEST_PGSTAC": str(Path(sys.prefix) / "pgstac" / "bin" / "python"),
         }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the service tests need and this machine does not have yet: PostgreSQL with PostGIS, Ceph's gateway, `ip` for
-# networks of hosts, nginx, Dask's client, a STAC API in an environment of its own, a browser and what drives it, and the page.
+# networks of hosts, nginx, R with sf, Dask's client, a STAC API in an environment of its own, a browser and what drives it, and the page.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
@@ -11,6 +11,7 @@ compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null || mis
 for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw ceph:ceph-common ip:iproute2 nginx:nginx; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
+[[ -d /usr/lib/R/site-library/sf ]] || missing+=(r-cran-sf)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 if ((${#missing[@]})); then
     as_root=()

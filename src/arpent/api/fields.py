@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from arpent.adapters.formats.vector.copy import OWN, RENAMED, write_copy
+from arpent.adapters.formats.vector.copy import OWN, RENAMED, own_names, write_copy
 from arpent.adapters.formats.vector.open_file import OpenFile, features_of
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.domain.boundary.client_ids import LOCAL
@@ -184,11 +184,12 @@ def _shaped(table: pa.Table, columns: Columns) -> pa.Table:
     keep = [name for name in (users if columns.keep is None else columns.keep) if name != ID]
     if unknown := [name for name in keep if name not in users]:
         raise InvalidRequest(f"There is no column {unknown[0]!r:.80}; there is {', '.join(users) or 'none'}")
+    labels = own_names(keep, (KEY, ID, "geometry"))
     return pa.table(
         {
             KEY: table["id"],
             ID: table["id"] if chosen is None else table[users[chosen]],
-            **{name: table[users[name]] for name in keep},
+            **{labels[name]: table[users[name]] for name in keep},
             "geometry": table["geometry"],
         }
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pyproj import CRS, Transformer
 
 from arpent.adapters.formats.parquet_columns import ABOUT
 from arpent.adapters.formats.parquet_rows import write_csv
+from arpent.adapters.formats.plain_columns import plain
 from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
@@ -29,6 +29,10 @@ FEATURES = ".features.parquet"
 """Ending of the features file beside a long table."""
 KEYS = "ogc_fid"
 """Column of a GeoPackage's primary keys: a user's own `fid` must not be taken for it."""
+GPKG_GEOMETRY = "geom"
+"""Column of a GeoPackage's geometries."""
+FOR_OLD_READERS = {"VERSION": "1.3", "DATETIME_PRECISION": "MILLISECOND"}
+"""Of a GeoPackage: GDAL before 3.7 warns of newer versions, and of instants without milliseconds."""
 POLYGONS = {"Polygon", "MultiPolygon"}
 
 
@@ -108,21 +112,7 @@ def _parquet(table: pa.Table, metadata: Mapping[bytes, bytes], path: Path) -> No
 
 def _csv(table: pa.Table, path: Path) -> None:
     with path.open("wb") as sink:
-        write_csv(_plain(table, instants=True), sink)
-
-
-def _plain(table: pa.Table, *, instants: bool) -> pa.Table:
-    """Lists and structs as JSON, and if wanted instants as ISO 8601."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
-            texts = [None if one is None else json.dumps(one, default=str) for one in table.column(place).to_pylist()]
-            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
-        elif instants and pa.types.is_timestamp(field.type) and field.type.tz is not None:
-            texts = pc.strftime(table.column(place).cast(pa.timestamp("s", "UTC")), "%Y-%m-%dT%H:%M:%SZ")
-            table = table.set_column(place, field.name, texts)
-        elif pa.types.is_null(field.type):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
-    return table
+        write_csv(table, sink)
 
 
 def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> None:
@@ -132,13 +122,13 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> N
     if driver == "GeoJSON":
         geometries, crs = _in_degrees(geometries, crs), CRS.from_epsg(4326)
     geometries, kind = _of_one_kind(geometries)
-    plain = _plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
-    plain = plain.rename_columns(_caseless(plain.column_names, {"geometry", KEYS}))
-    plain = plain.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
-    options = {"FID": KEYS} if driver == "GPKG" else {}
+    given = plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
+    given = given.rename_columns(_caseless(given.column_names, {"geometry", GPKG_GEOMETRY, KEYS}))
+    given = given.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
+    options = {"FID": KEYS, **FOR_OLD_READERS} if driver == "GPKG" else {}
     authority = crs.to_authority()
     write_arrow(
-        plain,
+        given,
         path,
         layer=path.name.removeprefix(".part-").rpartition(".")[0],
         driver=driver,

@@ -69,5 +69,5 @@ def test_the_resampling_of_a_feature_across_180_is_that_of_its_own_size() -> Non
 
 
 def test_the_mask_is_not_asked_for_the_other_side_of_the_globe() -> None:
-    reached = utm(179.95, 180.05).reached(shapely.box(14.9, -17.1, 15.1, -16.9))
+    reached = utm(179.95, 180.05).reach.of(shapely.box(14.9, -17.1, 15.1, -16.9))
     assert reached.tolist() == [False]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from arpent.adapters.formats.parquet_columns import is_more, schema
+from arpent.adapters.formats.plain_columns import plain
 from arpent.wire.result.text import percentile_key
 
 Row = Mapping[str, object]
@@ -35,12 +35,8 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def write_csv(table: pa.Table, sink: BinaryIO) -> None:
-    """Write the table as CSV with a header; lists as JSON, nulls empty."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
-            texts = [None if value is None else json.dumps(value) for value in table.column(place).to_pylist()]
-            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
-    pyarrow.csv.write_csv(table, sink)
+    """Write the table as CSV with a header; instants in ISO 8601, lists as JSON, nulls empty."""
+    pyarrow.csv.write_csv(plain(table, instants=True, texts=True), sink)
 
 
 def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:

@@ -69,6 +69,9 @@ def attempt(
     return None, tuple(faults)
 
 
+DEGREES = " Note that resx and resy are in degrees here: 0.00009 for about 10 m, or give the features in metres (UTM)."
+
+
 def check_resolution(features: Features, sampling: Resolution | Size, bindings: Sequence[BandBinding]) -> None:
     """Refuse more metres per sample than a collection allows; degrees used as metres are the usual cause. Raises
     ResolutionTooCoarse."""
@@ -79,7 +82,7 @@ def check_resolution(features: Features, sampling: Resolution | Size, bindings: 
     if not len(bounds):
         return
     metres = _metres(bounds, features.crs, sampling)
-    note = " Note that resx and resy are in degrees here." if features.crs.is_geographic else ""
+    note = DEGREES if features.crs.is_geographic else ""
     for binding in bindings:
         limit = binding.collection.maximum_resolution
         name = next(iter(binding.collection.aliases), binding.collection.id)

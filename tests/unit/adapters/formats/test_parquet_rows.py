@@ -6,10 +6,13 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from arpent.adapters.formats.parquet_columns import schema
 from arpent.adapters.formats.parquet_rows import assemble, write_csv, write_parquet
+from arpent.adapters.formats.plain_columns import iso_texts
 
 JUNE = {"from": datetime(2020, 6, 1, tzinfo=UTC), "to": datetime(2020, 7, 1, tzinfo=UTC)}
 
@@ -29,6 +32,20 @@ def test_columns_and_order() -> None:
 def test_nothing_is_an_empty_table() -> None:
     assert assemble([]).schema.equals(schema(()))
     assert len(assemble([[]])) == 0
+
+
+@pytest.mark.parametrize(
+    ("instants", "texts"),
+    [
+        (["2023-06-01T00:00:00+00:00", None], ["2023-06-01T00:00:00Z", None]),
+        (["2023-06-01T02:00:00.250+02:00", None], ["2023-06-01T00:00:00.250000Z", None]),
+        ([None], [None]),
+    ],
+)
+def test_instants_are_written_in_iso_8601(instants: list[str | None], texts: list[str | None]) -> None:
+    moments = [None if each is None else datetime.fromisoformat(each) for each in instants]
+    column = pa.chunked_array([pa.array(moments, pa.timestamp("us", "Europe/Vienna"))])
+    assert iso_texts(column).to_pylist() == texts
 
 
 def test_parquet_and_csv(tmp_path: Path) -> None:

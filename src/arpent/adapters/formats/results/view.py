@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS, TINY, is_more
+from arpent.adapters.formats.plain_columns import is_instant, iso_texts
 from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_of
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import check_bytes
@@ -197,7 +198,9 @@ def _bare(number: float) -> float | None:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """The column as CSV has it: a list is text with spaces, another nested value is JSON."""
+    """The column as CSV has it: instants in ISO 8601; a list is text with spaces, another nested value is JSON."""
+    if is_instant(column.type):
+        return iso_texts(column)
     if not pa.types.is_nested(column.type):
         return column
     return pa.array([render_nested(value) for value in column.to_pylist()], pa.string())
