@@ -259,7 +259,7 @@ class FileAnswer(AnswerModel):
     url: str = Field(examples=["s3://fields/uploads/1f/fields.gpkg"])
 
 
-class ScriptAnswer(AnswerModel):
+class EvalscriptAnswer(AnswerModel):
     """An evalscript."""
 
     evalscript: str
