@@ -48,6 +48,8 @@ class Guarded(TyperGroup):
             raise typer.Exit(code) from None
 
 
+NUMBA_CACHE = ("numba", "core", "caching.py")
+"""The file that raises a RuntimeError where neither the package's folder nor the home may be written."""
 NO_CACHE = "there is no folder for compiled kernels that this user may write: set NUMBA_CACHE_DIR to one"
 
 
@@ -63,9 +65,9 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{files or 'the system'}: {error.strerror}", MISUSE
-    if "no locator available" in str(error):  # numba's words: neither the package nor the home may be written
-        return NO_CACHE, MISUSE
     frames = traceback.extract_tb(error.__traceback__)
+    if frames and isinstance(error, RuntimeError) and Path(frames[-1].filename).parts[-3:] == NUMBA_CACHE:
+        return NO_CACHE, MISUSE
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     words = _one_line(f"{type(error).__name__}: {error}")
     return f"unexpected {words} ({place}). Run it again with ARPENT_TRACEBACK=true, and report what it shows", FAULT

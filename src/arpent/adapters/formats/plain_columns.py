@@ -14,10 +14,9 @@ _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _UNFIT = (ValueError, OverflowError, pa.ArrowException)
 """What Arrow raises of values that Python has no object for: nanoseconds, years after 9999, text that is not UTF-8."""
-Column = pa.ChunkedArray | pa.Array
 
 
-def plain(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa.Table:
+def plain_table(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa.Table:
     """Lists and structs as JSON; lengths of time, longer decimals and columns without a type as text; text as UTF-8.
     `instants`: those with a time zone in ISO 8601; `texts`: bytes as text, in hexadecimal where they are none."""
     for place, field in enumerate(table.schema):
@@ -38,7 +37,7 @@ def for_pandas(table: pa.Table) -> pa.Table:
     return table
 
 
-def values_of(column: Column) -> list[object]:
+def python_values(column: pa.ChunkedArray | pa.Array) -> list[object]:
     """The values (n,) as objects of Python; as text those for which it has none, None if even that fails."""
     try:
         found: list[object] = column.to_pylist()
@@ -58,7 +57,7 @@ def _value(scalar: pa.Scalar) -> object:
     return None
 
 
-def _plain(column: Column, *, instants: bool, texts: bool) -> Column | None:
+def _plain(column: pa.ChunkedArray | pa.Array, *, instants: bool, texts: bool) -> pa.ChunkedArray | pa.Array | None:
     """The column in another type; None: it is plain as it is."""
     kind = column.type
     if instants and is_instant(kind):
@@ -74,11 +73,11 @@ def _plain(column: Column, *, instants: bool, texts: bool) -> Column | None:
     return None
 
 
-def _written(column: Column) -> Column:
+def _written(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     if pa.types.is_duration(column.type):
         found = [None if one is None else str(one) for one in column.cast(pa.duration("us"), safe=False).to_pylist()]
     else:
-        found = [None if one is None else json.dumps(one, default=str) for one in values_of(column)]
+        found = [None if one is None else json.dumps(one, default=str) for one in python_values(column)]
     return pa.array(found, pa.string())
 
 
@@ -96,17 +95,17 @@ def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
 
 
-def _texts(column: Column) -> Column:
+def _texts(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     try:
         return column.cast(pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
         return pa.array([None if one is None else one.hex() for one in column.to_pylist()], pa.string())
 
 
-def _valid(column: Column) -> Column | None:
+def _valid(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array | None:
     """Files may hold any bytes in a column of text."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
-        return pa.array(values_of(column), pa.string())
+        return pa.array(python_values(column), pa.string())
     return None

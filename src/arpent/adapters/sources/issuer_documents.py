@@ -14,7 +14,7 @@ from arpent.network.sessions import session
 
 PATIENCE_SECONDS = 10.0
 """Longest that a document may take."""
-MOST_BYTES = 1 << 20
+MOST_DOCUMENT_BYTES = 1 << 20
 """Of a document: hundreds of keys. It is read in the server's own process."""
 
 
@@ -25,7 +25,7 @@ def issuer_document(url: str) -> Mapping[str, Any]:
     try:
         with made, within(PATIENCE_SECONDS):
             answer = made.get(url, headers={"accept": "application/json"}, allow_redirects=False)
-            fits = answer.status_code == 200 and len(answer.content) <= MOST_BYTES
+            fits = answer.status_code == 200 and len(answer.content) <= MOST_DOCUMENT_BYTES
             found = answer.json() if fits else None
     except (requests.RequestException, ValueError, RecursionError, OSError, WorldError) as error:
         raise WorldError(f"{url} does not answer ({type(error).__name__})", transient=True) from None

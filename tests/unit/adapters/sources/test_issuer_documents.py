@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from arpent.adapters.sources.issuer_documents import MOST_BYTES, issuer_document
+from arpent.adapters.sources.issuer_documents import MOST_DOCUMENT_BYTES, issuer_document
 from arpent.domain.errors import WorldError
 from tests.support.http_server import QuietHandler, served
 
@@ -14,7 +14,7 @@ from tests.support.http_server import QuietHandler, served
 @pytest.mark.parametrize(
     "content",
     [
-        b'{"keys": [' + b"[]," * MOST_BYTES + b"[]]}",
+        b'{"keys": [' + b"[]," * MOST_DOCUMENT_BYTES + b"[]]}",
         b'{"keys": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b"[]",
         b"",

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyproj import CRS
 
-from arpent.adapters.formats.plain_columns import values_of
+from arpent.adapters.formats.plain_columns import python_values
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.domain.errors import InvalidRequest, LimitExceeded, StorageNotFound
 from arpent.domain.finding import Finding
@@ -93,7 +93,7 @@ class JobTables:
             count = file.metadata.row_group(group).num_rows
             if row < count:
                 found = file.read_row_group(group, names).slice(row, 1)
-                return {name: values_of(found[name])[0] for name in names}
+                return {name: python_values(found[name])[0] for name in names}
             row -= count
         return {}
 
