@@ -27,6 +27,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, end)
     began = time.monotonic()
+    prometheus = Path(sys.prefix) / "prometheus" / "usr" / "bin"
     with ExitStack() as services:
         database = services.enter_context(postgres())
         print(f"PostgreSQL is up after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
@@ -40,6 +41,7 @@ def main() -> int:
             "ARPENT_TEST_S3_BUCKET": BUCKET,
             "ARPENT_TEST_DASK": "1",
             "ARPENT_TEST_BROWSER": shutil.which("chromium") or shutil.which("google-chrome") or "",
+            "ARPENT_TEST_PROMETHEUS": str(prometheus) if (prometheus / "promtool").exists() else "",
             "ARPENT_TEST_R": shutil.which("Rscript") or "",
             "ARPENT_TEST_OIDC_MODULES": str(Path(sys.prefix) / "oidc"),
             "ARPENT_TEST_PGSTAC": str(Path(sys.prefix) / "pgstac" / "bin" / "python"),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the service tests need and this machine does not have yet: PostgreSQL with PostGIS, Ceph's gateway, `ip` for
-# networks of hosts, nginx, R with sf, Dask's client, a STAC API in an environment of its own, a browser and what drives it, and the page.
+# networks of hosts, nginx, R with sf, Dask's client, a STAC API in an environment of its own, a browser and what drives it, the
+# page, and the checkers of manifests and metrics.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
@@ -41,6 +42,18 @@ pgstac=$(dirname "$(dirname "$python")")/pgstac
 "$python" -c 'import playwright' 2>/dev/null ||
     "$python" -m pip install --quiet --disable-pip-version-check --requirement tests/services/browser.txt
 "$python" web/build.py
+
+"$python" -c 'import kubernetes_validate' 2>/dev/null ||
+    "$python" -m pip install --quiet --disable-pip-version-check --requirement tests/services/kubernetes.txt
+command -v kubectl >/dev/null || echo "kubectl 1.21 or newer is not here: the manifests are not rendered" >&2
+
+# Prometheus and promtool are unpacked, not installed: no service is to start.
+prometheus=$(dirname "$(dirname "$python")")/prometheus
+[[ -x $prometheus/usr/bin/promtool ]] || {
+    mkdir -p "$prometheus"
+    (cd "$prometheus" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb) ||
+        echo "prometheus cannot be had by apt-get: its tests are skipped" >&2
+}
 
 # The issuer of tokens: its tests are skipped where there is no npm.
 oidc=$(dirname "$(dirname "$python")")/oidc

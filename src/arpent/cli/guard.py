@@ -20,6 +20,18 @@ WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, Sy
 """Exceptions that end a command in the normal way, by the framework or the user."""
 
 
+EXTRAS = {
+    **dict.fromkeys(
+        ("alembic", "cryptography", "fastapi", "h11", "joserfc", "multipart", "oauthlib", "prometheus_client",
+         "python_multipart", "requests_oauthlib", "sqlalchemy", "starlette", "uvicorn"),
+        "server",
+    ),
+    **dict.fromkeys(("dask", "distributed"), "dask"), **dict.fromkeys(("geopandas", "pandas", "xarray"), "frames"),
+    "psycopg": "postgres", "botocore": "aws", "sentinelhub": "conformance", "opentelemetry": "otel",
+}  # fmt: skip
+"""Module → the extra of the package that installs it; all others belong to a plain install."""
+
+
 class Guarded(TyperGroup):
     """A command group that handles the errors of all its commands, those of nested groups included."""
 
@@ -36,6 +48,11 @@ class Guarded(TyperGroup):
             raise typer.Exit(code) from None
 
 
+NUMBA_CACHE = ("numba", "core", "caching.py")
+"""The file that raises a RuntimeError where neither the package's folder nor the home may be written."""
+NO_CACHE = "there is no folder for compiled kernels that this user may write: set NUMBA_CACHE_DIR to one"
+
+
 def line_and_code(error: BaseException) -> tuple[str, int]:
     """The message and exit code of an error."""
     text = next((each for each in (error, error.__cause__) if isinstance(each, UnicodeEncodeError)), None)
@@ -43,10 +60,14 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
         return f"{text.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
     if isinstance(error, ArpentError):
         return _one_line(str(error)), FAULT if isinstance(error, ScriptError) else MISUSE
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
+        return f"this command needs {error.name}, which is not installed: pip install 'arpent[{extra}]'", MISUSE
     if isinstance(error, OSError) and error.strerror:
         files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{files or 'the system'}: {error.strerror}", MISUSE
     frames = traceback.extract_tb(error.__traceback__)
+    if frames and isinstance(error, RuntimeError) and Path(frames[-1].filename).parts[-3:] == NUMBA_CACHE:
+        return NO_CACHE, MISUSE
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
     words = _one_line(f"{type(error).__name__}: {error}")
     return f"unexpected {words} ({place}). Run it again with ARPENT_TRACEBACK=true, and report what it shows", FAULT

@@ -25,7 +25,7 @@ class Span:
     began: int
     """Nanoseconds since 1970."""
     ended: int = field(default_factory=time.time_ns)
-    """Likewise."""
+    """Nanoseconds since 1970, too."""
     kind: Literal["internal", "server", "client"] = "internal"
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     error: str | None = None
@@ -49,7 +49,7 @@ class _Nobody:
         return False
 
     def record(self, span: Span) -> None:
-        """Forget it."""
+        """Nobody hears of this span."""
 
 
 _recorder: Recorder = _Nobody()
