@@ -100,8 +100,8 @@ class ScriptSession(Protocol):
         """
 
     def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
-        """What evaluates these samples without this session; None: only `evaluate` can, or is still to be checked. Raises
-        nothing."""
+        """What evaluates these samples without this session; None: only `evaluate` can, or is still to be checked.
+        Raises nothing."""
 
 
 class ScriptRuntime(Protocol):
