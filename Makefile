@@ -14,7 +14,7 @@ LOWEST := .venv-lowest
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of processes: each would compile the package anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page test test-slow test-bounds test-services image lowest chaos fuzz check bench format lock clean
+.PHONY: help demo serve page test test-slow test-bounds test-services image lowest chaos fuzz check bench format lock docs dist sbom licences clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -88,9 +88,30 @@ format: $(READY) ## Format the code and mend what ruff can mend
 
 lock: $(READY) ## Pin the dependencies again (no registry host is written)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --extra server -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group docs --constraint requirements/dev.txt -o requirements/docs.txt
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-header --python-version 3.11 --group release --constraint requirements/dev.txt -o requirements/release.txt
+
+docs: $(READY) ## Build the documentation's site into dist/site, strictly, and check its links
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build
+	@$(BIN)/python release/check_site.py dist/site
+
+dist: $(READY) ## Build wheel and sdist into dist/, with the page, and check what they hold
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/release.txt
+	@rm -f dist/*.whl dist/*.tar.gz
+	@BUILD_PAGE=required $(BIN)/python -m build --outdir dist .
+	@$(BIN)/python release/check_package.py dist
+
+sbom: dist ## Write dist/arpent.cdx.json: a bill of materials of the wheel, installed with its extras
+	@rm -rf dist/.venv && $(BIN)/python -m venv dist/.venv
+	@dist/.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/dev.txt "$$(ls dist/*.whl)[server,postgres,dask,aws,otel,frames]"
+	@$(BIN)/python release/sbom.py dist/.venv/bin/python dist/arpent.cdx.json
+
+licences: $(READY) ## Write docs/licences.md from what is installed and from the page's packages
+	@$(BIN)/python release/licences.py
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(LOWEST) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

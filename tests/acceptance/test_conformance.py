@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from arpent.cli.conformance.buckets import bucket_of_folder
 from arpent.cli.conformance.check import Verdict
 from arpent.cli.conformance.made_scenes import AT, DAYS, make_data_set
 from arpent.cli.conformance.suite import chosen, conform
-from arpent.cli.conformance.target import TOKEN_PATH, Target
+from arpent.cli.conformance.target import BATCH, TOKEN_PATH, Target
+from tests.support.described import Described
 from tests.support.server import Server
 from tests.support.tampering import Fault, TamperedSession, field
 
@@ -49,6 +51,24 @@ def test_arpent_conforms(data_server: Server, client: tuple[str, str]) -> None:
     assert told["passed"] > 70
     assert f"{told['passed']} passed, 0 failed" in page.read_text()
     assert client[1] not in done.stdout + page.read_text()
+
+
+def test_every_answer_is_as_the_document_says(data_server: Server, client: tuple[str, str]) -> None:
+    """Those of the whole suite, a job's life and real numbers among them."""
+    described = Described(requests.get(f"{data_server.url}/openapi.json", timeout=30).json())
+    target = Target(
+        url=data_server.url, token_url=data_server.url + TOKEN_PATH, client_id=client[0], client_secret=client[1],
+        at=AT, days=(DAYS[0], DAYS[-1]), place=bucket_of_folder(Path(data_server.folder)), has_data=True,
+    )  # fmt: skip
+    target._session = TamperedSession(described)
+    assert {outcome.verdict for outcome in conform(target, chosen(None))} == {Verdict.PASSED}
+    job = target.shared["finished"]["id"]
+    for path in ("features", "features/3/explain", "results", "results/values", "results/features/3", "results/table"):
+        assert target.call("GET", f"{BATCH}/{job}/{path}").ok, path
+    for path in ("/page/form", "/page/script?index=ndvi&collection=sentinel-2-l2a", "/healthz", "/readyz", "/metrics"):
+        assert target.call("GET", path).ok, path
+    assert described.faults == []
+    assert len(described.seen) > 20
 
 
 def nothing(*_: Any) -> None:

@@ -104,6 +104,23 @@ def test_the_rules_by_the_function(fields: geopandas.GeoDataFrame, catalog: Path
         np.testing.assert_allclose(whole["count"] * box / whole["sample_count"], area, rtol=1e-9)
 
 
+def test_shares_are_of_the_outputs_that_have_classes(
+    fields: geopandas.GeoDataFrame, catalog: Path, tmp_path: Path
+) -> None:
+    """One word for all outputs; an update keeps what it gave, byte for byte."""
+    table = tmp_path / "table.parquet"
+    frame = arpent.statistics(fields, catalog, script=CLASSES, shares={"plants": 4}, update=table, **WISH)
+    assert frame["share_plants"][frame["output"] == "red"].isna().all()
+    assert frame["share_plants"][frame["output"] == "scl"].max() > 0.2
+    first = table.read_bytes()
+    assert pq.read_table(table)["share_plants"].null_count >= (frame["output"] == "red").sum(), "null, not NaN"
+    arpent.statistics(fields, catalog, script=CLASSES, shares={"plants": 4}, update=table, **WISH)
+    assert table.read_bytes() == first
+    lone = CLASSES.replace(', sampleType: "UINT8"', "")
+    with pytest.raises(arpent.ArpentError, match="UINT8"):
+        arpent.statistics(fields, catalog, script=lone, shares={"plants": 4}, **WISH)
+
+
 def test_the_service_rule_is_what_it_was(fields: geopandas.GeoDataFrame, catalog: Path) -> None:
     plain = arpent.statistics(fields, catalog, script=CLASSES, **WISH)
     more = arpent.statistics(fields, catalog, script=CLASSES, pixels="service", more=ALL, **WISH)

@@ -16,7 +16,7 @@ export interface Wish {
   more: string[];
   /** Name and value of each class of an integer output whose share is asked for. */
   shares: [string, number][];
-  /** The output that has the classes; empty: all outputs have. */
+  /** The output that has the classes; empty: all integer outputs. */
   sharesOf: string;
   /** Which samples belong to a polygon. */
   rule: string;

@@ -15,7 +15,7 @@ from pyproj import CRS, Transformer
 
 from arpent.adapters.formats.parquet_columns import ABOUT
 from arpent.adapters.formats.parquet_rows import write_csv
-from arpent.adapters.formats.plain_columns import plain
+from arpent.adapters.formats.plain_columns import plain_table
 from arpent.adapters.formats.vector.copy import PREFIX, boxes, geo, own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
@@ -122,7 +122,7 @@ def _vector(table: pa.Table, crs: CRS, path: Path, driver: str, about: str) -> N
     if driver == "GeoJSON":
         geometries, crs = _in_degrees(geometries, crs), CRS.from_epsg(4326)
     geometries, kind = _of_one_kind(geometries)
-    given = plain(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
+    given = plain_table(table.drop_columns(["geometry"]), instants=driver == "GeoJSON")
     given = given.rename_columns(_caseless(given.column_names, {"geometry", GPKG_GEOMETRY, KEYS}))
     given = given.append_column("geometry", pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()))
     options = {"FID": KEYS, **FOR_OLD_READERS} if driver == "GPKG" else {}

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from arpent.adapters.formats.plain_columns import for_pandas
 from arpent.adapters.formats.vector.copy import own_names
 from arpent.api.fields import ID, KEY
 from arpent.api.local import Answer
@@ -27,7 +28,7 @@ def data_frame(answer: Answer, *, wide: bool, geometry: bool) -> pd.DataFrame:
     is missing."""
     _needed("pandas")
     table = wide_table(answer.rows, answer.fields.table) if wide else answer.rows
-    frame: pd.DataFrame = _of_pandas(table).to_pandas()
+    frame: pd.DataFrame = for_pandas(table).to_pandas()
     frame.attrs["arpent"] = answer.about
     if not geometry:
         return frame
@@ -66,19 +67,11 @@ def cube(answer: Answer) -> xr.Dataset:
         "band": axes["band"],
     }
     given = [name for name in fields.column_names if name not in (KEY, "geometry")]
-    known = _of_pandas(fields.select(given))
+    known = for_pandas(fields.select(given))
     for name, label in own_names(given, (*variables, *coordinates)).items():
         coordinates[label] = ("geometry", known[name].to_pandas().to_numpy())
     made: xr.Dataset = xarray.Dataset(variables, coords=coordinates, attrs={"arpent": answer.about})
     return made
-
-
-def _of_pandas(table: pa.Table) -> pa.Table:
-    """The table without nanoseconds in times of the day, which Python's have not."""
-    for place, field in enumerate(table.schema):
-        if field.type == pa.time64("ns"):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.time64("us"), safe=False))
-    return table
 
 
 def _caller(answer: Answer) -> set[str]:

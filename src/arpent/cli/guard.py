@@ -20,6 +20,18 @@ WAYS_OUT = (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, Sy
 """Exceptions that end a command in the normal way, by the framework or the user."""
 
 
+EXTRAS = {
+    **dict.fromkeys(
+        ("alembic", "cryptography", "fastapi", "h11", "joserfc", "multipart", "oauthlib", "prometheus_client",
+         "python_multipart", "requests_oauthlib", "sqlalchemy", "starlette", "uvicorn"),
+        "server",
+    ),
+    **dict.fromkeys(("dask", "distributed"), "dask"), **dict.fromkeys(("geopandas", "pandas", "xarray"), "frames"),
+    "psycopg": "postgres", "botocore": "aws", "sentinelhub": "conformance", "opentelemetry": "otel",
+}  # fmt: skip
+"""Module → the extra of the package that installs it; all others belong to a plain install."""
+
+
 class Guarded(TyperGroup):
     """A command group that handles the errors of all its commands, those of nested groups included."""
 
@@ -48,6 +60,8 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
         return f"{text.object!r:.80} cannot be written as UTF-8: arguments and variables must be text", MISUSE
     if isinstance(error, ArpentError):
         return _one_line(str(error)), FAULT if isinstance(error, ScriptError) else MISUSE
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
+        return f"this command needs {error.name}, which is not installed: pip install 'arpent[{extra}]'", MISUSE
     if isinstance(error, OSError) and error.strerror:
         files = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
         return f"{files or 'the system'}: {error.strerror}", MISUSE

@@ -184,6 +184,7 @@ def explain(
         str | None, typer.Option("--from", help="Start of an interval; default: the first with data.")
     ] = None,
     png: Annotated[Path | None, typer.Option(help="Draw imagery, mask and outputs into this file.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how a feature's numbers came about: grid, images, every sample; as JSON, or as a picture."""
     from arpent.cli.explain import explained
@@ -194,7 +195,7 @@ def explain(
         typer.echo(found)
     else:
         png.write_bytes(found)
-        typer.echo(str(png))
+        typer.echo(json.dumps({"file": str(png)}) if as_json else str(png))
 
 
 @app.command()

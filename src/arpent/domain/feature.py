@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from arpent.domain.boundary.outlines import fault_of_outline, valid_outlines
+from arpent.domain.boundary.rings import rings_of
 
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
@@ -46,6 +47,12 @@ class Features:
         """(n, 4): minx, miny, maxx, maxy; NaN for empty geometries."""
         bounds: NDArray[np.float64] = shapely.bounds(self.geometries)
         return bounds
+
+    @cached_property
+    def rings(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """All rings of the polygons: vertices (V, 2), where each ring begins (R + 1,), where each feature's rings do
+        (n + 1,); see `rings_of`."""
+        return rings_of(self.geometries)
 
     @property
     def validity(self) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from pyproj import CRS
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
-from arpent.zonal.pixel_coverage import outlines, pixel_coverage
+from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.rasterize import longer
 
 LEAST = 1e-9
@@ -51,7 +51,7 @@ def covered_shares(features: Features, grids: Grids, samples: Samples, rule: Pix
     """(N,): the share of each sample that its polygon, or the inner part of it that counts, covers; exact but for
     rounding. A sample of a feature that has it as the nearest one only has the share 1."""
     wanted = _inner(features, rule)
-    vertices, rings, polygons = outlines(shapely.normalize(wanted.geometries))
+    vertices, rings, polygons = _turned(wanted).rings
     shapes = np.column_stack((grids.width, grids.height))
     shares = np.zeros(len(samples))
     spans = (samples.offsets, samples.span_offsets, samples.spans)
@@ -71,10 +71,15 @@ def _inner(features: Features, rule: PixelRule) -> Features:
     return replace(features, geometries=np.asarray(geometries, np.object_), valid=None)
 
 
+def _turned(features: Features) -> Features:
+    """The features, with shells and holes that turn in opposite directions, for a kernel that overwrites vertices."""
+    return replace(features, geometries=np.asarray(shapely.normalize(features.geometries), np.object_))
+
+
 def _found(features: Features, grids: Grids, rule: PixelRule, windows: NDArray[np.int64] | None) -> Samples:
     if rule.kind is Rule.SERVICE:
         return pixel_coverage(features, grids, windows)
-    vertices, rings, polygons = outlines(shapely.normalize(features.geometries))
+    vertices, rings, polygons = _turned(features).rings
     shapes = np.column_stack((grids.width, grids.height))
     bounds = np.ascontiguousarray(grids.bounds, np.float64)
     if windows is None:

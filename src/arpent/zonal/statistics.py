@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from arpent.domain.calculation import CLOUDY_SHARE, Calculation
+from arpent.domain.calculation import CLOUDY_SHARE, Calculation, share_column
 from arpent.domain.evalscript import SampleType
 from arpent.domain.result import BandStatistics
 from arpent.zonal.histogram import fixed_histogram, histogram_of_samples
@@ -65,7 +65,7 @@ class Reduction:
         self._fixed = fixed_histogram(wish, sample_type, count) if wish else None
         self._keeps = bool(calculation.percentiles) or (wish is not None and self._fixed is None)
         self._keeps |= not FROM_SAMPLES.isdisjoint(calculation.more)
-        counted = classes(calculation)
+        counted = classes(calculation) if sample_type.integer else None
         self._classes = fixed_histogram(counted, sample_type, count) if counted else None
         weighs = calculation.weighted or "weightedMean" in calculation.more
         self._weighted = np.zeros((6, count)) if weighs else None
@@ -178,6 +178,8 @@ class Reduction:
         if self._classes is not None:
             self._classes.add(no_samples(*outside), np.arange(len(counts)))
             found |= shares(wish, self._classes.finish(), counts)
+        else:  # an output without classes
+            found |= {share_column(name): np.full(len(counts), np.nan) for name, _ in wish.shares}
         order = {name: place for place, name in enumerate(wish.more)}
         return dict(sorted(found.items(), key=lambda each: order.get(each[0], len(order))))
 

@@ -33,6 +33,8 @@ COLUMNS = {
     "bytes": pa.array([b"\xff\xfe", None]),
     "bytes of one length": pa.array([b"\xff\xfe", None], pa.binary(2)),
     "bytes that are text": pa.array([b"ab", None]),
+    "text that is no UTF-8": pa.array([b"a\xff", None]).view(pa.string()),
+    "nanoseconds in lists": pa.array([[1], None], pa.list_(pa.timestamp("ns"))),
     "nothing": pa.nulls(2),
     "structs": pa.array([{"a": [MOMENT]}, None]),
     "maps": pa.array([[("k", Decimal("1.5"))], None], pa.map_(pa.string(), pa.decimal128(5, 2))),

@@ -15,7 +15,7 @@ from pyproj import CRS
 
 from arpent.adapters.formats.job_files import earlier
 from arpent.adapters.formats.job_files.earlier import EarlierTable
-from arpent.adapters.formats.job_files.fingerprints import LAYOUT
+from arpent.adapters.formats.job_files.fingerprints import LAYOUT, packed, table_digest, told
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.api import update
 from arpent.api.fields import ID
@@ -98,6 +98,41 @@ def test_all_parts_together_hold_every_row(tmp_path: Path, monkeypatch: pytest.M
 def test_a_table_in_which_all_failed_has_a_part(tmp_path: Path) -> None:
     job = update._written(long_rows(), noted(0), "asked", tmp_path)
     assert len(list((tmp_path / job / "fingerprints").iterdir())) == 1
+
+
+@pytest.mark.parametrize("column", LAYOUT.names)
+@pytest.mark.parametrize("fault", ["nulls", "text", "short"])
+def test_fingerprints_that_are_not_whole_are_left_out(tmp_path: Path, column: str, fault: str) -> None:
+    job = update._written(long_rows(), noted(), "asked", tmp_path)
+    (part,) = (tmp_path / job / "fingerprints").iterdir()
+    whole = pq.ParquetFile(part)
+    request, table = told(whole)
+    kind = LAYOUT.field(column).type
+    short = pa.array([[]] * COUNT, kind) if pa.types.is_list(kind) else pa.nulls(COUNT, kind)
+    wrong = {"nulls": pa.nulls(COUNT, kind), "text": pa.array(["x"] * COUNT), "short": short}[fault]
+    forged = whole.read().set_column(LAYOUT.get_field_index(column), column, wrong)
+    part.write_bytes(packed(forged, request, table))
+    found = EarlierTable(FolderObjects(tmp_path.parent), Location(scheme="s3", bucket=tmp_path.name, key=f"{job}/"))
+    known = found.rows_of("asked", MARKS, Calculations(), lambda output, band: False)
+    assert not known.known(WEEKS[0], np.arange(1, COUNT + 1, dtype=np.uint64)).any()
+
+
+@pytest.mark.parametrize("column", ["mean", "items", "band", "from", "sample_count"])
+@pytest.mark.parametrize("fault", ["nulls", "text", "gone"])
+def test_rows_that_do_not_look_as_ours_are_left_out(tmp_path: Path, column: str, fault: str) -> None:
+    job = update._written(long_rows(), noted(), "asked", tmp_path)
+    (part,), (beside,) = ((tmp_path / job / name).iterdir() for name in ("fingerprints", "parquet"))
+    rows = pq.read_table(beside)
+    place, kind = rows.schema.get_field_index(column), rows.schema.field(column).type
+    values = pa.nulls(len(rows), kind) if fault == "nulls" else pa.array([1] * len(rows), pa.int8())
+    forged = rows.remove_column(place) if fault == "gone" else rows.set_column(place, column, values)
+    pq.write_table(forged, beside, store_schema=False)
+    whole = pq.ParquetFile(part)
+    part.write_bytes(packed(whole.read(), told(whole)[0], table_digest(beside.read_bytes())))
+    found = EarlierTable(FolderObjects(tmp_path.parent), Location(scheme="s3", bucket=tmp_path.name, key=f"{job}/"))
+    known = found.rows_of("asked", MARKS, Calculations(), lambda output, band: False)
+    fine = known.known(WEEKS[0], np.arange(1, COUNT + 1, dtype=np.uint64))
+    assert fine.any() == ((column, fault) == ("mean", "nulls"))  # which a band without valid samples has
 
 
 def test_a_few_kilobytes_that_unpack_to_more_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,12 @@ from arpent.domain.interval import Interval
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.ports.clients import Client, Role, Usage
 from arpent.domain.ports.execution import PendingCall
+from arpent.domain.ports.imagery import AssetReader
 from arpent.domain.ports.jobs import SortKey
 from arpent.domain.ports.page import PageCalls
 from arpent.domain.request import Request
 from arpent.engine.catalog_search import search_page
+from arpent.engine.guards import GuardedReader
 from arpent.jobs.policy import Quota
 from arpent.server.access.callers import AccessControl
 from arpent.server.access.quotas import Quotas
@@ -256,7 +258,9 @@ def checked(here: World, owner: str, body: SentBody) -> str:
 
 
 def found(here: World, body: SentBody, address: str) -> bytes:
-    services = SimpleNamespace(catalog=here, collections=COLLECTIONS)
+    # A reader that is guarded already: the catalogue then stays the one here. No image is read.
+    reader = GuardedReader(cast(AssetReader, None), lambda: True)
+    services = SimpleNamespace(catalog=here, collections=COLLECTIONS, reader=reader)
     return search_page(body.whole(), address, services)  # type: ignore[arg-type]
 
 

@@ -7,9 +7,10 @@ import pytest
 import shapely
 from pyproj import CRS
 
+from arpent.domain.boundary.rings import rings_of
 from arpent.domain.feature import Features
 from arpent.domain.grid import Grids, Resolution, Samples
-from arpent.zonal.pixel_coverage import outlines, pixel_coverage
+from arpent.zonal.pixel_coverage import pixel_coverage
 from arpent.zonal.rasterize import WIDEST, scan
 
 
@@ -93,7 +94,7 @@ def test_buffers_grow():
     polygons = np.array([shapely.box(0, 0, 50, 50)] * 7)
     shapes, bounds = np.full((7, 2), 50), np.tile((0.0, 0.0, 50.0, 50.0), (7, 1))
     offsets, span_offsets, spans = scan(
-        *outlines(polygons), bounds, shapes, np.column_stack((0 * shapes[:, 1], shapes[:, 1])), 10
+        *rings_of(polygons), bounds, shapes, np.column_stack((0 * shapes[:, 1], shapes[:, 1])), 10
     )
     assert offsets.tolist() == [2500 * k for k in range(8)]
     assert span_offsets.tolist() == [50 * k for k in range(8)]

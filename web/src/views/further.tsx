@@ -55,7 +55,7 @@ export function Classes({ wish, change, text, write }: Part & { text: string; wr
         <input name="shares" value={text} disabled={wish.rule === "weighted"} onInput={(event) => write(event.currentTarget.value)} />
       </Field>
       {wish.shares.length ? (
-        <Field label="The output that has the classes" hint="Empty: all outputs of the script are integer.">
+        <Field label="The output that has the classes" hint="Empty: all integer outputs.">
           <input name="shares-of" value={wish.sharesOf} onInput={(event) => change({ sharesOf: event.currentTarget.value.trim() })} />
         </Field>
       ) : null}

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from arpent.adapters.formats.parquet_columns import is_more, schema
-from arpent.adapters.formats.plain_columns import plain
+from arpent.adapters.formats.plain_columns import plain_table
 from arpent.wire.result.text import percentile_key
 
 Row = Mapping[str, object]
@@ -36,7 +36,7 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 def write_csv(table: pa.Table, sink: BinaryIO) -> None:
     """Write the table as CSV with a header; instants in ISO 8601, lists as JSON, nulls empty."""
-    pyarrow.csv.write_csv(plain(table, instants=True, texts=True), sink)
+    pyarrow.csv.write_csv(plain_table(table, instants=True, texts=True), sink)
 
 
 def _ranks(rows: Sequence[Row]) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from arpent.adapters.formats.parquet_columns import (
     percentile_column,
     schema,
 )
-from arpent.domain.calculation import CLOUDY_SHARE, EMPTY, Calculations, more_column
+from arpent.domain.calculation import CLOUDY_SHARE, EMPTY, Calculations, more_column, share_column
 from arpent.domain.result import BandStatistics, Failure, HistogramCounts, IntervalResult, PartitionResult
 
 OK = "OK"
@@ -164,7 +164,8 @@ def _numbers(band: BandStatistics, rows: NDArray[np.intp], inside: NDArray[np.in
             columns[percentile_column(k)] = pa.array(band.percentiles[rows, place], mask=empty)
     for name, numbers in band.more.items():
         found = np.asarray(numbers[rows], float)
-        missing = np.isnan(found) if name == CLOUDY_SHARE else empty & (name not in EMPTY)
+        is_share = name == CLOUDY_SHARE or name.startswith(share_column(""))  # a number, or there is none
+        missing = np.isnan(found) if is_share else empty & (name not in EMPTY)
         columns[more_column(name)] = pa.array(found, mask=missing)
     if band.histogram is not None:
         columns |= _histogram(band.histogram, rows)

@@ -1,5 +1,5 @@
-"""Plain columns: users' columns of any type as those that CSV and the formats of GIS can hold, so that no column is in
-the way of the numbers that were computed for its features."""
+"""Plain columns: users' columns of any type as those that CSV, JSON, pandas and the formats of GIS can hold, so that no
+column is in the way of the numbers that were computed for its features."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import pyarrow.compute as pc
 MOST_DIGITS = 19
 """Digits of a decimal number that GDAL takes."""
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_UNFIT = (ValueError, OverflowError, pa.ArrowException)
+"""What Arrow raises of values that Python has no object for: nanoseconds, years after 9999, text that is not UTF-8."""
 
 
-def plain(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa.Table:
-    """Lists and structs as JSON, lengths of time, longer decimals and columns without a type as text;
+def plain_table(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa.Table:
+    """Lists and structs as JSON; lengths of time, longer decimals and columns without a type as text; text as UTF-8.
     `instants`: those with a time zone in ISO 8601; `texts`: bytes as text, in hexadecimal where they are none."""
     for place, field in enumerate(table.schema):
         changed = _plain(table.column(place), instants=instants, texts=texts)
@@ -23,22 +26,59 @@ def plain(table: pa.Table, *, instants: bool = False, texts: bool = False) -> pa
     return table
 
 
-def _plain(column: pa.ChunkedArray, *, instants: bool, texts: bool) -> pa.ChunkedArray | pa.Array | None:
+def for_pandas(table: pa.Table) -> pa.Table:
+    """Text as UTF-8, and times of the day without nanoseconds, which Python's have not."""
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if field.type == pa.time64("ns"):
+            table = table.set_column(place, field.name, column.cast(pa.time64("us"), safe=False))
+        elif any(is_kind(field.type) for is_kind in _TEXT) and (valid := _valid(column)) is not None:
+            table = table.set_column(place, field.name, valid)
+    return table
+
+
+def python_values(column: pa.ChunkedArray | pa.Array) -> list[object]:
+    """The values (n,) as objects of Python; as text those for which it has none, None if even that fails."""
+    try:
+        found: list[object] = column.to_pylist()
+    except _UNFIT:
+        found = [_value(one) for one in column]
+    return found
+
+
+def _value(scalar: pa.Scalar) -> object:
+    shorter = (pa.time64("us"),) if pa.types.is_time(scalar.type) else ()
+    for kind in (scalar.type, *shorter, pa.string(), pa.large_binary()):
+        try:
+            found = scalar.cast(kind, safe=False).as_py()
+        except _UNFIT:
+            continue
+        return found.decode("utf-8", "replace") if kind == pa.large_binary() else found
+    return None
+
+
+def _plain(column: pa.ChunkedArray | pa.Array, *, instants: bool, texts: bool) -> pa.ChunkedArray | pa.Array | None:
     """The column in another type; None: it is plain as it is."""
     kind = column.type
-    if pa.types.is_nested(kind):
-        written = [None if one is None else json.dumps(one, default=str) for one in column.to_pylist()]
-        return pa.array(written, pa.string())
     if instants and is_instant(kind):
         return iso_texts(column)
     if texts and any(is_kind(kind) for is_kind in _BINARY):
         return _texts(column)
-    if pa.types.is_duration(kind):
-        whole = column.cast(pa.duration("us"), safe=False).to_pylist()
-        return pa.array([None if one is None else str(one) for one in whole], pa.string())
+    if any(is_kind(kind) for is_kind in _TEXT):
+        return _valid(column)
+    if pa.types.is_nested(kind) or pa.types.is_duration(kind):
+        return _written(column)
     if pa.types.is_null(kind) or (pa.types.is_decimal(kind) and kind.precision > MOST_DIGITS):
         return column.cast(pa.string())
     return None
+
+
+def _written(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    if pa.types.is_duration(column.type):
+        found = [None if one is None else str(one) for one in column.cast(pa.duration("us"), safe=False).to_pylist()]
+    else:
+        found = [None if one is None else json.dumps(one, default=str) for one in python_values(column)]
+    return pa.array(found, pa.string())
 
 
 def is_instant(kind: pa.DataType) -> bool:
@@ -55,8 +95,17 @@ def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
 
 
-def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+def _texts(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     try:
         return column.cast(pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
         return pa.array([None if one is None else one.hex() for one in column.to_pylist()], pa.string())
+
+
+def _valid(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array | None:
+    """Files may hold any bytes in a column of text."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return pa.array(python_values(column), pa.string())
+    return None

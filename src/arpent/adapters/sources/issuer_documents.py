@@ -14,6 +14,8 @@ from arpent.network.sessions import session
 
 PATIENCE_SECONDS = 10.0
 """Longest that a document may take."""
+MOST_DOCUMENT_BYTES = 1 << 20
+"""Of a document: hundreds of keys. It is read in the server's own process."""
 
 
 def issuer_document(url: str) -> Mapping[str, Any]:
@@ -23,9 +25,10 @@ def issuer_document(url: str) -> Mapping[str, Any]:
     try:
         with made, within(PATIENCE_SECONDS):
             answer = made.get(url, headers={"accept": "application/json"}, allow_redirects=False)
-            found = answer.json() if answer.status_code == 200 else None
-    except (requests.RequestException, ValueError, OSError, WorldError) as error:
+            fits = answer.status_code == 200 and len(answer.content) <= MOST_DOCUMENT_BYTES
+            found = answer.json() if fits else None
+    except (requests.RequestException, ValueError, RecursionError, OSError, WorldError) as error:
         raise WorldError(f"{url} does not answer ({type(error).__name__})", transient=True) from None
     if not isinstance(found, dict):
-        raise WorldError(f"{url} answers HTTP {answer.status_code}, or no JSON object", transient=True)
+        raise WorldError(f"{url} answers HTTP {answer.status_code}, no JSON object, or more than 1 MiB", transient=True)
     return found

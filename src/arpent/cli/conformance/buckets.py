@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ class Bucket:
     """A Place: see `target`."""
 
     url: str
-    access: Mapping[str, str]
-    store: Any
+    access: Mapping[str, str] = field(repr=False)
+    store: Any = field(repr=False)
     """Of obstore, with its root at the URL."""
 
     def put(self, key: str, payload: bytes) -> None:

@@ -8,6 +8,7 @@ Three acquisitions of one tile of 64 x 64 pixels of 10 m; digital numbers (refle
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from arpent.cli.conformance.bodies import Box
+from arpent.cli.conformance.bodies import Box, batch
 from arpent.cli.conformance.target import Scene
 
 EPSG = 32633
@@ -65,7 +66,8 @@ FIELDS = (
 
 
 def make_data_set(folder: Path) -> None:
-    """Write `folder`/catalog and the bucket `folder`/buckets/conformance."""
+    """Write into `folder` a catalogue (catalog/), a bucket with features (buckets/conformance/), and a request
+    for `arpent run` (request.json)."""
     import numpy as np
     import shapely
     from affine import Affine
@@ -74,7 +76,12 @@ def make_data_set(folder: Path) -> None:
 
     catalog = folder / "catalog"
     catalog.mkdir(parents=True, exist_ok=True)
-    (folder / "buckets" / "conformance").mkdir(parents=True, exist_ok=True)
+    bucket = folder / "buckets" / "conformance"
+    bucket.mkdir(parents=True, exist_ok=True)
+    (bucket / "features.gpkg").write_bytes(features_file())
+    days = {"from": f"{DAYS[0]}T00:00:00Z", "to": f"{LAST_DAY}T00:00:00Z"}
+    request = batch("s3://conformance/features.gpkg", "s3://conformance/results/", {}, timeRange=days)
+    (folder / "request.json").write_text(json.dumps(request, indent=1) + "\n", encoding="utf-8")
     rows, columns = np.mgrid[0:SIDE, 0:SIDE]
     constant = np.ones((SIDE, SIDE), np.int64)
     bands = (

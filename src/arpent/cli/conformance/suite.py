@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from arpent.cli.conformance.check import Check, CheckOutcome, outcomes
 from arpent.cli.conformance.checks import batch, catalog, images, numbers, official_client, refusals, tokens
-from arpent.cli.conformance.made_scenes import FIELDS, LAST_DAY, SCENE, features_file
+from arpent.cli.conformance.made_scenes import FIELDS, SCENE, features_file
 from arpent.cli.conformance.target import Target
 from arpent.domain.errors import InvalidRequest
 
@@ -27,8 +27,12 @@ def conform(target: Target, checks: tuple[Check, ...]) -> Iterator[CheckOutcome]
     """Prepare what batch requests need, and run the checks. Raises WorldError if the server does not answer at all."""
     target.ask_token(data=target.form())
     if target.has_data:
-        target.shared |= {"scene": SCENE, "last_day": LAST_DAY}
+        target.shared["scene"] = SCENE
     if target.place is not None:
-        target.place.put("features.gpkg", features_file())
-        target.shared["features"] = {field.id: field.identifier for field in FIELDS}
+        try:
+            target.place.put("features.gpkg", features_file())
+        except Exception as error:  # of whatever library; the checks that need the file say so
+            target.shared["unwritable"] = f"{target.place.url} cannot be written by the suite: {type(error).__name__}"
+        else:
+            target.shared["features"] = {field.id: field.identifier for field in FIELDS}
     return outcomes(checks, target)

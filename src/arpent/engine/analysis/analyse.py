@@ -80,7 +80,7 @@ def analyse(
     remarks += tuple(hints.of_range(bindings, request.intervals, seen.filtered))
     findings = [
         *report.unusable_findings(features, found),
-        *report.small(usable, grids, request.sampling),
+        *report.small(usable, grids, request.sampling, request.pixels),
         *report.names(as_told, features, request.output),
         *report.outside(
             usable.take(sample),

@@ -21,10 +21,13 @@ def check_calculations(evalscript: Evalscript, calculations: Calculations, *, le
     unknown = tuple(_unknown(evalscript, calculations))
     if unknown:
         raise InvalidRequest("; ".join(f"`{at}`: {fault}" for at, fault in unknown), unknown)
+    some = any(output.sample_type.integer for output in evalscript.outputs)
     for output in evalscript.outputs:
         for band in output.bands:
             wish = calculations.of(output.id, band)
-            if wish.shares and not output.sample_type.integer:
+            # What `default` asks for is meant for the outputs that have classes.
+            own = output.id in calculations.outputs
+            if wish.shares and not output.sample_type.integer and (own or not some):
                 raise InvalidRequest.at(
                     "calculations->statistics->shares",
                     f"are of classes, which the output '{output.id}' has not: give it sampleType UINT8, or ask for the "

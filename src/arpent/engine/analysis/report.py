@@ -9,7 +9,7 @@ import numpy as np
 from arpent.domain.boundary.text import REPLACEMENT
 from arpent.domain.feature import Features
 from arpent.domain.finding import Finding, Verdict
-from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Resolution, Rule, Size
 from arpent.domain.interval import Interval
 from arpent.domain.location import IDENTIFIER, Location
 from arpent.engine.analysis.estimate import AvailableImagery
@@ -18,7 +18,10 @@ from arpent.engine.geometry_checks import smaller_than_a_sample
 from arpent.engine.hints import CLOUDS, outside_time
 from arpent.engine.output_keys import LONGEST, name_of, safe, template
 
-SMALL = "The polygon is smaller than one sample; its numbers are those of the pixels that it touches."
+SMALL = "The polygon is smaller than one sample; its numbers are those of {whose}."
+TOUCHED = "the pixels that it touches"
+CENTRED = "the pixel whose centre lies in it, if there is one"
+NEAREST = "the pixel whose centre lies in it, or else of the nearest one"
 TAKEN = (
     "Another feature has the same identifier '{identifier}', and output.s3.url names files by it: this one's "
     "results are called '{own}'. Put <ID> into the url, or make the identifiers differ."
@@ -51,10 +54,14 @@ def unusable_findings(features: Features, found: Mapping[int, tuple[str, str]]) 
     return [_finding(features, row, Verdict.FAILED, kind, message) for row, (kind, message) in sorted(found.items())]
 
 
-def small(usable: Features, grids: Grids, sampling: Resolution | Size) -> list[Finding]:
-    """Findings about features smaller than one sample."""
+def small(
+    usable: Features, grids: Grids, sampling: Resolution | Size, rule: PixelRule = AS_THE_SERVICE
+) -> list[Finding]:
+    """Findings about features smaller than one sample; `rule`: which samples belong to a polygon."""
+    whose = TOUCHED if rule.kind is not Rule.CENTRE else NEAREST if rule.nearest else CENTRED
+    message = SMALL.format(whose=whose)
     rows = np.flatnonzero(smaller_than_a_sample(usable, grids, sampling))
-    return [_finding(usable, int(row), Verdict.WARNING, "smaller-than-a-sample", SMALL) for row in rows]
+    return [_finding(usable, int(row), Verdict.WARNING, "smaller-than-a-sample", message) for row in rows]
 
 
 def names(given: Features, named: Features, output: Location) -> list[Finding]:

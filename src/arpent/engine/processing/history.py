@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import numpy as np
 import shapely
+from numba import njit
 from numpy.typing import NDArray
 
 from arpent import __version__
@@ -26,8 +27,8 @@ from arpent.zonal.histogram_edges import prints_integers
 
 SIZE = 16
 """Bytes of a feature's fingerprint."""
-FACTOR = np.uint64(0x9E3779B97F4A7C15)
-"""Odd, so that no two states become one by it."""
+FACTOR, OTHER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD)
+"""Odd, so that no two states become one by them."""
 
 
 class History:
@@ -94,10 +95,12 @@ def request_fingerprint(request: Request, evalscript: Evalscript, bindings: Sequ
 
 def feature_fingerprints(features: Features) -> NDArray[np.uint8]:
     """(n, 16): of each geometry in its CRS."""
-    crs = _digest(features.crs.to_wkt().encode(), SIZE)  # its text is longer than most geometries
-    outlines = shapely.to_wkb(features.geometries, output_dimension=2)
-    joined = b"".join([blake2b(crs + (wkb or b""), digest_size=SIZE).digest() for wkb in outlines])
-    return np.frombuffer(joined, np.uint8).reshape(len(features), SIZE)
+    seeds = np.frombuffer(_digest(features.crs.to_wkt().encode(), SIZE), "<u8").astype(np.uint64)
+    vertices, rings, polygons = features.rings
+    words = np.ascontiguousarray(vertices, np.float64).view(np.uint64)
+    found = np.empty((len(features), 2), np.uint64)
+    _mix(words, rings, polygons, seeds, found)
+    return found.astype("<u8").view(np.uint8)
 
 
 def interval_states(found: IntervalAcquisitions, bindings: Sequence[BandBinding]) -> NDArray[np.uint64]:
@@ -111,6 +114,41 @@ def interval_states(found: IntervalAcquisitions, bindings: Sequence[BandBinding]
             mixed = (states ^ mark) * FACTOR
             states = np.where(reached, mixed ^ (mixed >> np.uint64(29)), states)
     return np.where(states == 0, np.uint64(1), states)
+
+
+@njit(cache=True, nogil=True)
+def _mix(
+    words: NDArray[np.uint64],
+    rings: NDArray[np.int64],
+    polygons: NDArray[np.int64],
+    seeds: NDArray[np.uint64],
+    found: NDArray[np.uint64],
+) -> None:
+    """Two numbers for each feature, into `found` (n, 2): of the bits of its vertices, `words` (V, 2), and of how many
+    each ring has. Every step can be undone, so that one other bit makes other numbers; the last steps spread it. Two
+    features have the same numbers by design of whoever made them only: they would be his own."""
+    for feature in range(len(polygons) - 1):
+        one, two = seeds[0], seeds[1]
+        for ring in range(polygons[feature], polygons[feature + 1]):
+            length = np.uint64(rings[ring + 1] - rings[ring])
+            if length == 0:  # an empty polygon has one or none
+                continue
+            one, two = (one ^ length) * FACTOR, (two + length) * OTHER
+            for vertex in range(rings[ring], rings[ring + 1]):
+                for word in words[vertex]:
+                    one = (one ^ word) * FACTOR
+                    one ^= one >> np.uint64(32)
+                    two = (two + word) * OTHER
+                    two ^= two >> np.uint64(29)
+        found[feature, 0], found[feature, 1] = _spread(one), _spread(two)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _spread(number: np.uint64) -> np.uint64:
+    """A number in which each bit depends on all bits of the other."""
+    for _ in range(2):
+        number = (number ^ (number >> np.uint64(33))) * OTHER
+    return number ^ (number >> np.uint64(33))
 
 
 def _described(item: Item, binding: BandBinding) -> bytes:

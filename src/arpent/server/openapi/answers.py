@@ -186,7 +186,8 @@ class IntervalError(AnswerModel):
 
 
 class BandStatsAnswer(AnswerModel):
-    """Statistics of a band; numbers are the text NaN where no sample is valid."""
+    """Statistics of a band; numbers are the text NaN where no sample is valid. Those below `percentiles` are extensions
+    of ours, and there where `more` or `shares` asked for them."""
 
     min: Value
     max: Value
@@ -195,6 +196,14 @@ class BandStatsAnswer(AnswerModel):
     sample_count: int
     no_data_count: int
     percentiles: dict[str, Value] | None = None
+    sum: Value | None = None
+    count: Value | None = None
+    variance: Value | None = None
+    median: Value | None = None
+    mode: Value | None = None
+    weighted_mean: Value | None = None
+    cloudy_share: Value | None = None
+    shares: dict[str, Value] | None = None
 
 
 class BinAnswer(AnswerModel):
@@ -240,6 +249,7 @@ class StatisticalAnswer(AnswerModel):
     data: list[DatumAnswer] | None = None
     status: Literal["OK", "PARTIAL", "FAILED"]
     geometry_pixel_count: int | None = None
+    tiny: bool | None = Field(None, description="An extension of ours: where `pixels` has `flagged`")
     error: IntervalError | None = None
 
 
@@ -249,7 +259,7 @@ class FileAnswer(AnswerModel):
     url: str = Field(examples=["s3://fields/uploads/1f/fields.gpkg"])
 
 
-class ScriptAnswer(AnswerModel):
+class EvalscriptAnswer(AnswerModel):
     """An evalscript."""
 
     evalscript: str

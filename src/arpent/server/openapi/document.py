@@ -26,8 +26,8 @@ from arpent.server.openapi.operations import (
     PARAMETERS,
     TEXT,
     TOKEN,
+    DescribedOperation,
     Media,
-    Operation,
 )
 from arpent.wire.problems import PROBLEMS
 from arpent.wire.request.schema import BatchBody, StatisticalBody
@@ -105,7 +105,7 @@ def _complete(method: str, path: str, found: dict[str, Any]) -> None:
     found["responses"] = _responses(said, place)
 
 
-def _responses(said: Operation, place: str) -> dict[str, Any]:
+def _responses(said: DescribedOperation, place: str) -> dict[str, Any]:
     success: dict[str, Any] = {"description": HTTPStatus(int(said.status)).phrase}
     if said.answer is not None:
         success["content"] = _content(said.answer)
@@ -136,7 +136,7 @@ def _content(media: Media) -> dict[str, Any]:
     }
 
 
-def _query(said: Operation) -> list[dict[str, Any]]:
+def _query(said: DescribedOperation) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "query", "required": name == "collections", "schema": dict(shape)}
         for name, shape in (said.query or {}).items()

@@ -56,7 +56,7 @@ IN_QUERY = {name: TEXT if shape.get("type") in ("array", "object") else shape fo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class DescribedOperation:
     """What the document says of one operation beside what the framework finds."""
 
     answer: Media | None
@@ -71,61 +71,63 @@ class Operation:
     """Parameters of the query string that the route reads by itself."""
 
 
-TOKEN = Operation(answer={JSON: answers.TokenAnswer}, errors=(), body={"application/x-www-form-urlencoded": TOKEN_FORM})
-ACTION = Operation(answer=None, status="204", errors=(400, 404, 409))
-OPERATIONS: dict[str, Operation] = {
+TOKEN = DescribedOperation(
+    answer={JSON: answers.TokenAnswer}, errors=(), body={"application/x-www-form-urlencoded": TOKEN_FORM}
+)
+ACTION = DescribedOperation(answer=None, status="204", errors=(400, 404, 409))
+OPERATIONS: dict[str, DescribedOperation] = {
     "POST /oauth/token": TOKEN,
     "POST /auth/realms/main/protocol/openid-connect/token": TOKEN,
     "POST /auth/realms/CDSE/protocol/openid-connect/token": TOKEN,
-    "GET /.well-known/openid-configuration": Operation(answer={JSON: OBJECT}, errors=()),
-    "GET /oauth/jwks": Operation(answer={JSON: OBJECT}, errors=()),
-    "POST {batch}": Operation(answer={JSON: answers.TaskAnswer}, status="201", errors=(400, 413, 415)),
-    "GET {batch}": Operation(answer={JSON: answers.TaskPage}, errors=(400,)),
+    "GET /.well-known/openid-configuration": DescribedOperation(answer={JSON: OBJECT}, errors=()),
+    "GET /oauth/jwks": DescribedOperation(answer={JSON: OBJECT}, errors=()),
+    "POST {batch}": DescribedOperation(answer={JSON: answers.TaskAnswer}, status="201", errors=(400, 413, 415)),
+    "GET {batch}": DescribedOperation(answer={JSON: answers.TaskPage}, errors=(400,)),
     "POST {batch}/{job_id}/analyse": ACTION,
     "POST {batch}/{job_id}/start": ACTION,
     "POST {batch}/{job_id}/stop": ACTION,
     "POST {batch}/{job_id}/cancel": ACTION,
-    "GET {batch}/{job_id}": Operation(answer={JSON: answers.TaskAnswer}),
-    "GET {batch}/{job_id}/status": Operation(answer={JSON: answers.TaskStatusAnswer}),
-    "GET {batch}/{job_id}/features": Operation(answer={JSON: answers.FindingPage}),
-    "GET {batch}/{job_id}/features/{feature}/explain": Operation(
+    "GET {batch}/{job_id}": DescribedOperation(answer={JSON: answers.TaskAnswer}),
+    "GET {batch}/{job_id}/status": DescribedOperation(answer={JSON: answers.TaskStatusAnswer}),
+    "GET {batch}/{job_id}/features": DescribedOperation(answer={JSON: answers.FindingPage}),
+    "GET {batch}/{job_id}/features/{feature}/explain": DescribedOperation(
         answer={JSON: answers.ExplanationAnswer, "image/png": BINARY}, errors=(400, 404, 409)
     ),
-    "GET {batch}/{job_id}/results": Operation(answer={JSON: answers.OverviewAnswer}),
-    "GET {batch}/{job_id}/results/scale": Operation(answer={JSON: answers.ScaleAnswer}),
-    "GET {batch}/{job_id}/results/tiles/{zoom}/{column}/{row}": Operation(
+    "GET {batch}/{job_id}/results": DescribedOperation(answer={JSON: answers.OverviewAnswer}),
+    "GET {batch}/{job_id}/results/scale": DescribedOperation(answer={JSON: answers.ScaleAnswer}),
+    "GET {batch}/{job_id}/results/tiles/{zoom}/{column}/{row}": DescribedOperation(
         answer={"application/vnd.mapbox-vector-tile": BINARY}
     ),
-    "GET {batch}/{job_id}/results/values": Operation(answer={JSON: answers.ValuePage}),
-    "GET {batch}/{job_id}/results/features/{feature}": Operation(answer={JSON: answers.SeriesAnswer}),
-    "GET {batch}/{job_id}/results/table": Operation(
+    "GET {batch}/{job_id}/results/values": DescribedOperation(answer={JSON: answers.ValuePage}),
+    "GET {batch}/{job_id}/results/features/{feature}": DescribedOperation(answer={JSON: answers.SeriesAnswer}),
+    "GET {batch}/{job_id}/results/table": DescribedOperation(
         answer={"text/csv": TEXT, "application/vnd.apache.parquet": BINARY}
     ),
-    "POST {statistics}": Operation(answer={JSON: answers.StatisticalAnswer}, errors=(400, 413, 415)),
-    "GET {catalog}": Operation(answer={JSON: OBJECT}, errors=()),
-    "GET {catalog}/conformance": Operation(answer={JSON: answers.ConformanceAnswer}, errors=()),
-    "GET {catalog}/collections": Operation(answer={JSON: answers.CollectionList}, errors=()),
-    "GET {catalog}/collections/{name}": Operation(answer={JSON: answers.CollectionAnswer}, errors=(404,)),
-    "GET {catalog}/collections/{name}/queryables": Operation(answer={JSON: OBJECT}, errors=(404,)),
-    "GET {catalog}/collections/{name}/items": Operation(
+    "POST {statistics}": DescribedOperation(answer={JSON: answers.StatisticalAnswer}, errors=(400, 413, 415)),
+    "GET {catalog}": DescribedOperation(answer={JSON: OBJECT}, errors=()),
+    "GET {catalog}/conformance": DescribedOperation(answer={JSON: answers.ConformanceAnswer}, errors=()),
+    "GET {catalog}/collections": DescribedOperation(answer={JSON: answers.CollectionList}, errors=()),
+    "GET {catalog}/collections/{name}": DescribedOperation(answer={JSON: answers.CollectionAnswer}, errors=(404,)),
+    "GET {catalog}/collections/{name}/queryables": DescribedOperation(answer={JSON: OBJECT}, errors=(404,)),
+    "GET {catalog}/collections/{name}/items": DescribedOperation(
         answer={GEOJSON: answers.FeaturePage},
         query={name: shape for name, shape in IN_QUERY.items() if name != "collections"},
     ),
-    "GET {catalog}/collections/{name}/items/{item}": Operation(answer={GEOJSON: answers.FeatureAnswer}),
-    "GET {catalog}/search": Operation(answer={GEOJSON: answers.FeaturePage}, query=IN_QUERY),
-    "POST {catalog}/search": Operation(
+    "GET {catalog}/collections/{name}/items/{item}": DescribedOperation(answer={GEOJSON: answers.FeatureAnswer}),
+    "GET {catalog}/search": DescribedOperation(answer={GEOJSON: answers.FeaturePage}, query=IN_QUERY),
+    "POST {catalog}/search": DescribedOperation(
         answer={GEOJSON: answers.FeaturePage}, errors=(400, 404, 413, 415), body={JSON: SEARCH_BODY}
     ),
-    "GET /page/form": Operation(answer={JSON: OBJECT}, errors=()),
-    "GET /page/script": Operation(answer={JSON: answers.ScriptAnswer}, errors=(400,)),
-    "GET /page/features": Operation(answer={JSON: OBJECT}, errors=(400,)),
-    "POST /page/files": Operation(
+    "GET /page/form": DescribedOperation(answer={JSON: OBJECT}, errors=()),
+    "GET /page/script": DescribedOperation(answer={JSON: answers.EvalscriptAnswer}, errors=(400,)),
+    "GET /page/features": DescribedOperation(answer={JSON: OBJECT}, errors=(400,)),
+    "POST /page/files": DescribedOperation(
         answer={JSON: answers.FileAnswer}, status="201", errors=(400, 404, 413),
         body={"application/octet-stream": BINARY},
     ),
-    "GET /healthz": Operation(answer={JSON: answers.HealthAnswer}, errors=()),
-    "GET /readyz": Operation(answer={JSON: answers.HealthAnswer}, errors=()),
-    "GET /metrics": Operation(answer={"text/plain": TEXT}, errors=(401, 403, 429)),
+    "GET /healthz": DescribedOperation(answer={JSON: answers.HealthAnswer}, errors=()),
+    "GET /readyz": DescribedOperation(answer={JSON: answers.HealthAnswer}, errors=()),
+    "GET /metrics": DescribedOperation(answer={"text/plain": TEXT}, errors=(401, 403, 429)),
 }  # fmt: skip
 """Method and path, with {batch}, {statistics} and {catalog} for their addresses → what is said of it."""
 

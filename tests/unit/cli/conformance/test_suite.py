@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 import shapely
 
+from arpent.cli.conformance.buckets import bucket_of_url
 from arpent.cli.conformance.check import CheckOutcome, Verdict, outcomes
 from arpent.cli.conformance.made_scenes import FIELDS
 from arpent.cli.conformance.polygon_rule import samples_inside
 from arpent.cli.conformance.report import Report, line
-from arpent.cli.conformance.suite import CHECKS, chosen
+from arpent.cli.conformance.suite import CHECKS, chosen, conform
 from arpent.cli.conformance.target import TOKEN_PATH, Target
 from arpent.domain.errors import InvalidRequest
 from arpent.server.options import ServerOptions
 from tests.architecture.test_citations import PAGE, sections
 from tests.support import mask
+from tests.support.loopback_s3 import loopback_s3
 from tests.support.tampering import Fault, TamperedSession, field, status
 from tests.unit.server.fakes import CLIENTS, World, world
 
@@ -111,6 +113,19 @@ def test_what_cannot_be_checked_says_why(here: World) -> None:
     assert "--bucket" in found["batch.done"].words
     assert "--make-data" in found["data.ramp"].words
     assert "--at" in found["number.constant"].words
+
+
+def test_a_bucket_that_cannot_be_written_is_named(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"AWS_ACCESS_KEY_ID": "testkey", "AWS_SECRET_ACCESS_KEY": "never-say-this-aloud"}.items():
+        monkeypatch.setenv(name, value)
+    with loopback_s3() as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store.url)
+        store.denied.add("PUT")
+        at = target(here)
+        at.place = bucket_of_url("s3://bucket/x")
+        (outcome,) = conform(at, chosen("batch.done"))
+    assert outcome.verdict is Verdict.NOT_CHECKED
+    assert outcome.words == "s3://bucket/x cannot be written by the suite: PermissionDeniedError"
 
 
 def test_every_check_says_what_must_hold_and_where_it_is_written() -> None:

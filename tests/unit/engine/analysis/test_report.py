@@ -13,7 +13,7 @@ from pyproj import CRS
 from arpent.adapters.collections.files import load_collections
 from arpent.domain.evalscript import Input, Mosaicking
 from arpent.domain.feature import Features
-from arpent.domain.grid import Grids, Resolution, Size
+from arpent.domain.grid import Grids, PixelRule, Resolution, Rule, Size
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
 from arpent.domain.request import Source
@@ -50,6 +50,21 @@ def features(*identifiers: str | None, side: float = 100.0) -> Features:
 def test_smaller_than_the_sample_that_was_asked_for(side: float, sampling: Resolution | Size, found: int) -> None:
     one = features("a", side=side)
     assert len(report.small(one, Grids.over(one.bounds, sampling), sampling)) == found
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (PixelRule(), "the pixels that it touches"),
+        (PixelRule(kind=Rule.WEIGHTED), "the pixels that it touches"),
+        (PixelRule(kind=Rule.CENTRE), "if there is one"),
+        (PixelRule(kind=Rule.CENTRE, nearest=True), "the nearest one"),
+    ],
+)
+def test_the_finding_about_a_small_polygon_names_its_pixels(rule: PixelRule, words: str) -> None:
+    one, sampling = features("a", side=1.0), Resolution(x=10, y=10)
+    (finding,) = report.small(one, Grids.over(one.bounds, sampling), sampling, rule)
+    assert words in finding.message
 
 
 def names(told: Features, output: Location) -> list[tuple[int, str]]:

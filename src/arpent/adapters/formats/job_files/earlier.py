@@ -31,6 +31,9 @@ TOO_MUCH = "The results of an earlier job take too much memory, and are computed
 MOST_UPDATES = 2
 """Jobs whose fingerprints are kept in memory; the one that was used least recently goes first."""
 
+MARKS = pa.schema([LAYOUT.field(name) for name in ("id", "feature")])
+WHOLE = ("id", "from", "to", "output", "band", "sample_count", "no_data_count", "items")
+"""Columns that each row with numbers has."""
 DAMAGED = (pa.ArrowException, OSError, KeyError, ValueError, StorageNotFound)
 """What reading a file raises that is damaged or gone; a store that does not answer raises other errors."""
 log = logging.getLogger(__name__)
@@ -112,9 +115,11 @@ class EarlierTable:
     def _index(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(n, 16) fingerprints of the features of a part, and their ids (n,)."""
         try:
-            found = self._fingerprints(number).read(["id", "feature"])
-            marks = np.frombuffer(b"".join(found["feature"].to_pylist()), np.uint8).reshape(len(found), 16)
-            return marks, found["id"].to_numpy()
+            found = self._fingerprints(number).read(["id", "feature"]).cast(MARKS)
+            _check_whole(found)
+            marks = found["feature"].combine_chunks()
+            whole = np.frombuffer(marks.buffers()[1], np.uint8, 16 * len(marks), 16 * marks.offset)
+            return whole.reshape(len(marks), 16), found["id"].to_numpy()
         except DAMAGED as error:
             self._leave_out(number, error)
             return np.zeros((0, 16), np.uint8), np.zeros(0, np.int64)
@@ -149,8 +154,10 @@ class EarlierTable:
         if table_digest(payload) != digest:
             return None
         states = file.read().cast(LAYOUT)
+        _check_whole(states)
         fine = pc.field("id").isin(wanted) & (pc.field("status") == "OK")
         rows = pq.read_table(pa.BufferReader(payload), filters=fine)
+        _check_layout(rows)
         return states.filter(pc.is_in(states["id"], value_set=wanted)), rows
 
 
@@ -228,6 +235,23 @@ def open_earlier(job_id: str, store: ObjectStore, folder: Location) -> EarlierTa
     if len(_OPENED) > MOST_UPDATES:
         _OPENED.popitem(last=False)
     return found
+
+
+def _check_whole(marks: pa.Table) -> None:
+    """Raises ValueError for nulls, and for lists of a feature that differ in length."""
+    lists = [pc.list_value_length(column) for column in marks.columns if pa.types.is_list(column.type)]
+    if any(column.null_count for column in marks.columns) or not all(each.equals(lists[0]) for each in lists):
+        raise ValueError("its fingerprints are not whole")
+
+
+def _check_layout(rows: pa.Table) -> None:
+    """Raises ValueError unless rows with numbers look as we write them: whoever may write here may write anything."""
+    layout = schema(())
+    wrong = [field.name for field in layout if field.name not in rows.column_names or (
+        rows.schema.field(field.name).type != field.type)]  # fmt: skip
+    missing = [name for name in WHOLE if name not in wrong and rows[name].null_count]
+    if wrong or missing:
+        raise ValueError(f"its columns {', '.join([*wrong, *missing])} are not those of a table")
 
 
 def _first(marks: NDArray[np.uint8]) -> NDArray[np.uint64]:

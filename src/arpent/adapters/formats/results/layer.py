@@ -20,6 +20,8 @@ PIXELS = 512
 SMALL = 4
 """Features below so many pixels are drawn as squares of this size, one for all that lie in it: no tile has more squares
 than pixels for them, however many features there are."""
+FINE = 0.5
+"""Pixels that outlines may be off, so that points which nobody sees are not sent. All tiles cut the same outline."""
 MARGIN = 8
 """Pixels beyond the tile that are drawn, so that outlines along its edge are not seen."""
 
@@ -117,7 +119,8 @@ class FeatureLayer:
             return (np.column_stack([x, y]) - corner) * [1, -1] * EXTENT / side
 
         found = shapely.from_wkb(self.geometries.take(pa.array(rows)).to_numpy(), on_invalid="ignore")
-        shapes = np.asarray(shapely.transform(shapely.force_2d(found), placed), object)
+        whole = shapely.transform(shapely.force_2d(found), placed)
+        shapes = np.asarray(shapely.simplify(whole, FINE * EXTENT / PIXELS), object)
         edge = MARGIN * EXTENT / PIXELS
         over = shapely.bounds(shapes)
         crossing = (over[:, :2] < -edge).any(axis=1) | (over[:, 2:] > EXTENT + edge).any(axis=1)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyproj import CRS
 
+from arpent.adapters.formats.plain_columns import python_values
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.domain.errors import InvalidRequest, LimitExceeded, StorageNotFound
 from arpent.domain.finding import Finding
@@ -91,8 +92,8 @@ class JobTables:
         for group in range(file.metadata.num_row_groups if names else 0):
             count = file.metadata.row_group(group).num_rows
             if row < count:
-                found: dict[str, Any] = file.read_row_group(group, names).slice(row, 1).to_pylist()[0]
-                return found
+                found = file.read_row_group(group, names).slice(row, 1)
+                return {name: python_values(found[name])[0] for name in names}
             row -= count
         return {}
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS, TINY, is_more
-from arpent.adapters.formats.plain_columns import is_instant, iso_texts
+from arpent.adapters.formats.plain_columns import is_instant, iso_texts, plain_table, python_values
 from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_of
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import check_bytes
@@ -117,7 +117,8 @@ class ResultView:
         if kind == "parquet":
             pq.write_table(rows, sink, compression="zstd")
         else:
-            pa.csv.write_csv(pa.table({name: _flat(rows[name]) for name in rows.column_names}), sink)
+            flat = pa.table({name: _flat(rows[name]) for name in rows.column_names})
+            pa.csv.write_csv(plain_table(flat, texts=True), sink)
         return sink.getvalue()
 
     def _with_properties(self, rows: pa.Table) -> pa.Table:
@@ -203,7 +204,7 @@ def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         return iso_texts(column)
     if not pa.types.is_nested(column.type):
         return column
-    return pa.array([render_nested(value) for value in column.to_pylist()], pa.string())
+    return pa.array([render_nested(value) for value in python_values(column)], pa.string())
 
 
 def _shown(value: object) -> object:

@@ -205,6 +205,32 @@ def test_nested_columns_of_the_user_are_text_in_csv(tmp_path: Path) -> None:
     assert pq.read_table(io.BytesIO(made.table("parquet")))["soils"].to_pylist() == nested["soils"]
 
 
+@pytest.mark.parametrize(
+    ("column", "shown", "in_csv"),
+    [
+        (pa.array([1, None, None], pa.timestamp("ns")), "1970-01-01 00:00:00.000000001", None),
+        (pa.array([1, None, None], pa.time64("ns")), "00:00:00", None),
+        (pa.array([253402300800000000, None, None], pa.timestamp("us")), "10000-01-01 00:00:00.000000", None),
+        (pa.array([b"\xff\xfe", None, None]), "b'\\xff\\xfe'", "fffe"),
+        (pa.array([b"a\xff", None, None]).view(pa.string()), "a\ufffd", "a\ufffd"),
+        (pa.array([[1], None, None], pa.list_(pa.timestamp("ns"))), None, None),
+        (pa.array([10**30, None, None], pa.decimal256(60)), str(10**30), str(10**30)),
+    ],
+    ids=["nanoseconds", "of the day", "year 10000", "bytes", "no UTF-8", "in lists", "long decimals"],
+)
+def test_columns_that_python_has_no_object_for(
+    tmp_path: Path, column: pa.Array, shown: str | None, in_csv: str | None
+) -> None:
+    made = written(tmp_path, [[row(1, MAY, 0.25), row(2, MAY, 0.5)]], [], odd=column)  # type: ignore[arg-type]
+    for feature in (1, 2):
+        properties = orjson.loads(made.series(feature))["properties"]
+        assert properties["crop"] == ["maize", "rye"][feature - 1]
+        assert feature == 2 or shown is None or properties["odd"] == shown
+    flat = csv.read_csv(io.BytesIO(made.table("csv")), convert_options=csv.ConvertOptions(include_columns=["mean"]))
+    assert flat["mean"].to_pylist() == [0.25, 0.5]
+    assert in_csv is None or in_csv in made.table("csv").decode()
+
+
 def test_no_column_of_the_user_takes_the_place_of_another(tmp_path: Path) -> None:
     made = written(tmp_path, [[row(1, MAY, 0.25)]], [], feature_mean=["x", "y", "z"], feature_id=["i", "j", "k"])
     whole = pq.read_table(io.BytesIO(made.table("parquet")))
