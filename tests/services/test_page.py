@@ -344,6 +344,7 @@ def test_further_numbers_are_shown(page: Any, server: Server, credentials: tuple
     bars = pixels(panel.locator(".shares > svg").screenshot())
     for colour in ((0x00, 0x9E, 0x73), (0xE6, 0x9F, 0x00)):
         assert (np.abs(bars - colour).max(axis=-1) < 12).sum() > 30, "a part of a bar for each class"
+    assert panel.locator(".key svg").first.bounding_box()["width"] < 20
     panel.get_by_text("All numbers").click()
     heads = panel.locator("details table thead th").all_inner_texts()
     line = panel.locator("details table tbody tr").last.locator("th, td").all_inner_texts()

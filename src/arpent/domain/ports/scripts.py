@@ -67,7 +67,7 @@ class MachineCode:
     rows: slice
     """Where these addresses belong: bands of the outputs in the order declared, then those of the mask."""
     count: int
-    """N."""
+    """How many samples there are, N."""
     most: int
     """How many samples it evaluates at once, at most."""
     owners: tuple[object, ...]
@@ -100,8 +100,8 @@ class ScriptSession(Protocol):
         """
 
     def machine_code(self, inputs: Sequence[ScriptInput]) -> MachineCode | None:
-        """What evaluates these samples without this session; None: only `evaluate` can, or is still to be checked. Raises
-        nothing."""
+        """What evaluates these samples without this session; None: only `evaluate` can, or is still to be checked.
+        Raises nothing."""
 
 
 class ScriptRuntime(Protocol):
