@@ -24,6 +24,6 @@ echo "== the demo"
 time podman run "${confined[@]}" "$image" demo
 echo "== its kernels were there: a job, and no file of the cache is new"
 podman run "${confined[@]}" --entrypoint sh "$image" -c '
-    start --version >/dev/null; touch /tmp/before; sleep 1; start demo >/dev/null
-    new=$(find "$NUMBA_CACHE_DIR" -type f -newer /tmp/before | wc -l)
+    start --version >/dev/null; touch before; sleep 1; start demo >/dev/null
+    new=$(find "$NUMBA_CACHE_DIR" -type f -newer before | wc -l)
     echo "$new of $(find "$NUMBA_CACHE_DIR" -type f | wc -l) files are new"; test "$new" = 0'

@@ -8,6 +8,7 @@ libraries of Arrow that arpent does not load.
 from __future__ import annotations
 
 import compileall
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,12 @@ def requirements(extras: list[str]) -> list[str]:
     """The requirements of the project in the working directory, with these extras. Raises KeyError for an unknown
     one."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    return project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    found = list(project["dependencies"])
+    for extra in extras:
+        for line in project["optional-dependencies"][extra]:
+            own = re.fullmatch(rf"{project['name']}\[(.*)\]", line)  # an extra that stands on others
+            found += requirements(own[1].split(",")) if own else [line]
+    return list(dict.fromkeys(found))
 
 
 def slim(packages: Path) -> None:

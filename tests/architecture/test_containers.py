@@ -4,6 +4,7 @@ the image and runs the demo in it; tests/services has Kubernetes' and systemd's 
 from __future__ import annotations
 
 import re
+import runpy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def test_what_is_copied_is_there() -> None:
     copied = [name for each in found if each for name in each[1].split()[:-1]]
     assert len(copied) > 3
     assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_build_installs_what_the_extras_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    requirements = runpy.run_path(str(ROOT / "containers" / "slim.py"))["requirements"]
+    wanted = re.search(r"ARG EXTRAS=(\S+)", (ROOT / "containers" / "Containerfile").read_text())
+    assert wanted is not None
+    names = {re.split(r"[\[>=]", line)[0] for line in requirements(wanted[1].split(","))}
+    assert {"numpy", "fastapi", "sqlalchemy", "psycopg"} <= names
+    assert "arpent" not in names, "it is installed from these sources"
 
 
 def test_what_the_build_reads_is_not_ignored() -> None:
