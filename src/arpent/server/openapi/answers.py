@@ -260,7 +260,7 @@ class FileAnswer(AnswerModel):
 
 
 class EvalscriptAnswer(AnswerModel):
-    """An evalscript."""
+    """The evalscript that was made of indices."""
 
     evalscript: str
 
