@@ -6,7 +6,7 @@ driver to use. For some of its drivers (VRT, WMS …) an image is a text that na
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import RawIOBase
 from itertools import count
 from threading import Lock
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -25,6 +25,7 @@ from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replace
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked, numbers_beside
+from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.served import refuse
 from arpent.adapters.images.tiff_directories import TIFF
@@ -43,6 +44,7 @@ QUIET = {
     "GDAL_PAM_ENABLED": "NO",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "GDAL_HTTP_MAX_RETRY": "0",
+    "GDAL_NUM_THREADS": "1",  # what fails in a thread of its own, nobody is told; a machine has a worker for each core
 }
 """GDAL's options while a file is open."""
 _TRIED = "test"
@@ -77,8 +79,14 @@ class GdalImage:
             raise self._source.failure or AssetUnreadable(
                 f"image {public_name(href)} is not an image that can be read", href=href
             ) from None
-        if (fault := fault_of(self.raster)) is not None:
+        if (fault := fault_of(self.raster, self._together())) is not None:
+            self.close()
             raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The files that its pixels come from, and their versions."""
+        return self._source.versions
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return 0
@@ -87,7 +95,10 @@ class GdalImage:
         """GDAL fetches for itself."""
 
     def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
-        """One block, padded to full size. Raises AssetUnreadable."""
+        """One block, padded to full size. Raises AssetUnreadable; Replaced where the disk tells it: GDAL keeps what it
+        has read."""
+        if not self._source.is_still_here():
+            raise Replaced
         shape = self.raster.levels[0]
         window = Window(
             block.column * shape.block_width, block.row * shape.block_height, shape.block_width, shape.block_height
@@ -125,6 +136,10 @@ class GdalImage:
     def close(self) -> None:
         with self._lock:
             self._dataset.close()
+
+    def _together(self) -> int:
+        """How many bands GDAL decodes at once, though one is asked for."""
+        return self._dataset.count if self._dataset.interleaving is Interleaving.pixel else 1
 
     def _no_data(self) -> tuple[float | None, ...]:
         """No-data number of each band: the file beside the image has precedence over the image, as in GDAL."""
@@ -167,11 +182,20 @@ class _OneFile:
     def __init__(self, origins: ByteSources, href: str, file: HeaderBytes) -> None:
         """`file`: the image. Raises AssetUnreadable."""
         self._file = file
+        self._origins = origins
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
+        self.versions = {part.href: part.version for part in (file, self._mask) if part is not None}
+        """The files and their versions."""
         self.name = f"/arpent/image-{next(_numbers)}"
         """Virtual name under which GDAL opens it; no such file exists."""
         self.failure: AssetUnreadable | None = None
         """Why bytes could not be read; GDAL itself only sees that they are missing."""
+
+    def is_still_here(self) -> bool:
+        """Whether the files of this machine are those that were opened; files elsewhere are not asked for."""
+        if local_path(self._file.href) is None:
+            return True
+        return all(self._origins.is_still(href, version) for href, version in self.versions.items())
 
     def driver(self) -> str | None:
         """The driver for the file's first bytes; None if it must not be opened."""

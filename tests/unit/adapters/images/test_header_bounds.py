@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 from arpent.adapters.images import bounds, tiff_directories
 from arpent.adapters.images.reader import CogReader
@@ -171,6 +173,20 @@ def test_a_packed_block_that_is_far_too_long(image: bytes, reader: CogReader, tm
     (tmp_path / "long.tif").write_bytes(harmed)
     with pytest.raises(AssetUnreadable, match="more than it could need"):
         use(reader, tmp_path / "long.tif")
+
+
+def test_bands_that_gdal_decodes_together_count_together(reader: CogReader, tmp_path: Path) -> None:
+    """A few kilobytes of LERC, of which GDAL makes all bands of a block when one is asked for."""
+    options = {"compress": "lerc", "interleave": "pixel", "tiled": True, "blockxsize": 1024, "blockysize": 1024}
+    few = write(tmp_path / "few.tif", np.zeros((3, 1024, 1024), np.uint8), **options)
+    assert reader.describe(few).band_count == 3
+    with rasterio.open(
+        tmp_path / "many.tif", "w", driver="GTiff", dtype="uint8", count=300, width=1024, height=1024, crs="EPSG:32633",
+        transform=rasterio.Affine(10, 0, 500000, 0, -10, 5100000), SPARSE_OK=True, **options,
+    ):  # fmt: skip
+        pass
+    with pytest.raises(AssetUnreadable, match="one of its blocks takes 314,572,800 bytes"):
+        reader.describe(str(tmp_path / "many.tif"))
 
 
 def test_real_images_are_far_from_the_bounds() -> None:
