@@ -119,7 +119,7 @@ class ByteSources:
             found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
         except _FAULTS:
             return False
-        return same_version(found, version)
+        return is_telling(version) and same_version(found, version)
 
     def head(self, href: str) -> HeaderBytes:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
@@ -156,6 +156,11 @@ class ByteSources:
     def whole(self, href: str, most: int) -> memoryview | None:
         """All bytes of a file; None if there is no such file. Raises AssetUnreadable, and ValueError if it has more
         than `most`."""
+        found = self.whole_of_version(href, most)
+        return None if found is None else found[0]
+
+    def whole_of_version(self, href: str, most: int) -> tuple[memoryview, Version] | None:
+        """As `whole`, and which version of the file it is."""
         found = self.beginning(href, most)
         if found is None:
             return None
@@ -164,7 +169,7 @@ class ByteSources:
             raise ValueError(f"it has {version[2]:,} bytes, more than it could need")
         if len(content) < version[2]:
             raise ValueError("the file ends before it does")
-        return content
+        return content, version
 
     def _remote(self, href: str, version: Version, ranges: Sequence[Range]) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources
+from arpent.adapters.images.byte_source import ByteSources, Replaced
 from arpent.adapters.images.decode import Buffer
-from arpent.adapters.images.origin.href import public_name
+from arpent.adapters.images.origin.file_version import Version
+from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
@@ -36,6 +37,9 @@ Fetched = Mapping[Number, "Buffer | None"]
 class ZarrImage:
     """One array, of two axes or with a third one of bands before them."""
 
+    pixels_elsewhere = True
+    """The files of `versions` do not hold its pixels."""
+
     def __init__(self, href: str, origins: ByteSources, place: StoreLocation) -> None:
         """Read the metadata of the array at `place`. Raises AssetUnreadable."""
         self._href = href
@@ -47,6 +51,8 @@ class ZarrImage:
             self._bands = _band_axis(self._layout)
             self._chunks = Chunks(origins, place, place.path, self._layout)
             self.raster = self._raster(store)
+            self.versions: Mapping[str, Version] = dict(store.versions)
+            """The documents that tell what its pixels mean, and their versions; chunks have their own."""
             fault = fault_of(self.raster, self._layout.chunks[self._bands] if self._bands is not None else 1)
         except ValueError as error:
             raise self._unreadable(str(error)) from None
@@ -67,6 +73,8 @@ class ZarrImage:
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
+        if local_path(self._href) is not None and not self._is_still():
+            raise Replaced
         number, layout = self._number(block, band), self._layout
         packed = fetched[number] if fetched and number in fetched else self._chunks.packed(number)
         pixels = self._chunks.pixels(packed)
@@ -78,6 +86,10 @@ class ZarrImage:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _is_still(self) -> bool:
+        """Whether the documents are those that were read: what the pixels mean hangs on them."""
+        return all(self._origins.is_still(href, version) for href, version in self.versions.items())
 
     # ---- header
 
