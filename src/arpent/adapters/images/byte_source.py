@@ -275,8 +275,10 @@ class HeaderBytes(io.RawIOBase):
         self._at = 0
 
     def again(self) -> HeaderBytes:
-        """The same file, to read again from its beginning."""
-        return HeaderBytes(self._origins, self.href, self._pages[0], self.version)
+        """The same file, to read again from its beginning; what one of both has read, the other has, too."""
+        twin = HeaderBytes(self._origins, self.href, self._pages[0], self.version)
+        twin._pages = self._pages
+        return twin
 
     def readable(self) -> Literal[True]:
         return True

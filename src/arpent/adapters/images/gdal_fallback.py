@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from io import RawIOBase
 from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import rasterio
+from isal import isal_zlib
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import RasterioError
@@ -28,7 +29,8 @@ from arpent.adapters.images.mask import masked, numbers_beside
 from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.served import refuse
-from arpent.adapters.images.tiff_directories import TIFF
+from arpent.adapters.images.table import SPARE_BYTES
+from arpent.adapters.images.tiff_directories import TIFF, is_tiled
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -72,6 +74,8 @@ class GdalImage:
             inks = self._dataset.colorinterp
             self._alpha = len(inks) - 1 if len(inks) > 1 and inks[-1] is ColorInterp.alpha else None
             self.raster = self._describe()
+            self._inflates = driver == "GTiff" and self._dataset.profile.get("compress") == "deflate"
+            self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
         except AssetUnreadable:
             self.close()
             raise
@@ -107,6 +111,7 @@ class GdalImage:
         try:
             with self._lock, rasterio.Env(**QUIET):
                 self._source.failure = None
+                self._check_inflated(block, band)
                 pixels = self._dataset.read(band + 1, window=inside)
                 valid = self._valid(band, inside)
         except (RasterioError, MemoryError, ValueError, IndexError):
@@ -136,6 +141,31 @@ class GdalImage:
     def close(self) -> None:
         with self._lock:
             self._dataset.close()
+
+    def _check_inflated(self, block: Block, band: int) -> None:
+        """Have a look at what libtiff inflates: where that is longer than the block, libdeflate leaves the end of the
+        block as the memory was, and GDAL is not told. Raises ValueError."""
+        if not self._inflates:
+            return
+        place, shape = f"{block.column}_{block.row}", self.raster.levels[0]
+        offset, length = (
+            int(self._dataset.get_tag_item(f"BLOCK_{what}_{place}", "TIFF", bidx=band + 1) or 0)
+            for what in ("OFFSET", "SIZE")
+        )
+        if not offset or not length:
+            return
+        bits = int(self._dataset.tags(band + 1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * self.raster.dtype.itemsize))
+        rows = shape.block_height
+        if not self._tiled:
+            rows = min(rows, shape.height - block.row * rows)
+        whole = -(-shape.block_width * bits * self._together() // 8) * rows
+        packed = self._source.piece(offset, min(length, 2 * whole + SPARE_BYTES))
+        try:
+            found = isal_zlib.decompressobj().decompress(packed, whole + 1)
+        except cast("type[Exception]", isal_zlib.error):
+            raise ValueError("its bytes are damaged") from None
+        if len(found) > whole:
+            raise ValueError(f"it holds more than {whole} bytes")
 
     def _together(self) -> int:
         """How many bands GDAL decodes at once, though one is asked for."""
@@ -196,6 +226,12 @@ class _OneFile:
         if local_path(self._file.href) is None:
             return True
         return all(self._origins.is_still(href, version) for href, version in self.versions.items())
+
+    def piece(self, offset: int, length: int) -> bytes:
+        """Bytes of the image."""
+        file = self._file.again()
+        file.seek(offset)
+        return file.read(length) or b""
 
     def driver(self) -> str | None:
         """The driver for the file's first bytes; None if it must not be opened."""
