@@ -171,6 +171,26 @@ def test_the_ranges_are_of_one_user(tmp_path: Path) -> None:
     assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("harm", ["open to all", "of somebody else", "a link that leads nowhere"])
+def test_nothing_is_taken_from_a_folder_that_others_may_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    far, kept = Far(), KeptRanges(tmp_path, 1 << 20)
+    for _ in range(2):
+        kept.complete(PLACE, [(0, 10)], far)
+    assert len(far.fetched) == 1
+    if harm == "open to all":
+        (tmp_path / FOLDER).chmod(0o777)
+    elif harm == "of somebody else":
+        monkeypatch.setattr("arpent.adapters.images.kept.ranges.os.geteuid", lambda: 4711)
+        monkeypatch.setattr("arpent.adapters.images.kept.ranges._TRUSTED", ())
+    else:
+        (tmp_path / FOLDER).rename(tmp_path / "other")
+        (tmp_path / FOLDER).symlink_to(tmp_path / "nowhere")
+    assert bytes(kept.complete(PLACE, [(0, 10)], far)[0]) == FILE[:10]
+    assert len(far.fetched) == 2
+
+
 def test_a_range_whose_use_cannot_be_noted_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(path)

@@ -147,9 +147,10 @@ THIRD: dict[str, tuple[Change, str]] = {
     "keys of their own": (put("chunk_key_encoding", value={"name": "hash"}), "keys of its chunks"),
     "transformed storage": (put("storage_transformers", value=[{"name": "x"}]), "transformed"),
     "an unknown type": (put("data_type", value="r16"), "not single numbers"),
+    "axes turned": (put("dimension_names", value=["x", "y"]), "served is y, x"),
     **{
-        f"axes turned, {one} and {other}": (put("dimension_names", value=[one, other]), "served is y, x")
-        for one, other in (("x", "y"), ("lon", "lat"), ("projection_x_coordinate", "projection_y_coordinate"), ("col", "row"))
+        f"axes turned, {' and '.join(names)}": (put("dimension_names", value=names), "served is y, x")
+        for names in (["lon", "lat"], ["projection_x_coordinate", "projection_y_coordinate"], ["col", "row"])
     },
     "attributes that are a list": (put("attributes", value=[1]), "no table"),
 }  # fmt: skip
