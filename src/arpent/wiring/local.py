@@ -102,6 +102,7 @@ def catalog_processes(settings: Settings) -> ProcessBulkhead | None:
         queue=MOST_READINGS,
         prepare=partial(prepare_process, settings.log_format),
         kept_ready=False,
+        reserve=0,  # all calls are of one client: a second process would read the footers of all files again
     )
 
 

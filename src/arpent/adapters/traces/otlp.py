@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
+from threading import Event, Thread
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -20,11 +22,15 @@ KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": Spa
 SCOPE = InstrumentationScope("arpent", __version__)
 PATH = "/v1/traces"
 """Below the address of a collector, as the OTLP specification has it."""
+END_SECONDS = 3.0
+"""Longest that the end of a process waits for the collector; the library waits for 30, longer than a server may take to
+end."""
 
 
 class OtlpRecorder:
     """A Recorder. A thread sends what was recorded every few seconds, and what is left when the process ends; while the
-    collector is away spans are kept up to a limit, and then lost. The variables OTEL_* of OpenTelemetry hold."""
+    collector is away spans are kept up to a limit, and then lost, as they are at the end. The variables OTEL_* of
+    OpenTelemetry hold."""
 
     def __init__(self, endpoint: str, role: str) -> None:
         """`endpoint`: URL of a collector; `role`: what the process does."""
@@ -38,9 +44,13 @@ class OtlpRecorder:
                 "process.pid": os.getpid(),
             }
         )
-        self._provider = TracerProvider(resource=self._resource)
+        self._provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint.rstrip("/") + PATH))
         self._provider.add_span_processor(self._processor)
+        self._ending, self._ended = Event(), Event()
+        # Started now: while an interpreter ends it starts none.
+        Thread(target=self._end, name="arpent-traces", daemon=True).start()
+        atexit.register(self.close)
 
     def samples(self, trace: str) -> bool:
         """As OTEL_TRACES_SAMPLER says; all by default."""
@@ -69,8 +79,15 @@ class OtlpRecorder:
         return self._provider.force_flush(int(seconds * 1000))
 
     def close(self) -> None:
-        """Send what is left, and end the thread."""
+        """Send what is left, and end the threads; what the collector does not take in END_SECONDS is lost."""
+        self._ending.set()
+        self._ended.wait(END_SECONDS)
+        atexit.unregister(self.close)
+
+    def _end(self) -> None:
+        self._ending.wait()
         self._provider.shutdown()
+        self._ended.set()
 
 
 def _context(trace: str, span: str) -> SpanContext:

@@ -125,8 +125,9 @@ def _mix(
     found: NDArray[np.uint64],
 ) -> None:
     """Two numbers for each feature, into `found` (n, 2): of the bits of its vertices, `words` (V, 2), and of how many
-    each ring has. Every step can be undone, so that one other bit makes other numbers; the last steps spread it. Two
-    features have the same numbers by design of whoever made them only: they would be his own."""
+    each ring has. Every step can be undone, so that one other bit makes other numbers; the last steps spread it.
+    Whoever knows the steps can make two features with the same numbers: in a file of their own, which deceives nobody
+    else."""
     for feature in range(len(polygons) - 1):
         one, two = seeds[0], seeds[1]
         for ring in range(polygons[feature], polygons[feature + 1]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,7 +15,6 @@ import shapely
 from arpent.adapters.catalogs.geoparquet.isolated import IsolatedCatalog, Search
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
-from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -35,6 +35,11 @@ def one_item(search: Search) -> tuple[Item, ...]:
     return (item,)
 
 
+def where(search: Search) -> tuple[Item, ...]:
+    (item,) = one_item(search)
+    return (replace(item, id=str(os.getpid())),)
+
+
 def abort(_: Search) -> tuple[Item, ...]:
     os.kill(os.getpid(), signal.SIGABRT)
     return ()
@@ -50,9 +55,10 @@ def refuse(_: Search) -> tuple[Item, ...]:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[ProcessBulkhead]:
-    bulkhead = ProcessBulkhead(1, CallLimits(seconds=60, memory_mib=2048), queue=8, kept_ready=False)
-    yield bulkhead
-    bulkhead.close()
+    found = catalog_processes(load(catalog="items.parquet"))
+    assert found is not None
+    yield found
+    found.close()
 
 
 def test_what_ends_its_process_ends_one_search(processes: ProcessBulkhead) -> None:
@@ -68,6 +74,12 @@ def test_what_ends_its_process_ends_one_search(processes: ProcessBulkhead) -> No
         assert not caught.value.transient
     (item,) = IsolatedCatalog(submit, one_item).search(COLLECTION, JUNE, BOX)
     assert (item.id, item.instant, item.footprint.bounds) == ("one", JUNE.start, BOX)
+
+
+def test_one_process_makes_all_searches(processes: ProcessBulkhead) -> None:
+    """Another one would read the footers of all files again."""
+    catalog = IsolatedCatalog(partial(processes.submit, "searches"), where)
+    assert len({catalog.search(COLLECTION, JUNE, BOX)[0].id for _ in range(20)}) == 1
 
 
 @pytest.mark.parametrize(

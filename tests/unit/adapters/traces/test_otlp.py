@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from arpent.adapters.traces import otlp
 from arpent.adapters.traces.otlp import OtlpRecorder
 from arpent.domain.boundary.span import record_with
 from arpent.domain.boundary.trace import current_trace, read_trace, run_traced, spanned, trace_of
@@ -92,6 +95,23 @@ def test_work_goes_on_without_a_collector(monkeypatch: pytest.MonkeyPatch) -> No
     finally:
         record_with(None)
         recorder.close()
+
+
+def test_a_process_does_not_wait_for_a_silent_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections, and answers nobody; the library would try each batch for ten seconds."""
+    monkeypatch.setattr(otlp, "END_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        recorder = OtlpRecorder(f"http://127.0.0.1:{silent.getsockname()[1]}", "worker")
+        record_with(recorder)
+        try:
+            began = time.monotonic()
+            for _ in range(2000):
+                with spanned("process", trace_of(None, CLIENT)):
+                    pass
+            recorder.close()
+            assert time.monotonic() - began < 8
+        finally:
+            record_with(None)
 
 
 def test_without_the_extra_the_start_says_so_and_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ RESERVE = 1
 
 
 class ProcessBulkhead:
-    """Runs clients' calls in `workers` + RESERVE processes.
+    """Runs clients' calls in `workers` + `reserve` processes.
 
     One client uses at most `workers` of them and may have `queue` calls waiting; clients take turns. A call that is
     cancelled, takes too long or too much memory, or crashes costs only its worker; until that is replaced, the thread
@@ -36,13 +36,15 @@ class ProcessBulkhead:
         queue: int,
         prepare: Callable[[], None] | None = None,
         kept_ready: bool = True,
+        reserve: int = RESERVE,
     ) -> None:
         """`prepare`: picklable, runs first in every worker, to load what a first call would wait for. `kept_ready`:
-        start all workers at once, and replace each that ends; otherwise start one when a call needs it."""
+        start all workers at once, and replace each that ends; otherwise start one when a call needs it. `reserve`:
+        processes beyond those of one client; 0 where there is only one."""
         self._tickets = FairQueue(waiting=queue, running=workers)
         self._threads = tuple(
             WorkerThread(self._tickets, prepare, limits, free=self._tickets.free, kept_ready=kept_ready)
-            for _ in range(workers + RESERVE)
+            for _ in range(workers + reserve)
         )
         for thread in self._threads:
             thread.start()

@@ -8,13 +8,13 @@ import time
 from typing import Any
 
 from arpent.cli.conformance.bodies import SEEN, batch, day_after
+from arpent.cli.conformance.buckets import NO_KEYS
 from arpent.cli.conformance.check import Checks, Failed, NotChecked, equal, expect
 from arpent.cli.conformance.made_scenes import DAYS, LAST_DAY
 from arpent.cli.conformance.shapes import check_status, check_task, error_of, json_of
 from arpent.cli.conformance.target import BATCH, Target
 
 CHECKS = Checks("batch")
-NO_KEYS = {"accessKey": "AKIACONFORMANCE", "secretAccessKey": "opens-no-bucket"}
 JSON = {"Content-Type": "application/json"}
 POLL_SECONDS = 1.0
 ORDER = ("CREATED", "ANALYSING", "ANALYSIS_DONE", "PROCESSING", "DONE")
@@ -22,11 +22,15 @@ ORDER = ("CREATED", "ANALYSING", "ANALYSIS_DONE", "PROCESSING", "DONE")
 NO_PLACE = "no bucket that the suite may write: give --data or --bucket"
 
 
+def never_started() -> dict[str, Any]:
+    """The body of a request whose places do not exist."""
+    return batch("s3://conformance/none.gpkg", "s3://conformance/none/", NO_KEYS)
+
+
 def idle(target: Target) -> dict[str, Any]:
     """A request that was created and is never started. Raises NotChecked if this client may create none."""
     if "idle" not in target.shared:
-        body = batch("s3://conformance/none.gpkg", "s3://conformance/none/", NO_KEYS)
-        answer = target.call("POST", BATCH, json=body)
+        answer = target.call("POST", BATCH, json=never_started())
         if answer.status_code == 403:
             raise NotChecked("this client may not create batch requests (403)")
         target.shared["idle"] = json_of(answer, 201)
@@ -48,7 +52,7 @@ def create(target: Target) -> None:
 def create_by_form(target: Target) -> None:
     """A form with the parts `request` and `evalscript` creates a request with that script."""
     idle(target)
-    body = batch("s3://conformance/none.gpkg", "s3://conformance/none/", NO_KEYS)
+    body = never_started()
     del body["aggregation"]["evalscript"]
     parts = {"request": (None, json.dumps(body), "application/json"), "evalscript": (None, SEEN, "text/plain")}
     task = json_of(target.call("POST", BATCH, files=parts), 201)
@@ -75,7 +79,7 @@ def status(target: Target) -> None:
 @CHECKS.add("1.2")
 def pages(target: Target) -> None:
     """A list of one has a link to the next page, which goes on behind it."""
-    first_id, other = idle(target)["id"], json_of(target.call("POST", BATCH, json=_again(target)), 201)["id"]
+    first_id, other = idle(target)["id"], json_of(target.call("POST", BATCH, json=never_started()), 201)["id"]
     first = json_of(target.call("GET", BATCH, params={"count": 1}))
     equal("the number of entries", len(first["data"]), 1)
     check_task(first["data"][0])
@@ -86,11 +90,6 @@ def pages(target: Target) -> None:
     listed = json_of(target.call("GET", BATCH, params={"sort": "created:desc", "count": 100}))["data"]
     missing = {first_id, other} - {task["id"] for task in listed}
     expect(not missing, f"requests just made are not among the newest: {missing}")
-
-
-def _again(target: Target) -> dict[str, Any]:
-    del target
-    return batch("s3://conformance/none.gpkg", "s3://conformance/none/", NO_KEYS)
 
 
 @CHECKS.add("1.4")

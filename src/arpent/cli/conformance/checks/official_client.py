@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from arpent.cli.conformance.bodies import CONSTANTS, box_at, day_after
+from arpent.cli.conformance.buckets import NO_KEYS
 from arpent.cli.conformance.check import Checks, NotChecked, equal, expect
-from arpent.cli.conformance.checks.batch import NO_KEYS, idle
+from arpent.cli.conformance.checks.batch import idle
 from arpent.cli.conformance.checks.catalog import COLLECTION, find_scene
 from arpent.cli.conformance.target import Target
 
