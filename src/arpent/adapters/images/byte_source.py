@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.adapters.images.kept.ranges import KeptRanges
 from arpent.adapters.images.origin.file_version import Version, is_telling, same_version
-from arpent.adapters.images.origin.href import local_path, public_name
+from arpent.adapters.images.origin.href import local_path, public_name, unsigned_name
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
@@ -106,7 +106,7 @@ class ByteSources:
             elif self._kept is None or not is_telling(version):
                 found = self._remote(href, version, ranges)
             else:
-                place = (public_name(href) if version[0] else href, *version)
+                place = (unsigned_name(href) if version[0] else href, *version)
                 found = self._kept.complete(place, ranges, partial(self._remote, href, version))
         except _FAULTS as error:
             raise self._unreadable(href, error) from None

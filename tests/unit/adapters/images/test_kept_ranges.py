@@ -13,6 +13,7 @@ import pytest
 
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges, Range
 from arpent.adapters.images.origin.file_version import Version, same_version
+from arpent.adapters.images.origin.href import unsigned_name
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
@@ -151,6 +152,13 @@ def test_a_second_job_fetches_only_headers(tmp_path: Path) -> None:
     headers = 2  # the file's, and whether a mask lies beside it
     assert second <= headers
     np.testing.assert_array_equal(np.hstack(changed), formula(1024, 1024)[-64:])
+
+
+def test_another_query_is_another_file_and_another_signature_is_not() -> None:
+    one = unsigned_name("https://me@host/get?file=B02.tif&X-Amz-Signature=1&sig=a%2F&Expires=7")
+    assert one == unsigned_name("https://host/get?file=B02.tif&X-Amz-Signature=2") == "https://host/get?file=B02.tif"
+    assert one != unsigned_name("https://host/get?file=B03.tif")
+    assert unsigned_name("https://host/a.tif?sv=1&se=2") == "https://host/a.tif"
 
 
 def test_nothing_else_in_the_folder_is_touched(tmp_path: Path) -> None:

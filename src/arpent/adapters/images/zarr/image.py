@@ -31,9 +31,9 @@ _ALONE = 1 << 30
 """More than one fetch brings: each object is a request of its own."""
 _TIMES = {"t", "time", "dates", "date"}
 _ACROSS = {"x", "lon", "lng", "longitude", "easting", "eastings", "column", "columns", "col", "width", "samples"}
-"""Words in names of axes along which x grows …"""
+"""Words in names of axes along which x grows."""
 _DOWN = {"y", "lat", "latitude", "northing", "northings", "row", "rows", "height", "lines"}
-"""… and y."""
+"""Words in names of axes along which y grows or falls."""
 Fetched = Mapping[Number, "Buffer | None"]
 """Numbers of a chunk → its packed bytes; None: it was never written."""
 
