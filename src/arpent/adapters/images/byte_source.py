@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.adapters.images.kept.ranges import KeptRanges
 from arpent.adapters.images.origin.file_version import Version, is_telling, same_version
-from arpent.adapters.images.origin.href import local_path, public_name
+from arpent.adapters.images.origin.href import local_path, public_name, unsigned_name
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
 from arpent.network.access import AccessFailed, BucketAccess, OpenAccess, SourceAccess
@@ -106,7 +106,7 @@ class ByteSources:
             elif self._kept is None or not is_telling(version):
                 found = self._remote(href, version, ranges)
             else:
-                place = (public_name(href) if version[0] else href, *version)
+                place = (unsigned_name(href) if version[0] else href, *version)
                 found = self._kept.complete(place, ranges, partial(self._remote, href, version))
         except _FAULTS as error:
             raise self._unreadable(href, error) from None
@@ -119,7 +119,7 @@ class ByteSources:
             found = _version_of(self._file(path).stat()) if path else self._piece(href, (0, 1))[1]
         except _FAULTS:
             return False
-        return same_version(found, version)
+        return is_telling(version) and same_version(found, version)
 
     def head(self, href: str) -> HeaderBytes:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
@@ -156,6 +156,11 @@ class ByteSources:
     def whole(self, href: str, most: int) -> memoryview | None:
         """All bytes of a file; None if there is no such file. Raises AssetUnreadable, and ValueError if it has more
         than `most`."""
+        found = self.whole_of_version(href, most)
+        return None if found is None else found[0]
+
+    def whole_of_version(self, href: str, most: int) -> tuple[memoryview, Version] | None:
+        """As `whole`, and which version of the file it is."""
         found = self.beginning(href, most)
         if found is None:
             return None
@@ -164,7 +169,7 @@ class ByteSources:
             raise ValueError(f"it has {version[2]:,} bytes, more than it could need")
         if len(content) < version[2]:
             raise ValueError("the file ends before it does")
-        return content
+        return content, version
 
     def _remote(self, href: str, version: Version, ranges: Sequence[Range]) -> list[memoryview]:
         def fetch(span: tuple[int, int]) -> memoryview:
@@ -270,8 +275,10 @@ class HeaderBytes(io.RawIOBase):
         self._at = 0
 
     def again(self) -> HeaderBytes:
-        """The same file, to read again from its beginning."""
-        return HeaderBytes(self._origins, self.href, self._pages[0], self.version)
+        """The same file, to read again from its beginning; what one of both has read, the other has, too."""
+        twin = HeaderBytes(self._origins, self.href, self._pages[0], self.version)
+        twin._pages = self._pages
+        return twin
 
     def readable(self) -> Literal[True]:
         return True

@@ -6,16 +6,17 @@ driver to use. For some of its drivers (VRT, WMS …) an image is a text that na
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import RawIOBase
 from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import rasterio
+from isal import isal_zlib
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -25,9 +26,11 @@ from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replace
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.jp2.layout import CODESTREAM, JP2_SIGNATURE
 from arpent.adapters.images.mask import masked, numbers_beside
+from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.served import refuse
-from arpent.adapters.images.tiff_directories import TIFF
+from arpent.adapters.images.table import SPARE_BYTES
+from arpent.adapters.images.tiff_directories import TIFF, is_tiled
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
@@ -43,6 +46,7 @@ QUIET = {
     "GDAL_PAM_ENABLED": "NO",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
     "GDAL_HTTP_MAX_RETRY": "0",
+    "GDAL_NUM_THREADS": "1",  # what fails in a thread of its own, nobody is told; a machine has a worker for each core
 }
 """GDAL's options while a file is open."""
 _TRIED = "test"
@@ -70,6 +74,8 @@ class GdalImage:
             inks = self._dataset.colorinterp
             self._alpha = len(inks) - 1 if len(inks) > 1 and inks[-1] is ColorInterp.alpha else None
             self.raster = self._describe()
+            self._inflates = driver == "GTiff" and self._dataset.profile.get("compress") == "deflate"
+            self._tiled = self._inflates and is_tiled(file.again())  # type: ignore[arg-type]
         except AssetUnreadable:
             self.close()
             raise
@@ -77,8 +83,14 @@ class GdalImage:
             raise self._source.failure or AssetUnreadable(
                 f"image {public_name(href)} is not an image that can be read", href=href
             ) from None
-        if (fault := fault_of(self.raster)) is not None:
+        if (fault := fault_of(self.raster, self._together())) is not None:
+            self.close()
             raise AssetUnreadable(f"image {public_name(href)} cannot be read: {fault}", href=href)
+
+    @property
+    def versions(self) -> Mapping[str, Version]:
+        """The files that its pixels come from, and their versions."""
+        return self._source.versions
 
     def packed_bytes(self, block: Block, band: int) -> int:
         return 0
@@ -87,7 +99,10 @@ class GdalImage:
         """GDAL fetches for itself."""
 
     def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
-        """One block, padded to full size. Raises AssetUnreadable."""
+        """One block, padded to full size. Raises AssetUnreadable; Replaced where the disk tells it: GDAL keeps what it
+        has read."""
+        if not self._source.is_still_here():
+            raise Replaced
         shape = self.raster.levels[0]
         window = Window(
             block.column * shape.block_width, block.row * shape.block_height, shape.block_width, shape.block_height
@@ -96,6 +111,7 @@ class GdalImage:
         try:
             with self._lock, rasterio.Env(**QUIET):
                 self._source.failure = None
+                self._check_inflated(block, band)
                 pixels = self._dataset.read(band + 1, window=inside)
                 valid = self._valid(band, inside)
         except (RasterioError, MemoryError, ValueError, IndexError):
@@ -125,6 +141,35 @@ class GdalImage:
     def close(self) -> None:
         with self._lock:
             self._dataset.close()
+
+    def _check_inflated(self, block: Block, band: int) -> None:
+        """Have a look at what libtiff inflates: where that is longer than the block, libdeflate leaves the end of the
+        block as the memory was, and GDAL is not told. Raises ValueError."""
+        if not self._inflates:
+            return
+        place, shape = f"{block.column}_{block.row}", self.raster.levels[0]
+        offset, length = (
+            int(self._dataset.get_tag_item(f"BLOCK_{what}_{place}", "TIFF", bidx=band + 1) or 0)
+            for what in ("OFFSET", "SIZE")
+        )
+        if not offset or not length:
+            return
+        bits = int(self._dataset.tags(band + 1, ns="IMAGE_STRUCTURE").get("NBITS", 8 * self.raster.dtype.itemsize))
+        rows = shape.block_height
+        if not self._tiled:
+            rows = min(rows, shape.height - block.row * rows)
+        whole = -(-shape.block_width * bits * self._together() // 8) * rows
+        packed = self._source.piece(offset, min(length, 2 * whole + SPARE_BYTES))
+        try:
+            found = isal_zlib.decompressobj().decompress(packed, whole + 1)
+        except cast("type[Exception]", isal_zlib.error):
+            raise ValueError("its bytes are damaged") from None
+        if len(found) > whole:
+            raise ValueError(f"it holds more than {whole} bytes")
+
+    def _together(self) -> int:
+        """How many bands GDAL decodes at once, though one is asked for."""
+        return self._dataset.count if self._dataset.interleaving is Interleaving.pixel else 1
 
     def _no_data(self) -> tuple[float | None, ...]:
         """No-data number of each band: the file beside the image has precedence over the image, as in GDAL."""
@@ -167,11 +212,26 @@ class _OneFile:
     def __init__(self, origins: ByteSources, href: str, file: HeaderBytes) -> None:
         """`file`: the image. Raises AssetUnreadable."""
         self._file = file
+        self._origins = origins
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
+        self.versions = {part.href: part.version for part in (file, self._mask) if part is not None}
+        """The files and their versions."""
         self.name = f"/arpent/image-{next(_numbers)}"
         """Virtual name under which GDAL opens it; no such file exists."""
         self.failure: AssetUnreadable | None = None
         """Why bytes could not be read; GDAL itself only sees that they are missing."""
+
+    def is_still_here(self) -> bool:
+        """Whether the files of this machine are those that were opened; files elsewhere are not asked for."""
+        if local_path(self._file.href) is None:
+            return True
+        return all(self._origins.is_still(href, version) for href, version in self.versions.items())
+
+    def piece(self, offset: int, length: int) -> bytes:
+        """Bytes of the image."""
+        file = self._file.again()
+        file.seek(offset)
+        return file.read(length) or b""
 
     def driver(self) -> str | None:
         """The driver for the file's first bytes; None if it must not be opened."""

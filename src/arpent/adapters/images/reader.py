@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +26,7 @@ from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
 from arpent.adapters.images.tiff_directories import Oversized
-from arpent.adapters.images.zarr.store import store_location
+from arpent.adapters.images.zarr.store import forget_hierarchies, store_location
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.imagery.item import Calibration, CalibrationFile
 from arpent.domain.imagery.raster import Georeference, Raster
@@ -41,8 +40,8 @@ Piece = tuple[str, Block, NDArray[np.generic]]
 _MOST_IMAGES = 2048
 """Number of cached headers; one of an MGRS tile takes about 5 KiB, and all partitions of a process share it."""
 _KEPT_SECONDS = 600.0
-"""How long a cached metadata file counts, and a header whose blocks may come from a folder: where they come from the
-image's server, its answers tell that the image is another one."""
+"""How long a cached header or metadata file counts: not all blocks come with an answer that tells that the image is
+another one."""
 _LOAD_BYTES = 4 << 20
 """Maximum compressed bytes of one fetch, approximately."""
 _LOAD_BLOCKS = 16
@@ -102,7 +101,7 @@ class CogReader:
         self._origins = ByteSources(s3_options, retry_seconds, policy, access, kept)
         self._threads = threads
         self._requests = requests
-        self._images: Memo[str, Image] = Memo(_MOST_IMAGES, seconds=math.inf if kept is None else _KEPT_SECONDS)
+        self._images: Memo[str, Image] = Memo(_MOST_IMAGES, seconds=_KEPT_SECONDS)
         self._metadata: Memo[str, Metadata] = Memo(_MOST_IMAGES, seconds=_KEPT_SECONDS)
         self._told = _Told()
         self._lock = Lock()
@@ -134,9 +133,11 @@ class CogReader:
     def versions(self, href: str) -> Mapping[str, Version]:
         """The files that the image's pixels come from; none where `forget_changed` cannot tell that they are others.
         Raises AssetUnreadable, also if this thread knows the header of others."""
-        versions = _versions(self._image_as_told(href))
+        image = self._image_as_told(href)
+        versions = _versions(image)
         self._told.note(href, versions)
-        return versions if all(map(is_telling, versions.values())) else {}
+        telling = not getattr(image, "pixels_elsewhere", False) and all(map(is_telling, versions.values()))
+        return versions if telling else {}
 
     def forget_changed(self, hrefs: Sequence[str]) -> None:
         """Have those images opened anew whose files are no longer what their headers came from."""
@@ -148,6 +149,8 @@ class CogReader:
         for href, same in zip((*near, *far), still, strict=True):
             if not same:
                 self._images.forget(href)
+        if not all(still):
+            forget_hierarchies(self._origins)
 
     def _is_still(self, versions: Mapping[str, Version]) -> bool:
         return all(self._origins.is_still(href, version) for href, version in versions.items())
@@ -254,6 +257,7 @@ class CogReader:
 
     def _replaced(self, href: str) -> AssetUnreadable:
         self._images.clear()  # where one image is new, others are: what is known of them may be old, too
+        forget_hierarchies(self._origins)
         return replaced(href)
 
     def _decode(self, one_block: _FetchedBlock, band: int) -> Piece:

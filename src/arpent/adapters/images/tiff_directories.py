@@ -15,6 +15,7 @@ MOST_TAG_BYTES = 64 << 20
 """Maximum bytes of one tag: offsets of eight million blocks."""
 MOST_HEADER_BYTES = 256 << 20
 """Maximum bytes of all tags together."""
+_TILE_WIDTH = 322
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a tag → bytes per value."""
 
@@ -31,6 +32,19 @@ def check_directories(file: BinaryIO) -> None:
         pass  # it ends too soon, or is no TIFF: reading it says so
     finally:
         file.seek(0)
+
+
+def is_tiled(file: BinaryIO) -> bool:
+    """Whether the first image of a TIFF lies in tiles, not in strips."""
+    start = file.read(16)
+    order = "<" if start[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", start, 2) == (43,)
+    (at,) = struct.unpack_from(order + ("Q" if big else "I"), start, 8 if big else 4)
+    file.seek(at)
+    (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
+    entry = 20 if big else 12
+    table = file.read(min(count, MOST_TAGS) * entry)
+    return any(struct.unpack_from(order + "H", table, place) == (_TILE_WIDTH,) for place in range(0, len(table), entry))
 
 
 def _walk(file: BinaryIO) -> None:

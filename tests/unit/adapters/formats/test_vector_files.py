@@ -197,6 +197,28 @@ def test_an_archive_that_holds_too_much_is_refused(tmp_path: Path, honest: bool)
             reading()
 
 
+def test_an_archive_that_leads_before_its_start_is_called_so(tmp_path: Path) -> None:
+    path = written(tmp_path, "fields.zip")
+    content = bytearray(path.read_bytes())
+    end = content.rindex(b"PK\5\6")  # its word for where the list of files is: what lies before counts as added
+    struct.pack_into("<I", content, end + 16, struct.unpack_from("<I", content, end + 16)[0] + 1000)
+    path.write_bytes(content)
+    with pytest.raises(FeaturesUnreadable, match="zip archive cannot be read"):
+        list(read_file(path, FeatureFile(scheme="s3", bucket="b", key="fields.zip")))
+
+
+def test_names_of_columns_in_another_encoding_are_called_so(tmp_path: Path) -> None:
+    path = written(tmp_path, "fields.zip")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            odd = content[:32] + b"\x8f\xff" + content[34:] if name.endswith(".dbf") else content
+            archive.writestr(name, b"UTF-8" if name.endswith(".cpg") else odd)
+    with pytest.raises(FeaturesUnreadable, match="names of its columns are not of the encoding"):
+        list(read_file(path, FeatureFile(scheme="s3", bucket="b", key="fields.zip")))
+
+
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_damaged_archive_is_called_so(tmp_path: Path, packing: int) -> None:
     path = tmp_path / "fields.zip"

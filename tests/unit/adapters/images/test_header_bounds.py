@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 import struct
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 from arpent.adapters.images import bounds, tiff_directories
 from arpent.adapters.images.reader import CogReader
@@ -171,6 +174,58 @@ def test_a_packed_block_that_is_far_too_long(image: bytes, reader: CogReader, tm
     (tmp_path / "long.tif").write_bytes(harmed)
     with pytest.raises(AssetUnreadable, match="more than it could need"):
         use(reader, tmp_path / "long.tif")
+
+
+def test_bands_that_gdal_decodes_together_count_together(reader: CogReader, tmp_path: Path) -> None:
+    """A few kilobytes of LERC, of which GDAL makes all bands of a block when one is asked for."""
+    options = {"compress": "lerc", "interleave": "pixel", "tiled": True, "blockxsize": 1024, "blockysize": 1024}
+    few = write(tmp_path / "few.tif", np.zeros((3, 1024, 1024), np.uint8), **options)
+    assert reader.describe(few).band_count == 3
+    with rasterio.open(
+        tmp_path / "many.tif", "w", driver="GTiff", dtype="uint8", count=300, width=1024, height=1024, crs="EPSG:32633",
+        transform=rasterio.Affine(10, 0, 500000, 0, -10, 5100000), SPARSE_OK=True, **options,
+    ):  # fmt: skip
+        pass
+    with pytest.raises(AssetUnreadable, match="one of its blocks takes 314,572,800 bytes"):
+        reader.describe(str(tmp_path / "many.tif"))
+
+
+@pytest.mark.parametrize("rows", [4, 16])
+def test_a_strip_that_inflates_to_more_is_not_filled_by_chance(reader: CogReader, tmp_path: Path, rows: int) -> None:
+    """Pixels of 12 bits are left to libtiff, which shows what the memory held where a strip has more rows than it
+    may: the last one is to have 4."""
+    path = tmp_path / "a.tif"
+    row = bytes([0x55]) * 96
+    write_strips(path, [zlib.compress(row * 16), zlib.compress(row * rows)])
+    reader.describe(str(path))
+    ((_, _, whole),) = reader.read([(str(path), [Block(level=0, row=0, column=0)])])
+    assert np.unique(whole).tolist() == [0x555]
+    last = reader.read([(str(path), [Block(level=0, row=1, column=0)])])
+    if rows == 4:
+        ((_, _, pixels),) = last
+        assert np.unique(pixels[:4]).tolist() == [0x555]
+    else:
+        with pytest.raises(AssetUnreadable, match="cannot be decoded"):
+            list(last)
+
+
+def write_strips(path: Path, strips: list[bytes]) -> None:
+    """An image of 64 x 20 pixels of 12 bits in deflated strips of 16 rows."""
+    offsets, at = [8, 8 + len(strips[0])], 8 + sum(map(len, strips))
+    tags: list[tuple[int, str, list[float]]] = [
+        (256, "H", [64]), (257, "H", [20]), (258, "H", [12]), (259, "H", [8]), (262, "H", [1]), (273, "I", [*offsets]),
+        (277, "H", [1]), (278, "H", [16]), (279, "I", [len(one) for one in strips]), (284, "H", [1]),
+        (33550, "d", [10.0, 10.0, 0.0]), (33922, "d", [0.0, 0.0, 0.0, 5e5, 5e6, 0.0]),
+        (34735, "H", [1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32633]),
+    ]  # fmt: skip
+    entries, values, behind = b"", b"", at + 2 + 12 * len(tags) + 4
+    for tag, form, numbers in tags:
+        raw = struct.pack(f"<{len(numbers)}{form}", *numbers)
+        place = raw.ljust(4, b"\0") if len(raw) <= 4 else struct.pack("<I", behind + len(values))
+        values += raw if len(raw) > 4 else b""
+        entries += struct.pack("<HHI", tag, {"H": 3, "I": 4, "d": 12}[form], len(numbers)) + place
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", at) + b"".join(strips) + directory + values)
 
 
 def test_real_images_are_far_from_the_bounds() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
 from tests.support.cogs import formula, write
 from tests.support.web import serve
+from tests.support.zarrs import GROUP, write_product
 
 TILED = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
 ALL = [Block(level=0, row=row, column=column) for row in range(2) for column in range(2)]
@@ -184,6 +186,61 @@ def test_a_request_after_a_change_has_the_new_header(reader: CogReader, tmp_path
     (tmp_path / "b.tif").replace(href)
     assert kept.describe(href).height == 192
     assert len(read(kept, href)[0]) == len(ALL)
+
+
+def make_lerc(path: Path, value: int) -> str:
+    return write(path / "a.tif", np.full((64, 64), 11 * value, np.uint16), nodata=value, compress="lerc")
+
+
+def make_zarr(path: Path, value: int) -> str:
+    href = write_product(path / "a.zarr", np.full((64, 64), 11 * value, np.uint16), consolidated=True)
+    for document in (path / "a.zarr" / GROUP / "b04" / ".zattrs", path / "a.zarr" / ".zmetadata"):
+        document.write_text(document.read_text().replace('"fill_value": 0,\n', f'"fill_value": {value},\n'))
+        document.write_text(
+            re.sub(r'("_eopf_attrs": \{\s*)"fill_value": 0', rf'\1"fill_value": {value}', document.read_text())
+        )
+    return href
+
+
+@pytest.mark.parametrize("make_odd", [make_lerc, make_zarr], ids=["read by GDAL", "Zarr"])
+@pytest.mark.parametrize("far", [False, True], ids=["here", "far"])
+def test_what_is_no_geotiff_of_ours_is_opened_anew_too(
+    reader: CogReader, tmp_path: Path, make_odd: Callable[[Path, int], str], far: bool
+) -> None:
+    with serve(tmp_path) as web:
+        web.tags = True
+        kept = KeptBlocks(reader, 1 << 20, clock := Clock())
+        for value in (1, 2):
+            href = make_odd(tmp_path, value)
+            if far:
+                href = href.replace(str(tmp_path), web.url)
+            clock.now += CONFIRMED_SECONDS
+            ((first,), _) = read(kept, href, ALL[:1])
+            assert (first[0, 0], kept.describe(href).no_data) == (11 * value, value)
+
+
+@pytest.mark.parametrize("make_odd", [make_lerc, make_zarr], ids=["read by GDAL", "Zarr"])
+def test_pixels_of_this_machine_are_of_the_header_without_a_cache(
+    reader: CogReader, tmp_path: Path, make_odd: Callable[[Path, int], str]
+) -> None:
+    href = make_odd(tmp_path, 1)
+    assert reader.describe(href).no_data == 1
+    list(reader.read([(href, ALL[:1])]))
+    make_odd(tmp_path, 2)
+    with pytest.raises(AssetUnreadable, match="was replaced while it was read"):
+        list(reader.read([(href, ALL[:1])]))
+    assert reader.describe(href).no_data == 2
+    ((_, _, pixels),) = reader.read([(href, ALL[:1])])
+    assert pixels[0, 0] == 22
+
+
+def test_a_header_that_nothing_tells_the_version_of_is_read_anew(reader: CogReader, tmp_path: Path) -> None:
+    with serve(tmp_path) as web:
+        kept = KeptBlocks(reader, 1 << 20, clock := Clock())
+        for value in (1, 2):
+            write(tmp_path / "a.tif", formula(64, 64), nodata=value)
+            clock.now += CONFIRMED_SECONDS
+            assert kept.describe(f"{web.url}/a.tif").no_data == value
 
 
 def test_all_files_are_asked_for_at_once(reader: CogReader, tmp_path: Path) -> None:

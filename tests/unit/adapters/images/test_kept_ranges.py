@@ -13,6 +13,7 @@ import pytest
 
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges, Range
 from arpent.adapters.images.origin.file_version import Version, same_version
+from arpent.adapters.images.origin.href import unsigned_name
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
@@ -153,6 +154,13 @@ def test_a_second_job_fetches_only_headers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.hstack(changed), formula(1024, 1024)[-64:])
 
 
+def test_another_query_is_another_file_and_another_signature_is_not() -> None:
+    one = unsigned_name("https://me@host/get?file=B02.tif&X-Amz-Signature=1&sig=a%2F&Expires=7")
+    assert one == unsigned_name("https://host/get?file=B02.tif&X-Amz-Signature=2") == "https://host/get?file=B02.tif"
+    assert one != unsigned_name("https://host/get?file=B03.tif")
+    assert unsigned_name("https://host/a.tif?sv=1&se=2") == "https://host/a.tif"
+
+
 def test_nothing_else_in_the_folder_is_touched(tmp_path: Path) -> None:
     others = [tmp_path / "photos" / "a.jpg", tmp_path / "ab" / ("c" * 62), tmp_path / FOLDER / "00" / "notes.txt"]
     for path in others:
@@ -169,6 +177,26 @@ def test_nothing_else_in_the_folder_is_touched(tmp_path: Path) -> None:
 def test_the_ranges_are_of_one_user(tmp_path: Path) -> None:
     KeptRanges(tmp_path, 1 << 20).complete(PLACE, [(0, 10)], Far())
     assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("harm", ["open to all", "of somebody else", "a link that leads nowhere"])
+def test_nothing_is_taken_from_a_folder_that_others_may_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    far, kept = Far(), KeptRanges(tmp_path, 1 << 20)
+    for _ in range(2):
+        kept.complete(PLACE, [(0, 10)], far)
+    assert len(far.fetched) == 1
+    if harm == "open to all":
+        (tmp_path / FOLDER).chmod(0o777)
+    elif harm == "of somebody else":
+        monkeypatch.setattr("arpent.adapters.images.kept.ranges.os.geteuid", lambda: 4711)
+        monkeypatch.setattr("arpent.adapters.images.kept.ranges._TRUSTED", ())
+    else:
+        (tmp_path / FOLDER).rename(tmp_path / "other")
+        (tmp_path / FOLDER).symlink_to(tmp_path / "nowhere")
+    assert bytes(kept.complete(PLACE, [(0, 10)], far)[0]) == FILE[:10]
+    assert len(far.fetched) == 2
 
 
 def test_a_range_whose_use_cannot_be_noted_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

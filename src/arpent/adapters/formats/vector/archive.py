@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import zipfile
 import zlib
@@ -29,6 +30,10 @@ def unpacked(path: Path, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
                 yield _extract(archive, Path(folder), most_bytes)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zipfile.LargeZipFile) as error:
             raise FeaturesUnreadable(f"The zip archive cannot be read: {str(error)[:200]}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise FeaturesUnreadable("The zip archive cannot be read: it names a place before its start") from error
 
 
 def _extract(archive: zipfile.ZipFile, folder: Path, most_bytes: int) -> Path:

@@ -79,6 +79,12 @@ def open_ogr(
                 batches=reader,
                 linear=lambda keys: _linear(source, str(layer), keys),
             )
+    except UnicodeDecodeError as error:
+        raise FeaturesUnreadable(
+            f"{name} is damaged, or the names of its columns are not of the encoding that it tells"
+        ) from error
+    except UnboundLocalError as error:  # pyogrio stumbles over a CRS that GDAL cannot write down
+        raise FeaturesUnreadable(f"{name} has a CRS that cannot be read; write it again, with its .prj") from error
     except READ_ERRORS as error:
         raise FeaturesUnreadable(
             f"{name} is damaged, or of a format that is not read: {_shortened(error, path)}"

@@ -22,7 +22,7 @@ from arpent.adapters.images.gdal_fallback import QUIET
 from arpent.adapters.images.header import mask_beside
 from arpent.adapters.images.image import NeedsGdal
 from arpent.adapters.images.jp2.layout import Layout, listed_parts, read_layout
-from arpent.adapters.images.jp2.one_tile import one_tile, window_of
+from arpent.adapters.images.jp2.one_tile import check_parts, one_tile, window_of
 from arpent.adapters.images.jp2.tile_parts import HEAD, TilePart, TileParts, parsed_part
 from arpent.adapters.images.mask import has_auxiliary_metadata
 from arpent.adapters.images.origin.file_version import Version
@@ -32,8 +32,6 @@ from arpent.domain.imagery.raster import Level, Raster
 from arpent.domain.ports.imagery import Block
 
 DRIVER = "JP2OpenJPEG"
-_OPTIONS = {**QUIET, "GDAL_NUM_THREADS": "1"}
-"""GDAL's options; the threads are the reader's, and a machine has a worker for each core."""
 _INKS = {ColorInterp.gray, ColorInterp.undefined, ColorInterp.red, ColorInterp.green, ColorInterp.blue}
 """What the bands of an image can be that says nothing of masks or colours."""
 Tile = Sequence[memoryview]
@@ -46,14 +44,20 @@ class Jp2Image:
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
         """Raises NeedsGdal where GDAL has to read the whole file; AssetUnreadable and Replaced."""
         path = local_path(href)
-        if path is not None and (has_auxiliary_metadata(path) or os.path.lexists(mask_beside(str(path)))):
-            raise NeedsGdal("a file beside it says more of its bands")
         self._href = href
         self._origins = origins
         self._version = file.version
         try:
             self._layout = read_layout(file, file.size)  # type: ignore[arg-type]
-            raster = _raster(href, self._layout)
+            try:
+                if path is not None and (has_auxiliary_metadata(path) or os.path.lexists(mask_beside(str(path)))):
+                    raise NeedsGdal("a file beside it says more of its bands")
+                if self._layout.unusual is not None:
+                    raise NeedsGdal(self._layout.unusual)
+                raster = _raster(href, self._layout)
+            except NeedsGdal:  # which reads tiles as they are
+                check_parts(self._layout, file)  # type: ignore[arg-type]
+                raise
         except ValueError as error:
             raise AssetUnreadable(f"image {public_name(href)} cannot be read: {error}", href=href) from None
         layout = self._layout
@@ -160,7 +164,7 @@ class Jp2Image:
 
 def _decoded(content: bytes, level: int, band: int, window: Window) -> NDArray[np.generic]:
     options = {"overview_level": level - 1} if level else {}
-    with rasterio.Env(**_OPTIONS), MemoryFile(content) as memory, memory.open(driver=DRIVER, **options) as image:
+    with rasterio.Env(**QUIET), MemoryFile(content) as memory, memory.open(driver=DRIVER, **options) as image:
         pixels: NDArray[np.generic] = image.read(band + 1, window=window)
     return pixels
 
@@ -168,7 +172,7 @@ def _decoded(content: bytes, level: int, band: int, window: Window) -> NDArray[n
 def _raster(href: str, layout: Layout) -> Raster:
     """What GDAL reads from the header alone. Raises ValueError, NeedsGdal and AssetUnreadable."""
     try:
-        with rasterio.Env(**_OPTIONS), MemoryFile(layout.header()) as memory, memory.open(driver=DRIVER) as image:
+        with rasterio.Env(**QUIET), MemoryFile(layout.header()) as memory, memory.open(driver=DRIVER) as image:
             return _described(href, image, (layout.tile_width, layout.tile_height))
     except (AssetUnreadable, NeedsGdal):
         raise

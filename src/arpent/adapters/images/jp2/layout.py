@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -19,8 +19,12 @@ MOST_SEGMENT_BYTES = 4 << 20
 """Of the main header; a table of 65,535 tiles takes 393,210 bytes."""
 MOST_TILES = 65_535
 """The number of a tile has 16 bits."""
+MOST_TILE_BANDS = 1 << 18
+"""Tiles, times bands: decoders keep a kilobyte for each as soon as they see the header."""
 MOST_CODE_BLOCKS = 1 << 18
-"""Of one tile and component: decoders keep some hundred bytes for each."""
+"""Of one tile and component: decoders keep some hundred bytes for each …"""
+MOST_CODE_BLOCKS_TOGETHER = 1 << 20
+"""… and of all its components, whichever is asked for."""
 _TOLD = frozenset({b"ftyp", b"rreq", b"jp2h", b"asoc", b"uuid", b"xml "})
 """Boxes that GDAL looks at."""
 _SIZ, _COD, _COC, _TLM, _POC, _PPM, _CAP, _SOT = 0xFF51, 0xFF52, 0xFF53, 0xFF55, 0xFF5F, 0xFF60, 0xFF50, 0xFF90
@@ -52,6 +56,8 @@ class Layout:
     """Where the first tile part begins in the file."""
     end: int
     """Where the codestream ends at the latest."""
+    unusual: str | None = None
+    """Why its tiles cannot be read one by one; None: they can."""
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -89,8 +95,8 @@ def main_header(segments: tuple[tuple[int, bytes], ...]) -> bytes:
 
 
 def read_layout(file: BinaryIO, size: int) -> Layout:
-    """The layout of a file of that many bytes. Raises NeedsGdal; ValueError, in words, where nobody should
-    try."""
+    """The layout of a file of that many bytes. Raises NeedsGdal if it is no JPEG 2000; ValueError, in words, where
+    nobody should try, GDAL neither."""
     boxes, start, end = _boxes(file, size)
     segments, first = _segments(file, start, end)
     found = dict(segments)
@@ -191,38 +197,47 @@ def _checked(
     depths = {siz[at : at + 3] for at in range(36, 36 + 3 * components, 3)}
     if not components or len(siz) < 36 + 3 * components or not width or not height or not right or not bottom:
         raise ValueError("its main header is damaged")
-    if _PPM in found or _POC in found or _CAP in found:
-        raise NeedsGdal("its tiles cannot be taken apart, or are not of JPEG 2000 part 1")
-    if (left, top, tile_left, tile_top) != (0, 0, 0, 0):
-        raise NeedsGdal("it does not begin at the origin of its grid")
-    if len(depths) != 1 or (depth := next(iter(depths)))[1:] != b"\1\1":
-        raise NeedsGdal("its bands are not alike")
-    tiles = -(-right // width) * -(-bottom // height)
+    tiles = max(0, -(-(right - tile_left) // width)) * max(0, -(-(bottom - tile_top) // height))
     if tiles > MOST_TILES:
         raise ValueError(f"it has {tiles:,} tiles, more than {MOST_TILES:,}")
-    for marker, content in segments:
-        if marker in (_COD, _COC):
-            check_coding(marker, content, (min(width, right), min(height, bottom)), components)
+    if tiles * components > MOST_TILE_BANDS:
+        raise ValueError(f"it has {tiles:,} tiles of {components:,} bands, together more than {MOST_TILE_BANDS:,}")
+    coding = [one for one in segments if one[0] in (_COD, _COC)]
+    check_coding(coding, (min(width, right), min(height, bottom)), components)
+    unusual = None
+    if _PPM in found or _POC in found or _CAP in found:
+        unusual = "its tiles cannot be taken apart, or are not of JPEG 2000 part 1"
+    elif (left, top, tile_left, tile_top) != (0, 0, 0, 0):
+        unusual = "it does not begin at the origin of its grid"
+    elif len(depths) != 1 or next(iter(depths))[1:] != b"\1\1":
+        unusual = "its bands are not alike"
     return Layout(
         boxes=boxes, segments=segments, width=right, height=bottom, tile_width=width, tile_height=height,
-        components=components, depth=depth[0], first=span[0], end=span[1],
+        components=components, depth=siz[36], first=span[0], end=span[1], unusual=unusual,
     )  # fmt: skip
 
 
-def check_coding(marker: int, content: bytes, sides: tuple[int, int], components: int) -> None:
+def check_coding(segments: Sequence[tuple[int, bytes]], sides: tuple[int, int], components: int) -> None:
     """A tile of these sides (width, height) that is cut into millions of pieces fills a decoder's memory. Raises
-    ValueError; `content`: of a segment that tells how all bands (COD) or one (COC) are coded."""
-    if marker == _COC:  # the number of the band, then the same without what holds for all bands
-        content = content[1 if components < 257 else 2 :]
-        content = content[:1] + bytes(4) + content[1:]
-    if len(content) < 10:
-        raise ValueError("it does not say how it is coded")
-    across, down = (content[6] & 15) + 2, (content[7] & 15) + 2
-    if content[0] & 1:  # each resolution has its own precincts, and no code block is larger
-        across = min([across, *((size & 15) for size in content[10:])])
-        down = min([down, *((size >> 4) for size in content[10:])])
-    if (sides[0] >> across) * (sides[1] >> down) > MOST_CODE_BLOCKS:
-        raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS:,} code blocks")
+    ValueError; `segments`: marker and content of those that tell how all bands (COD) or one (COC) are coded."""
+    together = 0
+    for marker, told in segments:
+        content, bands = told, components
+        if marker == _COC:  # the number of the band, then the same without what holds for all bands
+            content, bands = content[1 if components < 257 else 2 :], 1
+            content = content[:1] + bytes(4) + content[1:]
+        if len(content) < 10:
+            raise ValueError("it does not say how it is coded")
+        across, down = (content[6] & 15) + 2, (content[7] & 15) + 2
+        if content[0] & 1:  # each resolution has its own precincts, and no code block is larger
+            across = min([across, *((size & 15) for size in content[10:])])
+            down = min([down, *((size >> 4) for size in content[10:])])
+        blocks = (sides[0] >> across) * (sides[1] >> down)
+        if blocks > MOST_CODE_BLOCKS:
+            raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS:,} code blocks")
+        together += blocks * bands
+    if together > MOST_CODE_BLOCKS_TOGETHER:
+        raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS_TOGETHER:,} code blocks of all bands")
 
 
 def _at(file: BinaryIO, position: int, length: int) -> bytes:

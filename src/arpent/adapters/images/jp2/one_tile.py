@@ -7,11 +7,12 @@ resolutions of an image only as long as it has more than 128 pixels.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from arpent.adapters.images.jp2.layout import JP2_SIGNATURE, Layout, check_coding, main_header
-from arpent.adapters.images.jp2.tile_parts import HEAD
+from arpent.adapters.images.jp2.tile_parts import HEAD, MOST_TILE_PARTS, parsed_part
 
 _SIZ, _COD, _COC, _SOD, _EOC = 0xFF51, 0xFF52, 0xFF53, 0xFF93, b"\xff\xd9"
 _LEAST_PIXELS = 128
@@ -53,12 +54,41 @@ def one_tile(layout: Layout, window: Window, place: tuple[int, int], parts: Sequ
         (marker, _sizes(layout, window, content) if marker == _SIZ else content) for marker, content in layout.segments
     )
     codestream: list[bytes | memoryview] = [main_header(segments)]
+    check_coding([one for part in parts for one in _coding(part)], layout.sides, layout.components)
     for part in parts:
-        _check_header(layout, part)
         codestream += [part[:4], struct.pack(">HI", number, len(part)), part[10:]]
     codestream.append(_EOC)
     length = 8 + sum(len(piece) for piece in codestream)
     return b"".join([*_boxes(layout, window), struct.pack(">I4s", length, b"jp2c"), *codestream])
+
+
+def check_parts(layout: Layout, file: BinaryIO) -> None:
+    """Have a look at the header of every part of a tile that the file holds. Raises ValueError where one asks for too
+    much."""
+    coding: dict[int, list[tuple[int, bytes]]] = {}
+    at = layout.first
+    for _ in range(MOST_TILE_PARTS):
+        file.seek(at)
+        part = parsed_part(file.read(HEAD), at, layout.end)
+        if part is None or part.end > layout.end:
+            return
+        own = coding.setdefault(part.tile, [])
+        own += _coding_in(file, at + HEAD, part.end)
+        check_coding(own, layout.sides, layout.components)
+        at = part.end
+    raise ValueError(f"it has more than {MOST_TILE_PARTS:,} parts of tiles")
+
+
+def _coding_in(file: BinaryIO, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """As `_coding`, of a part in a file, damaged or not."""
+    while at + 4 <= end:
+        file.seek(at)
+        marker, length = struct.unpack(">HH", file.read(4).ljust(4, b"\0"))
+        if marker == _SOD or marker < 0xFF30 or length < 2:
+            return
+        if marker in (_COD, _COC):
+            yield marker, file.read(length - 2)
+        at += 2 + length
 
 
 def _sizes(layout: Layout, window: Window, content: bytes) -> bytes:
@@ -92,8 +122,9 @@ def _box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
-def _check_header(layout: Layout, part: bytes | memoryview) -> None:
-    """What a tile says of its own coding must not be worse than what its file may say."""
+def _coding(part: bytes | memoryview) -> Iterator[tuple[int, bytes]]:
+    """What a part of a tile says of its own coding, which must not be worse than what its file may say: segments as
+    `check_coding` takes them. Raises ValueError."""
     at = HEAD
     while at + 4 <= len(part):
         marker, length = struct.unpack_from(">HH", part, at)
@@ -102,6 +133,6 @@ def _check_header(layout: Layout, part: bytes | memoryview) -> None:
         if marker < 0xFF30 or length < 2:
             break
         if marker in (_COD, _COC):
-            check_coding(marker, bytes(part[at + 4 : at + 2 + length]), layout.sides, layout.components)
+            yield marker, bytes(part[at + 4 : at + 2 + length])
         at += 2 + length
     raise ValueError("its header is damaged")

@@ -33,6 +33,8 @@ _LEFT = 0.9
 """Ranges are removed until a section holds this share of its size."""
 _DISK_BLOCK = 4096
 """Bytes that a file takes of a disk, at least."""
+_TRUSTED = (0,)
+"""Users who may change everything anyway."""
 _LOCK = ".lock"
 _PARTIAL = ".part-"
 _OURS = re.compile(r"[0-9a-f]{62}|\.part-[0-9a-f]{16}")
@@ -43,8 +45,8 @@ class KeptRanges:
     longest ago goes first.
 
     What is kept is found only for the same version of a file (its ETag, or its time and size), which whoever asks has
-    learnt from the file's server. A damaged range is fetched again, and a folder that cannot be written keeps
-    nothing. Thread-safe.
+    learnt from the file's server. A damaged range is fetched again; a folder that cannot be written, or that others
+    may write to, keeps nothing. Thread-safe.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
@@ -62,6 +64,8 @@ class KeptRanges:
         self, place: tuple[object, ...], ranges: Sequence[Range], fetch: Callable[[list[Range]], list[memoryview]]
     ) -> list[memoryview]:
         """The bytes of each range of a file: kept, or fetched and then kept. `place`: name and version of the file."""
+        if not self._is_ours():
+            return fetch(list(ranges))
         paths = [self._path(place, span) for span in ranges]
         found = [_read(path) for path in paths]
         missing = [row for row, piece in enumerate(found) if piece is None]
@@ -70,6 +74,17 @@ class KeptRanges:
             self._keep(paths[row], piece)
         fresh = dict(zip(missing, pieces, strict=True))
         return [fresh[row] if piece is None else piece for row, piece in enumerate(found)]
+
+    def _is_ours(self) -> bool:
+        """Whether nobody else may have put something into the folder, or it is still to be made."""
+        try:
+            there = [os.lstat(self._folder), os.stat(self._folder)]
+        except FileNotFoundError:
+            return not self._folder.is_symlink()
+        except OSError:
+            return False
+        open_to_all = there[1].st_mode & stat.S_IWOTH
+        return not open_to_all and all(about.st_uid in (*_TRUSTED, os.geteuid()) for about in there)
 
     def _path(self, place: tuple[object, ...], span: Range) -> Path:
         name = sha256(repr((*place, *span)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _MOST_PATHS = 4096
 """Number of local files whose path is remembered."""
+_SIGNATURE = re.compile(
+    r"(x-amz-|x-goog-)|(sig|se|st|sp|spr|sv|sr|skoid|sktid|skt|ske|sks|skv|signature|expires|policy|token|access_token"
+    r"|key-pair-id|awsaccesskeyid|googleaccessid)=", re.IGNORECASE,
+)  # fmt: skip
+"""How parameters of a URL begin that let somebody in, and choose no file."""
 
 
 @lru_cache(maxsize=_MOST_PATHS)
@@ -17,6 +23,13 @@ def local_path(href: str) -> Path | None:
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):  # another host's file is out of reach
         return Path(unquote(parts.path))
     return Path(href) if "://" not in href else None
+
+
+def unsigned_name(href: str) -> str:
+    """The href without user and signature: another query is another file, whose ETag may be the same by chance."""
+    parts = urlsplit(href)
+    kept = [piece for piece in parts.query.split("&") if piece and not _SIGNATURE.match(piece)]
+    return public_name(href) + (f"?{'&'.join(kept)}" if kept else "")
 
 
 def public_name(href: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources
+from arpent.adapters.images.byte_source import ByteSources, Replaced
 from arpent.adapters.images.decode import Buffer
-from arpent.adapters.images.origin.href import public_name
+from arpent.adapters.images.origin.file_version import Version
+from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
@@ -28,13 +30,19 @@ _MOST_COORDINATE_CHUNKS = 256
 _ALONE = 1 << 30
 """More than one fetch brings: each object is a request of its own."""
 _TIMES = {"t", "time", "dates", "date"}
-_TURNED = {("x", "y"), ("lon", "lat"), ("longitude", "latitude"), ("easting", "northing")}
+_ACROSS = {"x", "lon", "lng", "longitude", "easting", "eastings", "column", "columns", "col", "width", "samples"}
+"""Words in names of axes along which x grows."""
+_DOWN = {"y", "lat", "latitude", "northing", "northings", "row", "rows", "height", "lines"}
+"""Words in names of axes along which y grows or falls."""
 Fetched = Mapping[Number, "Buffer | None"]
 """Numbers of a chunk → its packed bytes; None: it was never written."""
 
 
 class ZarrImage:
     """One array, of two axes or with a third one of bands before them."""
+
+    pixels_elsewhere = True
+    """The files of `versions` do not hold its pixels."""
 
     def __init__(self, href: str, origins: ByteSources, place: StoreLocation) -> None:
         """Read the metadata of the array at `place`. Raises AssetUnreadable."""
@@ -47,6 +55,8 @@ class ZarrImage:
             self._bands = _band_axis(self._layout)
             self._chunks = Chunks(origins, place, place.path, self._layout)
             self.raster = self._raster(store)
+            self.versions: Mapping[str, Version] = dict(store.versions)
+            """The documents that tell what its pixels mean, and their versions; chunks have their own."""
             fault = fault_of(self.raster, self._layout.chunks[self._bands] if self._bands is not None else 1)
         except ValueError as error:
             raise self._unreadable(str(error)) from None
@@ -67,6 +77,8 @@ class ZarrImage:
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
+        if local_path(self._href) is not None and not self._is_still():
+            raise Replaced
         number, layout = self._number(block, band), self._layout
         packed = fetched[number] if fetched and number in fetched else self._chunks.packed(number)
         pixels = self._chunks.pixels(packed)
@@ -78,6 +90,10 @@ class ZarrImage:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _is_still(self) -> bool:
+        """Whether the documents are those that were read: what the pixels mean hangs on them."""
+        return all(self._origins.is_still(href, version) for href, version in self.versions.items())
 
     # ---- header
 
@@ -96,7 +112,7 @@ class ZarrImage:
             crs=crs_of(layout, groups, lambda name: store.node(neighbour(name)) if path else None),
             transform=transform_of(
                 layout, groups, lambda name: store.node(neighbour(name)) if path else None,
-                lambda name, length: _coordinates(self._origins, store, neighbour(name), length),
+                lambda name, length: _coordinates(self._origins, store, neighbour(name), length, layout.dimensions),
             ),
             dtype=layout.dtype,
             band_count=1 if self._bands is None else layout.shape[self._bands],
@@ -131,8 +147,8 @@ def _band_axis(layout: ArrayLayout) -> int | None:
     names = layout.dimensions or ("",) * len(layout.shape)
     if len(layout.shape) < 2:
         raise ValueError("it has one axis")
-    if tuple(name.lower() for name in names[-2:]) in _TURNED:
-        raise ValueError(f"its axes end with {names[-2]}, {names[-1]}; served is y, x")
+    if _is_along(names[-2], _ACROSS) or _is_along(names[-1], _DOWN):
+        raise _turned(names)
     long = [axis for axis, side in enumerate(layout.shape[:-2]) if side > 1]
     if len(long) > 1:
         raise ValueError(
@@ -176,12 +192,26 @@ def _plain(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _coordinates(origins: ByteSources, store: Store, path: str, length: int) -> NDArray[np.float64] | None:
-    """(length,) centres of pixels along an axis; None where no array tells them. Raises ValueError."""
+def _is_along(name: str, words: set[str]) -> bool:
+    return not words.isdisjoint(re.split(r"[\W_\d]+", name.lower()))
+
+
+def _turned(names: Sequence[str]) -> ValueError:
+    return ValueError(f"its axes end with {names[-2][:80]}, {names[-1][:80]}; served is y, x")
+
+
+def _coordinates(
+    origins: ByteSources, store: Store, path: str, length: int, names: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """(length,) centres of pixels along one of the axes `names`; None where no array tells them. Raises ValueError."""
     node = store.node(path)
     if node is None or not node.is_array:
         return None
     layout = parse_array(node.document, node.attributes)
+    across = path.rpartition("/")[2] == names[-1]
+    for told in ("axis", "standard_name"):  # as CF says
+        if _is_along(str(layout.attributes.get(told)), _DOWN if across else _ACROSS):
+            raise _turned(names)
     if layout.shape != (length,) or max(length, *layout.chunks) > _MOST_COORDINATES:
         raise ValueError(f"its coordinates {path[:80]} are not of its size")
     count = -(-length // layout.chunks[0])

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from arpent.adapters.images.byte_source import ByteSources
+from arpent.adapters.images.origin.file_version import Version
 from arpent.adapters.images.origin.href import local_path
 from arpent.network.memo import Memo
 
@@ -93,7 +94,10 @@ class Store:
         """Raises AssetUnreadable, and ValueError where its metadata is damaged."""
         self._origins = origins
         self.place = place
-        self._nodes = _kept_nodes(self)
+        self.versions: dict[str, Version] = {}
+        """The documents that were read, and their versions."""
+        self._nodes, versions = _kept_nodes(self)
+        self.versions |= versions
 
     def node(self, path: str) -> Node | None:
         """The node there; None if there is none. Raises as above."""
@@ -121,9 +125,11 @@ class Store:
 
     def document(self, *keys: str) -> Document | None:
         """A JSON document; None if it is not there. Raises as above."""
-        content = self._origins.whole(self.place.href(*keys), MOST_METADATA)
-        if content is None:
+        address = self.place.href(*keys)
+        found = self._origins.whole_of_version(address, MOST_METADATA)
+        if found is None:
             return None
+        content, self.versions[address] = found
         try:
             return _table(json.loads(bytes(content), parse_int=_whole))
         except (ValueError, RecursionError):
@@ -132,15 +138,26 @@ class Store:
 
 Nodes = Mapping[str, Node] | None
 """The nodes by consolidated metadata; None: each has its own document only."""
-_kept: WeakKeyDictionary[ByteSources, Memo[str, Nodes]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[ByteSources, Memo[str, tuple[Nodes, Mapping[str, Version]]]] = WeakKeyDictionary()
 _lock = Lock()
 
 
-def _kept_nodes(store: Store) -> Nodes:
-    """Those of the store, remembered for a while."""
+def forget_hierarchies(origins: ByteSources) -> None:
+    """Have all consolidated metadata read anew."""
+    with _lock:
+        _kept.pop(origins, None)
+
+
+def _kept_nodes(store: Store) -> tuple[Nodes, Mapping[str, Version]]:
+    """Those of the store, remembered for a while, and the documents that tell them."""
     with _lock:
         kept = _kept.setdefault(store._origins, Memo(MOST_HIERARCHIES, KEPT_SECONDS))
-    return kept.get(f"{store.place.root}?{store.place.query}", lambda: _consolidated(store))
+
+    def read() -> tuple[Nodes, Mapping[str, Version]]:
+        nodes = _consolidated(store)
+        return nodes, dict(store.versions)
+
+    return kept.get(f"{store.place.root}?{store.place.query}", read)
 
 
 def _consolidated(store: Store) -> Nodes:

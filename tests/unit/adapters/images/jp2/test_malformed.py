@@ -136,6 +136,24 @@ def test_damaged_tiles_cost_only_themselves(image: bytes, place: Callable[[bytes
     np.testing.assert_array_equal(read(href, (0, 1))[0], tile_of(0, 1))
 
 
+def bands(taken: Taken, count: int) -> Taken:
+    """The same, but it says that it has so many bands."""
+    (sizes,) = [content for marker, content in taken.segments if marker == SIZ]
+    many = sizes[:34] + struct.pack(">H", count) + sizes[36:39] * count
+    at = taken.boxes.index(b"ihdr") + 12
+    return Taken(
+        taken.boxes[:at] + struct.pack(">H", count) + taken.boxes[at + 2 :],
+        tuple((marker, many if marker == SIZ else content) for marker, content in taken.segments), taken.parts,
+    )  # fmt: skip
+
+
+def with_coding(taken: Taken, part: bytes) -> bytes:
+    """A part that says itself that its code blocks are tiny."""
+    (coding,) = [content for marker, content in taken.segments if marker == COD]
+    own = struct.pack(">HH", COD, 2 + len(coding)) + coding[:6] + b"\0\0" + coding[8:]
+    return says(part[:12] + own + part[12:], len(part) + len(own))
+
+
 HEADERS: dict[str, tuple[Harm, str]] = {
     "a million tiles": (lambda t: t.segment(SIZ, 18, struct.pack(">II", 1, 1)).whole(), "147,456 tiles, more than"),
     "sides of 0": (lambda t: t.segment(SIZ, 18, struct.pack(">II", 0, 0)).whole(), "header is damaged"),
@@ -147,6 +165,21 @@ HEADERS: dict[str, tuple[Harm, str]] = {
     "tiny code blocks": (
         lambda t: t.segment(SIZ, 2, struct.pack(">II", 8192, 8192)).segment(SIZ, 18, struct.pack(">II", 4096, 4096))
         .segment(COD, 6, b"\0\0").whole(), "code blocks",
+    ),
+    "tiny code blocks, away from the origin": (
+        lambda t: t.segment(SIZ, 2, struct.pack(">8I", 8193, 8193, 1, 1, 8193, 8193, 0, 0)).segment(COD, 6, b"\0\0")
+        .whole(), "code blocks",
+    ),
+    "tiny code blocks of many bands": (
+        lambda t: bands(t, 30).segment(SIZ, 2, struct.pack(">II", 4096, 4096))
+        .segment(SIZ, 18, struct.pack(">II", 2048, 2048)).segment(COD, 6, b"\0\0").whole(), "code blocks of all bands",
+    ),
+    "tiny code blocks by the tile's own words, which GDAL would read": (
+        lambda t: replace(t, parts=(with_coding(t, t.parts[0]),))
+        .segment(SIZ, 2, struct.pack(">8I", 8193, 8193, 1, 1, 8193, 8193, 0, 0)).whole(), "code blocks",
+    ),
+    "many tiles of many bands": (
+        lambda t: bands(t, 100).segment(SIZ, 2, struct.pack(">II", 8160, 8160)).whole(), "65,025 tiles of 100 bands",
     ),
     "no coding style": (
         lambda t: replace(t, segments=tuple(one for one in t.segments if one[0] != COD)).whole(), "lacks the sizes"

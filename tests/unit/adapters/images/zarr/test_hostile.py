@@ -148,6 +148,10 @@ THIRD: dict[str, tuple[Change, str]] = {
     "transformed storage": (put("storage_transformers", value=[{"name": "x"}]), "transformed"),
     "an unknown type": (put("data_type", value="r16"), "not single numbers"),
     "axes turned": (put("dimension_names", value=["x", "y"]), "served is y, x"),
+    **{
+        f"axes turned, {' and '.join(names)}": (put("dimension_names", value=names), "served is y, x")
+        for names in (["lon", "lat"], ["projection_x_coordinate", "projection_y_coordinate"], ["col", "row"])
+    },
     "attributes that are a list": (put("attributes", value=[1]), "no table"),
 }  # fmt: skip
 
@@ -158,6 +162,20 @@ def test_metadata_of_version_3(folder: Path, harm: str) -> None:
     href = made(folder, 3, shards=(128, 128))
     changed(folder / GROUP / "b04" / "zarr.json", change)
     with pytest.raises(AssetUnreadable, match=words):
+        read(href)
+
+
+def test_axes_that_only_their_coordinates_tell_are_turned(folder: Path) -> None:
+    """A square array would be read, elsewhere."""
+    href = write_product(folder, formula(150, 150), place="root", consolidated=False)
+    group = folder / GROUP
+    changed(group / "x" / ".zattrs", put("standard_name", value="projection_x_coordinate"))
+    changed(group / "y" / ".zattrs", put("axis", value="Y"))
+    assert read(href).any()
+    (group / "x").rename(group / "first")
+    (group / "y").rename(group / "second")
+    changed(group / "b04" / ".zattrs", put("_ARRAY_DIMENSIONS", value=["first", "second"]))
+    with pytest.raises(AssetUnreadable, match="its axes end with first, second; served is y, x"):
         read(href)
 
 
