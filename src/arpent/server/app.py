@@ -96,7 +96,7 @@ def create_app(
         larger={UPLOAD_PATH: page.most_upload} if page.most_upload else {},
     )
     app.add_middleware(RequestLog, metrics=http_metrics)
-    document(app)
+    document(app, {"{batch}": BATCH_PATHS, "{statistics}": STATISTICS_PATHS, "{catalog}": CATALOG_PATHS})
     return app
 
 

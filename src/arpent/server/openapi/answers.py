@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from arpent.domain.finding import Verdict
 from arpent.domain.job import Status, StopReason, UserAction
+from arpent.domain.result import ErrorType
 
 Fields = dict[str, object]
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
@@ -181,7 +182,7 @@ class IntervalAnswer(AnswerModel):
 class IntervalError(AnswerModel):
     """Why an interval or a feature has no numbers."""
 
-    type: Literal["BAD_REQUEST", "EXECUTION_ERROR", "TIMEOUT"]
+    type: ErrorType
     message: str
 
 

@@ -7,7 +7,7 @@ Routes read bodies and parameters by themselves, so that a refusal has the servi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -36,11 +36,6 @@ _REFERENCE = "#/components/schemas/{model}"
 _CITATION = re.compile(r"\s*\(sentinelhub\.md [^)]*\)")
 """A citation of the page about the real service in a docstring: for developers, not for readers of /docs."""
 _OF_TOKENS, _OF_ALL = (401, 403, 429), (500, 503)
-_BASES = {
-    "{batch}": ("/api/v1/statistics/batch", "/statistics/batch/v1"),
-    "{statistics}": ("/api/v1/statistics", "/statistics/v1"),
-    "{catalog}": ("/api/v1/catalog/1.0.0", "/catalog/v1"),
-}
 _RETRY = {"schema": {"type": "integer", "minimum": 0}, "description": "Milliseconds to wait"}
 _SPENT = {"schema": {"type": "number", "minimum": 0}, "description": "Processing units of this request"}
 
@@ -57,8 +52,9 @@ def request_body(shape: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def document(app: FastAPI) -> None:
-    """Make the app's OpenAPI document whole: bodies, answers, errors, parameters, and tokens."""
+def document(app: FastAPI, bases: Mapping[str, Sequence[str]]) -> None:
+    """Make the app's OpenAPI document whole: bodies, answers, errors, parameters, and tokens. `bases`: the addresses
+    that {batch}, {statistics} and {catalog} of `operations` stand for."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -66,7 +62,7 @@ def document(app: FastAPI) -> None:
             schema["components"] = {"schemas": _shapes(), "securitySchemes": {"client": _flow()}}
             schema["security"] = [{"client": []}]
             for method, path, found in _operations(schema):
-                _complete(method, path, found)
+                _complete(method, path, found, _generic(path, bases))
             app.openapi_schema = _without_citations(schema)
         return app.openapi_schema
 
@@ -79,18 +75,18 @@ def _operations(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str,
             yield method.upper(), path, found
 
 
-def generic(path: str) -> str:
+def _generic(path: str, bases: Mapping[str, Sequence[str]]) -> str:
     """The path with {batch}, {statistics} or {catalog} in place of the address that it begins with."""
-    for name, addresses in _BASES.items():
+    for name, addresses in bases.items():
         for address in addresses:
             if path == address or path.startswith(f"{address}/"):
                 return name + path.removeprefix(address)
     return path
 
 
-def _complete(method: str, path: str, found: dict[str, Any]) -> None:
-    """Write answers, errors, parameters and security of one operation into what the framework found."""
-    place = generic(path)
+def _complete(method: str, path: str, found: dict[str, Any], place: str) -> None:
+    """Write answers, errors, parameters and security of one operation into what the framework found. `place`: its path
+    as `operations` has it."""
     said = OPERATIONS[f"{method} {place}"]
     found["operationId"] = _name(method, path)
     if place in NO_TOKEN:

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from arpent.domain.ports.jobs import SortKey
+from arpent.server.access.auth import DISCOVERY_PATH, KEYS_PATH, TOKEN_PATHS
 from arpent.server.openapi import answers
+from arpent.wire.catalog.query import MOST, USUAL
 
 JSON, GEOJSON = "application/json", "application/geo+json"
 Media = Mapping[str, type[BaseModel] | dict[str, Any]]
@@ -19,12 +21,10 @@ BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
 
 NO_TOKEN = frozenset({
-    "/oauth/token", "/auth/realms/main/protocol/openid-connect/token",
-    "/auth/realms/CDSE/protocol/openid-connect/token", "/.well-known/openid-configuration", "/oauth/jwks",
-    "/healthz", "/readyz", "/metrics", "{catalog}", "{catalog}/conformance",
+    *TOKEN_PATHS, DISCOVERY_PATH, KEYS_PATH, "/healthz", "/readyz", "/metrics", "{catalog}", "{catalog}/conformance",
 })  # fmt: skip
 """Paths that are open to everybody."""
-NEVER_FAILS = frozenset({"/healthz", "{catalog}", "{catalog}/conformance", "/oauth/jwks"})
+NEVER_FAILS = frozenset({"/healthz", "{catalog}", "{catalog}/conformance", KEYS_PATH})
 """Paths that ask nothing of the world."""
 
 TOKEN_FORM: dict[str, Any] = {
@@ -42,7 +42,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "bbox": {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6},
     "intersects": OBJECT,
     "ids": {"type": "array", "items": TEXT},
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+    "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL},
     "next": WHOLE,
     "fields": OBJECT,
     "filter": {"anyOf": [TEXT, OBJECT]},
@@ -76,11 +76,9 @@ TOKEN = DescribedOperation(
 )
 ACTION = DescribedOperation(answer=None, status="204", errors=(400, 404, 409))
 OPERATIONS: dict[str, DescribedOperation] = {
-    "POST /oauth/token": TOKEN,
-    "POST /auth/realms/main/protocol/openid-connect/token": TOKEN,
-    "POST /auth/realms/CDSE/protocol/openid-connect/token": TOKEN,
-    "GET /.well-known/openid-configuration": DescribedOperation(answer={JSON: OBJECT}, errors=()),
-    "GET /oauth/jwks": DescribedOperation(answer={JSON: OBJECT}, errors=()),
+    **{f"POST {path}": TOKEN for path in TOKEN_PATHS},
+    f"GET {DISCOVERY_PATH}": DescribedOperation(answer={JSON: OBJECT}, errors=()),
+    f"GET {KEYS_PATH}": DescribedOperation(answer={JSON: OBJECT}, errors=()),
     "POST {batch}": DescribedOperation(answer={JSON: answers.TaskAnswer}, status="201", errors=(400, 413, 415)),
     "GET {batch}": DescribedOperation(answer={JSON: answers.TaskPage}, errors=(400,)),
     "POST {batch}/{job_id}/analyse": ACTION,
