@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 
 from arpent.cli.conformance.target import Target
 
@@ -110,8 +110,12 @@ def equal(what: str, found: object, wanted: object) -> None:
         raise Failed(f"{what} is {found!r}, but must be {wanted!r}")
 
 
+def is_number(found: object) -> TypeGuard[float]:
+    """Whether JSON has a number there; true and false are none."""
+    return isinstance(found, int | float) and not isinstance(found, bool)
+
+
 def close(what: str, found: object, wanted: float, tolerance: float = 1e-9) -> None:
     """Raise Failed unless the number is equal to the wanted one but for rounding (relative, or absolute near 0)."""
-    is_number = isinstance(found, int | float) and not isinstance(found, bool)
-    if not is_number or abs(found - wanted) > tolerance * max(1.0, abs(wanted)):  # type: ignore[operator]
+    if not is_number(found) or abs(found - wanted) > tolerance * max(1.0, abs(wanted)):
         raise Failed(f"{what} is {found!r}, but must be {wanted!r}")

@@ -115,4 +115,5 @@ def line(outcome: CheckOutcome) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("`", "'")
+    """The text as it reads in a table of Markdown, where tags of HTML would vanish."""
+    return escape(text, quote=False).replace("|", "\\|").replace("`", "'")

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from arpent.cli.conformance.check import Failed, equal, expect
+from arpent.cli.conformance.check import Failed, equal, expect, is_number
 
 STATES = ("CREATED", "ANALYSING", "ANALYSIS_DONE", "PROCESSING", "DONE", "FAILED", "STOPPED")
 ACTIONS = ("NONE", "ANALYSE", "START", "STOP")
@@ -52,11 +52,10 @@ def check_status(task: dict[str, Any]) -> None:
     expect(UUID.fullmatch(str(task.get("id"))), f"id is no UUID: {task.get('id')!r}")
     expect(task.get("status") in STATES, f"status is {task.get('status')!r}, which the official client refuses")
     percent = task.get("completionPercentage")
-    is_number = isinstance(percent, int | float) and not isinstance(percent, bool)
-    expect(is_number and 0 <= percent <= 100, f"completionPercentage is {percent!r}")  # type: ignore[operator]
+    expect(is_number(percent) and 0 <= percent <= 100, f"completionPercentage is {percent!r}")
     expect(INSTANT.fullmatch(str(task.get("created"))), f"created is no instant in UTC: {task.get('created')!r}")
     cost = task.get("costPU")
-    expect(isinstance(cost, int | float) and not isinstance(cost, bool), f"costPU is {cost!r}")
+    expect(is_number(cost), f"costPU is {cost!r}")
     if "lastUpdated" in task:
         expect(INSTANT.fullmatch(str(task["lastUpdated"])), f"lastUpdated is no instant: {task['lastUpdated']!r}")
 

@@ -15,6 +15,8 @@ from arpent.domain.errors import WorldError
 BATCH = "/api/v1/statistics/batch"
 STATISTICS = "/api/v1/statistics"
 CATALOG = "/api/v1/catalog/1.0.0"
+JSON = {"Content-Type": "application/json"}
+"""Header that says JSON, where `json=` does not set it."""
 TOKEN_PATH = "/auth/realms/main/protocol/openid-connect/token"
 SECONDS = 120.0
 """Longest wait for an answer: the official client's (sentinelhub.md 1.7)."""

@@ -135,6 +135,10 @@ def test_every_check_says_what_must_hold_and_where_it_is_written() -> None:
     assert [check.name for check in CHECKS if not re.fullmatch(r"\S.{20,}\.", check.title)] == []
 
 
+def test_the_documented_number_of_checks_is_right(repository: Path) -> None:
+    assert f" {len(CHECKS)} checks pass," in (repository / "docs" / "conformance.md").read_text()
+
+
 def test_an_unknown_group_is_refused() -> None:
     assert {check.name.partition(".")[0] for check in chosen("token, error")} == {"token", "error"}
     with pytest.raises(InvalidRequest, match=r"begins with nonsense; there are batch, .*token"):
@@ -150,7 +154,7 @@ def test_the_report(tmp_path: Path) -> None:
     assert "<script>" not in page
     assert "://" not in page.replace("http://x", ""), "it loads nothing"
     report.write(tmp_path / "page.md")
-    assert "| It \\| holds. |" in (tmp_path / "page.md").read_text()
+    assert "| It \\| holds. | &lt;script&gt; 'x' |" in (tmp_path / "page.md").read_text()
     assert report.as_json["failed"] == 1
     assert line(one) == "failed      a.b: <script> `x`"
 

@@ -12,10 +12,9 @@ from arpent.cli.conformance.buckets import NO_KEYS
 from arpent.cli.conformance.check import Checks, Failed, NotChecked, equal, expect
 from arpent.cli.conformance.made_scenes import DAYS, LAST_DAY
 from arpent.cli.conformance.shapes import check_status, check_task, error_of, json_of
-from arpent.cli.conformance.target import BATCH, Target
+from arpent.cli.conformance.target import BATCH, JSON, Target
 
 CHECKS = Checks("batch")
-JSON = {"Content-Type": "application/json"}
 POLL_SECONDS = 1.0
 ORDER = ("CREATED", "ANALYSING", "ANALYSIS_DONE", "PROCESSING", "DONE")
 """States of a request that is started and succeeds, in the order in which they come."""

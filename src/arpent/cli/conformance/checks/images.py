@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from arpent.cli.conformance.bodies import Box, statistical
@@ -49,7 +50,7 @@ function evaluatePixel(samples) {
 
 def request(box: Box, start: str, end: str, script: str = RED, **data_filter: Any) -> dict[str, Any]:
     """A synchronous request over a box of the data set, in one interval."""
-    days = (int(end[8:]) - int(start[8:])) if start[:7] == end[:7] else 30
+    days = (date.fromisoformat(end) - date.fromisoformat(start)).days
     time_range = {"from": f"{start}T00:00:00Z", "to": f"{end}T00:00:00Z"}
     body = statistical(SCENE, box, script, timeRange=time_range, aggregationInterval={"of": f"P{days}D"})
     body["input"]["bounds"]["properties"]["crs"] = UTM

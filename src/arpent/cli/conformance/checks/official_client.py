@@ -40,9 +40,9 @@ def library(target: Target) -> Iterator[tuple[Any, Any]]:
         os.environ.pop(INSECURE, None) if before is None else os.environ.update({INSECURE: before})
 
 
-def aggregation(library: Any, days: tuple[str, str]) -> Any:
+def aggregation(package: Any, days: tuple[str, str]) -> Any:
     """The aggregation of constants at 10 m."""
-    return library.SentinelHubStatistical.aggregation(
+    return package.SentinelHubStatistical.aggregation(
         evalscript=CONSTANTS, time_interval=days, aggregation_interval="P1D", resolution=(10, 10)
     )
 
@@ -50,8 +50,8 @@ def aggregation(library: Any, days: tuple[str, str]) -> Any:
 @CHECKS.add("1.6")
 def session(target: Target) -> None:
     """The client gets a token and reads it."""
-    with library(target) as (client, config):
-        expect(client.SentinelHubSession(config=config).token.get("access_token"), "it holds no token")
+    with library(target) as (package, config):
+        expect(package.SentinelHubSession(config=config).token.get("access_token"), "it holds no token")
 
 
 @CHECKS.add("1.3")

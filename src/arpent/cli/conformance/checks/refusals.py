@@ -7,12 +7,11 @@ from typing import Any
 from arpent.cli.conformance.bodies import CONSTANTS, NOWHERE, box_at, statistical
 from arpent.cli.conformance.check import Checks, expect
 from arpent.cli.conformance.shapes import error_of
-from arpent.cli.conformance.target import BATCH, STATISTICS, Target
+from arpent.cli.conformance.target import BATCH, JSON, STATISTICS, Target
 
 CHECKS = Checks("error")
 BOX = box_at(NOWHERE, 300, 200)
 BAD = "COMMON_BAD_PAYLOAD"
-JSON = {"Content-Type": "application/json"}
 ABSENT = "00000000-0000-4000-8000-000000000000"
 
 
