@@ -109,7 +109,9 @@ def test_what_a_package_lacks_or_has_too_much_is_noticed() -> None:
 
 def test_every_page_is_in_the_site() -> None:
     text = (ROOT / "mkdocs.yml").read_text()
-    listed = set(re.findall(r"[\w/-]+\.md", text.partition("nav:")[2]))
+    named = re.findall(r"[\w/-]+\.md", text.partition("nav:")[2])
+    listed = set(named)
+    assert len(named) == len(listed), "a page is there twice"
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     made = set(script_pages().values()) - {"index.md"}
     assert {page for page in pages - listed if not page.startswith("adr/")} == set()
