@@ -107,7 +107,7 @@ dist: $(READY) ## Build wheel and sdist into dist/, with the page, and check wha
 
 sbom: dist ## Write dist/arpent.cdx.json: a bill of materials of the wheel, installed with its extras
 	@rm -rf dist/.venv && $(BIN)/python -m venv dist/.venv
-	@dist/.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/dev.txt "$$(ls dist/*.whl)[server,postgres,dask,aws,otel,frames]"
+	@dist/.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/dev.txt "$$(ls dist/*.whl)[server,postgres,dask,aws,otel,frames,conformance]"
 	@$(BIN)/python release/sbom.py dist/.venv/bin/python dist/arpent.cdx.json
 
 licences: $(READY) ## Write docs/licences.md from what is installed and from the page's packages

@@ -17,7 +17,6 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 LOCK = ROOT / "web" / "package-lock.json"
-EXTRAS = ("server", "postgres", "dask", "aws", "otel", "frames")
 HEAD = """# Licences
 
 arpent itself is under Apache-2.0. This page lists what is installed with it, and what lies in the page at `/`, by the
@@ -63,7 +62,8 @@ def licence(found: Distribution) -> str:
 
 def of_python() -> list[tuple[str, str]]:
     """(package, licence) of all Python packages, by name."""
-    rows = {canonicalize_name(each.metadata["Name"]): licence(each) for each in closure("arpent", EXTRAS)}
+    extras = tuple(distribution("arpent").metadata.get_all("Provides-Extra") or ())
+    rows = {canonicalize_name(each.metadata["Name"]): licence(each) for each in closure("arpent", extras)}
     return sorted(rows.items())
 
 

@@ -151,6 +151,12 @@ def test_the_licences_are_those_of_what_is_pinned() -> None:
         name for name in shipped if name not in listed and "devOptional" not in packages[f"node_modules/{name}"]
     } == set()
     assert [name for name, text in listed.items() if re.search(r"\bA?GPL", text)] == []
+    assert set().union(*OF_EXTRA.values()) - {"arpent"} - set(listed) == set(), "those of every extra, too"
+
+
+def test_the_bill_of_materials_has_every_extra() -> None:
+    (extras,) = re.findall(r"\.whl\)\[([a-z,]+)\]", (ROOT / "Makefile").read_text())
+    assert set(extras.split(",")) == set(OF_EXTRA)
 
 
 def test_the_notes_of_a_version() -> None:
