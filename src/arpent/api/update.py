@@ -28,7 +28,7 @@ PART = "part-{:06d}-0.parquet"
 PART_ROWS = 20_000
 """Rows of a part of the earlier table, about: a worker reads the parts whole that have features of its partition."""
 TILE = 200
-"""Features that lie together, about: as many as are in a part, or some times as many."""
+"""Features of a group of neighbours, about: a part holds one group if each feature has 100 rows, several if fewer."""
 
 
 def fingerprints_in(folders: Sequence[Path], fields: Fields, rows: pa.Table) -> bytes:
