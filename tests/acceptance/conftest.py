@@ -41,10 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator[
         write_geopackage(server.buckets / "fields" / f"parcels-{epsg}.gpkg", good_parcels(), epsg)
     write_geopackage(server.buckets / "fields" / "mixed.gpkg", good_parcels(2) + bad_parcels())
     (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -43,10 +43,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator[
     nested(fields / "nested.gpkg")
     unending(fields / "unending.gpkg")
     (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,8 @@ def data_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("conformance")
     make_data_set(folder)
     server = Server(folder=folder, catalog=folder / "catalog")
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

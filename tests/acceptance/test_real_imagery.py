@@ -30,10 +30,8 @@ def real(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterato
     for name in FILES:
         shutil.copy(shared_data / "parcels" / name, server.buckets / "fields" / name)
         (server.buckets / "fields" / name).chmod(0o644)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

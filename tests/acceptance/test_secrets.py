@@ -39,10 +39,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, catalog: Path) -> Iterator
     server = Server(folder=tmp_path_factory.mktemp("guarded"), catalog=catalog, settings=settings)
     write_geopackage(server.buckets / "fields" / "parcels.gpkg", good_parcels(20))
     (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

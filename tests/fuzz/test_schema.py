@@ -45,10 +45,8 @@ def test_what_is_wrong_is_found(tmp_path: Path) -> None:
 def running(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "stac").mkdir()
     server = Server(folder=tmp_path, catalog=tmp_path / "stac", settings={"SCRIPT_SECONDS": "4"})
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 def test_a_real_server(running: Server, tmp_path: Path) -> None:

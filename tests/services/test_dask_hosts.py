@@ -141,10 +141,8 @@ def server(tmp_path: Path, cloud_catalog: Path, machine: dict[str, str], workers
     (tmp_path / "server").mkdir()
     settings = {**SETTINGS, "EXECUTOR": workers.address.replace("tcp", "dask")}
     server = Server(folder=tmp_path / "server", catalog=cloud_catalog, settings=settings, variables=machine)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture

@@ -49,10 +49,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, land: Landscape) -> Iterato
     for name in ("fields", "results"):
         (server.buckets / name).mkdir(parents=True)
     (server.buckets / "fields" / "parcels.gpkg").write_bytes(land.features.read_bytes())
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,8 @@ def server(
     server = Server(
         folder=tmp_path_factory.mktemp("server"), catalog=cloud_catalog, settings=settings, variables=machine
     )
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

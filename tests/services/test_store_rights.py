@@ -34,10 +34,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, catalog: Path, gateway: Gat
     obstore.put(gateway.store, "scripts/ndvi.js", NDVI.text.encode())
     variables = {"AWS_ENDPOINT_URL_S3": gateway.endpoint, "AWS_REGION": "us-east-1"}
     server = Server(folder=folder, catalog=catalog, settings={"BUCKETS": None}, variables=variables)
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -47,10 +47,8 @@ def server(
         folder=folder, catalog=catalog, settings={"BUCKETS": None, "LOG_FORMAT": "json"},
         variables=machine_and_sts,
     )  # fmt: skip
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="module")

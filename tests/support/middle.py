@@ -31,10 +31,8 @@ def serving(
     server = Server(folder=folder, catalog=catalog, settings=settings, variables=variables or {})
     write_geopackage(server.buckets / "fields" / "parcels.gpkg", fields)
     (server.buckets / "results").mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with server:
+        yield server
 
 
 def slow_body(output: str, turns: int = TURNS) -> dict[str, Any]:

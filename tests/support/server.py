@@ -121,6 +121,12 @@ class Server:
         answer = json.loads(done.stdout)
         return answer["client_id"], answer["client_secret"]
 
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def start(self) -> Server:
         """Start it and wait until it says that it is well."""
         self.buckets.mkdir(parents=True, exist_ok=True)
@@ -132,7 +138,7 @@ class Server:
             )  # fmt: skip
         try:
             wait_for(self._is_well, PATIENCE, "/healthz")
-        except (TimeoutError, RuntimeError):
+        except BaseException:
             self.close()
             raise
         Server.running.append(self)
