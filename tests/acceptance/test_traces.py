@@ -39,7 +39,7 @@ def test_a_job_is_one_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             with client.signed_in(server, client_id, secret) as session:
                 session.headers["traceparent"] = f"00-{TRACE}-{ABOVE}-01"
                 body = client.seed_body("s3://fields/fields.gpkg", NDVI.text)
-                job = client.run_job(session, server, body, seconds=300)  # it may have to compile first
+                job = client.run_job(session, server, body)
                 session.post(f"{server.url}/api/v1/statistics", json={})  # refused, in another process
             assert job["status"] == "DONE"
             for name in ("analyse", "answer_statistics", "POST /api/v1/statistics"):
