@@ -81,7 +81,9 @@ def wait_until(
     return dict(session.request("GET", f"{server.batch}/{job}").json())
 
 
-def run_job(session: OAuth2Session, server: Server, body: Mapping[str, Any], seconds: float = PATIENCE) -> dict[str, Any]:
+def run_job(
+    session: OAuth2Session, server: Server, body: Mapping[str, Any], seconds: float = PATIENCE
+) -> dict[str, Any]:
     """Create, start and wait; returns the job in its final state."""
     job = create(session, server, body)
     assert act(session, server, job, "start") == 204
