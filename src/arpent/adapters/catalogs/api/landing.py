@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server, joined
+from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
 from arpent.domain.errors import CatalogUnavailable
+from arpent.network.connections import joined
 
 _MISSING = (404, 405, 410, 501)
 

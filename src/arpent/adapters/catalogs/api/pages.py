@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, joined, smaller_page_may_help
+from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
+from arpent.network.connections import joined
 
 IDLE_PAGES = 3
 """Pages in a row without a new item after which the search fails."""
