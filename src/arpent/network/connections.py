@@ -76,12 +76,12 @@ def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
     """Check a redirect before it is followed. Raises EgressRefused."""
     if not response.is_redirect:
         return
-    following = joined(response.url, response.headers["location"])
+    following = linked_address(response.url, response.headers["location"])
     if response.url.startswith("https:") and not following.startswith("https:"):
         raise EgressRefused("its server redirects from https to an address without encryption")
 
 
-def joined(base: str, href: str) -> str:
+def linked_address(base: str, href: str) -> str:
     """The address that a link or redirect of `base` leads to. Raises EgressRefused if nobody can read it."""
     try:
         found = urljoin(base, href)

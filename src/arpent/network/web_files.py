@@ -18,7 +18,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from arpent.network.access import OpenAccess, SourceAccess
-from arpent.network.connections import MOST_HOPS, checked_pools, joined, proxy_of, proxy_pools
+from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
 from arpent.network.deadline import within
 from arpent.network.outages import Outages
@@ -155,7 +155,7 @@ class WebFiles:
                     continue
                 if response.status not in _REDIRECTS:
                     return _read(response, start, end)
-                following = joined(asked.url, response.headers.get("location", ""))
+                following = linked_address(asked.url, response.headers.get("location", ""))
                 response.drain_conn() if response.headers.get("content-length") == "0" else response.close()
             except BaseException:
                 response.close()

@@ -15,7 +15,7 @@ from urllib3.exceptions import MaxRetryError
 
 from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.boundary.text import clean
-from arpent.network.connections import MOST_HOPS, joined
+from arpent.network.connections import MOST_HOPS, linked_address
 from arpent.network.policy import EgressRefused
 
 MOST_VALUES = 4_000_000
@@ -151,7 +151,7 @@ class Server:
             response = self._once(request, url)
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return response
-            following = joined(url, response.headers["location"])
+            following = linked_address(url, response.headers["location"])
             if url.startswith("https:") and not following.startswith("https:"):
                 raise EgressRefused("it leads from https to an address without encryption")
             url = following
