@@ -90,6 +90,19 @@ export function Source({ text, label }: { text: string; label: string }) {
   );
 }
 
+/** A choice among `titles`, by the value that each stands for. */
+export function Choice(props: { name: string; titles: Record<string, string>; value: string; choose: (value: string) => void }) {
+  return (
+    <select name={props.name} value={props.value} onChange={(event) => props.choose(event.currentTarget.value)}>
+      {Object.entries(props.titles).map(([value, title]) => (
+        <option key={value} value={value}>
+          {title}
+        </option>
+      ))}
+    </select>
+  );
+}
+
 export function Field({ label, hint, children }: { label: string; hint?: string; children: ComponentChildren }) {
   return (
     <label class="field">

@@ -74,9 +74,21 @@ def check_target(url: str, policy: EgressPolicy) -> None:
 
 def _check_redirect(response: Response, *_: Any, **__: Any) -> None:
     """Check a redirect before it is followed. Raises EgressRefused."""
-    following = urljoin(response.url, response.headers.get("location", ""))
-    if response.is_redirect and response.url.startswith("https:") and not following.startswith("https:"):
+    if not response.is_redirect:
+        return
+    following = linked_address(response.url, response.headers["location"])
+    if response.url.startswith("https:") and not following.startswith("https:"):
         raise EgressRefused("its server redirects from https to an address without encryption")
+
+
+def linked_address(base: str, href: str) -> str:
+    """The address that a link or redirect of `base` leads to. Raises EgressRefused if nobody can read it."""
+    try:
+        found = urljoin(base, href)
+        _ = urlsplit(found).port  # which is read only now
+    except ValueError:
+        raise EgressRefused("it leads to an address that cannot be read") from None
+    return found
 
 
 def pool_classes(policy: EgressPolicy | None) -> dict[str, type[HTTPConnectionPool]]:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from arpent.network.access import OpenAccess, SourceAccess
-from arpent.network.connections import MOST_HOPS, checked_pools, proxy_of, proxy_pools
+from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
 from arpent.network.deadline import within
 from arpent.network.outages import Outages
@@ -155,7 +155,7 @@ class WebFiles:
                     continue
                 if response.status not in _REDIRECTS:
                     return _read(response, start, end)
-                following = _joined(asked.url, response.headers.get("location", ""))
+                following = linked_address(asked.url, response.headers.get("location", ""))
                 response.drain_conn() if response.headers.get("content-length") == "0" else response.close()
             except BaseException:
                 response.close()
@@ -193,13 +193,6 @@ class WebFiles:
             return self._direct.connection_from_host(host, port, scheme)
         with self._lock:
             return self._proxies.setdefault(proxy, proxy_pools(proxy, **self._options))
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        raise EgressRefused("its server redirects to what is no address") from None
 
 
 def _read(response: BaseHTTPResponse, start: int, end: int) -> Piece:

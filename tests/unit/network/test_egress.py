@@ -136,7 +136,7 @@ def test_a_redirect_is_checked_as_an_href_is(tmp_path: Path, status: int) -> Non
 
 @pytest.mark.parametrize(
     "target", ["http://169.254.169.254/latest", "file:///etc/passwd", "s3://bucket/key", "ftp://h/x",
-               "http://u@127.0.0.1/x", "//10.0.0.1/x"],
+               "http://u@127.0.0.1/x", "//10.0.0.1/x", "http://[", "//[::1", "http://127.0.0.1:99999999/"],
 )  # fmt: skip
 def test_a_redirect_leads_nowhere_else(target: str) -> None:
     with redirecting() as leading:

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import * as api from "../api";
 import { body, python, shown, type Wish } from "../request";
 import { number } from "../text";
-import { Field, Source, Trouble, said, useAnswer } from "../ui";
+import { Choice, Field, Source, Trouble, said, useAnswer } from "../ui";
 import { Classes, Further, Pixels, classesOf } from "./further";
 
 interface Described {
@@ -269,25 +269,13 @@ function Form({ client, offers, before }: { client: string; offers: api.Offers; 
             </Field>
           ) : null}
           <Field label="Of several images take">
-            <select value={wish.order} onChange={(event) => change({ order: event.currentTarget.value })}>
-              {Object.entries(ORDERS).map(([order, title]) => (
-                <option key={order} value={order}>
-                  {title}
-                </option>
-              ))}
-            </select>
+            <Choice name="order" titles={ORDERS} value={wish.order} choose={(order) => change({ order })} />
           </Field>
           <Field label="Results go to">
             <input name="output" required pattern="s3://.+" value={wish.output} onInput={(event) => change({ output: event.currentTarget.value })} />
           </Field>
           <Field label="Results are">
-            <select name="results" value={wish.results} onChange={(event) => change({ results: event.currentTarget.value })}>
-              {Object.entries(RESULTS).map(([form, title]) => (
-                <option key={form} value={form}>
-                  {title}
-                </option>
-              ))}
-            </select>
+            <Choice name="results" titles={RESULTS} value={wish.results} choose={(results) => change({ results })} />
           </Field>
           <Field label="Update the request" hint="Only what is new or changed is computed; results go where its results are.">
             <input

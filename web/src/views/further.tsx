@@ -1,6 +1,6 @@
 // Parts of the form for a new request: further statistics, shares of classes, and which pixels count.
 import { UNWEIGHTED, type Wish } from "../request";
-import { Field } from "../ui";
+import { Choice, Field } from "../ui";
 
 interface Part {
   wish: Wish;
@@ -69,13 +69,7 @@ export function Pixels({ wish, change }: Part) {
     <fieldset class="grid">
       <legend>Which samples count</legend>
       <Field label="Samples" hint={wish.rule === "weighted" ? "Percentiles, median, mode and classes have no weights." : undefined}>
-        <select name="rule" value={wish.rule} onChange={(event) => change({ rule: event.currentTarget.value })}>
-          {Object.entries(RULES).map(([rule, title]) => (
-            <option key={rule} value={rule}>
-              {title}
-            </option>
-          ))}
-        </select>
+        <Choice name="rule" titles={RULES} value={wish.rule} choose={(rule) => change({ rule })} />
       </Field>
       <Field label="Leave out at the border, metres" hint={degrees ? "Not for a file in degrees." : undefined}>
         <input
@@ -84,13 +78,7 @@ export function Pixels({ wish, change }: Part) {
         />
       </Field>
       <Field label="Tiny polygons">
-        <select name="tiny" value={wish.tiny} onChange={(event) => change({ tiny: event.currentTarget.value })}>
-          {Object.entries(TINY).map(([words, title]) => (
-            <option key={words} value={words}>
-              {title}
-            </option>
-          ))}
-        </select>
+        <Choice name="tiny" titles={TINY} value={wish.tiny} choose={(tiny) => change({ tiny })} />
       </Field>
     </fieldset>
   );

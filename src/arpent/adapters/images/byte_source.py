@@ -121,6 +121,12 @@ class ByteSources:
             return False
         return is_telling(version) and same_version(found, version)
 
+    def check_here(self, versions: Mapping[str, Version]) -> None:
+        """Raise Replaced if one of these files lies on this machine and is no longer that version. Files elsewhere are
+        not asked for."""
+        if not all(self.is_still(href, version) for href, version in versions.items() if local_path(href) is not None):
+            raise Replaced
+
     def head(self, href: str) -> HeaderBytes:
         """The file as a file object to read a header from. Raises AssetUnreadable."""
         try:

@@ -60,6 +60,7 @@ class GdalImage:
     def __init__(self, href: str, origins: ByteSources, file: HeaderBytes) -> None:
         """`file`: its beginning. Raises AssetUnreadable."""
         self._href = href
+        self._origins = origins
         self._lock = Lock()
         self._source = _OneFile(origins, href, file)
         driver = self._source.driver()
@@ -101,8 +102,7 @@ class GdalImage:
     def read(self, block: Block, band: int, fetched: None = None) -> NDArray[np.generic]:
         """One block, padded to full size. Raises AssetUnreadable; Replaced where the disk tells it: GDAL keeps what it
         has read."""
-        if not self._source.is_still_here():
-            raise Replaced
+        self._origins.check_here(self.versions)
         shape = self.raster.levels[0]
         window = Window(
             block.column * shape.block_width, block.row * shape.block_height, shape.block_width, shape.block_height
@@ -212,7 +212,6 @@ class _OneFile:
     def __init__(self, origins: ByteSources, href: str, file: HeaderBytes) -> None:
         """`file`: the image. Raises AssetUnreadable."""
         self._file = file
-        self._origins = origins
         self._mask = _mask_of(origins, href) if local_path(href) is not None else None
         self.versions = {part.href: part.version for part in (file, self._mask) if part is not None}
         """The files and their versions."""
@@ -220,12 +219,6 @@ class _OneFile:
         """Virtual name under which GDAL opens it; no such file exists."""
         self.failure: AssetUnreadable | None = None
         """Why bytes could not be read; GDAL itself only sees that they are missing."""
-
-    def is_still_here(self) -> bool:
-        """Whether the files of this machine are those that were opened; files elsewhere are not asked for."""
-        if local_path(self._file.href) is None:
-            return True
-        return all(self._origins.is_still(href, version) for href, version in self.versions.items())
 
     def piece(self, offset: int, length: int) -> bytes:
         """Bytes of the image."""

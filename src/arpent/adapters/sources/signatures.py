@@ -9,7 +9,7 @@ import requests
 from obstore.auth.planetary_computer import PlanetaryComputerCredentialProvider
 
 from arpent.adapters.sources.token_service import asking
-from arpent.domain.boundary.address_grammar import BUCKET
+from arpent.domain.boundary.address_grammar import BUCKET, SAS
 from arpent.network.access import AccessFailed
 from arpent.network.policy import EgressPolicy
 from arpent.network.renewal import TimedKey
@@ -17,8 +17,6 @@ from arpent.network.source import ArchiveSource
 
 UNMANAGED_SECONDS = 3600.0
 """A container that the service does not know is asked without a token for so long."""
-_SIGNED = frozenset({"sig", "se", "st", "sp", "sv", "sr", "skoid", "sktid", "skt", "ske", "sks", "skv"})
-"""Parameters of a signature."""
 
 
 def container_of(source: ArchiveSource, url: str) -> tuple[str, str]:
@@ -62,6 +60,6 @@ def signed(url: str, token: str) -> str:
     parts = urlsplit(url)
     kept = [
         piece for piece in parts.query.split("&")
-        if piece and next(iter(parse_qsl(piece, keep_blank_values=True)), ("",))[0] not in _SIGNED
+        if piece and next(iter(parse_qsl(piece, keep_blank_values=True)), ("",))[0] not in SAS
     ]  # fmt: skip
     return urlunsplit(parts._replace(query="&".join((*kept, token)) if token else "&".join(kept)))

@@ -76,6 +76,8 @@ ACCOUNT: Mapping[str, Form] = {
 """Fields of a service account's file that are used. Its addresses (token_uri …) are never used."""
 ACCOUNT_NEEDS = frozenset({"client_email", "private_key"})
 """Fields without which no request can be signed."""
+SAS = frozenset({"sig", "se", "st", "sp", "spr", "sv", "sr", "skoid", "sktid", "skt", "ske", "sks", "skv"})
+"""Parameters of a URL that sign it for a container of Azure."""
 MOST_ACCOUNT = 65_536
 """Maximum length of a service account's file in base64, in characters."""
 

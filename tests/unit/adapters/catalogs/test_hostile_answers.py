@@ -79,7 +79,7 @@ def search_link(href: str) -> Callable[[Api], None]:
 def test_a_link_that_is_no_address(api: Api, kind: Callable[[str], Callable[[Api], None]], href: str) -> None:
     kind(href)(api)
     error = refused(api)
-    assert "one of its links is no address" in str(error)
+    assert "it leads to an address that cannot be read" in str(error)
     assert not error.transient
 
 

@@ -188,7 +188,7 @@ def test_threads_share_one_token_of_each_container(opened: Opened) -> None:
 def test_an_old_signature_is_replaced_and_the_rest_of_the_query_stays(opened: Opened) -> None:
     at = opened()
     keys = access(mine={"match": at.url, "sas_url": f"{at.url}/sas"})
-    asked = keys.request(f"{at.url}/account/container/a.tif?sv=0&se=2020-01-01&sig=old%2F&versionid=7")
+    asked = keys.request(f"{at.url}/account/container/a.tif?sv=0&se=2020-01-01&spr=https&sig=old%2F&versionid=7")
     assert asked.url == f"{at.url}/account/container/a.tif?versionid=7&sv=1&sig=sas1%2F"
     assert "sas1" not in repr(asked)
 

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import orjson
 import requests
@@ -15,7 +15,7 @@ from urllib3.exceptions import MaxRetryError
 
 from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.boundary.text import clean
-from arpent.network.connections import MOST_HOPS
+from arpent.network.connections import MOST_HOPS, linked_address
 from arpent.network.policy import EgressRefused
 
 MOST_VALUES = 4_000_000
@@ -151,7 +151,7 @@ class Server:
             response = self._once(request, url)
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return response
-            following = joined(url, response.headers["location"])
+            following = linked_address(url, response.headers["location"])
             if url.startswith("https:") and not following.startswith("https:"):
                 raise EgressRefused("it leads from https to an address without encryption")
             url = following
@@ -177,22 +177,12 @@ class Server:
         except requests.RequestException:  # some of which are ValueErrors, too
             raise
         except ValueError:  # the library parses the address of a redirect, though it does not follow it
-            raise EgressRefused("it redirects to what is no address") from None
+            raise EgressRefused("it redirects to an address that cannot be read") from None
 
 
 def _values(content: bytes) -> int:
     """As many values and names as the JSON can have, at most: each follows one of these, but for the first."""
     return sum(content.count(sign) for sign in (b",", b"[", b"{", b":"))
-
-
-def joined(base: str, href: str) -> str:
-    """The address that a link leads to. Raises EgressRefused if nobody can read it."""
-    try:
-        found = urljoin(base, href)
-        _ = urlsplit(found).port  # which is read only now
-    except ValueError:
-        raise EgressRefused("one of its links is no address") from None
-    return found
 
 
 def smaller_page_may_help(error: Exception) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server, joined
+from arpent.adapters.catalogs.api.answers import NotJson, PageRequest, Refused, Server
 from arpent.domain.errors import CatalogUnavailable
+from arpent.network.connections import linked_address
 
 _MISSING = (404, 405, 410, 501)
 
@@ -55,7 +56,7 @@ def read_landing(server: Server, address: str, name: str, advice: str) -> Landin
     by_post = next((link for link in searches if str(link.get("method")).upper() == "POST"), None)
     chosen = by_post or next(iter(searches), None)
     return Landing(
-        search=joined(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
+        search=linked_address(f"{base}/", str(chosen["href"])) if chosen else f"{base}/search",
         posts=chosen is None or by_post is not None,
         filters="item-search#filter" in says and "cql2-json" in says,
         queries="item-search#query" in says,

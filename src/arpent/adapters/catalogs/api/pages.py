@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, joined, smaller_page_may_help
+from arpent.adapters.catalogs.api.answers import PageRequest, Server, is_transient, smaller_page_may_help
 from arpent.adapters.catalogs.harmonization import Document
 from arpent.domain.boundary.text import whole_number
 from arpent.domain.errors import CatalogUnavailable
+from arpent.network.connections import linked_address
 
 IDLE_PAGES = 3
 """Pages in a row without a new item after which the search fails."""
@@ -98,7 +99,7 @@ def next_request(asked: PageRequest, page: Document) -> PageRequest | None:
     ) if isinstance(links, list) else None  # fmt: skip
     if link is None or not isinstance(link.get("href") or asked.url, str):
         return None
-    url = joined(asked.url, str(link.get("href") or ""))
+    url = linked_address(asked.url, str(link.get("href") or ""))
     given = link.get("body")
     body: dict[str, object] = given if isinstance(given, dict) else {}
     behind: dict[str, object] = dict(parse_qsl(urlsplit(url).query))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -202,7 +202,7 @@ def _checked(
         raise ValueError(f"it has {tiles:,} tiles, more than {MOST_TILES:,}")
     if tiles * components > MOST_TILE_BANDS:
         raise ValueError(f"it has {tiles:,} tiles of {components:,} bands, together more than {MOST_TILE_BANDS:,}")
-    coding = [one for one in segments if one[0] in (_COD, _COC)]
+    coding = (one for one in segments if one[0] in (_COD, _COC))
     check_coding(coding, (min(width, right), min(height, bottom)), components)
     unusual = None
     if _PPM in found or _POC in found or _CAP in found:
@@ -217,10 +217,12 @@ def _checked(
     )  # fmt: skip
 
 
-def check_coding(segments: Sequence[tuple[int, bytes]], sides: tuple[int, int], components: int) -> None:
-    """A tile of these sides (width, height) that is cut into millions of pieces fills a decoder's memory. Raises
-    ValueError; `segments`: marker and content of those that tell how all bands (COD) or one (COC) are coded."""
-    together = 0
+def check_coding(
+    segments: Iterable[tuple[int, bytes]], sides: tuple[int, int], components: int, together: int = 0
+) -> int:
+    """A tile of these sides (width, height) that is cut into millions of pieces fills a decoder's memory. Returns the
+    number of its code blocks of all bands, on top of `together`. Raises ValueError; `segments`: marker and content of
+    those that tell how all bands (COD) or one (COC) are coded."""
     for marker, told in segments:
         content, bands = told, components
         if marker == _COC:  # the number of the band, then the same without what holds for all bands
@@ -236,8 +238,9 @@ def check_coding(segments: Sequence[tuple[int, bytes]], sides: tuple[int, int], 
         if blocks > MOST_CODE_BLOCKS:
             raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS:,} code blocks")
         together += blocks * bands
-    if together > MOST_CODE_BLOCKS_TOGETHER:
-        raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS_TOGETHER:,} code blocks of all bands")
+        if together > MOST_CODE_BLOCKS_TOGETHER:
+            raise ValueError(f"its tiles are cut into more than {MOST_CODE_BLOCKS_TOGETHER:,} code blocks of all bands")
+    return together
 
 
 def _at(file: BinaryIO, position: int, length: int) -> bytes:

@@ -54,7 +54,7 @@ def one_tile(layout: Layout, window: Window, place: tuple[int, int], parts: Sequ
         (marker, _sizes(layout, window, content) if marker == _SIZ else content) for marker, content in layout.segments
     )
     codestream: list[bytes | memoryview] = [main_header(segments)]
-    check_coding([one for part in parts for one in _coding(part)], layout.sides, layout.components)
+    check_coding((one for part in parts for one in _coding(part)), layout.sides, layout.components)
     for part in parts:
         codestream += [part[:4], struct.pack(">HI", number, len(part)), part[10:]]
     codestream.append(_EOC)
@@ -65,16 +65,15 @@ def one_tile(layout: Layout, window: Window, place: tuple[int, int], parts: Sequ
 def check_parts(layout: Layout, file: BinaryIO) -> None:
     """Have a look at the header of every part of a tile that the file holds. Raises ValueError where one asks for too
     much."""
-    coding: dict[int, list[tuple[int, bytes]]] = {}
+    blocks: dict[int, int] = {}  # of each tile, by the parts so far
     at = layout.first
     for _ in range(MOST_TILE_PARTS):
         file.seek(at)
         part = parsed_part(file.read(HEAD), at, layout.end)
         if part is None or part.end > layout.end:
             return
-        own = coding.setdefault(part.tile, [])
-        own += _coding_in(file, at + HEAD, part.end)
-        check_coding(own, layout.sides, layout.components)
+        coding = _coding_in(file, at + HEAD, part.end)
+        blocks[part.tile] = check_coding(coding, layout.sides, layout.components, blocks.get(part.tile, 0))
         at = part.end
     raise ValueError(f"it has more than {MOST_TILE_PARTS:,} parts of tiles")
 

@@ -7,11 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from arpent.domain.boundary.address_grammar import SAS
+
 _MOST_PATHS = 4096
 """Number of local files whose path is remembered."""
 _SIGNATURE = re.compile(
-    r"(x-amz-|x-goog-)|(sig|se|st|sp|spr|sv|sr|skoid|sktid|skt|ske|sks|skv|signature|expires|policy|token|access_token"
-    r"|key-pair-id|awsaccesskeyid|googleaccessid)=", re.IGNORECASE,
+    rf"(x-amz-|x-goog-)|({'|'.join(sorted(SAS))}|signature|expires|policy|token|access_token|key-pair-id|awsaccesskeyid"
+    r"|googleaccessid)=", re.IGNORECASE,
 )  # fmt: skip
 """How parameters of a URL begin that let somebody in, and choose no file."""
 

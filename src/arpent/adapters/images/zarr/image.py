@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.adapters.images.bounds import fault_of
-from arpent.adapters.images.byte_source import ByteSources, Replaced
+from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.decode import Buffer
 from arpent.adapters.images.origin.file_version import Version
-from arpent.adapters.images.origin.href import local_path, public_name
+from arpent.adapters.images.origin.href import public_name
 from arpent.adapters.images.zarr.chunks import Chunks, Number
 from arpent.adapters.images.zarr.georeference import crs_of, transform_of
 from arpent.adapters.images.zarr.layout import ArrayLayout, parse_array
@@ -77,8 +77,7 @@ class ZarrImage:
         return found
 
     def read(self, block: Block, band: int, fetched: Fetched | None) -> NDArray[np.generic]:
-        if local_path(self._href) is not None and not self._is_still():
-            raise Replaced
+        self._origins.check_here(self.versions)  # what the pixels mean hangs on them
         number, layout = self._number(block, band), self._layout
         packed = fetched[number] if fetched and number in fetched else self._chunks.packed(number)
         pixels = self._chunks.pixels(packed)
@@ -90,10 +89,6 @@ class ZarrImage:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def _is_still(self) -> bool:
-        """Whether the documents are those that were read: what the pixels mean hangs on them."""
-        return all(self._origins.is_still(href, version) for href, version in self.versions.items())
 
     # ---- header
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
+from arpent.adapters.images.jp2 import one_tile
 from arpent.adapters.images.jp2.image import Jp2Image
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
@@ -178,6 +181,10 @@ HEADERS: dict[str, tuple[Harm, str]] = {
         lambda t: replace(t, parts=(with_coding(t, t.parts[0]),))
         .segment(SIZ, 2, struct.pack(">8I", 8193, 8193, 1, 1, 8193, 8193, 0, 0)).whole(), "code blocks",
     ),
+    "tiny code blocks by the words of each part of a tile, which GDAL would read": (
+        lambda t: replace(t, parts=(with_coding(t, t.parts[0]),) * 5)
+        .segment(SIZ, 2, struct.pack(">8I", 2049, 2049, 1, 1, 2049, 2049, 0, 0)).whole(), "code blocks of all bands",
+    ),
     "many tiles of many bands": (
         lambda t: bands(t, 100).segment(SIZ, 2, struct.pack(">II", 8160, 8160)).whole(), "65,025 tiles of 100 bands",
     ),
@@ -213,6 +220,26 @@ def test_headers_that_are_refused(image: bytes, place: Callable[[bytes], str], h
     make, words = HEADERS[harm]
     with pytest.raises(AssetUnreadable, match=words):
         read(place(make(take_apart(image))), (0, 0))
+
+
+def test_parts_of_a_tile_are_looked_at_once(image: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may have 262,144 of them, all of one tile."""
+    true, seen = one_tile.check_coding, list[int]()
+
+    def counted(segments: Iterable[tuple[int, bytes]], *rest: Any) -> int:
+        found = list(segments)
+        seen.append(len(found))
+        return true(found, *rest)
+
+    monkeypatch.setattr(one_tile, "check_coding", counted)
+    taken = take_apart(image)
+    harmed = replace(taken, parts=(with_coding(taken, taken.parts[0]),) * 50)
+    (tmp_path / "a.jp2").write_bytes(harmed.segment(SIZ, 10, struct.pack(">II", 1, 1)).whole())
+    reader = CogReader()
+    with suppress(AssetUnreadable):
+        reader.describe(str(tmp_path / "a.jp2"))
+    reader.close()
+    assert seen == [1] * 50
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # rasterio decodes GDAL's odd texts
