@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import tempfile
@@ -124,7 +125,11 @@ class Pollers:
 
 def ask(server: Server, one: Client, body: Mapping[str, Any], began: float) -> None:
     """One synchronous request."""
-    answer = requests.post(f"{server.url}/api/v1/statistics", json=body, headers=one.headers, timeout=PATIENCE)
+    try:
+        answer = requests.post(f"{server.url}/api/v1/statistics", json=body, headers=one.headers, timeout=PATIENCE)
+    except requests.RequestException as error:
+        one.faults.append(type(error).__name__)
+        return
     if answer.status_code == 200 and answer.json()["data"]:
         one.answered.append(time.monotonic() - began)
     else:
@@ -210,17 +215,18 @@ def _ends(server: Server, clients: list[Client]) -> dict[str, float]:
 def _told(server: Server, clients: list[Client], ended: Mapping[str, float]) -> dict[str, Any]:
     whole = max(ended.values())
     fair = fair_ends([one.jobs for one in clients], sum(one.jobs for one in clients) / whole)
-    answered = max(each for one in clients for each in one.answered)
+    lasts = [max(one.answered, default=math.nan) for one in clients]
+    answered = max((each for one in clients for each in one.answered), default=math.nan)
     total = sum(len(one.answered) for one in clients)
     fair_answers = fair_ends([one.requests for one in clients], total / answered)
     return {
         "clients": [
             {
                 "jobs": one.jobs, "end": ended[one.id], "fair": end, "times": ended[one.id] / end,
-                "requests": one.requests, "answered": len(one.answered), "last": max(one.answered), "fair last": last,
-                "times last": max(one.answered) / last, "faults": one.faults,
+                "requests": one.requests, "answered": len(one.answered), "last": last, "fair last": fair_last,
+                "times last": last / fair_last, "faults": one.faults,
             }
-            for one, end, last in zip(clients, fair, fair_answers, strict=True)
+            for one, end, last, fair_last in zip(clients, fair, lasts, fair_answers, strict=True)
         ],
         "files": sum(1 for _ in (server.buckets / "results").rglob("*.json")),
     }  # fmt: skip

@@ -118,7 +118,7 @@ class Watched:
         self._browser.start_tracing(page=self.tab, categories=TRACED)
 
     def settle(self) -> None:
-        """Wait until no request has ended for a while, and none is under way."""
+        """Wait until no request has ended for a while; one that takes longer than that counts for the next view."""
         before = -1
         while before != len(self._finished):
             before = len(self._finished)

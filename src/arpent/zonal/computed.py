@@ -84,7 +84,7 @@ def _add_computed(  # noqa: PLR0913, PLR0917
     arguments = arguments.copy()
     for row in range(width):
         arguments[begin + row] = values[row].ctypes.data
-    limits_here, held = np.empty(len(offsets), np.int64), np.int64(0)
+    local, held = np.empty(len(offsets), np.int64), np.int64(0)  # the segments, counted from `first`
     for first in range(0, offsets[-1], most):
         count = min(most, offsets[-1] - first)
         fault = function(count, np.int64(arguments.ctypes.data))
@@ -95,13 +95,13 @@ def _add_computed(  # noqa: PLR0913, PLR0917
             held += 1  # it ends: a segment goes on beyond `first`
         last = held
         while offsets[last] < first + count:
-            limits_here[last] = max(offsets[last] - first, 0)
+            local[last] = max(offsets[last] - first, 0)
             last += 1
-        limits_here[last] = count
+        local[last] = count
         for band in range(len(rows)):
             target = (limits[band, 0], limits[band, 1], integer[band])
             add_samples(
-                values[rows[band, 0]], values[rows[band, 1]], limits_here[held : last + 1], target,
+                values[rows[band, 0]], values[rows[band, 1]], local[held : last + 1], target,
                 sums[band, :, held:last],
             )  # fmt: skip
     return 0

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.domain.boundary.rings import rings_of
 from arpent.domain.errors import InvalidRequest
 from arpent.domain.feature import Features
 from arpent.domain.grid import AS_THE_SERVICE, Grids, PixelRule, Rule, Samples
@@ -51,7 +52,7 @@ def covered_shares(features: Features, grids: Grids, samples: Samples, rule: Pix
     """(N,): the share of each sample that its polygon, or the inner part of it that counts, covers; exact but for
     rounding. A sample of a feature that has it as the nearest one only has the share 1."""
     wanted = _inner(features, rule)
-    vertices, rings, polygons = _turned(wanted).rings
+    vertices, rings, polygons = _turned_rings(wanted)
     shapes = np.column_stack((grids.width, grids.height))
     shares = np.zeros(len(samples))
     spans = (samples.offsets, samples.span_offsets, samples.spans)
@@ -71,15 +72,15 @@ def _inner(features: Features, rule: PixelRule) -> Features:
     return replace(features, geometries=np.asarray(geometries, np.object_), valid=None)
 
 
-def _turned(features: Features) -> Features:
-    """The features, with shells and holes that turn in opposite directions, for a kernel that overwrites vertices."""
-    return replace(features, geometries=np.asarray(shapely.normalize(features.geometries), np.object_))
+def _turned_rings(features: Features) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """As `rings_of`, shells and holes turned in opposite directions; the caller may overwrite the vertices."""
+    return rings_of(np.asarray(shapely.normalize(features.geometries), np.object_))
 
 
 def _found(features: Features, grids: Grids, rule: PixelRule, windows: NDArray[np.int64] | None) -> Samples:
     if rule.kind is Rule.SERVICE:
         return pixel_coverage(features, grids, windows)
-    vertices, rings, polygons = _turned(features).rings
+    vertices, rings, polygons = _turned_rings(features)
     shapes = np.column_stack((grids.width, grids.height))
     bounds = np.ascontiguousarray(grids.bounds, np.float64)
     if windows is None:

@@ -19,7 +19,7 @@ from arpent.adapters.formats.job_files.fingerprints import LAYOUT, packed, table
 from arpent.adapters.objects.folder import FolderObjects
 from arpent.api import update
 from arpent.api.fields import ID
-from arpent.domain.calculation import Calculations
+from arpent.domain.calculation import Calculations, OutputCalculations
 from arpent.domain.feature import Features
 from arpent.domain.interval import Interval
 from arpent.domain.location import Location
@@ -117,10 +117,20 @@ def test_fingerprints_that_are_not_whole_are_left_out(tmp_path: Path, column: st
     assert not known.known(WEEKS[0], np.arange(1, COUNT + 1, dtype=np.uint64)).any()
 
 
-@pytest.mark.parametrize("column", ["mean", "items", "band", "from", "sample_count"])
+NUMBERS = {"mean", "p50.0", "cloudy_share", "share_soil"}
+"""Columns that are null for a band without valid samples."""
+
+
+@pytest.mark.parametrize("column", ["items", "band", "from", "sample_count", *sorted(NUMBERS)])
 @pytest.mark.parametrize("fault", ["nulls", "text", "gone"])
 def test_rows_that_do_not_look_as_ours_are_left_out(tmp_path: Path, column: str, fault: str) -> None:
-    job = update._written(long_rows(), noted(), "asked", tmp_path)
+    wish = OutputCalculations(
+        percentiles={"default": (50.0,)}, more={"default": ("cloudyShare",)}, shares={"default": (("soil", 5),)}
+    )
+    long = long_rows()
+    for name in sorted(NUMBERS - {"mean"}):
+        long = long.append_column(name, pa.array([0.5] * len(long)))
+    job = update._written(long, noted(), "asked", tmp_path)
     (part,), (beside,) = ((tmp_path / job / name).iterdir() for name in ("fingerprints", "parquet"))
     rows = pq.read_table(beside)
     place, kind = rows.schema.get_field_index(column), rows.schema.field(column).type
@@ -130,9 +140,10 @@ def test_rows_that_do_not_look_as_ours_are_left_out(tmp_path: Path, column: str,
     whole = pq.ParquetFile(part)
     part.write_bytes(packed(whole.read(), told(whole)[0], table_digest(beside.read_bytes())))
     found = EarlierTable(FolderObjects(tmp_path.parent), Location(scheme="s3", bucket=tmp_path.name, key=f"{job}/"))
-    known = found.rows_of("asked", MARKS, Calculations(), lambda output, band: False)
+    known = found.rows_of("asked", MARKS, Calculations(outputs={"default": wish}), lambda output, band: False)
     fine = known.known(WEEKS[0], np.arange(1, COUNT + 1, dtype=np.uint64))
-    assert fine.any() == ((column, fault) == ("mean", "nulls"))  # which a band without valid samples has
+    assert fine.any() == (column in NUMBERS and fault == "nulls")
+    assert not fine.any() or list(known.results(WEEKS[0], fine, ["a"]))
 
 
 def test_a_few_kilobytes_that_unpack_to_more_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

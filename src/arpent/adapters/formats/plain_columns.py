@@ -60,7 +60,7 @@ def _value(scalar: pa.Scalar) -> object:
 def _plain(column: pa.ChunkedArray | pa.Array, *, instants: bool, texts: bool) -> pa.ChunkedArray | pa.Array | None:
     """The column in another type; None: it is plain as it is."""
     kind = column.type
-    if instants and is_instant(kind):
+    if instants and pa.types.is_timestamp(kind) and kind.tz is not None:
         return iso_texts(column)
     if texts and any(is_kind(kind) for is_kind in _BINARY):
         return _texts(column)
@@ -79,11 +79,6 @@ def _written(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     else:
         found = [None if one is None else json.dumps(one, default=str) for one in python_values(column)]
     return pa.array(found, pa.string())
-
-
-def is_instant(kind: pa.DataType) -> bool:
-    """Whether a column holds instants, and not days or times of a clock."""
-    return bool(pa.types.is_timestamp(kind)) and kind.tz is not None
 
 
 def iso_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:

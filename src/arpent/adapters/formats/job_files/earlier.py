@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from arpent.adapters.formats.job_files.fingerprints import LAYOUT, table_digest, told
 from arpent.adapters.formats.job_files.memory_limit import within_memory
-from arpent.adapters.formats.parquet_columns import percentile_column, schema
+from arpent.adapters.formats.parquet_columns import job_ranks, more_columns, percentile_column, schema
 from arpent.domain.calculation import Calculation, Calculations, more_column, share_column
 from arpent.domain.errors import StorageNotFound
 from arpent.domain.interval import Interval
@@ -84,20 +84,19 @@ class EarlierTable:
         integer: Callable[[str, str], bool],
     ) -> KnownRows:
         """The rows that still hold for these features, as the port says. Raises StorageDenied, StorageUnavailable."""
+        layout = schema(job_ranks(calculations), more_columns(calculations))
         try:
             with within_memory(MOST_MIB):
-                return self._rows_of(request, features, calculations, integer)
+                return KnownRows(*self._found(request, features, layout), calculations, integer)
         except MemoryError:
             log.warning(TOO_MUCH)
             return KnownRows(np.full(len(features), -1), [], [], calculations, integer)
 
-    def _rows_of(
-        self,
-        request: str,
-        features: NDArray[np.uint8],
-        calculations: Calculations,
-        integer: Callable[[str, str], bool],
-    ) -> KnownRows:
+    def _found(
+        self, request: str, features: NDArray[np.uint8], layout: pa.Schema
+    ) -> tuple[NDArray[np.int64], list[pa.Table], list[pa.Table]]:
+        """The id (n,) of each feature in the earlier tables, -1 where it is in none; and for each part with some of
+        them their fingerprints, and their rows with numbers."""
         places = np.searchsorted(self._sorted, _first(features))
         inside = places < len(self._sorted)
         entries = self._order[np.where(inside, places, 0)] if len(self._order) else np.zeros(len(features), np.intp)
@@ -106,11 +105,11 @@ class EarlierTable:
         states, tables = [], []
         for part in np.unique(self._part[entries[inside]]) if inside.any() else ():
             wanted = pa.array(np.unique(self._ids[entries[inside & (self._part[entries] == part)]]))
-            if (read := self._read(int(part), request, wanted)) is not None:
+            if (read := self._read(int(part), request, wanted, layout)) is not None:
                 states.append(read[0])
                 tables.append(read[1])
         old = np.where(inside, self._ids[entries], -1) if len(self._ids) else np.full(len(features), -1)
-        return KnownRows(old, states, tables, calculations, integer)
+        return old, states, tables
 
     def _index(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(n, 16) fingerprints of the features of a part, and their ids (n,)."""
@@ -128,13 +127,13 @@ class EarlierTable:
         place = self._folder.at(f"{self._folder.key}fingerprints/{self._names[number]}")
         return pq.ParquetFile(pa.BufferReader(self._store.read(place, MOST_READ_BACK)))
 
-    def _read(self, number: int, request: str, wanted: pa.Array) -> tuple[pa.Table, pa.Table] | None:
+    def _read(self, number: int, request: str, wanted: pa.Array, layout: pa.Schema) -> tuple[pa.Table, pa.Table] | None:
         """Fingerprints and rows of these features; None if they are of another request, or the table is another or
         damaged."""
         if number in self._left_out:
             return None
         try:
-            return self._verified(number, request, wanted)
+            return self._verified(number, request, wanted, layout)
         except DAMAGED as error:
             self._leave_out(number, error)
             return None
@@ -144,7 +143,9 @@ class EarlierTable:
         self._left_out.add(number)
         log.warning("Part %s of an earlier job cannot be read, and is computed anew: %s", self._names[number], error)
 
-    def _verified(self, number: int, request: str, wanted: pa.Array) -> tuple[pa.Table, pa.Table] | None:
+    def _verified(
+        self, number: int, request: str, wanted: pa.Array, layout: pa.Schema
+    ) -> tuple[pa.Table, pa.Table] | None:
         file = self._fingerprints(number)
         asked, digest = told(file)
         if asked != request:
@@ -157,7 +158,7 @@ class EarlierTable:
         _check_whole(states)
         fine = pc.field("id").isin(wanted) & (pc.field("status") == "OK")
         rows = pq.read_table(pa.BufferReader(payload), filters=fine)
-        _check_layout(rows)
+        _check_layout(rows, layout)
         return states.filter(pc.is_in(states["id"], value_set=wanted)), rows
 
 
@@ -244,9 +245,9 @@ def _check_whole(marks: pa.Table) -> None:
         raise ValueError("its fingerprints are not whole")
 
 
-def _check_layout(rows: pa.Table) -> None:
-    """Raises ValueError unless rows with numbers look as we write them: whoever may write here may write anything."""
-    layout = schema(())
+def _check_layout(rows: pa.Table, layout: pa.Schema) -> None:
+    """Raises ValueError unless rows with numbers look as we write them: whoever may write here may write anything.
+    `layout`: all columns that the request asks for."""
     wrong = [field.name for field in layout if field.name not in rows.column_names or (
         rows.schema.field(field.name).type != field.type)]  # fmt: skip
     missing = [name for name in WHOLE if name not in wrong and rows[name].null_count]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from arpent.adapters.formats.parquet_columns import INSTANT, STATISTICS, TINY, is_more
-from arpent.adapters.formats.plain_columns import is_instant, iso_texts, plain_table, python_values
+from arpent.adapters.formats.plain_columns import plain_table, python_values
 from arpent.adapters.formats.results.features import FLAGS, JobFeatures, places_of
 from arpent.adapters.formats.results.layer import FeatureLayer
 from arpent.adapters.formats.results.tables import check_bytes
@@ -118,7 +118,7 @@ class ResultView:
             pq.write_table(rows, sink, compression="zstd")
         else:
             flat = pa.table({name: _flat(rows[name]) for name in rows.column_names})
-            pa.csv.write_csv(plain_table(flat, texts=True), sink)
+            pa.csv.write_csv(plain_table(flat, instants=True, texts=True), sink)
         return sink.getvalue()
 
     def _with_properties(self, rows: pa.Table) -> pa.Table:
@@ -199,9 +199,7 @@ def _bare(number: float) -> float | None:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """The column as CSV has it: instants in ISO 8601; a list is text with spaces, another nested value is JSON."""
-    if is_instant(column.type):
-        return iso_texts(column)
+    """The column as CSV has it, if it is nested: a list is text with spaces, another value is JSON."""
     if not pa.types.is_nested(column.type):
         return column
     return pa.array([render_nested(value) for value in python_values(column)], pa.string())
