@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
@@ -121,8 +122,20 @@ def answer(trouble: Problem) -> Response:
 
 def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response as the real service sends it; integers of any size are written exactly."""
-    payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return Response(payload, status_code=status, headers={"content-type": JSON} | (headers or {}))
+    try:
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a request that an older version stored holds 1e400
+        text = json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(errors="replace"), status_code=status, headers={"content-type": JSON} | (headers or {}))
+
+
+def _finite(value: object) -> object:
+    """The value with null in place of numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _limited(receive: Receive, maximum: int) -> Receive:

@@ -118,6 +118,14 @@ def test_a_stored_request_that_cannot_be_shown_costs_itself(here: World, odd: st
         assert "cannot be read, or is nested too deeply" in shown["error"]
 
 
+def test_a_stored_number_beyond_doubles_is_shown_as_json_has_it(here: World) -> None:
+    """Python would write Infinity, which ends the reading of the whole list in every browser."""
+    job = create(here)
+    here.service.jobs[job] = replace(here.service.jobs[job], body='{"x": [1e400, 1.5]}')
+    listed = requests.get(here.url + PATHS[0], headers=here.bearer(), timeout=10)
+    assert '"request":{"x":[null,1.5]}' in listed.text
+
+
 def test_lists_are_paged(here: World) -> None:
     jobs = [create(here) for _ in range(3)]
     create(here, "you")

@@ -161,6 +161,7 @@ BODIES = {
     "cut off": (MULTIPART, PART[:60], 400),
     "no header's end": (MULTIPART, b"--x\r\nContent-Disposition", 400),
     "NULs": (MULTIPART, b"\0" * 500, 400),
+    "a number that no double holds": ("application/json", GOOD.replace(b"{", b'{"unknown": [1e400], ', 1), 400),
     "text": ("text/plain", GOOD, 415),
     "odd type": ("/;;==", GOOD, 415),
     "a form": (FORM, GOOD, 415),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from cryptography.fernet import MultiFernet
@@ -136,6 +136,9 @@ class SqlJobStore:
 
     def _readable(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
         found = json.loads(row.estimate)
+        hints = tuple(found.pop(HINTS, ()))
+        if not (_are(found.values(), int, float) and _are(hints, str)):
+            raise TypeError("its estimate is of another form")
         return Job(
             id=row.id,
             owner=row.owner,
@@ -153,10 +156,14 @@ class SqlJobStore:
             retry=row.retry,
             progress=progress,
             estimate=found,
-            hints=tuple(found.pop(HINTS, ())),
+            hints=hints,
             trace=row.trace,
             version=row.version,
         )
+
+
+def _are(values: Iterable[object], *kinds: type) -> bool:
+    return all(isinstance(each, kinds) for each in values)
 
 
 def _columns(job: Job) -> dict[str, object]:
