@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Condition, Lock, Thread, local
 from typing import Any
@@ -23,23 +23,24 @@ _HERE = local()
 
 
 class Deadline:
-    """The time limit of one thread's requests; see `within`."""
+    """The time limit of one thread's requests; see `within`. It passes early if they are no longer wanted."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, wanted: Callable[[], bool]) -> None:
         self.seconds = seconds
         self.end = time.monotonic() + seconds
+        self._wanted = wanted
         self._lock = Lock()
         self._connections: list[socket.socket] = []
         _WATCH.add(self)
 
     @property
     def passed(self) -> bool:
-        return time.monotonic() >= self.end
+        return time.monotonic() >= self.end or not self._wanted()
 
     @property
     def left(self) -> float:
         """Seconds until it passes; 0 afterwards."""
-        return max(self.end - time.monotonic(), 0.0)
+        return 0.0 if self.passed else max(self.end - time.monotonic(), 0.0)
 
     def watch(self, connection: socket.socket) -> None:
         """Shut this connection down when the time is over."""
@@ -65,13 +66,37 @@ class Deadline:
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
     """Requests that this thread makes inside the `with` block, through a `DeadlineConnection`, end within `seconds`."""
-    before, deadline = current(), Deadline(seconds)
+    before, deadline = current(), Deadline(seconds, _wanted())
     _HERE.deadline = deadline
     try:
         yield deadline
     finally:
         deadline.close()
         _HERE.deadline = before
+
+
+@contextmanager
+def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
+    """Requests that this thread makes inside the `with` block end soon after `wanted` returns False. It is called often,
+    by another thread, and must return at once."""
+    before = _wanted()
+    _HERE.wanted = wanted
+    try:
+        yield
+    finally:
+        _HERE.wanted = before
+
+
+def pause(seconds: float) -> None:
+    """Wait so long before another try, or until this thread's requests are no longer wanted."""
+    wanted, end = _wanted(), time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and wanted():
+        time.sleep(min(left, LOOK_SECONDS))
+
+
+def _wanted() -> Callable[[], bool]:
+    found: Callable[[], bool] = getattr(_HERE, "wanted", lambda: True)
+    return found
 
 
 class _Watch:
