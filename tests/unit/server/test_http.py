@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from arpent.server.access.auth import TOKEN_PATHS
+from arpent.server.access.auth import MOST_FORM_BYTES, TOKEN_PATHS
 from arpent.server.other_apis import APIS, other_api_message
 from tests.unit.server.fakes import CLIENTS, World
 from tests.unit.wire.bodies import BATCH, SCRIPT, text
@@ -113,6 +113,12 @@ def test_credentials_may_stand_beside_fields_that_are_not_read(here: World) -> N
     assert requests.post(here.url + TOKEN_PATHS[0], fields | spare, timeout=10).status_code == 200
     answer = requests.post(here.url + TOKEN_PATHS[0], fields | spare | {"one": "more"}, timeout=10)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_form_that_anybody_may_send_is_short(here: World) -> None:
+    body = b"grant_type=client_credentials&client_secret=" + b"x" * MOST_FORM_BYTES
+    answer = requests.post(here.url + TOKEN_PATHS[0], body, headers={"Content-Type": FORM}, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "COMMON_BAD_PAYLOAD")
 
 
 @pytest.mark.parametrize("header", ["Basic é", "Basic /w==", "Basic " + "A" * 4001, "Basic =", "Basic bWUA", "Basic"])
