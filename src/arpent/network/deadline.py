@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Condition, Lock, Thread, local
 from typing import Any
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
+
+from arpent.domain.boundary.wanted import Wanted, wanted_here
 
 RESOLVE_SECONDS = 5.0
 """Time limit for resolving a host name."""
@@ -25,7 +27,7 @@ _HERE = local()
 class Deadline:
     """The time limit of one thread's requests; see `within`. It passes early if they are no longer wanted."""
 
-    def __init__(self, seconds: float, wanted: Callable[[], bool]) -> None:
+    def __init__(self, seconds: float, wanted: Wanted) -> None:
         self.seconds = seconds
         self.end = time.monotonic() + seconds
         self._wanted = wanted
@@ -66,7 +68,7 @@ class Deadline:
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
     """Requests that this thread makes inside the `with` block, through a `DeadlineConnection`, end within `seconds`."""
-    before, deadline = current(), Deadline(seconds, _wanted())
+    before, deadline = current(), Deadline(seconds, wanted_here())
     _HERE.deadline = deadline
     try:
         yield deadline
@@ -75,28 +77,11 @@ def within(seconds: float) -> Iterator[Deadline]:
         _HERE.deadline = before
 
 
-@contextmanager
-def while_wanted(wanted: Callable[[], bool]) -> Iterator[None]:
-    """Requests that this thread makes inside the `with` block end soon after `wanted` returns False. It is called often,
-    by another thread, and must return at once."""
-    before = _wanted()
-    _HERE.wanted = wanted
-    try:
-        yield
-    finally:
-        _HERE.wanted = before
-
-
 def pause(seconds: float) -> None:
     """Wait so long before another try, or until this thread's requests are no longer wanted."""
-    wanted, end = _wanted(), time.monotonic() + seconds
+    wanted, end = wanted_here(), time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0 and wanted():
         time.sleep(min(left, LOOK_SECONDS))
-
-
-def _wanted() -> Callable[[], bool]:
-    found: Callable[[], bool] = getattr(_HERE, "wanted", lambda: True)
-    return found
 
 
 class _Watch:

@@ -55,7 +55,8 @@ class PatientRetry(Retry):
 
     def sleep(self, response=None):  # type: ignore[no-untyped-def]
         """As in the base class, but it ends when the answer is no longer wanted."""
-        asked = self.get_retry_after(response) if response and self.respect_retry_after_header else None
+        heeds = response and self.respect_retry_after_header
+        asked = self.get_retry_after(response) if heeds else None  # type: ignore[no-untyped-call]
         pause(asked or self.get_backoff_time())
 
 

@@ -12,11 +12,13 @@ from arpent.domain.errors import RateLimited
 from arpent.server.middleware import answer
 from arpent.wire.problems import problem
 
-MOST_BYTES = 64_000_000
+MOST_HELD_BYTES = 64_000_000
 """Bytes of one client's bodies and answers that are in memory, unless it is a single one."""
 PIECE = 1 << 18
 """Bytes of an answer that are handed over at once; the next piece waits until the client has taken it."""
-TOO_MUCH = f"Your requests under way hold {MOST_BYTES} bytes; take their answers, and send the next after one of them."
+TOO_MUCH = (
+    f"Your requests under way hold {MOST_HELD_BYTES} bytes; take their answers, and send the next after one of them."
+)
 
 
 class HeldBytes:
@@ -56,7 +58,7 @@ class _Share:
             return
         self._client = client
         others = self._held[client] - self._own
-        if others and others + self._own + size > MOST_BYTES:
+        if others and others + self._own + size > MOST_HELD_BYTES:
             raise RateLimited(TOO_MUCH)
         self._own += size
         self._held[client] += size
@@ -109,6 +111,8 @@ def _pieces(message: Message) -> list[Message]:
     body = memoryview(message.get("body", b""))
     if len(body) <= PIECE:
         return [message]
-    pieces = [{**message, "body": body[at : at + PIECE], "more_body": True} for at in range(0, len(body), PIECE)]
+    pieces: list[Message] = [
+        {**message, "body": body[at : at + PIECE], "more_body": True} for at in range(0, len(body), PIECE)
+    ]
     pieces[-1]["more_body"] = message.get("more_body", False)
     return pieces

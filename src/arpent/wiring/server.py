@@ -25,6 +25,7 @@ from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.trace import trace_fields
+from arpent.domain.boundary.wanted import while_wanted
 from arpent.domain.errors import DatabaseRefused, WorldError
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis
@@ -37,7 +38,6 @@ from arpent.jobs.runner import Runner
 from arpent.jobs.service import JobService
 from arpent.jobs.work_functions import WorkFunctions
 from arpent.logs import configure
-from arpent.network.deadline import while_wanted
 from arpent.settings import Settings
 from arpent.wire.request.parse import parse_batch
 from arpent.wiring.keys import opening_keys, request_cipher

@@ -13,6 +13,7 @@ import pytest
 
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.boundary.wanted import while_wanted
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
 from arpent.network import deadline, sessions
@@ -84,7 +85,7 @@ def test_a_search_ends_when_it_is_no_longer_wanted(behave: Callable[[socket.sock
         behave(connection)
 
     def search(url: str) -> None:
-        with deadline.while_wanted(lambda: not asked.is_set()):
+        with while_wanted(lambda: not asked.is_set()):
             _fails(ApiCatalog(url, seconds=3600.0, timeout=(5.0, 600.0)))
 
     with serving(tell_and_behave) as url:

@@ -18,7 +18,7 @@ Handler = Callable[[Any, Any, Any], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_bytes, "MOST_BYTES", 1000)
+    monkeypatch.setattr(held_bytes, "MOST_HELD_BYTES", 1000)
 
 
 async def takes(receive: Any) -> bytes:

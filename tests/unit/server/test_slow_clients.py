@@ -203,9 +203,7 @@ def test_an_answer_that_nobody_takes_ends_its_connection(
     assert wire.closed
 
 
-def test_an_answer_that_is_taken_slowly_is_left_alone(
-    clock: Clock, wire: Wire, connection: ErrorBodyProtocol
-) -> None:
+def test_an_answer_that_is_taken_slowly_is_left_alone(clock: Clock, wire: Wire, connection: ErrorBodyProtocol) -> None:
     connection.data_received(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
     for _ in range(30):
         connection.pause_writing()

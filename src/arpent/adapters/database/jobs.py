@@ -74,7 +74,7 @@ class SqlJobStore:
             ids = connection.scalars(page).all()
             if most_bytes is not None:
                 stored = select(jobs.c.id, func.length(jobs.c.body)).where(jobs.c.id.in_(ids))
-                length = {job_id: size for job_id, size in connection.execute(stored)}
+                length = {row.id: row[1] for row in connection.execute(stored)}
                 sizes = accumulate(length.get(job_id, 0) for job_id in ids)
                 ids = ids[: max(1, sum(size <= most_bytes for size in sizes))]
             found = self._read(connection, ids)
