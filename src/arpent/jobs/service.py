@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 EVENTS: Mapping[UserAction, Event] = {action: event for event, action in ACTIONS.items()}
 """A user's action → its event in the state machine."""
-MOST_LISTED_BYTES = 4_000_000
+MOST_LISTED_BYTES = 2_000_000
 """Bytes of stored requests on a page of a list, about."""
 TRIES = 20
 """Number of tries to save an action; each failure means that somebody else saved the job."""

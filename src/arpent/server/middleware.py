@@ -93,6 +93,9 @@ class RequestMiddleware:
         if bare:  # HEAD is GET without the body
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may see another end of the body
+            await answer(refused(400, BROKEN, {"connection": "close"}))(scope, receive, send_with_cors)
+            return
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
             return

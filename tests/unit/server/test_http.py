@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import re
 from pathlib import Path
 
@@ -202,3 +203,16 @@ def test_a_form_that_is_one(here: World) -> None:
     answer = requests.post(here.url + BASE, PART, headers=here.bearer() | {"Content-Type": MULTIPART}, timeout=10)
     assert answer.status_code == 201
     assert json.loads(answer.text)["request"]["aggregation"]["evalscript"] == SCRIPT
+
+
+def test_a_body_with_two_ends_is_refused_and_hung_up_on(here: World) -> None:
+    """What a proxy took for the body would otherwise be answered as a request of its own."""
+    head = f"POST {BASE} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+    inner = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    port = int(here.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.encode() + b"\r\n" + inner)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1 + answers.count(b"not an HTTP/1.1 request")
+    assert b'"ok"' not in answers
