@@ -33,6 +33,9 @@ class Deadline:
         self._wanted = wanted
         self._lock = Lock()
         self._connections: list[socket.socket] = []
+        self._left: list[socket.socket] = []
+        """Those of connections that are closed while their answer is still being read: one that says where it ends by
+        hanging up."""
         _WATCH.add(self)
 
     @property
@@ -51,9 +54,20 @@ class Deadline:
         if self.passed:
             self.shut_down()
 
+    def keep(self, connection: socket.socket) -> bool:
+        """Go on watching this connection, whose owner closes it, and close it in the end; False: it is not watched."""
+        with self._lock:
+            watched = connection in self._connections
+            if watched:
+                self._left.append(connection)
+        return watched
+
     def close(self) -> None:
         """Forget the connections: the requests ended in time."""
         with self._lock:
+            for connection in self._left:
+                connection.close()
+            self._left.clear()
             self._connections.clear()
         _WATCH.discard(self)
 
@@ -152,7 +166,8 @@ class DeadlineConnection:
 
     def close(self) -> None:
         twin, self._twin = self._twin, None
-        if twin is not None:
+        deadline = current()
+        if twin is not None and not (deadline is not None and deadline.keep(twin)):
             twin.close()
         super().close()  # type: ignore[misc]
 

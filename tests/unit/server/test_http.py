@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import re
+import socket
 from pathlib import Path
 
 import pytest
