@@ -64,6 +64,16 @@ class TestJobStore:
         listed = [job.id for offset in (0, 2, 4) for job in jobs.list("anna", sort, offset, 2)]
         assert listed == [job.id for job in expected]
 
+    def test_lists_fewer_where_requests_are_large(self, jobs: JobStore) -> None:
+        every = [make_job(created=START + timedelta(hours=hour), body='"%s"' % ("x" * 1000)) for hour in range(4)]
+        for job in every:
+            jobs.add(job)
+        for most, count in ((1, 1), (2_100, 2), (100_000, 4), (None, 4)):
+            listed = jobs.list("anna", SortKey.CREATED, 0, 9, most)
+            assert [job.id for job in listed] == [job.id for job in every[:count]], most
+        assert len(jobs.list("anna", SortKey.CREATED, 3, 9, 1)) == 1
+        assert jobs.list("anna", SortKey.CREATED, 4, 9, 1) == ()
+
     def test_lists_everybodys_for_the_operator(self, jobs: JobStore) -> None:
         every = [make_job(owner=owner, created=START + timedelta(hours=k)) for k, owner in enumerate(("anna", "bert"))]
         for job in every:

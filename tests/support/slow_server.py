@@ -18,6 +18,13 @@ def trickle(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def trickle_until_it_closes(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
 def trickle_headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
     while True:
@@ -44,10 +51,10 @@ def send_without_end(connection: socket.socket) -> None:
         connection.sendall(b" " * 65536)
 
 
-BEHAVIOURS = [trickle, trickle_headers, stall, say_nothing, ask_for_an_hour, send_without_end]
+BEHAVIOURS = [trickle, trickle_until_it_closes, trickle_headers, stall, say_nothing, ask_for_an_hour, send_without_end]
 
 
-ENDLESS = [trickle, trickle_headers, stall, say_nothing]
+ENDLESS = [trickle, trickle_until_it_closes, trickle_headers, stall, say_nothing]
 """Those of whom a wait for each read never hears the end, or not soon."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
+from arpent.domain.boundary.wanted import Wanted
 from arpent.domain.errors import ArpentError, AssetUnreadable, CatalogUnavailable, NoLongerWanted
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Calibration, CalibrationFile, Item
@@ -23,10 +24,6 @@ log = logging.getLogger(__name__)
 
 BROKEN = "the image cannot be read"
 """Message to features about an image that broke the reader."""
-
-
-Wanted = Callable[[], bool]
-"""Whether the work is still wanted: its user has not stopped it."""
 
 
 def guarded(services: Services, wanted: Wanted = lambda: True) -> Services:

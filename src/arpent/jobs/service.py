@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 EVENTS: Mapping[UserAction, Event] = {action: event for event, action in ACTIONS.items()}
 """A user's action → its event in the state machine."""
+MOST_LISTED_BYTES = 2_000_000
+"""Bytes of stored requests on a page of a list, about."""
 TRIES = 20
 """Number of tries to save an action; each failure means that somebody else saved the job."""
 
@@ -69,8 +71,9 @@ class JobService:
         return job
 
     def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
-        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`."""
-        return self._jobs.list(owner, sort, offset, count)
+        """A page of the jobs: `count` jobs from `offset` on, in the order of `sort`; fewer, but one, if their requests
+        are large: they are decrypted, read and written again."""
+        return self._jobs.list(owner, sort, offset, count, MOST_LISTED_BYTES)
 
     def act(self, owner: str | None, job_id: str, action: UserAction) -> Job:
         """Do ANALYSE, START or STOP and return the job after it (sentinelhub.md 1.4). Raises JobNotFound, or

@@ -15,6 +15,8 @@ from typing import Any
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
 
+from arpent.domain.boundary.wanted import Wanted, wanted_here
+
 RESOLVE_SECONDS = 5.0
 """Time limit for resolving a host name."""
 LOOK_SECONDS = 0.25
@@ -23,23 +25,27 @@ _HERE = local()
 
 
 class Deadline:
-    """The time limit of one thread's requests; see `within`."""
+    """The time limit of one thread's requests; see `within`. It passes early if they are no longer wanted."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, wanted: Wanted) -> None:
         self.seconds = seconds
         self.end = time.monotonic() + seconds
+        self._wanted = wanted
         self._lock = Lock()
         self._connections: list[socket.socket] = []
+        self._left: list[socket.socket] = []
+        """Those of connections that are closed while their answer is still being read: one that says where it ends by
+        hanging up."""
         _WATCH.add(self)
 
     @property
     def passed(self) -> bool:
-        return time.monotonic() >= self.end
+        return time.monotonic() >= self.end or not self._wanted()
 
     @property
     def left(self) -> float:
         """Seconds until it passes; 0 afterwards."""
-        return max(self.end - time.monotonic(), 0.0)
+        return 0.0 if self.passed else max(self.end - time.monotonic(), 0.0)
 
     def watch(self, connection: socket.socket) -> None:
         """Shut this connection down when the time is over."""
@@ -48,9 +54,20 @@ class Deadline:
         if self.passed:
             self.shut_down()
 
+    def keep(self, connection: socket.socket) -> bool:
+        """Go on watching this connection, whose owner closes it, and close it in the end; False: it is not watched."""
+        with self._lock:
+            watched = connection in self._connections
+            if watched:
+                self._left.append(connection)
+        return watched
+
     def close(self) -> None:
         """Forget the connections: the requests ended in time."""
         with self._lock:
+            for connection in self._left:
+                connection.close()
+            self._left.clear()
             self._connections.clear()
         _WATCH.discard(self)
 
@@ -65,13 +82,20 @@ class Deadline:
 @contextmanager
 def within(seconds: float) -> Iterator[Deadline]:
     """Requests that this thread makes inside the `with` block, through a `DeadlineConnection`, end within `seconds`."""
-    before, deadline = current(), Deadline(seconds)
+    before, deadline = current(), Deadline(seconds, wanted_here())
     _HERE.deadline = deadline
     try:
         yield deadline
     finally:
         deadline.close()
         _HERE.deadline = before
+
+
+def pause(seconds: float) -> None:
+    """Wait so long before another try, or until this thread's requests are no longer wanted."""
+    wanted, end = wanted_here(), time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and wanted():
+        time.sleep(min(left, LOOK_SECONDS))
 
 
 class _Watch:
@@ -142,7 +166,8 @@ class DeadlineConnection:
 
     def close(self) -> None:
         twin, self._twin = self._twin, None
-        if twin is not None:
+        deadline = current()
+        if twin is not None and not (deadline is not None and deadline.keep(twin)):
             twin.close()
         super().close()  # type: ignore[misc]
 

@@ -13,7 +13,7 @@ from urllib3.exceptions import MaxRetryError, NameResolutionError
 
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import check_target, guard_session, pool_classes
-from arpent.network.deadline import current
+from arpent.network.deadline import current, pause
 from arpent.network.policy import EgressPolicy
 
 MOST_ANSWER_BYTES = 256 << 20
@@ -52,6 +52,12 @@ class PatientRetry(Retry):
         asked, deadline = super().get_retry_after(response), current()
         most = LONGEST_RETRY_AFTER if deadline is None else min(LONGEST_RETRY_AFTER, deadline.left)
         return None if asked is None else min(asked, most)
+
+    def sleep(self, response=None):  # type: ignore[no-untyped-def]
+        """As in the base class, but it ends when the answer is no longer wanted."""
+        heeds = response and self.respect_retry_after_header
+        asked = self.get_retry_after(response) if heeds else None  # type: ignore[no-untyped-call]
+        pause(asked or self.get_backoff_time())
 
 
 class _Session(requests.Session):

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from arpent.network.access import OpenAccess, SourceAccess
 from arpent.network.connections import MOST_HOPS, checked_pools, linked_address, proxy_of, proxy_pools
 from arpent.network.cookies import Cookies
-from arpent.network.deadline import within
+from arpent.network.deadline import pause, within
 from arpent.network.outages import Outages
 from arpent.network.policy import EgressPolicy, EgressRefused, check_url
 
@@ -122,10 +122,10 @@ class WebFiles:
                 self.outages.failed(host)
             if self.outages.is_long(host):
                 raise trouble
-            pause = min(PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
-            if not trouble.passing or tries >= TRIES or time.monotonic() + pause > until:
+            seconds = min(PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+            if not trouble.passing or tries >= TRIES or time.monotonic() + seconds > until:
                 raise trouble
-            time.sleep(pause)
+            pause(seconds)
 
     def close(self) -> None:
         """Close all connections."""

@@ -15,13 +15,14 @@ from starlette.responses import Response
 
 from arpent.domain.errors import ArpentError, RateLimited
 from arpent.jobs.service import JobService
-from arpent.server.access.auth import token_routes
+from arpent.server.access.auth import MOST_FORM_BYTES, TOKEN_PATHS, token_routes
 from arpent.server.access.callers import AccessControl, Callers
 from arpent.server.batch import BATCH_PATHS, batch_routes
 from arpent.server.calls import ClientDisconnected, ProcessCalls
 from arpent.server.catalog.routes import CATALOG_PATHS, catalog_routes
 from arpent.server.explain import explain_routes
 from arpent.server.health import health_routes
+from arpent.server.held_bytes import HeldBytes
 from arpent.server.middleware import RequestMiddleware, allowed, answer
 from arpent.server.openapi.document import document
 from arpent.server.options import ServerOptions
@@ -89,11 +90,13 @@ def create_app(
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(ClientDisconnected, _of_nobody)
+    uploads = {UPLOAD_PATH: page.most_upload} if page.most_upload else {}
+    app.add_middleware(HeldBytes, but=tuple(uploads))
     app.add_middleware(
         RequestMiddleware,
         maximum_body=options.maximum_body,
         methods=lambda scope: allowed(app.routes, scope),
-        larger={UPLOAD_PATH: page.most_upload} if page.most_upload else {},
+        limits=dict.fromkeys(TOKEN_PATHS, MOST_FORM_BYTES) | uploads,
     )
     app.add_middleware(RequestLog, metrics=http_metrics)
     document(app, {"{batch}": BATCH_PATHS, "{statistics}": STATISTICS_PATHS, "{catalog}": CATALOG_PATHS})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
@@ -44,6 +45,8 @@ SLOW = "The request did not arrive in time; send it at once."
 
 REQUEST_SECONDS, SLOWEST = 30.0, 10_000.0
 """Seconds in which a request must arrive, and how many bytes a second more than that it may take."""
+ANSWER_SECONDS = 30.0
+"""Seconds in which a client must take each piece of an answer (`held_bytes.PIECE`)."""
 LOOK_SECONDS = 5.0
 """Seconds between two looks at whether it has."""
 
@@ -56,13 +59,13 @@ class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(
-        self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str], larger: Mapping[str, int] | None = None
+        self, app: ASGIApp, maximum_body: int, methods: Callable[[Scope], str], limits: Mapping[str, int] | None = None
     ) -> None:
-        """`methods`: HTTP methods of a request's path, for `Allow`; empty if there is no such path. `larger`: paths
+        """`methods`: HTTP methods of a request's path, for `Allow`; empty if there is no such path. `limits`: paths
         whose bodies have another limit, in bytes."""
         self._app = app
         self._maximum_body = maximum_body
-        self._larger = larger or {}
+        self._limits = limits or {}
         self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,10 +93,13 @@ class RequestMiddleware:
         if bare:  # HEAD is GET without the body
             scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may see another end of the body
+            await answer(refused(400, BROKEN, {"connection": "close"}))(scope, receive, send_with_cors)
+            return
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             await answer(refused(415, ENCODED))(scope, receive, send_with_cors)
             return
-        most = self._larger.get(scope["path"], self._maximum_body)
+        most = self._limits.get(scope["path"], self._maximum_body)
         if (whole_number(headers.get("content-length", "")) or 0) > most:
             await answer(refused(413, TOO_LARGE.format(most)))(scope, receive, send_with_cors)
             return
@@ -121,8 +127,20 @@ def answer(trouble: Problem) -> Response:
 
 def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response as the real service sends it; integers of any size are written exactly."""
-    payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return Response(payload, status_code=status, headers={"content-type": JSON} | (headers or {}))
+    try:
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # a request that an older version stored holds 1e400
+        text = json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(errors="replace"), status_code=status, headers={"content-type": JSON} | (headers or {}))
+
+
+def _finite(value: object) -> object:
+    """The value with null in place of numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _limited(receive: Receive, maximum: int) -> Receive:
@@ -155,14 +173,16 @@ def _takes(routes: Iterable[BaseRoute], scope: Scope) -> bool:
 
 class ErrorBodyProtocol(H11Protocol):
     """uvicorn's protocol with our error body (its own answer to malformed requests is plain text, which no client of
-    this API reads) and an end to requests that never arrive: each of them keeps a connection, of which there are as
-    many as the process may have files."""
+    this API reads) and an end to requests that never arrive and to answers that nobody takes: each of them keeps a
+    connection, of which there are as many as the process may have files."""
 
     _late: asyncio.TimerHandle | None = None
     _since: float | None = None
     """Since when the client is waited for; None: it has nothing to send."""
     _arrived = 0
     """Bytes that have arrived since then."""
+    _untaken: float | None = None
+    """Since when the client has not taken what is sent; None: it has."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -182,13 +202,26 @@ class ErrorBodyProtocol(H11Protocol):
         super().on_response_complete()
         self._since, self._arrived = None, 0
 
+    def resume_writing(self) -> None:
+        """The client has taken a piece of the answer."""
+        super().resume_writing()
+        self._untaken = None
+
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request with our error body; uvicorn's `msg` is not shown."""
         self._refuse(400, BROKEN)
 
     def _look(self) -> None:
-        """End the connection if its request has not arrived in time; look again after a while."""
+        """End the connection if its request has not arrived in time, or its answer was not taken; look again after a
+        while."""
         now = self.loop.time()
+        if not self.transport.get_write_buffer_size():
+            self._untaken = None
+        elif self._untaken is None:
+            self._untaken = now
+        elif now - self._untaken > ANSWER_SECONDS:
+            self.transport.abort()  # not `close`, which waits for the client to take the rest
+            return
         if not self._waits():
             self._since = None
         elif self._since is None:

@@ -55,17 +55,19 @@ def page_object(
     show: Callable[[Entry], Mapping[str, object]],
     url: str,
     query: Mapping[str, str],
+    *,
+    more: bool = False,
 ) -> dict[str, object]:
     """`{"data": […], "links": {…}}` of up to `window.reach` entries. `url` is the list's, without a query;
-    `query` is what each link repeats beside its token."""
+    `query` is what each link repeats beside its token; `more`: further ones follow, though these are fewer."""
 
     def link(offset: int) -> str:
         return f"{url}?{urlencode({**query, 'viewtoken': offset})}"
 
     tokens: dict[str, object] = {"currentToken": str(window.offset)}
     uris: dict[str, object] = {"@id": link(window.offset)}
-    if len(entries) > window.count:
-        following = window.offset + window.count
+    if more or len(entries) > window.count:
+        following = window.offset + min(len(entries), window.count)
         tokens["nextToken"], uris["next"] = str(following), link(following)
     if window.offset > 0:
         before = max(0, window.offset - window.count)

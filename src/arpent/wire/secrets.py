@@ -46,10 +46,11 @@ def without_secrets(text: str) -> Any:
 
 
 def forget(text: str) -> str:
-    """The body with FORGOTTEN in place of each secret. Text that is not JSON or is nested too deep is dropped
-    entirely."""
+    """The body with FORGOTTEN in place of each secret, and `?` for half a character, which no database takes. Text that
+    is not JSON or is nested too deep is dropped entirely."""
     try:
-        return json.dumps(json.loads(text, object_hook=_forgotten), ensure_ascii=False)
+        told = json.dumps(json.loads(text, object_hook=_forgotten), ensure_ascii=False)
+        return told.encode(errors="replace").decode()
     except (ValueError, RecursionError):
         return "{}"
 

@@ -106,9 +106,10 @@ def catalog_processes(settings: Settings) -> ProcessBulkhead | None:
     )
 
 
-def isolated_catalog(settings: Settings, searching: Bulkhead) -> Catalog:
-    """The catalogues of the settings, searched in the processes `searching`."""
-    return IsolatedCatalog(partial(searching.submit, SEARCHES), partial(search_catalog, for_workers(settings)))
+def isolated_catalog(settings: Settings, searching: Bulkhead, wanted: Callable[[], bool]) -> Catalog:
+    """The catalogues of the settings, searched in the processes `searching`, as long as that is wanted."""
+    search = partial(search_catalog, for_workers(settings))
+    return IsolatedCatalog(partial(searching.submit, SEARCHES), search, wanted)
 
 
 def isolated_features(

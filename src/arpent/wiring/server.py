@@ -25,6 +25,7 @@ from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
 from arpent.domain.boundary.trace import trace_fields
+from arpent.domain.boundary.wanted import while_wanted
 from arpent.domain.errors import DatabaseRefused, WorldError
 from arpent.domain.job import Job
 from arpent.domain.partition import Analysis
@@ -210,14 +211,15 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
     reading = feature_processes(settings)
     reader = header_reader(settings, reading.submit)
     searching = catalog_processes(settings)
-    catalog = None if searching is None else isolated_catalog(settings, searching)
 
     def analyse_job(job: Job, wanted: Callable[[], bool]) -> Analysis:
         services = services_for(job.owner, settings)
         isolated = isolated_features(settings, services.objects, reading, job.owner, wanted)
         allowed = operator_limits(settings, max(1, executor.slots), quota_of(settings.quotas, job.owner))
-        services = replace(services, reader=reader, features=isolated, catalog=catalog or services.catalog)
-        return analysis(job, services, settings, allowed, wanted)
+        catalog = services.catalog if searching is None else isolated_catalog(settings, searching, wanted)
+        services = replace(services, reader=reader, features=isolated, catalog=catalog)
+        with while_wanted(wanted):
+            return analysis(job, services, settings, allowed, wanted)
 
     def close() -> None:
         reading.close()

@@ -13,10 +13,11 @@ import pytest
 
 from arpent.adapters.catalogs.stac_api import ApiCatalog
 from arpent.adapters.collections.files import load_collections
+from arpent.domain.boundary.wanted import while_wanted
 from arpent.domain.errors import CatalogUnavailable
 from arpent.domain.interval import Interval
 from arpent.network import deadline, sessions
-from tests.support.slow_server import BEHAVIOURS, serving, trickle
+from tests.support.slow_server import BEHAVIOURS, ask_for_an_hour, say_nothing, serving, trickle
 from tests.support.stac_api import stac_api
 
 COLLECTION = load_collections()["sentinel-2-l2a"]
@@ -72,6 +73,27 @@ def test_a_resolver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CatalogUnavailable, match="does not resolve"):
         ApiCatalog("http://slow.example.test/v1").search(COLLECTION, JUNE, BOX)
     assert time.monotonic() - began < HANG
+
+
+@pytest.mark.parametrize("behave", [trickle, say_nothing, ask_for_an_hour], ids=lambda one: str(one.__name__))
+def test_a_search_ends_when_it_is_no_longer_wanted(behave: Callable[[socket.socket], None]) -> None:
+    """By its own limits it would go on for minutes: in an answer, before one, and in a pause between two tries."""
+    asked = threading.Event()
+
+    def tell_and_behave(connection: socket.socket) -> None:
+        asked.set()
+        behave(connection)
+
+    def search(url: str) -> None:
+        with while_wanted(lambda: not asked.is_set()):
+            _fails(ApiCatalog(url, seconds=3600.0, timeout=(5.0, 600.0)))
+
+    with serving(tell_and_behave) as url:
+        thread = threading.Thread(target=search, args=(url,), daemon=True)
+        thread.start()
+        thread.join(HANG)
+        assert asked.is_set()
+        assert not thread.is_alive()
 
 
 def _fails(catalog: ApiCatalog) -> None:

@@ -72,6 +72,14 @@ def drip_the_range(connection: socket.socket) -> None:
         time.sleep(0.2)
 
 
+def drip_the_range_and_close(connection: socket.socket) -> None:
+    """The end of the answer is the end of the connection, which the client's library closes before it reads."""
+    connection.sendall(b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-99/1000\r\nConnection: close\r\n\r\n")
+    for _ in range(100):
+        connection.sendall(b"x")
+        time.sleep(0.2)
+
+
 def lead_on_and_drip(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 100000\r\nLocation: ")
     while True:
@@ -79,7 +87,9 @@ def lead_on_and_drip(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("behave", [drip_the_range, lead_on_and_drip], ids=["body", "redirect"])
+@pytest.mark.parametrize(
+    "behave", [drip_the_range, drip_the_range_and_close, lead_on_and_drip], ids=["body", "until it closes", "redirect"]
+)
 def test_a_range_that_comes_byte_by_byte(behave: Callable[[socket.socket], None]) -> None:
     with serving(behave) as url:
         ends(lambda: WebFiles(None, 0.0).piece(f"{url}/b04.tif", 0, 100), NoAnswer)

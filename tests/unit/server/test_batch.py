@@ -118,6 +118,14 @@ def test_a_stored_request_that_cannot_be_shown_costs_itself(here: World, odd: st
         assert "cannot be read, or is nested too deeply" in shown["error"]
 
 
+def test_a_stored_number_beyond_doubles_is_shown_as_json_has_it(here: World) -> None:
+    """Python would write Infinity, which ends the reading of the whole list in every browser."""
+    job = create(here)
+    here.service.jobs[job] = replace(here.service.jobs[job], body='{"x": [1e400, 1.5]}')
+    listed = requests.get(here.url + PATHS[0], headers=here.bearer(), timeout=10)
+    assert '"request":{"x":[null,1.5]}' in listed.text
+
+
 def test_lists_are_paged(here: World) -> None:
     jobs = [create(here) for _ in range(3)]
     create(here, "you")
@@ -133,6 +141,22 @@ def test_lists_are_paged(here: World) -> None:
     for query in ("count=0", "viewtoken=x", "sort=size"):
         answer = requests.get(f"{here.url}{PATHS[0]}?{query}", headers=here.bearer(), timeout=10)
         assert answer.json()["error"]["errors"][0]["parameter"] == query.partition("=")[0]
+
+
+def test_large_requests_come_on_shorter_pages(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store gives fewer than were asked for: the client follows the token, and meets each of them once."""
+    jobs = [create(here) for _ in range(5)]
+    for job in jobs:
+        here.service.jobs[job] = replace(here.service.jobs[job], body=json.dumps({"x": "y" * 70_000}))
+    whole = here.service.list
+    monkeypatch.setattr(here.service, "list", lambda *asked: whole(*asked)[:2])
+    met, token, pages = [], "0", 0
+    while token is not None and pages < 9:
+        query = {"count": "100", "viewtoken": token, "sort": "created"}
+        page = requests.get(here.url + PATHS[0], query, headers=here.bearer(), timeout=10).json()
+        met += [each["id"] for each in page["data"]]
+        token, pages = page["links"].get("nextToken"), pages + 1
+    assert (met, pages) == (jobs, 3)
 
 
 def test_the_report_of_the_features(here: World) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
 import requests
 
-from arpent.server.access.auth import TOKEN_PATHS
+from arpent.server.access.auth import MOST_FORM_BYTES, TOKEN_PATHS
 from arpent.server.other_apis import APIS, other_api_message
 from tests.unit.server.fakes import CLIENTS, World
 from tests.unit.wire.bodies import BATCH, SCRIPT, text
@@ -115,6 +116,12 @@ def test_credentials_may_stand_beside_fields_that_are_not_read(here: World) -> N
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+def test_a_form_that_anybody_may_send_is_short(here: World) -> None:
+    body = b"grant_type=client_credentials&client_secret=" + b"x" * MOST_FORM_BYTES
+    answer = requests.post(here.url + TOKEN_PATHS[0], body, headers={"Content-Type": FORM}, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "COMMON_BAD_PAYLOAD")
+
+
 @pytest.mark.parametrize("header", ["Basic é", "Basic /w==", "Basic " + "A" * 4001, "Basic =", "Basic bWUA", "Basic"])
 def test_a_basic_header_that_is_none(here: World, header: str) -> None:
     form = {"grant_type": "client_credentials"}
@@ -161,6 +168,7 @@ BODIES = {
     "cut off": (MULTIPART, PART[:60], 400),
     "no header's end": (MULTIPART, b"--x\r\nContent-Disposition", 400),
     "NULs": (MULTIPART, b"\0" * 500, 400),
+    "a number that no double holds": ("application/json", GOOD.replace(b"{", b'{"unknown": [1e400], ', 1), 400),
     "text": ("text/plain", GOOD, 415),
     "odd type": ("/;;==", GOOD, 415),
     "a form": (FORM, GOOD, 415),
@@ -195,3 +203,16 @@ def test_a_form_that_is_one(here: World) -> None:
     answer = requests.post(here.url + BASE, PART, headers=here.bearer() | {"Content-Type": MULTIPART}, timeout=10)
     assert answer.status_code == 201
     assert json.loads(answer.text)["request"]["aggregation"]["evalscript"] == SCRIPT
+
+
+def test_a_body_with_two_ends_is_refused_and_hung_up_on(here: World) -> None:
+    """What a proxy took for the body would otherwise be answered as a request of its own."""
+    head = f"POST {BASE} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+    inner = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    port = int(here.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.encode() + b"\r\n" + inner)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1 + answers.count(b"not an HTTP/1.1 request")
+    assert b'"ok"' not in answers

@@ -10,7 +10,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from arpent.server.middleware import LOOK_SECONDS, REQUEST_SECONDS, SLOWEST, ErrorBodyProtocol
+from arpent.server.middleware import ANSWER_SECONDS, LOOK_SECONDS, REQUEST_SECONDS, SLOWEST, ErrorBodyProtocol
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n"
 
@@ -52,13 +52,19 @@ class Wire:
     """A transport that remembers."""
 
     def __init__(self) -> None:
-        self.sent, self.closed = b"", False
+        self.sent, self.closed, self.untaken = b"", False, 0
 
     def write(self, data: bytes) -> None:
         self.sent += data
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken
 
     def is_closing(self) -> bool:
         return self.closed
@@ -183,3 +189,28 @@ def test_what_is_answered_before_it_arrived_is_ended(clock: Clock, wire: Wire, c
     clock.passes(REQUEST_SECONDS + 3 * LOOK_SECONDS)
     assert wire.closed
     assert wire.sent.count(b"HTTP/1.1 ") == 1, "a second answer would be one to the next request"
+
+
+def test_an_answer_that_nobody_takes_ends_its_connection(
+    clock: Clock, wire: Wire, connection: ErrorBodyProtocol
+) -> None:
+    """Byte by byte is no taking: pieces count, and the last of them."""
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.pause_writing()
+    for left in range(300_000, 299_000, -100):
+        wire.untaken = left
+        clock.passes(LOOK_SECONDS)
+    assert wire.closed
+
+
+def test_an_answer_that_is_taken_slowly_is_left_alone(clock: Clock, wire: Wire, connection: ErrorBodyProtocol) -> None:
+    connection.data_received(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+    for _ in range(30):
+        connection.pause_writing()
+        wire.untaken = 300_000
+        clock.passes(ANSWER_SECONDS - 2 * LOOK_SECONDS)
+        connection.resume_writing()
+    assert not wire.closed
+    wire.untaken = 0
+    clock.passes(20 * ANSWER_SECONDS)
+    assert not wire.closed

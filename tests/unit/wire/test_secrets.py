@@ -63,6 +63,11 @@ def test_numbers_and_letters_stay_as_they_are() -> None:
     assert forget(text) == '{"a": [1, 1.0, Infinity, 12345678901234567890], "ü": "ü", "password": "***"}'
 
 
+def test_half_a_character_keeps_no_secret() -> None:
+    """No database takes it: the body would stay as it is."""
+    assert forget('{"a": "\\ud800", "password": 1}') == '{"a": "?", "password": "***"}'
+
+
 def test_a_key_goes_with_its_secret() -> None:
     stored = forget(json.dumps(seed_body("s3://fields/x.gpkg", '// three stars: "***"', resx=10.0)))
     request = parse_batch(without_forgotten(stored))

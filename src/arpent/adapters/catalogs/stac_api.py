@@ -239,7 +239,7 @@ class ApiCatalog:
         limits = RetryLimits(
             tries=self._retries + 1,
             backoff=self._backoff,
-            ended=lambda pause: time.monotonic() + pause > deadline.end,
+            ended=lambda pause: pause > deadline.left,
         )
         return Server(self._url, self._threads.session, limits)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from cryptography.fernet import MultiFernet
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, func, or_, select, update
@@ -63,12 +64,19 @@ class SqlJobStore:
             raise JobNotFound(f"There is no request {job_id}")
         return found[job_id]
 
-    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+    def list(
+        self, owner: str | None, sort: SortKey, offset: int, count: int, most_bytes: int | None = None
+    ) -> tuple[Job, ...]:
         page = select(jobs.c.id).order_by(*ORDERS[sort]).offset(offset).limit(count)
         if owner is not None:
             page = page.where(jobs.c.owner == owner)
         with reading(self._engine) as connection:
             ids = connection.scalars(page).all()
+            if most_bytes is not None:
+                stored = select(jobs.c.id, func.length(jobs.c.body)).where(jobs.c.id.in_(ids))
+                length = {row.id: row[1] for row in connection.execute(stored)}
+                sizes = accumulate(length.get(job_id, 0) for job_id in ids)
+                ids = ids[: max(1, sum(size <= most_bytes for size in sizes))]
             found = self._read(connection, ids)
         return tuple(found[job_id] for job_id in ids if job_id in found)
 
@@ -136,6 +144,9 @@ class SqlJobStore:
 
     def _readable(self, row: Row[tuple[object, ...]], progress: Progress) -> Job:
         found = json.loads(row.estimate)
+        hints = tuple(found.pop(HINTS, ()))
+        if not (_are(found.values(), int, float) and _are(hints, str)):
+            raise TypeError("its estimate is of another form")
         return Job(
             id=row.id,
             owner=row.owner,
@@ -153,10 +164,14 @@ class SqlJobStore:
             retry=row.retry,
             progress=progress,
             estimate=found,
-            hints=tuple(found.pop(HINTS, ())),
+            hints=hints,
             trace=row.trace,
             version=row.version,
         )
+
+
+def _are(values: Iterable[object], *kinds: type) -> bool:
+    return all(isinstance(each, kinds) for each in values)
 
 
 def _columns(job: Job) -> dict[str, object]:

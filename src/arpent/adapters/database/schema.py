@@ -38,7 +38,10 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else (value - EPOCH) // MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + value * MICROSECOND
+        try:
+            return None if value is None else EPOCH + value * MICROSECOND
+        except (OverflowError, TypeError):  # a damaged row must not cost the list that it stands in
+            return EPOCH
 
 
 class CleanText(TypeDecorator[str]):

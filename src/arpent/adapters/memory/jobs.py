@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from arpent.adapters.memory.tables import JobRow, Tables
 from arpent.domain.errors import Conflict, JobNotFound
@@ -36,14 +37,20 @@ class MemoryJobStore:
                 raise JobNotFound(f"There is no request {job_id}")
             return self._job_of(row)
 
-    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+    def list(
+        self, owner: str | None, sort: SortKey, offset: int, count: int, most_bytes: int | None = None
+    ) -> tuple[Job, ...]:
         def rank(row: JobRow) -> tuple[str, datetime, str]:
             return (row.job.status if sort in BY_STATUS else "", row.job.created, row.job.id)
 
         with self._tables.lock:
             rows = [row for row in self._tables.rows.values() if owner is None or row.job.owner == owner]
             rows.sort(key=rank, reverse=sort in DESCENDING)
-            return tuple(self._job_of(row) for row in rows[offset : offset + count])
+            page = rows[offset : offset + count]
+            if most_bytes is not None:
+                sizes = accumulate(len(row.job.body.encode()) for row in page)
+                page = page[: max(1, sum(size <= most_bytes for size in sizes))]
+            return tuple(self._job_of(row) for row in page)
 
     def under_way(self, owner: str) -> int:
         with self._tables.lock:

@@ -37,9 +37,12 @@ class JobStore(Protocol):
     def get(self, job_id: str) -> Job:
         """The job, with progress. Raises JobNotFound."""
 
-    def list(self, owner: str | None, sort: SortKey, offset: int, count: int) -> tuple[Job, ...]:
+    def list(
+        self, owner: str | None, sort: SortKey, offset: int, count: int, most_bytes: int | None = None
+    ) -> tuple[Job, ...]:
         """A page of one client's jobs (of all clients' if `owner` is None): `count` jobs from `offset` on, in the order
-        of `sort`. Reads no more rows than it returns."""
+        of `sort`; fewer, but one, if their stored requests have more than `most_bytes` together. Reads no more rows
+        than it returns."""
 
     def under_way(self, owner: str) -> int:
         """Number of the owner's jobs that a runner works on, or will without being asked again."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from arpent.domain.boundary.wanted import Wanted
 from arpent.domain.calculation import OutputCalculations
 from arpent.domain.errors import ScriptExecutionError, ScriptOutOfMemory
 from arpent.domain.feature import Features
@@ -34,7 +35,7 @@ from arpent.engine.analysis.script_dry_run import check_resolution, dry_run
 from arpent.engine.band_bindings import BandBinding, bind_bands, has_scenes
 from arpent.engine.budget import PLAIN_BANDS
 from arpent.engine.geometry_checks import check_geometries, usable_rows
-from arpent.engine.guards import Wanted, check_wanted, guarded
+from arpent.engine.guards import check_wanted, guarded
 from arpent.engine.hints import Filtered
 from arpent.engine.isolation import Isolation, unforeseen_failure
 from arpent.engine.output_keys import own

@@ -28,6 +28,8 @@ KEYS_PATH = "/oauth/jwks"
 
 MOST_FIELDS = 50
 """Maximum number of fields of a form."""
+MOST_FORM_BYTES = 100_000
+"""Maximum size of a form: anybody may send one, and it is held in memory."""
 
 INSECURE = (
     "Tokens are handed out over https only. Put a TLS proxy in front, or set ARPENT_INSECURE_TRANSPORT=true on the"

@@ -44,7 +44,7 @@ def read_json(text: str) -> dict[str, Any]:
         if "\\u0000" in text and cleaned(body) != body:
             raise InvalidRequest("The request body holds a NUL character (\\u0000); leave it out.")
         text.encode()
-        json.dumps(body, ensure_ascii=False).encode()
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # 1e400 would be shown as Infinity
     except json.JSONDecodeError as error:
         # only the position: the text around it may hold a secret
         at = f"line {error.lineno}, column {error.colno}"
@@ -55,7 +55,7 @@ def read_json(text: str) -> dict[str, Any]:
         message = f"The request body is nested too deeply: it may have {MAXIMUM_DEPTH} levels of objects and lists."
         raise InvalidRequest(message) from None
     except ValueError:
-        raise InvalidRequest("The request body holds a number with too many digits.") from None
+        raise InvalidRequest("The request body holds a number with too many digits, or beyond 1.8e308.") from None
     if not isinstance(body, dict):
         raise InvalidRequest("The request body must be a JSON object.")
     return body

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 import shapely
@@ -15,7 +17,7 @@ import shapely
 from arpent.adapters.catalogs.geoparquet.isolated import IsolatedCatalog, Search
 from arpent.adapters.collections.files import load_collections
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
-from arpent.domain.errors import CatalogUnavailable
+from arpent.domain.errors import CatalogUnavailable, NoLongerWanted
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
 from arpent.settings import load
@@ -42,6 +44,12 @@ def where(search: Search) -> tuple[Item, ...]:
 
 def abort(_: Search) -> tuple[Item, ...]:
     os.kill(os.getpid(), signal.SIGABRT)
+    return ()
+
+
+def begin_and_wait(begun: Path, _: Search) -> tuple[Item, ...]:
+    begun.touch()
+    time.sleep(3600)
     return ()
 
 
@@ -74,6 +82,15 @@ def test_what_ends_its_process_ends_one_search(processes: ProcessBulkhead) -> No
         assert not caught.value.transient
     (item,) = IsolatedCatalog(submit, one_item).search(COLLECTION, JUNE, BOX)
     assert (item.id, item.instant, item.footprint.bounds) == ("one", JUNE.start, BOX)
+
+
+def test_a_search_that_is_no_longer_wanted_ends_with_its_process(processes: ProcessBulkhead, tmp_path: Path) -> None:
+    """STOP must not wait for a catalogue that says nothing, nor leave the place to it."""
+    submit, begun = partial(processes.submit, "searches"), tmp_path / "begun"
+    stopped = IsolatedCatalog(submit, partial(begin_and_wait, begun), lambda: not begun.exists())
+    with pytest.raises(NoLongerWanted):
+        stopped.search(COLLECTION, JUNE, BOX)
+    assert IsolatedCatalog(submit, one_item).search(COLLECTION, JUNE, BOX)[0].id == "one"
 
 
 def test_one_process_makes_all_searches(processes: ProcessBulkhead) -> None:

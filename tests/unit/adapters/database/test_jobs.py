@@ -52,7 +52,8 @@ def test_another_key_is_explained(engine: Engine) -> None:
     "wrong",
     [
         {"status": "PARTIAL"}, {"user_action": "PAUSE"}, {"stop_reason": "RAIN"}, {"estimate": "{"},
-        {"estimate": "[" * 100_000}, {"body": b"\xff\xfe"}, {"body": b"gAAAAnothing"},
+        {"estimate": "[" * 100_000}, {"estimate": '{"minutes": "few"}'}, {"estimate": '{"hints": [1]}'},
+        {"body": b"\xff\xfe"}, {"body": b"gAAAAnothing"},
     ],
     ids=repr,
 )  # fmt: skip
@@ -67,6 +68,17 @@ def test_a_broken_row_costs_itself(engine: Engine, wrong: dict[str, object]) -> 
     assert found[jobs[1].id].status is Status.FAILED
     assert "cannot be read from the server's database" in (found[jobs[1].id].error or "")
     assert found[jobs[0].id] == jobs[0]
+
+
+@pytest.mark.parametrize("wrong", [2**62, -(2**62)])
+def test_an_instant_beyond_all_dates_costs_no_list(engine: Engine, wrong: int) -> None:
+    store, jobs = SqlJobStore(engine), [make_job(created=START, last_updated=START) for _ in range(2)]
+    for job in jobs:
+        store.add(job)
+    with writing(engine) as connection:
+        connection.execute(text(f"UPDATE jobs SET last_updated = {wrong} WHERE id = '{jobs[0].id}'"))
+    found = {job.id: job.last_updated for job in store.list("anna", SortKey.CREATED, 0, 9)}
+    assert found == {jobs[0].id: schema.EPOCH, jobs[1].id: START}
 
 
 def test_a_broken_finding_costs_itself(engine: Engine) -> None:

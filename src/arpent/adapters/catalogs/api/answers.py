@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -16,6 +15,7 @@ from urllib3.exceptions import MaxRetryError
 from arpent.adapters.catalogs.lenient_json import loads
 from arpent.domain.boundary.text import clean
 from arpent.network.connections import MOST_HOPS, linked_address
+from arpent.network.deadline import pause
 from arpent.network.policy import EgressRefused
 
 MOST_VALUES = 4_000_000
@@ -122,12 +122,12 @@ class Server:
             except (Refused, NotJson, requests.RequestException) as error:
                 stalls += isinstance(error, requests.Timeout)
                 number += 1
-                pause = min(limits.backoff * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
+                seconds = min(limits.backoff * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
                 following = again(request, error) if smaller_page_may_help(error) or is_transient(error) else None
-                if following is None or stalls >= STALLS or number >= max(limits.tries, 1) or limits.ended(pause):
+                if following is None or stalls >= STALLS or number >= max(limits.tries, 1) or limits.ended(seconds):
                     raise
                 request = following
-            time.sleep(pause)
+            pause(seconds)
 
     def _json(self, request: PageRequest) -> dict[str, object]:
         response = self._followed(request)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as StillRunning
 from typing import Any
 
-from arpent.domain.errors import CatalogUnavailable, LimitExceeded, WorkerDied
+from arpent.domain.errors import CatalogUnavailable, LimitExceeded, NoLongerWanted, WorkerDied
 from arpent.domain.imagery.collection import Collection
 from arpent.domain.imagery.item import Item
 from arpent.domain.interval import Interval
@@ -15,6 +16,9 @@ from arpent.domain.ports.execution import PendingCall
 
 Box = tuple[float, float, float, float]
 Search = tuple[Collection, Interval, Box]
+
+LOOK_SECONDS = 0.5
+"""Pause between checks whether the search is still wanted."""
 
 
 class IsolatedCatalog:
@@ -24,16 +28,18 @@ class IsolatedCatalog:
         self,
         submit: Callable[[Callable[[Any], Any], object], PendingCall[Any]],
         search: Callable[[Search], tuple[Item, ...]],
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """`submit` runs a picklable function with a picklable argument in another process; `search` is that
-        function."""
+        function. A search that is no longer `wanted` ends with its process, and raises NoLongerWanted."""
         self._submit = submit
         self._search = search
+        self._wanted = wanted
 
     def search(self, collection: Collection, interval: Interval, box: Box) -> tuple[Item, ...]:
         call = self._submit(self._search, (collection, interval, box))
         try:
-            found: tuple[Item, ...] = call.future.result()
+            return self._answer(call)
         except LimitExceeded as error:
             raise CatalogUnavailable(f"The catalogue of {collection.id} cannot be read. {error}") from error
         except WorkerDied as error:
@@ -45,4 +51,12 @@ class IsolatedCatalog:
             raise CatalogUnavailable("The search was cancelled", transient=True) from error
         finally:
             call.cancel()
-        return found
+
+    def _answer(self, call: PendingCall[tuple[Item, ...]]) -> tuple[Item, ...]:
+        while self._wanted():
+            try:
+                return call.future.result(LOOK_SECONDS)
+            except StillRunning:
+                if call.future.done():  # it is what the search raised
+                    raise
+        raise NoLongerWanted("The search of the catalogue was stopped")

@@ -1,0 +1,118 @@
+"""Held bytes: how much of a client's bodies and answers is in memory at once. A connection costs a client nothing: with
+hundreds of them it could otherwise fill the memory by bodies that never end, and by answers that it does not take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arpent.domain.errors import RateLimited
+from arpent.server.middleware import answer
+from arpent.wire.problems import problem
+
+MOST_HELD_BYTES = 64_000_000
+"""Bytes of one client's bodies and answers that are in memory, unless it is a single one."""
+PIECE = 1 << 18
+"""Bytes of an answer that are handed over at once; the next piece waits until the client has taken it."""
+TOO_MUCH = (
+    f"Your requests under way hold {MOST_HELD_BYTES} bytes; take their answers, and send the next after one of them."
+)
+
+
+class HeldBytes:
+    """Middleware around the routes, which tell who the client is before they read a body."""
+
+    def __init__(self, app: ASGIApp, but: Collection[str] = ()) -> None:
+        """`but`: paths whose bodies do not stay in memory."""
+        self._app = app
+        self._but = but
+        self._held: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        share = _Share(self._held, scope)
+        try:
+            counted = receive if scope["path"] in self._but else share.receiving(receive)
+            await self._app(scope, counted, share.sending(scope, receive, send))
+        finally:
+            share.release()
+
+
+class _Share:
+    """What one request holds."""
+
+    def __init__(self, held: Counter[str], scope: Scope) -> None:
+        self._held = held
+        self._state = scope.setdefault("state", {})
+        self._client = ""
+        self._own = 0
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes more. Raises RateLimited if the client's other requests hold some, and it is too much."""
+        client = self._state.get("client")
+        if client is None or not size:  # nobody: such a body is short, and an answer the same for all
+            return
+        self._client = client
+        others = self._held[client] - self._own
+        if others and others + self._own + size > MOST_HELD_BYTES:
+            raise RateLimited(TOO_MUCH)
+        self._own += size
+        self._held[client] += size
+
+    def release(self) -> None:
+        """Forget what was counted."""
+        if self._own:
+            self._held[self._client] -= self._own
+            if not self._held[self._client]:
+                del self._held[self._client]
+
+    def receiving(self, receive: Receive) -> Receive:
+        async def counted() -> Message:
+            message = await receive()
+            self.hold(len(message.get("body", b"")))
+            return message
+
+        return counted
+
+    def sending(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        start: Message | None = None
+        refused = False
+
+        async def piecewise(message: Message) -> None:
+            nonlocal start, refused
+            if refused:
+                return
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            try:
+                self.hold(len(message.get("body", b"")))
+            except RateLimited as error:
+                if start is None:  # a part of the answer is sent already
+                    raise
+                refused = True
+                await answer(problem(error))(scope, receive, send)
+                return
+            if start is not None:
+                await send(start)
+                start = None
+            for part in _pieces(message):
+                await send(part)
+
+        return piecewise
+
+
+def _pieces(message: Message) -> list[Message]:
+    """The message, its body cut into pieces."""
+    body = memoryview(message.get("body", b""))
+    if len(body) <= PIECE:
+        return [message]
+    pieces: list[Message] = [
+        {**message, "body": body[at : at + PIECE], "more_body": True} for at in range(0, len(body), PIECE)
+    ]
+    pieces[-1]["more_body"] = message.get("more_body", False)
+    return pieces
