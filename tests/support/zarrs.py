@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, TransposeCodec, ZstdCodec
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 
 GROUP = "measurements/reflectance/r10m"
 LEFT, TOP, STEP = 600000.0, 5000040.0, 10.0
@@ -28,6 +28,8 @@ PACKED_3: dict[str, list[Any]] = {
     "zstd": [ZstdCodec(level=3)],
     "zstd and sum": [ZstdCodec(level=3, checksum=True)],
     "gzip": [GzipCodec(level=3)],
+    "sum, then zstd": [Crc32cCodec(), ZstdCodec(level=1)],
+    "gzip, then zstd": [GzipCodec(level=1), ZstdCodec(level=1)],
     "none": [],
 }
 

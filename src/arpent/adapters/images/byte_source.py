@@ -21,7 +21,7 @@ from obstore.store import S3Store
 
 from arpent.adapters.images.byte_counter import ByteMeter
 from arpent.adapters.images.kept.ranges import KeptRanges
-from arpent.adapters.images.origin.file_version import Version, is_telling, same_version
+from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
 from arpent.adapters.images.origin.href import local_path, public_name, unsigned_name
 from arpent.domain.boundary.address_grammar import BUCKET
 from arpent.domain.errors import AssetUnreadable
@@ -103,7 +103,7 @@ class ByteSources:
             if path is not None:
                 found = _local(self._file(path), ranges, version)
                 self.meter.add(sum(len(piece) for piece in found))
-            elif self._kept is None or not is_telling(version):
+            elif self._kept is None or not is_settled(version):
                 found = self._remote(href, version, ranges)
             else:
                 place = (unsigned_name(href) if version[0] else href, *version)

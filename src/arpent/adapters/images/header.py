@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
@@ -30,6 +31,7 @@ _CODES = {"ProjectedCSTypeGeoKey": 1, "GeographicTypeGeoKey": 2}
 _UNITS = (("ProjLinearUnitsGeoKey", 9001), ("GeogAngularUnitsGeoKey", 9102, 9122))
 """Key → codes of metre and degree, which need no look at the CRS."""
 _PIXEL_IS_POINT = 2
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan\b|inf)", re.ASCII | re.IGNORECASE)
 _PLACE_TAGS = (33550, 33922, 34264, 34735, 50844)
 """Scale, tie points, matrix, keys of the CRS, rational polynomials."""
 
@@ -164,29 +166,27 @@ def _crs(keys: Mapping[str, object]) -> CRS:
 
 
 def _transform(page: TiffPage, keys: Mapping[str, object]) -> Affine:
+    """As GDAL does: scale and tie point before the matrix, and a negative scale along y for a positive one."""
+    scale, tie = keys.get("ModelPixelScale"), keys.get("ModelTiepoint")
     matrix = keys.get("ModelTransformation")
-    if matrix is not None:
+    if scale is not None and tie is not None and np.size(cast("list[float]", tie)) == 6:
+        step_x, step_y = np.asarray(scale, np.float64)[:2].tolist()
+        column, row, _, x, y, _ = np.asarray(tie, np.float64).ravel().tolist()
+        transform = Affine(step_x, 0.0, x - column * step_x, 0.0, -abs(step_y), y + row * abs(step_y))
+    elif matrix is not None and scale is None:
         (a, b, _, c), (d, e, _, f) = np.asarray(matrix, np.float64).reshape(4, 4)[:2].tolist()
         transform = Affine(a, b, c, d, e, f)
         if transform == Affine.identity():
             raise NeedsGdal("its pixels lie where their columns and rows say")
     else:
-        scale, tie = keys.get("ModelPixelScale"), keys.get("ModelTiepoint")
-        if scale is None or tie is None or np.size(cast("list[float]", tie)) != 6:
-            raise NeedsGdal("it is not georeferenced by a scale and one point")
-        step_x, step_y = np.asarray(scale, np.float64)[:2].tolist()
-        column, row, _, x, y, _ = np.asarray(tie, np.float64).ravel().tolist()
-        transform = Affine(step_x, 0.0, x - column * step_x, 0.0, -step_y, y + row * step_y)
+        raise NeedsGdal("it is not georeferenced by a scale and one point")
     if int(cast(int, keys.get("GTRasterTypeGeoKey", 1))) == _PIXEL_IS_POINT:
         transform = transform @ Affine.translation(-0.5, -0.5)
     return transform
 
 
 def _no_data(page: TiffPage) -> float | None:
+    """The number that the tag begins with, as GDAL reads it."""
     tag = page.tags.get(42113)
-    if tag is None:
-        return None
-    try:
-        return float(str(tag.value).strip().rstrip("\x00").replace(",", "."))
-    except ValueError:
-        return None
+    found = _NUMBER.match(str(tag.value).strip().replace(",", ".")) if tag is not None else None
+    return None if found is None else float(found[0])

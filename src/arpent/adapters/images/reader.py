@@ -21,7 +21,7 @@ from arpent.adapters.images.byte_source import ByteSources, HeaderBytes, Replace
 from arpent.adapters.images.geotiff import GeoTiff
 from arpent.adapters.images.image import Image
 from arpent.adapters.images.kept.ranges import KeptRanges
-from arpent.adapters.images.origin.file_version import Version, is_telling, same_version
+from arpent.adapters.images.origin.file_version import Version, is_settled, is_telling, same_version
 from arpent.adapters.images.origin.href import local_path, public_name
 from arpent.adapters.images.other_formats import Opener, open_other_format
 from arpent.adapters.images.served import check_served
@@ -136,7 +136,7 @@ class CogReader:
         image = self._image_as_told(href)
         versions = _versions(image)
         self._told.note(href, versions)
-        telling = not getattr(image, "pixels_elsewhere", False) and all(map(is_telling, versions.values()))
+        telling = not getattr(image, "pixels_elsewhere", False) and all(map(_tells, versions, versions.values()))
         return versions if telling else {}
 
     def forget_changed(self, hrefs: Sequence[str]) -> None:
@@ -308,6 +308,11 @@ def _versions(image: Image) -> Mapping[str, Version]:
     """The files that its pixels come from; none where nobody keeps track of them."""
     found: Mapping[str, Version] = getattr(image, "versions", {})
     return found
+
+
+def _tells(href: str, version: Version) -> bool:
+    """Whether other content of a file would have another version: a disk tells the time more exactly than servers."""
+    return is_telling(version) if local_path(href) else is_settled(version)
 
 
 def _holds(raster: Raster, block: Block) -> bool:

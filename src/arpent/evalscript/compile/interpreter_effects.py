@@ -6,10 +6,11 @@ Also refuses scripts that could change what names mean, because then the text co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from arpent.evalscript.compile.syntax_tree import FUNCTION_KINDS, SyntaxTree, Unsupported
+from arpent.evalscript.compile.javascript.values import Cell, ClassObject, Closure, Phi, PlainObject, Scope
+from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported, declared_names, pattern_names
 from arpent.evalscript.service_functions import BEFORE_PIXELS
 
 _IDENTIFIERS = ("identifier", "property_identifier", "shorthand_property_identifier")
@@ -18,7 +19,13 @@ _REFLECTION = frozenset({
     "defineProperties", "constructor", "Symbol", "arguments", "caller", "callee", "__defineGetter__", "assign",
 })  # fmt: skip
 """Names with which a script could change what other names mean."""
-_GLOBALS = frozenset({"Math", "Number", "Array", "Object", "Boolean", "isNaN", "isFinite", "NaN", "Infinity"})
+_GLOBAL_OBJECTS = frozenset({"Math", "Number", "Array", "Object", "Boolean"})
+_GLOBALS = _GLOBAL_OBJECTS | {"isNaN", "isFinite", "NaN", "Infinity"}
+_USES = {
+    "member_expression": ("object",), "subscript_expression": ("object",), "call_expression": ("function",),
+    "new_expression": ("constructor",), "unary_expression": ("argument",), "binary_expression": ("left", "right"),
+}  # fmt: skip
+"""Kind of tree → its fields where Math and the like are used, not handed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +42,83 @@ def find_interpreter_effects(script: SyntaxTree) -> InterpreterEffects:
     """Names that those functions, and the functions they call, mention. Raises Unsupported for reflection."""
     for tree in script.walk():
         _refuse_reflection(tree)
-    functions = dict(_top_level_functions(script))
-    waiting, read = [name for name in BEFORE_PIXELS if name in functions], set(BEFORE_PIXELS)
+    makers = _makers(script)
+    waiting, read = [name for name in BEFORE_PIXELS if name in makers], set(BEFORE_PIXELS)
     written: set[str] = set()
     while waiting:
-        for tree in functions[waiting.pop()].walk():
+        for tree in (one for maker in makers[waiting.pop()] for one in maker.walk()):
             written |= _assigned_names(tree)
             if tree.kind in ("identifier", "shorthand_property_identifier") and tree.text not in read:
                 read.add(tree.text)
-                if tree.text in functions:
+                if tree.text in makers:
                     waiting.append(tree.text)
     return InterpreterEffects(read=frozenset(read), written=frozenset(written))
+
+
+def seeing_changes(top: Scope, touched: frozenset[str]) -> set[str]:
+    """Names of the script's own scope `top` through which something is seen that code may change that has the names
+    `touched`: an array that both hold, say, or a variable of a function that made both."""
+    holders: dict[_Node, list[_Node]] = {}
+    named: dict[_Node, str] = {variable: name for name, variable in top.variables.items()}
+    _note_holders(named, top, holders)
+    held: dict[_Node, list[_Node]] = {}
+    for one, those in holders.items():
+        for holder in those:
+            held.setdefault(holder, []).append(one)
+    first = [variable for variable, name in named.items() if name in touched]
+    changed = _reached(first, held).difference(first)
+    return {named[one] for one in _reached(changed, holders) if one in named}
+
+
+_Node = Cell | Scope
+
+
+def _note_holders(named: Iterable[_Node], top: Scope, holders: dict[_Node, list[_Node]]) -> None:
+    """Fill `holders`: what the nodes hold, directly or not → what holds it directly."""
+    waiting, known = [*named], set(named)
+    while waiting:
+        node = waiting.pop()
+        for one in _held_by(node):
+            if one is top:  # which functions see, but nothing that is not named there
+                continue
+            holders.setdefault(one, []).append(node)
+            if one not in known:
+                known.add(one)
+                waiting.append(one)
+
+
+def _held_by(node: _Node) -> Iterator[_Node]:
+    """What a variable, array, object or scope holds directly; of functions, the scope that they see."""
+    waiting: list[object] = (
+        [*node.variables.values(), node.outer]
+        if isinstance(node, Scope)
+        else [node.content, node.made_by if isinstance(node, PlainObject) else None]
+    )
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (Cell, Scope)):
+            yield one
+        elif isinstance(one, Phi):
+            waiting += [one.yes, one.no]
+        elif isinstance(one, tuple):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, ClassObject):
+            waiting += [*one.methods.values(), *one.statics.values()]
+        elif isinstance(one, Closure):
+            waiting.append(one.scope)
+
+
+def _reached(first: Iterable[_Node], ways: Mapping[_Node, Sequence[_Node]]) -> set[_Node]:
+    """These nodes, and all to which the ways lead from them."""
+    found = set(first)
+    waiting = [*found]
+    while waiting:
+        new = set(ways.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _refuse_reflection(tree: SyntaxTree) -> None:
@@ -55,6 +128,15 @@ def _refuse_reflection(tree: SyntaxTree) -> None:
         raise Unsupported(tree.kind)
     if _assigned_names(tree) & _GLOBALS:
         raise Unsupported("a change to JavaScript's own objects")
+    _refuse_bare_globals(tree)
+
+
+def _refuse_bare_globals(tree: SyntaxTree) -> None:
+    """Refuse Math and the like as values of their own, through which they could be changed under another name."""
+    used = {id(tree.fields.get(name)) for name in _USES.get(tree.kind, ())}
+    for child in tree.children:
+        if child.kind == "identifier" and child.text in _GLOBAL_OBJECTS and id(child) not in used:
+            raise Unsupported(f"{child.text} as a value")
 
 
 def _declares_constructor(tree: SyntaxTree) -> bool:
@@ -62,15 +144,19 @@ def _declares_constructor(tree: SyntaxTree) -> bool:
     return tree.text == "constructor" and tree.kind == "property_identifier"
 
 
-def _top_level_functions(script: SyntaxTree) -> Iterator[tuple[str, SyntaxTree]]:
+def _makers(script: SyntaxTree) -> dict[str, list[SyntaxTree]]:
+    """Name of the top level → the functions and statements that it gets its value from."""
+    found: dict[str, list[SyntaxTree]] = {}
     for tree in script.children:
         if tree.kind == "function_declaration":
-            yield tree["name"].text, tree
-        elif tree.kind in ("lexical_declaration", "variable_declaration"):
-            for declarator in tree.children:
-                value = declarator.fields.get("value")
-                if value is not None and value.kind in FUNCTION_KINDS:
-                    yield declarator["name"].text, value
+            found.setdefault(tree["name"].text, []).append(tree)
+            continue
+        parts = tree.children if tree.kind in ("lexical_declaration", "variable_declaration") else (tree,)
+        for part in parts:
+            names = set(pattern_names(part)) if part is not tree else set(declared_names(tree))
+            for name in names.union(*map(_assigned_names, part.walk())):
+                found.setdefault(name, []).append(part)
+    return found
 
 
 def _assigned_names(tree: SyntaxTree) -> set[str]:

@@ -59,6 +59,8 @@ def _numbers_and_missing(evaluator: PartialEvaluator, evalscript: Evalscript, re
         whole = number < len(evalscript.outputs) and evalscript.outputs[number].sample_type.integer
         bands: object = SpecialValue.UNDEFINED
         if isinstance(result, PlainObject):
+            if len(outputs) == 1 and read_property(evaluator, result, "0") is not SpecialValue.UNDEFINED:
+                raise Unsupported("an object with numbers for names is returned")  # the interpreter takes it for a list
             bands = read_property(evaluator, result, name)
         elif not nothing and number == 0:
             bands = result

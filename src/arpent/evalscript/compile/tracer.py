@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from arpent.domain.evalscript import Evalscript, Mosaicking
 from arpent.evalscript.compile.graph.operation import Operation, live_operations
-from arpent.evalscript.compile.interpreter_effects import InterpreterEffects, find_interpreter_effects
+from arpent.evalscript.compile.interpreter_effects import InterpreterEffects, find_interpreter_effects, seeing_changes
 from arpent.evalscript.compile.javascript.evaluator import PartialEvaluator
 from arpent.evalscript.compile.javascript.expressions import EXPRESSIONS
 from arpent.evalscript.compile.javascript.functions import call_function
@@ -151,10 +151,10 @@ def _execute_or_hide(evaluator: PartialEvaluator, statement: SyntaxTree, scope: 
 
 
 def _hide_effects(evaluator: PartialEvaluator, scope: Scope, effects: InterpreterEffects) -> None:
-    """Mark as unknown what setup() and the other functions of the interpreter may have changed."""
-    for name in effects.written | effects.read:
-        variable = scope.variables.get(name)
-        if variable is None:
-            continue
-        if name in effects.written or not isinstance(variable.content, _UNCHANGEABLE):
+    """Mark as unknown what setup() and the other functions of the interpreter may have changed, under whatever
+    name."""
+    seeing = seeing_changes(scope, effects.written | effects.read)
+    for name, variable in list(scope.variables.items()):
+        read = name in effects.read and not isinstance(variable.content, _UNCHANGEABLE)
+        if name in effects.written or read or name in seeing:
             declare_variable(evaluator, name, SpecialValue.OPAQUE, scope)

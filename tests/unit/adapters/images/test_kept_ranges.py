@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Thread
@@ -11,8 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.kept.ranges import FOLDER, KeptRanges, Range
-from arpent.adapters.images.origin.file_version import Version, same_version
+from arpent.adapters.images.origin.file_version import Version, is_settled, same_version
 from arpent.adapters.images.origin.href import unsigned_name
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
@@ -65,7 +67,7 @@ def test_another_version_is_another_file(tmp_path: Path) -> None:
         assert far.fetched == [(0, 10)]
 
 
-@pytest.mark.parametrize("damage", [b"", b"arp1", b"arp1\0\0\0\0other bytes"])
+@pytest.mark.parametrize("damage", [b"", b"arp2", b"arp2\0\0\0\0other bytes"])
 def test_a_damaged_range_is_fetched_again(tmp_path: Path, damage: bytes) -> None:
     kept = KeptRanges(tmp_path, 1 << 20)
     kept.complete(PLACE, [(0, 10)], Far())
@@ -75,6 +77,40 @@ def test_a_damaged_range_is_fetched_again(tmp_path: Path, damage: bytes) -> None
     assert bytes(kept.complete(PLACE, [(0, 10)], far)[0]) == FILE[:10]
     assert far.fetched == [(0, 10)]
     assert bytes(kept.complete(PLACE, [(0, 10)], Far(b""))[0]) == FILE[:10], "and kept"
+
+
+def test_ranges_that_were_exchanged_are_fetched_again(tmp_path: Path) -> None:
+    kept, spans = KeptRanges(tmp_path, 1 << 20), [(0, 10), (20, 10)]
+    kept.complete(PLACE, spans, Far())
+    one, other = files(tmp_path)
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    far = Far()
+    assert [bytes(each) for each in kept.complete(PLACE, spans, far)] == [FILE[:10], FILE[20:30]]
+    assert far.fetched == spans
+
+
+def test_what_changed_a_moment_ago_is_not_kept(tmp_path: Path) -> None:
+    """It may change once more in the same second, and servers do not tell such versions apart."""
+    write(tmp_path / "image.tif", formula(64, 64))
+    folder = tmp_path / "cache"
+    with serve(tmp_path) as web:
+        web.tags = True
+        origins = ByteSources(kept=KeptRanges(folder, 1 << 20))
+        href = f"{web.url}/image.tif"
+        tag, _, size = origins.head(href).version
+        for age, count in ((0.0, 0), (60.0, 1)):
+            origins.ranges(href, [(0, 4)], (tag, time.time() - age, size))
+            assert len(files(folder)) == count
+        origins.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "settled"), [(("a", 0.0, 5), True), ((None, 0.0, 5), False), ((None, 9.0, 5), True)]
+)
+def test_a_version_is_settled_if_another_would_differ(version: Version, settled: bool) -> None:
+    assert is_settled(version) is settled
 
 
 def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ Range = tuple[int, int]
 FOLDER = "arpent-ranges"
 """Name of the subfolder that holds the ranges: whatever else lies in the folder is not touched."""
 _HEAD = struct.Struct("<4sI")
-_MARK = b"arp1"
+_MARK = b"arp2"
 _SHELVES = 256
 """Number of folders that the ranges lie in."""
 _SECTION_BYTES = 64 << 20
@@ -98,7 +98,7 @@ class KeptRanges:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(exist_ok=True)
             with partial.open("wb") as file:
-                file.write(_HEAD.pack(_MARK, zlib.crc32(piece)))
+                file.write(_HEAD.pack(_MARK, _sum(path, piece)))
                 file.write(piece)
             partial.replace(path)
         except OSError:
@@ -150,10 +150,15 @@ def _read(path: Path) -> memoryview | None:
         content = path.read_bytes()
         mark, checksum = _HEAD.unpack_from(content)
         piece = memoryview(content)[_HEAD.size :]
-        if mark != _MARK or zlib.crc32(piece) != checksum:
+        if mark != _MARK or _sum(path, piece) != checksum:
             return None
     except (OSError, struct.error):
         return None
     with suppress(OSError):
         os.utime(path)
     return piece
+
+
+def _sum(path: Path, piece: memoryview) -> int:
+    """Of the bytes and of the file's name, so that a file under another's name counts as damaged."""
+    return zlib.crc32(piece, zlib.crc32(f"{path.parent.name}{path.name}".encode()))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+YOUNG_SECONDS = 10.0
+"""A file that was changed so lately may be changed once more without another time: servers tell it in whole seconds,
+and many make the ETag of it; their clock may differ from ours."""
 Version = tuple[str | None, float, int]
 """ETag, time of change (seconds; 0: not told), size in bytes."""
 
@@ -15,3 +20,8 @@ def same_version(one: Version, other: Version) -> bool:
 def is_telling(version: Version) -> bool:
     """Whether other content of the same length would have another version."""
     return version[0] is not None or version[1] > 0
+
+
+def is_settled(version: Version) -> bool:
+    """Whether other content that a server gets later would have another version: only then may bytes be kept."""
+    return is_telling(version) and time.time() - version[1] >= YOUNG_SECONDS

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from arpent.adapters.images.byte_source import ByteSources
 from arpent.adapters.images.decode import Buffer
 from arpent.adapters.images.origin.file_version import Version
+from arpent.adapters.images.zarr.codecs import most_packed
 from arpent.adapters.images.zarr.layout import ArrayLayout, Shards
 from arpent.adapters.images.zarr.store import StoreLocation
 from arpent.network.memo import Memo
@@ -18,7 +19,6 @@ _EMPTY = 2**64 - 1
 """Offset and length of a chunk that a shard does not hold."""
 _MOST_INDEXES = 64
 """Indexes of shards kept."""
-_SPARE_BYTES = 1 << 16
 Number = tuple[int, ...]
 """Which chunk or shard, by axis."""
 Index = tuple[Version, NDArray[np.uint64]]
@@ -71,8 +71,8 @@ class Chunks:
 
     @property
     def _most_packed(self) -> int:
-        """Bytes that a chunk can have in the store: no codec makes it twice as long."""
-        return 2 * self._layout.chunk_bytes + _SPARE_BYTES
+        """Bytes that a chunk can have in the store."""
+        return most_packed(self._layout.chunk_bytes)
 
     def _index(self, href: str, shards: Shards) -> Index | None:
         """Offsets and lengths (n, 2) of the chunks of a shard; None if it was never written. Raises ValueError."""

@@ -20,6 +20,7 @@ from arpent.adapters.images.decode import Buffer
 
 _BLOSC_HEAD = 16
 _CRC_BYTES = 4
+_SPARE_BYTES = 1 << 16
 
 Unpack = Callable[[Buffer, int], Buffer]
 """(packed bytes, bytes that they can give at most) → bytes. Raises ValueError."""
@@ -40,9 +41,9 @@ class Chain:
         """A chunk of that shape, in native byte order. Raises ValueError, in words."""
         count = int(np.prod(shape))
         size = count * self.dtype.itemsize
-        for step in self.steps:
+        for number, step in enumerate(self.steps, 1):
             try:
-                packed = step(packed, size)
+                packed = step(packed, size if number == len(self.steps) else most_packed(size))
             except ValueError:
                 raise
             except Exception as error:  # each codec has errors of its own
@@ -55,6 +56,11 @@ class Chain:
         else:
             pixels = pixels.reshape([shape[axis] for axis in self.order]).transpose(np.argsort(self.order))
         return np.ascontiguousarray(pixels.astype(self.dtype.newbyteorder("="), copy=False))
+
+
+def most_packed(size: int) -> int:
+    """Bytes that so many can become when they are packed: no codec makes them twice as long."""
+    return 2 * size + _SPARE_BYTES
 
 
 def step_of(name: str) -> Unpack:

@@ -162,8 +162,15 @@ def _array_sort(evaluator: PartialEvaluator, array: ArrayObject, arguments: Argu
 # ---- methods that look for items or move them
 
 
+def _only_argument(arguments: Arguments) -> JsValue:
+    """What is looked for; where to begin is not supported."""
+    if len(arguments) > 1:
+        raise Unsupported("looking for an item from a place on")
+    return first_argument(arguments)
+
+
 def _array_includes(evaluator: PartialEvaluator, array: ArrayObject, arguments: Arguments) -> JsValue:
-    wanted, make = first_argument(arguments), evaluator.graph.make
+    wanted, make = _only_argument(arguments), evaluator.graph.make
     found = evaluator.graph.truth(False)
     for one in evaluator.array_items(array):
         same = evaluator.strictly_equal(one, wanted)
@@ -177,7 +184,7 @@ def _array_includes(evaluator: PartialEvaluator, array: ArrayObject, arguments: 
 
 
 def _array_index_of(evaluator: PartialEvaluator, array: ArrayObject, arguments: Arguments) -> JsValue:
-    wanted = first_argument(arguments)
+    wanted = _only_argument(arguments)
     return _place_of_first_true(
         evaluator, [partial(evaluator.strictly_equal, one, wanted) for one in evaluator.array_items(array)]
     )

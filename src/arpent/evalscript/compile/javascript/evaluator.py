@@ -171,7 +171,7 @@ class PartialEvaluator:
             return "string"
         if value is SpecialValue.UNDEFINED or value is SpecialValue.HOLE:
             return "undefined"
-        if isinstance(value, _CALLABLES):
+        if isinstance(value, _CALLABLES) or (isinstance(value, GlobalObject) and value.name != "Math"):
             return "function"
         if value is SpecialValue.NULL or isinstance(value, (ArrayObject, PlainObject, GlobalObject)):
             return "object"

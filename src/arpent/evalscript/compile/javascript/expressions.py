@@ -14,17 +14,14 @@ from arpent.evalscript.compile.javascript.operators import (
     apply_short_circuit,
     apply_unary,
 )
-from arpent.evalscript.compile.javascript.patterns import assign_pattern, has_elision
+from arpent.evalscript.compile.javascript.patterns import assign_pattern, has_elision, reference_of
 from arpent.evalscript.compile.javascript.properties import read_element, read_method, read_property
 from arpent.evalscript.compile.javascript.scopes import declare_class, declare_variable, make_closure, read_variable
-from arpent.evalscript.compile.javascript.values import JsValue, Scope, SpecialValue, is_nullish
+from arpent.evalscript.compile.javascript.values import JsValue, Phi, PlainObject, Scope, SpecialValue, is_nullish
 from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
 
 _LONGEST_NEW_ARRAY = 4096
-_EFFECTS = frozenset({
-    "update_expression", "assignment_expression", "augmented_assignment_expression", "call_expression",
-    "new_expression",
-})  # fmt: skip
+_PATTERNS = frozenset({"array_pattern", "object_pattern", "array", "object"})
 _NUMERAL = re.compile(r"(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -97,30 +94,25 @@ def _evaluate_ternary(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scop
 
 
 def _evaluate_assignment(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
-    if tree["left"].kind == "subscript_expression":
-        _refuse_effects(tree["left"])
+    if tree["left"].kind in _PATTERNS:
+        value = evaluator.evaluate(tree["right"], scope)
+        assign_pattern(evaluator, tree["left"], value, scope)
+        return value
+    reference = reference_of(evaluator, tree["left"], scope)
     value = evaluator.evaluate(tree["right"], scope)
-    assign_pattern(evaluator, tree["left"], value, scope)
+    reference.write(value)
     return value
-
-
-def _refuse_effects(target: SyntaxTree) -> None:
-    """Raise Unsupported if a target has side effects: it is evaluated twice here, or at another time than in
-    JavaScript."""
-    if any(one.kind in _EFFECTS for one in target.walk()):
-        raise Unsupported("an assignment to a place that has effects")
 
 
 def _evaluate_augmented(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
     """`+=` and similar; those of short-circuit operators write only where the right side is evaluated."""
-    _refuse_effects(tree["left"])
-    sign, target = tree["operator"].text[:-1], tree["left"]
-    old = evaluator.evaluate(target, scope)
+    sign, reference = tree["operator"].text[:-1], reference_of(evaluator, tree["left"], scope)
+    old = reference.read()
 
     def write() -> JsValue:
         new = evaluator.evaluate(tree["right"], scope)
         value = new if sign in SHORT_CIRCUIT else apply_binary(evaluator, sign, old, new)
-        assign_pattern(evaluator, target, value, scope)
+        reference.write(value)
         return value
 
     return apply_short_circuit(evaluator, sign, old, write) if sign in SHORT_CIRCUIT else write()
@@ -128,11 +120,10 @@ def _evaluate_augmented(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Sc
 
 def _evaluate_update(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:
     """`++` and `--`, as prefix or postfix."""
-    target, sign = tree["argument"], tree["operator"].text
-    _refuse_effects(target)
-    old = evaluator.to_number(evaluator.evaluate(target, scope))
+    reference, sign = reference_of(evaluator, tree["argument"], scope), tree["operator"].text
+    old = evaluator.to_number(reference.read())
     new = evaluator.graph.make("add" if sign == "++" else "subtract", old, evaluator.constant(1))
-    assign_pattern(evaluator, target, new, scope)
+    reference.write(new)
     return new if tree.tokens[0] == sign else old
 
 
@@ -237,13 +228,24 @@ def _evaluate_call_method(evaluator: PartialEvaluator, tree: SyntaxTree, scope: 
     callee = tree["function"]
     owner = evaluator.evaluate(callee["object"], scope)
     _refuse_private(callee)
+    before = _contents(owner)
     arguments = _evaluate_list(evaluator, tree["arguments"].children, scope)
+    if any(one is not other for one, other in zip(before, _contents(owner), strict=True)):
+        raise Unsupported("an object that changes while its method's arguments are evaluated")
     name = callee["property"].text
 
     def apply(one: object) -> JsValue:
         return _unless_nullish(callee, one, lambda: evaluator.call(read_method(evaluator, one, name), one, arguments))
 
     return evaluator.map_phi(owner, apply)
+
+
+def _contents(owner: object) -> list[object]:
+    """What the objects hold that the owner of a method can be: JavaScript looks the method up before it evaluates the
+    arguments."""
+    if isinstance(owner, Phi):
+        return [*_contents(owner.yes), *_contents(owner.no)]
+    return [owner.content] if isinstance(owner, PlainObject) else []
 
 
 def _evaluate_new(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> JsValue:

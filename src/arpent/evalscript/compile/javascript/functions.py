@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arpent.evalscript.compile.graph.operation import constant_value
+from arpent.evalscript.compile.graph.operation import Operation, constant_value
 from arpent.evalscript.compile.javascript.evaluator import PartialEvaluator
 from arpent.evalscript.compile.javascript.patterns import bind_pattern
 from arpent.evalscript.compile.javascript.scopes import declare_variable
@@ -16,7 +16,6 @@ from arpent.evalscript.compile.javascript.values import (
     GlobalObject,
     Intrinsic,
     JsValue,
-    PlainObject,
     Scope,
     SpecialValue,
     describe,
@@ -83,6 +82,6 @@ def construct_object(evaluator: PartialEvaluator, callee: object, arguments: Seq
     constructor = callee.methods.get("constructor")
     if constructor is not None:
         returned = evaluator.call(constructor, made, arguments)
-        if isinstance(returned, PlainObject):
+        if not isinstance(returned, (Operation, str, SpecialValue)):  # which `new` gives, if it is an object
             raise Unsupported("a constructor that returns an object")
     return made

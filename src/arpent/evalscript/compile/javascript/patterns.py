@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 from arpent.evalscript.compile.javascript.evaluator import PartialEvaluator
-from arpent.evalscript.compile.javascript.properties import read_property, write_element, write_property
+from arpent.evalscript.compile.javascript.properties import read_element, read_property, write_element, write_property
 from arpent.evalscript.compile.javascript.scopes import declare_variable, find_variable
 from arpent.evalscript.compile.javascript.symbolic_memory import GlobalWrite
 from arpent.evalscript.compile.javascript.values import JsValue, Scope, SpecialValue, is_nullish
@@ -19,6 +20,16 @@ _TARGETS = frozenset({
     "member_expression", "subscript_expression",
 })  # fmt: skip
 """Kinds of targets that are not patterns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A place that is read and written: a variable, a property or an item."""
+
+    read: Callable[[], JsValue]
+    """What it holds now."""
+    write: Callable[[JsValue], object]
+    """Stores a value there. Raises GlobalWrite for an undeclared name."""
 
 
 def bind_pattern(
@@ -35,25 +46,45 @@ def bind_pattern(
 def assign_pattern(evaluator: PartialEvaluator, target: SyntaxTree, value: JsValue, scope: Scope) -> None:
     """Write to a variable, property or item, or to each part of a pattern. Raises GlobalWrite for an undeclared
     name."""
-    _destructure(evaluator, target, value, scope, lambda one, content: _assign(evaluator, one, content, scope))
+
+    def store(one: SyntaxTree, content: JsValue) -> None:
+        reference_of(evaluator, one, scope).write(content)
+
+    _destructure(evaluator, target, value, scope, store)
 
 
-def _assign(evaluator: PartialEvaluator, target: SyntaxTree, value: JsValue, scope: Scope) -> None:
+def reference_of(evaluator: PartialEvaluator, target: SyntaxTree, scope: Scope) -> Reference:
+    """What reads a variable, property or item, and what writes it. Owner and key are evaluated now, once: JavaScript
+    does so before it evaluates what is assigned, which may change them."""
+    if target.kind == "parenthesized_expression":
+        return reference_of(evaluator, target.children[0], scope)
     if target.kind == "member_expression":
-        name = target["property"].text
-        owner = evaluator.evaluate(target["object"], scope)
-        evaluator.map_phi(owner, lambda one: write_property(evaluator, one, name, value))
-    elif target.kind == "subscript_expression":
-        owner = evaluator.evaluate(target["object"], scope)
-        key = evaluator.evaluate(target["index"], scope)
-        evaluator.map_phi(owner, lambda one: write_element(evaluator, one, key, value))
-    else:
-        variable = find_variable(evaluator, target.text, scope)
-        if variable is None:
-            raise GlobalWrite(target.text)
-        if variable.constant:
-            raise Unsupported("writing to a constant")
-        evaluator.memory.write(variable, value)
+        name, owner = target["property"].text, evaluator.evaluate(target["object"], scope)
+        return Reference(
+            read=lambda: evaluator.map_phi(owner, lambda one: read_property(evaluator, one, name)),
+            write=lambda value: evaluator.map_phi(owner, lambda one: write_property(evaluator, one, name, value)),
+        )
+    if target.kind == "subscript_expression":
+        owner, key = evaluator.evaluate(target["object"], scope), evaluator.evaluate(target["index"], scope)
+        return Reference(
+            read=lambda: evaluator.map_phi(owner, lambda one: read_element(evaluator, one, key)),
+            write=lambda value: evaluator.map_phi(owner, lambda one: write_element(evaluator, one, key, value)),
+        )
+    return Reference(
+        read=lambda: evaluator.evaluate(target, scope),
+        write=lambda value: _write_variable(evaluator, target.text, value, scope),
+    )
+
+
+def _write_variable(evaluator: PartialEvaluator, name: str, value: JsValue, scope: Scope) -> None:
+    variable = find_variable(evaluator, name, scope)
+    if name == "undefined":
+        raise Unsupported("writing to undefined")
+    if variable is None:
+        raise GlobalWrite(name)
+    if variable.constant:
+        raise Unsupported("writing to a constant")
+    evaluator.memory.write(variable, value)
 
 
 def _destructure(evaluator: PartialEvaluator, pattern: SyntaxTree, value: JsValue, scope: Scope, store: _Store) -> None:

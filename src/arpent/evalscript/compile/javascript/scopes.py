@@ -44,6 +44,8 @@ def declare_variable(
     evaluator: PartialEvaluator, name: str, content: JsValue, scope: Scope, *, constant: bool = False
 ) -> None:
     """Create a variable in a scope; it replaces an older one of that name."""
+    if name == "undefined":
+        raise Unsupported("a variable called undefined")
     scope.variables[name] = evaluator.memory.new_variable(name, content, constant)
 
 

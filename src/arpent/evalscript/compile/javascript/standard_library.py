@@ -92,6 +92,8 @@ def _array_is_array(evaluator: PartialEvaluator, arguments: Arguments) -> JsValu
 
 def _array_from(evaluator: PartialEvaluator, arguments: Arguments) -> JsValue:
     source = evaluator.memory.resolve(first_argument(arguments))
+    if len(arguments) > 2:
+        raise Unsupported("Array.from with a receiver")
     if isinstance(source, ArrayObject):
         items = evaluator.array_items(source)
     else:

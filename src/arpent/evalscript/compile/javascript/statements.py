@@ -19,19 +19,31 @@ from arpent.evalscript.compile.javascript.evaluator import PartialEvaluator
 from arpent.evalscript.compile.javascript.patterns import assign_pattern, bind_pattern
 from arpent.evalscript.compile.javascript.scopes import declare_class, declare_variable, hoist_functions
 from arpent.evalscript.compile.javascript.values import JsValue, PlainObject, Scope, SpecialValue
-from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported
+from arpent.evalscript.compile.syntax_tree import SyntaxTree, Unsupported, declared_names
 
+_EFFECTS = frozenset({
+    "update_expression", "assignment_expression", "augmented_assignment_expression", "call_expression",
+    "new_expression",
+})  # fmt: skip
+_DECLARATIONS = frozenset({"function_declaration", "class_declaration"})
 _JUMPS: Mapping[str, Jump] = {"break": "break", "continue": "continue"}
 
 
 def run_statements(evaluator: PartialEvaluator, trees: Sequence[SyntaxTree], scope: Scope) -> Completion:
     """Run the statements of one scope in sequence; its functions are declared first."""
     hoist_functions(evaluator, trees, scope)
+    for tree in trees:
+        if tree.kind in ("lexical_declaration", "class_declaration"):
+            for name in declared_names(tree):  # until then the name is neither this variable nor an outer one
+                declare_variable(evaluator, name, SpecialValue.OPAQUE, scope)
     return run_sequence(evaluator.memory, (partial(evaluator.execute, tree, scope) for tree in trees))
 
 
 def _run_block(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
-    """`{ … }`, a scope of its own."""
+    """`{ … }`, a scope of its own. A function declared there is also a variable of the function around it, once the
+    block has been run: Unsupported."""
+    if any(child.kind == "function_declaration" for child in tree.children):
+        raise Unsupported("a function declared in a block")
     return run_statements(evaluator, tree.children, Scope(outer=scope))
 
 
@@ -68,6 +80,8 @@ def _run_class(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> C
 def _run_if(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> Completion:
     condition = evaluator.to_boolean(evaluator.evaluate(tree["condition"], scope))
     alternative = tree.fields.get("alternative")
+    if any(one.kind == "function_declaration" for one in (tree["consequence"], *(alternative or tree).children)):
+        raise Unsupported("a function declared in a branch")
 
     def no() -> Completion:
         if alternative is None:
@@ -192,6 +206,10 @@ def _run_switch(evaluator: PartialEvaluator, tree: SyntaxTree, scope: Scope) -> 
     cases = tree["body"].children
     if any(case.kind == "switch_default" for case in cases[:-1]):
         raise Unsupported("default before other cases")
+    if any(one.kind in _EFFECTS for case in cases if "value" in case.fields for one in case["value"].walk()):
+        raise Unsupported("a case with effects, which are only sometimes reached")
+    if any(one.kind in _DECLARATIONS for case in cases for one in case.children):
+        raise Unsupported("a declaration in a case, which holds for all of the switch")
     found, falls_through = graph.truth(False), graph.truth(False)
 
     def step(case: SyntaxTree) -> Completion:
