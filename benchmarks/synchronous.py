@@ -47,14 +47,16 @@ def synchronous(folder: Path, size: str) -> dict[str, Any]:
         request = parse_statistical(_request(folder, _ring(corner, away)))
         return take(lambda: statistics(request, services, allowed))
 
-    ask((0, 0))  # kernels and headers
-    loop = [take(lambda corner=corner: _loop(scenes, _ring(corner, 0))) for corner in (*corners[:1], *corners)][1:]
-    runs = {
-        "rasterio loop": loop,
-        "field": [ask(corner) for corner in corners],
-        "field again": [ask(corner) for corner in corners],
-        "neighbour": [ask(corner, STEP) for corner in corners],
-    }
+    def together(corner: tuple[int, int]) -> dict[str, Taken]:
+        services.reader.close()  # of another field nothing is known that the next may use
+        return {
+            "rasterio loop": take(lambda: _loop(scenes, _ring(corner, 0))), "field": ask(corner),
+            "field again": ask(corner), "neighbour": ask(corner, STEP),
+        }  # fmt: skip
+
+    ask((0, 0))  # kernels
+    every = [together(corner) for corner in (*corners[:1], *corners)][1:]
+    runs = {name: [one[name] for one in every] for name in every[0]}
     told = {
         name: {"cpu": median(run.cpu for run in taken), "wall": median(run.wall for run in taken)}
         for name, taken in runs.items()
