@@ -19,14 +19,18 @@ from benchmarks.chunks import zarr_chunks
 from benchmarks.commands import commands
 from benchmarks.country import SIZES, make
 from benchmarks.criteria import judge
+from benchmarks.far import far
 from benchmarks.fixed import fixed
 from benchmarks.jpeg2000 import jpeg2000
 from benchmarks.latency import latency
 from benchmarks.many import many
 from benchmarks.ours import RUN, root
 from benchmarks.report import report, rows
+from benchmarks.synchronous import synchronous
 
 OUT = Path(__file__).parent / "out"
+FEW_DATES = 2
+"""Of regions beside exactextract."""
 GROWTH = (1, 4, 16)
 """Parcels, in quarters of the sparse ones."""
 Step = Callable[[], dict[str, Any]]
@@ -69,7 +73,8 @@ def _arguments() -> argparse.Namespace:
 
 NAMES = (
     "sparse", "degrees", "dense", "dense-degrees", "regions", "voronoi", "orbit", "orbit-sparse", "peers",
-    "dense-peers", "workers", "growth", "remote", "many", "fixed", "commands", "jpeg2000", "zarr", "latency",
+    "dense-peers", "regions-peers", "workers", "growth", "remote", "far", "many", "large", "fixed", "commands",
+    "synchronous", "jpeg2000", "zarr", "latency",
 )  # fmt: skip
 
 
@@ -87,12 +92,16 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
         "voronoi": partial(alone, cases.core, folder, size, "voronoi", cases.UTM, given.rounds),
         "orbit": partial(alone, cases.core, folder, size, "orbit", cases.UTM, min(2, given.rounds)),
         "orbit-sparse": partial(alone, cases.core, folder, size, "orbit-sparse", cases.UTM, min(2, given.rounds)),
+        "regions-peers": partial(cases.peers, folder, size, "regions", FEW_DATES, "exactextract"),
         "workers": partial(_workers, folder, size),
         "growth": partial(_growth, folder, size),
         "remote": partial(alone, cases.remote, folder, size, given.delay),
+        "far": partial(alone, far, folder, size, given.delay),
         "many": partial(alone, many, folder, size, cores=2),
+        "large": partial(alone, cases.large, folder, size),
         "fixed": partial(alone, fixed, folder, size),
         "commands": partial(alone, commands, folder, size, cores=2),
+        "synchronous": partial(alone, synchronous, folder, size, cores=2),
         "jpeg2000": partial(alone, jpeg2000, folder, size, given.delay),
         "zarr": partial(alone, zarr_chunks, folder, size),
         "latency": partial(alone, latency, folder, size, cores=os.cpu_count() or 1),
@@ -102,8 +111,9 @@ def plan(folder: Path, given: argparse.Namespace) -> Mapping[str, Step]:
 def _generate(folder: Path, size: str, steps: Mapping[str, Step]) -> None:
     """The parcels of each case, made before anything is measured."""
     kinds = {
-        "sparse": {"sparse", "peers", "workers", "remote", "growth"}, "dense": {"dense", "dense-peers", "commands"},
-        "many": {"many"}, "one": {"fixed", "commands"}, "regions": {"regions"}, "voronoi": {"voronoi"},
+        "sparse": {"sparse", "peers", "workers", "remote", "far", "growth", "commands"},
+        "dense": {"dense", "dense-peers", "commands"}, "many": {"many", "commands"}, "large": {"large"},
+        "one": {"fixed", "commands", "synchronous"}, "regions": {"regions", "regions-peers"}, "voronoi": {"voronoi"},
         "orbit": {"orbit"}, "orbit-sparse": {"orbit-sparse"},
     }  # fmt: skip
     for kind, users in kinds.items():

@@ -12,13 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arpent.domain.grid import MAXIMUM_SIDE
 from benchmarks.clock import Taken, best, peak_below, peak_bytes, pin, take
-from benchmarks.country import SIZES, districts, parcels, season
+from benchmarks.country import SIZES, districts, parcels, season, squares
 from benchmarks.ours import bring
 from benchmarks.parcels import Numbers
 
 UTM, DEGREES = "EPSG:32633", "EPSG:4326"
 PER_COMMUNE = 400
+LARGE = 500
+"""Features of the largest size that is allowed, to be analysed."""
 
 STAGES = (
     ("script", ("/scripts/", "/evalscript/", "script_supervisor.py", "_socket")),
@@ -62,6 +65,10 @@ def layer(folder: Path, size: str, kind: str, crs: str, factor: float = 1) -> tu
         path = districts(folder, f"{kind}-{count}", count, chosen.side, touching)
         bring(folder, path)
         return path, chosen.dates
+    if kind == "large":
+        path = squares(folder, kind, LARGE, chosen.side, min(MAXIMUM_SIDE, chosen.side // 2))
+        bring(folder, path)
+        return path, 1
     villages = max(1, chosen.sparse // PER_COMMUNE)
     number, communes, dates = {
         "dense": (chosen.dense, None, chosen.dense_dates),
@@ -166,33 +173,58 @@ def generate(folder: Path, size: str, kind: str, crs: str, factor: float = 1) ->
     layer(folder, size, kind, crs, factor)
 
 
-def peers(folder: Path, size: str, kind: str) -> dict[str, Any]:
-    """The others on the same core, each in a process of its own; those that are not installed are named."""
+def large(folder: Path, size: str) -> dict[str, Any]:
+    """Analysis of the largest features that are allowed: seconds, and the peak of its process."""
+    from benchmarks import ours
+
+    features, dates = layer(folder, size, "large", UTM)
+    jobs: list[ours.Job] = []
+    taken = take(lambda: jobs.append(ours.prepare(folder, ours.body(features, dates))))
+    count = sum(len(part.features) for part in jobs[0].partitions)
+    return {"features": count, "cpu": taken.cpu, "wall": taken.wall, "peak": peak_bytes()}
+
+
+def peers(folder: Path, size: str, kind: str, dates: int | None = None, only: str = "") -> dict[str, Any]:
+    """The others on the same core, each in a process of its own; those that are not installed are named. `dates`: so
+    many of them; `only`: of those whose names begin so. arpent's own numbers beside them where no case has them."""
     from benchmarks.peers import PEERS
 
-    reference = alone(_reference, folder, size, kind)
-    return {name: alone(_peer, folder, size, kind, name, reference) for name in PEERS}
+    reference = alone(_reference, folder, size, kind, dates)
+    chosen = (name for name in PEERS if name.startswith(only))
+    found = {name: alone(_peer, folder, size, kind, name, reference, dates) for name in chosen}
+    return found if dates is None else {**found, "arpent": alone(_ours, folder, size, kind, dates)}
 
 
-def _reference(folder: Path, size: str, kind: str) -> Numbers:
+def _ours(folder: Path, size: str, kind: str, dates: int) -> dict[str, float]:
+    from benchmarks import ours
+
+    features, _ = layer(folder, size, kind, UTM)
+    job = ours.prepare(folder, ours.body(features, dates))
+    warm(job.numbers)
+    taken = best([take(job.numbers) for _ in range(2)])
+    return {"cpu": taken.cpu, "wall": taken.wall}
+
+
+def _reference(folder: Path, size: str, kind: str, dates: int | None) -> Numbers:
     from benchmarks import ours
     from benchmarks.peers import compared
 
-    features, dates = layer(folder, size, kind, UTM)
+    features, every = layer(folder, size, kind, UTM)
+    dates = dates or every
     job = ours.prepare(folder, ours.body(features, dates))
     count = sum(len(each.features) for each in job.partitions)
     return job.summary(compared(count), dates)
 
 
-def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers) -> dict[str, Any]:
+def _peer(folder: Path, size: str, kind: str, name: str, reference: Numbers, dates: int | None) -> dict[str, Any]:
     from benchmarks.parcels import read
     from benchmarks.peers import PEERS, agreement, measure, told
 
     peer = PEERS[name]
     if not peer.installed:
         return {"note": f"not measured: {peer.package} is not installed"}
-    features, dates = layer(folder, size, kind, UTM)
-    taken, note, numbers = measure(peer, read(features, folder / "catalog", dates))
+    features, every = layer(folder, size, kind, UTM)
+    taken, note, numbers = measure(peer, read(features, folder / "catalog", dates or every))
     found = agreement(reference, numbers)
     return {
         "cpu": taken.cpu, "wall": taken.wall, "peak": peak_bytes(), "extrapolated": bool(note),
@@ -252,7 +284,8 @@ def remote(folder: Path, size: str, delay: float) -> dict[str, float]:
     runs: dict[str, list[Taken]] = {"local": [], "http": []}
     with serving(folder / "catalog", delay) as address:
         catalog = linked(folder, address)
-        far = ours.prepare(folder, ours.body(features, dates), catalog=str(catalog))
+        there = {"catalog": str(catalog), "reachable": (address.rpartition("/")[2],)}
+        far = ours.prepare(folder, ours.body(features, dates), **there)
         warm(near.numbers)
         warm(far.numbers)
         for _ in range(3):

@@ -223,6 +223,12 @@ def districts(folder: Path, name: str, count: int, side: int, touching: bool) ->
     return _layer(folder, name, wanted, lambda: _cells(count, side) if touching else _regions(count, side))
 
 
+def squares(folder: Path, name: str, count: int, side: int, across: int) -> Path:
+    """A GeoPackage of `count` overlapping squares of `across` pixels, the largest features that are allowed."""
+    wanted = {"version": PARCELS, "seed": SEED, "count": count, "side": side, "crs": f"EPSG:{EPSG}", "across": across}
+    return _layer(folder, name, wanted, lambda: _squares(count, side, across))
+
+
 def _layer(folder: Path, name: str, wanted: dict[str, Any], shapes_of: Callable[[], NDArray[np.object_]]) -> Path:
     """The GeoPackage of these shapes, made if it is not there as `wanted`."""
     path = folder / "buckets" / "results" / f"{name}.gpkg"
@@ -254,6 +260,13 @@ def _regions(count: int, side: int) -> NDArray[np.object_]:
     reach = radius * random.uniform(0.8, 1.2, (count, 40))
     corners = np.stack((reach * np.cos(angles), reach * np.sin(angles)), axis=2)
     return np.asarray(shapely.polygons(centre[:, np.newaxis] + corners), object)
+
+
+def _squares(count: int, side: int, across: int) -> NDArray[np.object_]:
+    corners = np.random.default_rng((SEED, 5)).integers(0, side - across, (count, 2), endpoint=True)
+    west, north = WEST + corners[:, 0] * PIXEL, NORTH - corners[:, 1] * PIXEL
+    extent = across * PIXEL
+    return np.asarray(shapely.box(west, north - extent, west + extent, north), object)
 
 
 def _cells(count: int, side: int) -> NDArray[np.object_]:

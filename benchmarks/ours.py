@@ -133,8 +133,10 @@ class Job:
         """All numbers, nothing written."""
         script = script_of(self.request, self.world)
         for partition in self.partitions:
-            for _ in compute(self.request, partition.features, script, self.world):
-                pass
+            for result in compute(self.request, partition.features, script, self.world):
+                for failures in (result.failures, *(one.failures for one in result.intervals)):
+                    if failures:  # what is not computed takes no time
+                        raise SystemExit(f"a feature failed: {next(iter(failures.values())).message}")
 
     def decoded(self) -> int:
         """How many blocks are decoded for all numbers, without those that were never written."""

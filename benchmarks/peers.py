@@ -62,7 +62,7 @@ def loop(parcels: Parcels, *, opened: bool) -> Numbers:
         held = [rasterio.open(path) for path in paths] if opened else []
         for row, shape in enumerate(parcels.shapes):
             images = held or [rasterio.open(path) for path in paths]
-            found.count[date, row], found.mean[date, row] = _one(shape, images)
+            found.count[date, row], found.mean[date, row] = one_window(shape, images)
             if not opened:
                 for image in images:
                     image.close()
@@ -71,7 +71,8 @@ def loop(parcels: Parcels, *, opened: bool) -> Numbers:
     return found
 
 
-def _one(shape: shapely.Geometry, images: list[rasterio.DatasetReader]) -> tuple[int, float]:
+def one_window(shape: shapely.Geometry, images: list[rasterio.DatasetReader]) -> tuple[int, float]:
+    """Clear pixels of a shape, and their mean NDVI, by its window."""
     transform = images[0].transform
     left, bottom, right, top = shape.bounds
     column, row = int((left - transform.c) // transform.a), int((top - transform.f) // transform.e)

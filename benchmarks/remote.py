@@ -1,4 +1,4 @@
-"""A web server on loopback that answers range requests, with a delay to the first byte."""
+"""A web server on loopback that answers range requests, with a delay to the first byte, over a link of some rate."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+COUNTS = "/counts"
+"""Path of what was asked for since the last look: requests and bytes."""
+PIECE = 1 << 16
+"""Bytes that take their turn on the link together."""
+
 
 @contextlib.contextmanager
-def serving(folder: Path, delay: float) -> Iterator[str]:
-    """Serve a folder from a process on the other core; its address."""
-    command = [sys.executable, "-m", "benchmarks.remote", str(folder), str(delay)]
+def serving(folder: Path, delay: float, rate: float = 0.0) -> Iterator[str]:
+    """Serve a folder from a process on the other core; its address. `rate`: bytes per second of a link that all answers
+    share; 0: as fast as it goes."""
+    command = [sys.executable, "-m", "benchmarks.remote", str(folder), str(delay), str(rate)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -25,6 +33,13 @@ def serving(folder: Path, delay: float) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+def asked(address: str) -> tuple[int, int]:
+    """Requests and bytes since the last call."""
+    with urllib.request.urlopen(address + COUNTS) as answer:
+        requests, size = json.load(answer)
+    return requests, size
 
 
 def linked(folder: Path, address: str) -> Path:
@@ -47,8 +62,15 @@ class Files(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     root: Path
     delay: float
+    rate: float
+    lock = threading.Lock()
+    requests = size = 0
+    free_at = 0.0
 
     def do_GET(self) -> None:
+        if self.path == COUNTS:
+            self._tell()
+            return
         time.sleep(self.delay)
         path = self.root / self.path.lstrip("/")
         size = path.stat().st_size
@@ -66,8 +88,30 @@ class Files(BaseHTTPRequestHandler):
         self.send_header("Last-Modified", "Tue, 02 Apr 2024 10:00:31 GMT")
         self.end_headers()
         self.wfile.flush()
+        with self.lock:
+            Files.requests, Files.size = Files.requests + 1, Files.size + last - first + 1
         with path.open("rb") as file:
-            os.sendfile(self.connection.fileno(), file.fileno(), first, last - first + 1) if last >= first else None
+            step = PIECE if self.rate else last - first + 1
+            while first <= last:
+                self._wait(min(step, last - first + 1))
+                first += os.sendfile(self.connection.fileno(), file.fileno(), first, min(step, last - first + 1))
+
+    def _wait(self, size: int) -> None:
+        """Until the link has carried so many bytes more."""
+        if not self.rate:
+            return
+        with self.lock:
+            Files.free_at = max(time.monotonic(), Files.free_at) + size / self.rate
+            until = Files.free_at
+        time.sleep(max(0.0, until - time.monotonic()))
+
+    def _tell(self) -> None:
+        with self.lock:
+            told, Files.requests, Files.size = json.dumps([Files.requests, Files.size]).encode(), 0, 0
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -82,7 +126,7 @@ def main() -> None:
     others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, others or os.sched_getaffinity(0))
-    Files.root, Files.delay = Path(sys.argv[1]), float(sys.argv[2])
+    Files.root, Files.delay, Files.rate = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
     server = Server(("127.0.0.1", 0), Files)
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()

@@ -164,9 +164,40 @@ def _tell_fixed(case: dict[str, Any]) -> list[str]:
 
 
 def _tell_commands(case: dict[str, Any]) -> list[str]:
-    lines = [f"whole commands, and one field x {case['dates']} dates at once: seconds of the processor, and wall"]
-    named = {name: one for name, one in case.items() if name != "dates"}
-    return lines + [f"    {name:<24} {one['cpu']:8.3f} s {one['wall']:8.3f} s" for name, one in named.items()]
+    return ["whole commands: seconds of the processor, and wall", *_timed(case)]
+
+
+def _tell_synchronous(case: dict[str, Any]) -> list[str]:
+    lines = [f"synchronous, {case['fields']} fields across blocks x {case['dates']} dates: seconds, medians"]
+    return lines + _timed({name: one for name, one in case.items() if name not in ("dates", "fields")})
+
+
+def _timed(case: dict[str, Any]) -> list[str]:
+    return [f"    {name:<24} {one['cpu']:8.3f} s {one['wall']:8.3f} s" for name, one in case.items()]
+
+
+def _tell_far(case: dict[str, Any]) -> list[str]:
+    lines = [
+        f"far: {1000 * case['delay']:.0f} ms, {case['rate'] * 8e-6:.0f} Mbit/s, {case['images']} images; the link "
+        f"alone {case['link']:.1f} s, beside the images {case['local']:.1f} s (wall), ideal {case['ideal']} requests"
+    ]
+    return lines + [
+        f"    {name} job {one['wall']:.1f} s, {one['requests']} requests, {_megabytes(one['bytes'])}"
+        for name, one in (("first", case["first"]), ("second", case["second"]))
+    ]
+
+
+def _tell_large(case: dict[str, Any]) -> list[str]:
+    return [f"large: analysis of {case['features']} features {case['cpu']:.1f} s, peak {_megabytes(case['peak'])}"]
+
+
+def _tell_regions(case: dict[str, Any]) -> list[str]:
+    return ["regions, two dates: seconds of the processor"] + [
+        f"    {name:<24} {one['cpu']:8.2f} s  {one.get('note', '')}".rstrip()
+        if "cpu" in one
+        else f"    {name}: {one['note']}"
+        for name, one in case.items()
+    ]
 
 
 def tell_latency(case: dict[str, Any]) -> list[str]:
@@ -204,5 +235,6 @@ def _megabytes(size: int) -> str:
 
 TELLERS = {
     "workers": _tell_workers, "growth": _tell_growth, "remote": _tell_remote, "many": _tell_many, "fixed": _tell_fixed,
-    "commands": _tell_commands, "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
+    "commands": _tell_commands, "synchronous": _tell_synchronous, "far": _tell_far, "large": _tell_large,
+    "regions-peers": _tell_regions, "latency": tell_latency, "jpeg2000": tell_jpeg2000, "zarr": tell_zarr,
 }  # fmt: skip

@@ -44,7 +44,6 @@ from arpent.domain.ports.jobs import Lease
 from arpent.domain.ports.scripts import ScriptRuntime
 from arpent.domain.ports.storage import ObjectStore
 from arpent.domain.request import Request, ResultForm
-from arpent.engine.catalog_search import search_page
 from arpent.engine.output_keys import own
 from arpent.engine.processing.process import process
 from arpent.engine.services import Limits, Services, SynchronousLimits
@@ -169,8 +168,9 @@ def answer_statistics(settings: Settings, body: SentBody) -> tuple[bytes, float,
 def answer_search(settings: Settings, search: tuple[SentBody, str]) -> bytes:
     """The Catalog API: a page of the search that the body asks for; beside it the address of the API. Raises
     InvalidRequest, CatalogUnavailable."""
-    body, address = search
-    return search_page(body.whole(), address, services_of(settings))
+    from arpent.engine.catalog_search import search_page  # what workers of partitions do without
+
+    return search_page(search[0].whole(), search[1], services_of(settings))
 
 
 def search_catalog(

@@ -104,14 +104,53 @@ def test_nothing_measured_is_nothing_judged() -> None:
 
 def test_whole_commands_have_their_goals() -> None:
     commands = {
-        "one parcel": taken(1.4), "dense, files,table": taken(9.0), "dense, table": taken(2.9), "field": taken(0.3),
-        "field again": taken(0.04), "neighbour": taken(0.06), "dates": 70,
+        "one parcel": taken(1.4), "dense, files,table": taken(9.0), "dense, table": taken(2.9),
+        "sparse, workers: 1": taken(8.5), "sparse, workers: 2": taken(7.2), "very many, files,table": taken(26.0),
+        "very many, table": taken(20.0),
     }  # fmt: skip
-    found = run(commands=commands)
+    synchronous = {
+        "rasterio loop": taken(0.9), "field": taken(0.31), "field again": taken(0.04), "neighbour": taken(0.06),
+        "dates": 70, "fields": 9,
+    }  # fmt: skip
+    found = run(commands=commands, synchronous=synchronous)
     found["cases"]["dense"] = found["cases"]["sparse"]
     told = verdicts(found)
     assert told["one parcel by `arpent run`, s (wall)"]
+    assert told["dense: whole `arpent run` as a table, multiple of the floor"]
+    assert not told["sparse: whole `arpent run` by two workers, times one (wall)"]
+    assert told["very many: whole `arpent run`, one date, s (wall; half of what 700,000 took once)"]
+    assert not told["synchronous: field x 70 dates across blocks, share of a rasterio loop (wall)"]
     assert told["synchronous: field again, s (wall)"]
     assert not told["synchronous: neighbour, s (wall)"]
-    assert told["dense: whole `arpent run` as a table, multiple of the floor"]
     assert "neighbour" in report({**found, "criteria": []})
+
+
+def test_images_far_away_have_their_goals() -> None:
+    far = {
+        "delay": 0.03, "rate": 12.5e6, "images": 9, "ideal": 40, "link": 7.0, "local": 2.0,
+        "first": {"requests": 47, "bytes": 9e7, "wall": 8.0}, "second": {"requests": 10, "bytes": 6e5, "wall": 2.5},
+    }  # fmt: skip
+    found = run(far=far)
+    told = verdicts(found)
+    assert told["30 ms and 100 Mbit/s away: requests, multiple of the ideal"]
+    assert told["30 ms and 100 Mbit/s away: multiple of the longer of link and local time (wall)"]
+    assert not told["30 ms and 100 Mbit/s away: requests of a second job but one per image"]
+    assert "second job 2.5 s, 10 requests" in report(found)
+
+
+def test_runner_analysis_and_regions_have_their_goals() -> None:
+    many = {
+        "features": 700_000, "analysis": 9.0, "analysis cpu": 11.0, "runner's analysis": 4.1, "runner": 3.0,
+        "cpu": 40.0, "interval": 30.0, "done": 1, "failed": 0, "partitions": 35,
+        "peaks": {"before": 1, "analysis": 1.1e9, "runner": 1, "worker": 1, "script": 1},
+    }  # fmt: skip
+    large = {"features": 500, "cpu": 1.0, "wall": 1.0, "peak": 0.4e9}
+    regions = {"exactextract": peer(18.0), "arpent": taken(5.0)}
+    found = run(many=many, large=large, **{"regions-peers": regions})
+    told = verdicts(found)
+    assert told["analysis of 700,000 parcels: the runner's microseconds of each (cpu)"]
+    assert told["very many: the runner after its analysis, share of all (cpu)"]
+    assert not told["analysis of 700,000 parcels, peak memory, GB"]
+    assert told["analysis of 500 features of the largest size, peak memory, GB"]
+    assert told["regions x 2: numbers, times exactextract on whole images"]
+    assert "exactextract" in report(found)

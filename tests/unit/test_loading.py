@@ -20,10 +20,14 @@ DATABASE = {"sqlalchemy", "alembic", "cryptography"}
 PANDAS = {"pandas", "geopandas"}
 RARE = {"rasterio", "PIL", "spyndex", "obstore.fsspec", "distributed", "joserfc", "requests_oauthlib", "uvicorn"}
 """What only unusual images, pictures, indices, clusters and servers need."""
+SELDOM = {
+    "pyarrow.dataset", "arpent.adapters.formats.job_files.earlier", "arpent.engine.catalog_search", "arpent.api.local",
+}  # fmt: skip
+"""What only updates, searches, catalogues of Parquet and the Python API need."""
 WORK = {"numpy", "numba", "pyarrow", "pyogrio", "pyproj", "shapely", "pydantic", "tifffile", "rasterio"}
 CASES = {
     "the command line": ("import arpent.cli.main", SERVER | DATABASE | PANDAS | RARE | WORK),
-    "a worker": ("import arpent.worker", SERVER | DATABASE | PANDAS | RARE | {"pyogrio"}),
+    "a worker": ("import arpent.worker", SERVER | DATABASE | PANDAS | RARE | SELDOM | {"pyogrio"}),
     "the Python API": ("import arpent.api.statistics", SERVER | DATABASE | RARE - {"spyndex"}),
     "a runner": ("import arpent.wiring.server", SERVER | PANDAS | RARE),
     "who reads files of features": (
@@ -88,7 +92,7 @@ def test_a_small_job_runs_in_the_process_that_is_there(tmp_path: Path, monkeypat
     request.write_text(json.dumps(client.seed_body("s3://fields/one.gpkg", NDVI.text)))
     monkeypatch.setenv("ARPENT_BUCKETS", str(tmp_path / "buckets"))
     monkeypatch.setenv("ARPENT_CATALOG", str(catalog))
-    away = SERVER | DATABASE | PANDAS | RARE
+    away = SERVER | DATABASE | PANDAS | RARE | SELDOM
     told = printed(RUN + TOLD.format(away=away).lstrip("; "), "run", str(request)).splitlines()
     assert told[0].startswith("DONE: 1 features")
     assert told[1:] == [""]

@@ -75,11 +75,12 @@ def save(answer: Answer, path: Path, *, wide: bool) -> tuple[Path, ...]:
 def write_geoparquet(table: pa.Table, crs: CRS, about: str, path: Path) -> None:
     """GeoParquet 1.1 of a table with `geometry` (WKB), its boxes beside."""
     geometries = np.asarray(shapely.from_wkb(table["geometry"].to_pylist()), np.object_)
+    bounds = shapely.bounds(geometries)
     kinds = {str(one.geom_type) for one in geometries if one is not None}
     names = own_names([name for name in table.column_names if name != "geometry"], ("geometry", "bbox"))
     covered = table.rename_columns([names.get(name, name) for name in table.column_names])
-    covered = covered.append_column("bbox", boxes(geometries))
-    _parquet(covered, {b"geo": geo(crs, kinds, shapely.bounds(geometries)), ABOUT: about.encode()}, path)
+    covered = covered.append_column("bbox", boxes(bounds))
+    _parquet(covered, {b"geo": geo(crs, kinds, bounds), ABOUT: about.encode()}, path)
 
 
 def _own(fields: pa.Table) -> pa.Table:

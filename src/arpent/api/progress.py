@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba.core.event import Event, Listener, install_listener
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from arpent.api.local import Watch
 from arpent.domain.job import Job, Status
+
+if TYPE_CHECKING:  # a command that runs one request does without what makes tables
+    from arpent.api.local import Watch
 
 LONG_MINUTES = 1.0
 """From this estimate on it is told before the work begins."""

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.domain.boundary.measures import Measures, joined_measures, measures_of
 from arpent.domain.boundary.outlines import fault_of_outline, valid_outlines
 from arpent.domain.boundary.rings import rings_of
 
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
+_UNPARSED = np.zeros(0, np.object_)
+"""Stands for geometries that are known as WKB only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """n features of one table, in one CRS."""
+    """n features of one table, in one CRS.
+
+    Their geometries are given, or they are given as WKB with `measures`: then they are parsed when `geometries` is
+    first asked for. Who only counts, cuts or passes features on, as a runner does, never needs them.
+    """
 
     crs: CRS
     """CRS of the geometries; x (longitude) first."""
@@ -28,25 +36,59 @@ class Features:
     """(n,): primary keys."""
     identifiers: tuple[str | None, ...]
     """(n,): the `identifier` column; None where it is missing."""
-    geometries: NDArray[np.object_]
+    geometries: NDArray[np.object_] = field(default_factory=lambda: _UNPARSED, repr=False)
     """(n,): shapely geometries as in the file; may be None, empty or invalid."""
     valid: NDArray[np.bool_] | None = None
     """(n,): whether each geometry is valid as OGC defines it, except that rings may share edges; None: not checked yet.
     """
     flaws: Mapping[int, str] = field(default_factory=dict)
     """Primary key → why the geometry in the file is not used, or why it is not valid."""
-    wkb: tuple[bytes | None, ...] | None = field(default=None, repr=False, compare=False)
-    """(n,): the same geometries as WKB, where they were just read from it: what is only passed on need not be written
-    again. None: not kept."""
+    wkb: NDArray[np.object_] | None = field(default=None, repr=False, compare=False)
+    """(n,): the same geometries as ISO WKB (bytes; None where there is none), where they were just read from it: what
+    is only passed on need not be written again. None: not kept."""
+    measures: InitVar[Measures | None] = None
+    """What is known of geometries that are given as WKB; None: it is found when asked for."""
+
+    def __post_init__(self, measures: Measures | None) -> None:
+        if self.geometries is _UNPARSED and len(self.ids):
+            assert self.wkb is not None, "there are geometries, or WKB"
+            object.__delattr__(self, "geometries")
+            if measures is not None:
+                self.__dict__["measured"] = measures
+
+    if not TYPE_CHECKING:  # hides misspelt names from mypy otherwise
+
+        def __getattr__(self, name: str) -> object:
+            """Only called for what is not there: the geometries, before they are parsed."""
+            if name != "geometries":
+                raise AttributeError(f"Features have no {name!r}")
+            self.parse()
+            return self.geometries
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def parse(self) -> None:
+        """Parse the geometries now, if they are known as WKB only: parts taken later need not parse their own."""
+        if "geometries" not in self.__dict__:
+            object.__setattr__(self, "geometries", np.asarray(shapely.from_wkb(self.wkb), np.object_))
+
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(n, 4): minx, miny, maxx, maxy; NaN for empty geometries."""
-        bounds: NDArray[np.float64] = shapely.bounds(self.geometries)
+        known = self._known
+        bounds: NDArray[np.float64] = shapely.bounds(self.geometries) if known is None else known.bounds
         return bounds
+
+    @cached_property
+    def measured(self) -> Measures:
+        """What is known of the geometries without parsing them again."""
+        return measures_of(self.geometries)
+
+    @property
+    def _known(self) -> Measures | None:
+        """`measured`, if somebody has found it."""
+        return self.__dict__.get("measured")
 
     @cached_property
     def rings(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
@@ -68,38 +110,69 @@ class Features:
             for row in np.flatnonzero(~valid & ~shapely.is_missing(self.geometries))
             if shapely.get_type_id(self.geometries[row]) in POLYGONS
         }
-        return replace(self, valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
+        return self._with(valid=valid, flaws={**self.flaws, **faults} if faults else self.flaws)
+
+    def renamed(self, identifiers: Sequence[str | None]) -> Features:
+        """The features with other identifiers (n,)."""
+        return self._with(identifiers=tuple(identifiers))
 
     def take(self, rows: NDArray[np.intp]) -> Features:
         """The features at these rows, in this order."""
-        return Features(
-            crs=self.crs,
+        names = self.identifiers
+        return self._with(
+            rows,
             ids=self.ids[rows],
-            identifiers=tuple([self.identifiers[row] for row in rows.tolist()]),
-            geometries=self.geometries[rows],
+            identifiers=tuple([names[row] for row in rows.tolist()]),
             valid=None if self.valid is None else self.valid[rows],
             flaws={key: self.flaws[key] for key in self.ids[rows].tolist() if key in self.flaws} if self.flaws else {},
         )
 
+    def _with(self, rows: NDArray[np.intp] | slice = slice(None), **changed: object) -> Features:
+        """The features with some fields changed and their geometries at these rows: parsed if they are, else as WKB."""
+        fields = {"ids": self.ids, "identifiers": self.identifiers, "valid": self.valid, "flaws": self.flaws} | changed
+        if self.wkb is not None:
+            fields["wkb"] = self.wkb[rows]
+        if "geometries" in self.__dict__:
+            fields["geometries"] = self.geometries[rows]
+        found = Features(crs=self.crs, **fields)  # type: ignore[arg-type]
+        if (known := self._known) is not None:
+            found.__dict__["measured"] = known.take(rows)
+        return found
+
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle all geometries in one call: one by one takes three times as long."""
-        return _revive, (self.crs, self.ids, self.identifiers, self.as_wkb(), self.valid, dict(self.flaws))
+        columns = (self.crs, self.ids, self.identifiers, self.as_wkb(), self.valid, dict(self.flaws), self._known)
+        return _revive, columns
 
-    def as_wkb(self) -> list[bytes | None]:
+    def as_wkb(self) -> NDArray[np.object_]:
         """(n,): the geometries as ISO WKB; None where there is none."""
-        if self.wkb is not None:
-            return list(self.wkb)
-        found: list[bytes | None] = shapely.to_wkb(self.geometries, flavor="iso").tolist()
-        return found
+        return np.asarray(shapely.to_wkb(self.geometries, flavor="iso"), np.object_) if self.wkb is None else self.wkb
+
+
+def joined_features(parts: Sequence[Features]) -> Features:
+    """The features of one table's parts, at least one, in their order."""
+    unparsed = all(part.wkb is not None and "geometries" not in part.__dict__ for part in parts)
+    measures = [known for part in parts if (known := part._known) is not None]
+    geometries = {} if unparsed else {"geometries": np.concatenate([part.geometries for part in parts])}
+    return Features(
+        crs=parts[0].crs,
+        ids=np.concatenate([part.ids for part in parts]),
+        identifiers=tuple(identifier for part in parts for identifier in part.identifiers),
+        valid=None if any(part.valid is None for part in parts) else np.concatenate([part.valid for part in parts]),
+        flaws={feature: flaw for part in parts for feature, flaw in part.flaws.items()},
+        wkb=np.concatenate([part.as_wkb() for part in parts]) if unparsed else None,
+        measures=joined_measures(measures) if len(measures) == len(parts) else None,
+        **geometries,
+    )
 
 
 def _revive(
     crs: CRS,
     ids: NDArray[np.int64],
     identifiers: tuple[str | None, ...],
-    wkb: list[bytes | None],
+    wkb: NDArray[np.object_],
     valid: NDArray[np.bool_] | None,
     flaws: Mapping[int, str],
+    measures: Measures | None,
 ) -> Features:
-    geometries = np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_)
-    return Features(crs=crs, ids=ids, identifiers=identifiers, geometries=geometries, valid=valid, flaws=flaws)
+    return Features(crs=crs, ids=ids, identifiers=identifiers, wkb=wkb, valid=valid, flaws=flaws, measures=measures)

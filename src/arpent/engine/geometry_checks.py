@@ -35,11 +35,10 @@ are computed."""
 def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, str]]:
     """Row → (kind, message) of each feature that cannot have statistics; `grids` (n,): the grid of each feature,
     whatever its geometry."""
-    geometries = features.geometries
-    absent = shapely.is_missing(geometries) | shapely.is_empty(geometries)
-    types = shapely.get_type_id(geometries)
-    other = ~absent & ~np.isin(types, POLYGONS)
-    adrift = ~absent & ~other & ~_placed(geometries)
+    measured = features.measured
+    absent = measured.absent
+    other = ~absent & ~np.isin(measured.types, POLYGONS)
+    adrift = ~absent & ~other & ~measured.placed
     invalid = ~absent & ~other & ~adrift & ~features.validity
     found: dict[int, tuple[str, str]] = {int(row): ("empty", KINDS["empty"]) for row in np.flatnonzero(absent)}
     if features.flaws:
@@ -49,9 +48,9 @@ def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, s
     for row in np.flatnonzero(adrift):
         found[int(row)] = ("no-position", KINDS["no-position"])
     for row in np.flatnonzero(other):
-        found[int(row)] = ("not-a-polygon", KINDS["not-a-polygon"].format(type=geometries[row].geom_type))
+        found[int(row)] = ("not-a-polygon", KINDS["not-a-polygon"].format(type=features.geometries[row].geom_type))
     for row in np.flatnonzero(invalid):
-        reason = features.flaws.get(int(features.ids[row])) or fault_of_outline(geometries[row])
+        reason = features.flaws.get(int(features.ids[row])) or fault_of_outline(features.geometries[row])
         found[int(row)] = ("invalid", KINDS["invalid"].format(reason=reason))
     usable = np.flatnonzero(~(absent | other | adrift | invalid))
     grids = grids.take(usable)
@@ -59,10 +58,12 @@ def check_geometries(features: Features, grids: Grids) -> dict[int, tuple[str, s
         width, height = int(grids.width[position]), int(grids.height[position])
         message = KINDS["too-large"].format(width=width, height=height, limit=MAXIMUM_SIDE)
         found[int(usable[position])] = ("too-large", message)
-    crossed = crossings(features.geometries[usable], grids)
-    for position in np.flatnonzero(crossed > MOST_CROSSINGS):
-        message = KINDS["too-complex"].format(count=round(float(crossed[position])), limit=MOST_CROSSINGS)
-        found.setdefault(int(usable[position]), ("too-complex", message))
+    many = np.flatnonzero(measured.vertices[usable] * _lines(grids) > MOST_CROSSINGS)
+    if len(many):
+        crossed = crossings(features.geometries[usable[many]], grids.take(many))
+        for position in np.flatnonzero(crossed > MOST_CROSSINGS):
+            message = KINDS["too-complex"].format(count=round(float(crossed[position])), limit=MOST_CROSSINGS)
+            found.setdefault(int(usable[many[position]]), ("too-complex", message))
     return found
 
 
@@ -71,27 +72,15 @@ def smaller_than_a_sample(features: Features, grids: Grids, sampling: Resolution
     a grid has the feature's size."""
     size = grids.pixel_size
     asked = np.array([sampling.x, sampling.y]) if isinstance(sampling, Resolution) else size
-    smaller: NDArray[np.bool_] = shapely.area(features.geometries) < np.prod(np.maximum(asked, size), axis=1)
+    smaller: NDArray[np.bool_] = features.measured.areas < np.prod(np.maximum(asked, size), axis=1)
     return smaller
-
-
-def _placed(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """(n,): whether all coordinates of the geometry are finite."""
-    placed = np.ones(len(geometries), np.bool_)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(shapely.get_coordinates(geometries).sum()):  # mostly; quicker than to ask each
-            return placed
-    points, owners = shapely.get_coordinates(geometries, return_index=True)
-    placed[owners[~np.isfinite(points).all(axis=1)]] = False
-    return placed
 
 
 def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float64]:
     """(n,): upper bound of how often the edges of each polygon cross the scan lines of its grid; 0 where there are too
     few to matter."""
     found = np.zeros(len(geometries))
-    served = np.maximum(grids.width, grids.height) <= MAXIMUM_SIDE
-    lines = np.where(served, grids.height, 0) * SUB_ROWS
+    lines = _lines(grids)
     many = np.flatnonzero(shapely.get_num_coordinates(geometries) * lines > MOST_CROSSINGS)
     if not len(many):
         return found
@@ -103,6 +92,12 @@ def crossings(geometries: NDArray[np.object_], grids: Grids) -> NDArray[np.float
         climbed = np.bincount(owners[1:][mine], climbs[mine], minlength=len(many))
         found[many] = np.where(extent > 0, climbed / extent, 0.0) * lines[many]
     return np.nan_to_num(found, nan=0.0)
+
+
+def _lines(grids: Grids) -> NDArray[np.int64]:
+    """(n,): number of scan lines of each grid; 0 if it is too large to be computed."""
+    served = np.maximum(grids.width, grids.height) <= MAXIMUM_SIDE
+    return np.where(served, grids.height, 0) * SUB_ROWS
 
 
 def usable_rows(features: Features, found: Mapping[int, object]) -> NDArray[np.intp]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from time import perf_counter
 from typing import TypeVar
 
@@ -11,6 +12,9 @@ Entry = TypeVar("Entry")
 
 SEARCH, READ, SCRIPT, REDUCE, RENDER, WRITE, OTHER = "search", "read", "script", "reduce", "render", "write", "other"
 """Catalogue; image bytes to samples; the evalscript; samples to statistics; statistics to JSON; objects; the rest."""
+
+AT_ONCE = 64
+"""Entries that are produced between two looks at the clock."""
 
 
 class Stopwatch:
@@ -37,21 +41,15 @@ class Stopwatch:
             self._stages.pop()
 
     def each(self, name: str, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """The same entries; the time to produce them counts for this stage."""
-        remaining, nothing = iter(entries), object()
+        """The same entries; the time to produce them counts for this stage. They are produced some at a time: to look
+        at the clock for each takes longer than many of them."""
+        remaining = iter(entries)
         while True:
-            if self._running:
-                self._account()
-            self._stages.append(name)
-            try:
-                entry = next(remaining, nothing)
-            finally:
-                if self._running:
-                    self._account()
-                self._stages.pop()
-            if entry is nothing:
+            with self.stage(name):
+                some = list(islice(remaining, AT_ONCE))
+            if not some:
                 return
-            yield entry  # type: ignore[misc]
+            yield from some
 
     @property
     def seconds(self) -> tuple[tuple[str, float], ...]:

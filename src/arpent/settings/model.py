@@ -131,7 +131,7 @@ class Settings(BaseModel):
     """Time limit in seconds of a synchronous or explain request, and of its wait for a free process."""
     synchronous_memory: int = Field(2048, ge=512, le=1 << 20)
     """Memory limit of such a process, in mebibytes."""
-    synchronous_cache: int = Field(512, ge=0, le=1 << 20)
+    synchronous_cache: int = Field(1024, ge=0, le=1 << 20)
     """Decoded blocks of images that each such process keeps beyond that, in mebibytes; 0: none."""
     synchronous_pixel_budget: int = Field(6_250_000, ge=1, le=LARGEST_BUDGET)
     """Maximum number of samples of such a request, over all scenes of an interval: 2500 x 2500 in one scene."""

@@ -66,6 +66,8 @@ SEARCH_SECONDS, SEARCH_MEMORY = 240.0, 2048
 SEARCH_ADVICE = "Write its files again, in row groups of 5,000 to 20,000 items."
 SMALL_FILE = 16 << 20
 """Bytes of a file of features that a command reads in its own process."""
+PACK = partial(pack, measured=True)
+"""How a process that reads files hands features to an analysis."""
 CLUSTERS = {"dask": "tcp", "dask+tls": "tls"}
 """Scheme of a Dask cluster's address in settings → scheme of its real address."""
 
@@ -85,7 +87,7 @@ def feature_processes(settings: Settings) -> ProcessBulkhead:
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),
         queue=MOST_READINGS,
-        prepare=partial(load_readers, first, load_libraries, pack),
+        prepare=partial(load_readers, first, load_libraries, PACK),
         kept_ready=False,
     )
 
@@ -118,7 +120,7 @@ def isolated_features(
     """A source of features that reads files of this client's store in the processes `reading`, as long as they
     are wanted."""
     return IsolatedFeatures(
-        direct_features(settings, store), partial(reading.submit, client), pack=pack, unpack=unpack, wanted=wanted
+        direct_features(settings, store), partial(reading.submit, client), pack=PACK, unpack=unpack, wanted=wanted
     )
 
 

@@ -11,7 +11,10 @@ import shapely
 from pyproj import CRS
 
 from arpent.adapters.database.work.payload import pack, unpack
-from arpent.domain.feature import Features
+from arpent.domain.boundary.measures import COLUMNS, measures_of
+from arpent.domain.feature import Features, joined_features
+from arpent.domain.grid import Grids, Resolution
+from arpent.engine.geometry_checks import check_geometries
 
 FEATURES = Features(
     crs=CRS.from_epsg(32633),
@@ -38,3 +41,35 @@ def test_some_of_them_carry_nothing_stale() -> None:
     assert pickle.loads(pickle.dumps(some)).geometries[0].equals(FEATURES.geometries[2])
     moved = replace(unpacked, geometries=FEATURES.geometries[::-1].copy(), wkb=None)
     assert pickle.loads(pickle.dumps(moved)).geometries[0].equals(FEATURES.geometries[2])
+
+
+def test_nothing_is_parsed_by_whoever_only_checks_and_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = FEATURES.checked()
+    unpacked = unpack(pack(given, measured=True))
+    monkeypatch.setattr(shapely, "from_wkb", None)
+    grids = Grids.over(unpacked.bounds, Resolution(x=1, y=1))
+    assert check_geometries(unpacked, grids) == check_geometries(given, grids)
+    some = joined_features([unpacked.renamed(("x", "y", "z")).take(np.array([2, 0])), unpacked.take(np.array([1]))])
+    assert np.array_equal(some.bounds, given.bounds[[2, 0, 1]], equal_nan=True)
+    again = pickle.loads(pickle.dumps(unpack(pack(some))))
+    assert (again.ids.tolist(), again.identifiers) == ([5, 3, 4], ("z", "x", None))
+    monkeypatch.undo()
+    assert shapely.equals(again.geometries[:2], FEATURES.geometries[[2, 0]]).all()
+    assert again.geometries[2] is None
+
+
+def test_measures_are_those_of_the_geometries() -> None:
+    unpacked = unpack(pack(FEATURES, measured=True))
+    parsed = unpack(pack(FEATURES))
+    for features in (unpacked, unpacked.take(np.arange(3)), pickle.loads(pickle.dumps(unpacked)), parsed):
+        for name in COLUMNS:
+            found, wanted = getattr(features.measured, name), getattr(measures_of(FEATURES.geometries), name)
+            assert np.array_equal(found, wanted, equal_nan=True), name
+    moved = replace(unpacked, geometries=FEATURES.geometries[::-1].copy())
+    assert np.array_equal(moved.bounds, FEATURES.bounds[::-1], equal_nan=True)
+    assert np.array_equal(moved.measured.areas, [2, np.nan, 1], equal_nan=True)
+
+
+def test_a_name_that_features_do_not_have_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="geometry"):
+        _ = unpack(pack(FEATURES)).geometry  # type: ignore[attr-defined]

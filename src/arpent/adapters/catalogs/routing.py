@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from arpent.adapters.catalogs.geoparquet.files import SUFFIXES
+from arpent.adapters.catalogs.geoparquet import SUFFIXES
 from arpent.adapters.catalogs.join import ground_of, with_bands, with_slack
 from arpent.adapters.catalogs.stac_folder import FolderCatalog
 from arpent.domain.errors import CatalogUnavailable

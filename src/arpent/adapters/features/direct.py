@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from arpent.domain.boundary.unforeseen import environment_fault, panics_as_errors, sentence
 from arpent.domain.errors import ArpentError, FeaturesUnreadable
-from arpent.domain.feature import Features
+from arpent.domain.feature import Features, joined_features
 from arpent.domain.location import FeatureFile, Location
 from arpent.domain.ports.storage import ObjectStore
 
@@ -116,11 +114,4 @@ def joined(location: Location, batches: Iterator[Features]) -> Features:
     parts = [batch for batch in batches if len(batch)]
     if not parts:
         raise FeaturesUnreadable(f"The file {location.url} holds no features")
-    return Features(
-        crs=parts[0].crs,
-        ids=np.concatenate([part.ids for part in parts]),
-        identifiers=tuple(identifier for part in parts for identifier in part.identifiers),
-        geometries=np.concatenate([part.geometries for part in parts]),
-        valid=None if any(part.valid is None for part in parts) else np.concatenate([part.valid for part in parts]),
-        flaws={feature: flaw for part in parts for feature, flaw in part.flaws.items()},
-    )
+    return joined_features(parts)

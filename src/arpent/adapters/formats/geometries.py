@@ -31,6 +31,10 @@ REASONS = (
 )
 """Part of GEOS's message → our message."""
 OTHERWISE = "its bytes are not a geometry"
+_POLYGON, _MULTIPOLYGON = struct.pack("<BI", 1, 3), struct.pack("<BI", 1, 6)
+"""How their WKB begins if it is little-endian and two-dimensional."""
+_HEAD = np.dtype([("start", "V5"), ("parts", "<u4"), ("inner", "V5"), ("rings", "<u4")])
+"""The first bytes of a MultiPolygon's; of a Polygon's, `parts` is the number of rings."""
 NO_BLOB = BROKEN.format(reason="its bytes are not a geometry of a GeoPackage")
 
 
@@ -54,6 +58,24 @@ def geometries_of(
         if wkb[row] is not None and keys[row] not in flaws:
             flaws[keys[row]] = why(wkb[row])
     return geometries, flaws
+
+
+def iso_wkb(wkb: NDArray[np.object_], geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """(n,): ISO WKB of two-dimensional geometries that were read from `wkb` (n,), the same bytes as shapely writes.
+    What is in that form already, as polygons in files mostly are, is kept: writing takes as long as parsing."""
+    sizes = np.fromiter((0 if one is None else len(one) for one in wkb), np.int64, len(wkb))
+    rows = np.flatnonzero((sizes >= _HEAD.itemsize) & (shapely.get_type_id(geometries) != -1))
+    heads = np.frombuffer(b"".join([one[: _HEAD.itemsize] for one in wkb[rows]]), _HEAD)
+    single = heads["start"] == np.void(_POLYGON)
+    alone = (heads["start"] == np.void(_MULTIPOLYGON)) & (heads["parts"] == 1) & (heads["inner"] == np.void(_POLYGON))
+    rings = np.where(single, heads["parts"], heads["rings"]).astype(np.int64)
+    whole = np.where(single, 9, 18) + 4 * rings + 16 * shapely.get_num_coordinates(geometries[rows])
+    rows = rows[(single | alone) & (whole == sizes[rows])]
+    written = np.ones(len(wkb), np.bool_)
+    written[rows] = False
+    found = wkb.copy()
+    found[written] = shapely.to_wkb(geometries[written], flavor="iso")
+    return found
 
 
 def _flat(geometries: NDArray[np.object_]) -> NDArray[np.object_]:

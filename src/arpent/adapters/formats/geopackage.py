@@ -17,7 +17,7 @@ from pyogrio.raw import read as read_raw
 from pyproj import CRS
 
 from arpent.adapters.formats.crs import crs_of_features
-from arpent.adapters.formats.geometries import NO_BLOB, geometries_of
+from arpent.adapters.formats.geometries import NO_BLOB, geometries_of, iso_wkb
 from arpent.adapters.formats.geopackage_rows import Rows
 from arpent.adapters.formats.geopackage_schema import check_tables
 from arpent.adapters.formats.vector.open_file import IDENTIFIER, TEXTS, as_bytes
@@ -183,7 +183,12 @@ class _Table:
             flaws |= dict.fromkeys(self.rows.broken(self.geometry, missing), NO_BLOB)
         flaws |= refused
         return Features(
-            crs=self.crs, ids=ids, identifiers=self._identifiers(ids, rows), geometries=geometries, flaws=flaws
+            crs=self.crs,
+            ids=ids,
+            identifiers=self._identifiers(ids, rows),
+            geometries=geometries,
+            flaws=flaws,
+            wkb=iso_wkb(wkb, geometries),
         )
 
     def _identifiers(self, ids: NDArray[np.int64], rows: pa.RecordBatch) -> tuple[str | None, ...]:

@@ -12,6 +12,8 @@ MOST_LEVELS = 64
 _HEADER = 9
 """Bytes of a collection's header: byte order, type, count. Nesting cannot be deeper than one header per level
 allows."""
+_SHORT = _HEADER * MOST_LEVELS
+"""Bytes that cannot be nested too deep."""
 _POSITIONS, _RINGS = frozenset({2, 8}), frozenset({3, 17})
 _POINT = 1
 _EWKB_Z, _EWKB_M, _EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
@@ -25,14 +27,15 @@ def flaw_of(wkb: bytes) -> str | None:
     """Why no library may parse this geometry; None: it may. Bytes that are not WKB at all are left to the libraries."""
     if len(wkb) > MOST_GEOMETRY_BYTES:
         return TOO_LARGE.format(size=len(wkb), limit=MOST_GEOMETRY_BYTES)
-    if len(wkb) <= _HEADER * MOST_LEVELS or _kind(wkb, 0)[0] in _SIMPLE:
+    if len(wkb) <= _SHORT or _kind(wkb, 0)[0] in _SIMPLE:
         return None
     return TOO_DEEP.format(limit=MOST_LEVELS) if _too_deep(wkb) else None
 
 
 def flaws_of(ids: Iterable[int], wkbs: Iterable[bytes | None]) -> dict[int, str]:
     """Primary key → reason, for the geometries that no library may parse."""
-    found = ((key, flaw_of(wkb)) for key, wkb in zip(ids, wkbs, strict=True) if wkb is not None)
+    long = ((key, wkb) for key, wkb in zip(ids, wkbs, strict=True) if wkb is not None and len(wkb) > _SHORT)
+    found = ((key, flaw_of(wkb)) for key, wkb in long)
     return {int(key): flaw for key, flaw in found if flaw is not None}
 
 

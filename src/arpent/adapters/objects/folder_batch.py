@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,22 +32,26 @@ class Batch:
         """`sync`: flushes the file system of a descriptor."""
         self._sync = sync or _sync_file_system
         self._written: list[tuple[str, str]] = []
+        self._prefix = f"{PARTIAL}{secrets.token_hex(8)}-"
+        self._numbers = count()
 
     def place(self, files: Iterable[tuple[str, bytes]]) -> set[str]:
         """Write all files (path, content); returns their folders, whose entries are still to be synced.
 
         Raises OSError with the path in `filename`. An existing file is replaced, never opened.
         """
-        folders: set[str] = set()
+        every: set[str] = set()
         remaining = iter(files)
         with ThreadPoolExecutor(IN_FLIGHT, "folder-batch") as pool:
             try:
                 while True:
+                    folders: set[str] = set()
                     for touched in _bounded(pool, self._write, _chunks(islice(remaining, GROUP))):
                         folders.update(touched)
                     if not self._written:
-                        return folders
-                    self._flush()
+                        return every
+                    every |= folders
+                    self._flush(folders)
                     list(pool.map(_rename, _chunks(self._written)))
                     self._written = []
             except BaseException:
@@ -58,8 +62,8 @@ class Batch:
     def _write(self, chunk: Sequence[tuple[str, bytes]]) -> set[str]:
         folders = set()
         for path, payload in chunk:
-            folder = os.path.dirname(path)
-            partial = f"{folder}/{PARTIAL}{secrets.token_hex(8)}"
+            folder = path.rpartition("/")[0]
+            partial = f"{folder}/{self._prefix}{next(self._numbers)}"
             self._written.append((partial, path))
             try:
                 _fill(partial, payload)
@@ -69,13 +73,13 @@ class Batch:
             folders.add(folder)
         return folders
 
-    def _flush(self) -> None:
-        """Sync contents first, then rename: after a power cut no name refers to incomplete content."""
+    def _flush(self, folders: set[str]) -> None:
+        """Sync contents first, then rename: after a power cut no name refers to incomplete content. `folders`: of all
+        files written."""
         if len(self._written) <= FEW:
             for partial, path in self._written:
                 _on(partial, os.fsync, path)
             return
-        folders = {os.path.dirname(path) for _, path in self._written}
         for folder in {os.stat(folder).st_dev: folder for folder in folders}.values():
             _on(folder, self._sync, folder)
 
@@ -92,9 +96,9 @@ def _fill(partial: str, payload: bytes) -> None:
         Path(partial).parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(partial, flags, 0o666)
     try:
-        left = memoryview(payload)
-        while left:
-            left = left[os.write(handle, left) :]
+        done = os.write(handle, payload)
+        while done < len(payload):
+            done += os.write(handle, memoryview(payload)[done:])
     finally:
         os.close(handle)
 

@@ -69,7 +69,7 @@ def assign_blocks(
     column = np.zeros(len(centres), np.int64)
     pixels = np.zeros(len(centres), np.int64)
     for number, raster in enumerate(rasters):
-        transformer = Transformer.from_crs(crs, raster.crs, always_xy=True)
+        transformer = None if raster.crs == crs else Transformer.from_crs(crs, raster.crs, always_xy=True)
         across, down = _pixels(raster, transformer, centres)
         mine = (across >= 0) & (across < raster.width) & (down >= 0) & (down < raster.height)
         mine &= image == len(rasters)
@@ -87,10 +87,12 @@ def assign_blocks(
 
 
 def _pixels(
-    raster: Raster, transformer: Transformer, points: NDArray[np.float64]
+    raster: Raster, transformer: Transformer | None, points: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n,) columns and rows of points (n, 2); outside every image where PROJ cannot transform."""
-    x, y = transformer.transform(points[:, 0], points[:, 1])
+    x, y = points[:, 0], points[:, 1]
+    if transformer is not None:
+        x, y = transformer.transform(x, y)
     across, down = (~raster.transform) @ (np.asarray(x), np.asarray(y))
     return np.nan_to_num(across, nan=-1.0, posinf=-1.0), np.nan_to_num(down, nan=-1.0, posinf=-1.0)
 

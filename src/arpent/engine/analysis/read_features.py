@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from arpent.domain.boundary.text import clean
 from arpent.domain.errors import FeatureNotFound
 from arpent.domain.feature import Features
@@ -29,7 +27,10 @@ def load_feature(file: FeatureFile, feature: int, services: Services) -> Feature
 
 def _cleaned(features: Features) -> Features:
     """The features with identifiers that can be stored and sent."""
-    return replace(features, identifiers=tuple(None if each is None else clean(each) for each in features.identifiers))
+    whole = "".join([each for each in features.identifiers if each])
+    if clean(whole) == whole:  # mostly; quicker than to look at each
+        return features
+    return features.renamed([None if each is None else clean(each) for each in features.identifiers])
 
 
 def with_own_keys(job_id: str, output: Location, features: Features) -> Features:
@@ -46,4 +47,4 @@ def with_own_keys(job_id: str, output: Location, features: Features) -> Features
             name = f"{name or ''}~{feature}"
         taken.add(key)
         identifiers.append(name)
-    return replace(features, identifiers=tuple(identifiers))
+    return features.renamed(identifiers)

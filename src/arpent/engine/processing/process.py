@@ -44,6 +44,7 @@ def process(job_id: str, request: Request, partition: Partition, services: Servi
     Raises WorldError: CatalogUnavailable and StorageFault unchanged, all others as transient: the analysis has read
     this file, so what fails now may work again.
     """
+    partition.features.parse()
     reader = FinalAttemptReader(services.reader) if final else services.reader
     services = replace(services, reader=reader, stopwatch=Stopwatch())
     try:

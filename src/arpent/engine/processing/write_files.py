@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from arpent.domain.boundary.unforeseen import sentence
 from arpent.domain.errors import StorageDenied, StorageFault, WorldError
-from arpent.domain.location import Location
+from arpent.domain.location import REQUEST_ID, Location
 from arpent.domain.result import ErrorType, Failure, PartitionResult
 from arpent.engine.isolation import Isolation
 from arpent.engine.output_keys import result_key, template
@@ -43,6 +43,7 @@ def write_files(job_id: str, output: Location, result: PartitionResult, services
 
 def _files(job_id: str, output: Location, result: PartitionResult, rows: range) -> Iterator[tuple[str, bytes]]:
     """Key and content of the files of these rows."""
-    pattern, features = template(output), result.features
+    pattern = template(output).replace(REQUEST_ID, job_id)
+    ids, identifiers = result.features.ids.tolist(), result.features.identifiers
     for row, payload in render_results(result, rows):
-        yield result_key(pattern, job_id, int(features.ids[row]), features.identifiers[row]), payload
+        yield result_key(pattern, job_id, ids[row], identifiers[row]), payload

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arpent.adapters.images.kept.blocks import CONFIRMED_SECONDS, IN_USE_SECONDS, KeptBlocks
+from arpent.adapters.images.kept.blocks import CONFIRMED_SECONDS, IN_USE_SECONDS, ROWS, KeptBlocks, _is_whole
 from arpent.adapters.images.reader import CogReader
 from arpent.domain.errors import AssetUnreadable
 from arpent.domain.ports.imagery import Block
@@ -95,7 +95,8 @@ def test_another_image_stays_when_one_changes(reader: CogReader, tmp_path: Path)
 def test_a_block_read_to_a_row_serves_those_above_and_not_those_below(reader: CogReader, tmp_path: Path) -> None:
     write(tmp_path / "tall.tif", formula(1024, 64).astype(np.uint16), **TILED | {"blockysize": 1024})
     href, kept = str(tmp_path / "tall.tif"), KeptBlocks(reader, 1 << 20)
-    for rows, reads in ((100, True), (10, False), (256, False), (300, True), (512, False), (None, True), (1, False)):
+    first, second = ((ROWS - 9, True), (10, False), (ROWS, False)), ((ROWS + 9, True), (2 * ROWS, False))
+    for rows, reads in (*first, *second, (None, True), (1, False)):
         found, taken = read(kept, href, [Block(level=0, row=0, column=0, rows=rows)])
         assert (taken > 0) == reads, rows
         assert len(found[0]) >= (rows or 1024)
@@ -111,6 +112,13 @@ def test_the_bytes_are_bounded_and_those_unused_longest_go(reader: CogReader, tm
     read(kept, href, ALL[2:3])
     assert [read(kept, href, [block])[1] > 0 for block in (ALL[0], ALL[2])] == [False, False]
     assert read(kept, href, ALL[1:2])[1] > 0
+
+
+def test_no_more_memory_is_kept_than_the_block_shows() -> None:
+    whole = np.zeros((8, 8), np.uint16)
+    assert _is_whole(whole.view(np.int16))
+    for part in (whole[:4], whole[:4].view(np.int16), np.frombuffer(bytes(64), np.uint16)):
+        assert not _is_whole(part)
 
 
 def test_what_is_in_use_is_not_given_up(reader: CogReader, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from arpent.adapters.catalogs.geoparquet import SUFFIXES
 from arpent.adapters.catalogs.origin import shown
 from arpent.domain.errors import CatalogUnavailable
 from arpent.network.access import BucketAccess, SourceAccess
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import RetryConfig
 
-SUFFIXES = (".parquet", ".geoparquet")
 RETRY_SECONDS = 60.0
 """How long to retry a failing server."""
 MOST_FILES = 20_000

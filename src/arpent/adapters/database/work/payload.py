@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from typing import Any
 
 import numpy as np
-import shapely
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from arpent.domain.boundary.measures import COLUMNS, Measures
 from arpent.domain.feature import Features
 
+WKB, TEXT = pa.large_binary(), pa.large_string()
+MEASURE = "measure_"
+"""Prefix of the columns that hold measures."""
 
-def pack(features: Features) -> bytes:
-    """The features as bytes, without loss; missing geometries and identifiers stay missing."""
+
+def pack(features: Features, *, measured: bool = False) -> bytes:
+    """The features as bytes, without loss; missing geometries and identifiers stay missing. `measured`: with their
+    measures, for a process that has no other use for their geometries."""
     crs = np.frombuffer(_crs_text(features.crs).encode(), np.uint8)
-    geometry, geometry_ends, geometry_missing = _join(features.as_wkb())
-    names = [None if each is None else each.encode() for each in features.identifiers]
-    identifier, identifier_ends, identifier_missing = _join(names)
+    geometry, geometry_ends, geometry_missing = _join(features.as_wkb(), WKB)
+    identifier, identifier_ends, identifier_missing = _join(features.identifiers, TEXT)
     columns: dict[str, NDArray[np.generic]] = {
         "crs": crs,
         "ids": features.ids,
@@ -29,6 +36,8 @@ def pack(features: Features) -> bytes:
         "identifier_ends": identifier_ends,
         "identifier_missing": identifier_missing,
     }
+    if measured:
+        columns |= {f"{MEASURE}{name}": getattr(features.measured, name) for name in COLUMNS}
     if features.valid is not None:
         columns["valid"] = features.valid
     if features.flaws:
@@ -41,17 +50,19 @@ def pack(features: Features) -> bytes:
 def unpack(payload: bytes) -> Features:
     """The features that `pack` packed."""
     with np.load(BytesIO(payload), allow_pickle=False) as columns:
-        wkb = _cut(columns["geometry"], columns["geometry_ends"], columns["geometry_missing"])
-        names = _cut(columns["identifier"], columns["identifier_ends"], columns["identifier_missing"])
-        return Features(
-            crs=CRS.from_user_input(columns["crs"].tobytes().decode()),
-            ids=columns["ids"],
-            identifiers=tuple(None if each is None else each.decode() for each in names),
-            geometries=np.asarray(shapely.from_wkb(np.array(wkb, np.object_)), np.object_),
-            valid=columns.get("valid"),
-            flaws=dict(json.loads(columns["flaws"].tobytes())) if "flaws" in columns else {},
-            wkb=tuple(wkb),
-        )
+        whole = {name: columns[name] for name in columns.files}
+    wkb = _cut(whole, "geometry", WKB)
+    names = _cut(whole, "identifier", TEXT)
+    measures = {name: whole[f"{MEASURE}{name}"] for name in COLUMNS if f"{MEASURE}{name}" in whole}
+    return Features(
+        crs=CRS.from_user_input(whole["crs"].tobytes().decode()),
+        ids=whole["ids"],
+        identifiers=tuple(names.to_pylist()),
+        wkb=np.asarray(wkb.to_numpy(zero_copy_only=False), np.object_),
+        valid=whole.get("valid"),
+        flaws=dict(json.loads(whole["flaws"].tobytes())) if "flaws" in whole else {},
+        measures=Measures(**measures) if measures else None,
+    )
 
 
 def _crs_text(crs: CRS) -> str:
@@ -64,17 +75,25 @@ def _crs_text(crs: CRS) -> str:
     return str(crs.to_wkt())
 
 
-def _join(parts: list[bytes | None]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
+def _join(
+    parts: Sequence[str | None] | NDArray[np.object_], kind: pa.DataType
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
     """All parts concatenated (uint8), where each ends (n,), and which are missing (n,)."""
-    whole = np.frombuffer(b"".join(part or b"" for part in parts), np.uint8)
-    ends = np.cumsum([len(part or b"") for part in parts], dtype=np.int64)
-    return whole, ends, np.array([part is None for part in parts], np.bool_)
+    column = pa.array(parts, kind)
+    valid, offsets, whole = column.buffers()
+    missing = np.zeros(len(column), np.bool_)
+    if column.null_count:
+        missing = ~np.unpackbits(np.frombuffer(valid, np.uint8), count=len(column), bitorder="little").astype(np.bool_)
+    text = np.zeros(0, np.uint8) if whole is None else np.frombuffer(whole, np.uint8)
+    ends = np.frombuffer(offsets, np.int64)[1 : len(column) + 1]
+    return text[: ends[-1] if len(ends) else 0], ends, missing
 
 
-def _cut(whole: NDArray[np.uint8], ends: NDArray[np.int64], missing: NDArray[np.bool_]) -> list[bytes | None]:
-    text = whole.tobytes()
-    starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
-    return [
-        None if gone else text[start:end]
-        for start, end, gone in zip(starts.tolist(), ends.tolist(), missing.tolist(), strict=True)
-    ]
+def _cut(columns: Mapping[str, NDArray[Any]], name: str, kind: pa.DataType) -> pa.Array:
+    """The parts that `_join` concatenated. Raises ArrowInvalid if they are damaged."""
+    ends, missing = columns[f"{name}_ends"], columns[f"{name}_missing"]
+    valid = np.packbits(~missing, bitorder="little")
+    buffers = [pa.py_buffer(each) for each in (valid, np.append(np.int64(0), ends), columns[name])]
+    column = pa.Array.from_buffers(kind, len(ends), buffers)
+    column.validate(full=True)  # ends that are wrong would lead beyond the bytes
+    return column

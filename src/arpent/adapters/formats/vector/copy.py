@@ -60,18 +60,20 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
     writer: pq.ParquetWriter | None = None
     try:
         for ids, rows in batches_with_ids(opened):
-            geometries, _ = geometries_in(opened, ids, rows)
+            geometries, _, wkb = geometries_in(opened, ids, rows)
+            bounds = shapely.bounds(geometries)
             taken = pa.table(
                 {
                     "id": pa.array(ids),
-                    IDENTIFIER: pa.array(texts_of(rows, identifier), pa.string()),
+                    IDENTIFIER: _texts(rows, identifier),
                     **{own: _clean(rows.column(name)) for name, own in names.items()},
-                    "geometry": pa.array(shapely.to_wkb(geometries, flavor="iso"), pa.binary()),
-                    "bbox": boxes(geometries),
+                    "geometry": pa.array(wkb, pa.binary()),
+                    "bbox": boxes(bounds),
                 }
             )
-            kinds |= {str(each.geom_type) for each in geometries if each is not None}
-            whole.append(shapely.bounds(geometries))
+            _, firsts = np.unique(shapely.get_type_id(geometries), return_index=True)
+            kinds |= {str(each.geom_type) for each in geometries[firsts] if each is not None}
+            whole.append(bounds)
             if writer is None:
                 writer = pq.ParquetWriter(target, taken.schema, compression="zstd", store_schema=False)
             writer.write_table(taken, ROW_GROUP)
@@ -86,9 +88,8 @@ def write_copy(opened: OpenFile, file: FeatureFile, target: Path, about: str) ->
             writer.close()
 
 
-def boxes(geometries: NDArray[np.object_]) -> pa.Array:
-    """(n,): bounding boxes; null for what has none."""
-    bounds = shapely.bounds(geometries)
+def boxes(bounds: NDArray[np.float64]) -> pa.Array:
+    """(n,): bounding boxes (n, 4) as structs; null for what has none."""
     mask = ~np.isfinite(bounds).all(axis=1)
     parts = [pa.array(bounds[:, place]) for place in range(4)]
     return pa.StructArray.from_arrays(parts, fields=list(BOX), mask=pa.array(mask))
@@ -104,6 +105,13 @@ def geo(crs: CRS, kinds: set[str], bounds: NDArray[np.float64]) -> bytes:
     if len(finite):
         geometry["bbox"] = [*finite[:, :2].min(axis=0).tolist(), *finite[:, 2:].max(axis=0).tolist()]
     return orjson.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}})
+
+
+def _texts(rows: pa.RecordBatch, column: str) -> pa.Array:
+    """A column as text, as features have it; null where there is no such column."""
+    if column in rows.schema.names and any(is_kind(rows.column(column).type) for is_kind in TEXTS[:2]):
+        return _clean(rows.column(column))
+    return pa.array(texts_of(rows, column), pa.string())
 
 
 def _clean(column: pa.Array) -> pa.Array:

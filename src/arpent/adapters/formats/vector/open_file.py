@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from arpent.adapters.formats.geometries import geometries_of
+from arpent.adapters.formats.geometries import geometries_of, iso_wkb
 from arpent.adapters.formats.wkb import flaws_of
 from arpent.domain.errors import FeaturesUnreadable
 from arpent.domain.feature import Features
@@ -70,23 +70,23 @@ def batches_with_ids(opened: OpenFile) -> Iterator[tuple[NDArray[np.int64], pa.R
 
 def features_of(opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch, identifier: str | None) -> Features:
     """One batch; a geometry that cannot be read is None, with its reason in `flaws`."""
-    geometries, flaws = geometries_in(opened, ids, rows)
+    geometries, flaws, wkb = geometries_in(opened, ids, rows)
     identifiers = texts_of(rows, IDENTIFIER if identifier is None else identifier)
-    return Features(crs=opened.crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws)
+    return Features(crs=opened.crs, ids=ids, identifiers=identifiers, geometries=geometries, flaws=flaws, wkb=wkb)
 
 
 def geometries_in(
     opened: OpenFile, ids: NDArray[np.int64], rows: pa.RecordBatch
-) -> tuple[NDArray[np.object_], dict[int, str]]:
-    """(n,): geometries, two-dimensional; and primary key → why one is missing although there are bytes."""
+) -> tuple[NDArray[np.object_], dict[int, str], NDArray[np.object_]]:
+    """(n,): geometries, two-dimensional; primary key → why one is missing although there are bytes; and (n,): the
+    geometries as ISO WKB."""
     column = rows.column(opened.geometry)
     column.validate(full=True)  # lengths that some driver gets wrong would lead beyond the buffer
-    wkb = np.empty(len(column), np.object_)
-    wkb[:] = column.to_pylist()
+    wkb = np.array(column.to_numpy(zero_copy_only=False), np.object_)
     refused = flaws_of(ids, wkb)
     wkb[np.isin(ids, list(refused))] = None
     geometries, flaws = geometries_of(ids.tolist(), wkb, opened.linear)
-    return geometries, flaws | refused
+    return geometries, flaws | refused, iso_wkb(wkb, geometries)
 
 
 def texts_of(rows: pa.RecordBatch, column: str) -> tuple[str | None, ...]:

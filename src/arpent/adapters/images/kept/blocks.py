@@ -27,7 +27,7 @@ otherwise find nothing when it comes again."""
 CONFIRMED_SECONDS = 10.0
 """A server that has told that a file is unchanged is not asked again for so long."""
 _MOST_CONFIRMED = 4096
-ROWS = 256
+ROWS = 128
 """Blocks are decoded down to a multiple of so many rows."""
 _Key = tuple[str, int, int, int, int]
 """Image, band, level, row and column of a block."""
@@ -145,7 +145,7 @@ class KeptBlocks:
     ) -> None:
         if _size(pixels) > self._most_bytes:
             return
-        if pixels.base is not None:  # of an array that may be much larger
+        if pixels.base is not None and not _is_whole(pixels):
             pixels = pixels.copy()
         key, now = (href, band, block.level, block.row, block.column), self._clock()
         with self._lock:
@@ -158,6 +158,12 @@ class KeptBlocks:
                 self._bytes -= _size(oldest.pixels)
             self._entries[key] = _Entry(pixels, block.rows, versions, now)
             self._bytes += _size(pixels)
+
+
+def _is_whole(pixels: NDArray[np.generic]) -> bool:
+    """Whether it shows all of the memory that it keeps, in another type."""
+    base = pixels.base
+    return isinstance(base, np.ndarray) and base.base is None and base.nbytes == pixels.nbytes
 
 
 def _more(block: Block) -> Block:

@@ -1,0 +1,90 @@
+"""Synchronous requests: one field on all dates of a season, against a loop with rasterio over the same windows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import rasterio
+import shapely
+
+from benchmarks.cases import UTM, layer
+from benchmarks.clock import Taken, take
+from benchmarks.country import NORTH, PIXEL, SIZES, WEST, season
+from benchmarks.ours import SCRIPT, body
+from benchmarks.whole import BANDS
+
+DATES = 70
+FIELD = ((0, 0), (60, 4), (56, 42), (1, 40))
+"""Corners in pixels of a field that lies in four blocks."""
+BEFORE = (-30, -20)
+"""Where it begins, in pixels from the corner of the blocks."""
+STEP = 10
+"""Pixels between it and its neighbour."""
+BLOCK, MOST = 1024, 4
+"""Pixels per side of a block; corners of blocks along a side at which a field lies."""
+
+
+def synchronous(folder: Path, size: str) -> dict[str, Any]:
+    """Seconds of requests for fields across blocks, DATES dates: of each the first request, the same again, and its
+    neighbour's; and of the loop, whose files are in the system's cache as ours are. Medians over the fields."""
+    from arpent import worker
+    from arpent.engine.statistics import statistics
+    from arpent.wire.request.parse import parse_statistical
+    from benchmarks import ours
+
+    catalog = season(folder, DATES)
+    settings = ours.settings(folder, catalog=str(catalog))
+    services, allowed = worker.quick_services(settings), worker.synchronous_limits(settings)
+    layer(folder, size, "one", UTM)
+    most = max(2, min(MOST, -(-SIZES[size].side // BLOCK) - 1) + 1)
+    corners = [(x * BLOCK, y * BLOCK) for x in range(1, most) for y in range(1, most)]
+    scenes = sorted(catalog.iterdir())
+
+    def ask(corner: tuple[int, int], away: int = 0) -> Taken:
+        request = parse_statistical(_request(folder, _ring(corner, away)))
+        return take(lambda: statistics(request, services, allowed))
+
+    def together(corner: tuple[int, int]) -> dict[str, Taken]:
+        services.reader.close()  # of another field nothing is known that the next may use
+        return {
+            "rasterio loop": take(lambda: _loop(scenes, _ring(corner, 0))), "field": ask(corner),
+            "field again": ask(corner), "neighbour": ask(corner, STEP),
+        }  # fmt: skip
+
+    ask((0, 0))  # kernels
+    every = [together(corner) for corner in (*corners[:1], *corners)][1:]
+    runs = {name: [one[name] for one in every] for name in every[0]}
+    told = {
+        name: {"cpu": median(run.cpu for run in taken), "wall": median(run.wall for run in taken)}
+        for name, taken in runs.items()
+    }
+    return {**told, "dates": DATES, "fields": len(corners)}
+
+
+def _ring(corner: tuple[int, int], away: int) -> list[tuple[float, float]]:
+    """The field at a corner of blocks (x, y in pixels), so many pixels further east; in metres."""
+    left, top = corner[0] + BEFORE[0] + away, corner[1] + BEFORE[1]
+    return [(WEST + (left + x) * PIXEL, NORTH - (top + y) * PIXEL) for x, y in (*FIELD, FIELD[0])]
+
+
+def _request(folder: Path, ring: list[tuple[float, float]]) -> str:
+    batch = json.loads(body(folder / "one.gpkg", DATES))
+    crs = {"crs": f"http://www.opengis.net/def/crs/EPSG/0/{UTM.partition(':')[2]}"}
+    area = {"geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": crs}
+    aggregation = {**batch["aggregation"], "evalscript": SCRIPT}
+    return json.dumps({"input": {"bounds": area, "data": batch["input"]["data"]}, "aggregation": aggregation})
+
+
+def _loop(scenes: list[Path], ring: list[tuple[float, float]]) -> None:
+    """What people write: open, read the window, NDVI where it is clear, its statistics."""
+    from benchmarks.peers import one_window
+
+    shape = shapely.Polygon(ring)
+    for scene in scenes:
+        images = [rasterio.open(scene / f"{name}.tif") for name in BANDS]
+        one_window(shape, images)
+        for image in images:
+            image.close()
