@@ -23,7 +23,7 @@ BEFORE = (-30, -20)
 """Where it begins, in pixels from the corner of the blocks."""
 STEP = 10
 """Pixels between it and its neighbour."""
-BLOCK, MOST = 1024, 4
+BLOCK, MOST = 1024, 2
 """Pixels per side of a block; corners of blocks along a side at which a field lies."""
 
 

@@ -178,7 +178,7 @@ def _executor(settings: Settings, is_small: Callable[[int], bool]) -> Executor:
     """As the setting says, if it was set; else this process for a small job, and workers for others, once that is
     known."""
     if "executor" in settings.model_fields_set:
-        return local.executor_of(settings)
+        return local.executor_of(settings, ready=True)  # while the analysis runs
     slots = os.cpu_count() or 1
     return LazyExecutor(slots, lambda: InlineExecutor() if is_small(slots) else local.executor_of(settings))
 

@@ -132,9 +132,10 @@ def file_features(
     return FeaturesBySize(direct_features(settings, store), isolated, SMALL_FILE)
 
 
-def executor_of(settings: Settings) -> Executor:
-    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. Raises
-    InvalidSetting if Dask is not installed, WorldError if no cluster answers."""
+def executor_of(settings: Settings, *, ready: bool = False) -> Executor:
+    """The executor for `inline`, `processes`, `processes:N`, `dask://host:port` or `dask+tls://host:port`. `ready`: its
+    processes start now, not when there is work. Raises InvalidSetting if Dask is not installed, WorldError if no
+    cluster answers."""
     kind, _, rest = settings.executor.partition(":")
     if kind == "inline":
         return InlineExecutor()
@@ -142,7 +143,10 @@ def executor_of(settings: Settings) -> Executor:
         guest = partial(prepare_guest, settings.log_format)
         return cluster(f"{CLUSTERS[kind]}:{rest}", guest, settings.policy.lease_seconds)
     prepare = partial(prepare_process, settings.log_format)
-    return ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
+    executor = ProcessExecutor(int(rest) if rest else os.cpu_count() or 1, prepare, SPARE_PLACES)
+    if ready:
+        executor.make_ready()
+    return executor
 
 
 def cluster(address: str, prepare: Callable[[], None], silence_seconds: float) -> Executor:

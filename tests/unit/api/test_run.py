@@ -27,7 +27,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Executors that the settings made; each of them is one that works here."""
     made: list[str] = []
 
-    def make(settings: Settings) -> InlineExecutor:
+    def make(settings: Settings, *, ready: bool = False) -> InlineExecutor:
         made.append(settings.executor)
         return InlineExecutor()
 

@@ -18,7 +18,7 @@ CLOSE_SECONDS = 5.0
 
 
 class ProcessExecutor:
-    """A fixed number of workers, each started when first needed, and kept."""
+    """At most a fixed number of workers, each started when there are more tickets than workers, and kept."""
 
     def __init__(self, workers: int, prepare: Callable[[], None] | None = None, spare: int = 0) -> None:
         """`prepare`: picklable, runs first in every worker (logging). `spare`: additional workers that `slots` does not
@@ -28,13 +28,19 @@ class ProcessExecutor:
         self._running: set[ProcessTicket[Outcome]] = set()
         self._tickets: SimpleQueue[ProcessTicket[Outcome] | None] = SimpleQueue()
         self._workers = workers
-        self._threads = tuple(WorkerThread(self._tickets, prepare) for _ in range(workers + spare))
-        for thread in self._threads:
-            thread.start()
+        self._most = workers + spare
+        self._prepare = prepare
+        self._threads: list[WorkerThread] = []
 
     @property
     def slots(self) -> int:
         return self._workers
+
+    def make_ready(self) -> None:
+        """Start the workers that `slots` counts, before there are tickets for them."""
+        with self._lock:
+            while len(self._threads) < self._workers and not self._closed:
+                self._begin(kept_ready=True)
 
     def submit(self, function: Callable[[Lease], Outcome], lease: Lease) -> ProcessTicket[Outcome]:
         ticket = ProcessTicket(function, lease)
@@ -42,6 +48,9 @@ class ProcessExecutor:
             if self._closed:
                 raise WorldError("The worker processes have ended", transient=True)
             self._running.add(ticket)
+            # Threads that wait take turns: one too many would start a worker that nobody needs.
+            if len(self._running) > len(self._threads) and len(self._threads) < self._most:
+                self._begin()
             self._tickets.put(ticket)
         ticket.future.add_done_callback(lambda _: self._running.discard(ticket))
         return ticket
@@ -51,7 +60,8 @@ class ProcessExecutor:
             self._closed = True
             for ticket in tuple(self._running):
                 ticket.cancel()
-            for _ in self._threads:
+            for thread in self._threads:
+                thread.end()
                 self._tickets.put(None)
         end = time.monotonic() + CLOSE_SECONDS
         for thread in self._threads:
@@ -59,3 +69,8 @@ class ProcessExecutor:
         for thread in self._threads:  # of those that still talk to one that listens no more: somebody froze it
             thread.kill()
             thread.join(CLOSE_SECONDS)
+
+    def _begin(self, *, kept_ready: bool = False) -> None:
+        thread = WorkerThread(self._tickets, self._prepare, kept_ready=kept_ready)
+        self._threads.append(thread)
+        thread.start()

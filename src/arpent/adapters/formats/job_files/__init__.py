@@ -10,7 +10,7 @@ __all__ = ["fingerprints_of", "open_earlier", "stac_collection"]
 
 
 def open_earlier(job_id: str, store: ObjectStore, folder: Location) -> EarlierResults:
-    """As `earlier.open_earlier`, which is loaded when a job updates another: few do."""
+    """As `earlier.open_tables`, which is loaded when a job updates another: few do."""
     from arpent.adapters.formats.job_files import earlier
 
-    return earlier.open_earlier(job_id, store, folder)
+    return earlier.open_tables(job_id, store, folder)

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class EarlierTable:
-    """The tables and fingerprints of one earlier request. Made by `open_earlier`."""
+    """The tables and fingerprints of one earlier request. Made by `open_tables`."""
 
     def __init__(self, store: ObjectStore, folder: Location) -> None:
         """`folder`: prefix of the request's own objects, with a slash at its end. Raises StorageDenied,
@@ -227,7 +227,7 @@ class KnownRows:
 _OPENED: OrderedDict[tuple[str, Location], EarlierTable] = OrderedDict()
 
 
-def open_earlier(job_id: str, store: ObjectStore, folder: Location) -> EarlierTable:
+def open_tables(job_id: str, store: ObjectStore, folder: Location) -> EarlierTable:
     """The results of the request whose own objects lie in `folder`, for a job; their fingerprints are read once for it
     in each process. Raises StorageDenied, StorageUnavailable."""
     key = (job_id, folder)

@@ -111,6 +111,31 @@ class TestSerial:
             executor.submit(fail, lease()).result()
 
 
+def test_a_ticket_gets_a_worker_that_is_there() -> None:
+    """A spare place, or another of several, is not taken in turns: each would start a worker anew."""
+    executor = ProcessExecutor(2, spare=1)
+    try:
+        used = {wait_for(executor.submit(worker_id, lease())).done for _ in range(4)}
+    finally:
+        executor.close()
+    assert len(used) == 1
+
+
+def test_workers_can_be_there_before_the_work() -> None:
+    executor = ProcessExecutor(2)
+    before = {child.pid for child in psutil.Process().children()}
+    try:
+        executor.make_ready()
+        end = time.monotonic() + PATIENCE_SECONDS
+        while len(there := {child.pid for child in psutil.Process().children()} - before) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert {wait_for(executor.submit(worker_id, lease())).done for _ in range(4)} <= there
+    finally:
+        executor.close()
+    assert not wait_until_gone(there)
+
+
 @pytest.fixture(scope="module")
 def executor() -> Iterator[ProcessExecutor]:
     executor = ProcessExecutor(2)
