@@ -24,6 +24,7 @@ from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
+from arpent.adapters.traces.sending import export_traces
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import DatabaseRefused, WorldError
 from arpent.domain.job import Job
@@ -62,7 +63,6 @@ from arpent.worker import (
     check_batch,
     collections,
     explain_job,
-    export_traces,
     for_workers,
     grants,
     prepare_calls,
