@@ -124,7 +124,7 @@ def test_only_what_somebody_watches_ends_without_the_library_for_traces(
     command: str, refused: bool, monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
     monkeypatch.setattr(sending, "_otlp_recorder", lambda: None)
-    result = call(COMMANDS[command], {"OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+    result = call(COMMANDS[command], {"PORT": "0", "OTLP_ENDPOINT": "http://127.0.0.1:4318"})
     if refused:
         check(result, "ARPENT_OTLP_ENDPOINT", "pip install 'arpent[otel]'")
     assert ("OTLP" in result.stderr) == refused, result.stderr  # the other one stumbles over its request later

@@ -85,13 +85,11 @@ def work(
 ) -> None:
     """Start a runner beside other servers on the same database."""
     from arpent import worker
-    from arpent.adapters.traces.sending import check_traces
     from arpent.wiring import server
 
     settings = _settings(executor)
     if not attached:
         worker.check_places(settings)
-        check_traces(settings.otlp_endpoint)
     stop = _stop_on_signals()
     if attached:
         os.nice(worker.RUNNER_NICENESS)

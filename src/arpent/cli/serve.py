@@ -15,7 +15,6 @@ import time
 import uvicorn
 
 from arpent import worker
-from arpent.adapters.traces.sending import check_traces
 from arpent.cli.guard import check_target
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.errors import InvalidSetting
@@ -38,7 +37,6 @@ def serve(settings: Settings) -> None:
     check_target(settings.audit_log, "ARPENT_AUDIT_LOG")
     open_audit_log(settings.audit_log, trace_fields)
     worker.check_places(settings)
-    check_traces(settings.otlp_endpoint)
     check_listening(settings.host, settings.port)
     application = server.application(settings)
     stop = threading.Event()
