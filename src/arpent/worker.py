@@ -4,12 +4,11 @@ would cost a second and a hundred megabytes per process."""
 from __future__ import annotations
 
 import gc
-import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +30,10 @@ from arpent.adapters.scripts.jit.runtime import CompiledRuntime
 from arpent.adapters.scripts.v8.runtime import V8Runtime
 from arpent.adapters.sources.access import TableAccess
 from arpent.adapters.sources.table import catalog_address, presets, source_table
+from arpent.adapters.traces.sending import can_export, export_traces
 from arpent.domain.boundary.address_grammar import ACCESS_KEY, MACHINE_REGION, SECRET_KEY
 from arpent.domain.boundary.client_ids import LOCAL
-from arpent.domain.boundary.span import Attribute, Recorder, is_recording, record_with
+from arpent.domain.boundary.span import Attribute
 from arpent.domain.boundary.trace import read_trace, spanned, trace_fields
 from arpent.domain.errors import InvalidSetting
 from arpent.domain.imagery.collection import Collection
@@ -56,8 +56,6 @@ from arpent.settings import Settings
 from arpent.wire.request.body import SentBody
 from arpent.wire.request.parse import check_collections, parse_batch, parse_statistical
 from arpent.wire.secrets import without_forgotten
-
-log = logging.getLogger(__name__)
 
 RUNNER_NICENESS = 3
 """Niceness of a runner beside a server while it analyses; its workers have a higher one."""
@@ -131,24 +129,6 @@ def prepare_readings(log_format: Literal["text", "json"], otlp_endpoint: str | N
     export_traces(otlp_endpoint, "reader")
 
 
-def export_traces(otlp_endpoint: str | None, role: str) -> None:
-    """Send the spans of this process to the collector there, if one is set; `role`: what the process does."""
-    if otlp_endpoint is not None and not is_recording():
-        make = _otlp_recorder()
-        record_with(make and make(otlp_endpoint, role))
-
-
-@cache
-def _otlp_recorder() -> Callable[[str, str], Recorder] | None:
-    """None where the library is missing: a worker goes on without; who starts a server is told by `check_places`."""
-    try:
-        from arpent.adapters.traces.otlp import OtlpRecorder
-    except ImportError:
-        log.warning("No traces are sent from here: pip install 'arpent[otel]'")
-        return None
-    return OtlpRecorder
-
-
 def prepare_calls(settings: Settings) -> None:
     """Load what a first call would wait for, and lower this process's priority as workers of partitions do, which are
     children of a runner with low priority: neither gets more of the machine."""
@@ -217,8 +197,11 @@ def synchronous_limits(settings: Settings) -> Limits:
 
 
 def for_workers(settings: Settings) -> Settings:
-    """The settings for workers, without the database's password and the server's key."""
-    return settings.model_copy(update={"database_url": "", "secret_key": ()})
+    """The settings for workers, without the database's password and the server's key. Where this process cannot send
+    traces its workers cannot either, and need not say so again; those of a cluster may."""
+    heard = settings.executor.startswith("dask") or can_export(settings.otlp_endpoint)
+    dropped = {"database_url": "", "secret_key": ()} | ({} if heard else {"otlp_endpoint": None})
+    return settings.model_copy(update=dropped)
 
 
 def services_of(settings: Settings) -> Services:
@@ -357,11 +340,6 @@ def collections(settings: Settings) -> Mapping[str, Collection]:
     return load_collections(settings.collections)
 
 
-def _check_extras(settings: Settings) -> None:
-    if settings.otlp_endpoint is not None and _otlp_recorder() is None:
-        raise InvalidSetting("ARPENT_OTLP_ENDPOINT is set, which needs pip install 'arpent[otel]'")
-
-
 def check_places(settings: Settings) -> None:
     """Check that folders and files exist and addresses of stores are valid. Only called when a person starts something,
     because a disk that is away later may come back. Raises InvalidSetting."""
@@ -387,7 +365,6 @@ def check_places(settings: Settings) -> None:
                 raise InvalidSetting(
                     f"ARPENT_CACHE needs {place}, which is not a folder that this user may write: create or change it"
                 )
-    _check_extras(settings)
     access_of(settings)
     default, others = catalog_addresses(settings)
     named = {"ARPENT_CATALOG": default} if default else {}

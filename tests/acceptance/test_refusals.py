@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from arpent.adapters.traces import sending
 from arpent.cli.main import app
 from arpent.settings import variables
 from tests.support.refusals import COMMANDS, READING, STORING, call, check, made_by, prepared
@@ -116,6 +117,17 @@ def test_to_look_changes_no_database(command: str, revision: str | None, words: 
     else:
         assert looked.exit_code == (2 if command == "status" else 0), looked.output
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("command", "refused"), [("serve", True), ("work", True), ("explain", False)])
+def test_only_what_somebody_watches_ends_without_the_library_for_traces(
+    command: str, refused: bool, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.setattr(sending, "_otlp_recorder", lambda: None)
+    result = call(COMMANDS[command], {"PORT": "0", "OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+    if refused:
+        check(result, "ARPENT_OTLP_ENDPOINT", "pip install 'arpent[otel]'")
+    assert ("OTLP" in result.stderr) == refused, result.stderr  # the other one stumbles over its request later
 
 
 PLACES: list[tuple[str, dict[str, str], list[str]]] = [

@@ -48,12 +48,22 @@ def test_no_registry_is_named(path: Path) -> None:
     assert set(re.findall(r"\b[\w-]+\.(?:io|com|org|net)\b", path.read_text())) <= APIS
 
 
-def test_what_is_copied_is_there() -> None:
-    lines = (ROOT / "containers" / "Containerfile").read_text().splitlines()
+BUILDS = {
+    Path("containers/Containerfile"): ROOT,
+    Path("containers/postgres/Containerfile"): ROOT / "containers" / "postgres",
+    Path("containers/s3/Containerfile"): ROOT / "containers" / "s3",
+}
+"""Containerfile → the folder that its COPY starts from."""
+
+
+@pytest.mark.parametrize("path", BUILDS, ids=str)
+def test_what_is_copied_is_there(path: Path) -> None:
+    assert set(BUILDS) == {found.relative_to(ROOT) for found in FILES if found.name == "Containerfile"}
+    lines = (ROOT / path).read_text().splitlines()
     found = [re.match(r"COPY (?!--from)(?:--\w+=\S+ )?(.*)", line) for line in lines]
     copied = [name for each in found if each for name in each[1].split()[:-1]]
-    assert len(copied) > 3
-    assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert copied
+    assert [name for name in copied if not (BUILDS[path] / name).exists()] == []
 
 
 def test_the_build_installs_what_the_extras_need(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,15 +80,27 @@ def test_what_the_build_reads_is_not_ignored() -> None:
     ignored = (ROOT / ".containerignore").read_text().split()
     for name in ("pyproject.toml", "README.md", "LICENSE", "src", "web", "containers", "requirements/*.txt"):
         assert f"!{name}" in ignored
+    assert "containers/.env" in ignored, "it holds secrets"
+    assert (ROOT / ".dockerignore").read_text().split() == ignored, "the name by which docker knows it"
+
+
+def test_a_variable_of_compose_is_told_and_no_setting() -> None:
+    """The .env beside the file reaches arpent, too, which refuses an ARPENT_* that it does not know."""
+    text = (ROOT / "containers" / "compose.yaml").read_text()
+    used = set(re.findall(r"\$\{(\w+)", text))
+    assert len(used) > 6
+    assert [name for name in used if name.startswith("ARPENT_")] == []
+    told = (ROOT / "docs" / "deployment.md").read_text()
+    assert [name for name in sorted(used) if f"`{name}`" not in told] == []
 
 
 def test_services_run_commands_without_rights() -> None:
     services = COMPOSE["services"]
     assert {name for service in services.values() for name in service.get("command", [])} <= COMMANDS
-    for name in ("server", "runner"):
-        assert services[name]["read_only"] is True
-        assert services[name]["cap_drop"] == ["ALL"]
-        assert services[name]["security_opt"] == ["no-new-privileges:true"]
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
     started = {container["args"][0] for each in DEPLOYMENTS for container in containers_of(each)}
     assert started == {"serve", "work"} <= COMMANDS
 
@@ -118,7 +140,9 @@ def test_whoever_serves_beyond_this_machine_can_hand_out_tokens() -> None:
     """In a container every request comes from elsewhere."""
     server = COMPOSE["services"]["server"]
     assert server["environment"]["ARPENT_INSECURE_TRANSPORT"] == "true"
-    assert all(port.startswith("127.0.0.1:") for port in server["ports"]), "so this machine only"
+    for service in COMPOSE["services"].values():
+        for port in service.get("ports", []):
+            assert re.match(r"\$\{\w+:-127\.0\.0\.1:", port), "so this machine only"
     base = yaml.safe_load((FOLDER / "base" / "kustomization.yaml").read_text())
     assert "ARPENT_TRUST_FORWARDED=true" in base["configMapGenerator"][0]["literals"]
 

@@ -82,7 +82,7 @@ def header_reader(settings: Settings, submit: Callable[..., PendingCall[Any]]) -
 
 def feature_processes(settings: Settings) -> ProcessBulkhead:
     """The processes that read files of features and images for GDAL for a runner's analyses, started when needed."""
-    first = partial(prepare_readings, settings.log_format, settings.otlp_endpoint)
+    first = partial(prepare_readings, settings.log_format, for_workers(settings).otlp_endpoint)
     return ProcessBulkhead(
         1,
         CallLimits(seconds=settings.features_seconds, memory_mib=settings.features_memory),

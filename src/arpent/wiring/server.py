@@ -24,6 +24,7 @@ from arpent.adapters.database.retention import SqlRetention
 from arpent.adapters.executors.processes.bulkhead import ProcessBulkhead
 from arpent.adapters.executors.processes.limits import CallLimits
 from arpent.adapters.scripts.v8.runtime import announce
+from arpent.adapters.traces.sending import check_traces, export_traces
 from arpent.domain.boundary.trace import trace_fields
 from arpent.domain.boundary.wanted import while_wanted
 from arpent.domain.errors import DatabaseRefused, WorldError
@@ -63,7 +64,6 @@ from arpent.worker import (
     check_batch,
     collections,
     explain_job,
-    export_traces,
     for_workers,
     grants,
     prepare_calls,
@@ -127,12 +127,13 @@ def clients(engine: Engine) -> SqlClientStore:
 
 def application(settings: Settings, bulkhead: Bulkhead | None = None) -> FastAPI:
     """The HTTP API. It computes in the processes of the bulkhead (its own if none is given), which it closes at its
-    end."""
+    end. Raises InvalidSetting."""
     from arpent.server.app import create_app  # a web server is loaded only where one runs: that takes time
     from arpent.server.options import ServerOptions
     from arpent.wiring.access import access_control, warn_of_shared_buckets
 
     announce(unfiltered=settings.unfiltered_scripts)
+    check_traces(settings.otlp_endpoint)
     export_traces(settings.otlp_endpoint, "server")
     engine = database(settings)
     jobs = service(settings, engine)
@@ -243,9 +244,10 @@ def runner(settings: Settings, engine: Engine, executor: Executor, run_metrics: 
 
 
 def work(settings: Settings, stop: threading.Event) -> None:
-    """Run a runner until `stop` is set."""
+    """Run a runner until `stop` is set. Raises InvalidSetting."""
     configure(settings.log_format, trace_fields)
     announce(unfiltered=settings.unfiltered_scripts)
+    check_traces(settings.otlp_endpoint)
     export_traces(settings.otlp_endpoint, "runner")
     engine = database(settings)
     run_metrics = RunMetrics()

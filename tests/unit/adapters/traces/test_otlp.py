@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
-from arpent.adapters.traces import otlp
+from arpent.adapters.traces import otlp, sending
 from arpent.adapters.traces.otlp import OtlpRecorder
+from arpent.adapters.traces.sending import _otlp_recorder, check_traces, export_traces
 from arpent.domain.boundary.span import record_with
 from arpent.domain.boundary.trace import current_trace, read_trace, run_traced, spanned, trace_of
+from arpent.domain.errors import InvalidSetting
 from arpent.settings import Settings
-from arpent.worker import _otlp_recorder, check_places, export_traces
+from arpent.worker import check_places, for_workers
 from tests.support.collector import Collector, collector
 
 CLIENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -114,19 +117,44 @@ def test_a_process_does_not_wait_for_a_silent_collector(monkeypatch: pytest.Monk
             record_with(None)
 
 
-def test_without_the_extra_the_start_says_so_and_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "arpent.adapters.traces.otlp", None)
-    monkeypatch.setattr("arpent.worker._otlp_recorder", _otlp_recorder.__wrapped__)
-    with pytest.raises(Exception, match=r"ARPENT_OTLP_ENDPOINT .* pip install 'arpent\[otel\]'"):
-        check_places(Settings(otlp_endpoint="http://127.0.0.1:4318"))
+    monkeypatch.setattr(sending, "_otlp_recorder", _otlp_recorder.__wrapped__)
+    monkeypatch.setattr(sending, "_warn", cache(sending._warn.__wrapped__))
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_without_the_extra_a_server_does_not_start() -> None:
+    with pytest.raises(InvalidSetting, match=r"ARPENT_OTLP_ENDPOINT .* pip install 'arpent\[otel\]'"):
+        check_traces("http://127.0.0.1:4318")
+    check_traces(None)
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_without_the_extra_commands_and_workers_go_on_and_say_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    asked = Settings(otlp_endpoint="http://127.0.0.1:4319", executor="processes:2")
+    check_places(asked)
+    theirs = for_workers(asked)
+    assert theirs.otlp_endpoint is None, "its processes have what this one has, and would say the same again"
+    export_traces(asked.otlp_endpoint, "reader")
     assert trace_of(None, None).parent.endswith("-00"), "nobody hears of spans"
-    export_traces("http://127.0.0.1:4319", "worker")
-    assert trace_of(None, None).parent.endswith("-00")
+    for_workers(asked)
+    assert [record.message for record in caplog.records] == [
+        "ARPENT_OTLP_ENDPOINT is set, but no traces are sent from here: pip install 'arpent[otel]'"
+    ]
+    cluster = Settings(otlp_endpoint="http://127.0.0.1:4319", executor="dask://127.0.0.1:1")
+    assert for_workers(cluster).otlp_endpoint is not None, "workers of a cluster may have the library"
+
+
+def test_with_the_extra_workers_send_to_the_same_collector() -> None:
+    asked = Settings(otlp_endpoint="http://127.0.0.1:4319", executor="processes:2")
+    assert for_workers(asked).otlp_endpoint == asked.otlp_endpoint
 
 
 def test_nothing_is_loaded_where_no_collector_is_set() -> None:
     program = (
-        "import arpent.wiring.server, arpent.server.app, arpent.worker as w, sys; w.export_traces(None, 'server');"
+        "import arpent.wiring.server as w, arpent.server.app, sys; w.export_traces(None, 'server');"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
