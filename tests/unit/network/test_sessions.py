@@ -103,6 +103,9 @@ def test_no_more_connections_than_the_source_allows(tmp_path: Path) -> None:
 
 def test_an_answer_is_read_no_further_than_it_may_be() -> None:
     """Its server never ends it, and says no length."""
-    with serving(send_without_end) as url, session(Retry(0), TIMEOUT, most_bytes=100_000) as made:
-        with pytest.raises(requests.exceptions.ContentDecodingError, match="longer than 100000 bytes"):
-            made.get(url)
+    with (
+        serving(send_without_end) as url,
+        session(Retry(0), TIMEOUT, most_bytes=100_000) as made,
+        pytest.raises(requests.exceptions.ContentDecodingError, match="longer than 100000 bytes"),
+    ):
+        made.get(url)
