@@ -105,7 +105,7 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         return job_object(job, completion(job, options.policy)) | _owner(job, reach)
 
     @router.get("", summary="List requests")
-    def jobs(
+    async def jobs(
         request: Request,
         count: Count = None,
         viewtoken: Token = None,
@@ -115,13 +115,17 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         """A page of the client's requests, newest first unless `sort` says otherwise. It has fewer than `count`, and a
         `nextToken` all the same, where they are large."""
         window, order = page(count, viewtoken), sort_key(sort)
-        found = service.list(reach, order, window.offset, window.reach)
-        more = 0 < len(found) < window.reach and sum(len(job.body) for job in found) > SMALL
-        if more:  # perhaps it is fewer than there are, because they are large
-            more = bool(service.list(reach, order, window.offset + len(found), 1))
         query = {"count": str(window.count), "sort": order.value}
         address = list_address(request, options)
-        return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
+
+        def listed() -> Response:
+            found = service.list(reach, order, window.offset, window.reach)
+            more = 0 < len(found) < window.reach and sum(len(job.body) for job in found) > SMALL
+            if more:  # perhaps it is fewer than there are, because they are large
+                more = bool(service.list(reach, order, window.offset + len(found), 1))
+            return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
+
+        return await threads_of(request).list(listed)
 
     @router.get("/{job_id}", summary="Get a request")
     def job(job_id: str, reach: str | None = whose) -> Response:

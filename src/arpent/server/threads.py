@@ -1,16 +1,18 @@
-"""Threads: a few for what may take long, so that it never has all of them, and who reads a status does not wait."""
+"""Threads: how many of the server's 40 threads go to what may take long, so that who reads a status does not wait."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 WRITERS = 8
 """Threads for what changes the database: it waits for up to 30 s where another program writes to a SQLite file."""
+LISTERS = 4
+"""Threads for lists: a page of large requests takes some tenths of a second of a core."""
 VERIFIERS = 2
 """Threads for the secrets of clients: each takes some hundredths of a second of a core, and anybody may send one."""
 
@@ -18,22 +20,30 @@ Answer = TypeVar("Answer")
 
 
 class Threads:
-    """The threads of one server, beside those of starlette. Belongs to the event loop."""
+    """The limits of one server. Belongs to the event loop."""
 
     def __init__(self) -> None:
-        self._writers = CapacityLimiter(WRITERS)
-        self._verifiers = CapacityLimiter(VERIFIERS)
+        self._writers = asyncio.Semaphore(WRITERS)
+        self._listers = asyncio.Semaphore(LISTERS)
+        self._verifiers = asyncio.Semaphore(VERIFIERS)
 
     async def write(self, function: Callable[..., Answer], *arguments: Any, **options: Any) -> Answer:
         """Run what changes the database."""
-        return await to_thread.run_sync(partial(function, *arguments, **options), limiter=self._writers)
+        async with self._writers:
+            return await run_in_threadpool(function, *arguments, **options)
+
+    async def list(self, function: Callable[[], Answer]) -> Answer:
+        """Run what makes a page of a list."""
+        async with self._listers:
+            return await run_in_threadpool(function)
 
     async def verify(self, function: Callable[..., Answer], *arguments: Any) -> Answer:
         """Run what checks a secret."""
-        return await to_thread.run_sync(partial(function, *arguments), limiter=self._verifiers)
+        async with self._verifiers:
+            return await run_in_threadpool(function, *arguments)
 
 
 def threads_of(request: Request) -> Threads:
-    """The threads of the server that answers this request."""
+    """The limits of the server that answers this request."""
     found: Threads = request.app.state.threads
     return found

@@ -20,7 +20,7 @@ from starlette.types import Message
 from arpent.domain.errors import LimitExceeded, RateLimited, WorkerDied
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
-from arpent.server.threads import WRITERS
+from arpent.server.threads import LISTERS, WRITERS
 from tests.unit.server.fakes import World, world
 from tests.unit.wire.bodies import BATCH, text
 
@@ -148,9 +148,9 @@ def test_health_needs_no_thread() -> None:
     assert sent[0]["status"] == 200
 
 
-@pytest.mark.parametrize("where", ["act", "create"])
+@pytest.mark.parametrize("where", ["act", "create", "list"])
 def test_who_reads_does_not_wait_for_those_who_write(here: World, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """Another program holds SQLite's lock: each change waits in a thread, and more wait than there are threads."""
+    """Another program holds SQLite's lock, say: each change waits in a thread, and more wait than there are threads."""
     headers = here.bearer() | {"Content-Type": "application/json"}
     job = requests.post(here.url + BATCH_URL, text(BATCH), headers=headers, timeout=PATIENCE).json()["id"]
     over, waiting = Event(), []
@@ -161,13 +161,14 @@ def test_who_reads_does_not_wait_for_those_who_write(here: World, monkeypatch: p
         raise WorkerDied("It is over.")
 
     monkeypatch.setattr(here.service, where, wait)
-    path = f"{BATCH_URL}/{job}/start" if where == "act" else BATCH_URL
+    path, method = f"{BATCH_URL}/{job}/start" if where == "act" else BATCH_URL, "GET" if where == "list" else "POST"
     with ThreadPoolExecutor(60) as pool:
         asked = [
-            pool.submit(requests.post, here.url + path, text(BATCH), headers=headers, timeout=60) for _ in range(60)
+            pool.submit(requests.request, method, here.url + path, data=text(BATCH), headers=headers, timeout=60)
+            for _ in range(60)
         ]
         try:
-            while len(waiting) < WRITERS:
+            while len(waiting) < min(WRITERS, LISTERS):
                 time.sleep(0.01)
             for _ in range(20):
                 answer = requests.get(f"{here.url}{BATCH_URL}/{job}/status", headers=headers, timeout=PATIENCE)
