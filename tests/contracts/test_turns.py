@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from arpent.adapters.database.connection import writing
 from arpent.adapters.database.jobs import SqlJobStore
 from arpent.adapters.database.schema import turns
 from arpent.adapters.database.usage import SqlUsageStore
+from arpent.adapters.database.work import claims
 from arpent.adapters.database.work.store import SqlWorkStore
+from arpent.domain.errors import DatabaseRefused
+from arpent.domain.job import Status
 from arpent.domain.ports.clients import Usage
-from tests.support.jobs import Clock, all_done, cut, processing_job
+from arpent.domain.ports.jobs import Lease
+from tests.support.jobs import Clock, all_done, cut, make_job, processing_job
 
 WEIGHTS = {"heavy": 3.0, "light": 0.5}
 
@@ -34,6 +39,29 @@ def served(work: SqlWorkStore, clock: Clock, count: int) -> list[str]:
 @pytest.fixture
 def work(engine: Engine, clock: Clock) -> SqlWorkStore:
     return SqlWorkStore(engine, now=clock, weight=lambda owner: WEIGHTS.get(owner, 1.0))
+
+
+def test_a_row_that_takes_no_change_keeps_nobody_waiting(
+    engine: Engine, work: SqlWorkStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose version is the largest of PostgreSQL's integers: it cannot even be made FAILED."""
+    jobs = SqlJobStore(engine, now=clock)
+    broken, sound = (make_job(status=Status.ANALYSING, owner=owner) for owner in ("anna", "bert"))
+    jobs.add(broken)
+    clock.tick(1)
+    jobs.add(sound)
+    take = claims.take_analysis
+
+    def refuse(connection: Connection, job_id: str, *rest: Any) -> Lease | None:
+        if job_id == broken.id:
+            raise DatabaseRefused("integer out of range")
+        return take(connection, job_id, *rest)
+
+    monkeypatch.setattr(claims, "take_analysis", refuse)
+    monkeypatch.setattr(claims, "fail_job", refuse)
+    lease = work.claim(clock(), 60)
+    assert lease is not None
+    assert lease.job_id == sound.id
 
 
 def test_turns_are_as_the_weights(engine: Engine, work: SqlWorkStore, clock: Clock) -> None:

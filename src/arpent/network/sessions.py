@@ -25,15 +25,16 @@ _REFUSED = (401, 403)
 
 
 def session(
-    retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None, access: SourceAccess | None = None
-) -> requests.Session:
+    retry: Retry, timeout: tuple[float, float], policy: EgressPolicy | None = None, access: SourceAccess | None = None,
+    most_bytes: int | None = None,
+) -> requests.Session:  # fmt: skip
     """A session whose requests obey the deadline. `timeout`: seconds to connect, and between two bytes. `policy`: where
     requests and redirects may go; None: anywhere. `access`: the keys of each host; requests raise AccessFailed where
-    there are none."""
+    there are none. `most_bytes`: maximum size of one answer; None: MOST_ANSWER_BYTES."""
     made = _Session()
     if policy is not None:
         guard_session(made)
-    adapter = _Adapter(timeout, retry, policy, access or OpenAccess())
+    adapter = _Adapter(timeout, retry, policy, access or OpenAccess(), most_bytes)
     made.mount("http://", adapter)
     made.mount("https://", adapter)
     return made
@@ -81,9 +82,11 @@ def _login_of_url(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 class _Adapter(HTTPAdapter):
     def __init__(
-        self, timeout: tuple[float, float], retry: Retry, policy: EgressPolicy | None, access: SourceAccess
-    ) -> None:
+        self, timeout: tuple[float, float], retry: Retry, policy: EgressPolicy | None, access: SourceAccess,
+        most_bytes: int | None,
+    ) -> None:  # fmt: skip
         self._access = access
+        self._most_bytes = most_bytes
         self._timeout = timeout
         self._policy = policy
         super().__init__(max_retries=retry)
@@ -107,21 +110,23 @@ class _Adapter(HTTPAdapter):
             request.url = asked.url
             request.headers.update(asked.headers)
             with self._access.connection_slot(plain):
-                answer = _whole(super().send(request, True, timeout or self._timeout, verify, cert, proxies))
+                answer = _whole(
+                    super().send(request, True, timeout or self._timeout, verify, cert, proxies), self._most_bytes
+                )
             if again or answer.status_code not in _REFUSED or not self._access.refused(asked):
                 return answer
         raise AssertionError("the last answer is returned")
 
 
-def _whole(answer: requests.Response) -> requests.Response:
-    """The answer with everything that it holds, up to MOST_ANSWER_BYTES."""
-    parts, size = [], 0
+def _whole(answer: requests.Response, most_bytes: int | None) -> requests.Response:
+    """The answer with everything that it holds, up to so many bytes."""
+    most, parts, size = most_bytes or MOST_ANSWER_BYTES, [], 0
     for part in answer.iter_content(_CHUNK):
         parts.append(part)
         size += len(part)
-        if size > MOST_ANSWER_BYTES:
+        if size > most:
             answer.close()
-            raise requests.exceptions.ContentDecodingError(f"the answer is longer than {MOST_ANSWER_BYTES} bytes")
+            raise requests.exceptions.ContentDecodingError(f"the answer is longer than {most} bytes")
     answer._content = b"".join(parts)
     answer._content_consumed = True  # type: ignore[attr-defined]
     return answer

@@ -32,6 +32,7 @@ from arpent.server.page.form import UPLOAD_PATH, form_routes
 from arpent.server.page.results import result_routes, view_turns
 from arpent.server.request_log import HttpMetrics, RequestLog
 from arpent.server.statistics import STATISTICS_PATHS, statistics_routes
+from arpent.server.threads import Threads
 from arpent.wire.problems import problem, refused
 
 REFUSAL_SECONDS = 0.5
@@ -69,6 +70,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.state.threads = Threads()
     callers, page, turns = Callers(access), calls.page, view_turns()
     quotas, http_metrics = access.quotas, HttpMetrics()
     shown = None if metrics is None else lambda: metrics() + http_metrics.text()

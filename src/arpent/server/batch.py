@@ -22,6 +22,7 @@ from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.middleware import TOO_LARGE, json_response
 from arpent.server.openapi.document import request_body
 from arpent.server.options import ServerOptions
+from arpent.server.threads import threads_of
 from arpent.wire.job import finding_object, job_object, status_object
 from arpent.wire.page import MAXIMUM_COUNT, page, page_object, sort_key
 from arpent.wire.request.schema import BatchBody
@@ -78,7 +79,7 @@ def _add_writing(
             text = await answer_of(request, calls.check(client, body), options.patience)
         if len(text) > options.maximum_batch_body:
             raise HTTPException(413, TOO_LARGE.format(options.maximum_batch_body))
-        job = await run_in_threadpool(service.create, client, text, checked=not small)
+        job = await threads_of(request).write(service.create, client, text, checked=not small)
         request.state.job = job.id
         return json_response(job_object(job, completion(job, options.policy)), 201)
 
@@ -86,11 +87,11 @@ def _add_writing(
         whose = Depends(callers.reach if action is UserAction.STOP else callers.owner)
 
         @router.post(f"/{{job_id}}/{name}", status_code=204, response_class=Response, summary=f"{name} a request")
-        def act(job_id: str, reach: str | None = whose) -> Response:
+        async def act(request: Request, job_id: str, reach: str | None = whose) -> Response:
             """Start the action. A body is not needed, and ignored if sent."""
             if action is UserAction.START and reach is not None:
-                quotas.check_units(reach)
-            service.act(reach, job_id, action)
+                await run_in_threadpool(quotas.check_units, reach)
+            await threads_of(request).write(service.act, reach, job_id, action)
             return Response(status_code=204)
 
     for name, action in ACTIONS.items():
@@ -104,7 +105,7 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         return job_object(job, completion(job, options.policy)) | _owner(job, reach)
 
     @router.get("", summary="List requests")
-    def jobs(
+    async def jobs(
         request: Request,
         count: Count = None,
         viewtoken: Token = None,
@@ -114,13 +115,17 @@ def _add_reading(router: APIRouter, service: JobService, callers: Callers, optio
         """A page of the client's requests, newest first unless `sort` says otherwise. It has fewer than `count`, and a
         `nextToken` all the same, where they are large."""
         window, order = page(count, viewtoken), sort_key(sort)
-        found = service.list(reach, order, window.offset, window.reach)
-        more = 0 < len(found) < window.reach and sum(len(job.body) for job in found) > SMALL
-        if more:  # perhaps it is fewer than there are, because they are large
-            more = bool(service.list(reach, order, window.offset + len(found), 1))
         query = {"count": str(window.count), "sort": order.value}
         address = list_address(request, options)
-        return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
+
+        def listed() -> Response:
+            found = service.list(reach, order, window.offset, window.reach)
+            more = 0 < len(found) < window.reach and sum(len(job.body) for job in found) > SMALL
+            if more:  # perhaps it is fewer than there are, because they are large
+                more = bool(service.list(reach, order, window.offset + len(found), 1))
+            return json_response(page_object(found, window, partial(show, reach=reach), address, query, more=more))
+
+        return await threads_of(request).list(listed)
 
     @router.get("/{job_id}", summary="Get a request")
     def job(job_id: str, reach: str | None = whose) -> Response:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from arpent.domain.boundary.text import whole_number
-from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS
+from arpent.domain.boundary.unforeseen import ENDS_THE_PROCESS, environment_fault
 from arpent.wire.problems import Problem, problem, refused
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -114,7 +114,7 @@ class RequestMiddleware:
             _LOGGER.exception("%s %s failed", scope["method"], scope["path"])
             if begun:
                 raise
-            await answer(problem(error))(scope, receive, send_with_cors)
+            await answer(problem(environment_fault(error) or error))(scope, receive, send_with_cors)
         finally:
             if "route" in scope:  # for the log around this, which sees the scope of the HEAD
                 whole["route"] = scope["route"]

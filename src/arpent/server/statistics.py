@@ -15,6 +15,7 @@ from arpent.server.calls import ProcessCalls, answer_of
 from arpent.server.middleware import JSON
 from arpent.server.openapi.document import request_body
 from arpent.server.options import ServerOptions
+from arpent.server.threads import threads_of
 from arpent.wire.request.schema import StatisticalBody
 
 STATISTICS_PATHS = ("/api/v1/statistics", "/statistics/v1")
@@ -47,7 +48,7 @@ def statistics_routes(
         with quotas.synchronous(client):
             body = await read_body(request, options.maximum_body)
             payload, spent, hints = await answer_of(request, calls.statistics(client, body), options.patience)
-        await run_in_threadpool(quotas.spend, client, float(spent))
+        await threads_of(request).write(quotas.spend, client, float(spent))
         headers = {"content-type": JSON, "x-processingunits-spent": repr(float(spent))}
         if hints:
             headers["x-arpent-hint"] = header_text(hints)

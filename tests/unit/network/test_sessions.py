@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import requests
 from urllib3 import Retry
 
 from arpent.adapters.objects.sigv4 import Keys
@@ -19,6 +20,7 @@ from arpent.domain.errors import StorageDenied
 from arpent.network.sessions import session
 from arpent.network.source import ArchiveSource
 from tests.support.archives import PASSWORD, USER, Archive, archive, basic
+from tests.support.slow_server import send_without_end, serving
 
 TIMEOUT = (5.0, 5.0)
 
@@ -97,3 +99,13 @@ def test_no_more_connections_than_the_source_allows(tmp_path: Path) -> None:
 
         assert set(stack.enter_context(ThreadPoolExecutor(8)).map(ask, range(40))) == {404}
         assert 1 <= at.most_in_flight <= 2
+
+
+def test_an_answer_is_read_no_further_than_it_may_be() -> None:
+    """Its server never ends it, and says no length."""
+    with (
+        serving(send_without_end) as url,
+        session(Retry(0), TIMEOUT, most_bytes=100_000) as made,
+        pytest.raises(requests.exceptions.ContentDecodingError, match="longer than 100000 bytes"),
+    ):
+        made.get(url)

@@ -7,7 +7,8 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,9 +20,12 @@ from starlette.types import Message
 from arpent.domain.errors import LimitExceeded, RateLimited, WorkerDied
 from arpent.server.health import health_routes
 from arpent.server.options import ServerOptions
+from arpent.server.threads import LISTERS, WRITERS
 from tests.unit.server.fakes import World, world
+from tests.unit.wire.bodies import BATCH, text
 
 URL = "/api/v1/statistics"
+BATCH_URL = f"{URL}/batch"
 PATIENCE = 20
 
 
@@ -142,3 +146,33 @@ def test_health_needs_no_thread() -> None:
 
     asyncio.run(asked())
     assert sent[0]["status"] == 200
+
+
+@pytest.mark.parametrize("where", ["act", "create", "list"])
+def test_who_reads_does_not_wait_for_those_who_write(here: World, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Another program holds SQLite's lock, say: each change waits in a thread, and more wait than there are threads."""
+    headers = here.bearer() | {"Content-Type": "application/json"}
+    job = requests.post(here.url + BATCH_URL, text(BATCH), headers=headers, timeout=PATIENCE).json()["id"]
+    over, waiting = Event(), []
+
+    def wait(*_: object, **__: object) -> None:
+        waiting.append(1)
+        over.wait(60)
+        raise WorkerDied("It is over.")
+
+    monkeypatch.setattr(here.service, where, wait)
+    path, method = f"{BATCH_URL}/{job}/start" if where == "act" else BATCH_URL, "GET" if where == "list" else "POST"
+    with ThreadPoolExecutor(60) as pool:
+        asked = [
+            pool.submit(requests.request, method, here.url + path, data=text(BATCH), headers=headers, timeout=60)
+            for _ in range(60)
+        ]
+        try:
+            while len(waiting) < min(WRITERS, LISTERS):
+                time.sleep(0.01)
+            for _ in range(20):
+                answer = requests.get(f"{here.url}{BATCH_URL}/{job}/status", headers=headers, timeout=PATIENCE)
+                assert answer.status_code == 200
+        finally:
+            over.set()
+        assert {each.result().status_code for each in asked} == {503}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import re
@@ -216,3 +217,15 @@ def test_a_body_with_two_ends_is_refused_and_hung_up_on(here: World) -> None:
     assert answers.startswith(b"HTTP/1.1 400 ")
     assert answers.count(b"HTTP/1.1 ") == 1 + answers.count(b"not an HTTP/1.1 request")
     assert b'"ok"' not in answers
+
+
+def test_a_full_disk_is_told(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads and long parts of forms lie on the disk while they arrive."""
+
+    def get(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(here.service, "get", get)
+    answer = requests.get(f"{here.url}{BASE}/1", headers=here.bearer(), timeout=10)
+    assert answer.status_code == 503
+    assert "No space left on device" in answer.json()["error"]["message"]

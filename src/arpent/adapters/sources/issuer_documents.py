@@ -21,14 +21,13 @@ MOST_DOCUMENT_BYTES = 1 << 20
 def issuer_document(url: str) -> Mapping[str, Any]:
     """The JSON object at this URL. Redirects are not followed: they would choose another issuer. Raises WorldError
     (transient)."""
-    made = session(Retry(total=1, redirect=0), (3.0, 5.0))
+    made = session(Retry(total=1, redirect=0), (3.0, 5.0), most_bytes=MOST_DOCUMENT_BYTES)
     try:
         with made, within(PATIENCE_SECONDS):
             answer = made.get(url, headers={"accept": "application/json"}, allow_redirects=False)
-            fits = answer.status_code == 200 and len(answer.content) <= MOST_DOCUMENT_BYTES
-            found = answer.json() if fits else None
+            found = answer.json() if answer.status_code == 200 else None
     except (requests.RequestException, ValueError, RecursionError, OSError, WorldError) as error:
         raise WorldError(f"{url} does not answer ({type(error).__name__})", transient=True) from None
     if not isinstance(found, dict):
-        raise WorldError(f"{url} answers HTTP {answer.status_code}, no JSON object, or more than 1 MiB", transient=True)
+        raise WorldError(f"{url} answers HTTP {answer.status_code}, or no JSON object", transient=True)
     return found

@@ -7,7 +7,6 @@ import re
 from urllib.parse import parse_qs, unquote_plus
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from arpent.domain.ports.clients import Client, ClientStore
@@ -15,6 +14,7 @@ from arpent.server.access.tokens import ALGORITHM, Tokens
 from arpent.server.address import is_loopback, list_address
 from arpent.server.middleware import json_response
 from arpent.server.options import ServerOptions
+from arpent.server.threads import threads_of
 
 TOKEN_PATHS = (
     "/oauth/token",
@@ -129,7 +129,8 @@ async def _client(request: Request, clients: ClientStore, options: ServerOptions
         raise OAuthRefusal("invalid_request", "Send client_id and client_secret, in the form or as Basic.")
     # For the logs, whether or not it is proved.
     request.state.client = client_id if _ID.fullmatch(client_id) else NO_ID
-    client = None if "\0" in client_id + secret else await run_in_threadpool(clients.verify, client_id, secret)
+    check = threads_of(request).verify
+    client = None if "\0" in client_id + secret else await check(clients.verify, client_id, secret)
     if client is None:
         raise OAuthRefusal("invalid_client", "Client id or secret is wrong, or the client is disabled.", 401)
     return client

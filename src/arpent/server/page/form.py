@@ -20,6 +20,7 @@ from arpent.server.access.quotas import Quotas
 from arpent.server.calls import answer_of
 from arpent.server.middleware import JSON, json_response
 from arpent.server.page.turns import Turns
+from arpent.server.threads import threads_of
 
 UPLOAD_PATH = "/page/files"
 """The one path that takes bodies of `most_upload` bytes."""
@@ -85,12 +86,12 @@ def form_routes(
         async with turns.turn(client):
             with tempfile.TemporaryFile(prefix="arpent-upload-") as spool:
                 size = await _receive(request, spool)
-                await run_in_threadpool(quotas.upload, client, size)
+                await threads_of(request).write(quotas.upload, client, size)
                 try:
                     async with storing:
                         await run_in_threadpool(lambda: options.store(client, url, _whole(spool)))
                 except Exception:
-                    await run_in_threadpool(quotas.give_back, client, size)
+                    await threads_of(request).write(quotas.give_back, client, size)
                     raise
         return json_response({"url": url}, 201)
 

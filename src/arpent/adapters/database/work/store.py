@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -76,7 +77,8 @@ class SqlWorkStore:
                         take_turn(connection, owner, self._weight(owner))
             except DatabaseRefused as error:
                 log.error("The work of a request cannot be claimed: %s", error, exc_info=error, extra={"job": job_id})
-                with writing(self._engine) as connection:
+                # A row that takes no change at all keeps its status; the work behind it is claimed all the same.
+                with suppress(DatabaseRefused), writing(self._engine) as connection:
                     claims.fail_job(connection, job_id, str(error), now)
                 continue
             if lease is not None:
