@@ -29,6 +29,8 @@ from arpent.domain.location import FeatureFile
 _MAGIC = b"SQLite format 3\0"
 _APPLICATIONS = (b"GPKG", b"GP10", b"GP11")
 """Application ids of a GeoPackage, at byte 68 of an SQLite file."""
+_LOG_HEAD = 32
+"""Bytes of a write-ahead log that has no changes."""
 _READ_ERRORS = (
     DataSourceError,
     DataLayerError,
@@ -51,7 +53,7 @@ def read_features(path: Path, batch: int = 50_000, file: FeatureFile = ANY) -> I
     Ids are the primary key. `identifier` is text; numbers and dates come as their text. Geometries of any type are
     kept, two-dimensional, x (longitude) first; curves become straight segments, as GDAL does it. Null is None; so is
     what cannot be read, with its reason in `flaws`. The file's name must end in `.gpkg`. It is opened as immutable:
-    nothing is written beside it, and its write-ahead log is not read.
+    nothing is written beside it, and one with changes in a write-ahead log is refused.
 
     Raises FeaturesUnreadable: not a GeoPackage, no or several feature tables, no features, a CRS that is not in the
     list of sentinelhub.md 2.1, a damaged file.
@@ -113,6 +115,7 @@ def only_layer(path: Path, file: FeatureFile = ANY) -> str:
         raise FeaturesUnreadable(
             "The file is not a GeoPackage. Write one, with geopandas: frame.to_file('parcels.gpkg', driver='GPKG')."
         )
+    _check_log(path)
     named = [*(file.columns or ()), IDENTIFIER if file.identifier is None else file.identifier]
     check_tables(path, None if file.columns is None else frozenset(name.lower() for name in named))
     try:
@@ -126,6 +129,16 @@ def only_layer(path: Path, file: FeatureFile = ANY) -> str:
             f"The GeoPackage has {len(layers)} feature tables ({', '.join(layers)}); leave exactly one."
         )
     return layers[0]
+
+
+def _check_log(path: Path) -> None:
+    """Raises FeaturesUnreadable if changes of the file lie in a write-ahead log beside it, which is not read."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.is_file() and log.stat().st_size > _LOG_HEAD:
+        raise FeaturesUnreadable(
+            f"The GeoPackage is open in another program, whose changes lie in {log.name} beside it: close it there, in "
+            "QGIS for example, and try again."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,18 @@ def test_nothing_is_written_beside_it(path: Path) -> None:
     assert seen == [["parcels.gpkg"]]
     assert [file.name for file in path.parent.iterdir()] == ["parcels.gpkg"]
     assert path.read_bytes() == before
+
+
+def test_changes_that_are_not_in_the_file_yet(path: Path) -> None:
+    """A program that has it open keeps them beside it: old features would be read without a word."""
+    write(path, [SQUARE], identifier=["a"])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        list(read_features(path))
+        database.execute("CREATE TABLE more (x INTEGER)")
+        with pytest.raises(FeaturesUnreadable, match="close it there"):
+            list(read_features(path))
+    list(read_features(path))
 
 
 def test_tables_without_geometry_do_not_count(path: Path) -> None:
