@@ -25,6 +25,7 @@ from arpent.domain.errors import (
 )
 from arpent.domain.job import Job, Status, UserAction
 from arpent.domain.partition import Analysis, Partition
+from arpent.domain.ports.execution import WORK_NICENESS
 from arpent.domain.ports.jobs import JobStore, Lease, WorkStore
 from arpent.jobs.in_flight import BackgroundCall
 from arpent.jobs.policy import Policy
@@ -100,7 +101,8 @@ class AnalysisTask:
         thread ends at its next check of `wanted`: each step between two checks (a search, a script, the header of an
         image) has a time limit, and the analysis keeps its place until then. Raises what the analysis raises."""
         stopped = Flag()
-        call = BackgroundCall(lambda: self._functions.analyse(job, lambda: not stopped.is_set()))
+        analyse = self._functions.analyse
+        call = BackgroundCall(lambda: analyse(job, lambda: not stopped.is_set()), niceness=WORK_NICENESS)
         while not call.wait(LOOK_SECONDS):
             if not self._is_wanted(job.id):
                 stopped.set()

@@ -4,6 +4,7 @@ take."""
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -34,8 +35,10 @@ Answer = TypeVar("Answer")
 class BackgroundCall(Generic[Answer]):
     """Runs one call in a daemon thread: a process that ends does not wait for it, and its lease runs out."""
 
-    def __init__(self, call: Callable[[], Answer]) -> None:
+    def __init__(self, call: Callable[[], Answer], *, niceness: int = 0) -> None:
+        """`niceness` is added to the caller's, for this call and what it starts."""
         self._call = call
+        self._niceness = niceness
         self._answer: list[Answer] = []
         self._error: BaseException | None = None
         self._thread = Thread(target=copy_context().run, args=(self._run,), daemon=True)  # logs name the same request
@@ -68,6 +71,7 @@ class BackgroundCall(Generic[Answer]):
 
     def _run(self) -> None:
         try:
+            os.nice(self._niceness)  # on Linux that of this thread only
             self._answer.append(self._call())
         except BaseException as error:  # kept, and raised to the thread that asks for the result
             self._error = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -278,6 +279,11 @@ class TestThreads:
         running = BackgroundCall(call)
         with pytest.raises(Exception, match=r"x|SystemExit"):
             running.result()
+
+    def test_a_niceness_is_of_the_call_alone(self) -> None:
+        own = os.nice(0)
+        assert BackgroundCall(lambda: os.nice(0), niceness=5).result() == min(19, own + 5)
+        assert os.nice(0) == own
 
     def test_a_chore_that_panics_is_done_again_and_stops_no_other(self) -> None:
         done: list[str] = []

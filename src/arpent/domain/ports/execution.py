@@ -11,6 +11,10 @@ from arpent.domain.ports.jobs import Lease
 
 Answer = TypeVar("Answer")
 
+WORK_NICENESS = 5
+"""Niceness that analyses and partitions add to their runner's: they give way to what answers calls and renews leases,
+and no client's analyses take the processor from another's partitions."""
+
 
 class Ticket(Protocol):
     """A partition that is computed in another process, here or on a cluster. Only `result` raises."""

@@ -21,6 +21,7 @@ from typing import Any
 from arpent.adapters.executors.processes.limits import keep_memory, limit_memory, resident_mib
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
+from arpent.domain.ports.execution import WORK_NICENESS
 
 LOOK_SECONDS = 0.1
 """Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
@@ -30,12 +31,8 @@ KILL_SECONDS = 5.0
 """… and for the end of a worker that was killed."""
 ORPHAN_CHECK_SECONDS = 0.5
 """Pause between a worker's checks whether its parent still lives."""
-NICENESS = 5
-"""Workers give way to processes that answer calls: otherwise a status call waits for its turn behind them, several
-times."""
 READY = b"ready"
 """A worker's message before its first work."""
-
 
 BOOT = """import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -146,7 +143,7 @@ def serve_parent(link: Connection) -> None:
     """A worker's whole life."""
     with suppress(EOFError, OSError):  # the parent hung up
         parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
-        os.nice(NICENESS)
+        os.nice(WORK_NICENESS)
         Thread(target=_end_with, args=(parent,), daemon=True).start()
         keep_memory(memory_mib)
         if memory_mib is not None:
