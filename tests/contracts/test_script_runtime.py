@@ -170,6 +170,8 @@ class TestFilterScenes:
             ("", "must return an array"),
             ("return { scenes }", "must return an array"),
             ("return [{ date: new Date() }]", "a scene that it was not given"),
+            ("return [...scenes, scenes[0]]", "more than it was given"),
+            ("return { length: 1e9, __proto__: scenes }", "must return an array"),
             ("throw new Error('no')", "no"),
         ],
     )

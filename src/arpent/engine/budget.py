@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from arpent.domain.calculation import Calculations
-from arpent.domain.errors import LimitExceeded
+from arpent.domain.errors import LimitExceeded, ScriptExecutionError
 from arpent.domain.evalscript import Evalscript
 from arpent.domain.grid import Grids
 from arpent.engine.band_bindings import BandBinding
@@ -29,6 +29,10 @@ OUTPUT_BYTES = 16
 """Bytes per sample and band that the script returns: a double, and what the statistics make of it."""
 PLAIN_BANDS = 3
 """Bands in and out of the script by which samples are counted where a setting speaks of samples."""
+PLAIN_BYTES = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
+"""Bytes of such a sample."""
+UPDATED_BANDS = 2
+"""Bands for each scene that updateOutput is expected to make."""
 MOST_AT_ONCE = 2**31 - 1
 """Samples are numbered by int32."""
 KEPT_BYTES = 8
@@ -103,9 +107,22 @@ def samples_at_once(evalscript: Evalscript, bindings: Sequence[BandBinding], sce
     if services.synchronous is not None:
         return MOST_AT_ONCE
     bands = [len(one.requests) for one in bindings]
-    plain = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYTES * PLAIN_BANDS
     each = _sample_bytes(evalscript, bands, [scenes] * len(bands), 0)
-    return max(1, min(MOST_AT_ONCE, services.samples_at_once * plain // each))
+    if "updateOutput" in evalscript.functions:
+        each += OUTPUT_BYTES * UPDATED_BANDS * scenes
+    return max(1, min(MOST_AT_ONCE, services.samples_at_once * PLAIN_BYTES // each))
+
+
+def check_updated(evalscript: Evalscript, declared: Evalscript, samples: int, services: Services) -> None:
+    """Refuse numbers of bands that updateOutput made of those `declared`, for which the samples that are worked on at
+    once were counted, if they do not fit into memory. Raises ScriptExecutionError."""
+    if evalscript.width > declared.width and samples * OUTPUT_BYTES * evalscript.width > (
+        services.samples_at_once * PLAIN_BYTES
+    ):
+        raise ScriptExecutionError(
+            f"updateOutput makes {evalscript.width:,} bands of {declared.width:,}: {samples:,} samples of them do not "
+            "fit into memory at once; let setup() declare as many, and the samples are worked on in smaller parts"
+        )
 
 
 def _sample_bytes(evalscript: Evalscript, bands: Sequence[int], scenes: Sequence[int], kept: int) -> int:
