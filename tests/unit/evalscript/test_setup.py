@@ -131,6 +131,7 @@ class TestOutput:
             (({"id": "x", "bands": "\u0663"}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": "9" * 5000}, MASK), "bands must be a whole number"),
             (({"id": "x", "bands": 10**9}, MASK), "too many"),
+            ((*({"id": f"x{n}", "bands": 4096} for n in range(4000)), MASK), "more than 16384 bands"),
             (({"id": "x", "bands": ["a", "a"]}, MASK), "different names"),
             (({"id": "x", "bands": 1, "sampleType": "FLOAT"}, MASK), "did you mean FLOAT32"),
             (({"id": "x", "bands": 1}, {"id": "dataMask", "bands": ["y"]}), "'y' is not one of them"),
