@@ -21,7 +21,6 @@ from typing import Any
 from arpent.adapters.executors.processes.limits import keep_memory, limit_memory, resident_mib
 from arpent.domain.boundary.unforeseen import panics_as_errors, sentence
 from arpent.domain.errors import ArpentError
-from arpent.domain.ports.execution import WORK_NICENESS
 
 LOOK_SECONDS = 0.1
 """Pause between checks whether a worker lives and may go on, while waiting for it; an answer ends the wait at once."""
@@ -141,6 +140,8 @@ def _flags() -> list[str]:
 
 def serve_parent(link: Connection) -> None:
     """A worker's whole life."""
+    from arpent.domain.ports.execution import WORK_NICENESS  # a parent need not load what it imports
+
     with suppress(EOFError, OSError):  # the parent hung up
         parent, prepare, memory_mib = pickle.loads(link.recv_bytes())
         os.nice(WORK_NICENESS)
