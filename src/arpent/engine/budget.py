@@ -33,27 +33,29 @@ PLAIN_BYTES = SAMPLE_BYTES + OUTPUT_BYTES * PLAIN_BANDS + SCENE_BYTES + BAND_BYT
 """Bytes of such a sample."""
 UPDATED_BANDS = 2
 """Bands for each scene that updateOutput is expected to make."""
+NUMBER_BYTES = 8
+"""Bytes of a number of an answer."""
 MOST_AT_ONCE = 2**31 - 1
 """Samples are numbered by int32."""
 KEPT_BYTES = 8
 """Additional bytes of both, if what the script saw and returned is kept for an explanation."""
 MOST_ANSWER_NUMBERS = 1_000_000
 """Maximum count of numbers in one answer."""
+MOST_FEATURE_NUMBERS = 20_000_000
+"""Maximum count of numbers that one feature of a batch request has in all its intervals."""
+USUAL_NUMBERS = 10_000
+"""Count of numbers of a feature beyond which they count as samples do, of the same memory."""
 STATISTICS = 6
 """Count of numbers that every band reports: min, max, mean, stDev and two counts."""
 BIN_NUMBERS = 3
 """Count of numbers of a bin: two edges and a count."""
 
 
-def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> None:
-    """Refuse a request whose answer would hold more than MOST_ANSWER_NUMBERS. Raises LimitExceeded."""
-    count = 0
-    for output in evalscript.outputs:
-        for band in output.bands:
-            wish = calculations.of(output.id, band)
-            bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
-            count += STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
-    most = MOST_ANSWER_NUMBERS
+def check_numbers(
+    evalscript: Evalscript, calculations: Calculations, intervals: int, most: int = MOST_ANSWER_NUMBERS
+) -> None:
+    """Refuse a request whose answer for a feature would hold more than `most` numbers. Raises LimitExceeded."""
+    count = answer_numbers(evalscript, calculations)
     if count > most:
         raise LimitExceeded(
             f"One interval of the answer would hold {count:,} numbers, more than the allowed {most:,}: ask for "
@@ -65,6 +67,23 @@ def check_numbers(evalscript: Evalscript, calculations: Calculations, intervals:
             f"than the allowed {most:,}: {most // count} such intervals would fit, or fewer output bands, "
             "percentiles or bins."
         )
+
+
+def answer_numbers(evalscript: Evalscript, calculations: Calculations) -> int:
+    """How many numbers one feature has in one interval."""
+    count = 0
+    for output in evalscript.outputs:
+        for band in output.bands:
+            wish = calculations.of(output.id, band)
+            bins = 0 if wish.histogram is None else _bins(wish.histogram.bin_count, len(wish.histogram.bins or ()))
+            count += STATISTICS + len(wish.percentiles) + len(wish.more) + len(wish.shares) + BIN_NUMBERS * bins
+    return count
+
+
+def heavy_numbers(evalscript: Evalscript, calculations: Calculations, intervals: int) -> int:
+    """Samples that take as much memory as a feature's numbers beyond the usual ones."""
+    beyond = answer_numbers(evalscript, calculations) * intervals - USUAL_NUMBERS
+    return max(0, beyond) * NUMBER_BYTES // PLAIN_BYTES
 
 
 def _bins(count: int | None, edges: int) -> int:

@@ -25,6 +25,7 @@ from arpent.engine.budget import (
     check_numbers,
     check_scenes,
     check_updated,
+    heavy_numbers,
     samples_at_once,
 )
 from arpent.engine.geometry_checks import MOST_CROSSINGS, check_geometries, crossings
@@ -153,3 +154,11 @@ def test_bands_that_nobody_declared_do_not_fill_the_memory() -> None:
         check_updated(script(1, 4096), script(1), 1_000_000, batch())
     check_updated(script(1, 4096), script(1), 1_000, batch())
     check_updated(script(1, 4096), script(1, 4096), 1_000_000, batch())
+
+
+def test_very_many_numbers_of_a_feature_count_as_samples_do() -> None:
+    """So that fewer features, whose numbers fit into memory, make a partition."""
+    ranks = OutputCalculations(percentiles={"default": tuple(k / 10 for k in range(1000))})
+    wish = Calculations(outputs={"default": ranks})
+    assert heavy_numbers(script(1, 2), Calculations(outputs={}), 365) == 0
+    assert heavy_numbers(script(1, 64), wish, 30) > 50_000
